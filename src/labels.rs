@@ -1,1 +1,380 @@
-//! To come.
+//! Class names, and where they come from.
+//!
+//! A label is written `n06874185 traffic light, traffic signal, stoplight`: a WordNet synset where
+//! there is one, then names that mean the same, the usual one first. `assets/imagenet-labels.txt`
+//! holds ImageNet's 1,000 in class order, joined from the `imagenet_synsets.txt` and
+//! `imagenet_synset_to_lemma.txt` of timm (Apache-2.0).
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+mod find;
+
+pub use find::ClassNotFound;
+
+const IMAGENET: &str = include_str!("../assets/imagenet-labels.txt");
+
+/// A file of class names is far smaller; a larger one is something else, or has no end.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// The names of a network's classes, in class order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    classes: Vec<Label>,
+    /// Whether somebody gave these names, rather than `class_17` standing in.
+    named: bool,
+}
+
+/// The names of one class. No control characters: labels come from files, and go to terminals and
+/// file names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// WordNet identifier, as in `n06874185`.
+    pub synset: Option<String>,
+    /// All names, the usual one first, as in `traffic light, traffic signal, stoplight`.
+    pub names: String,
+}
+
+/// Why class names cannot be used.
+#[derive(Debug, Error)]
+pub enum LabelsError {
+    /// The file cannot be opened or read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file of class names.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// More bytes than any list of class names has.
+    #[error(
+        "{}: over {} MiB, too large for a list of class names",
+        .0.display(), MAX_FILE_BYTES >> 20
+    )]
+    TooLarge(PathBuf),
+    /// The file is in another encoding, or no text.
+    #[error("{}: line {line} is not UTF-8 text", path.display())]
+    NotUtf8 {
+        /// The file of class names.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A blank line between names, which would shift every class after it.
+    #[error("{}: line {line} is blank; write one class name on each line", path.display())]
+    BlankLine {
+        /// The file of class names.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Another number of names than the network has classes.
+    #[error("{}: {found} class names for a network with {expected} classes", path.display())]
+    WrongCount {
+        /// The file of class names, or of weights that bring them.
+        path: PathBuf,
+        /// Names there are.
+        found: usize,
+        /// Classes the network has.
+        expected: usize,
+    },
+    /// The metadata of a weights file holds something else under `labels`.
+    #[error(
+        "{}: the labels in its metadata are not a JSON list of strings: {source}",
+        path.display()
+    )]
+    NotAList {
+        /// The weights file.
+        path: PathBuf,
+        /// What the JSON parser says.
+        source: serde_json::Error,
+    },
+}
+
+impl Label {
+    /// Reads `n06874185 traffic light, traffic signal` or `traffic light`.
+    fn parse(line: &str) -> Self {
+        let line: String = line
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let line = line.trim();
+        match line.split_once(char::is_whitespace) {
+            Some((synset, names)) if is_synset(synset) => Self {
+                synset: Some(synset.to_owned()),
+                names: names.trim().to_owned(),
+            },
+            _ => Self {
+                synset: None,
+                names: line.to_owned(),
+            },
+        }
+    }
+
+    /// The usual name, `traffic light`.
+    pub fn name(&self) -> &str {
+        self.synonyms().next().unwrap_or(&self.names)
+    }
+
+    /// The usual name as it is printed: `traffic_light`.
+    pub fn printed_name(&self) -> String {
+        self.name().replace(' ', "_")
+    }
+
+    fn synonyms(&self) -> impl Iterator<Item = &str> {
+        self.names
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+    }
+}
+
+/// `n06874185 traffic light, traffic signal, stoplight`, or the names alone where there is no
+/// synset.
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.synset {
+            Some(synset) => write!(f, "{synset} {}", self.names),
+            None => f.write_str(&self.names),
+        }
+    }
+}
+
+impl Labels {
+    /// ImageNet's 1,000 classes, in the order that every published network uses.
+    pub fn imagenet() -> Self {
+        Self {
+            classes: IMAGENET.lines().map(Label::parse).collect(),
+            named: true,
+        }
+    }
+
+    /// For a network of `count` classes that brings no names: ImageNet's if the number fits, else
+    /// `class_0` and on.
+    pub fn assumed(count: usize) -> Self {
+        let imagenet = Self::imagenet();
+        if count == imagenet.len() {
+            return imagenet;
+        }
+        let numbered = |id| Label {
+            synset: None,
+            names: format!("class_{id}"),
+        };
+        Self {
+            classes: (0..count).map(numbered).collect(),
+            named: false,
+        }
+    }
+
+    /// Reads a file with one class a line, for a network of `count` classes. UTF-8, with or without
+    /// a byte order mark, either line ending, blank lines at the end.
+    pub fn read(path: &Path, count: usize) -> Result<Self, LabelsError> {
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|source| LabelsError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(LabelsError::TooLarge(path.to_owned()));
+        }
+        Self::from_lines(&bytes, path)?.of_count(count, path)
+    }
+
+    /// Reads the JSON list of strings that weights may carry, for a network of `count` classes.
+    /// `path` is the weights file, for the error.
+    pub fn from_json(text: &str, count: usize, path: &Path) -> Result<Self, LabelsError> {
+        let names: Vec<String> =
+            serde_json::from_str(text).map_err(|source| LabelsError::NotAList {
+                path: path.to_owned(),
+                source,
+            })?;
+        Self {
+            classes: names.iter().map(|name| Label::parse(name)).collect(),
+            named: true,
+        }
+        .of_count(count, path)
+    }
+
+    fn from_lines(bytes: &[u8], path: &Path) -> Result<Self, LabelsError> {
+        let bytes = bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(bytes)
+            .trim_ascii_end();
+        let text = std::str::from_utf8(bytes).map_err(|error| LabelsError::NotUtf8 {
+            path: path.to_owned(),
+            line: bytes[..error.valid_up_to()]
+                .split(|&byte| byte == b'\n')
+                .count(),
+        })?;
+        let classes: Vec<_> = text.lines().map(Label::parse).collect();
+        match classes.iter().position(|label| label.names.is_empty()) {
+            Some(blank) => Err(LabelsError::BlankLine {
+                path: path.to_owned(),
+                line: blank + 1,
+            }),
+            None => Ok(Self {
+                classes,
+                named: true,
+            }),
+        }
+    }
+
+    fn of_count(self, expected: usize, path: &Path) -> Result<Self, LabelsError> {
+        match self.len() {
+            found if found == expected => Ok(self),
+            found => Err(LabelsError::WrongCount {
+                path: path.to_owned(),
+                found,
+                expected,
+            }),
+        }
+    }
+
+    /// Number of classes.
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Whether there is no class at all.
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// The names of class `id`, if there is such a class.
+    pub fn get(&self, id: usize) -> Option<&Label> {
+        self.classes.get(id)
+    }
+}
+
+fn is_synset(word: &str) -> bool {
+    word.strip_prefix('n')
+        .is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &[u8]) -> Result<Labels, LabelsError> {
+        Labels::from_lines(bytes, Path::new("labels.txt"))
+    }
+
+    #[test]
+    fn imagenet_has_a_synset_and_a_name_for_each_of_its_thousand_classes() {
+        let labels = Labels::imagenet();
+        assert_eq!(labels.len(), 1000);
+        assert!(
+            labels
+                .classes
+                .iter()
+                .all(|label| label.synset.is_some() && !label.name().is_empty())
+        );
+        let traffic_light = labels.get(920).unwrap();
+        assert_eq!(
+            traffic_light.to_string(),
+            "n06874185 traffic light, traffic signal, stoplight"
+        );
+        assert_eq!(traffic_light.name(), "traffic light");
+        assert_eq!(traffic_light.printed_name(), "traffic_light");
+        assert_eq!(labels.get(0).unwrap().name(), "tench");
+        assert_eq!(labels.get(1000), None);
+    }
+
+    #[test]
+    fn a_network_without_names_gets_numbers_for_names() {
+        let labels = Labels::assumed(21);
+        assert_eq!(labels.get(17).unwrap().to_string(), "class_17");
+        assert_eq!(labels.find("class_17"), Ok(17));
+        let error = labels.find("cat").unwrap_err().to_string();
+        assert!(
+            error.contains("0 to 20") && error.contains("--labels FILE"),
+            "{error}"
+        );
+        assert_eq!(Labels::assumed(1000), Labels::imagenet());
+    }
+
+    #[test]
+    fn a_file_may_come_from_any_system() {
+        let plain = lines(b"cat\ntraffic light, stoplight\n").unwrap();
+        assert_eq!(
+            lines(b"\xef\xbb\xbfcat\r\ntraffic light, stoplight\r\n\r\n").unwrap(),
+            plain
+        );
+        assert_eq!(lines(b"cat\ntraffic light, stoplight").unwrap(), plain);
+        assert_eq!(plain.get(1).unwrap().synset, None);
+    }
+
+    #[test]
+    fn a_leading_synset_is_recognised() {
+        let labels =
+            lines(b"n01440764\ttench, Tinca tinca\nnorth 12345678\nn0144076 tench").unwrap();
+        assert_eq!(labels.get(0).unwrap().synset.as_deref(), Some("n01440764"));
+        assert_eq!(labels.get(0).unwrap().names, "tench, Tinca tinca");
+        assert_eq!(labels.get(1).unwrap().synset, None);
+        assert_eq!(labels.get(2).unwrap().synset, None);
+    }
+
+    #[test]
+    fn control_characters_never_leave_a_label() {
+        let labels = Labels::from_json(r#"["\u001b[31mcat\nfood"]"#, 1, Path::new("w")).unwrap();
+        assert_eq!(labels.get(0).unwrap().names, "[31mcat food");
+    }
+
+    #[test]
+    fn a_blank_line_between_names_is_refused() {
+        assert_eq!(
+            lines(b"cat\n\ndog\n").unwrap_err().to_string(),
+            "labels.txt: line 2 is blank; write one class name on each line"
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_by_line() {
+        assert_eq!(
+            lines(b"cat\ncaf\xe9\n").unwrap_err().to_string(),
+            "labels.txt: line 2 is not UTF-8 text"
+        );
+    }
+
+    #[test]
+    fn a_wrong_number_of_names_is_refused_with_both_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.txt");
+        std::fs::write(&path, "cat\ndog\n").unwrap();
+        assert_eq!(Labels::read(&path, 2).unwrap().find("dog"), Ok(1));
+        let error = Labels::read(&path, 21).unwrap_err().to_string();
+        assert!(
+            error.ends_with("labels.txt: 2 class names for a network with 21 classes"),
+            "{error}"
+        );
+        let error = Labels::read(&folder.path().join("absent.txt"), 2)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("absent.txt: "), "{error}");
+    }
+
+    #[test]
+    fn metadata_holds_a_json_list() {
+        let path = Path::new("weights.safetensors");
+        let labels = Labels::from_json(r#"["cat", "food"]"#, 2, path).unwrap();
+        assert_eq!(labels.find("FOOD"), Ok(1));
+        assert!(matches!(
+            Labels::from_json("{}", 2, path),
+            Err(LabelsError::NotAList { .. })
+        ));
+        assert!(matches!(
+            Labels::from_json("[]", 2, path),
+            Err(LabelsError::WrongCount {
+                found: 0,
+                expected: 2,
+                ..
+            })
+        ));
+    }
+}
