@@ -1,1 +1,391 @@
-//! To come.
+//! The command line as clap sees it: names, help texts, closed lists of values.
+//!
+//! No rules between options live here; `options` has those. The first line of a doc comment is the
+//! help of `-h`, the whole comment that of `--help`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::options::parse_rgb;
+
+mod choices;
+
+pub use choices::{
+    Backend, Channels, Colormap, Fit, Format, Method, Output, Preprocessing, Score, Size,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gradcam photo.jpg                      the built-in network, its three most likely classes
+  gradcam photo.jpg VGG16.npy 5          ImageNet weights, the five most likely classes
+  gradcam photo.jpg VGG16.npy -c tabby   one class, by name, number or synset
+  gradcam holiday/ -o maps --json        every picture of a folder, the results as JSON";
+
+/// Grad-CAM pictures: where an image classifier looked
+///
+/// Runs a picture through a VGG network on the GPU, prints the most likely classes and writes, for
+/// each of them, where the evidence lies: the heat map, the heat map over the picture, the picture
+/// lit by it, and guided backpropagation.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gradcam",
+    version,
+    override_usage = "gradcam [OPTIONS] IMAGE... [WEIGHTS] [TOP_N]\n       gradcam <COMMAND>",
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// What to do instead of explaining pictures.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The pictures to explain, and how.
+    #[command(flatten)]
+    pub explain: Explain,
+}
+
+/// The commands beside the main one. A picture that has the name of one is given as `./adapters`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the GPUs and software adapters that can be used
+    Adapters {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the completion script of a shell
+    ///
+    /// Print the completion script of a shell, to be sourced or put where the shell looks for it:
+    /// `gradcam completions bash > ~/.local/share/bash-completion/completions/gradcam`
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The raw flags of the main command, before `options` has looked at them.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Pictures or folders of pictures, then a weights file and the number of classes if wanted
+    ///
+    /// Pictures or folders of pictures. One of the names may be a weights file, known by its
+    /// content; the last one may be the number of classes to explain. A picture whose name is a
+    /// number, or that of a command, is given as ./5 or ./adapters.
+    #[arg(value_name = "IMAGE")]
+    pub inputs: Vec<OsString>,
+
+    /// Weights file [default: the built-in network]
+    ///
+    /// Weights file. Without one, the built-in network is used: VGG16's convolutions and 21
+    /// everyday classes.
+    #[arg(short, long, value_name = "FILE", help_heading = "What is explained")]
+    pub weights: Option<PathBuf>,
+
+    /// Explain the N most likely classes [default: 3]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "What is explained"
+    )]
+    pub top_n: Option<usize>,
+
+    /// Explain this class: number, name or synset; repeatable
+    ///
+    /// Explain this class instead of the most likely ones: its number (920), one of its names
+    /// ("traffic light") or its synset (n06874185). May be given several times.
+    #[arg(
+        short,
+        long = "class",
+        value_name = "CLASS",
+        help_heading = "What is explained"
+    )]
+    pub classes: Vec<String>,
+
+    /// Method; repeatable
+    #[arg(
+        short,
+        long = "method",
+        value_name = "NAME",
+        default_value = "gradcam",
+        value_delimiter = ',',
+        help_heading = "What is explained"
+    )]
+    pub methods: Vec<Method>,
+
+    /// Target layer [default: the last convolution, after its ReLU]
+    #[arg(short, long, value_name = "NAME", help_heading = "What is explained")]
+    pub layer: Option<String>,
+
+    /// The score that is differentiated
+    #[arg(
+        long, value_name = "SCORE", default_value_t = Score::Prob,
+        help_heading = "What is explained"
+    )]
+    pub score: Score,
+
+    /// What to write, as a list
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "heatmap,gradcam,segmented,guided_bprop",
+        value_delimiter = ',',
+        help_heading = "What is written"
+    )]
+    pub outputs: Vec<Output>,
+
+    /// Folder for the files, made if missing [default: beside each picture]
+    #[arg(short, long, value_name = "DIR", help_heading = "What is written")]
+    pub out_dir: Option<PathBuf>,
+
+    /// Picture format [default: the input's own where it can be written, else png]
+    #[arg(long, value_name = "EXT", help_heading = "What is written")]
+    pub format: Option<Format>,
+
+    /// Size of the pictures written
+    #[arg(
+        long, value_name = "SIZE", default_value_t = Size::Model,
+        help_heading = "What is written"
+    )]
+    pub size: Size,
+
+    /// Colours of the heat map over the picture
+    #[arg(
+        long, value_name = "NAME", default_value_t = Colormap::Jet,
+        help_heading = "What is written"
+    )]
+    pub colormap: Colormap,
+
+    /// Share of the heat map over the picture, 0 to 1 [default: their sum, rescaled]
+    ///
+    /// Share of the heat map in the overlay: 0 is the picture alone, 1 the heat map alone. Without
+    /// it, heat map and picture are added and scaled so that the largest value is 255.
+    #[arg(
+        long,
+        value_name = "A",
+        allow_negative_numbers = true,
+        help_heading = "What is written"
+    )]
+    pub alpha: Option<f32>,
+
+    /// Print the results as JSON, one line a picture
+    #[arg(long, help_heading = "What is written")]
+    pub json: bool,
+
+    /// No notes and no progress on standard error, only errors
+    #[arg(short, long, help_heading = "What is written")]
+    pub quiet: bool,
+
+    /// How a picture meets the network's square
+    #[arg(
+        long, value_name = "FIT", default_value_t = Fit::Crop,
+        help_heading = "What the network sees"
+    )]
+    pub fit: Fit,
+
+    /// Preprocessing by name [default: what the weights ask for]
+    #[arg(long, value_name = "NAME", help_heading = "What the network sees")]
+    pub preprocess: Option<Preprocessing>,
+
+    /// Preprocessing by numbers: the mean to subtract, in 0..255 [default: 0,0,0]
+    ///
+    /// Preprocessing by numbers, instead of --preprocess: the mean to subtract from pixels in
+    /// 0..255. Red, green, blue, whatever --channels says.
+    #[arg(long, value_name = "R,G,B", value_parser = parse_rgb, allow_hyphen_values = true,
+        help_heading = "What the network sees")]
+    pub mean: Option<[f32; 3]>,
+
+    /// The scale to divide by after the mean, in 0..255 [default: 1,1,1]
+    #[arg(long, value_name = "R,G,B", value_parser = parse_rgb, allow_hyphen_values = true,
+        help_heading = "What the network sees")]
+    pub std: Option<[f32; 3]>,
+
+    /// Order of the network's input channels, with --mean or --std [default: rgb]
+    #[arg(long, value_name = "ORDER", help_heading = "What the network sees")]
+    pub channels: Option<Channels>,
+
+    /// Class names, one a line, for a network that brings none
+    #[arg(long, value_name = "FILE", help_heading = "What the network sees")]
+    pub labels: Option<PathBuf>,
+
+    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
+    #[arg(long, value_name = "TEXT", help_heading = "Where it runs")]
+    pub adapter: Option<String>,
+
+    /// Use this graphics interface
+    #[arg(long, value_name = "NAME", help_heading = "Where it runs")]
+    pub backend: Option<Backend>,
+}
+
+/// What the commands are called.
+pub(crate) fn command_names() -> Vec<OsString> {
+    Cli::command()
+        .get_subcommands()
+        .map(|command| command.get_name().into())
+        .collect()
+}
+
+/// The completion script of `shell`. Made in memory, so that a closed pipe is the writer's to
+/// report.
+pub fn completion_script(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "gradcam", &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    fn refused(line: &str) -> clap::Error {
+        parse(line).expect_err(line)
+    }
+
+    #[test]
+    fn clap_finds_the_definition_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn pictures_and_commands_live_side_by_side() {
+        let cli = parse("gradcam photo.jpg VGG16.npy 5").unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.explain.inputs, ["photo.jpg", "VGG16.npy", "5"]);
+        assert!(matches!(
+            parse("gradcam adapters --json").unwrap().command,
+            Some(Command::Adapters { json: true })
+        ));
+        assert_eq!(
+            parse("gradcam ./adapters").unwrap().explain.inputs,
+            ["./adapters"]
+        );
+        assert_eq!(
+            parse("gradcam photo.jpg adapters").unwrap().explain.inputs,
+            ["photo.jpg", "adapters"]
+        );
+    }
+
+    #[test]
+    fn no_arguments_show_the_help_as_wrong_usage() {
+        let error = refused("gradcam");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        );
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            error
+                .to_string()
+                .contains("gradcam [OPTIONS] IMAGE... [WEIGHTS] [TOP_N]")
+        );
+    }
+
+    #[test]
+    fn options_may_stand_before_or_after_the_pictures() {
+        for line in [
+            "gradcam -n 5 -c cat -c dog photo.jpg",
+            "gradcam photo.jpg -n 5 -c cat -c dog",
+        ] {
+            let flags = parse(line).unwrap().explain;
+            assert_eq!(flags.top_n, Some(5));
+            assert_eq!(flags.classes, ["cat", "dog"]);
+            assert_eq!(flags.inputs, ["photo.jpg"]);
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_original_program() {
+        let flags = parse("gradcam photo.jpg").unwrap().explain;
+        assert_eq!(flags.methods, [Method::GradCam]);
+        assert_eq!(flags.score, Score::Prob);
+        assert_eq!(
+            flags.outputs,
+            [
+                Output::Heatmap,
+                Output::Gradcam,
+                Output::Segmented,
+                Output::GuidedBprop
+            ]
+        );
+        assert_eq!(
+            (flags.size, flags.fit, flags.colormap),
+            (Size::Model, Fit::Crop, Colormap::Jet)
+        );
+    }
+
+    #[test]
+    fn lists_take_commas_and_repetition() {
+        let flags = parse(
+            "gradcam a.jpg --outputs raw,guided-bprop --outputs heatmap -m gradcam -m gradcam++",
+        )
+        .unwrap();
+        assert_eq!(
+            flags.explain.outputs,
+            [Output::Raw, Output::GuidedBprop, Output::Heatmap]
+        );
+        assert_eq!(
+            flags.explain.methods,
+            [Method::GradCam, Method::GradCamPlusPlus]
+        );
+    }
+
+    #[test]
+    fn a_mistyped_value_is_answered_with_the_nearest() {
+        for (line, nearest) in [
+            ("gradcam a.jpg --backend vulcan", "vulkan"),
+            ("gradcam a.jpg --method gradcan", "gradcam"),
+            ("gradcam a.jpg --outputs heatmap,segment", "segmented"),
+            ("gradcam a.jpg --preprocess cafe", "caffe"),
+        ] {
+            let error = refused(line);
+            assert_eq!(
+                (error.kind(), error.exit_code()),
+                (ErrorKind::InvalidValue, 2)
+            );
+            let Some(ContextValue::String(suggested)) = error.get(ContextKind::SuggestedValue)
+            else {
+                panic!("no suggestion: {error}");
+            };
+            assert_eq!(suggested, nearest);
+        }
+        assert!(
+            refused("gradcam a.jpg --colourmap jet")
+                .to_string()
+                .contains("--colormap")
+        );
+    }
+
+    #[test]
+    fn negative_numbers_reach_the_rules() {
+        let flags = parse("gradcam a.jpg --mean -1,0,2.5 --alpha -1")
+            .unwrap()
+            .explain;
+        assert_eq!(flags.mean, Some([-1.0, 0.0, 2.5]));
+        assert_eq!(flags.alpha, Some(-1.0));
+        assert!(
+            refused("gradcam a.jpg -n -1")
+                .to_string()
+                .contains("invalid value '-1'")
+        );
+    }
+
+    #[test]
+    fn every_shell_gets_a_completion_script() {
+        for shell in Shell::value_variants() {
+            let script = String::from_utf8(completion_script(*shell)).unwrap();
+            assert!(script.contains("out-dir"), "{shell}");
+        }
+    }
+}

@@ -1,1 +1,391 @@
-//! To come.
+//! From raw flags to [`Options`]: every rule between flags, and what is said when one is broken.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::cli::{
+    self, Backend, Channels, Colormap, Explain, Fit, Format, Method, Output, Preprocessing, Score,
+    Size,
+};
+
+/// Classes explained when nobody says how many.
+pub const DEFAULT_TOP_N: usize = 3;
+
+/// What was asked for, free of contradictions. Nothing on the disk has been looked at, but for
+/// telling weights from pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Pictures or folders, in the order given, each once.
+    pub images: Vec<PathBuf>,
+    /// `None`: the built-in network.
+    pub weights: Option<PathBuf>,
+    /// The classes to explain.
+    pub classes: Classes,
+    /// Each once, at least one.
+    pub methods: Vec<Method>,
+    /// `None`: the last convolution, after its ReLU.
+    pub layer: Option<String>,
+    /// What is differentiated.
+    pub score: Score,
+    /// Each once, at least one.
+    pub outputs: Vec<Output>,
+    /// `None`: beside each picture.
+    pub out_dir: Option<PathBuf>,
+    /// `None`: the input's own where it can be written, else PNG.
+    pub format: Option<Format>,
+    /// Size of the pictures written.
+    pub size: Size,
+    /// How a picture meets the network's square.
+    pub fit: Fit,
+    /// `None`: what the weights ask for.
+    pub preprocess: Option<Preprocess>,
+    /// Colours of the overlay.
+    pub colormap: Colormap,
+    /// Share of the heat map in the overlay, 0 to 1. `None`: the original's sum.
+    pub alpha: Option<f32>,
+    /// File of class names.
+    pub labels: Option<PathBuf>,
+    /// JSON on standard output instead of text.
+    pub json: bool,
+    /// Errors only on standard error.
+    pub quiet: bool,
+    /// Part of the name of the adapter to use.
+    pub adapter: Option<String>,
+    /// Graphics interface to use.
+    pub backend: Option<Backend>,
+}
+
+/// The classes to explain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Classes {
+    /// The [`DEFAULT_TOP_N`] most likely, or all of a network that has fewer.
+    Default,
+    /// As many of the most likely as the user said: an error when the network has fewer.
+    Top(NonZeroUsize),
+    /// Numbers, names or synsets, each once, at least one.
+    Named(Vec<String>),
+}
+
+/// Preprocessing that the user chose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Preprocess {
+    /// A published one.
+    Named(Preprocessing),
+    /// `(pixel - mean) / std` for pixels in 0..255.
+    Given {
+        /// Red, green, blue; finite.
+        mean: [f32; 3],
+        /// Red, green, blue; finite and above 0.
+        std: [f32; 3],
+        /// Order in which the network takes the three.
+        channels: Channels,
+    },
+}
+
+/// Wrong usage, exit code 2. Every text says what to type instead.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum UsageError {
+    /// No positional at all.
+    #[error("no picture named; the command is: gradcam [OPTIONS] IMAGE... [WEIGHTS] [TOP_N]")]
+    NoImage,
+    /// Nothing but a weights file, and perhaps a count.
+    #[error(
+        "no picture named: {file} is a weights file; put a picture before it: \
+         gradcam photo.jpg {file}",
+        file = .0.display()
+    )]
+    OnlyWeights(PathBuf),
+    /// Nothing but a count.
+    #[error(
+        "no picture named: {0} is read as the number of classes; \
+         a picture or folder of that name is ./{0}"
+    )]
+    OnlyCount(usize),
+    /// An unset shell variable, most likely.
+    #[error("one of the names is empty; is a shell variable unset?")]
+    EmptyName,
+    /// A command after options or pictures.
+    #[error("a command comes first: gradcam {0}; a picture or folder of that name is ./{0}")]
+    CommandNotFirst(String),
+    /// Two weights files, by position or with `--weights`.
+    #[error(
+        "two weights files, {} and {}: a run reads one; run the command once for each",
+        .0.display(), .1.display()
+    )]
+    TwoWeights(PathBuf, PathBuf),
+    /// The count by position and with `--top-n`.
+    #[error(
+        "the number of classes is given twice, {positional} and --top-n {flag}: keep one; \
+         a picture or folder called {positional} is ./{positional}"
+    )]
+    TwoCounts {
+        /// The last positional.
+        positional: usize,
+        /// The flag's value.
+        flag: usize,
+    },
+    /// A count of 0.
+    #[error("0 classes leave nothing to explain: the number of classes starts at 1")]
+    ZeroCount,
+    /// A positional count that does not fit an integer.
+    #[error("{0} is too large for a number of classes; a picture or folder of that name is ./{0}")]
+    HugeCount(String),
+    /// `--class` and a count.
+    #[error(
+        "--class names the classes to explain, so there is no number of classes to give: \
+         drop --class, or the {0}"
+    )]
+    ClassesAndCount(usize),
+    /// `--class ""`.
+    #[error("--class needs a number, a name or a synset, as in --class \"traffic light\"")]
+    EmptyClass,
+    /// A share outside 0..1, or no number.
+    #[error(
+        "--alpha {0} is not a share: \
+         it goes from 0 (the picture alone) to 1 (the heat map alone), as in --alpha 0.5"
+    )]
+    AlphaOutOfRange(f32),
+    /// Preprocessing by name and by numbers.
+    #[error("--preprocess {name} already says what {flag} says: drop one of the two")]
+    PreprocessTwice {
+        /// The name given.
+        name: Preprocessing,
+        /// The first flag that contradicts it.
+        flag: &'static str,
+    },
+    /// A mean or scale that is infinite or no number, or a scale of 0 or below.
+    #[error("{flag} {value} cannot be used: the mean is a finite number, the scale one above 0")]
+    UnusableNumber {
+        /// `--mean` or `--std`.
+        flag: &'static str,
+        /// The value refused.
+        value: f32,
+    },
+    /// Numbers published for pixels in 0..1, which would send values in the hundreds through the
+    /// network unnoticed.
+    #[error(
+        "--mean and --std are for pixels in 0..255, and these look like numbers for 0..1: \
+         multiply them by 255, as in --mean {} --std {}",
+        triple(.mean, 255.0), triple(.std, 255.0)
+    )]
+    UnitScale {
+        /// The mean as given.
+        mean: [f32; 3],
+        /// The scale as given.
+        std: [f32; 3],
+    },
+}
+
+/// Why a text is no `R,G,B`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RgbError {
+    /// Not three parts.
+    #[error("{0} numbers where three are needed, as in 123.68,116.779,103.939")]
+    Count(usize),
+    /// A part that is no number.
+    #[error("`{0}` is not a number; write three, as in 123.68,116.779,103.939")]
+    NotANumber(String),
+}
+
+impl Options {
+    /// Checks the flags against each other. `looks_like_weights` tells a weights file from a
+    /// picture.
+    pub fn new(
+        flags: Explain,
+        looks_like_weights: impl Fn(&Path) -> bool,
+    ) -> Result<Self, UsageError> {
+        let preprocess = preprocess(&flags)?;
+        let Positionals {
+            images,
+            weights,
+            count,
+        } = split(flags.inputs, looks_like_weights)?;
+        let weights = match (weights, flags.weights) {
+            (Some(positional), Some(flag)) => return Err(UsageError::TwoWeights(flag, positional)),
+            (positional, flag) => positional.or(flag),
+        };
+        let count = match (count, flags.top_n) {
+            (Some(positional), Some(flag)) => {
+                return Err(UsageError::TwoCounts { positional, flag });
+            }
+            (positional, flag) => positional.or(flag),
+        };
+        if images.is_empty() {
+            return Err(match (weights, count) {
+                (Some(weights), _) => UsageError::OnlyWeights(weights),
+                (None, Some(count)) if flags.top_n.is_none() => UsageError::OnlyCount(count),
+                _ => UsageError::NoImage,
+            });
+        }
+        if let Some(alpha) = flags.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
+            return Err(UsageError::AlphaOutOfRange(alpha));
+        }
+        Ok(Self {
+            images,
+            weights,
+            classes: classes(flags.classes, count)?,
+            methods: each_once(flags.methods),
+            layer: flags.layer,
+            score: flags.score,
+            outputs: each_once(flags.outputs),
+            out_dir: flags.out_dir,
+            format: flags.format,
+            size: flags.size,
+            fit: flags.fit,
+            preprocess,
+            colormap: flags.colormap,
+            alpha: flags.alpha,
+            labels: flags.labels,
+            json: flags.json,
+            quiet: flags.quiet,
+            adapter: flags.adapter,
+            backend: flags.backend,
+        })
+    }
+
+    /// Whether `output` was asked for.
+    pub fn wants(&self, output: Output) -> bool {
+        self.outputs.contains(&output)
+    }
+}
+
+/// Three numbers separated by commas: `123.68,116.779,103.939`.
+pub fn parse_rgb(text: &str) -> Result<[f32; 3], RgbError> {
+    let numbers = text
+        .split(',')
+        .map(|part| {
+            part.trim()
+                .parse()
+                .map_err(|_| RgbError::NotANumber(part.trim().to_owned()))
+        })
+        .collect::<Result<Vec<f32>, _>>()?;
+    <[f32; 3]>::try_from(numbers).map_err(|numbers| RgbError::Count(numbers.len()))
+}
+
+struct Positionals {
+    images: Vec<PathBuf>,
+    weights: Option<PathBuf>,
+    count: Option<usize>,
+}
+
+/// The last positional is the count if it is all digits; what looks like weights is the weights,
+/// wherever it stands (a shell's `*` sorts `VGG16.npy` before `photo.jpg`); the rest are pictures.
+fn split(
+    mut inputs: Vec<OsString>,
+    looks_like_weights: impl Fn(&Path) -> bool,
+) -> Result<Positionals, UsageError> {
+    if inputs.iter().any(|input| input.is_empty()) {
+        return Err(UsageError::EmptyName);
+    }
+    let commands = cli::command_names();
+    if let Some(command) = inputs.iter().find(|&input| commands.contains(input)) {
+        return Err(UsageError::CommandNotFirst(
+            command.to_string_lossy().into_owned(),
+        ));
+    }
+    let count = match inputs.last().and_then(|last| digits(last)) {
+        Some(digits) => Some(
+            digits
+                .parse()
+                .map_err(|_| UsageError::HugeCount(digits.to_owned()))?,
+        ),
+        None => None,
+    };
+    if count.is_some() {
+        inputs.pop();
+    }
+    let (weights, images): (Vec<_>, Vec<_>) = each_once(inputs)
+        .into_iter()
+        .map(PathBuf::from)
+        .partition(|path| looks_like_weights(path));
+    let mut weights = weights.into_iter();
+    match (weights.next(), weights.next()) {
+        (Some(first), Some(second)) => Err(UsageError::TwoWeights(first, second)),
+        (weights, _) => Ok(Positionals {
+            images,
+            weights,
+            count,
+        }),
+    }
+}
+
+fn digits(word: &OsStr) -> Option<&str> {
+    word.to_str()
+        .filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageError> {
+    match (named.is_empty(), count) {
+        (false, Some(count)) => Err(UsageError::ClassesAndCount(count)),
+        (false, None) if named.iter().any(|class| class.trim().is_empty()) => {
+            Err(UsageError::EmptyClass)
+        }
+        (false, None) => Ok(Classes::Named(each_once(named))),
+        (true, Some(count)) => NonZeroUsize::new(count)
+            .map(Classes::Top)
+            .ok_or(UsageError::ZeroCount),
+        (true, None) => Ok(Classes::Default),
+    }
+}
+
+fn preprocess(flags: &Explain) -> Result<Option<Preprocess>, UsageError> {
+    let numbers = [
+        ("--mean", flags.mean.is_some()),
+        ("--std", flags.std.is_some()),
+        ("--channels", flags.channels.is_some()),
+    ];
+    let first_number = numbers
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag));
+    match (flags.preprocess, first_number) {
+        (Some(name), Some(flag)) => return Err(UsageError::PreprocessTwice { name, flag }),
+        (Some(name), None) => return Ok(Some(Preprocess::Named(name))),
+        (None, None) => return Ok(None),
+        (None, Some(_)) => {}
+    }
+    let mean = flags.mean.unwrap_or([0.0; 3]);
+    let std = flags.std.unwrap_or([1.0; 3]);
+    if let Some(value) = mean.into_iter().find(|value| !value.is_finite()) {
+        return Err(UsageError::UnusableNumber {
+            flag: "--mean",
+            value,
+        });
+    }
+    if let Some(value) = std
+        .into_iter()
+        .find(|value| !(value.is_finite() && *value > 0.0))
+    {
+        return Err(UsageError::UnusableNumber {
+            flag: "--std",
+            value,
+        });
+    }
+    if mean.iter().all(|value| (0.0..=1.0).contains(value)) && std.iter().all(|&value| value < 1.0)
+    {
+        return Err(UsageError::UnitScale { mean, std });
+    }
+    Ok(Some(Preprocess::Given {
+        mean,
+        std,
+        channels: flags.channels.unwrap_or(Channels::Rgb),
+    }))
+}
+
+/// First occurrences, in order.
+fn each_once<T: Clone + Eq + Hash>(mut list: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    list.retain(|item| seen.insert(item.clone()));
+    list
+}
+
+fn triple(values: &[f32; 3], factor: f32) -> String {
+    values.map(|value| (value * factor).to_string()).join(",")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The closed lists of values.
+
+use std::fmt;
+
+use ::image::ImageFormat;
+use clap::ValueEnum;
+
+/// Method that makes a map from activations and gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Method {
+    /// Grad-CAM: channels weighted by their mean gradient
+    #[value(name = "gradcam")]
+    GradCam,
+    /// Grad-CAM++: positive gradients, weighted by position
+    #[value(name = "gradcam++", alias = "gradcampp")]
+    GradCamPlusPlus,
+}
+
+/// What is differentiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Score {
+    /// The class's probability, after the softmax, as the original program does
+    Prob,
+    /// The class's value before the softmax, as the paper does
+    Logit,
+}
+
+/// What can be written for a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Output {
+    /// The map in grey
+    Heatmap,
+    /// The map in colour over the picture
+    Gradcam,
+    /// The picture lit by the map
+    Segmented,
+    /// Guided backpropagation to the pixels
+    #[value(alias = "guided-bprop")]
+    GuidedBprop,
+    /// Guided backpropagation lit by the Grad-CAM map
+    #[value(alias = "guided-gradcam")]
+    GuidedGradcam,
+    /// The map before ReLU and scaling, and the pixel gradient, as .npy
+    Raw,
+}
+
+/// Picture formats that can be written without loss of meaning: a GIF's 256 colours are too few for
+/// an overlay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Format {
+    /// PNG
+    Png,
+    /// JPEG, quality 95
+    #[value(alias = "jpeg")]
+    Jpg,
+    /// WebP, lossless
+    Webp,
+    /// BMP
+    Bmp,
+    /// TIFF
+    #[value(alias = "tif")]
+    Tiff,
+    /// TGA
+    Tga,
+    /// QOI
+    Qoi,
+    /// PPM, binary
+    #[value(alias = "pnm")]
+    Ppm,
+}
+
+impl From<Format> for ImageFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Png => Self::Png,
+            Format::Jpg => Self::Jpeg,
+            Format::Webp => Self::WebP,
+            Format::Bmp => Self::Bmp,
+            Format::Tiff => Self::Tiff,
+            Format::Tga => Self::Tga,
+            Format::Qoi => Self::Qoi,
+            Format::Ppm => Self::Pnm,
+        }
+    }
+}
+
+/// Size of the pictures written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Size {
+    /// The network's square
+    Model,
+    /// The map placed back on the original picture
+    Original,
+}
+
+/// How a picture meets the network's square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Fit {
+    /// The centre square
+    Crop,
+    /// The whole picture, its proportions changed
+    Squash,
+    /// The whole picture, with bars
+    Pad,
+}
+
+/// Preprocessing that published weights were trained with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Preprocessing {
+    /// BGR, 0..255 minus 103.939, 116.779, 123.68
+    Caffe,
+    /// RGB, 0..1 minus 0.485, 0.456, 0.406, divided by 0.229, 0.224, 0.225
+    Torch,
+    /// RGB, -1..1
+    Tf,
+    /// RGB, 0..1
+    Unit,
+    /// RGB, 0..255
+    None,
+}
+
+/// Order of the network's input channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Channels {
+    /// Red first
+    Rgb,
+    /// Blue first
+    Bgr,
+}
+
+/// Colours of the heat map over the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Colormap {
+    /// Blue, cyan, yellow, red
+    Jet,
+    /// Violet to yellow, even in brightness
+    Viridis,
+    /// Black to pale yellow, even in brightness
+    Inferno,
+    /// Black to white
+    Grey,
+}
+
+/// Graphics interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Backend {
+    /// Linux, Windows, Android
+    Vulkan,
+    /// macOS, iOS
+    Metal,
+    /// Windows
+    Dx12,
+}
+
+/// Shows a value as it is typed, so that a name is written once.
+macro_rules! display_as_typed {
+    ($($choice:ty),*) => {$(
+        impl fmt::Display for $choice {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let value = self.to_possible_value().expect("every variant has a name");
+                f.write_str(value.get_name())
+            }
+        }
+    )*};
+}
+display_as_typed!(
+    Method,
+    Score,
+    Output,
+    Format,
+    Size,
+    Fit,
+    Preprocessing,
+    Channels,
+    Colormap,
+    Backend
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_shown_as_they_are_typed() {
+        assert_eq!(Method::GradCamPlusPlus.to_string(), "gradcam++");
+        assert_eq!(Output::GuidedBprop.to_string(), "guided_bprop");
+        assert_eq!(Backend::Dx12.to_string(), "dx12");
+    }
+
+    #[test]
+    fn every_format_can_be_written_and_has_its_own_extension() {
+        for &format in Format::value_variants() {
+            let encoder = ImageFormat::from(format);
+            assert!(encoder.writing_enabled(), "{format}");
+            assert_eq!(
+                ImageFormat::from_extension(format.to_string()),
+                Some(encoder)
+            );
+        }
+    }
+}

@@ -1,0 +1,244 @@
+use clap::Parser;
+
+use super::*;
+use crate::cli::Cli;
+
+fn options(line: &str) -> Result<Options, UsageError> {
+    let words = std::iter::once("gradcam").chain(line.split_whitespace());
+    let flags = Cli::try_parse_from(words)
+        .expect("clap accepts the line")
+        .explain;
+    Options::new(flags, |path| {
+        path.extension().is_some_and(|extension| extension == "npy")
+    })
+}
+
+fn refused(line: &str) -> UsageError {
+    options(line).expect_err(line)
+}
+
+fn top(count: usize) -> Classes {
+    Classes::Top(NonZeroUsize::new(count).unwrap())
+}
+
+#[test]
+fn the_original_programs_line_is_understood() {
+    let options = options("photo.jpg VGG16.npy 5").unwrap();
+    assert_eq!(options.images, [Path::new("photo.jpg")]);
+    assert_eq!(options.weights.as_deref(), Some(Path::new("VGG16.npy")));
+    assert_eq!(options.classes, top(5));
+}
+
+#[test]
+fn the_flags_say_the_same() {
+    assert_eq!(
+        options("photo.jpg -w VGG16.npy -n 5"),
+        options("photo.jpg VGG16.npy 5")
+    );
+    assert_eq!(
+        options("photo.jpg -w VGG16.npy 5"),
+        options("photo.jpg VGG16.npy -n 5")
+    );
+}
+
+#[test]
+fn a_picture_alone_takes_the_built_in_network_and_the_default_count() {
+    let options = options("photo.jpg").unwrap();
+    assert_eq!((options.weights, options.classes), (None, Classes::Default));
+    assert_eq!(options.preprocess, None);
+}
+
+#[test]
+fn weights_are_found_wherever_a_glob_puts_them() {
+    let options = options("VGG16.npy a.jpg b.jpg").unwrap();
+    assert_eq!(options.images, [Path::new("a.jpg"), Path::new("b.jpg")]);
+    assert_eq!(options.weights.as_deref(), Some(Path::new("VGG16.npy")));
+}
+
+#[test]
+fn a_number_is_a_count_only_at_the_end() {
+    let options = options("2024 a.jpg ./5").unwrap();
+    assert_eq!(
+        options.images,
+        [Path::new("2024"), Path::new("a.jpg"), Path::new("./5")]
+    );
+    assert_eq!(options.classes, Classes::Default);
+}
+
+#[test]
+fn a_run_without_a_picture_says_what_was_taken_for_what() {
+    assert_eq!(refused("-n 3"), UsageError::NoImage);
+    assert_eq!(refused("5"), UsageError::OnlyCount(5));
+    assert!(refused("5").to_string().contains("./5"));
+    assert_eq!(
+        refused("VGG16.npy 5"),
+        UsageError::OnlyWeights("VGG16.npy".into())
+    );
+    assert_eq!(
+        refused("-w VGG16.npy"),
+        UsageError::OnlyWeights("VGG16.npy".into())
+    );
+}
+
+#[test]
+fn one_run_reads_one_weights_file() {
+    let two = UsageError::TwoWeights("a.npy".into(), "b.npy".into());
+    assert_eq!(refused("photo.jpg a.npy b.npy"), two);
+    assert_eq!(refused("photo.jpg b.npy -w a.npy"), two);
+}
+
+#[test]
+fn the_count_is_given_once_and_is_at_least_one() {
+    assert_eq!(
+        refused("photo.jpg 5 -n 3"),
+        UsageError::TwoCounts {
+            positional: 5,
+            flag: 3
+        }
+    );
+    assert_eq!(refused("photo.jpg 0"), UsageError::ZeroCount);
+    assert_eq!(refused("photo.jpg -n 0"), UsageError::ZeroCount);
+    let digits = "9".repeat(30);
+    assert_eq!(
+        refused(&format!("photo.jpg {digits}")),
+        UsageError::HugeCount(digits)
+    );
+}
+
+#[test]
+fn classes_are_named_or_counted() {
+    assert_eq!(
+        options("a.jpg -c cat -c dog -c cat").unwrap().classes,
+        Classes::Named(vec!["cat".into(), "dog".into()])
+    );
+    assert_eq!(refused("a.jpg -c cat -n 2"), UsageError::ClassesAndCount(2));
+    assert_eq!(refused("a.jpg 2 -c cat"), UsageError::ClassesAndCount(2));
+    assert_eq!(refused("a.jpg --class="), UsageError::EmptyClass);
+}
+
+#[test]
+fn a_command_after_a_picture_is_pointed_out() {
+    assert_eq!(
+        refused("--json adapters"),
+        UsageError::CommandNotFirst("adapters".into())
+    );
+    assert_eq!(
+        options("--json ./adapters").unwrap().images,
+        [Path::new("./adapters")]
+    );
+}
+
+#[test]
+fn an_empty_name_is_refused() {
+    let flags = Cli::try_parse_from(["gradcam", "photo.jpg", ""])
+        .unwrap()
+        .explain;
+    assert_eq!(Options::new(flags, |_| false), Err(UsageError::EmptyName));
+}
+
+#[test]
+fn alpha_is_a_share() {
+    assert_eq!(options("a.jpg --alpha 0").unwrap().alpha, Some(0.0));
+    assert_eq!(options("a.jpg --alpha 1").unwrap().alpha, Some(1.0));
+    for bad in ["-0.1", "1.01", "inf", "NaN"] {
+        assert!(
+            matches!(
+                refused(&format!("a.jpg --alpha {bad}")),
+                UsageError::AlphaOutOfRange(_)
+            ),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn repeated_names_count_once_and_keep_their_order() {
+    let options =
+        options("b.jpg a.jpg b.jpg --outputs raw,heatmap,raw -m gradcam++ -m gradcam -m gradcam++")
+            .unwrap();
+    assert_eq!(options.images, [Path::new("b.jpg"), Path::new("a.jpg")]);
+    assert_eq!(options.outputs, [Output::Raw, Output::Heatmap]);
+    assert_eq!(options.methods, [Method::GradCamPlusPlus, Method::GradCam]);
+    assert!(options.wants(Output::Raw) && !options.wants(Output::Gradcam));
+}
+
+#[test]
+fn preprocessing_comes_by_name_or_by_numbers() {
+    let preprocess = |line| options(line).unwrap().preprocess;
+    assert_eq!(
+        preprocess("a.jpg --preprocess torch"),
+        Some(Preprocess::Named(Preprocessing::Torch))
+    );
+    let (mean, std) = ([123.68, 116.779, 103.939], [1.0; 3]);
+    assert_eq!(
+        preprocess("a.jpg --mean 123.68,116.779,103.939 --channels bgr"),
+        Some(Preprocess::Given {
+            mean,
+            std,
+            channels: Channels::Bgr
+        })
+    );
+    assert_eq!(
+        preprocess("a.jpg --std 255,255,255"),
+        Some(Preprocess::Given {
+            mean: [0.0; 3],
+            std: [255.0; 3],
+            channels: Channels::Rgb
+        })
+    );
+    assert_eq!(
+        refused("a.jpg --preprocess tf --std 2,2,2"),
+        UsageError::PreprocessTwice {
+            name: Preprocessing::Tf,
+            flag: "--std"
+        }
+    );
+}
+
+#[test]
+fn numbers_that_cannot_be_meant_are_refused() {
+    for (line, flag) in [
+        ("--mean 1,inf,2", "--mean"),
+        ("--std 1,0,1", "--std"),
+        ("--std -1,1,1", "--std"),
+    ] {
+        let error = refused(&format!("a.jpg {line}"));
+        assert!(
+            matches!(error, UsageError::UnusableNumber { flag: named, .. } if named == flag),
+            "{line}"
+        );
+    }
+    let error = refused("a.jpg --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5");
+    assert!(
+        error
+            .to_string()
+            .contains("--mean 127.5,127.5,127.5 --std 127.5,127.5,127.5"),
+        "{error}"
+    );
+}
+
+#[test]
+fn three_numbers_make_a_colour() {
+    assert_eq!(parse_rgb("1, 2.5,-3"), Ok([1.0, 2.5, -3.0]));
+    assert_eq!(parse_rgb("1,2"), Err(RgbError::Count(2)));
+    assert_eq!(parse_rgb("1,2,3,4"), Err(RgbError::Count(4)));
+    assert_eq!(
+        parse_rgb("1,two,3"),
+        Err(RgbError::NotANumber("two".into()))
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_unicode_pass_through() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let name = OsString::from_vec(b"caf\xe9.jpg".to_vec());
+    let flags = Cli::try_parse_from([OsString::from("gradcam"), name.clone()])
+        .unwrap()
+        .explain;
+    assert_eq!(
+        Options::new(flags, |_| false).unwrap().images,
+        [PathBuf::from(name)]
+    );
+}
