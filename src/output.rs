@@ -1,1 +1,162 @@
-//! To come.
+//! The files written: their names, where they go, and writing them whole or not at all.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayView, IxDyn, ShapeError};
+use ndarray_npy::{WriteNpyError, WriteNpyExt};
+use thiserror::Error;
+
+mod destination;
+mod name;
+
+pub use destination::{Destination, DestinationError, check};
+pub use name::{Content, Subject, is_output};
+
+/// Why a file was not written. Whatever stood there before still does.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The file, or its folder, could not be made.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An array's values do not fill its shape.
+    #[error("{}: {source}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// What ndarray says.
+        source: ShapeError,
+    },
+    /// An array could not be encoded.
+    #[error("{}: cannot be encoded: {source}", path.display())]
+    Array {
+        /// The file.
+        path: PathBuf,
+        /// What ndarray-npy says.
+        source: WriteNpyError,
+    },
+}
+
+/// Writes `bytes` to `path`, making its folder if need be: into a temporary file beside it, then
+/// renamed. A program that is killed leaves the old file or none. Not flushed to the disk: after a
+/// power cut a result is computed again.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let folder = or_here(path.parent().unwrap_or(Path::new("")));
+    fs::create_dir_all(folder)
+        .and_then(|()| temporary_file(folder))
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.persist(path).map_err(|error| error.error)
+        })
+        .map(drop)
+        .map_err(|source| WriteError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Writes `values`, last axis fastest, as a float32 `.npy` of `shape`.
+pub fn write_array(path: &Path, values: &[f32], shape: &[usize]) -> Result<(), WriteError> {
+    let array =
+        ArrayView::from_shape(IxDyn(shape), values).map_err(|source| WriteError::Shape {
+            path: path.to_owned(),
+            source,
+        })?;
+    let mut bytes = Vec::new();
+    array
+        .write_npy(&mut bytes)
+        .map_err(|source| WriteError::Array {
+            path: path.to_owned(),
+            source,
+        })?;
+    write(path, &bytes)
+}
+
+/// The empty path means the current folder, but the system does not know it.
+fn or_here(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    }
+}
+
+/// Removed when dropped. Open to whom the umask says, as any new file is; the default is the owner
+/// alone.
+fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".gradcam-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_no_temporary_one_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a.txt");
+        write(&path, b"a long first version").unwrap();
+        write(&path, b"short").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"short");
+        assert_eq!(entries(home.path()), 1);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(write(&path, b"x"), Err(WriteError::Write { .. })));
+        assert!(path.is_dir());
+        assert_eq!(entries(home.path()), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_have_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let home = tempfile::tempdir().unwrap();
+        let [ours, plain] = ["ours", "plain"].map(|name| home.path().join(name));
+        write(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn arrays_are_written_as_float32_in_row_order() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("map.npy");
+        let values = [1.0, -2.5, f32::NAN, 4.0, 5.0, 6.0];
+        write_array(&path, &values, &[2, 3]).unwrap();
+        let read: ndarray::Array2<f32> = ndarray_npy::read_npy(&path).unwrap();
+        assert_eq!(read.dim(), (2, 3));
+        assert!(
+            read.iter()
+                .zip(values)
+                .all(|(a, b)| a.to_bits() == b.to_bits())
+        );
+        assert!(matches!(
+            write_array(&path, &values, &[7]),
+            Err(WriteError::Shape { .. })
+        ));
+    }
+}

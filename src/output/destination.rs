@@ -1,0 +1,357 @@
+//! Where the files of a picture go, and whether they can be written there.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use thiserror::Error;
+
+use super::name::{Content, STEM_MAX, Subject, file_name};
+use super::{or_here, temporary_file};
+use crate::cli::Format;
+
+/// Why the files of a picture could not be written. Found before any work.
+#[derive(Debug, Error)]
+pub enum DestinationError {
+    /// Two pictures whose files would have the same names. Wrong usage, exit code 2.
+    #[error(
+        "{} and {} would write files of the same names in {}: \
+         rename one, or give them different folders with --out-dir, one run each",
+        first.display(), second.display(), folder.display()
+    )]
+    SameNames {
+        /// The picture named first.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+        /// The folder both write to.
+        folder: PathBuf,
+    },
+    /// A picture whose name leaves no room for what is added to it.
+    #[error(
+        "{}: a name over {STEM_MAX} bytes leaves no room for class and suffix; rename the picture",
+        .0.display()
+    )]
+    LongName(PathBuf),
+    /// The output folder, or a part of the way to it, is a file or a broken link.
+    #[error("{}: not a folder; name another with --out-dir", .0.display())]
+    NotAFolder(PathBuf),
+    /// The output folder cannot be written to, or not be made.
+    #[error(
+        "{}: cannot write files here ({source}); name another folder with --out-dir",
+        folder.display()
+    )]
+    NotWritable {
+        /// The folder, or its nearest parent that exists.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl DestinationError {
+    /// Whether the command line is at fault, rather than the disk.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::SameNames { .. })
+    }
+}
+
+/// Where the files of one picture go, and how its pictures are encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The folder, perhaps not there yet; empty for the current one, as in [`Path::parent`].
+    pub folder: PathBuf,
+    /// The picture's name without extension.
+    pub stem: OsString,
+    /// How pictures are encoded.
+    pub format: Format,
+    /// Extension of the pictures, as the input spells it where it is the input's own.
+    pub extension: String,
+}
+
+impl Destination {
+    /// For the picture `image`: beside it unless there is an `out_dir`, in its own format unless
+    /// another is `chosen` or its own cannot be written.
+    pub fn of(image: &Path, out_dir: Option<&Path>, chosen: Option<Format>) -> Self {
+        let beside = image.parent().unwrap_or(Path::new(""));
+        let spelled = image
+            .extension()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default();
+        let (format, extension) = match (chosen, Format::from_str(spelled, true)) {
+            (Some(format), _) => (format, format.to_string()),
+            (None, Ok(own)) => (own, spelled.to_owned()),
+            (None, Err(_)) => (Format::Png, Format::Png.to_string()),
+        };
+        Self {
+            folder: out_dir.unwrap_or(beside).to_owned(),
+            stem: image.file_stem().unwrap_or_default().to_owned(),
+            format,
+            extension,
+        }
+    }
+
+    /// The path of the file that holds `content` about `subject`.
+    pub fn path(&self, subject: Subject<'_>, content: Content) -> PathBuf {
+        self.folder
+            .join(file_name(&self.stem, subject, content, &self.extension))
+    }
+}
+
+/// Checks, before any work on the GPU, that each picture can have its files and none takes
+/// another's. Leaves nothing behind. Returns the folders that will be made by the first file
+/// written to them, for the user to be told.
+///
+/// The pictures are taken to be there: ask first, since a missing one is the better answer.
+/// `arrays`: whether `.npy` files are written, whose names do not tell `a.png` from `a.jpg`.
+pub fn check<'a>(
+    jobs: impl IntoIterator<Item = (&'a Path, &'a Destination)>,
+    arrays: bool,
+) -> Result<Vec<PathBuf>, DestinationError> {
+    let mut owners = HashMap::new();
+    let mut probed: HashMap<&Path, PathBuf> = HashMap::new();
+    let mut missing = Vec::new();
+    for (image, destination) in jobs {
+        let folder = destination.folder.as_path();
+        if destination.stem.len() > STEM_MAX {
+            return Err(DestinationError::LongName(image.to_owned()));
+        }
+        let real = if let Some(real) = probed.get(folder) {
+            real.clone()
+        } else {
+            if !probe(folder)? {
+                missing.push(folder.to_owned());
+            }
+            // Two spellings of a folder are one folder; one that is not there yet is known by what
+            // was typed.
+            let real = or_here(folder)
+                .canonicalize()
+                .unwrap_or_else(|_| folder.to_owned());
+            probed.insert(folder, real.clone());
+            real
+        };
+        let extension = if arrays { "" } else { &destination.extension };
+        let key = (
+            real,
+            as_one_file(&destination.stem),
+            as_one_file(OsStr::new(extension)),
+        );
+        if let Some(first) = owners.insert(key, image) {
+            let (first, second) = (first.to_owned(), image.to_owned());
+            return Err(DestinationError::SameNames {
+                first,
+                second,
+                folder: or_here(folder).to_owned(),
+            });
+        }
+    }
+    Ok(missing)
+}
+
+/// Whether `folder` is there; an error unless it, or the nearest parent there is, takes a new file.
+fn probe(folder: &Path) -> Result<bool, DestinationError> {
+    for (steps_up, ancestor) in folder.ancestors().enumerate() {
+        let ancestor = or_here(ancestor);
+        let not_writable = |source| DestinationError::NotWritable {
+            folder: ancestor.to_owned(),
+            source,
+        };
+        match fs::metadata(ancestor) {
+            Ok(metadata) if metadata.is_dir() => {
+                temporary_file(ancestor).map_err(not_writable)?;
+                return Ok(steps_up == 0);
+            }
+            Ok(_) => return Err(DestinationError::NotAFolder(ancestor.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(not_writable(error));
+            }
+            Err(_) if fs::symlink_metadata(ancestor).is_ok() => {
+                return Err(DestinationError::NotAFolder(ancestor.to_owned()));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(DestinationError::NotAFolder(folder.to_owned()))
+}
+
+/// The same for names that are one file where the file system ignores case, as it mostly does on
+/// macOS and Windows.
+fn as_one_file(name: &OsStr) -> OsString {
+    if cfg!(any(target_os = "macos", target_os = "windows")) {
+        return name.to_string_lossy().to_lowercase().into();
+    }
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::write;
+
+    fn check_all(
+        images: &[&str],
+        out_dir: Option<&Path>,
+        arrays: bool,
+    ) -> Result<Vec<PathBuf>, DestinationError> {
+        let images: Vec<_> = images.iter().map(Path::new).collect();
+        let destinations: Vec<_> = images
+            .iter()
+            .map(|image| Destination::of(image, out_dir, None))
+            .collect();
+        check(images.into_iter().zip(&destinations), arrays)
+    }
+
+    fn entries(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn files_go_beside_the_picture_in_its_own_format() {
+        let destination = Destination::of(Path::new("holiday/beach.JPEG"), None, None);
+        assert_eq!(destination.folder, Path::new("holiday"));
+        assert_eq!(
+            (destination.stem.as_os_str(), destination.format),
+            (OsStr::new("beach"), Format::Jpg)
+        );
+        assert_eq!(destination.extension, "JPEG");
+        let subject = Subject {
+            rank: 0,
+            class_id: 3,
+            class_name: "sand",
+            probability: 0.25,
+        };
+        assert_eq!(
+            destination.path(subject, Content::GuidedBprop),
+            Path::new("holiday/beach_0_3_sand_0.250_guided_bprop.JPEG")
+        );
+        let beside = Destination::of(Path::new("beach.jpg"), None, None);
+        assert!(!beside.path(subject, Content::GuidedBprop).starts_with("."));
+    }
+
+    #[test]
+    fn a_format_that_is_not_written_becomes_png() {
+        for image in ["a.gif", "a.pgm", "a", "a.jpg.bak"] {
+            let destination = Destination::of(Path::new(image), None, None);
+            assert_eq!(
+                (destination.format, destination.extension.as_str()),
+                (Format::Png, "png"),
+                "{image}"
+            );
+        }
+    }
+
+    #[test]
+    fn folder_and_format_can_be_chosen() {
+        let destination = Destination::of(
+            Path::new("a/b.jpg"),
+            Some(Path::new("maps")),
+            Some(Format::Tiff),
+        );
+        assert_eq!(destination.folder, Path::new("maps"));
+        assert_eq!(
+            (destination.format, destination.extension.as_str()),
+            (Format::Tiff, "tiff")
+        );
+    }
+
+    #[test]
+    fn a_check_leaves_nothing_behind_and_names_the_folders_to_be_made() {
+        let home = tempfile::tempdir().unwrap();
+        let deep = home.path().join("deep/er");
+        assert_eq!(
+            check_all(&["a.jpg", "b.jpg"], Some(&deep), true).unwrap(),
+            [deep.as_path()]
+        );
+        assert_eq!(
+            check_all(&["a.jpg"], Some(home.path()), true).unwrap(),
+            Vec::<PathBuf>::new()
+        );
+        assert_eq!(entries(home.path()), 0);
+        write(&deep.join("a.txt"), b"x").unwrap();
+        assert!(deep.join("a.txt").is_file());
+    }
+
+    #[test]
+    fn pictures_that_would_overwrite_each_other_are_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let error = check_all(&["day/a.jpg", "night/a.jpg"], Some(home.path()), false).unwrap_err();
+        assert!(
+            error.is_usage() && error.to_string().contains("day/a.jpg and night/a.jpg"),
+            "{error}"
+        );
+        assert!(check_all(&["a.jpg", "a.png"], Some(home.path()), false).is_ok());
+        assert!(
+            check_all(&["a.jpg", "a.png"], Some(home.path()), true)
+                .unwrap_err()
+                .is_usage()
+        );
+        assert!(
+            check_all(&["a.gif", "a.png"], Some(home.path()), false)
+                .unwrap_err()
+                .is_usage()
+        );
+    }
+
+    #[test]
+    fn two_spellings_of_a_folder_are_one_folder() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("sub")).unwrap();
+        let direct = home.path().join("a.jpg");
+        let roundabout = home.path().join("sub/../a.jpg");
+        let images = [direct.to_str().unwrap(), roundabout.to_str().unwrap()];
+        assert!(check_all(&images, None, false).unwrap_err().is_usage());
+    }
+
+    #[test]
+    fn an_out_dir_that_is_no_folder_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "kept").unwrap();
+        for out_dir in [file.clone(), file.join("below")] {
+            let error = check_all(&["a.jpg"], Some(&out_dir), false).unwrap_err();
+            assert!(
+                matches!(&error, DestinationError::NotAFolder(path) if *path == file),
+                "{error}"
+            );
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"kept");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_broken_link_is_no_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(matches!(
+            check_all(&["a.jpg"], Some(&link), false),
+            Err(DestinationError::NotAFolder(_))
+        ));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_files_is_found_out_before_the_work() {
+        // Refuses the superuser as well, whom a folder's mode would not stop.
+        let error = check_all(&["a.jpg"], Some(Path::new("/proc/self")), false).unwrap_err();
+        assert!(
+            matches!(error, DestinationError::NotWritable { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("--out-dir"));
+    }
+
+    #[test]
+    fn a_name_too_long_for_its_files_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let name = format!("{}.jpg", "x".repeat(STEM_MAX + 1));
+        assert!(matches!(
+            check_all(&[&name], Some(home.path()), false),
+            Err(DestinationError::LongName(_))
+        ));
+    }
+}
