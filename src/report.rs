@@ -1,1 +1,462 @@
-//! To come.
+//! The result as data, and its two renderings: lines of text and JSON (schema 1, to which fields
+//! are only added).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::cli::{Method, Score};
+use crate::labels::Label;
+
+/// Version of the JSON's form.
+const SCHEMA: u32 = 1;
+
+/// What was found in one picture.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The picture, as named on the command line.
+    #[serde(serialize_with = "lossy")]
+    pub image: PathBuf,
+    /// The network.
+    pub weights: Weights,
+    /// Where it ran.
+    pub adapter: Adapter,
+    /// The target layer.
+    pub layer: String,
+    /// What was differentiated.
+    #[serde(serialize_with = "displayed")]
+    pub score: Score,
+    /// Stages and the milliseconds they took, in the order they ran.
+    #[serde(serialize_with = "timings")]
+    pub timings_ms: Vec<(&'static str, f64)>,
+    /// The classes explained, by rank.
+    pub classes: Vec<Class>,
+}
+
+/// The network of a [`Report`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Weights {
+    /// `None`, JSON `null`, for the built-in network.
+    #[serde(serialize_with = "lossy_option")]
+    pub path: Option<PathBuf>,
+    /// Of the whole file, in hexadecimal.
+    pub sha256: String,
+    /// As in `vgg16`.
+    pub architecture: String,
+}
+
+/// The device of a [`Report`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Adapter {
+    /// As the driver gives it.
+    pub name: String,
+    /// As in `vulkan`.
+    pub backend: String,
+    /// As in `cpu` or `discrete gpu`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// One class of a [`Report`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    /// Place in the order of probability or of request, from 0.
+    pub rank: usize,
+    /// Number of the class.
+    pub id: usize,
+    /// The usual name, `_` for spaces.
+    pub name: String,
+    /// The synset and all names, or `None`, JSON `null`, where no synset is known.
+    pub synset: Option<String>,
+    /// All names, for the text.
+    #[serde(skip)]
+    names: String,
+    /// 0 to 1.
+    pub probability: f32,
+    /// The value before the softmax.
+    pub logit: f32,
+    /// One for each method.
+    pub maps: Vec<Map>,
+}
+
+/// What one method gave for a [`Class`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Map {
+    /// The method.
+    #[serde(serialize_with = "displayed")]
+    pub method: Method,
+    /// Least value at layer resolution, before ReLU and scaling.
+    pub min: f32,
+    /// Largest value there.
+    pub max: f32,
+    /// Whether nothing lies above zero, so that the pictures are black.
+    pub empty: bool,
+    /// Whether the map can be read as it is.
+    pub verdict: Verdict,
+    /// Files written, by suffix; an array's with `.npy`. Those of no method stand with the class's
+    /// first map.
+    #[serde(serialize_with = "files")]
+    pub files: Vec<(String, PathBuf)>,
+}
+
+/// Whether a map can be read as it is. JSON has the words of [`fmt::Display`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Yes.
+    Ok,
+    /// Nothing above zero.
+    Empty,
+    /// The softmax is so sure that its gradient is lost.
+    Saturated,
+    /// The same value above zero everywhere.
+    Flat,
+    /// Infinite, or no number.
+    #[serde(rename = "not finite")]
+    NotFinite,
+}
+
+impl Verdict {
+    /// On a map before ReLU and scaling. `saturated`: whether the gradient was lost to float32. The
+    /// gravest holds.
+    pub fn of(map: &[f32], saturated: bool) -> Self {
+        let max = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if map.iter().any(|value| !value.is_finite()) {
+            Self::NotFinite
+        } else if saturated {
+            Self::Saturated
+        } else if max <= 0.0 {
+            Self::Empty
+        } else if map.iter().all(|&value| value >= max) {
+            Self::Flat
+        } else {
+            Self::Ok
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Empty => "empty",
+            Self::Saturated => "saturated",
+            Self::Flat => "flat",
+            Self::NotFinite => "not finite",
+        })
+    }
+}
+
+impl Class {
+    /// A class called `label`; no maps yet.
+    pub fn new(rank: usize, id: usize, label: &Label, probability: f32, logit: f32) -> Self {
+        Self {
+            rank,
+            id,
+            name: label.printed_name(),
+            synset: label.synset.as_ref().map(|_| label.to_string()),
+            names: label.names.clone(),
+            probability,
+            logit,
+            maps: Vec::new(),
+        }
+    }
+
+    /// `0: class id: 920, class name: traffic_light, probability: 0.105, synset: n06874185 traffic
+    /// light, ...`; the names alone where no synset is known.
+    fn line(&self) -> String {
+        let Self {
+            rank,
+            id,
+            name,
+            probability,
+            ..
+        } = self;
+        let synset = self.synset.as_ref().unwrap_or(&self.names);
+        format!(
+            "{rank}: class id: {id}, class name: {name}, probability: {probability:.3}, \
+             synset: {synset}"
+        )
+    }
+}
+
+impl Map {
+    /// What the user must know before reading the map, if anything.
+    fn note(&self) -> Option<String> {
+        let Self { max, verdict, .. } = self;
+        let words = match verdict {
+            Verdict::Ok => return None,
+            Verdict::Empty => {
+                format!("nothing lies above zero, the largest value is {max:.3e}; written black")
+            }
+            Verdict::Saturated => {
+                "the network is so sure that the probability's gradient is lost; try --score logit"
+                    .to_owned()
+            }
+            Verdict::Flat => format!("{max:.3e} everywhere, so it shows no place"),
+            Verdict::NotFinite => {
+                "some values are infinite or no numbers; they are drawn as zero".to_owned()
+            }
+        };
+        Some(format!("{verdict}: {words}"))
+    }
+}
+
+impl Report {
+    /// One line a class, each ended by a line feed; the picture's name on a line before them where
+    /// there are several pictures.
+    pub fn text(&self, several: bool) -> String {
+        let image = several.then(|| self.image.display().to_string());
+        image
+            .into_iter()
+            .chain(self.classes.iter().map(Class::line))
+            .map(|line| line + "\n")
+            .collect()
+    }
+
+    /// One line of JSON, ended by a line feed. A float that is not finite is `null`; a path that is
+    /// not Unicode has U+FFFD where it is not.
+    #[allow(clippy::missing_panics_doc)] // never does
+    pub fn json(&self) -> String {
+        #[derive(Serialize)]
+        struct Versioned<'a> {
+            schema: u32,
+            #[serde(flatten)]
+            report: &'a Report,
+        }
+        let versioned = Versioned {
+            schema: SCHEMA,
+            report: self,
+        };
+        serde_json::to_string(&versioned)
+            .expect("keys are strings, and writing to memory cannot fail")
+            + "\n"
+    }
+
+    /// For standard error: one note for each map that cannot be read as it is.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for class in &self.classes {
+            for map in &class.maps {
+                if let Some(note) = map.note() {
+                    let (image, Class { id, name, .. }) = (self.image.display(), class);
+                    notes.push(format!(
+                        "{image}: the {} map of class {id}, {name}, is {note}",
+                        map.method
+                    ));
+                }
+            }
+        }
+        notes
+    }
+}
+
+fn displayed<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+#[allow(clippy::ref_option)] // the form that serde calls
+fn lossy_option<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref()
+        .map(|path| path.to_string_lossy())
+        .serialize(serializer)
+}
+
+fn files<S: Serializer>(files: &[(String, PathBuf)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        files
+            .iter()
+            .map(|(suffix, path)| (suffix, path.to_string_lossy())),
+    )
+}
+
+/// To the microsecond: more decimals are noise.
+fn timings<S: Serializer>(
+    timings: &[(&'static str, f64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(timings.len()))?;
+    for (stage, milliseconds) in timings {
+        map.serialize_entry(stage, &((milliseconds * 1e3).round() / 1e3))?;
+    }
+    map.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::Labels;
+
+    fn report() -> Report {
+        let labels = Labels::imagenet();
+        let mut class = Class::new(0, 920, labels.get(920).unwrap(), 0.104_67, 7.5);
+        class.maps.push(Map {
+            method: Method::GradCam,
+            min: -0.25,
+            max: 1.5,
+            empty: false,
+            verdict: Verdict::Ok,
+            files: vec![
+                (
+                    "gradcam".to_owned(),
+                    "street_0_920_traffic_light_0.105_gradcam.jpg".into(),
+                ),
+                (
+                    "gradcam.npy".to_owned(),
+                    "street_0_920_traffic_light_0.105_gradcam.npy".into(),
+                ),
+            ],
+        });
+        Report {
+            image: "street.jpg".into(),
+            weights: Weights {
+                path: Some("VGG16.npy".into()),
+                sha256: "ab".repeat(32),
+                architecture: "vgg16".into(),
+            },
+            adapter: Adapter {
+                name: "llvmpipe".into(),
+                backend: "vulkan".into(),
+                kind: "cpu".into(),
+            },
+            layer: "conv5_3".into(),
+            score: Score::Prob,
+            timings_ms: vec![("decode", 1.234_56), ("forward", 20.0)],
+            classes: vec![class],
+        }
+    }
+
+    #[test]
+    fn the_printed_line_is_that_of_the_original_program() {
+        assert_eq!(
+            report().text(false),
+            "0: class id: 920, class name: traffic_light, probability: 0.105, \
+             synset: n06874185 traffic light, traffic signal, stoplight\n"
+        );
+    }
+
+    #[test]
+    fn names_stand_in_where_there_is_no_synset() {
+        let labels = Labels::assumed(21);
+        let class = Class::new(1, 17, labels.get(17).unwrap(), 0.5, 1.0);
+        assert_eq!(
+            class.line(),
+            "1: class id: 17, class name: class_17, probability: 0.500, synset: class_17"
+        );
+        assert_eq!(class.synset, None);
+    }
+
+    #[test]
+    fn several_pictures_are_told_apart() {
+        assert!(
+            report()
+                .text(true)
+                .starts_with("street.jpg\n0: class id: 920")
+        );
+    }
+
+    #[test]
+    fn the_json_is_schema_1_on_one_line() {
+        let sha256 = "ab".repeat(32);
+        let expected = format!(
+            concat!(
+                r#"{{"schema":1,"image":"street.jpg","#,
+                r#""weights":{{"path":"VGG16.npy","sha256":"{}","architecture":"vgg16"}},"#,
+                r#""adapter":{{"name":"llvmpipe","backend":"vulkan","type":"cpu"}},"#,
+                r#""layer":"conv5_3","score":"prob","timings_ms":{{"decode":1.235,"forward":20.0}},"#,
+                r#""classes":[{{"rank":0,"id":920,"name":"traffic_light","#,
+                r#""synset":"n06874185 traffic light, traffic signal, stoplight","#,
+                r#""probability":0.10467,"logit":7.5,"#,
+                r#""maps":[{{"method":"gradcam","min":-0.25,"max":1.5,"empty":false,"verdict":"ok","#,
+                r#""files":{{"#,
+                r#""gradcam":"street_0_920_traffic_light_0.105_gradcam.jpg","#,
+                r#""gradcam.npy":"street_0_920_traffic_light_0.105_gradcam.npy"}}}}]}}]}}"#,
+                "\n"
+            ),
+            sha256
+        );
+        assert_eq!(report().json(), expected);
+    }
+
+    #[test]
+    fn floats_that_are_not_finite_are_null() {
+        let mut report = report();
+        report.weights.path = None;
+        let class = &mut report.classes[0];
+        (class.probability, class.logit) = (f32::NAN, f32::INFINITY);
+        (class.maps[0].min, class.maps[0].verdict) = (f32::NEG_INFINITY, Verdict::NotFinite);
+        report.timings_ms = vec![("forward", f64::NAN)];
+        let value: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        let class = &value["classes"][0];
+        let map = &class["maps"][0];
+        for null in [
+            &class["probability"],
+            &class["logit"],
+            &map["min"],
+            &value["timings_ms"]["forward"],
+            &value["weights"]["path"],
+        ] {
+            assert!(null.is_null(), "{value}");
+        }
+        assert_eq!(map["verdict"], "not finite");
+    }
+
+    #[test]
+    fn verdicts_have_one_spelling() {
+        for verdict in [
+            Verdict::Ok,
+            Verdict::Empty,
+            Verdict::Saturated,
+            Verdict::Flat,
+            Verdict::NotFinite,
+        ] {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.to_string());
+        }
+    }
+
+    #[test]
+    fn a_map_is_judged_by_its_gravest_fault() {
+        assert_eq!(Verdict::of(&[-1.0, 2.0], false), Verdict::Ok);
+        assert_eq!(Verdict::of(&[-1.0, 0.0], false), Verdict::Empty);
+        assert_eq!(Verdict::of(&[2.0, 2.0], false), Verdict::Flat);
+        assert_eq!(Verdict::of(&[0.0, 0.0], true), Verdict::Saturated);
+        assert_eq!(Verdict::of(&[1.0, f32::NAN], true), Verdict::NotFinite);
+        assert_eq!(
+            Verdict::of(&[1.0, f32::INFINITY], false),
+            Verdict::NotFinite
+        );
+    }
+
+    #[test]
+    fn a_map_that_misleads_is_noted_in_words() {
+        let mut report = report();
+        assert!(report.notes().is_empty());
+        let map = &mut report.classes[0].maps[0];
+        (map.max, map.empty, map.verdict) = (-0.125, true, Verdict::Empty);
+        assert_eq!(
+            report.notes(),
+            [
+                "street.jpg: the gradcam map of class 920, traffic_light, is empty: nothing lies above zero, \
+              the largest value is -1.250e-1; written black"
+            ]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_not_unicode_is_still_valid_json() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let mut report = report();
+        report.image = OsStr::from_bytes(b"caf\xe9.jpg").into();
+        let value: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(value["image"], "caf\u{fffd}.jpg");
+    }
+}
