@@ -9,4 +9,5 @@ pub mod options;
 pub mod output;
 pub mod preprocess;
 pub mod report;
+pub mod sniff;
 pub mod weights;
