@@ -9,5 +9,6 @@ pub mod options;
 pub mod output;
 pub mod preprocess;
 pub mod report;
+pub mod resize;
 pub mod sniff;
 pub mod weights;
