@@ -5,6 +5,7 @@ pub mod colormap;
 pub mod composite;
 pub mod image;
 pub mod labels;
+pub mod map;
 pub mod options;
 pub mod output;
 pub mod preprocess;
