@@ -1,1 +1,186 @@
-//! To come.
+//! Picture files: what they hold as 8-bit RGB, which files of a folder they are, and how results are written.
+
+mod error;
+mod whole;
+mod write;
+
+use std::fs::{self, File};
+use std::io::{Cursor, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+pub use error::PictureError;
+pub use write::{WRITABLE, encode, is_writable, output_format};
+
+use crate::sniff;
+
+/// The most pixels that are decoded: 805 MB as RGB. The largest sensors (200 million) stay below, 30000 x 30000 does not.
+pub const MAX_PIXELS: u64 = 1 << 28;
+
+/// The least width and height. A side of one pixel leaves a centre square of one colour: every position of the network's input
+/// would be the same, and a map of it would show the convolutions' padding and nothing else. It is what tracking pixels and
+/// failed downloads look like.
+pub const MIN_SIDE: u32 = 2;
+
+/// The largest file that is read: more than [`MAX_PIXELS`] take without compression.
+pub const MAX_FILE: u64 = 1 << 30;
+
+/// What decoders may allocate beside the picture itself, for profiles, rows and strips.
+const DECODER_MEMORY: u64 = 64 << 20;
+
+/// A decoded picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Upright, 8 bits a channel, at least [`MIN_SIDE`] each way.
+    pub rgb: RgbImage,
+    /// What the file was by its content, whatever its name says.
+    pub format: Option<ImageFormat>,
+}
+
+/// Reads a picture.
+///
+/// Grey and palette are spread to RGB, CMYK is turned into RGB, 16 bits are rounded to 8, floats are cut to 0..=1. Alpha is
+/// dropped and leaves the stored colour, not blended with anything. Of an animation the first frame is taken. The EXIF (or TIFF)
+/// orientation is applied. Colour profiles are not.
+pub fn open(path: &Path) -> Result<Picture, PictureError> {
+    decode(&read(path)?, path)
+}
+
+/// [`open`] of a file's content. `path` is for the messages, and for TGA, which has no signature.
+pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
+    let format = format(bytes, path)?;
+    if !whole::is_whole(bytes, format) {
+        let path = path.to_owned();
+        return Err(PictureError::Truncated { path, format });
+    }
+    let damaged = |reason| PictureError::from_decoder(path, format, reason);
+    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format)
+        .into_decoder()
+        .map_err(damaged)?;
+    check_size(path, decoder.dimensions())?;
+
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(2 * decoder.total_bytes() + DECODER_MEMORY);
+    decoder.set_limits(limits).map_err(damaged)?;
+    // Broken metadata does not make a picture unreadable.
+    let orientation = decoder.orientation().ok();
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    if let Some(orientation) = orientation {
+        picture.apply_orientation(orientation);
+    }
+    Ok(Picture {
+        rgb: picture.into_rgb8(),
+        format: Some(format),
+    })
+}
+
+/// The picture files that `paths` stand for: files as they are, each folder as its pictures.
+///
+/// Of a folder: files, not folders, with an extension that can be decoded, none hidden, sorted by name.
+pub fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>, PictureError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(pictures_in(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, PictureError> {
+    let unreadable = |reason| PictureError::Read {
+        path: folder.to_owned(),
+        reason,
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && has_picture_extension(&path) && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(PictureError::NoPictures {
+            folder: folder.to_owned(),
+        });
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn has_picture_extension(path: &Path) -> bool {
+    path.extension()
+        .and_then(ImageFormat::from_extension)
+        .is_some_and(|format| format.reading_enabled())
+}
+
+/// The bytes of a file, which is not a folder, not empty and at most [`MAX_FILE`] long.
+fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
+    let owned = || path.to_owned();
+    let unreadable = |reason: std::io::Error| match reason.kind() {
+        ErrorKind::NotFound => PictureError::NotFound { path: owned() },
+        ErrorKind::IsADirectory => PictureError::Folder { path: owned() },
+        _ => PictureError::Read {
+            path: owned(),
+            reason,
+        },
+    };
+    // Not every system lets a folder be opened only to fail when it is read.
+    if path.is_dir() {
+        return Err(PictureError::Folder { path: owned() });
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // Pipes and devices have no length to ask for beforehand.
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    match bytes.len() as u64 {
+        0 => Err(PictureError::Empty { path: owned() }),
+        length if length > MAX_FILE => Err(PictureError::FileTooLarge { path: owned() }),
+        _ => Ok(bytes),
+    }
+}
+
+/// By content. TGA alone has no signature and goes by its name.
+fn format(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
+    let tga = || {
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("tga"))
+    };
+    match image::guess_format(bytes) {
+        Ok(format) if format.reading_enabled() => return Ok(format),
+        Err(_) if tga() && sniff::guess(bytes).is_none() => return Ok(ImageFormat::Tga),
+        _ => {}
+    }
+    let path = path.to_owned();
+    Err(match sniff::guess(bytes) {
+        Some(guess) => PictureError::NotAPicture { path, guess },
+        None => PictureError::Unknown { path },
+    })
+}
+
+fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(), PictureError> {
+    let path = || path.to_owned();
+    if width < MIN_SIDE || height < MIN_SIDE {
+        return Err(PictureError::TooSmall {
+            path: path(),
+            width,
+            height,
+        });
+    }
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(PictureError::TooLarge {
+            path: path(),
+            width,
+            height,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What can be wrong with a picture file. Each message says what is the matter with which file, and what to do.
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+use std::path::{Path, PathBuf};
+
+use image::{ImageError, ImageFormat};
+
+use super::{MAX_FILE, MAX_PIXELS, MIN_SIDE, WRITABLE};
+use crate::sniff::Guess;
+
+/// Why a picture cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[allow(
+    missing_docs,
+    reason = "the messages say it; paths are as the user gave them"
+)]
+pub enum PictureError {
+    #[error("no such file: {path}; check its name, or give the whole path")]
+    NotFound { path: PathBuf },
+
+    #[error("cannot read {path}: {reason}")]
+    Read { path: PathBuf, reason: io::Error },
+
+    #[error("{path} is a folder where a picture was expected; name a file in it")]
+    Folder { path: PathBuf },
+
+    #[error(
+        "no pictures in the folder {folder}: it must hold files named .png, .jpg, .webp or the like (subfolders are not searched)"
+    )]
+    NoPictures { folder: PathBuf },
+
+    #[error("{path} is empty (0 bytes); fetch or copy it again")]
+    Empty { path: PathBuf },
+
+    #[error("{path} is larger than {} GiB, more than any picture that is read; scale it down first", MAX_FILE >> 30)]
+    FileTooLarge { path: PathBuf },
+
+    #[error("{path} is not a picture: it seems to be {}; {}", guess.what, guess.advice)]
+    NotAPicture { path: PathBuf, guess: Guess },
+
+    #[error(
+        "{path} is not a picture of a known format; expected PNG, JPEG, WebP, GIF, BMP, TIFF, PNM, QOI or TGA"
+    )]
+    Unknown { path: PathBuf },
+
+    /// A feature of a known format that the decoder lacks.
+    #[error("{path}: this kind of {} is not read ({reason}); convert it to PNG or an ordinary JPEG first", name(*format))]
+    Unsupported {
+        path: PathBuf,
+        format: ImageFormat,
+        reason: ImageError,
+    },
+
+    #[error("{path} is truncated: the file ends before the {} picture does; fetch or copy it again", name(*format))]
+    Truncated { path: PathBuf, format: ImageFormat },
+
+    #[error("{path} is a damaged {} picture ({reason}); fetch or copy it again", name(*format))]
+    Damaged {
+        path: PathBuf,
+        format: ImageFormat,
+        reason: ImageError,
+    },
+
+    #[error("{path} is {width}x{height} pixels, more than the limit of {} million; scale it down first", MAX_PIXELS / 1_000_000)]
+    TooLarge {
+        path: PathBuf,
+        width: u32,
+        height: u32,
+    },
+
+    /// The decoder's own memory: sizes beyond counting, frames or profiles far larger than the picture.
+    #[error("{path} announces more than a {} picture of its size can need; scale it down or convert it first", name(*format))]
+    OverLimit { path: PathBuf, format: ImageFormat },
+
+    #[error(
+        "{path} is {width}x{height} pixels, too small to explain: it takes {MIN_SIDE}x{MIN_SIDE}; is it the right file?"
+    )]
+    TooSmall {
+        path: PathBuf,
+        width: u32,
+        height: u32,
+    },
+
+    #[error(
+        "pictures cannot be written as `{extension}`; choose one of {}",
+        extensions()
+    )]
+    Unwritable { extension: String },
+
+    #[error("{width}x{height} pixels cannot be written as {} ({reason}); choose another --format", name(*format))]
+    Encode {
+        format: ImageFormat,
+        width: u32,
+        height: u32,
+        reason: ImageError,
+    },
+}
+
+impl PictureError {
+    /// Sorts what a decoder says by what the user can do about it.
+    pub(super) fn from_decoder(path: &Path, format: ImageFormat, reason: ImageError) -> Self {
+        let path = path.to_owned();
+        match reason {
+            _ if ran_out(&reason) => Self::Truncated { path, format },
+            ImageError::Limits(_) => Self::OverLimit { path, format },
+            ImageError::Unsupported(_) => Self::Unsupported {
+                path,
+                format,
+                reason,
+            },
+            _ => Self::Damaged {
+                path,
+                format,
+                reason,
+            },
+        }
+    }
+}
+
+/// Whether the file ended too early, however deep the decoder has wrapped that.
+fn ran_out(reason: &ImageError) -> bool {
+    let too_early = |e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof;
+    if let ImageError::IoError(e) = reason {
+        return too_early(e);
+    }
+    successors(reason.source(), |&e| e.source())
+        .filter_map(|e| e.downcast_ref::<io::Error>())
+        .any(too_early)
+}
+
+/// As people write it.
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Pnm => "PNM",
+        ImageFormat::Qoi => "QOI",
+        ImageFormat::Tga => "TGA",
+        // Nothing else is compiled in; the extension is right for what is added later.
+        other => other.extensions_str()[0],
+    }
+}
+
+fn extensions() -> String {
+    WRITABLE.map(|(_, extension)| extension).join(", ")
+}
