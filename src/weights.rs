@@ -1,1 +1,281 @@
-//! To come.
+//! Weights files: [`open`] a path and get named tensors that lie in the mapped file. Knows files
+//! and nothing of networks.
+//!
+//! What a file is comes from its first bytes, then from its extension. Each format has one module
+//! that turns bytes into the same plain data; nothing in a file is executed, and no size that a
+//! file announces is believed before its bytes are there.
+
+mod content;
+mod digest;
+mod element;
+mod latin1;
+mod npy;
+mod numpy;
+mod opcode;
+mod pickle;
+mod safetensors;
+mod source;
+mod tensor;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use content::Content;
+pub use digest::{TENSORFLOW_VGG16_SHA1, hex};
+pub use element::DType;
+pub use npy::NpyError;
+pub use numpy::NumpyError;
+pub use pickle::PickleError;
+pub use safetensors::SafetensorsError;
+pub use tensor::{Tensor, TensorError};
+
+use source::Source;
+
+static BUILTIN: &[u8] = include_bytes!("../assets/vgg16-everyday.safetensors");
+
+/// The named tensors of a file.
+#[derive(Debug)]
+pub struct Weights {
+    /// Where they were read from; `None` for the built-in network and for bytes in memory.
+    pub path: Option<PathBuf>,
+    /// How the file is written.
+    pub format: Format,
+    /// Tensors of floats by name. A name is the path through the file's dictionaries and lists:
+    /// `{'conv1_1': [W, b]}` and `{'conv1_1': {0: W, 1: b}}` give `conv1_1/0` and `conv1_1/1`.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Tensors of other types, by name, for the messages about what is missing.
+    pub skipped: BTreeMap<String, Skipped>,
+    /// What the file says about itself.
+    pub metadata: BTreeMap<String, String>,
+    source: Arc<Source>,
+}
+
+impl Weights {
+    /// The tensor of that name.
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// Length of the file in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.source.bytes().len()
+    }
+}
+
+/// A way to write weights that is read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A pickled dictionary of arrays in a `.npy` file.
+    Npy,
+    /// Safetensors.
+    Safetensors,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Npy => "npy",
+            Self::Safetensors => "safetensors",
+        })
+    }
+}
+
+/// A tensor that is not of floats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its type as the file's format names it: `i8`, `I64`.
+    pub dtype: String,
+    /// Length of each dimension.
+    pub shape: Vec<usize>,
+}
+
+/// What the modules of the formats find in a file.
+#[derive(Default)]
+struct Contents {
+    tensors: BTreeMap<String, Tensor>,
+    skipped: BTreeMap<String, Skipped>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// Why weights were not read, with the file's name.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// The system cannot open or map the file.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The path leads to a folder, a pipe or a device.
+    #[error("{}: not a file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file was read and is not usable.
+    #[error("{}: {error}", path.display())]
+    Contents {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ContentsError,
+    },
+}
+
+/// What is wrong with the bytes of a weights file.
+#[derive(Debug, Error)]
+pub enum ContentsError {
+    /// Something else than the formats that are read.
+    #[error("{0}{advice}", advice = .0.advice())]
+    Unreadable(Content),
+    /// A damaged or unsuitable `.npy` file.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A damaged `.safetensors` file.
+    #[error(transparent)]
+    Safetensors(#[from] SafetensorsError),
+    /// A whole file without weights.
+    #[error("holds no tensor of floats{}", other_types(.skipped))]
+    NoTensors {
+        /// What it holds instead.
+        skipped: BTreeMap<String, Skipped>,
+    },
+}
+
+fn other_types(skipped: &BTreeMap<String, Skipped>) -> String {
+    match skipped.iter().next() {
+        Some((name, first)) => format!(
+            ", only other types: {name:?} is {}",
+            first.dtype.escape_debug()
+        ),
+        None => String::new(),
+    }
+}
+
+/// Maps the file at `path` and reads the names, shapes and places of its tensors.
+///
+/// The file must not be changed while the result or one of its tensors is in use.
+pub fn open(path: &Path) -> Result<Weights, WeightsError> {
+    let io_error = |error| WeightsError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    // Before opening: to open a pipe would wait for its writer.
+    let metadata = path.metadata().map_err(io_error)?;
+    if !metadata.is_file() {
+        return Err(WeightsError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let file = File::open(path).map_err(io_error)?;
+    let source = match metadata.len() {
+        0 => Source::Static(&[]),
+        _ => Source::map(&file).map_err(io_error)?,
+    };
+    let weights = read(source, path.extension()).map_err(|error| WeightsError::Contents {
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok(Weights {
+        path: Some(path.to_owned()),
+        ..weights
+    })
+}
+
+/// Reads a file that is already in memory.
+pub fn from_bytes(bytes: Vec<u8>) -> Result<Weights, ContentsError> {
+    read(Source::Owned(bytes), None)
+}
+
+/// The built-in network: a VGG16 for 21 everyday things.
+///
+/// # Panics
+/// Never: the file is a part of the program, and a test opens it.
+pub fn builtin() -> Weights {
+    read(Source::Static(BUILTIN), None).expect("the built-in file is whole")
+}
+
+fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsError> {
+    let source = Arc::new(source);
+    let bytes = source.bytes();
+    let (format, contents) = match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
+        Content::Npy => (Format::Npy, npy::read(&source)?),
+        Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
+        other => return Err(ContentsError::Unreadable(other)),
+    };
+    let Contents {
+        tensors,
+        skipped,
+        metadata,
+    } = contents;
+    if tensors.is_empty() {
+        return Err(ContentsError::NoTensors { skipped });
+    }
+    Ok(Weights {
+        path: None,
+        format,
+        tensors,
+        skipped,
+        metadata,
+        source,
+    })
+}
+
+/// What a file is by its content, or by its extension where that is not certain.
+fn identify(prefix: &[u8], extension: Option<&OsStr>) -> Content {
+    match content::of(prefix) {
+        Content::Unknown => extension
+            .and_then(OsStr::to_str)
+            .and_then(content::of_extension)
+            .unwrap_or(Content::Unknown),
+        known => known,
+    }
+}
+
+/// Whether a path on the command line means weights: by the first bytes of the file, else by its
+/// extension, so that a web page named `VGG16.npy` or a file that is not there is reported as bad
+/// weights and not as a bad picture.
+pub fn looks_like_weights(path: &Path) -> bool {
+    if path.is_dir() {
+        return false;
+    }
+    let mut prefix = Vec::new();
+    // A pipe would wait, and lose what is read from it.
+    if let Some(file) = path.is_file().then(|| File::open(path).ok()).flatten() {
+        let _ = file.take(content::PREFIX as u64).read_to_end(&mut prefix);
+    }
+    match content::of(&prefix) {
+        Content::Picture(_) => false,
+        content if content.is_weights() => true,
+        _ => path
+            .extension()
+            .and_then(OsStr::to_str)
+            .is_some_and(content::is_weights_extension),
+    }
+}
+
+/// A shape as text: `3 x 3 x 64`, or `one element` for the shape of none.
+struct Shape<'a>(&'a [usize]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, length) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { " x " };
+            write!(f, "{separator}{length}")?;
+        }
+        if self.0.is_empty() {
+            f.write_str("one element")
+        } else {
+            Ok(())
+        }
+    }
+}

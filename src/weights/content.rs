@@ -1,0 +1,328 @@
+//! What a file is, from its first bytes: the weights that are read, those that are not read yet,
+//! and what people hand over instead when a download went wrong.
+
+use std::fmt;
+
+use super::npy;
+
+/// First bytes that are enough to tell.
+pub(super) const PREFIX: usize = 4096;
+
+/// Extensions that weights have.
+const EXTENSIONS: [&str; 10] = [
+    "npy",
+    "npz",
+    "safetensors",
+    "pth",
+    "pt",
+    "bin",
+    "onnx",
+    "h5",
+    "hdf5",
+    "keras",
+];
+
+/// What a file holds, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A numpy array, or a pickle in one.
+    Npy,
+    /// Safetensors.
+    Safetensors,
+    /// Several numpy arrays in a zip archive.
+    Npz,
+    /// A `torch.save` archive.
+    Torch,
+    /// `torch.save` before version 1.6.
+    TorchLegacy,
+    /// An ONNX model.
+    Onnx,
+    /// HDF5, as Keras 2 writes.
+    Hdf5,
+    /// Keras 3's zip archive.
+    Keras,
+    /// A pickle without a `.npy` header.
+    Pickle,
+    /// Nothing at all.
+    Empty,
+    /// A web page.
+    Html,
+    /// The few lines that stand for a file in Git LFS.
+    GitLfs,
+    /// A picture of this format.
+    Picture(&'static str),
+    /// An archive or compressed file of this format.
+    Archive(&'static str),
+    /// A PDF document.
+    Pdf,
+    /// Some other text.
+    Text,
+    /// None of these.
+    Unknown,
+}
+
+impl Content {
+    /// Whether such a file holds weights, read here or not.
+    pub fn is_weights(self) -> bool {
+        match self {
+            Self::Npy
+            | Self::Safetensors
+            | Self::Npz
+            | Self::Torch
+            | Self::TorchLegacy
+            | Self::Onnx
+            | Self::Hdf5
+            | Self::Keras
+            | Self::Pickle => true,
+            Self::Empty
+            | Self::Html
+            | Self::GitLfs
+            | Self::Picture(_)
+            | Self::Archive(_)
+            | Self::Pdf
+            | Self::Text
+            | Self::Unknown => false,
+        }
+    }
+
+    /// What to do with a file that cannot be read as weights, to follow what it is.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Self::Npy | Self::Safetensors => "",
+            Self::Npz | Self::Torch | Self::TorchLegacy | Self::Onnx | Self::Hdf5 | Self::Keras => {
+                ", which is not read yet: give a .npy file as tensorflow-vgg has it, or a .safetensors file"
+            }
+            Self::Pickle => ": load it in Python and save the dictionary with numpy.save",
+            Self::Empty => ": nothing was downloaded or copied into it",
+            Self::Html => ", not weights: download the file itself, not the page about it",
+            Self::GitLfs => ": run `git lfs pull` in the repository that it comes from",
+            Self::Archive(_) => ": unpack it and give the weights in it",
+            Self::Picture(_) | Self::Pdf | Self::Text => {
+                ", not weights: give a .npy or .safetensors file"
+            }
+            Self::Unknown => ": give a .npy or .safetensors file",
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    /// With its article, for a sentence: `an HTML page`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Npy => "a .npy file",
+            Self::Safetensors => "a safetensors file",
+            Self::Npz => "an .npz archive of numpy arrays",
+            Self::Torch => "a PyTorch file",
+            Self::TorchLegacy => "a PyTorch file of the form before 1.6",
+            Self::Onnx => "an ONNX model",
+            Self::Hdf5 => "an HDF5 file, as Keras writes",
+            Self::Keras => "a Keras 3 archive",
+            Self::Pickle => "a bare Python pickle",
+            Self::Empty => "an empty file",
+            Self::Html => "an HTML page",
+            Self::GitLfs => "a Git LFS pointer, not the file that it stands for",
+            Self::Picture(format) => return write!(f, "a {format} picture"),
+            Self::Archive(format) => return write!(f, "a {format} archive"),
+            Self::Pdf => "a PDF document",
+            Self::Text => "a text file",
+            Self::Unknown => "not a kind of file that is known here",
+        })
+    }
+}
+
+/// Tells what a file is from its first [`PREFIX`] bytes, or all of them.
+pub(super) fn of(prefix: &[u8]) -> Content {
+    const MAGICS: [(&[u8], Content); 21] = [
+        (npy::MAGIC, Content::Npy),
+        (b"\x89HDF\r\n\x1a\n", Content::Hdf5),
+        // The pickled magic number that torch.save begins with.
+        (
+            b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+            Content::TorchLegacy,
+        ),
+        (b"version https://git-lfs.github.com/", Content::GitLfs),
+        (b"\x89PNG\r\n\x1a\n", Content::Picture("PNG")),
+        (b"\xff\xd8\xff", Content::Picture("JPEG")),
+        (b"GIF8", Content::Picture("GIF")),
+        (b"II*\0", Content::Picture("TIFF")),
+        (b"MM\0*", Content::Picture("TIFF")),
+        (b"qoif", Content::Picture("QOI")),
+        (b"\x1f\x8b", Content::Archive("gzip")),
+        (b"BZh", Content::Archive("bzip2")),
+        (b"\xfd7zXZ\0", Content::Archive("xz")),
+        (b"\x28\xb5\x2f\xfd", Content::Archive("zstd")),
+        (b"7z\xbc\xaf\x27\x1c", Content::Archive("7z")),
+        (b"Rar!", Content::Archive("RAR")),
+        (b"PK\x05\x06", Content::Archive("zip")),
+        (b"%PDF-", Content::Pdf),
+        (b"\x80\x03", Content::Pickle),
+        (b"\x80\x04", Content::Pickle),
+        (b"\x80\x05", Content::Pickle),
+    ];
+    if prefix.is_empty() {
+        return Content::Empty;
+    }
+    if is_safetensors(prefix) {
+        return Content::Safetensors;
+    }
+    if let Some((_, content)) = MAGICS.iter().find(|(magic, _)| prefix.starts_with(magic)) {
+        return *content;
+    }
+    if prefix.starts_with(b"PK\x03\x04") {
+        return zip(prefix);
+    }
+    if prefix.starts_with(b"BM") && prefix.get(6..10) == Some(&[0; 4]) {
+        return Content::Picture("BMP");
+    }
+    if prefix.starts_with(b"RIFF") && prefix.get(8..12) == Some(b"WEBP") {
+        return Content::Picture("WebP");
+    }
+    if prefix.get(257..262) == Some(b"ustar") {
+        return Content::Archive("tar");
+    }
+    if prefix.starts_with(b"\x80\x02") {
+        return Content::Pickle;
+    }
+    if is_onnx(prefix) {
+        return Content::Onnx;
+    }
+    text(prefix)
+}
+
+/// What weights with this extension are, for files whose bytes do not tell.
+pub(super) fn of_extension(extension: &str) -> Option<Content> {
+    extension
+        .eq_ignore_ascii_case("onnx")
+        .then_some(Content::Onnx)
+}
+
+pub(super) fn is_weights_extension(extension: &str) -> bool {
+    EXTENSIONS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// The length of a JSON object, then the object.
+fn is_safetensors(prefix: &[u8]) -> bool {
+    let Some((length, json)) = prefix.split_first_chunk() else {
+        return false;
+    };
+    // A length of three bytes at most: what else begins so and goes on with a brace?
+    u64::from_le_bytes(*length) < 1 << 32 && json.first() == Some(&b'{')
+}
+
+/// Archives differ by the name of their first file.
+fn zip(prefix: &[u8]) -> Content {
+    let length = prefix.get(26..28).map_or(0, |length| {
+        usize::from(u16::from_le_bytes([length[0], length[1]]))
+    });
+    let name = prefix.get(30..30 + length).unwrap_or_default();
+    if name.ends_with(b".npy") {
+        Content::Npz
+    } else if name.ends_with(b"/data.pkl")
+        || name.ends_with(b"/.format_version")
+        || name.ends_with(b"/byteorder")
+    {
+        Content::Torch
+    } else if matches!(
+        name,
+        b"metadata.json" | b"config.json" | b"model.weights.h5"
+    ) {
+        Content::Keras
+    } else {
+        Content::Archive("zip")
+    }
+}
+
+/// A protobuf that begins with a small `ir_version` (field 1), then the producer, the graph or
+/// another field of a model.
+fn is_onnx(prefix: &[u8]) -> bool {
+    matches!(
+        prefix,
+        [
+            0x08,
+            1..=31,
+            0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42,
+            ..
+        ]
+    )
+}
+
+fn text(prefix: &[u8]) -> Content {
+    let without_mark = prefix
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(prefix)
+        .trim_ascii_start();
+    let begins = |tag: &[u8]| {
+        without_mark
+            .get(..tag.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
+    if begins(b"<!doctype html") || begins(b"<html") || begins(b"<head") || begins(b"<!--") {
+        return Content::Html;
+    }
+    let printable = |&byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    // The prefix may end within a character.
+    let utf8 =
+        std::str::from_utf8(prefix).map_or_else(|error| error.error_len().is_none(), |_| true);
+    if utf8 && prefix.iter().all(printable) {
+        Content::Text
+    } else {
+        Content::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zip_of(name: &str) -> Vec<u8> {
+        let mut bytes = b"PK\x03\x04".to_vec();
+        bytes.resize(26, 0);
+        bytes.extend((name.len() as u16).to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(name.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn files_are_known_by_their_first_bytes() {
+        let cases: [(&[u8], Content); 17] = [
+            (b"", Content::Empty),
+            (b"\x93NUMPY\x01\x00", Content::Npy),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", Content::Safetensors),
+            (
+                b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+                Content::TorchLegacy,
+            ),
+            (b"\x80\x02}q\x01.", Content::Pickle),
+            (b"\x80\x04\x95", Content::Pickle),
+            (b"\x89HDF\r\n\x1a\n\0", Content::Hdf5),
+            (b"\x08\x07\x12\x07pytorch", Content::Onnx),
+            (b"\xef\xbb\xbf\n <!DOCTYPE HTML><p>", Content::Html),
+            (b"<html lang=en>", Content::Html),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+                Content::GitLfs,
+            ),
+            (b"\xff\xd8\xff\xe0", Content::Picture("JPEG")),
+            (b"RIFF\0\0\0\0WEBP", Content::Picture("WebP")),
+            (b"\x1f\x8b\x08", Content::Archive("gzip")),
+            (b"Access denied\n", Content::Text),
+            (b"\x00\x01\x02", Content::Unknown),
+            (b"{}", Content::Text),
+        ];
+        for (bytes, content) in cases {
+            assert_eq!(of(bytes), content, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn zip_archives_are_told_apart_by_their_first_name() {
+        assert_eq!(of(&zip_of("conv1_1_W.npy")), Content::Npz);
+        assert_eq!(of(&zip_of("vgg16/data.pkl")), Content::Torch);
+        assert_eq!(of(&zip_of("metadata.json")), Content::Keras);
+        assert_eq!(of(&zip_of("photos/cat.jpg")), Content::Archive("zip"));
+        assert_eq!(of(b"PK\x03\x04"), Content::Archive("zip"));
+    }
+}

@@ -1,0 +1,480 @@
+//! What numpy's objects mean in a pickle: arrays, in lists and dictionaries, as named tensors.
+//!
+//! An array is `_reconstruct(ndarray, (0,), 'b')` with the state `(1, shape, dtype, is_fortran,
+//! data)`, or from protocol 5 `_frombuffer(data, dtype, shape, 'C')`. Its type is `dtype('f4',
+//! ...)` with the state `(3, '<', ...)`. Its data are bytes, or text that `_codecs.encode(text,
+//! 'latin1')` turns into bytes, or for an array of objects a list.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::element::{DType, Element, Endian};
+use super::latin1::Latin1;
+use super::pickle::{Id, Object, Pickle, Value};
+use super::source::Source;
+use super::tensor::{Data, Order, Tensor, TensorError, element_count};
+use super::{Shape, Skipped};
+
+/// Dictionaries and lists within each other at most; weights have two or three.
+const MAX_DEPTH: usize = 32;
+/// Bytes in a tensor's name at most.
+const MAX_NAME: usize = 512;
+/// Tensors at most.
+const MAX_TENSORS: usize = 1 << 14;
+/// Values looked at, at most. Lists that share their items would otherwise double in number with
+/// every level.
+const MAX_VISITS: usize = 1 << 20;
+/// Dimensions at most: numpy's own limit is 64.
+const MAX_DIMENSIONS: usize = 64;
+
+/// Why the objects of a pickle are not weights. Names are paths: `conv1_1/0`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NumpyError {
+    /// An array, or a part of one, is not what numpy writes.
+    #[error("{name:?} is damaged: {part} is not what numpy writes")]
+    Damaged {
+        /// Where in the file.
+        name: String,
+        /// Which part.
+        part: &'static str,
+    },
+    /// The header of the file and the array in it differ.
+    #[error("the header announces an array of shape {}, but the array in it has the shape {}", Shape(.header), Shape(.found))]
+    HeaderShape {
+        /// Shape in the header.
+        header: Vec<usize>,
+        /// Shape of the array.
+        found: Vec<usize>,
+    },
+    /// An array's shape and data do not fit.
+    #[error("{name:?}: {error}")]
+    Tensor {
+        /// Where in the file.
+        name: String,
+        /// What does not fit.
+        error: TensorError,
+    },
+    /// A dictionary has a key that is neither text nor a whole number.
+    #[error("a key in {name:?} is neither text nor a whole number, or too long")]
+    Key {
+        /// The dictionary.
+        name: String,
+    },
+    /// Two tensors have one name.
+    #[error("two arrays have the name {name:?}")]
+    Duplicate {
+        /// Their name.
+        name: String,
+    },
+    /// Dictionaries and lists within each other without end.
+    #[error("dictionaries and lists are nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// More tensors or list items than any network has.
+    #[error("there are more than {MAX_TENSORS} arrays or {MAX_VISITS} values")]
+    TooMany,
+}
+
+/// The functions and classes that numpy's arrays need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Global {
+    /// Makes the empty array that a state then fills.
+    Reconstruct,
+    /// Makes a number of one array element.
+    Scalar,
+    FromBuffer,
+    NdArray,
+    DType,
+    /// Text to bytes: protocol 2 has no bytes of its own in Python 3.
+    Encode,
+    /// Empty bytes, for the same reason.
+    Bytes,
+    OrderedDict,
+}
+
+impl Global {
+    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => {
+                Self::Reconstruct
+            }
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::Scalar,
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
+            ("numpy", "ndarray") => Self::NdArray,
+            ("numpy", "dtype") => Self::DType,
+            ("_codecs", "encode") => Self::Encode,
+            ("__builtin__" | "builtins", "bytes") => Self::Bytes,
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            _ => return None,
+        })
+    }
+}
+
+type Tensors = BTreeMap<String, Tensor>;
+type SkippedArrays = BTreeMap<String, Skipped>;
+
+/// The arrays of floats in `pickle`, and those of other types. `shape` is what the header says of
+/// the outermost array.
+pub(super) fn tensors(
+    source: &Arc<Source>,
+    pickle: &Pickle<Global>,
+    shape: &[usize],
+) -> Result<(Tensors, SkippedArrays), NumpyError> {
+    let mut walk = Walk {
+        source,
+        pickle,
+        texts: HashMap::new(),
+        name: String::new(),
+        visits: 0,
+        tensors: BTreeMap::new(),
+        skipped: BTreeMap::new(),
+    };
+    let Value::Object(outermost) = &pickle[pickle.root] else {
+        return Err(walk.damaged("the array that holds everything"));
+    };
+    let array = walk
+        .array(outermost)?
+        .ok_or_else(|| walk.damaged("the array that holds everything"))?;
+    if array.shape != shape {
+        return Err(NumpyError::HeaderShape {
+            header: shape.to_vec(),
+            found: array.shape,
+        });
+    }
+    walk.add(array, 0)?;
+    Ok((walk.tensors, walk.skipped))
+}
+
+/// An array as the pickle has it.
+struct Array {
+    shape: Vec<usize>,
+    kind: Kind,
+    order: Order,
+    /// The value with its contents.
+    data: Id,
+}
+
+enum Kind {
+    Float(Element),
+    Object,
+    /// Another of numpy's types, by its code: `i8`.
+    Other(String),
+}
+
+/// A walk through all values, with what it has found.
+struct Walk<'a> {
+    source: &'a Arc<Source>,
+    pickle: &'a Pickle<Global>,
+    /// Texts that stand for bytes, scanned once even if many arrays share one.
+    texts: HashMap<Id, Arc<Latin1>>,
+    /// Path to the value at hand.
+    name: String,
+    visits: usize,
+    tensors: Tensors,
+    skipped: SkippedArrays,
+}
+
+impl<'a> Walk<'a> {
+    /// Adds the arrays in `id`. Numbers, text and the like beside them (an epoch, a note) are
+    /// passed over.
+    fn visit(&mut self, id: Id, depth: usize) -> Result<(), NumpyError> {
+        self.visits += 1;
+        if self.visits > MAX_VISITS {
+            return Err(NumpyError::TooMany);
+        }
+        if depth > MAX_DEPTH {
+            return Err(NumpyError::TooDeep);
+        }
+        match &self.pickle[id] {
+            Value::Dict(items) => self.dict(items, depth),
+            Value::List(items) => self.list(items, depth),
+            Value::Tuple(items) => self.list(items, depth),
+            Value::Object(object) if object.callable == Global::OrderedDict => {
+                self.dict(&object.items, depth)?;
+                self.ordered_dict_args(object.args, depth)
+            }
+            Value::Object(object) => match self.array(object)? {
+                Some(array) => self.add(array, depth),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn dict(&mut self, items: &[(Id, Id)], depth: usize) -> Result<(), NumpyError> {
+        for &(key, value) in items {
+            let key = match &self.pickle[key] {
+                Value::Int(number) => number.to_string(),
+                _ => self
+                    .text(key)
+                    .ok_or_else(|| NumpyError::Key {
+                        name: self.name.clone(),
+                    })?
+                    .to_owned(),
+            };
+            self.child(&key, value, depth)?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, items: &[Id], depth: usize) -> Result<(), NumpyError> {
+        for (i, &item) in items.iter().enumerate() {
+            self.child(&i.to_string(), item, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Python 2 gives the items of an `OrderedDict` as its argument: a list of lists of two.
+    fn ordered_dict_args(&mut self, args: Id, depth: usize) -> Result<(), NumpyError> {
+        let [list] = self.tuple(args) else {
+            return Ok(());
+        };
+        let Value::List(pairs) = &self.pickle[*list] else {
+            return Err(self.damaged("an ordered dictionary"));
+        };
+        for &pair in pairs {
+            match &self.pickle[pair] {
+                Value::List(pair) if pair.len() == 2 => self.dict(&[(pair[0], pair[1])], depth)?,
+                _ => return Err(self.damaged("an ordered dictionary")),
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, key: &str, value: Id, depth: usize) -> Result<(), NumpyError> {
+        let length = self.name.len();
+        if length > 0 {
+            self.name.push('/');
+        }
+        self.name.push_str(key);
+        if self.name.len() > MAX_NAME {
+            return Err(NumpyError::Key {
+                name: self.name[..length].to_owned(),
+            });
+        }
+        self.visit(value, depth + 1)?;
+        self.name.truncate(length);
+        Ok(())
+    }
+
+    /// Adds an array under the name at hand, or what it holds under names below that.
+    fn add(&mut self, array: Array, depth: usize) -> Result<(), NumpyError> {
+        let Array {
+            shape,
+            kind,
+            order,
+            data,
+        } = array;
+        match kind {
+            Kind::Object => self.objects(&shape, data, depth),
+            Kind::Float(element) => {
+                let data = self.data(data)?;
+                let tensor =
+                    Tensor::dense(self.source, data, element, shape, order).map_err(|error| {
+                        NumpyError::Tensor {
+                            name: self.name.clone(),
+                            error,
+                        }
+                    })?;
+                self.check_name()?;
+                self.tensors.insert(self.name.clone(), tensor);
+                Ok(())
+            }
+            Kind::Other(code) => {
+                self.check_name()?;
+                self.skipped
+                    .insert(self.name.clone(), Skipped { dtype: code, shape });
+                Ok(())
+            }
+        }
+    }
+
+    fn check_name(&self) -> Result<(), NumpyError> {
+        if self.tensors.len() + self.skipped.len() >= MAX_TENSORS {
+            return Err(NumpyError::TooMany);
+        }
+        if self.tensors.contains_key(&self.name) || self.skipped.contains_key(&self.name) {
+            return Err(NumpyError::Duplicate {
+                name: self.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The items of an array of objects, each under its index; the one item of an array without
+    /// dimensions needs none.
+    fn objects(&mut self, shape: &[usize], list: Id, depth: usize) -> Result<(), NumpyError> {
+        let pickle = self.pickle;
+        let Value::List(items) = &pickle[list] else {
+            return Err(self.damaged("an array of objects"));
+        };
+        if element_count(shape) != Some(items.len()) {
+            return Err(self.damaged("the length of an array of objects"));
+        }
+        for (i, &item) in items.iter().enumerate() {
+            if shape.is_empty() {
+                self.visit(item, depth + 1)?;
+            } else {
+                self.child(&index(i, shape), item, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an object as an array; `None` when it is something else.
+    fn array(&self, object: &Object<Global>) -> Result<Option<Array>, NumpyError> {
+        let array = match (
+            object.callable,
+            self.tuple(object.args),
+            object.state.map(|state| self.tuple(state)),
+        ) {
+            (Global::Reconstruct, _, Some(&[_, shape, dtype, fortran, data])) => Array {
+                shape: self.shape(shape)?,
+                kind: self.kind(dtype)?,
+                order: match self.pickle[fortran] {
+                    Value::Bool(false) | Value::Int(0) => Order::C,
+                    Value::Bool(true) | Value::Int(1) => Order::Fortran,
+                    _ => return Err(self.damaged("the order of an array")),
+                },
+                data,
+            },
+            (Global::FromBuffer, &[data, dtype, shape, order], None) => Array {
+                shape: self.shape(shape)?,
+                kind: self.kind(dtype)?,
+                order: match self.text(order) {
+                    Some("C") => Order::C,
+                    Some("F") => Order::Fortran,
+                    _ => return Err(self.damaged("the order of an array")),
+                },
+                data,
+            },
+            (Global::Scalar, &[dtype, data], None) => Array {
+                shape: Vec::new(),
+                kind: self.kind(dtype)?,
+                order: Order::C,
+                data,
+            },
+            (Global::Reconstruct | Global::FromBuffer | Global::Scalar, ..) => {
+                return Err(self.damaged("an array"));
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(array))
+    }
+
+    fn shape(&self, id: Id) -> Result<Vec<usize>, NumpyError> {
+        let lengths = match &self.pickle[id] {
+            Value::Tuple(lengths) if lengths.len() <= MAX_DIMENSIONS => lengths,
+            _ => return Err(self.damaged("a shape")),
+        };
+        let length = |&id: &Id| match self.pickle[id] {
+            Value::Int(length) => usize::try_from(length).map_err(|_| self.damaged("a shape")),
+            _ => Err(self.damaged("a shape")),
+        };
+        lengths.iter().map(length).collect()
+    }
+
+    fn kind(&self, id: Id) -> Result<Kind, NumpyError> {
+        let damaged = || self.damaged("the type of an array");
+        let Value::Object(object) = &self.pickle[id] else {
+            return Err(damaged());
+        };
+        let (Global::DType, [code, ..]) = (object.callable, self.tuple(object.args)) else {
+            return Err(damaged());
+        };
+        let code = self.text(*code).ok_or_else(damaged)?;
+        // The order stands in the state; old pickles have it in the code as well.
+        let order = match object.state.map(|state| self.tuple(state)) {
+            Some([_, order, ..]) => self.text(*order).ok_or_else(damaged)?,
+            Some(_) => return Err(damaged()),
+            None => code,
+        };
+        let endian = if order.starts_with('>') {
+            Endian::Big
+        } else {
+            Endian::Little
+        };
+        let float = |dtype| Kind::Float(Element { dtype, endian });
+        Ok(match code.trim_start_matches(['<', '>', '|', '=']) {
+            "f2" => float(DType::F16),
+            "f4" => float(DType::F32),
+            "f8" => float(DType::F64),
+            "O" | "O8" | "O4" => Kind::Object,
+            other => Kind::Other(other.to_owned()),
+        })
+    }
+
+    /// The bytes of an array of numbers, or the text that stands for them.
+    fn data(&mut self, id: Id) -> Result<Data, NumpyError> {
+        let pickle = self.pickle;
+        match &pickle[id] {
+            Value::Bytes(span) => Ok(Data::Raw(span.clone())),
+            Value::Object(object) => match (object.callable, self.tuple(object.args)) {
+                (Global::Bytes, []) => Ok(Data::Raw(0..0)),
+                (Global::Encode, &[text, encoding])
+                    if matches!(self.text(encoding), Some("latin1" | "latin-1")) =>
+                {
+                    self.latin1(text).map(Data::Latin1)
+                }
+                _ => Err(self.damaged("the data of an array")),
+            },
+            _ => Err(self.damaged("the data of an array")),
+        }
+    }
+
+    fn latin1(&mut self, text: Id) -> Result<Arc<Latin1>, NumpyError> {
+        if let Some(known) = self.texts.get(&text) {
+            return Ok(Arc::clone(known));
+        }
+        let Value::Text(span) = &self.pickle[text] else {
+            return Err(self.damaged("the data of an array"));
+        };
+        let scanned = Latin1::scan(self.source, span.clone())
+            .ok_or_else(|| self.damaged("the data of an array"))?;
+        let scanned = Arc::new(scanned);
+        self.texts.insert(text, Arc::clone(&scanned));
+        Ok(scanned)
+    }
+
+    /// The items of a tuple; nothing for any other value.
+    fn tuple(&self, id: Id) -> &'a [Id] {
+        match &self.pickle[id] {
+            Value::Tuple(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Text, or the bytes that Python 2 means as text.
+    fn text(&self, id: Id) -> Option<&'a str> {
+        match &self.pickle[id] {
+            Value::Text(span) | Value::Bytes(span) if span.len() <= MAX_NAME => {
+                std::str::from_utf8(&self.source.bytes()[span.clone()]).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn damaged(&self, part: &'static str) -> NumpyError {
+        NumpyError::Damaged {
+            name: self.name.clone(),
+            part,
+        }
+    }
+}
+
+/// Place `i`, in C order, of an array as a path: `1/0`.
+fn index(mut i: usize, shape: &[usize]) -> String {
+    let mut digits = Vec::with_capacity(shape.len());
+    for length in shape.iter().rev() {
+        digits.push(i % length);
+        i /= length;
+    }
+    let mut path = String::new();
+    for digit in digits.iter().rev() {
+        let separator = if path.is_empty() { "" } else { "/" };
+        let _ = write!(path, "{separator}{digit}");
+    }
+    path
+}
