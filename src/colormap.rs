@@ -1,16 +1,15 @@
 //! Colour maps as tables of 256 colours.
 
 /// Which colours a heatmap is drawn in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Colormap {
-    /// Dark blue, cyan, yellow, dark red: what Grad-CAM pictures are known by. Matplotlib's definition.
-    #[default]
+    /// Blue, cyan, yellow, red: what Grad-CAM pictures are known by
     Jet,
-    /// Dark violet to yellow, even to the eye and for the colour-blind.
+    /// Violet to yellow, even to the eye and for the colour-blind
     Viridis,
-    /// Black to pale yellow, even to the eye: nothing where the map is zero.
+    /// Black to pale yellow, even to the eye
     Inferno,
-    /// Black to white.
+    /// Black to white
     Grey,
 }
 

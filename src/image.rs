@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 pub use error::PictureError;
-pub use write::{WRITABLE, encode, is_writable, output_format};
+pub use write::encode;
 
 use crate::sniff;
 
@@ -77,12 +77,16 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
 
 /// The picture files that `paths` stand for: files as they are, each folder as its pictures.
 ///
-/// Of a folder: files, not folders, with an extension that can be decoded, none hidden, sorted by name.
-pub fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>, PictureError> {
+/// Of a folder: files, not folders, with an extension that can be decoded, none hidden and none for which `leave_out`
+/// holds, sorted by name.
+pub fn list(
+    paths: &[PathBuf],
+    leave_out: impl Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>, PictureError> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            files.extend(pictures_in(path)?);
+            files.extend(pictures_in(path, &leave_out)?);
         } else {
             files.push(path.clone());
         }
@@ -90,7 +94,10 @@ pub fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>, PictureError> {
     Ok(files)
 }
 
-fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, PictureError> {
+fn pictures_in(
+    folder: &Path,
+    leave_out: impl Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>, PictureError> {
     let unreadable = |reason| PictureError::Read {
         path: folder.to_owned(),
         reason,
@@ -101,7 +108,7 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, PictureError> {
         let hidden = path
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && has_picture_extension(&path) && path.is_file() {
+        if !hidden && has_picture_extension(&path) && path.is_file() && !leave_out(&path) {
             files.push(path);
         }
     }

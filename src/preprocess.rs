@@ -6,14 +6,13 @@ use image::{Rgb, RgbImage};
 use crate::resize::{self, Region};
 
 /// How a picture of any shape meets the network's rectangle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Fit {
-    /// The largest centred rectangle of the network's proportions; what lies outside is not seen.
-    #[default]
+    /// The largest centred part of the network's proportions; what lies outside is not seen
     Crop,
-    /// The whole picture, its proportions bent to the network's.
+    /// The whole picture, its proportions changed
     Squash,
-    /// The whole picture, centred, the rest filled with [`PAD`].
+    /// The whole picture, centred, with bars
     Pad,
 }
 

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::cli::{Method, Score};
+use crate::cam::{Method, Verdict};
+use crate::cli::Score;
+use crate::gpu::AdapterInfo;
 use crate::labels::Label;
+use crate::output::Content;
 
 /// Version of the JSON's form.
 const SCHEMA: u32 = 1;
@@ -101,54 +104,6 @@ pub struct Map {
     pub files: Vec<(String, PathBuf)>,
 }
 
-/// Whether a map can be read as it is. JSON has the words of [`fmt::Display`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Yes.
-    Ok,
-    /// Nothing above zero.
-    Empty,
-    /// The softmax is so sure that its gradient is lost.
-    Saturated,
-    /// The same value above zero everywhere.
-    Flat,
-    /// Infinite, or no number.
-    #[serde(rename = "not finite")]
-    NotFinite,
-}
-
-impl Verdict {
-    /// On a map before ReLU and scaling. `saturated`: whether the gradient was lost to float32. The
-    /// gravest holds.
-    pub fn of(map: &[f32], saturated: bool) -> Self {
-        let max = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if map.iter().any(|value| !value.is_finite()) {
-            Self::NotFinite
-        } else if saturated {
-            Self::Saturated
-        } else if max <= 0.0 {
-            Self::Empty
-        } else if map.iter().all(|&value| value >= max) {
-            Self::Flat
-        } else {
-            Self::Ok
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "ok",
-            Self::Empty => "empty",
-            Self::Saturated => "saturated",
-            Self::Flat => "flat",
-            Self::NotFinite => "not finite",
-        })
-    }
-}
-
 impl Class {
     /// A class called `label`; no maps yet.
     pub fn new(rank: usize, id: usize, label: &Label, probability: f32, logit: f32) -> Self {
@@ -162,6 +117,16 @@ impl Class {
             logit,
             maps: Vec::new(),
         }
+    }
+
+    /// Notes a file written: with its method's map, or with the first map where it is of none.
+    pub fn wrote(&mut self, content: Content, path: PathBuf) {
+        let of_method = |map: &&mut Map| content.method() == Some(map.method);
+        let map = match self.maps.iter_mut().find(of_method) {
+            Some(map) => map,
+            None => &mut self.maps[0],
+        };
+        map.files.push((content.key(), path));
     }
 
     /// `0: class id: 920, class name: traffic_light, probability: 0.105, synset: n06874185 traffic
@@ -183,6 +148,20 @@ impl Class {
 }
 
 impl Map {
+    /// What there is to say of a map before ReLU and scaling; no files yet.
+    pub fn new(method: Method, values: &[f64]) -> Self {
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Self {
+            method,
+            min: min as f32,
+            max: max as f32,
+            empty: max <= 0.0,
+            verdict: Verdict::of(values),
+            files: Vec::new(),
+        }
+    }
+
     /// What the user must know before reading the map, if anything.
     fn note(&self) -> Option<String> {
         let Self { max, verdict, .. } = self;
@@ -251,6 +230,26 @@ impl Report {
         }
         notes
     }
+}
+
+/// The adapters there are: a line each, or one line of JSON, in the order in which they are chosen.
+pub fn adapters(adapters: &[AdapterInfo], json: bool) -> String {
+    if !json {
+        let lines: Vec<String> = adapters.iter().map(ToString::to_string).collect();
+        return lines.join("\n") + "\n";
+    }
+    let adapters: Vec<_> = adapters
+        .iter()
+        .map(|adapter| {
+            serde_json::json!({
+                "name": adapter.name,
+                "backend": adapter.backend,
+                "type": adapter.kind,
+                "driver": adapter.driver,
+            })
+        })
+        .collect();
+    format!("{}\n", serde_json::json!({ "adapters": adapters }))
 }
 
 fn displayed<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
@@ -418,19 +417,6 @@ mod tests {
         ] {
             assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.to_string());
         }
-    }
-
-    #[test]
-    fn a_map_is_judged_by_its_gravest_fault() {
-        assert_eq!(Verdict::of(&[-1.0, 2.0], false), Verdict::Ok);
-        assert_eq!(Verdict::of(&[-1.0, 0.0], false), Verdict::Empty);
-        assert_eq!(Verdict::of(&[2.0, 2.0], false), Verdict::Flat);
-        assert_eq!(Verdict::of(&[0.0, 0.0], true), Verdict::Saturated);
-        assert_eq!(Verdict::of(&[1.0, f32::NAN], true), Verdict::NotFinite);
-        assert_eq!(
-            Verdict::of(&[1.0, f32::INFINITY], false),
-            Verdict::NotFinite
-        );
     }
 
     #[test]

@@ -345,7 +345,7 @@ fn a_folder_stands_for_its_pictures_sorted_without_hidden_files_and_subfolders()
     }
     fs::create_dir(files.0.path().join("folder.png")).unwrap();
     let single = PathBuf::from("elsewhere/single.txt");
-    let listed = image::list(&[single.clone(), files.0.path().to_owned()]).unwrap();
+    let listed = image::list(&[single.clone(), files.0.path().to_owned()], |_| false).unwrap();
     let in_folder = |name| files.0.path().join(name);
     assert_eq!(
         listed,
@@ -363,7 +363,7 @@ fn a_folder_without_pictures_is_an_error_that_names_it() {
     let files = Files::new();
     files.put("notes.txt", b"");
     let folder = files.0.path().to_owned();
-    let message = image::list(std::slice::from_ref(&folder))
+    let message = image::list(std::slice::from_ref(&folder), |_| false)
         .unwrap_err()
         .to_string();
     assert_says(&message, &["no pictures", &folder.display().to_string()]);

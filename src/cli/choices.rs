@@ -5,25 +5,11 @@ use std::fmt;
 use ::image::ImageFormat;
 use clap::ValueEnum;
 
-/// Method that makes a map from activations and gradients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Method {
-    /// Grad-CAM: channels weighted by their mean gradient
-    #[value(name = "gradcam")]
-    GradCam,
-    /// Grad-CAM++: positive gradients, weighted by position
-    #[value(name = "gradcam++", alias = "gradcampp")]
-    GradCamPlusPlus,
-}
-
-/// What is differentiated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Score {
-    /// The class's probability, after the softmax, as the original program does
-    Prob,
-    /// The class's value before the softmax, as the paper does
-    Logit,
-}
+pub use crate::cam::Method;
+pub use crate::colormap::Colormap;
+pub use crate::gpu::Backend;
+pub use crate::preprocess::Fit;
+pub use crate::score::Score;
 
 /// What can be written for a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
@@ -94,17 +80,6 @@ pub enum Size {
     Original,
 }
 
-/// How a picture meets the network's square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Fit {
-    /// The centre square
-    Crop,
-    /// The whole picture, its proportions changed
-    Squash,
-    /// The whole picture, with bars
-    Pad,
-}
-
 /// Preprocessing that published weights were trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Preprocessing {
@@ -127,30 +102,6 @@ pub enum Channels {
     Rgb,
     /// Blue first
     Bgr,
-}
-
-/// Colours of the heat map over the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Colormap {
-    /// Blue, cyan, yellow, red
-    Jet,
-    /// Violet to yellow, even in brightness
-    Viridis,
-    /// Black to pale yellow, even in brightness
-    Inferno,
-    /// Black to white
-    Grey,
-}
-
-/// Graphics interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Backend {
-    /// Linux, Windows, Android
-    Vulkan,
-    /// macOS, iOS
-    Metal,
-    /// Windows
-    Dx12,
 }
 
 /// Shows a value as it is typed, so that a name is written once.

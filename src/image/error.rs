@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageFormat};
 
-use super::{MAX_FILE, MAX_PIXELS, MIN_SIDE, WRITABLE};
+use super::{MAX_FILE, MAX_PIXELS, MIN_SIDE};
 use crate::sniff::Guess;
 
 /// Why a picture cannot be read or written.
@@ -83,12 +83,6 @@ pub enum PictureError {
         height: u32,
     },
 
-    #[error(
-        "pictures cannot be written as `{extension}`; choose one of {}",
-        extensions()
-    )]
-    Unwritable { extension: String },
-
     #[error("{width}x{height} pixels cannot be written as {} ({reason}); choose another --format", name(*format))]
     Encode {
         format: ImageFormat,
@@ -145,8 +139,4 @@ fn name(format: ImageFormat) -> &'static str {
         // Nothing else is compiled in; the extension is right for what is added later.
         other => other.extensions_str()[0],
     }
-}
-
-fn extensions() -> String {
-    WRITABLE.map(|(_, extension)| extension).join(", ")
 }

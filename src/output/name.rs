@@ -56,6 +56,17 @@ impl Content {
         }
     }
 
+    /// The method whose map it shows, if it shows one alone.
+    pub fn method(self) -> Option<Method> {
+        match self {
+            Self::Overlay(method)
+            | Self::Heatmap(method)
+            | Self::Segmented(method)
+            | Self::RawMap(method) => Some(method),
+            Self::GuidedBprop | Self::RawGuidedBprop | Self::GuidedGradcam => None,
+        }
+    }
+
     /// Whether the file is a `.npy` array rather than a picture.
     pub fn is_array(self) -> bool {
         matches!(self, Self::RawMap(_) | Self::RawGuidedBprop)

@@ -106,6 +106,28 @@ impl Tensor {
         })
     }
 
+    /// A dense tensor of `values` in memory, row by row.
+    ///
+    /// # Panics
+    /// If `shape` does not hold as many.
+    pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let data = Data::Raw(0..bytes.len());
+        let source = Arc::new(Source::Owned(bytes));
+        Self::dense(&source, data, Element::F32_LE, shape, Order::C)
+            .expect("as many values as the shape holds")
+    }
+
+    /// A tensor that holds `value` everywhere and takes four bytes: a shape to plan with.
+    pub fn repeated(shape: Vec<usize>, value: f32) -> Self {
+        let strides = vec![0; shape.len()];
+        Self {
+            shape,
+            strides,
+            ..Self::from_f32(vec![], &[value])
+        }
+    }
+
     /// Length of each dimension, outermost first, as the file has it; empty for a single number.
     pub fn shape(&self) -> &[usize] {
         &self.shape

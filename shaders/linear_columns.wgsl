@@ -1,0 +1,98 @@
+// Vector times matrix, a weighted sum of the matrix's rows: a linear layer forward when its file has one row an input,
+// backward when it has one row an output.
+//
+//   y[n, c] = end(before + sum over r of x[n, first_row + r] * m[r, c]),  before = y[n, c] if accumulate, else 0
+//
+// m: rows x columns, columns in vec4 and rows padded with zeros to a multiple of 4; a part of a matrix larger than one
+// binding, starting at first_row; the parts accumulate and only the last one ends. x: N x x_columns, y: N x columns,
+// in vec4. extra: by `epilogue`, the bias (columns) or one image's activations in y's shape, shared by all n.
+//
+// A workgroup makes 16 columns (vec4) of up to 4 n: 16 x 16 invocations, 16 of them sharing a column's rows, which add
+// up at the end. CPU twin: linear_columns in tests/common/twins.rs.
+
+struct Params {
+    n: u32,
+    rows: u32,      // in vec4: four rows each
+    columns: u32,   // in vec4
+    first_row: u32, // in vec4
+    x_columns: u32, // in vec4
+    accumulate: u32,
+    epilogue: u32,
+}
+
+const EPILOGUE_BIAS: u32 = 1u;
+const EPILOGUE_BIAS_RELU: u32 = 2u;
+const EPILOGUE_MASK: u32 = 3u;
+const EPILOGUE_MASK_GUIDED: u32 = 4u;
+const EPILOGUE_MASK_DECONV: u32 = 5u;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> m: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+// [slice][column] of each n; 16 KiB, the least that an adapter may offer.
+var<workgroup> partial: array<mat4x4<f32>, 256>;
+
+fn end(value: vec4<f32>, at: u32) -> vec4<f32> {
+    let zero = vec4<f32>();
+    switch p.epilogue {
+        case EPILOGUE_BIAS: { return value + extra[at]; }
+        case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK_DECONV: { return max(value, zero); }
+        default: { return value; }
+    }
+}
+
+@compute @workgroup_size(16, 16)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+) {
+    let column = group.x * 16u + local.x;
+    let first_n = group.y * 4u;
+    let several = p.n - first_n;
+    var acc = mat4x4<f32>();
+    if column < p.columns {
+        let x0 = first_n * p.x_columns + p.first_row;
+        for (var r = local.y; r < p.rows; r += 16u) {
+            let at = r * 4u * p.columns + column;
+            let block = mat4x4<f32>(
+                m[at],
+                m[at + p.columns],
+                m[at + 2u * p.columns],
+                m[at + 3u * p.columns],
+            );
+            acc[0] += block * x[x0 + r];
+            if several > 1u {
+                acc[1] += block * x[x0 + p.x_columns + r];
+            }
+            if several > 2u {
+                acc[2] += block * x[x0 + 2u * p.x_columns + r];
+            }
+            if several > 3u {
+                acc[3] += block * x[x0 + 3u * p.x_columns + r];
+            }
+        }
+    }
+    let slot = local.y * 16u + local.x;
+    partial[slot] = acc;
+    workgroupBarrier();
+    for (var half = 8u; half > 0u; half /= 2u) {
+        if local.y < half {
+            partial[slot] += partial[slot + half * 16u];
+        }
+        workgroupBarrier();
+    }
+    if column < p.columns && local.y < min(several, 4u) {
+        let at = (first_n + local.y) * p.columns + column;
+        var sum = partial[local.x][local.y];
+        if p.accumulate != 0u {
+            sum += y[at];
+        }
+        y[at] = end(sum, column);
+    }
+}

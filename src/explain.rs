@@ -1,0 +1,409 @@
+//! The command from top to bottom: files in, pictures and a report out.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use ::image::RgbImage;
+
+use crate::architectures::{self, ArchitectureError, Classifier};
+use crate::batch::{self, Computed};
+use crate::cli::{Channels, Output};
+use crate::draw::{self, Scene};
+use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::gpu::{Gpu, GpuError, Selection};
+use crate::image::{self, Picture, PictureError};
+use crate::labels::{ClassNotFound, Labels, LabelsError};
+use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess};
+use crate::output::{self, Destination, DestinationError, WriteError};
+use crate::preprocess::{self, Geometry, Normalization};
+use crate::report::{self, Report};
+use crate::score;
+use crate::weights::{self, Weights, WeightsError};
+
+/// Why the command, or its work on one picture, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A picture that cannot be read.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// Weights that cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights that make no network.
+    #[error("{}: {source}", path.display())]
+    Architecture {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ArchitectureError,
+    },
+    /// Weights that do not run.
+    #[error("{}: {source}", path.display())]
+    Explain {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ExplainError,
+    },
+    /// No device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// Class names that do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A class that is not there.
+    #[error(transparent)]
+    Class(#[from] ClassNotFound),
+    /// More classes than there are.
+    #[error("{wanted} classes asked for, {} has {there}; give a number from 1 to {there}", path.display())]
+    TooManyClasses {
+        /// As asked.
+        wanted: usize,
+        /// As the network has.
+        there: usize,
+        /// The weights file.
+        path: PathBuf,
+    },
+    /// A place that cannot be written to.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// A file that could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Standard output is gone.
+    #[error("standard output: {0}")]
+    Stdout(std::io::Error),
+}
+
+/// One picture and where its files go.
+struct Job {
+    image: PathBuf,
+    destination: Destination,
+}
+
+/// A picture as the network sees it.
+struct Prepared {
+    original: RgbImage,
+    seen: RgbImage,
+    geometry: Geometry,
+    input: Vec<f32>,
+    milliseconds: f64,
+}
+
+/// A picture with what the network says of it.
+struct Explained {
+    picture: Prepared,
+    prediction: Prediction,
+    explanations: Vec<Explanation>,
+    timings: Vec<(&'static str, f64)>,
+}
+
+/// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
+/// whether all went well; an error is one that leaves nothing to do.
+pub fn run(
+    options: &Options,
+    out: &mut (impl Write + Send),
+    tell: &(impl Fn(Told) + Sync),
+) -> Result<bool, Error> {
+    let jobs = jobs(options, tell)?;
+    let weights = match &options.weights {
+        Some(path) => weights::open(path)?,
+        None => weights::builtin(),
+    };
+    let classifier = classifier(options, &weights, tell)?;
+    let labels = labels(options, &weights, &classifier)?;
+    let choice = choice(options, &weights, &classifier, &labels)?;
+    let gpu = Gpu::open(&Selection {
+        adapter: options.adapter.clone(),
+        backend: options.backend,
+    })?;
+    let wanted = Wanted {
+        score: options.score,
+        methods: draw::methods(options),
+        layer: options.layer.clone(),
+        guided: draw::needs_pixels(options),
+        classes: choice.count(),
+    };
+    let at_weights = |source| Error::Explain {
+        path: weights_name(&weights),
+        source,
+    };
+    let (explainer, identity) = std::thread::scope(|scope| {
+        let identity = scope.spawn(|| identity(options, &weights));
+        let explainer = Explainer::new(&gpu, &classifier.network, wanted);
+        let identity = identity
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (explainer, identity)
+    });
+    let explainer = explainer.map_err(at_weights)?;
+    if identity.is_published_vgg16 {
+        tell(Told::Note(
+            "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1".into(),
+        ));
+    }
+    let input = classifier.network.input_shape();
+    let mut all_well = true;
+    let mut position = 0;
+    batch::run(
+        &jobs,
+        |job| {
+            let started = Instant::now();
+            let Picture { rgb: original, .. } = image::open(&job.image)?;
+            let (seen, geometry) =
+                preprocess::fit(&original, options.fit, input.w as u32, input.h as u32);
+            let input = preprocess::to_tensor(&seen, &classifier.normalization);
+            Ok(Prepared {
+                original,
+                seen,
+                geometry,
+                input,
+                milliseconds: milliseconds(started),
+            })
+        },
+        |_, picture| match compute(&explainer, &choice, picture) {
+            Ok(explained) => Computed::Done(Ok(explained)),
+            Err(error) => Computed::Stop(at_weights(error)),
+        },
+        |job, outcome: Result<Explained, Error>| {
+            position += 1;
+            let reported = outcome.and_then(|explained| {
+                let started = Instant::now();
+                let scene = Scene {
+                    options,
+                    destination: &job.destination,
+                    original: &explained.picture.original,
+                    seen: &explained.picture.seen,
+                    geometry: &explained.picture.geometry,
+                    normalization: &classifier.normalization,
+                    map_shape: explainer.map_shape(),
+                };
+                let mut classes = vec![];
+                for (rank, explanation) in explained.explanations.iter().enumerate() {
+                    let label = labels.get(explanation.class).expect("one label a class");
+                    classes.push(draw::class(
+                        &scene,
+                        rank,
+                        explanation,
+                        &explained.prediction,
+                        label,
+                    )?);
+                }
+                let mut timings_ms = explained.timings;
+                timings_ms.push(("draw_and_write", milliseconds(started)));
+                let report = Report {
+                    image: job.image.clone(),
+                    weights: report::Weights {
+                        path: weights.path.clone(),
+                        sha256: identity.sha256.clone(),
+                        architecture: classifier.network.architecture.clone(),
+                    },
+                    adapter: report::Adapter {
+                        name: gpu.info().name.clone(),
+                        backend: gpu.info().backend.clone(),
+                        kind: gpu.info().kind.into(),
+                    },
+                    layer: explainer.layer().into(),
+                    score: options.score,
+                    timings_ms,
+                    classes,
+                };
+                for note in report.notes() {
+                    tell(Told::Note(note));
+                }
+                let text = match options.json {
+                    true => report.json(),
+                    false => report.text(jobs.len() > 1),
+                };
+                out.write_all(text.as_bytes())
+                    .and_then(|()| out.flush())
+                    .map_err(Error::Stdout)
+            });
+            if let Err(error) = reported {
+                all_well = false;
+                tell(Told::Error(error));
+            }
+            tell(Told::Progress(position, jobs.len()));
+        },
+    );
+    Ok(all_well)
+}
+
+/// What the command says beside its results.
+pub enum Told {
+    /// Worth knowing.
+    Note(String),
+    /// One picture failed; the others go on.
+    Error(Error),
+    /// So many pictures of so many are done.
+    Progress(usize, usize),
+}
+
+/// The pictures and where their files go, all of it checked before anything is computed.
+fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<Vec<Job>, Error> {
+    let jobs: Vec<Job> = image::list(&options.images, output::is_output)?
+        .into_iter()
+        .map(|image| Job {
+            destination: Destination::of(&image, options.out_dir.as_deref(), options.format),
+            image,
+        })
+        .collect();
+    let arrays = options.outputs.contains(&Output::Raw);
+    let places = jobs
+        .iter()
+        .map(|job| (job.image.as_path(), &job.destination));
+    for folder in output::check(places, arrays)? {
+        tell(Told::Note(format!(
+            "{} is new and will be made",
+            folder.display()
+        )));
+    }
+    Ok(jobs)
+}
+
+/// The network, with the user's preprocessing where there is one.
+fn classifier(
+    options: &Options,
+    weights: &Weights,
+    tell: &impl Fn(Told),
+) -> Result<Classifier, Error> {
+    let mut classifier =
+        architectures::recognise(weights).map_err(|source| Error::Architecture {
+            path: weights_name(weights),
+            source,
+        })?;
+    match &options.preprocess {
+        Some(preprocess) => classifier.normalization = normalization(preprocess),
+        None if !classifier.normalization_is_known => tell(Told::Note(format!(
+            "{} does not say how pictures are scaled for it: taken as torchvision's are, by its tensors' names; \
+             --preprocess says otherwise",
+            weights_name(weights).display(),
+        ))),
+        None => {}
+    }
+    Ok(classifier)
+}
+
+fn normalization(preprocess: &Preprocess) -> Normalization {
+    match *preprocess {
+        Preprocess::Named(name) => {
+            Normalization::named(&name.to_string()).expect("the list of names is the same")
+        }
+        Preprocess::Given {
+            mean,
+            std,
+            channels,
+        } => {
+            let bgr = channels == Channels::Bgr;
+            // Given as red, green, blue; kept in the network's order.
+            let ordered = |[r, g, b]: [f32; 3]| if bgr { [b, g, r] } else { [r, g, b] };
+            Normalization {
+                bgr,
+                scale: 1.0,
+                mean: ordered(mean),
+                std: ordered(std),
+            }
+        }
+    }
+}
+
+fn labels(options: &Options, weights: &Weights, classifier: &Classifier) -> Result<Labels, Error> {
+    let count = classifier.network.classes();
+    Ok(match (&options.labels, &classifier.labels) {
+        (Some(path), _) => Labels::read(path, count)?,
+        (None, Some(json)) => Labels::from_json(json, count, &weights_name(weights))?,
+        (None, None) => Labels::assumed(count),
+    })
+}
+
+/// Which classes to explain in each picture.
+enum Choice {
+    Top(usize),
+    These(Vec<usize>),
+}
+
+impl Choice {
+    fn count(&self) -> usize {
+        match self {
+            Self::Top(count) => *count,
+            Self::These(classes) => classes.len(),
+        }
+    }
+
+    fn of(&self, prediction: &Prediction) -> Vec<usize> {
+        match self {
+            Self::Top(count) => score::top(&prediction.probabilities, *count),
+            Self::These(classes) => classes.clone(),
+        }
+    }
+}
+
+fn choice(
+    options: &Options,
+    weights: &Weights,
+    classifier: &Classifier,
+    labels: &Labels,
+) -> Result<Choice, Error> {
+    let there = classifier.network.classes();
+    match &options.classes {
+        Classes::Default => Ok(Choice::Top(DEFAULT_TOP_N.min(there))),
+        Classes::Top(count) if count.get() <= there => Ok(Choice::Top(count.get())),
+        Classes::Top(count) => Err(Error::TooManyClasses {
+            wanted: count.get(),
+            there,
+            path: weights_name(weights),
+        }),
+        Classes::Named(names) => Ok(Choice::These(labels.find_each(names)?)),
+    }
+}
+
+/// What identifies a weights file.
+struct Identity {
+    sha256: String,
+    is_published_vgg16: bool,
+}
+
+fn identity(options: &Options, weights: &Weights) -> Identity {
+    let sha256 = match options.json {
+        true => weights::hex(&weights.sha256()),
+        // Only the JSON shows it, and half a gigabyte takes a while.
+        false => String::new(),
+    };
+    Identity {
+        sha256,
+        is_published_vgg16: weights.is_tensorflow_vgg16(),
+    }
+}
+
+fn compute(
+    explainer: &Explainer<'_>,
+    choice: &Choice,
+    picture: Prepared,
+) -> Result<Explained, ExplainError> {
+    let started = Instant::now();
+    let prediction = explainer.predict(&picture.input)?;
+    let forward = milliseconds(started);
+    let started = Instant::now();
+    let explanations = explainer.explain(&prediction, &choice.of(&prediction))?;
+    let timings = vec![
+        ("decode", picture.milliseconds),
+        ("forward", forward),
+        ("backward", milliseconds(started)),
+    ];
+    Ok(Explained {
+        picture,
+        prediction,
+        explanations,
+        timings,
+    })
+}
+
+fn weights_name(weights: &Weights) -> PathBuf {
+    let built_in = || PathBuf::from("the built-in network");
+    weights.path.clone().unwrap_or_else(built_in)
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}

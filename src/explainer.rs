@@ -1,0 +1,192 @@
+//! From a network's input to maps and pixel gradients: one forward pass, one backward pass a group of classes.
+
+use crate::cam::{Features, Method};
+use crate::gpu::{Gpu, GpuError, Session};
+use crate::network::{Network, NetworkError, NodeId, Shape};
+use crate::plan::{BackwardRequest, Plan, PlanError, ReluRule, Request, classes_at_once};
+use crate::score::{Score, Seed, seed, softmax};
+
+/// Device memory that the gradients of one backward pass may take, bytes.
+const GRADIENTS: u64 = 256 << 20;
+
+/// What to compute for each class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// What is differentiated.
+    pub score: Score,
+    /// CAM methods, each giving a map.
+    pub methods: Vec<Method>,
+    /// The layer whose activations are weighed; `None`: the last convolution, after its ReLU.
+    pub layer: Option<String>,
+    /// Whether guided backpropagation goes on to the pixels.
+    pub guided: bool,
+    /// Classes explained for each picture.
+    pub classes: usize,
+}
+
+/// Why a network cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// No such layer.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// It does not fit the adapter.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The device failed, or the weights hold what no network should.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+}
+
+/// A network on a device, ready to explain pictures.
+pub struct Explainer<'a> {
+    network: &'a Network,
+    session: Session<'a>,
+    target: NodeId,
+    wanted: Wanted,
+}
+
+/// What the network says of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// One a class.
+    pub logits: Vec<f32>,
+    /// Their softmax.
+    pub probabilities: Vec<f64>,
+}
+
+/// One class explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// Its number.
+    pub class: usize,
+    /// For each of [`Wanted::methods`] the map before ReLU and scaling, rows x columns of [`Explainer::map_shape`].
+    pub maps: Vec<Vec<f64>>,
+    /// Guided backpropagation: the gradient at the network's input, C x H x W, divided by `scale`.
+    pub guided: Option<Vec<f32>>,
+    /// See [`Seed`]; kept apart, since a nearly certain class has gradients below float32's range.
+    pub scale: f64,
+}
+
+impl<'a> Explainer<'a> {
+    /// Plans the work, compiles the kernels and uploads the weights.
+    pub fn new(gpu: &'a Gpu, network: &'a Network, wanted: Wanted) -> Result<Self, ExplainError> {
+        let target = network.target(wanted.layer.as_deref())?;
+        let pass = |to, rule| {
+            let most = classes_at_once(network, to, gpu.limits(), GRADIENTS);
+            BackwardRequest {
+                to,
+                // Groups of equal size: 11 classes, 10 at most at once, go as 6 and 5.
+                classes: wanted.classes.div_ceil(wanted.classes.div_ceil(most)),
+                rule,
+            }
+        };
+        let mut backward = vec![pass(target, ReluRule::Plain)];
+        if wanted.guided {
+            backward.push(pass(NodeId(0), ReluRule::Guided));
+        }
+        let request = Request {
+            images: 1,
+            keep: vec![target],
+            backward,
+        };
+        let plan = Plan::new(network, &request, gpu.limits())?;
+        Ok(Self {
+            network,
+            session: Session::new(gpu, plan)?,
+            target,
+            wanted,
+        })
+    }
+
+    /// The target layer's name.
+    pub fn layer(&self) -> &str {
+        self.network.layer_name(self.target)
+    }
+
+    /// Channels, rows and columns of the target layer.
+    pub fn map_shape(&self) -> Shape {
+        self.network.node(self.target).shape
+    }
+
+    /// Runs the network forward on one preprocessed picture, C x H x W.
+    pub fn predict(&self, input: &[f32]) -> Result<Prediction, ExplainError> {
+        self.session.forward(input, self.network.input_shape())?;
+        let shape = Shape::vector(self.network.classes());
+        let logits = self.session.read(self.session.plan().logits, 1, shape)?;
+        let probabilities = softmax(&logits);
+        Ok(Prediction {
+            logits,
+            probabilities,
+        })
+    }
+
+    /// Explains classes of the picture that [`Explainer::predict`] saw last.
+    pub fn explain(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+    ) -> Result<Vec<Explanation>, ExplainError> {
+        let shape = self.map_shape();
+        let activations = self.session.read(self.session.plan().kept[0], 1, shape)?;
+        let seeds: Vec<Seed> = classes
+            .iter()
+            .map(|&class| seed(self.wanted.score, &prediction.probabilities, class))
+            .collect();
+        let gradients = self.gradients(0, &seeds, shape)?;
+        let mut guided = match self.wanted.guided {
+            true => self.gradients(1, &seeds, self.network.input_shape())?,
+            false => vec![],
+        }
+        .into_iter();
+        let explanations = classes.iter().zip(&seeds).zip(&gradients);
+        let explanations = explanations.map(|((&class, seed), gradients)| {
+            let features = Features {
+                shape,
+                activations: &activations,
+                gradients,
+                scale: seed.scale,
+            };
+            Explanation {
+                class,
+                maps: self
+                    .wanted
+                    .methods
+                    .iter()
+                    .map(|method| method.map(&features))
+                    .collect(),
+                guided: guided.next(),
+                scale: seed.scale,
+            }
+        });
+        Ok(explanations.collect())
+    }
+
+    /// For each seed the gradient that backward phase `phase` gives, `shape` each, divided by the seed's scale.
+    fn gradients(
+        &self,
+        phase: usize,
+        seeds: &[Seed],
+        shape: Shape,
+    ) -> Result<Vec<Vec<f32>>, ExplainError> {
+        let backward = &self.session.plan().backward[phase];
+        let at_once = backward.request.classes;
+        let logits = Shape::vector(self.network.classes());
+        let mut gradients = vec![];
+        for group in seeds.chunks(at_once) {
+            let mut directions: Vec<f32> = vec![];
+            for seed in group {
+                directions.extend_from_slice(&seed.direction);
+            }
+            directions.resize(at_once * logits.len(), 0.0);
+            self.session.backward(phase, &directions, logits)?;
+            let all = self.session.read(backward.gradient, at_once, shape)?;
+            gradients.extend(
+                all.chunks_exact(shape.len())
+                    .take(group.len())
+                    .map(<[f32]>::to_vec),
+            );
+        }
+        Ok(gradients)
+    }
+}

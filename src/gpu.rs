@@ -1,0 +1,327 @@
+//! The device: which one, what it can do, what went wrong on it. Only this module and those below it know wgpu.
+
+mod run;
+mod upload;
+
+use std::sync::{Arc, Mutex};
+
+pub use run::Session;
+
+use crate::plan::Limits;
+
+/// An adapter that wgpu reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterInfo {
+    /// The device's own name.
+    pub name: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: &'static str,
+    /// The driver and its version.
+    pub driver: String,
+}
+
+impl AdapterInfo {
+    fn new(info: &wgpu::AdapterInfo) -> Self {
+        Self {
+            name: info.name.clone(),
+            backend: info.backend.to_string(),
+            kind: match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => "discrete",
+                wgpu::DeviceType::IntegratedGpu => "integrated",
+                wgpu::DeviceType::VirtualGpu => "virtual",
+                wgpu::DeviceType::Cpu => "cpu",
+                wgpu::DeviceType::Other => "other",
+            },
+            driver: format!("{} {}", info.driver, info.driver_info)
+                .trim()
+                .into(),
+        }
+    }
+}
+
+impl std::fmt::Display for AdapterInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {}", self.name, self.backend, self.kind)?;
+        if !self.driver.is_empty() {
+            write!(f, ", {}", self.driver)?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// Graphics interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Backend {
+    /// Linux, Windows, Android
+    Vulkan,
+    /// macOS, iOS
+    Metal,
+    /// Windows
+    Dx12,
+}
+
+/// Which adapter to use.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Part of its name, in any case; otherwise the fastest kind there is.
+    pub adapter: Option<String>,
+    /// Only this backend.
+    pub backend: Option<Backend>,
+}
+
+/// What can go wrong with a device.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// Nothing to run on.
+    #[error(
+        "no adapter to compute on: neither a GPU with a driver for {backends} nor a software adapter. Install the GPU's \
+         driver, or on Debian and Ubuntu the software adapter: apt-get install mesa-vulkan-drivers"
+    )]
+    NoAdapter {
+        /// What was looked through.
+        backends: &'static str,
+    },
+    /// The text of `--adapter` matches none.
+    #[error("no adapter matches {wanted:?}; there are: {}", list(present))]
+    NoMatch {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        present: Vec<AdapterInfo>,
+    },
+    /// The adapter gave no device.
+    #[error("{adapter} gives no device: {source}")]
+    NoDevice {
+        /// The adapter.
+        adapter: Box<AdapterInfo>,
+        /// The driver's reason.
+        source: wgpu::RequestDeviceError,
+    },
+    /// The device reported an error, is lost or ran out of memory.
+    #[error("{adapter}: {fault} while {doing}{}", advice(fault))]
+    Fault {
+        /// The adapter.
+        adapter: String,
+        /// What happened.
+        fault: Fault,
+        /// What was being done.
+        doing: String,
+    },
+    /// A weight that is not a number: every result would be one too.
+    #[error(
+        "{tensor} hold {value} at element {at}: the file is damaged, or the training that made it diverged"
+    )]
+    NotFinite {
+        /// The layer and which of its tensors.
+        tensor: String,
+        /// Index in the file's order.
+        at: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+}
+
+impl GpuError {
+    /// There is no adapter on `backend`, or on any.
+    pub fn none(backend: Option<Backend>) -> Self {
+        Self::NoAdapter {
+            backends: match backend {
+                None => "Vulkan, Metal or DX12",
+                Some(Backend::Vulkan) => "Vulkan",
+                Some(Backend::Metal) => "Metal",
+                Some(Backend::Dx12) => "DX12",
+            },
+        }
+    }
+}
+
+/// An error that a device reported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The driver has no memory left.
+    #[error("out of memory")]
+    OutOfMemory,
+    /// The device is gone.
+    #[error("the device was lost ({0})")]
+    Lost(String),
+    /// wgpu refused a call: a fault of this program.
+    #[error("wgpu refused a call, a fault of this program: {0}")]
+    Validation(String),
+    /// The driver failed.
+    #[error("the driver failed ({0})")]
+    Internal(String),
+}
+
+fn advice(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::OutOfMemory => {
+            "; explain fewer classes at once, or choose another adapter with --adapter"
+        }
+        Fault::Lost(_) | Fault::Internal(_) => {
+            "; try again, or choose another adapter with --adapter"
+        }
+        Fault::Validation(_) => "; please report it",
+    }
+}
+
+fn list(adapters: &[AdapterInfo]) -> String {
+    let names: Vec<String> = adapters.iter().map(ToString::to_string).collect();
+    names.join("; ")
+}
+
+/// A device, ready to compute.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: AdapterInfo,
+    limits: wgpu::Limits,
+    /// The first error that the device reported and nobody has taken yet.
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+fn backends(backend: Option<Backend>) -> wgpu::Backends {
+    match backend {
+        None => wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
+        Some(Backend::Vulkan) => wgpu::Backends::VULKAN,
+        Some(Backend::Metal) => wgpu::Backends::METAL,
+        Some(Backend::Dx12) => wgpu::Backends::DX12,
+    }
+}
+
+/// All adapters, fastest kind first.
+fn enumerate(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
+    let backends = backends(backend);
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+/// The adapters that there are, in the order in which they are chosen.
+pub fn adapters(backend: Option<Backend>) -> Vec<AdapterInfo> {
+    let adapters = enumerate(backend);
+    adapters
+        .iter()
+        .map(|adapter| AdapterInfo::new(&adapter.get_info()))
+        .collect()
+}
+
+impl Gpu {
+    /// Opens the adapter that `selection` names, or the fastest kind there is.
+    pub fn open(selection: &Selection) -> Result<Self, GpuError> {
+        let adapters = enumerate(selection.backend);
+        if adapters.is_empty() {
+            return Err(GpuError::none(selection.backend));
+        }
+        let wanted = selection.adapter.as_deref().unwrap_or("").to_lowercase();
+        let matching =
+            |adapter: &&wgpu::Adapter| adapter.get_info().name.to_lowercase().contains(&wanted);
+        let Some(adapter) = adapters.iter().find(matching) else {
+            return Err(GpuError::NoMatch {
+                wanted: selection.adapter.clone().unwrap_or_default(),
+                present: adapters
+                    .iter()
+                    .map(|adapter| AdapterInfo::new(&adapter.get_info()))
+                    .collect(),
+            });
+        };
+        let info = AdapterInfo::new(&adapter.get_info());
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("gradcam"),
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|source| {
+                GpuError::NoDevice {
+                    adapter: Box::new(info.clone()),
+                    source,
+                }
+            })?;
+        Ok(Self::from_device(device, queue, info))
+    }
+
+    /// A device that the caller made. Its handlers for uncaptured errors and for loss are replaced.
+    fn from_device(device: wgpu::Device, queue: wgpu::Queue, info: AdapterInfo) -> Self {
+        let fault = Arc::new(Mutex::new(None));
+        let keep_first = |fault: &Mutex<Option<Fault>>, new: Fault| {
+            if let Ok(mut slot) = fault.lock() {
+                slot.get_or_insert(new);
+            }
+        };
+        let uncaptured = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let new = match error {
+                wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory,
+                wgpu::Error::Validation { description, .. } => Fault::Validation(description),
+                wgpu::Error::Internal { description, .. } => Fault::Internal(description),
+            };
+            keep_first(&uncaptured, new);
+        }));
+        let lost = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping the device is not a fault.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep_first(&lost, Fault::Lost(message));
+            }
+        });
+        let limits = device.limits();
+        Self {
+            device,
+            queue,
+            info,
+            limits,
+            fault,
+        }
+    }
+
+    /// The adapter behind the device.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// What plans depend on.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            binding: self.limits.max_storage_buffer_binding_size,
+            buffer: self.limits.max_buffer_size,
+            workgroups: self.limits.max_compute_workgroups_per_dimension,
+        }
+    }
+
+    /// The first error that the device reported since the last call, as the result of `doing`.
+    fn check(&self, doing: impl FnOnce() -> String) -> Result<(), GpuError> {
+        let fault = self.fault.lock().ok().and_then(|mut slot| slot.take());
+        match fault {
+            None => Ok(()),
+            Some(fault) => Err(GpuError::Fault {
+                adapter: self.info.name.clone(),
+                fault,
+                doing: doing(),
+            }),
+        }
+    }
+
+    /// Waits until the device has done all that was submitted.
+    fn wait(&self, doing: impl Fn() -> String) -> Result<(), GpuError> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check(&doing)?;
+        polled.map(drop).map_err(|error| GpuError::Fault {
+            adapter: self.info.name.clone(),
+            fault: Fault::Lost(error.to_string()),
+            doing: doing(),
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
+
+use super::{Gpu, GpuError};
+use crate::layout::{blocks, pack_filters};
+use crate::plan::{Contents, Packing, Plan, Upload};
+
+/// Bytes converted and handed to the queue at once.
+const SLICE: usize = 32 << 20;
+/// Bytes after which the queue is drained, so that its staging memory is given back.
+const IN_FLIGHT: usize = 64 << 20;
+
+/// Uploads every weight buffer of the plan; `memory` is the buffers' memory.
+pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[wgpu::Buffer]) -> Result<(), GpuError> {
+    let mut in_flight = 0;
+    for (buffer, target) in plan.buffers.iter().zip(memory) {
+        let Contents::Weights(upload) = &buffer.contents else {
+            continue;
+        };
+        let mut write = |offset: usize, bytes: &[u8]| {
+            gpu.queue.write_buffer(target, offset as u64, bytes);
+            in_flight += bytes.len();
+            if in_flight < IN_FLIGHT {
+                return Ok(());
+            }
+            in_flight = 0;
+            gpu.queue.submit([]);
+            gpu.wait(|| format!("uploading {}", buffer.name))
+        };
+        send(upload, &buffer.name, &mut write)?;
+    }
+    gpu.queue.submit([]);
+    gpu.check(|| "uploading the weights".into())
+}
+
+/// Converts one tensor to its packing and passes its bytes to `write`, each with its offset.
+fn send(
+    upload: &Upload,
+    name: &str,
+    write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
+) -> Result<(), GpuError> {
+    let Upload { tensor, packing } = upload;
+    match packing {
+        Packing::Vector => {
+            let mut values = tensor.to_vec();
+            check_finite(name, 0, values.iter().copied())?;
+            values.resize(blocks(values.len()) * 4, 0.0);
+            write(0, bytemuck::cast_slice(&values))
+        }
+        Packing::Filters(layout, direction) => {
+            let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
+            let values = tensor.to_vec();
+            check_finite(name, 0, values.iter().copied())?;
+            let packed = pack_filters(&values, shape, *layout, *direction);
+            write(0, bytemuck::cast_slice(&packed))
+        }
+        Packing::Rows(rows) => {
+            let columns = tensor.shape()[1];
+            let padded = blocks(columns) * 4;
+            let rows_at_once = (SLICE / (padded * 4)).max(1);
+            let mut values = vec![];
+            let mut packed = vec![];
+            for first in rows.clone().step_by(rows_at_once) {
+                let last = rows.end.min(first + rows_at_once);
+                let (start, len) = (first * columns, (last - first) * columns);
+                let offset = (first - rows.start) * padded * 4;
+                // Float32 rows of whole vec4 go from the mapped file to the queue as they are.
+                let as_they_are = tensor.f32_bytes().filter(|_| columns == padded);
+                if let Some(file) = as_they_are {
+                    let bytes = &file[start * 4..(start + len) * 4];
+                    let read =
+                        |word: &[u8]| f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                    check_finite(name, start, bytes.chunks_exact(4).map(read))?;
+                    write(offset, bytes)?;
+                } else {
+                    values.resize(len, 0.0);
+                    tensor.read(start, &mut values);
+                    check_finite(name, start, values.iter().copied())?;
+                    packed.clear();
+                    for row in values.chunks_exact(columns) {
+                        packed.extend_from_slice(row);
+                        packed.resize(packed.len().next_multiple_of(4), 0.0);
+                    }
+                    write(offset, bytemuck::cast_slice(&packed))?;
+                }
+                tensor.release(start, len);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The first value that is not finite, as an error; `start` is the first value's index in the tensor.
+fn check_finite(
+    name: &str,
+    start: usize,
+    values: impl Iterator<Item = f32> + Clone,
+) -> Result<(), GpuError> {
+    // One pass without a branch, which the compiler turns into vectors: an exponent of all ones is NaN or infinity.
+    const EXPONENT: u32 = 0x7f80_0000;
+    let damaged = values.clone().fold(false, |any, value| {
+        any | (value.to_bits() & EXPONENT == EXPONENT)
+    });
+    if !damaged {
+        return Ok(());
+    }
+    let found = values.enumerate().find(|(_, value)| !value.is_finite());
+    found.map_or(Ok(()), |(at, value)| {
+        Err(GpuError::NotFinite {
+            tensor: name.into(),
+            at: start + at,
+            value,
+        })
+    })
+}

@@ -1,0 +1,178 @@
+//! How tensors lie in GPU buffers, and the way there and back.
+//!
+//! Activations: N x C/4 x H x W elements of four channels (NC4HW4), the last block filled up with zeros. A vector of
+//! length L is the same with H = W = 1: L values, rounded up to 4.
+
+use crate::network::{FilterLayout, Shape};
+
+/// Channels rounded up to whole blocks, in blocks of four.
+pub const fn blocks(channels: usize) -> usize {
+    channels.div_ceil(4)
+}
+
+/// Values in a buffer that holds `n` tensors of `shape`.
+pub const fn padded_len(n: usize, shape: Shape) -> usize {
+    n.saturating_mul(blocks(shape.c) * 4)
+        .saturating_mul(shape.h)
+        .saturating_mul(shape.w)
+}
+
+/// N x C x H x W to NC4HW4.
+pub fn to_blocks(planar: &[f32], n: usize, shape: Shape) -> Vec<f32> {
+    assert_eq!(planar.len(), n * shape.len());
+    let mut out = vec![0.0; padded_len(n, shape)];
+    each_channel(n, shape, |plane, block| {
+        for (i, &value) in planar[plane].iter().enumerate() {
+            out[block + i * 4] = value;
+        }
+    });
+    out
+}
+
+/// NC4HW4 to N x C x H x W.
+pub fn from_blocks(blocked: &[f32], n: usize, shape: Shape) -> Vec<f32> {
+    assert_eq!(blocked.len(), padded_len(n, shape));
+    let mut out = vec![0.0; n * shape.len()];
+    each_channel(n, shape, |plane, block| {
+        for (i, value) in out[plane].iter_mut().enumerate() {
+            *value = blocked[block + i * 4];
+        }
+    });
+    out
+}
+
+/// Calls `visit` with each channel's place in the planar tensor and the place of its first value in the blocked one.
+fn each_channel(n: usize, shape: Shape, mut visit: impl FnMut(std::ops::Range<usize>, usize)) {
+    let positions = shape.h * shape.w;
+    for image in 0..n {
+        for c in 0..shape.c {
+            let plane = (image * shape.c + c) * positions;
+            let block = (image * blocks(shape.c) + c / 4) * positions * 4 + c % 4;
+            visit(plane..plane + positions, block);
+        }
+    }
+}
+
+/// Which way a convolution's filters are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// As they are: outputs x inputs.
+    Forward,
+    /// For the input gradient: turned by 180 degrees, inputs and outputs swapped.
+    Backward,
+}
+
+/// A filter bank as `conv2d.wgsl` reads it: out blocks x in blocks x taps, each a 4 x 4 block with one column an input.
+/// `values` has the four axes of `shape` in `layout`'s order.
+pub fn pack_filters(
+    values: &[f32],
+    shape: [usize; 4],
+    layout: FilterLayout,
+    direction: Direction,
+) -> Vec<f32> {
+    let bank = FilterBank::new(values, shape, layout);
+    let [kh, kw] = bank.taps;
+    let taps = kh * kw;
+    let (outputs, inputs) = match direction {
+        Direction::Forward => (bank.outputs, bank.inputs),
+        Direction::Backward => (bank.inputs, bank.outputs),
+    };
+    let mut packed = vec![0.0; blocks(outputs) * blocks(inputs) * taps * 16];
+    for o in 0..outputs {
+        for i in 0..inputs {
+            for tap in 0..taps {
+                let value = match direction {
+                    Direction::Forward => bank.at(o, i, tap),
+                    Direction::Backward => bank.at(i, o, taps - 1 - tap),
+                };
+                let block = (o / 4 * blocks(inputs) + i / 4) * taps + tap;
+                packed[block * 16 + i % 4 * 4 + o % 4] = value;
+            }
+        }
+    }
+    packed
+}
+
+/// A filter bank's values with the strides of its file's order.
+struct FilterBank<'a> {
+    values: &'a [f32],
+    outputs: usize,
+    inputs: usize,
+    taps: [usize; 2],
+    output_stride: usize,
+    input_stride: usize,
+    tap_stride: usize,
+}
+
+impl<'a> FilterBank<'a> {
+    fn new(values: &'a [f32], [a, b, c, d]: [usize; 4], layout: FilterLayout) -> Self {
+        match layout {
+            FilterLayout::Oihw => Self {
+                values,
+                outputs: a,
+                inputs: b,
+                taps: [c, d],
+                output_stride: b * c * d,
+                input_stride: c * d,
+                tap_stride: 1,
+            },
+            FilterLayout::Hwio => Self {
+                values,
+                outputs: d,
+                inputs: c,
+                taps: [a, b],
+                output_stride: 1,
+                input_stride: d,
+                tap_stride: c * d,
+            },
+        }
+    }
+
+    fn at(&self, output: usize, input: usize, tap: usize) -> f32 {
+        self.values[output * self.output_stride + input * self.input_stride + tap * self.tap_stride]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_back_is_the_identity_and_the_rest_is_zero() {
+        let shape = Shape::new(5, 2, 3);
+        let planar: Vec<f32> = (1..=60).map(|v| v as f32).collect();
+        let blocked = to_blocks(&planar, 2, shape);
+        assert_eq!(blocked.len(), 2 * 8 * 6);
+        assert_eq!(blocked.iter().filter(|&&v| v == 0.0).count(), 2 * 3 * 6);
+        assert_eq!(&blocked[..4], &[1.0, 7.0, 13.0, 19.0]);
+        assert_eq!(from_blocks(&blocked, 2, shape), planar);
+    }
+
+    #[test]
+    fn both_file_orders_pack_to_the_same_filters() {
+        let (o, i, taps) = (6, 5, 9);
+        let value = |out: usize, inp: usize, tap: usize| (out * 100 + inp * 10 + tap) as f32;
+        let mut oihw = vec![0.0; o * i * taps];
+        let mut hwio = oihw.clone();
+        for out in 0..o {
+            for inp in 0..i {
+                for tap in 0..taps {
+                    oihw[(out * i + inp) * taps + tap] = value(out, inp, tap);
+                    hwio[(tap * i + inp) * o + out] = value(out, inp, tap);
+                }
+            }
+        }
+        for direction in [Direction::Forward, Direction::Backward] {
+            let packed = pack_filters(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
+            let same = pack_filters(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
+            assert_eq!(packed, same);
+            let (r, c, tap) = (4, 2, 7);
+            let at = ((r / 4 * 2 + c / 4) * taps + tap) * 16 + c % 4 * 4 + r % 4;
+            let expected = match direction {
+                Direction::Forward => value(r, c, tap),
+                Direction::Backward => value(c, r, taps - 1 - tap),
+            };
+            assert_eq!(packed[at], expected);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The network as data: nodes in topological order, each with an op, input nodes and a name.
+//!
+//! A chain such as VGG is the simple case of a graph: every node names its inputs, and nothing below assumes that
+//! a node has one consumer. Shapes are those of one image; the batch dimension belongs to the [plan](crate::plan).
+
+use crate::weights::Tensor;
+
+/// Index of a node in [`Network::nodes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// Shape of one image's value: channels, rows, columns. A vector is `len x 1 x 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Channels, or the length of a vector.
+    pub c: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+}
+
+impl Shape {
+    /// A feature map.
+    pub const fn new(c: usize, h: usize, w: usize) -> Self {
+        Self { c, h, w }
+    }
+
+    /// A vector.
+    pub const fn vector(len: usize) -> Self {
+        Self { c: len, h: 1, w: 1 }
+    }
+
+    /// Number of elements; saturates, so that an absurd shape fails a size check instead of wrapping.
+    pub const fn len(self) -> usize {
+        self.c.saturating_mul(self.h).saturating_mul(self.w)
+    }
+
+    /// Whether there is no element.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.c, self.h, self.w)
+    }
+}
+
+/// A sliding window, in (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Taps.
+    pub size: [usize; 2],
+    /// Step between outputs.
+    pub stride: [usize; 2],
+    /// Zeros (for pooling: nothing) before the first row and column.
+    pub pad_before: [usize; 2],
+    /// The same after the last.
+    pub pad_after: [usize; 2],
+    /// Step between taps.
+    pub dilation: [usize; 2],
+}
+
+impl Window {
+    /// A square window of `size` taps, `stride` apart, with `pad` on every side.
+    pub const fn square(size: usize, stride: usize, pad: usize) -> Self {
+        Self {
+            size: [size; 2],
+            stride: [stride; 2],
+            pad_before: [pad; 2],
+            pad_after: [pad; 2],
+            dilation: [1; 2],
+        }
+    }
+
+    /// Output rows and columns for an input of `h` x `w`: floor((in + pads - reach) / stride) + 1, or `None` where
+    /// the window does not fit.
+    pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
+        let mut out = [0; 2];
+        for (axis, len) in [h, w].into_iter().enumerate() {
+            let reach = self.dilation[axis] * self.size[axis].checked_sub(1)? + 1;
+            let room = (len + self.pad_before[axis] + self.pad_after[axis]).checked_sub(reach)?;
+            out[axis] = room / self.stride[axis] + 1;
+        }
+        Some(out)
+    }
+
+    /// 3x3, stride 1, one zero on every side: the shape that the fast kernels are written for.
+    pub fn is_3x3_same(&self) -> bool {
+        *self == Self::square(3, 1, 1)
+    }
+}
+
+/// Order of a convolution's weights in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FilterLayout {
+    /// `PyTorch`: output channel, input channel, row, column.
+    Oihw,
+    /// TensorFlow and Keras: row, column, input channel, output channel.
+    Hwio,
+}
+
+/// Order of a linear layer's weights in the file; the GPU keeps it, since turning 411 MB around costs more than it saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatrixLayout {
+    /// `PyTorch`: one row an output.
+    OutIn,
+    /// TensorFlow and Keras: one row an input.
+    InOut,
+}
+
+/// Order in which a feature map is written out as a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlattenOrder {
+    /// `PyTorch`.
+    Chw,
+    /// TensorFlow and Keras.
+    Hwc,
+}
+
+/// What a node computes from its inputs. A closed list: a new op makes the compiler name every place that must know it.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// The preprocessed picture.
+    Input,
+    /// y[o] = bias[o] + sum over i, taps of weight[o, i, tap] x[i, tap]: cross-correlation, as every framework has it.
+    Conv2d {
+        /// Filters, in `layout`.
+        weight: Tensor,
+        /// One value an output channel.
+        bias: Option<Tensor>,
+        /// Order of the filters' axes.
+        layout: FilterLayout,
+        /// Taps, stride, padding.
+        window: Window,
+    },
+    /// max(x, 0).
+    Relu,
+    /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
+    MaxPool(Window),
+    /// Mean over all positions: C x H x W to a vector of C.
+    GlobalMean,
+    /// A feature map as a vector.
+    Flatten(FlattenOrder),
+    /// y = W x + bias over a vector.
+    Linear {
+        /// Matrix, in `layout`.
+        weight: Tensor,
+        /// One value an output.
+        bias: Option<Tensor>,
+        /// Order of the matrix's axes.
+        layout: MatrixLayout,
+    },
+}
+
+/// One step of the network.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The layer's name, unique in the network.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Where its inputs come from; all earlier in the list.
+    pub inputs: Vec<NodeId>,
+    /// Shape of its value for one image.
+    pub shape: Shape,
+}
+
+/// An image classifier: a picture in, one logit a class out of the last node.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// For people: `vgg16`, `vgg16-gap`.
+    pub architecture: String,
+    /// Nodes in topological order; the first is the input, the last gives the logits.
+    pub nodes: Vec<Node>,
+}
+
+/// Why a network cannot be built or a layer not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// A window larger than what it slides over.
+    #[error("layer {node}: a window of {size:?} does not fit its input of {input}")]
+    WindowDoesNotFit {
+        /// The layer.
+        node: String,
+        /// Its window.
+        size: [usize; 2],
+        /// What comes in.
+        input: Shape,
+    },
+    /// A tensor whose shape is not what the layers before it call for.
+    #[error("layer {node}: its {what} have shape {found:?}, expected {expected}")]
+    WrongShape {
+        /// The layer.
+        node: String,
+        /// `weights` or `biases`.
+        what: &'static str,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// What would fit, in words.
+        expected: String,
+    },
+    /// A layer that cannot be explained or does not exist.
+    #[error("no layer {wanted:?} to look at; this network has: {}", names.join(", "))]
+    NoSuchLayer {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+}
+
+impl Network {
+    /// An empty network over pictures of `input`'s shape.
+    pub fn new(architecture: impl Into<String>, input: Shape) -> Self {
+        let node = Node {
+            name: "input".into(),
+            op: Op::Input,
+            inputs: vec![],
+            shape: input,
+        };
+        Self {
+            architecture: architecture.into(),
+            nodes: vec![node],
+        }
+    }
+
+    /// Appends a node fed by `inputs` and works out its shape.
+    pub fn push(
+        &mut self,
+        name: impl Into<String>,
+        op: Op,
+        inputs: Vec<NodeId>,
+    ) -> Result<NodeId, NetworkError> {
+        let name = name.into();
+        let shape = infer_shape(&name, &op, self.node(inputs[0]).shape)?;
+        self.nodes.push(Node {
+            name,
+            op,
+            inputs,
+            shape,
+        });
+        Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    /// Appends a node fed by the last one.
+    pub fn chain(&mut self, name: impl Into<String>, op: Op) -> Result<NodeId, NetworkError> {
+        self.push(name, op, vec![self.output()])
+    }
+
+    /// The node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Shape of the picture it takes.
+    pub fn input_shape(&self) -> Shape {
+        self.nodes[0].shape
+    }
+
+    /// The node that gives the logits.
+    pub fn output(&self) -> NodeId {
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.node(self.output()).shape.len()
+    }
+
+    /// Nodes that read `id`.
+    pub fn consumers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        (0..self.nodes.len())
+            .map(NodeId)
+            .filter(move |&n| self.node(n).inputs.contains(&id))
+    }
+
+    /// For each node whether `id`'s value reaches it; `id` itself counts.
+    pub fn descendants(&self, id: NodeId) -> Vec<bool> {
+        let mut reached = vec![false; self.nodes.len()];
+        reached[id.0] = true;
+        for later in id.0 + 1..self.nodes.len() {
+            reached[later] = self.nodes[later]
+                .inputs
+                .iter()
+                .any(|input| reached[input.0]);
+        }
+        reached
+    }
+
+    /// The ReLU that is the only reader of `id`: the two are one layer, to people and to the kernels.
+    pub fn fused_relu(&self, id: NodeId) -> Option<NodeId> {
+        let mut consumers = self.consumers(id);
+        let first = consumers.next()?;
+        let alone = consumers.next().is_none();
+        (alone && matches!(self.node(first).op, Op::Relu)).then_some(first)
+    }
+
+    /// Names that [`Network::target`] takes: layers whose value is a feature map.
+    pub fn target_names(&self) -> Vec<String> {
+        self.nodes
+            .iter()
+            .filter(|node| node.shape.h * node.shape.w > 1)
+            .filter(|node| matches!(node.op, Op::Conv2d { .. } | Op::MaxPool(_)))
+            .map(|node| node.name.clone())
+            .collect()
+    }
+
+    /// The node whose activations a CAM weighs: the named layer after its ReLU, or by default the last convolution's.
+    pub fn target(&self, name: Option<&str>) -> Result<NodeId, NetworkError> {
+        let names = self.target_names();
+        let found = match name {
+            Some(name) => self
+                .nodes
+                .iter()
+                .position(|node| node.name == name && names.contains(&node.name)),
+            None => self
+                .nodes
+                .iter()
+                .rposition(|node| matches!(node.op, Op::Conv2d { .. })),
+        };
+        let id = NodeId(found.ok_or_else(|| NetworkError::NoSuchLayer {
+            wanted: name.unwrap_or("the last convolution").into(),
+            names,
+        })?);
+        Ok(self.fused_relu(id).unwrap_or(id))
+    }
+
+    /// The layer's name for people: a ReLU goes by the layer that it belongs to.
+    pub fn layer_name(&self, id: NodeId) -> &str {
+        match self.node(id).op {
+            Op::Relu => &self.node(self.node(id).inputs[0]).name,
+            _ => &self.node(id).name,
+        }
+    }
+
+    /// Multiply-adds of a forward pass for one image.
+    pub fn multiply_adds(&self) -> usize {
+        self.nodes
+            .iter()
+            .map(|node| match &node.op {
+                Op::Conv2d { weight, .. } => weight.len() * node.shape.h * node.shape.w,
+                Op::Linear { weight, .. } => weight.len(),
+                _ => 0,
+            })
+            .sum()
+    }
+}
+
+/// Output channels, input channels and taps of a filter bank, or `None` when it has not four axes.
+fn filter_axes(shape: &[usize], layout: FilterLayout) -> Option<(usize, usize, [usize; 2])> {
+    match (*<&[usize; 4]>::try_from(shape).ok()?, layout) {
+        ([o, i, h, w], FilterLayout::Oihw) | ([h, w, i, o], FilterLayout::Hwio) => {
+            Some((o, i, [h, w]))
+        }
+    }
+}
+
+fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
+    let slide = |window: &Window| {
+        window
+            .output(input.h, input.w)
+            .ok_or_else(|| NetworkError::WindowDoesNotFit {
+                node: name.into(),
+                size: window.size,
+                input,
+            })
+    };
+    let wrong = |what, found: &Tensor, expected: String| NetworkError::WrongShape {
+        node: name.into(),
+        what,
+        found: found.shape().to_vec(),
+        expected,
+    };
+    let check_bias = |bias: &Option<Tensor>, len: usize| match bias {
+        Some(bias) if bias.shape() != [len] => Err(wrong("biases", bias, format!("[{len}]"))),
+        _ => Ok(()),
+    };
+    match op {
+        Op::Input | Op::Relu => Ok(input),
+        Op::Conv2d {
+            weight,
+            bias,
+            layout,
+            window,
+        } => {
+            let axes = filter_axes(weight.shape(), *layout);
+            let [kh, kw] = window.size;
+            let Some((out, _, _)) =
+                axes.filter(|&(_, i, taps)| i == input.c && taps == window.size)
+            else {
+                let expected = match layout {
+                    FilterLayout::Oihw => format!("[outputs, {}, {kh}, {kw}]", input.c),
+                    FilterLayout::Hwio => format!("[{kh}, {kw}, {}, outputs]", input.c),
+                };
+                return Err(wrong("weights", weight, expected));
+            };
+            check_bias(bias, out)?;
+            let [h, w] = slide(window)?;
+            Ok(Shape::new(out, h, w))
+        }
+        Op::MaxPool(window) => {
+            let [h, w] = slide(window)?;
+            Ok(Shape::new(input.c, h, w))
+        }
+        Op::GlobalMean => Ok(Shape::vector(input.c)),
+        Op::Flatten(_) => Ok(Shape::vector(input.len())),
+        Op::Linear {
+            weight,
+            bias,
+            layout,
+        } => {
+            let out = match (weight.shape(), layout) {
+                (&[o, i], MatrixLayout::OutIn) | (&[i, o], MatrixLayout::InOut)
+                    if i == input.len() =>
+                {
+                    o
+                }
+                _ => {
+                    let expected = match layout {
+                        MatrixLayout::OutIn => format!("[outputs, {}]", input.len()),
+                        MatrixLayout::InOut => format!("[{}, outputs]", input.len()),
+                    };
+                    return Err(wrong("weights", weight, expected));
+                }
+            };
+            check_bias(bias, out)?;
+            Ok(Shape::vector(out))
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! What each op becomes, forward and backward side by side: the only file that knows which kernels make a layer.
+
+use super::{BackwardRequest, BufferId, Builder, Packing, ReluRule};
+use crate::kernels::{
+    CONV2D_TILE, Conv2dParams, Epilogue, FlattenParams, GlobalMeanParams, Kernel, LANES,
+    LINEAR_BATCH, LINEAR_COLUMNS_TILE, LinearColumnsParams, LinearRowsParams,
+    MaxPoolBackwardParams, MaxPoolParams, ReluParams,
+};
+use crate::layout::{Direction, blocks, padded_len};
+use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, NodeId, Op, Shape, Window};
+use crate::weights::Tensor;
+
+/// What a kernel does as it stores, and the buffer that it needs for that.
+#[derive(Clone, Copy)]
+struct End {
+    epilogue: Epilogue,
+    extra: BufferId,
+}
+
+/// A linear layer's matrix.
+struct Matrix<'a> {
+    name: &'a str,
+    weight: &'a Tensor,
+    layout: MatrixLayout,
+}
+
+impl Builder<'_> {
+    /// Records the dispatches that compute a node's value from its inputs' values.
+    pub(super) fn record_forward(&mut self, id: NodeId) {
+        let network = self.network;
+        let node = network.node(id);
+        let input = node.inputs[0];
+        let x = self.value(input);
+        let (in_shape, out_shape) = (network.node(input).shape, node.shape);
+        let n = self.images;
+        match &node.op {
+            Op::Input => unreachable!("the first node alone, and it is not computed"),
+            Op::Conv2d {
+                weight,
+                bias,
+                layout,
+                window,
+            } => {
+                let (y, end) = self.layer_output(id, bias.as_ref());
+                let w = self.filters(&node.name, weight, *layout, Direction::Forward);
+                let params = Conv2dParams {
+                    in_blocks: blocks(in_shape.c) as u32,
+                    in_size: size(in_shape),
+                    out_blocks: blocks(out_shape.c) as u32,
+                    out_size: size(out_shape),
+                    taps: signed(window.size),
+                    stride: signed(window.stride),
+                    pad: signed(window.pad_before),
+                    dilation: signed(window.dilation),
+                    up: [1, 1],
+                    epilogue: end.epilogue as u32,
+                };
+                let work = n * weight.len() * out_shape.h * out_shape.w;
+                self.conv2d(&node.name, params, n, [x, w, end.extra, y], work);
+            }
+            Op::Relu => {
+                let y = self.tensor(&node.name, n, out_shape);
+                self.values[id.0] = Some(y);
+                let params = ReluParams {
+                    count: (padded_len(n, out_shape) / 4) as u32,
+                    elements: (padded_len(1, out_shape) / 4) as u32,
+                    epilogue: Epilogue::BiasRelu as u32,
+                };
+                let buffers = vec![x, self.nothing, y];
+                self.each(Kernel::Relu, &node.name, params.count, &params, buffers);
+            }
+            Op::MaxPool(window) => {
+                let y = self.tensor(&node.name, n, out_shape);
+                let argmax_bytes = padded_len(n, out_shape) as u64;
+                let argmax = self.scratch(format!("{}_argmax", node.name), argmax_bytes);
+                self.values[id.0] = Some(y);
+                self.argmax[id.0] = Some(argmax);
+                let params = MaxPoolParams {
+                    count: (padded_len(n, out_shape) / 4) as u32,
+                    in_size: size(in_shape),
+                    out_size: [out_shape.h as u32, out_shape.w as u32],
+                    taps: signed(window.size),
+                    stride: signed(window.stride),
+                    pad: signed(window.pad_before),
+                };
+                let buffers = vec![x, y, argmax];
+                self.each(Kernel::MaxPool, &node.name, params.count, &params, buffers);
+            }
+            Op::GlobalMean => {
+                let y = self.tensor(&node.name, n, out_shape);
+                self.values[id.0] = Some(y);
+                let params = GlobalMeanParams {
+                    count: (padded_len(n, out_shape) / 4) as u32,
+                    positions: (in_shape.h * in_shape.w) as u32,
+                };
+                self.each(
+                    Kernel::GlobalMean,
+                    &node.name,
+                    params.count,
+                    &params,
+                    vec![x, y],
+                );
+            }
+            Op::Flatten(order) => {
+                let y = self.tensor(&node.name, n, out_shape);
+                self.values[id.0] = Some(y);
+                let params = FlattenParams {
+                    count: padded_len(n, out_shape) as u32,
+                    ..flatten_params(*order, in_shape)
+                };
+                self.each(
+                    Kernel::Flatten,
+                    &node.name,
+                    params.count,
+                    &params,
+                    vec![x, y],
+                );
+            }
+            Op::Linear {
+                weight,
+                bias,
+                layout,
+            } => {
+                let (y, end) = self.layer_output(id, bias.as_ref());
+                let matrix = Matrix {
+                    name: &node.name,
+                    weight,
+                    layout: *layout,
+                };
+                self.linear(&node.name, &matrix, Direction::Forward, n, x, y, end);
+            }
+        }
+    }
+
+    /// Records the dispatches that turn the gradient at node `id` into the gradient at its `input`. Where that is a
+    /// ReLU whose mask the kernel applies as it stores, the gradient reached is the one before the ReLU. Returns the
+    /// node reached and its gradient.
+    pub(super) fn record_backward(
+        &mut self,
+        id: NodeId,
+        input: NodeId,
+        dy: BufferId,
+        request: BackwardRequest,
+    ) -> (NodeId, BufferId) {
+        let network = self.network;
+        let node = network.node(id);
+        let (in_shape, out_shape) = (network.node(input).shape, node.shape);
+        let n = request.classes;
+        let name = format!("d_{}", network.node(input).name);
+        let label = format!("{} backward", node.name);
+        match &node.op {
+            Op::Input => unreachable!("no gradient goes past the picture"),
+            Op::Conv2d {
+                weight,
+                layout,
+                window,
+                ..
+            } => {
+                let (reached, dx, end) = self.masked_gradient(input, request);
+                let w = self.filters(&node.name, weight, *layout, Direction::Backward);
+                let params = Conv2dParams {
+                    in_blocks: blocks(out_shape.c) as u32,
+                    in_size: size(out_shape),
+                    out_blocks: blocks(in_shape.c) as u32,
+                    out_size: size(in_shape),
+                    taps: signed(window.size),
+                    stride: [1, 1],
+                    pad: turned_pad(window),
+                    dilation: signed(window.dilation),
+                    up: signed(window.stride),
+                    epilogue: end.epilogue as u32,
+                };
+                let work = n * weight.len() * out_shape.h * out_shape.w;
+                self.conv2d(&label, params, n, [dy, w, end.extra, dx], work);
+                (reached, dx)
+            }
+            Op::Relu => {
+                let dx = self.tensor(&name, n, in_shape);
+                let params = ReluParams {
+                    count: (padded_len(n, in_shape) / 4) as u32,
+                    elements: (padded_len(1, in_shape) / 4) as u32,
+                    epilogue: mask(request.rule) as u32,
+                };
+                let buffers = vec![dy, self.value(id), dx];
+                self.each(Kernel::Relu, &label, params.count, &params, buffers);
+                (input, dx)
+            }
+            Op::MaxPool(window) => {
+                let dx = self.tensor(&name, n, in_shape);
+                let argmax = self.argmax[id.0].expect("forward comes before backward");
+                let params = MaxPoolBackwardParams {
+                    count: (padded_len(n, in_shape) / 4) as u32,
+                    blocks: blocks(in_shape.c) as u32,
+                    in_size: [in_shape.h as u32, in_shape.w as u32],
+                    out_size: size(out_shape),
+                    taps: signed(window.size),
+                    stride: signed(window.stride),
+                    pad: signed(window.pad_before),
+                };
+                let buffers = vec![dy, argmax, dx];
+                self.each(
+                    Kernel::MaxPoolBackward,
+                    &label,
+                    params.count,
+                    &params,
+                    buffers,
+                );
+                (input, dx)
+            }
+            Op::GlobalMean => {
+                let dx = self.tensor(&name, n, in_shape);
+                let params = GlobalMeanParams {
+                    count: (padded_len(n, in_shape) / 4) as u32,
+                    positions: (in_shape.h * in_shape.w) as u32,
+                };
+                self.each(
+                    Kernel::GlobalMeanBackward,
+                    &label,
+                    params.count,
+                    &params,
+                    vec![dy, dx],
+                );
+                (input, dx)
+            }
+            Op::Flatten(order) => {
+                let dx = self.tensor(&name, n, in_shape);
+                let params = FlattenParams {
+                    count: padded_len(n, in_shape) as u32,
+                    ..flatten_params(*order, in_shape)
+                };
+                self.each(
+                    Kernel::FlattenBackward,
+                    &label,
+                    params.count,
+                    &params,
+                    vec![dy, dx],
+                );
+                (input, dx)
+            }
+            Op::Linear { weight, layout, .. } => {
+                let (reached, dx, end) = self.masked_gradient(input, request);
+                let matrix = Matrix {
+                    name: &node.name,
+                    weight,
+                    layout: *layout,
+                };
+                self.linear(&label, &matrix, Direction::Backward, n, dy, dx, end);
+                (reached, dx)
+            }
+        }
+    }
+
+    /// The output of a layer that ends with a bias, and with the ReLU after it where there is one.
+    fn layer_output(&mut self, id: NodeId, bias: Option<&Tensor>) -> (BufferId, End) {
+        let node = self.network.node(id);
+        let y = self.tensor(&node.name, self.images, node.shape);
+        // A ReLU after a layer without a bias takes a kernel of its own: rare, and one epilogue fewer.
+        let relu = self.network.fused_relu(id).filter(|_| bias.is_some());
+        self.values[relu.unwrap_or(id).0] = Some(y);
+        let Some(bias) = bias else {
+            return (y, self.plain_end());
+        };
+        let values = blocks(bias.len()) * 4;
+        let extra = self.weights(
+            format!("{} biases", node.name),
+            values,
+            bias,
+            Packing::Vector,
+        );
+        let epilogue = match relu {
+            Some(_) => Epilogue::BiasRelu,
+            None => Epilogue::Bias,
+        };
+        (y, End { epilogue, extra })
+    }
+
+    /// The buffer for the gradient at `input`. When that is a ReLU on the way to the target, the kernel that makes the
+    /// gradient applies its mask, and what it makes is the gradient at the ReLU's own input.
+    fn masked_gradient(
+        &mut self,
+        input: NodeId,
+        request: BackwardRequest,
+    ) -> (NodeId, BufferId, End) {
+        let node = self.network.node(input);
+        let alone = self.network.consumers(input).nth(1).is_none();
+        let masked = matches!(node.op, Op::Relu) && input != request.to && alone;
+        let (reached, end) = if masked {
+            let end = End {
+                epilogue: mask(request.rule),
+                extra: self.value(input),
+            };
+            (node.inputs[0], end)
+        } else {
+            (input, self.plain_end())
+        };
+        let name = format!("d_{}", self.network.node(reached).name);
+        let dx = self.tensor(&name, request.classes, node.shape);
+        (reached, dx, end)
+    }
+
+    fn plain_end(&self) -> End {
+        End {
+            epilogue: Epilogue::None,
+            extra: self.nothing,
+        }
+    }
+
+    fn filters(
+        &mut self,
+        name: &str,
+        weight: &Tensor,
+        layout: FilterLayout,
+        direction: Direction,
+    ) -> BufferId {
+        let (o, i, taps) = match (weight.shape(), layout) {
+            (&[o, i, h, w], FilterLayout::Oihw) | (&[h, w, i, o], FilterLayout::Hwio) => {
+                (o, i, h * w)
+            }
+            _ => unreachable!("the network checked the shape"),
+        };
+        let values = blocks(o) * blocks(i) * taps * 16;
+        let packing = Packing::Filters(layout, direction);
+        self.weights(format!("{name} weights"), values, weight, packing)
+    }
+
+    fn conv2d(
+        &mut self,
+        label: &str,
+        params: Conv2dParams,
+        n: usize,
+        buffers: [BufferId; 4],
+        work: usize,
+    ) {
+        let [h, w] = params.out_size.map(|v| v as u32);
+        let workgroups = [
+            w.div_ceil(CONV2D_TILE[0]),
+            h.div_ceil(CONV2D_TILE[1]),
+            n as u32 * params.out_blocks,
+        ];
+        self.dispatch(
+            Kernel::Conv2d,
+            label,
+            &params,
+            buffers.to_vec(),
+            workgroups,
+            work,
+        );
+    }
+
+    /// A kernel whose invocations take `count` elements one by one.
+    fn each<P: bytemuck::Pod>(
+        &mut self,
+        kernel: Kernel,
+        label: &str,
+        count: u32,
+        params: &P,
+        buffers: Vec<BufferId>,
+    ) {
+        let workgroups = grid(count.div_ceil(LANES), self.limits.workgroups);
+        self.dispatch(kernel, label, params, buffers, workgroups, 0);
+    }
+
+    /// y = W x or dx = W^T dy. The matrix stays as its file has it: a product that runs along its rows is a dot product
+    /// a row, the other a weighted sum of rows. A matrix larger than one binding goes in parts of whole rows.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call a direction, all of them data"
+    )]
+    fn linear(
+        &mut self,
+        label: &str,
+        matrix: &Matrix<'_>,
+        direction: Direction,
+        n: usize,
+        x: BufferId,
+        y: BufferId,
+        end: End,
+    ) {
+        let &[rows, columns] = matrix.weight.shape() else {
+            unreachable!("the network checked the shape")
+        };
+        let row_bytes = blocks(columns) as u64 * 16;
+        let rows_at_once = (self.limits.tensor() / row_bytes) as usize / 4 * 4;
+        let rows_at_once = rows_at_once.clamp(4, rows.next_multiple_of(4));
+        let along_rows =
+            (matrix.layout == MatrixLayout::OutIn) == (direction == Direction::Forward);
+        let batches = (n as u32).div_ceil(LINEAR_BATCH);
+        for first in (0..rows).step_by(rows_at_once) {
+            let part = first..rows.min(first + rows_at_once);
+            let part_rows = blocks(part.len()) as u32;
+            let m = self.weights(
+                format!("{} weights", matrix.name),
+                blocks(part.len()) * 4 * blocks(columns) * 4,
+                matrix.weight,
+                Packing::Rows(part.clone()),
+            );
+            let work = n * part.len() * columns;
+            let buffers = vec![x, m, end.extra, y];
+            if along_rows {
+                let params = LinearRowsParams {
+                    n: n as u32,
+                    rows: part_rows,
+                    columns: blocks(columns) as u32,
+                    first_row: (first / 4) as u32,
+                    y_columns: blocks(rows) as u32,
+                    epilogue: end.epilogue as u32,
+                };
+                let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
+                self.dispatch(
+                    Kernel::LinearRows,
+                    label,
+                    &params,
+                    buffers,
+                    [gx, gy, batches],
+                    work,
+                );
+            } else {
+                let last = part.end == rows;
+                let epilogue = if last { end.epilogue } else { Epilogue::None };
+                let params = LinearColumnsParams {
+                    n: n as u32,
+                    rows: part_rows,
+                    columns: blocks(columns) as u32,
+                    first_row: (first / 4) as u32,
+                    x_columns: blocks(rows) as u32,
+                    accumulate: u32::from(first > 0),
+                    epilogue: epilogue as u32,
+                };
+                let groups = (blocks(columns) as u32).div_ceil(LINEAR_COLUMNS_TILE);
+                let workgroups = [groups, batches, 1];
+                self.dispatch(
+                    Kernel::LinearColumns,
+                    label,
+                    &params,
+                    buffers,
+                    workgroups,
+                    work,
+                );
+            }
+        }
+    }
+}
+
+fn mask(rule: ReluRule) -> Epilogue {
+    match rule {
+        ReluRule::Plain => Epilogue::Mask,
+        ReluRule::Guided => Epilogue::MaskGuided,
+        ReluRule::Deconv => Epilogue::MaskDeconv,
+    }
+}
+
+fn flatten_params(order: FlattenOrder, shape: Shape) -> FlattenParams {
+    let (channels, positions) = (shape.c as u32, (shape.h * shape.w) as u32);
+    let (channel_stride, position_stride) = match order {
+        FlattenOrder::Chw => (positions, 1),
+        FlattenOrder::Hwc => (1, channels),
+    };
+    FlattenParams {
+        count: 0,
+        row: blocks(shape.len()) as u32 * 4,
+        channels,
+        blocks: blocks(shape.c) as u32,
+        positions,
+        channel_stride,
+        position_stride,
+    }
+}
+
+/// Padding of the input gradient: what a turned window needs so that its first tap meets the first output.
+fn turned_pad(window: &Window) -> [i32; 2] {
+    std::array::from_fn(|axis| {
+        let reach = window.dilation[axis] * (window.size[axis] - 1);
+        reach as i32 - window.pad_before[axis] as i32
+    })
+}
+
+/// `count` workgroups in as few rows as the adapter allows.
+fn grid(count: u32, most: u32) -> [u32; 3] {
+    let rows = count.div_ceil(most).max(1);
+    [count.div_ceil(rows).max(1), rows, 1]
+}
+
+fn size(shape: Shape) -> [i32; 2] {
+    [shape.h as i32, shape.w as i32]
+}
+
+fn signed(values: [usize; 2]) -> [i32; 2] {
+    values.map(|v| v as i32)
+}

@@ -1,0 +1,121 @@
+//! The device under test, and networks run on it.
+#![allow(
+    dead_code,
+    reason = "each test file is a program of its own and uses a part"
+)]
+
+use std::sync::LazyLock;
+
+use gradcam::gpu::{Gpu, Selection, Session};
+use gradcam::network::{Network, NodeId, Shape};
+use gradcam::plan::{BackwardRequest, Plan, Request};
+
+/// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
+pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
+    Gpu::open(&Selection::default())
+        .unwrap_or_else(|error| panic!("the tests need an adapter: {error}"))
+});
+
+/// `len` values in -1..1, the same for the same seed.
+pub(crate) fn random(seed: u32, len: usize) -> Vec<f32> {
+    (0..len as u32)
+        .map(|i| {
+            let mut h = i.wrapping_mul(0x9E37_79B1) ^ seed.wrapping_mul(0x85EB_CA77);
+            h = (h ^ h >> 16).wrapping_mul(0x7FEB_352D);
+            h = (h ^ h >> 15).wrapping_mul(0x846C_A68B);
+            h ^= h >> 16;
+            (h >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// Fails with the coordinate and both values where `actual` is further from `expected` than `tolerance` times the
+/// largest value expected.
+#[track_caller]
+pub(crate) fn assert_close(
+    what: &str,
+    actual: &[f32],
+    expected: &[f32],
+    shape: Shape,
+    tolerance: f32,
+) {
+    assert_eq!(actual.len(), expected.len(), "{what}: length");
+    let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let bound = tolerance * largest.max(f32::MIN_POSITIVE);
+    let mut worst = (0.0, 0);
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        let off = (a - e).abs();
+        if off.is_nan() || off > worst.0 {
+            worst = (off, i);
+        }
+        if off.is_nan() {
+            break;
+        }
+    }
+    let (off, i) = worst;
+    let coordinate = || {
+        let (p, c) = (i % (shape.h * shape.w), i / (shape.h * shape.w));
+        format!(
+            "n {} c {} row {} column {}",
+            c / shape.c,
+            c % shape.c,
+            p / shape.w,
+            p % shape.w
+        )
+    };
+    assert!(
+        off <= bound,
+        "{what}: {} where {} was expected at {} (off by {off}, allowed {bound})",
+        actual[i],
+        expected[i],
+        coordinate()
+    );
+}
+
+/// The network's output for `n` pictures, from poisoned memory.
+pub(crate) fn forward(network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
+    let request = Request {
+        images: n,
+        ..Request::default()
+    };
+    let plan = Plan::new(network, &request, GPU.limits()).unwrap();
+    let session = Session::new(&GPU, plan).unwrap();
+    session.poison();
+    session.forward(x, network.input_shape()).unwrap();
+    let shape = network.node(network.output()).shape;
+    session.read(session.plan().logits, n, shape).unwrap()
+}
+
+/// The output for one picture, and for `request.classes` gradients at the output those at `request.to`.
+pub(crate) fn backward(
+    network: &Network,
+    request: BackwardRequest,
+    x: &[f32],
+    dy: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let plan = Request {
+        images: 1,
+        keep: vec![],
+        backward: vec![request],
+    };
+    let plan = Plan::new(network, &plan, GPU.limits()).unwrap();
+    let session = Session::new(&GPU, plan).unwrap();
+    session.poison();
+    session.forward(x, network.input_shape()).unwrap();
+    let output = network.node(network.output()).shape;
+    let y = session.read(session.plan().logits, 1, output).unwrap();
+    session.backward(0, dy, output).unwrap();
+    let shape = network.node(request.to).shape;
+    let gradient = session.plan().backward[0].gradient;
+    let dx = session.read(gradient, request.classes, shape).unwrap();
+    (y, dx)
+}
+
+/// The gradient all the way to the picture.
+pub(crate) fn to_input(classes: usize, rule: gradcam::plan::ReluRule) -> BackwardRequest {
+    BackwardRequest {
+        to: NodeId(0),
+        classes,
+        rule,
+    }
+}

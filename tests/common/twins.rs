@@ -1,0 +1,235 @@
+//! What each shader computes, on the CPU in float64: written from the formula, not from the shader.
+//!
+//! Tensors are N x C x H x W. A backward twin takes N gradients that share one image's activations.
+
+use gradcam::network::{FlattenOrder, Shape, Window};
+use gradcam::plan::ReluRule;
+
+/// Filters O x I x H x W.
+pub(crate) struct Filters<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+}
+
+fn planes(n: usize, shape: Shape) -> impl Iterator<Item = usize> {
+    (0..n * shape.c).map(move |plane| plane * shape.h * shape.w)
+}
+
+/// Places (input row and column) that a window's taps fall on for one output, with the tap's number.
+fn taps(
+    window: Window,
+    input: Shape,
+    row: usize,
+    col: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let [kh, kw] = window.size;
+    (0..kh * kw).filter_map(move |tap| {
+        let r = (row * window.stride[0] + tap / kw * window.dilation[0])
+            .checked_sub(window.pad_before[0])?;
+        let c = (col * window.stride[1] + tap % kw * window.dilation[1])
+            .checked_sub(window.pad_before[1])?;
+        (r < input.h && c < input.w).then_some((tap, r * input.w + c))
+    })
+}
+
+pub(crate) fn output_shape(input: Shape, channels: usize, window: Window) -> Shape {
+    let [h, w] = window.output(input.h, input.w).unwrap();
+    Shape::new(channels, h, w)
+}
+
+pub(crate) fn conv2d(
+    x: &[f32],
+    n: usize,
+    input: Shape,
+    filters: &Filters<'_>,
+    bias: Option<&[f32]>,
+    window: Window,
+) -> Vec<f32> {
+    let out = output_shape(input, filters.outputs, window);
+    let taps_len = window.size[0] * window.size[1];
+    let mut y = Vec::with_capacity(n * out.len());
+    for image in 0..n {
+        for o in 0..out.c {
+            for row in 0..out.h {
+                for col in 0..out.w {
+                    let mut sum = bias.map_or(0.0, |bias| f64::from(bias[o]));
+                    for (tap, at) in taps(window, input, row, col) {
+                        for i in 0..input.c {
+                            let w = filters.values[(o * filters.inputs + i) * taps_len + tap];
+                            let x = x[(image * input.c + i) * input.h * input.w + at];
+                            sum += f64::from(w) * f64::from(x);
+                        }
+                    }
+                    y.push(sum as f32);
+                }
+            }
+        }
+    }
+    y
+}
+
+/// The input gradient of [`conv2d`]: the same products, scattered.
+pub(crate) fn conv2d_backward(
+    dy: &[f32],
+    n: usize,
+    input: Shape,
+    filters: &Filters<'_>,
+    window: Window,
+) -> Vec<f32> {
+    let out = output_shape(input, filters.outputs, window);
+    let taps_len = window.size[0] * window.size[1];
+    let mut dx = vec![0.0; n * input.len()];
+    for image in 0..n {
+        for o in 0..out.c {
+            for row in 0..out.h {
+                for col in 0..out.w {
+                    let g = f64::from(dy[((image * out.c + o) * out.h + row) * out.w + col]);
+                    for (tap, at) in taps(window, input, row, col) {
+                        for i in 0..input.c {
+                            let w = filters.values[(o * filters.inputs + i) * taps_len + tap];
+                            dx[(image * input.c + i) * input.h * input.w + at] += f64::from(w) * g;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    dx.into_iter().map(|v| v as f32).collect()
+}
+
+/// Values, and for each the place of the maximum in its plane.
+pub(crate) fn max_pool(
+    x: &[f32],
+    n: usize,
+    input: Shape,
+    window: Window,
+) -> (Vec<f32>, Vec<usize>) {
+    let out = output_shape(input, input.c, window);
+    let mut y = vec![];
+    let mut argmax = vec![];
+    for plane in planes(n, input) {
+        for row in 0..out.h {
+            for col in 0..out.w {
+                let mut best: Option<(f32, usize)> = None;
+                for (_, at) in taps(window, input, row, col) {
+                    let value = x[plane + at];
+                    if best.is_none_or(|(largest, _)| value > largest) {
+                        best = Some((value, at));
+                    }
+                }
+                let (value, at) = best.unwrap();
+                y.push(value);
+                argmax.push(at);
+            }
+        }
+    }
+    (y, argmax)
+}
+
+pub(crate) fn max_pool_backward(
+    dy: &[f32],
+    n: usize,
+    input: Shape,
+    window: Window,
+    argmax: &[usize],
+) -> Vec<f32> {
+    let out = output_shape(input, input.c, window);
+    let mut dx = vec![0.0; n * input.len()];
+    for (plane, start) in planes(n, input).enumerate() {
+        for i in 0..out.h * out.w {
+            let winner = argmax[plane % input.c * out.h * out.w + i];
+            dx[start + winner] += dy[plane * out.h * out.w + i];
+        }
+    }
+    dx
+}
+
+pub(crate) fn global_mean(x: &[f32], shape: Shape) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    let mean = |plane: &[f32]| plane.iter().map(|&v| f64::from(v)).sum::<f64>() / positions as f64;
+    x.chunks_exact(positions)
+        .map(|plane| mean(plane) as f32)
+        .collect()
+}
+
+pub(crate) fn global_mean_backward(dy: &[f32], shape: Shape) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    dy.iter()
+        .flat_map(|&g| std::iter::repeat_n((f64::from(g) / positions as f64) as f32, positions))
+        .collect()
+}
+
+/// Index in the flattened vector of each value of one C x H x W image.
+fn order(shape: Shape, order: FlattenOrder) -> Vec<usize> {
+    let positions = shape.h * shape.w;
+    let at = |c: usize, p: usize| match order {
+        FlattenOrder::Chw => c * positions + p,
+        FlattenOrder::Hwc => p * shape.c + c,
+    };
+    (0..shape.len())
+        .map(|i| at(i / positions, i % positions))
+        .collect()
+}
+
+pub(crate) fn flatten(x: &[f32], shape: Shape, flatten_order: FlattenOrder) -> Vec<f32> {
+    let places = order(shape, flatten_order);
+    let mut y = vec![0.0; x.len()];
+    for (i, &value) in x.iter().enumerate() {
+        y[i / shape.len() * shape.len() + places[i % shape.len()]] = value;
+    }
+    y
+}
+
+pub(crate) fn flatten_backward(dy: &[f32], shape: Shape, flatten_order: FlattenOrder) -> Vec<f32> {
+    let places = order(shape, flatten_order);
+    (0..dy.len())
+        .map(|i| dy[i / shape.len() * shape.len() + places[i % shape.len()]])
+        .collect()
+}
+
+pub(crate) fn relu(x: &[f32]) -> Vec<f32> {
+    x.iter().map(|&v| v.max(0.0)).collect()
+}
+
+/// `activations` are one image's, `dy` as many as there are gradients.
+pub(crate) fn relu_backward(dy: &[f32], activations: &[f32], rule: ReluRule) -> Vec<f32> {
+    let pass = |g: f32, a: f32| match rule {
+        ReluRule::Plain => a > 0.0,
+        ReluRule::Guided => a > 0.0 && g > 0.0,
+        ReluRule::Deconv => g > 0.0,
+    };
+    dy.iter()
+        .zip(activations.iter().cycle())
+        .map(|(&g, &a)| if pass(g, a) { g } else { 0.0 })
+        .collect()
+}
+
+/// y[n, r] = sum over c of m[r, c] x[n, c].
+pub(crate) fn linear_rows(m: &[f32], columns: usize, x: &[f32]) -> Vec<f32> {
+    let dot = |row: &[f32], x: &[f32]| -> f64 {
+        row.iter()
+            .zip(x)
+            .map(|(&m, &x)| f64::from(m) * f64::from(x))
+            .sum()
+    };
+    x.chunks_exact(columns)
+        .flat_map(|x| m.chunks_exact(columns).map(move |row| dot(row, x) as f32))
+        .collect()
+}
+
+/// y[n, c] = sum over r of x[n, r] m[r, c].
+pub(crate) fn linear_columns(m: &[f32], columns: usize, x: &[f32]) -> Vec<f32> {
+    let rows = m.len() / columns;
+    x.chunks_exact(rows)
+        .flat_map(|x| {
+            let mut sums = vec![0.0f64; columns];
+            for (&x, row) in x.iter().zip(m.chunks_exact(columns)) {
+                for (sum, &m) in sums.iter_mut().zip(row) {
+                    *sum += f64::from(m) * f64::from(x);
+                }
+            }
+            sums.into_iter().map(|sum| sum as f32)
+        })
+        .collect()
+}

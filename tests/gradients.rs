@@ -1,0 +1,293 @@
+//! Whole gradients: against PyTorch on small networks, against finite differences, and by the adjoint identity.
+
+mod common {
+    pub(crate) mod device;
+}
+
+use common::device::{GPU, assert_close, backward, forward, random, to_input};
+use gradcam::gpu::Session;
+use gradcam::network::{
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
+};
+use gradcam::plan::{BackwardRequest, Plan, ReluRule, Request};
+use gradcam::score::{Score, seed, softmax};
+use gradcam::weights::Tensor;
+use serde_json::Value;
+
+fn numbers(tensor: &Value) -> (Vec<usize>, Vec<f32>) {
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let shape = list(&tensor["shape"])
+        .iter()
+        .map(|v| v.as_u64().unwrap() as usize)
+        .collect();
+    let data = list(&tensor["data"])
+        .iter()
+        .map(|v| v.as_f64().unwrap() as f32)
+        .collect();
+    (shape, data)
+}
+
+fn tensor(value: &Value) -> Tensor {
+    let (shape, data) = numbers(value);
+    Tensor::from_f32(shape, &data)
+}
+
+/// A network and its PyTorch numbers from `tests/fixtures/small`.
+fn fixture(name: &str) -> (Network, Value) {
+    let path = format!(
+        "{}/tests/fixtures/small/{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let (input, _) = numbers(&fixture["input"]);
+    let mut network = Network::new(name, Shape::new(input[1], input[2], input[3]));
+    for (i, layer) in fixture["layers"].as_array().unwrap().iter().enumerate() {
+        let size = |key: &str| layer[key].as_u64().unwrap() as usize;
+        let op = match layer["op"].as_str().unwrap() {
+            "conv" => {
+                let weight = tensor(&layer["weight"]);
+                let taps = weight.shape()[2];
+                Op::Conv2d {
+                    weight,
+                    bias: Some(tensor(&layer["bias"])),
+                    layout: FilterLayout::Oihw,
+                    window: Window::square(taps, 1, size("padding")),
+                }
+            }
+            "relu" => Op::Relu,
+            "max_pool" => Op::MaxPool(Window::square(size("size"), size("stride"), 0)),
+            "mean" => Op::GlobalMean,
+            "flatten" => Op::Flatten(FlattenOrder::Chw),
+            "linear" => Op::Linear {
+                weight: tensor(&layer["weight"]),
+                bias: Some(tensor(&layer["bias"])),
+                layout: MatrixLayout::OutIn,
+            },
+            other => panic!("{other} is unknown"),
+        };
+        network.chain(format!("{i}"), op).unwrap();
+    }
+    (network, fixture)
+}
+
+/// Each picture of the fixture's batch, explained for its class under every rule and both scores.
+fn check_against_pytorch(name: &str, tolerance: f32) {
+    let (network, fixture) = fixture(name);
+    let shape = network.input_shape();
+    let classes = Shape::vector(network.classes());
+    let (_, input) = numbers(&fixture["input"]);
+    let (_, logits) = numbers(&fixture["logits"]);
+    assert_close(
+        "logits",
+        &forward(&network, 2, &input),
+        &logits,
+        classes,
+        tolerance,
+    );
+    for (score_name, score) in [("logit", Score::Logit), ("prob", Score::Prob)] {
+        for (rule_name, rule) in [
+            ("plain", ReluRule::Plain),
+            ("guided", ReluRule::Guided),
+            ("deconv", ReluRule::Deconv),
+        ] {
+            let (_, expected) = numbers(&fixture["d_input"][score_name][rule_name]);
+            for (n, x) in input.chunks_exact(shape.len()).enumerate() {
+                let class = fixture["classes"][n].as_u64().unwrap() as usize;
+                let probabilities = softmax(&logits[n * classes.c..(n + 1) * classes.c]);
+                let seed = seed(score, &probabilities, class);
+                let (_, dx) = backward(&network, to_input(1, rule), x, &seed.direction);
+                let dx: Vec<f32> = dx
+                    .iter()
+                    .map(|&g| (f64::from(g) * seed.scale) as f32)
+                    .collect();
+                let expected = &expected[n * shape.len()..(n + 1) * shape.len()];
+                assert_close(
+                    &format!("{name}, {score_name}, {rule_name}, picture {n}"),
+                    &dx,
+                    expected,
+                    shape,
+                    tolerance,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_small_chain_agrees_with_pytorch_under_every_rule() {
+    check_against_pytorch("plain", 1e-5);
+}
+
+#[test]
+fn a_dense_head_agrees_with_pytorch_under_every_rule() {
+    check_against_pytorch("head", 1e-5);
+}
+
+/// Every number of this fixture is exact in float32, so which of two equal elements gets a gradient shows fully.
+#[test]
+fn ties_and_zeros_fall_where_pytorch_lets_them_fall() {
+    let (network, fixture) = fixture("ties");
+    let shape = network.input_shape();
+    let (_, input) = numbers(&fixture["input"]);
+    for (rule_name, rule) in [
+        ("plain", ReluRule::Plain),
+        ("guided", ReluRule::Guided),
+        ("deconv", ReluRule::Deconv),
+    ] {
+        let (_, expected) = numbers(&fixture["d_input"]["logit"][rule_name]);
+        for (n, x) in input.chunks_exact(shape.len()).enumerate() {
+            let mut seed = vec![0.0; network.classes()];
+            seed[fixture["classes"][n].as_u64().unwrap() as usize] = 1.0;
+            let (_, dx) = backward(&network, to_input(1, rule), x, &seed);
+            assert_eq!(
+                dx,
+                &expected[n * shape.len()..(n + 1) * shape.len()],
+                "{rule_name}"
+            );
+        }
+    }
+}
+
+fn convolution(seed: u32, o: usize, i: usize, window: Window) -> Op {
+    let [kh, kw] = window.size;
+    Op::Conv2d {
+        weight: Tensor::from_f32(vec![o, i, kh, kw], &random(seed, o * i * kh * kw)),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window,
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(&a, &b)| f64::from(a) * f64::from(b))
+        .sum()
+}
+
+/// <conv(x), g> = <x, conv_backward(g)> for every x and g: the two kernels are each other's transpose.
+#[test]
+fn a_convolution_and_its_input_gradient_are_adjoint() {
+    let windows = [
+        Window::square(3, 1, 1),
+        Window::square(5, 2, 1),
+        Window::square(1, 1, 0),
+    ];
+    for (input, outputs) in [(Shape::new(5, 17, 9), 7), (Shape::new(13, 6, 33), 66)] {
+        for window in windows {
+            let mut network = Network::new("adjoint", input);
+            network
+                .chain("conv", convolution(50, outputs, input.c, window))
+                .unwrap();
+            let out = network.node(network.output()).shape;
+            let (x, g) = (random(51, input.len()), random(52, out.len()));
+            let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
+            let (left, right) = (dot(&y, &g), dot(&x, &dx));
+            let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
+            assert!(
+                (left - right).abs() < 1e-6 * size,
+                "{input}: {left} and {right}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let (network, fixture) = fixture("head");
+    let shape = network.input_shape();
+    let (_, input) = numbers(&fixture["input"]);
+    let x = &input[..shape.len()];
+    let class = 1;
+    let mut seed = vec![0.0; network.classes()];
+    seed[class] = 1.0;
+    let (_, dx) = backward(&network, to_input(1, ReluRule::Plain), x, &seed);
+    let request = Request {
+        images: 1,
+        ..Request::default()
+    };
+    let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+    let session = Session::new(&GPU, plan).unwrap();
+    let score = |x: &[f32]| {
+        session.forward(x, shape).unwrap();
+        let classes = Shape::vector(network.classes());
+        f64::from(session.read(session.plan().logits, 1, classes).unwrap()[class])
+    };
+    // The fixture's pictures keep every ReLU and every maximum clear of a change of sides for a step this short.
+    for direction in 0..4 {
+        let step = random(61 + direction, shape.len());
+        let h = 2e-4;
+        let moved = |sign: f32| -> Vec<f32> {
+            x.iter().zip(&step).map(|(x, s)| x + sign * h * s).collect()
+        };
+        let numeric = (score(&moved(1.0)) - score(&moved(-1.0))) / f64::from(2.0 * h);
+        let ours = dot(&dx, &step);
+        let size = dot(&dx, &dx).sqrt();
+        assert!((numeric - ours).abs() < 1e-2 * size, "{numeric} and {ours}");
+    }
+}
+
+/// The classes of one backward pass do not touch each other, whatever their number.
+#[test]
+fn several_classes_at_once_give_what_each_gives_alone() {
+    let (network, fixture) = fixture("head");
+    let shape = network.input_shape();
+    let (_, input) = numbers(&fixture["input"]);
+    let x = &input[..shape.len()];
+    let classes = 6;
+    let seeds = random(70, classes * network.classes());
+    let (_, together) = backward(&network, to_input(classes, ReluRule::Guided), x, &seeds);
+    for (seed, expected) in seeds
+        .chunks_exact(network.classes())
+        .zip(together.chunks_exact(shape.len()))
+    {
+        let (_, alone) = backward(&network, to_input(1, ReluRule::Guided), x, seed);
+        assert_close("alone", &alone, expected, shape, 1e-6);
+    }
+}
+
+/// A pass may run again for other classes; what it needs from the forward pass must still be there.
+#[test]
+fn a_backward_pass_can_run_again() {
+    let (network, fixture) = fixture("plain");
+    let shape = network.input_shape();
+    let (_, input) = numbers(&fixture["input"]);
+    let target = network.target(None).unwrap();
+    let cam = BackwardRequest {
+        to: target,
+        classes: 1,
+        rule: ReluRule::Plain,
+    };
+    let request = Request {
+        images: 1,
+        keep: vec![target],
+        backward: vec![cam, to_input(1, ReluRule::Guided)],
+    };
+    let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+    let session = Session::new(&GPU, plan).unwrap();
+    session.poison();
+    session.forward(&input[..shape.len()], shape).unwrap();
+    let read = |phase: usize, to: NodeId| {
+        let gradient = session.plan().backward[phase].gradient;
+        session.read(gradient, 1, network.node(to).shape).unwrap()
+    };
+    let classes = Shape::vector(network.classes());
+    let seeds: Vec<Vec<f32>> = (0..2).map(|i| random(80 + i, classes.c)).collect();
+    let mut first = vec![];
+    for round in 0..2 {
+        for (phase, to) in [(0, target), (1, NodeId(0))] {
+            for (i, seed) in seeds.iter().enumerate() {
+                session.backward(phase, seed, classes).unwrap();
+                let gradient = read(phase, to);
+                if round == 0 {
+                    first.push(gradient);
+                } else {
+                    assert_eq!(gradient, first[phase * 2 + i], "phase {phase}, seed {i}");
+                }
+            }
+        }
+        // The next picture; then the first one again.
+        session.forward(&input[shape.len()..], shape).unwrap();
+        session.forward(&input[..shape.len()], shape).unwrap();
+    }
+}

@@ -1,0 +1,357 @@
+//! Each kernel against its CPU twin, forward and backward, on whatever adapter there is, from poisoned memory.
+//!
+//! Tolerance 1e-5 of the largest value: float32 sums of up to a few thousand products, in another order than the twin's.
+
+mod common {
+    pub(crate) mod device;
+    pub(crate) mod twins;
+}
+
+use common::device::{GPU, assert_close, backward, forward, random, to_input};
+use common::twins::{self, Filters};
+use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::plan::{Limits, Plan, ReluRule, Request};
+use gradcam::weights::Tensor;
+
+const TOLERANCE: f32 = 1e-5;
+
+fn single(input: Shape, op: Op) -> Network {
+    let mut network = Network::new("single", input);
+    network.chain("layer", op).unwrap();
+    network
+}
+
+/// Odd, non-square, one wide, one past a tile of each kernel, and more channels than a block.
+const SHAPES: [Shape; 7] = [
+    Shape::new(3, 7, 5),
+    Shape::new(4, 8, 8),
+    Shape::new(1, 1, 9),
+    Shape::new(6, 33, 9),
+    Shape::new(9, 13, 1),
+    Shape::new(17, 5, 17),
+    Shape::new(64, 14, 14),
+];
+
+#[track_caller]
+fn check_convolution(input: Shape, outputs: usize, window: Window, bias: bool) {
+    let [kh, kw] = window.size;
+    let weight = random(1, outputs * input.c * kh * kw);
+    let bias = bias.then(|| random(2, outputs));
+    let network = single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![outputs, input.c, kh, kw], &weight),
+            bias: bias
+                .as_ref()
+                .map(|bias| Tensor::from_f32(vec![outputs], bias)),
+            layout: FilterLayout::Oihw,
+            window,
+        },
+    );
+    let filters = Filters {
+        values: &weight,
+        outputs,
+        inputs: input.c,
+    };
+    let out = twins::output_shape(input, outputs, window);
+    let what = format!("{input} to {out}, window {:?}", window.size);
+    for n in [1, 3] {
+        let x = random(3, n * input.len());
+        let expected = twins::conv2d(&x, n, input, &filters, bias.as_deref(), window);
+        assert_close(&what, &forward(&network, n, &x), &expected, out, TOLERANCE);
+    }
+    for n in [1, 2] {
+        let dy = random(4, n * out.len());
+        let (_, dx) = backward(
+            &network,
+            to_input(n, ReluRule::Plain),
+            &random(3, input.len()),
+            &dy,
+        );
+        let expected = twins::conv2d_backward(&dy, n, input, &filters, window);
+        assert_close(
+            &format!("{what}, backward"),
+            &dx,
+            &expected,
+            input,
+            TOLERANCE,
+        );
+    }
+}
+
+#[test]
+fn convolution_3x3_of_odd_shapes() {
+    for input in SHAPES {
+        check_convolution(input, 5, Window::square(3, 1, 1), true);
+    }
+}
+
+#[test]
+fn convolution_with_many_outputs_and_without_a_bias() {
+    check_convolution(Shape::new(5, 14, 14), 67, Window::square(3, 1, 1), false);
+}
+
+#[test]
+fn convolution_with_any_window() {
+    let input = Shape::new(5, 11, 9);
+    check_convolution(input, 6, Window::square(1, 1, 0), true);
+    check_convolution(input, 6, Window::square(5, 2, 2), true);
+    check_convolution(input, 6, Window::square(3, 2, 0), false);
+    let uneven = Window {
+        size: [3, 2],
+        stride: [3, 1],
+        pad_before: [2, 0],
+        pad_after: [1, 1],
+        dilation: [2, 3],
+    };
+    check_convolution(input, 6, uneven, true);
+}
+
+#[test]
+fn max_pool_and_its_gradient() {
+    let windows = [
+        Window::square(2, 2, 0),
+        Window::square(3, 2, 1),
+        Window::square(3, 1, 1),
+    ];
+    for input in SHAPES {
+        for window in windows {
+            if window.output(input.h, input.w).is_none() {
+                continue;
+            }
+            let network = single(input, Op::MaxPool(window));
+            let out = twins::output_shape(input, input.c, window);
+            // Few distinct values, so that most windows hold a tie; negative ones, so that padding must not win.
+            let few = |v: f32| (v * 3.0).round() - 4.0;
+            for n in [1, 3] {
+                let x: Vec<f32> = random(5, n * input.len()).into_iter().map(few).collect();
+                let (expected, _) = twins::max_pool(&x, n, input, window);
+                assert_close("max pool", &forward(&network, n, &x), &expected, out, 0.0);
+            }
+            let x: Vec<f32> = random(6, input.len()).into_iter().map(few).collect();
+            let (_, argmax) = twins::max_pool(&x, 1, input, window);
+            let n = 3;
+            let dy = random(7, n * out.len());
+            let (_, dx) = backward(&network, to_input(n, ReluRule::Plain), &x, &dy);
+            let expected = twins::max_pool_backward(&dy, n, input, window, &argmax);
+            assert_close("max pool backward", &dx, &expected, input, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn global_mean_and_its_gradient() {
+    for input in SHAPES {
+        let network = single(input, Op::GlobalMean);
+        let out = Shape::vector(input.c);
+        let x = random(8, 3 * input.len());
+        let expected = twins::global_mean(&x, input);
+        assert_close("mean", &forward(&network, 3, &x), &expected, out, TOLERANCE);
+        let dy = random(9, 2 * input.c);
+        let (_, dx) = backward(
+            &network,
+            to_input(2, ReluRule::Plain),
+            &x[..input.len()],
+            &dy,
+        );
+        let expected = twins::global_mean_backward(&dy, input);
+        assert_close("mean backward", &dx, &expected, input, TOLERANCE);
+    }
+}
+
+#[test]
+fn flatten_in_both_orders_and_back() {
+    for input in SHAPES {
+        for order in [FlattenOrder::Chw, FlattenOrder::Hwc] {
+            let network = single(input, Op::Flatten(order));
+            let out = Shape::vector(input.len());
+            let x = random(10, 2 * input.len());
+            let expected = twins::flatten(&x, input, order);
+            assert_close("flatten", &forward(&network, 2, &x), &expected, out, 0.0);
+            let dy = random(11, 3 * input.len());
+            let (_, dx) = backward(
+                &network,
+                to_input(3, ReluRule::Plain),
+                &x[..input.len()],
+                &dy,
+            );
+            let expected = twins::flatten_backward(&dy, input, order);
+            assert_close("flatten backward", &dx, &expected, input, 0.0);
+        }
+    }
+}
+
+#[test]
+fn relu_lets_through_what_each_rule_says() {
+    for input in SHAPES {
+        let network = single(input, Op::Relu);
+        let x = random(12, 2 * input.len());
+        assert_close(
+            "relu",
+            &forward(&network, 2, &x),
+            &twins::relu(&x),
+            input,
+            0.0,
+        );
+        let x = &x[..input.len()];
+        let dy = random(13, 3 * input.len());
+        for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+            let (y, dx) = backward(&network, to_input(3, rule), x, &dy);
+            let expected = twins::relu_backward(&dy, &y, rule);
+            assert_close(
+                &format!("relu backward, {rule:?}"),
+                &dx,
+                &expected,
+                input,
+                0.0,
+            );
+        }
+    }
+}
+
+/// A ReLU between two layers goes into the second one's backward kernel; the result must not differ.
+#[test]
+fn a_relu_fused_into_a_layer_follows_the_same_rule() {
+    let input = Shape::new(6, 9, 7);
+    let layer = |seed: u32, o: usize, i: usize| Op::Conv2d {
+        weight: Tensor::from_f32(vec![o, i, 3, 3], &random(seed, o * i * 9)),
+        bias: Some(Tensor::from_f32(vec![o], &random(seed + 1, o))),
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+    };
+    let mut network = Network::new("pair", input);
+    network.chain("a", layer(20, 7, 6)).unwrap();
+    network.chain("relu", Op::Relu).unwrap();
+    network.chain("b", layer(22, 5, 7)).unwrap();
+    let (wa, wb) = (random(20, 7 * 6 * 9), random(22, 5 * 7 * 9));
+    let a = Filters {
+        values: &wa,
+        outputs: 7,
+        inputs: 6,
+    };
+    let b = Filters {
+        values: &wb,
+        outputs: 5,
+        inputs: 7,
+    };
+    let window = Window::square(3, 1, 1);
+    let middle = Shape::new(7, 9, 7);
+    let x = random(24, input.len());
+    let activations = twins::relu(&twins::conv2d(
+        &x,
+        1,
+        input,
+        &a,
+        Some(&random(21, 7)),
+        window,
+    ));
+    let dy = random(25, 2 * 5 * 9 * 7);
+    for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+        let (_, dx) = backward(&network, to_input(2, rule), &x, &dy);
+        let d_middle = twins::conv2d_backward(&dy, 2, middle, &b, window);
+        let d_middle = twins::relu_backward(&d_middle, &activations, rule);
+        let expected = twins::conv2d_backward(&d_middle, 2, input, &a, window);
+        assert_close(&format!("{rule:?}"), &dx, &expected, input, TOLERANCE);
+    }
+}
+
+type Product = fn(&[f32], usize, &[f32]) -> Vec<f32>;
+
+#[track_caller]
+fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout) {
+    let (rows, columns) = match layout {
+        MatrixLayout::OutIn => (outputs, inputs),
+        MatrixLayout::InOut => (inputs, outputs),
+    };
+    let m = random(30, rows * columns);
+    let bias = random(31, outputs);
+    let op = Op::Linear {
+        weight: Tensor::from_f32(vec![rows, columns], &m),
+        bias: Some(Tensor::from_f32(vec![outputs], &bias)),
+        layout,
+    };
+    let network = single(Shape::vector(inputs), op);
+    let (rows_twin, columns_twin): (Product, Product) = (twins::linear_rows, twins::linear_columns);
+    let (forward_twin, backward_twin) = match layout {
+        MatrixLayout::OutIn => (rows_twin, columns_twin),
+        MatrixLayout::InOut => (columns_twin, rows_twin),
+    };
+    let what = format!("{inputs} to {outputs}, {layout:?}");
+    for n in [1, 2, 5] {
+        let x = random(32, n * inputs);
+        let mut expected = forward_twin(&m, columns, &x);
+        for y in expected.chunks_exact_mut(outputs) {
+            y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
+        }
+        let actual = forward(&network, n, &x);
+        assert_close(&what, &actual, &expected, Shape::vector(outputs), TOLERANCE);
+        let dy = random(33, n * outputs);
+        let (_, dx) = backward(&network, to_input(n, ReluRule::Plain), &x[..inputs], &dy);
+        let expected = backward_twin(&m, columns, &dy);
+        assert_close(
+            &format!("{what}, backward"),
+            &dx,
+            &expected,
+            Shape::vector(inputs),
+            TOLERANCE,
+        );
+    }
+}
+
+#[test]
+fn linear_layers_of_odd_sizes_in_both_file_orders() {
+    for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
+        for (inputs, outputs) in [(1, 1), (5, 3), (64, 65), (257, 21), (1031, 130)] {
+            check_linear(inputs, outputs, layout);
+        }
+    }
+}
+
+#[test]
+fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
+    let (inputs, outputs) = (150, 70);
+    for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
+        let (rows, columns) = match layout {
+            MatrixLayout::OutIn => (outputs, inputs),
+            MatrixLayout::InOut => (inputs, outputs),
+        };
+        let op = Op::Linear {
+            weight: Tensor::from_f32(vec![rows, columns], &random(40, rows * columns)),
+            bias: Some(Tensor::from_f32(vec![outputs], &random(41, outputs))),
+            layout,
+        };
+        let mut network = single(Shape::vector(inputs), op);
+        network.chain("relu", Op::Relu).unwrap();
+        let x = random(42, inputs);
+        let whole = forward(&network, 1, &x);
+        let limits = Limits {
+            binding: 9000,
+            ..GPU.limits()
+        };
+        let request = Request {
+            images: 1,
+            keep: vec![],
+            backward: vec![to_input(2, ReluRule::Plain)],
+        };
+        let plan = Plan::new(&network, &request, limits).unwrap();
+        assert!(plan.forward.len() > 3, "{} parts", plan.forward.len());
+        let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+        session.poison();
+        session.forward(&x, network.input_shape()).unwrap();
+        let parts = session
+            .read(session.plan().logits, 1, Shape::vector(outputs))
+            .unwrap();
+        assert_close("forward", &parts, &whole, Shape::vector(outputs), TOLERANCE);
+        let dy = random(43, 2 * outputs);
+        let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
+        session.backward(0, &dy, Shape::vector(outputs)).unwrap();
+        let dx = session
+            .read(
+                session.plan().backward[0].gradient,
+                2,
+                Shape::vector(inputs),
+            )
+            .unwrap();
+        assert_close("backward", &dx, &expected, Shape::vector(inputs), TOLERANCE);
+    }
+}

@@ -1,0 +1,132 @@
+//! Every shader parses and validates, and agrees with the kernel table on the host.
+
+use gradcam::kernels::{Access, Epilogue, Kernel};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+
+fn parse(kernel: Kernel) -> Module {
+    let info = kernel.info();
+    let module = naga::front::wgsl::parse_str(info.source)
+        .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
+    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
+    module
+}
+
+#[test]
+fn every_file_in_shaders_is_in_the_table_and_the_other_way_round() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let mut table: Vec<String> = Kernel::ALL
+        .iter()
+        .map(|kernel| format!("{}.wgsl", kernel.info().name))
+        .collect();
+    table.sort();
+    assert_eq!(files, table);
+}
+
+#[test]
+fn bindings_are_those_of_the_table() {
+    for kernel in Kernel::ALL {
+        let info = kernel.info();
+        let module = parse(kernel);
+        let mut bindings: Vec<(u32, AddressSpace)> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, variable)| Some((variable.binding?.binding, variable.space)))
+            .collect();
+        bindings.sort_by_key(|(binding, _)| *binding);
+        let mut expected = vec![(0, AddressSpace::Uniform)];
+        for (i, access) in info.bindings.iter().enumerate() {
+            let access = match access {
+                Access::Read => StorageAccess::LOAD,
+                Access::Write => StorageAccess::LOAD | StorageAccess::STORE,
+            };
+            expected.push((i as u32 + 1, AddressSpace::Storage { access }));
+        }
+        assert_eq!(bindings, expected, "{}", info.name);
+    }
+}
+
+#[test]
+fn uniforms_have_the_size_that_the_host_writes() {
+    for kernel in Kernel::ALL {
+        let info = kernel.info();
+        let module = parse(kernel);
+        let (_, uniform) = module
+            .global_variables
+            .iter()
+            .find(|(_, variable)| variable.space == AddressSpace::Uniform)
+            .unwrap();
+        let TypeInner::Struct { members, span } = &module.types[uniform.ty].inner else {
+            panic!("{}: the uniform is a struct", info.name);
+        };
+        assert_eq!(*span as usize, info.params_size, "{}", info.name);
+        // The host writes 32-bit words one after the other: no vector that would leave a gap.
+        for member in members {
+            let inner = &module.types[member.ty].inner;
+            let word = matches!(
+                inner,
+                TypeInner::Scalar(scalar)
+                    if scalar.width == 4 && matches!(scalar.kind, ScalarKind::Sint | ScalarKind::Uint)
+            );
+            assert!(
+                word,
+                "{}: {:?} is not a 32-bit integer",
+                info.name, member.name
+            );
+        }
+    }
+}
+
+#[test]
+fn epilogues_have_the_numbers_that_the_host_gives_them() {
+    let mut seen = 0;
+    for kernel in Kernel::ALL {
+        let module = parse(kernel);
+        for (_, constant) in module.constants.iter() {
+            let Some(name) = constant
+                .name
+                .as_deref()
+                .filter(|name| name.starts_with("EPILOGUE_"))
+            else {
+                continue;
+            };
+            let naga::Expression::Literal(naga::Literal::U32(value)) =
+                module.global_expressions[constant.init]
+            else {
+                panic!("{name} is not a u32");
+            };
+            let (_, epilogue) = Epilogue::NAMED
+                .iter()
+                .find(|(known, _)| *known == name)
+                .unwrap_or_else(|| panic!("{name} is unknown to the host"));
+            assert_eq!(value, *epilogue as u32, "{name} in {}", kernel.info().name);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5);
+}
+
+#[test]
+fn each_shader_tells_its_formula_and_its_twin() {
+    let twins = include_str!("common/twins.rs");
+    for kernel in Kernel::ALL {
+        let info = kernel.info();
+        let (_, after) = info
+            .source
+            .split_once("CPU twin: ")
+            .unwrap_or_else(|| panic!("{} names no CPU twin", info.name));
+        let twin = after.split_whitespace().next().unwrap();
+        assert!(
+            twins.contains(&format!("fn {twin}(")),
+            "{}: {twin} is not in tests/common/twins.rs",
+            info.name
+        );
+    }
+}
