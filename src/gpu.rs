@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 pub use run::Session;
 
+use crate::kernels::{CONV3X3_SUBGROUP, IMAGE_ROW};
 use crate::plan::Limits;
 
 /// An adapter that wgpu reaches.
@@ -177,6 +178,8 @@ pub struct Gpu {
     queue: wgpu::Queue,
     info: AdapterInfo,
     limits: wgpu::Limits,
+    /// See [`Limits::image_rows`].
+    image_rows: u32,
     /// The first error that the device reported and nobody has taken yet.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -217,6 +220,18 @@ pub fn adapters(backend: Option<Backend>) -> Vec<AdapterInfo> {
         .collect()
 }
 
+/// Whether `conv3x3_subgroup.wgsl` runs, and runs well: on a CPU, whose subgroup is what the kernel is written for. A
+/// GPU of the same subgroup size would leave most of itself idle in workgroups of 8.
+fn runs_conv3x3_subgroup(device: &wgpu::Device) -> bool {
+    let info = device.adapter_info();
+    let sizes = [info.subgroup_min_size, info.subgroup_max_size];
+    let wide_enough = device.limits().max_texture_dimension_2d as usize >= IMAGE_ROW;
+    device.features().contains(wgpu::Features::SUBGROUP)
+        && info.device_type == wgpu::DeviceType::Cpu
+        && sizes == [CONV3X3_SUBGROUP; 2]
+        && wide_enough
+}
+
 impl Gpu {
     /// Opens the adapter that `selection` names, or the fastest kind there is.
     pub fn open(selection: &Selection) -> Result<Self, GpuError> {
@@ -239,6 +254,7 @@ impl Gpu {
         let info = AdapterInfo::new(&adapter.get_info());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gradcam"),
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -278,11 +294,17 @@ impl Gpu {
             }
         });
         let limits = device.limits();
+        let image_rows = if runs_conv3x3_subgroup(&device) {
+            limits.max_texture_dimension_2d
+        } else {
+            0
+        };
         Self {
             device,
             queue,
             info,
             limits,
+            image_rows,
             fault,
         }
     }
@@ -298,6 +320,7 @@ impl Gpu {
             binding: self.limits.max_storage_buffer_binding_size,
             buffer: self.limits.max_buffer_size,
             workgroups: self.limits.max_compute_workgroups_per_dimension,
+            image_rows: self.image_rows,
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Access {
     Read,
     /// Written, perhaps read before.
     Write,
+    /// Only read, through an image of float32 texels (rgba32float).
+    Image,
 }
 
 /// A shader of `shaders/`.
@@ -46,6 +48,8 @@ pub enum Access {
 pub enum Kernel {
     /// `conv2d.wgsl`
     Conv2d,
+    /// `conv3x3_subgroup.wgsl`
+    Conv3x3Subgroup,
     /// `max_pool.wgsl`
     MaxPool,
     /// `max_pool_backward.wgsl`
@@ -75,7 +79,7 @@ pub struct KernelInfo {
     pub source: &'static str,
     /// Bytes of the uniform at binding 0.
     pub params_size: usize,
-    /// The storage buffers at bindings 1, 2, ...
+    /// The buffers and images at bindings 1, 2, ...
     pub bindings: &'static [Access],
 }
 
@@ -92,8 +96,9 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Conv2d,
+        Self::Conv3x3Subgroup,
         Self::MaxPool,
         Self::MaxPoolBackward,
         Self::GlobalMean,
@@ -107,9 +112,14 @@ impl Kernel {
 
     /// Its row of the table.
     pub const fn info(self) -> KernelInfo {
-        use Access::{Read, Write};
+        use Access::{Image, Read, Write};
         match self {
             Self::Conv2d => kernel!("conv2d", Conv2dParams, &[Read, Read, Read, Write]),
+            Self::Conv3x3Subgroup => kernel!(
+                "conv3x3_subgroup",
+                Conv3x3Params,
+                &[Image, Image, Read, Write]
+            ),
             Self::MaxPool => kernel!("max_pool", MaxPoolParams, &[Read, Write, Write]),
             Self::MaxPoolBackward => {
                 kernel!(
@@ -143,6 +153,12 @@ impl Kernel {
 pub const LANES: u32 = 64;
 /// Columns and rows of y that a workgroup of `conv2d.wgsl` makes.
 pub const CONV2D_TILE: [u32; 2] = [8, 32];
+/// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
+pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
+/// Invocations that `conv3x3_subgroup.wgsl` expects in a subgroup.
+pub const CONV3X3_SUBGROUP: u32 = 8;
+/// Texels in a row of an image.
+pub const IMAGE_ROW: usize = 4096;
 /// Images or classes that a workgroup of the linear kernels makes.
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.
@@ -162,6 +178,18 @@ pub struct Conv2dParams {
     pub pad: [i32; 2],
     pub dilation: [i32; 2],
     pub up: [i32; 2],
+    pub epilogue: u32,
+}
+
+/// Uniform of `conv3x3_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv3x3Params {
+    pub in_blocks: i32,
+    pub out_blocks: i32,
+    pub size: [i32; 2],
+    pub columns: i32,
     pub epilogue: u32,
 }
 

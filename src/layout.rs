@@ -62,6 +62,37 @@ pub enum Direction {
     Backward,
 }
 
+/// A bank of 3x3 filters as `conv3x3_subgroup.wgsl` reads it: [out / 8][in / 4][tap][out % 8] texels of four inputs.
+pub fn pack_texels(
+    values: &[f32],
+    shape: [usize; 4],
+    layout: FilterLayout,
+    direction: Direction,
+) -> Vec<f32> {
+    let bank = FilterBank::new(values, shape, layout).towards(direction);
+    let mut packed = vec![0.0; texels(bank.outputs, bank.inputs) * 4];
+    let eights = packed.chunks_exact_mut(blocks(bank.inputs) * 9 * 8 * 4);
+    for (eight, packed) in eights.enumerate() {
+        let outputs = eight * 8..bank.outputs.min(eight * 8 + 8);
+        for (block, packed) in packed.chunks_exact_mut(9 * 8 * 4).enumerate() {
+            let inputs = block * 4..bank.inputs.min(block * 4 + 4);
+            for (tap, packed) in packed.chunks_exact_mut(8 * 4).enumerate() {
+                for (o, texel) in outputs.clone().zip(packed.chunks_exact_mut(4)) {
+                    for (i, value) in inputs.clone().zip(texel) {
+                        *value = bank.at(o, i, tap);
+                    }
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Texels of a bank of 3x3 filters packed by [`pack_texels`].
+pub const fn texels(outputs: usize, inputs: usize) -> usize {
+    outputs.div_ceil(8) * blocks(inputs) * 9 * 8
+}
+
 /// A filter bank as `conv2d.wgsl` reads it: out blocks x in blocks x taps, each a 4 x 4 block with one column an input.
 /// `values` has the four axes of `shape` in `layout`'s order.
 pub fn pack_filters(
@@ -70,23 +101,13 @@ pub fn pack_filters(
     layout: FilterLayout,
     direction: Direction,
 ) -> Vec<f32> {
-    let bank = FilterBank::new(values, shape, layout);
-    let [kh, kw] = bank.taps;
-    let taps = kh * kw;
-    let (outputs, inputs) = match direction {
-        Direction::Forward => (bank.outputs, bank.inputs),
-        Direction::Backward => (bank.inputs, bank.outputs),
-    };
-    let mut packed = vec![0.0; blocks(outputs) * blocks(inputs) * taps * 16];
-    for o in 0..outputs {
-        for i in 0..inputs {
-            for tap in 0..taps {
-                let value = match direction {
-                    Direction::Forward => bank.at(o, i, tap),
-                    Direction::Backward => bank.at(i, o, taps - 1 - tap),
-                };
-                let block = (o / 4 * blocks(inputs) + i / 4) * taps + tap;
-                packed[block * 16 + i % 4 * 4 + o % 4] = value;
+    let bank = FilterBank::new(values, shape, layout).towards(direction);
+    let mut packed = vec![0.0; blocks(bank.outputs) * blocks(bank.inputs) * bank.taps * 16];
+    for o in 0..bank.outputs {
+        for i in 0..bank.inputs {
+            for tap in 0..bank.taps {
+                let block = (o / 4 * blocks(bank.inputs) + i / 4) * bank.taps + tap;
+                packed[block * 16 + i % 4 * 4 + o % 4] = bank.at(o, i, tap);
             }
         }
     }
@@ -98,10 +119,12 @@ struct FilterBank<'a> {
     values: &'a [f32],
     outputs: usize,
     inputs: usize,
-    taps: [usize; 2],
+    taps: usize,
     output_stride: usize,
     input_stride: usize,
     tap_stride: usize,
+    /// Taps from last to first: turned by 180 degrees.
+    turned: bool,
 }
 
 impl<'a> FilterBank<'a> {
@@ -111,24 +134,46 @@ impl<'a> FilterBank<'a> {
                 values,
                 outputs: a,
                 inputs: b,
-                taps: [c, d],
+                taps: c * d,
                 output_stride: b * c * d,
                 input_stride: c * d,
                 tap_stride: 1,
+                turned: false,
             },
             FilterLayout::Hwio => Self {
                 values,
                 outputs: d,
                 inputs: c,
-                taps: [a, b],
+                taps: a * b,
                 output_stride: 1,
                 input_stride: d,
                 tap_stride: c * d,
+                turned: false,
+            },
+        }
+    }
+
+    /// The bank of the convolution that goes in `direction`.
+    fn towards(self, direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => self,
+            Direction::Backward => Self {
+                outputs: self.inputs,
+                inputs: self.outputs,
+                output_stride: self.input_stride,
+                input_stride: self.output_stride,
+                turned: !self.turned,
+                ..self
             },
         }
     }
 
     fn at(&self, output: usize, input: usize, tap: usize) -> f32 {
+        let tap = if self.turned {
+            self.taps - 1 - tap
+        } else {
+            tap
+        };
         self.values[output * self.output_stride + input * self.input_stride + tap * self.tap_stride]
     }
 }
@@ -173,6 +218,11 @@ mod tests {
                 Direction::Backward => value(c, r, taps - 1 - tap),
             };
             assert_eq!(packed[at], expected);
+            let texels = pack_texels(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
+            let same = pack_texels(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
+            assert_eq!(texels, same);
+            let at = (c / 4 * taps + tap) * 32 + r % 8 * 4 + c % 4;
+            assert_eq!(texels[at], expected);
         }
     }
 }

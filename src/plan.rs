@@ -9,7 +9,7 @@ mod slots;
 
 use std::ops::Range;
 
-use crate::kernels::Kernel;
+use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::{Direction, padded_len};
 use crate::network::{FilterLayout, Network, NodeId, Op, Shape};
 use crate::weights::Tensor;
@@ -23,6 +23,8 @@ pub struct Limits {
     pub buffer: u64,
     /// Most workgroups along one dimension of a dispatch.
     pub workgroups: u32,
+    /// Rows that an image may have where `conv3x3_subgroup.wgsl` runs well; 0 where it does not run.
+    pub image_rows: u32,
 }
 
 impl Limits {
@@ -94,6 +96,8 @@ pub enum Contents {
     },
     /// Weights, uploaded once.
     Weights(Upload),
+    /// An image that convolutions read their input through, one after the other.
+    Image,
 }
 
 /// Where a weight buffer's bytes come from.
@@ -112,6 +116,8 @@ pub enum Packing {
     Vector,
     /// [`crate::layout::pack_filters`].
     Filters(FilterLayout, Direction),
+    /// [`crate::layout::pack_texels`], in an image.
+    Texels(FilterLayout, Direction),
     /// Rows of a matrix as the file has them; columns and rows rounded up to 4 with zeros.
     Rows(Range<usize>),
 }
@@ -125,12 +131,25 @@ pub struct Dispatch {
     pub label: String,
     /// The kernel's uniform.
     pub params: Vec<u8>,
-    /// Its storage buffers, in the order of [`crate::kernels::KernelInfo::bindings`].
+    /// What is copied before it runs, from a buffer to an image.
+    pub copy: Option<CopyToImage>,
+    /// Its buffers, in the order of [`crate::kernels::KernelInfo::bindings`].
     pub buffers: Vec<BufferId>,
     /// Workgroups in x, y, z.
     pub workgroups: [u32; 3],
     /// Multiply-adds, for the length of a submission and for GFLOP/s.
     pub multiply_adds: u64,
+}
+
+/// A copy from a buffer of vec4 to an image, from the image's second row on: its first row stays zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyToImage {
+    /// The buffer.
+    pub from: BufferId,
+    /// The image.
+    pub to: BufferId,
+    /// Texels, 16 bytes each.
+    pub texels: usize,
 }
 
 /// A backward phase.
@@ -202,8 +221,24 @@ pub enum PlanError {
     },
 }
 
+/// Rows of an image that holds a row of zeros and `texels` after it.
+fn image_rows(texels: usize) -> usize {
+    1 + texels.div_ceil(IMAGE_ROW)
+}
+
 fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+impl Buffer {
+    /// Whether it is an image, [`IMAGE_ROW`] texels wide.
+    pub fn is_image(&self) -> bool {
+        match &self.contents {
+            Contents::Image => true,
+            Contents::Weights(upload) => matches!(upload.packing, Packing::Texels(..)),
+            Contents::Scratch { .. } => false,
+        }
+    }
 }
 
 impl Plan {
@@ -257,13 +292,16 @@ impl Plan {
 
     /// Bytes of device memory: weights, and what the rest shares.
     pub fn bytes(&self) -> (u64, u64) {
-        let weights = self
-            .buffers
-            .iter()
-            .filter(|buffer| matches!(buffer.contents, Contents::Weights(_)))
-            .map(|buffer| buffer.bytes)
-            .sum();
-        (weights, self.slots.iter().sum())
+        let mut weights = 0;
+        let mut shared = self.slots.iter().sum();
+        for buffer in &self.buffers {
+            match buffer.contents {
+                Contents::Weights(_) => weights += buffer.bytes,
+                Contents::Image => shared += buffer.bytes,
+                Contents::Scratch { .. } => {}
+            }
+        }
+        (weights, shared)
     }
 
     /// Every kernel it calls.
@@ -302,6 +340,8 @@ struct Builder<'a> {
     argmax: Vec<Option<BufferId>>,
     /// Bound where a kernel has nothing to read.
     nothing: BufferId,
+    /// What convolutions read their input through.
+    image: Option<BufferId>,
     dispatches: Vec<Dispatch>,
     /// Dispatches of the phases that are over.
     done: usize,
@@ -311,9 +351,15 @@ struct Builder<'a> {
 struct Draft {
     name: String,
     bytes: u64,
-    weights: Option<Upload>,
+    kind: Kind,
     /// First and last dispatch that use it, counted over all phases.
     life: Option<slots::Life>,
+}
+
+enum Kind {
+    Scratch,
+    Weights(Upload),
+    Image,
 }
 
 impl<'a> Builder<'a> {
@@ -326,6 +372,7 @@ impl<'a> Builder<'a> {
             values: vec![None; network.nodes.len()],
             argmax: vec![None; network.nodes.len()],
             nothing: BufferId(0),
+            image: None,
             dispatches: vec![],
             done: 0,
         };
@@ -390,7 +437,7 @@ impl<'a> Builder<'a> {
         self.buffers.push(Draft {
             name,
             bytes,
-            weights: None,
+            kind: Kind::Scratch,
             life: None,
         });
         BufferId(self.buffers.len() - 1)
@@ -409,9 +456,9 @@ impl<'a> Builder<'a> {
         tensor: &Tensor,
         packing: Packing,
     ) -> BufferId {
-        let same = |draft: &Draft| match &draft.weights {
-            Some(upload) => draft.name == name && upload.packing == packing,
-            None => false,
+        let same = |draft: &Draft| match &draft.kind {
+            Kind::Weights(upload) => draft.name == name && upload.packing == packing,
+            Kind::Scratch | Kind::Image => false,
         };
         if let Some(found) = self.buffers.iter().position(same) {
             return BufferId(found);
@@ -423,10 +470,24 @@ impl<'a> Builder<'a> {
         self.buffers.push(Draft {
             name,
             bytes: values as u64 * 4,
-            weights: Some(upload),
+            kind: Kind::Weights(upload),
             life: None,
         });
         BufferId(self.buffers.len() - 1)
+    }
+
+    /// The image that convolutions read through, with room for `texels` beside its row of zeros.
+    fn image(&mut self, texels: usize) -> BufferId {
+        let bytes = (image_rows(texels) * IMAGE_ROW * 16) as u64;
+        let id = self.image.unwrap_or_else(|| {
+            let id = self.scratch("image".into(), 0);
+            self.buffers[id.0].kind = Kind::Image;
+            id
+        });
+        self.image = Some(id);
+        let draft = &mut self.buffers[id.0];
+        draft.bytes = draft.bytes.max(bytes);
+        id
     }
 
     fn dispatch<P: bytemuck::Pod>(
@@ -446,10 +507,18 @@ impl<'a> Builder<'a> {
             kernel,
             label: label.into(),
             params: bytemuck::bytes_of(params).to_vec(),
+            copy: None,
             buffers,
             workgroups,
             multiply_adds: multiply_adds as u64,
         });
+    }
+
+    /// Has the dispatch recorded last wait for a copy.
+    fn copy_before_last(&mut self, copy: CopyToImage) {
+        let last = self.dispatches.last_mut().expect("recorded just now");
+        last.copy = Some(copy);
+        self.touch(copy.from, self.done + self.dispatches.len() - 1);
     }
 
     fn touch(&mut self, buffer: BufferId, at: usize) {
@@ -489,15 +558,22 @@ impl<'a> Builder<'a> {
 
     fn check(&self, forward: &[Dispatch], backward: &[Backward]) -> Result<(), PlanError> {
         for draft in &self.buffers {
-            if draft.bytes > self.limits.tensor() {
+            // What goes into images was measured against their limit when the kernel was chosen.
+            let image = match &draft.kind {
+                Kind::Image => true,
+                Kind::Weights(upload) => matches!(upload.packing, Packing::Texels(..)),
+                Kind::Scratch => false,
+            };
+            if !image && draft.bytes > self.limits.tensor() {
                 return Err(PlanError::TooLarge {
                     name: draft.name.clone(),
                     needs: draft.bytes,
                     has: self.limits.tensor(),
-                    advice: if draft.weights.is_some() {
-                        "choose another with --adapter"
-                    } else {
-                        "use smaller pictures or fewer classes, or choose another with --adapter"
+                    advice: match draft.kind {
+                        Kind::Weights(_) => "choose another with --adapter",
+                        Kind::Scratch | Kind::Image => {
+                            "use smaller pictures or fewer classes, or choose another with --adapter"
+                        }
                     },
                 });
             }
@@ -517,9 +593,9 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(self) -> (Vec<Buffer>, Vec<u64>) {
-        let scratch = self.buffers.iter().map(|draft| match draft.weights {
-            None => Some((draft.bytes, draft.life?)),
-            Some(_) => None,
+        let scratch = self.buffers.iter().map(|draft| match draft.kind {
+            Kind::Scratch => Some((draft.bytes, draft.life?)),
+            Kind::Weights(_) | Kind::Image => None,
         });
         let (assigned, slots) = slots::assign(&scratch.collect::<Vec<_>>());
         let buffers = self
@@ -529,9 +605,10 @@ impl<'a> Builder<'a> {
             .map(|(draft, slot)| Buffer {
                 name: draft.name,
                 bytes: draft.bytes,
-                contents: match draft.weights {
-                    Some(upload) => Contents::Weights(upload),
-                    None => Contents::Scratch { slot },
+                contents: match draft.kind {
+                    Kind::Scratch => Contents::Scratch { slot },
+                    Kind::Weights(upload) => Contents::Weights(upload),
+                    Kind::Image => Contents::Image,
                 },
             })
             .collect();

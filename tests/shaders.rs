@@ -43,11 +43,13 @@ fn bindings_are_those_of_the_table() {
         bindings.sort_by_key(|(binding, _)| *binding);
         let mut expected = vec![(0, AddressSpace::Uniform)];
         for (i, access) in info.bindings.iter().enumerate() {
-            let access = match access {
-                Access::Read => StorageAccess::LOAD,
-                Access::Write => StorageAccess::LOAD | StorageAccess::STORE,
+            let storage = |access| AddressSpace::Storage { access };
+            let space = match access {
+                Access::Read => storage(StorageAccess::LOAD),
+                Access::Write => storage(StorageAccess::LOAD | StorageAccess::STORE),
+                Access::Image => AddressSpace::Handle,
             };
-            expected.push((i as u32 + 1, AddressSpace::Storage { access }));
+            expected.push((i as u32 + 1, space));
         }
         assert_eq!(bindings, expected, "{}", info.name);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::{Fault, Gpu, GpuError, upload};
-use crate::kernels::{Access, Kernel};
+use crate::kernels::{Access, IMAGE_ROW, Kernel};
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
 use crate::plan::{BufferId, Contents, Dispatch, Plan};
@@ -13,22 +13,51 @@ use crate::plan::{BufferId, Contents, Dispatch, Plan};
 /// 2 x 10^9 a second is slower than any that still has a driver.
 const SUBMISSION: u64 = 4_000_000_000;
 
+/// What an image holds: four float32.
+const TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+/// Bytes of an image's row.
+const IMAGE_ROW_BYTES: usize = IMAGE_ROW * 16;
+
 /// A plan on a device, with its weights uploaded; runs as often as there are pictures.
 pub struct Session<'a> {
     gpu: &'a Gpu,
     plan: Plan,
     /// The memory of each of the plan's buffers; those that share a slot share it.
-    memory: Vec<wgpu::Buffer>,
+    memory: Vec<Memory>,
     forward: Vec<Call>,
     backward: Vec<Vec<Call>>,
 }
 
+/// What is behind a buffer of the plan.
+#[derive(Clone)]
+pub(super) enum Memory {
+    Buffer(wgpu::Buffer),
+    Image(wgpu::Texture),
+}
+
+impl Memory {
+    fn buffer(&self) -> &wgpu::Buffer {
+        match self {
+            Self::Buffer(buffer) => buffer,
+            Self::Image(_) => unreachable!("the plan copies from and reads back buffers alone"),
+        }
+    }
+}
+
 /// A dispatch, ready to encode.
 struct Call {
+    copy: Option<ImageCopy>,
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
     multiply_adds: u64,
+}
+
+/// [`crate::plan::CopyToImage`], ready to encode.
+struct ImageCopy {
+    from: wgpu::Buffer,
+    to: wgpu::Texture,
+    texels: u32,
 }
 
 /// A compiled kernel.
@@ -82,10 +111,17 @@ impl<'a> Session<'a> {
     /// Fills everything that dispatches write with NaN. Tests show with it that nothing is read before it is written.
     pub fn poison(&self) {
         for (buffer, memory) in self.plan.buffers.iter().zip(&self.memory) {
-            if matches!(buffer.contents, Contents::Scratch { .. }) {
-                let values = vec![f32::NAN; buffer.bytes.div_ceil(4) as usize];
-                let bytes = bytemuck::cast_slice(&values);
-                self.gpu.queue.write_buffer(memory, 0, bytes);
+            let values = vec![f32::NAN; buffer.bytes.div_ceil(4) as usize];
+            let bytes: &[u8] = bytemuck::cast_slice(&values);
+            match (&buffer.contents, memory) {
+                (Contents::Scratch { .. }, Memory::Buffer(memory)) => {
+                    self.gpu.queue.write_buffer(memory, 0, bytes);
+                }
+                // The first row stays zero, see `plan::CopyToImage`.
+                (Contents::Image, Memory::Image(image)) => {
+                    write_image(&self.gpu.queue, image, 1, &bytes[IMAGE_ROW_BYTES..]);
+                }
+                _ => {}
             }
         }
     }
@@ -122,7 +158,7 @@ impl<'a> Session<'a> {
             mapped_at_creation: false,
         });
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.memory[id.0], 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(self.memory[id.0].buffer(), 0, &staging, 0, bytes);
         gpu.queue.submit([encoder.finish()]);
         gpu.check(doing)?;
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -150,7 +186,9 @@ impl<'a> Session<'a> {
 
     fn write(&self, id: BufferId, values: &[f32]) {
         let bytes = bytemuck::cast_slice(values);
-        self.gpu.queue.write_buffer(&self.memory[id.0], 0, bytes);
+        self.gpu
+            .queue
+            .write_buffer(self.memory[id.0].buffer(), 0, bytes);
     }
 
     fn submit(&self, calls: &[Call], doing: &str) -> Result<(), GpuError> {
@@ -167,14 +205,23 @@ impl<'a> Session<'a> {
                 .max(1);
             let (now, later) = rest.split_at(count);
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for call in now {
-                pass.set_pipeline(&call.pipeline);
-                pass.set_bind_group(0, &call.bindings, &[]);
-                let [x, y, z] = call.workgroups;
-                pass.dispatch_workgroups(x, y, z);
+            let mut now = now;
+            while let Some(first) = now.first() {
+                if let Some(copy) = &first.copy {
+                    copy.encode(&mut encoder);
+                }
+                // A pass lasts until a copy must come between two dispatches.
+                let until = now[1..].iter().position(|call| call.copy.is_some());
+                let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                for call in together {
+                    pass.set_pipeline(&call.pipeline);
+                    pass.set_bind_group(0, &call.bindings, &[]);
+                    let [x, y, z] = call.workgroups;
+                    pass.dispatch_workgroups(x, y, z);
+                }
+                now = later;
             }
-            drop(pass);
             self.gpu.queue.submit([encoder.finish()]);
             rest = later;
         }
@@ -221,11 +268,19 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
     )];
     for (i, &access) in info.bindings.iter().enumerate() {
         let read_only = access == Access::Read;
-        entries.push(buffer(
-            i + 1,
-            wgpu::BufferBindingType::Storage { read_only },
-            0,
-        ));
+        entries.push(match access {
+            Access::Read | Access::Write => {
+                buffer(i + 1, wgpu::BufferBindingType::Storage { read_only }, 0)
+            }
+            Access::Image => wgpu::BindGroupLayoutEntry {
+                ty: wgpu::BindingType::StorageTexture {
+                    access: wgpu::StorageTextureAccess::ReadOnly,
+                    format: TEXEL,
+                    view_dimension: wgpu::TextureViewDimension::D2,
+                },
+                ..buffer(i + 1, wgpu::BufferBindingType::Uniform, 0)
+            },
+        });
     }
     let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some(info.name),
@@ -251,9 +306,9 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
     Pipeline { pipeline, layout }
 }
 
-/// Memory for the plan's buffers: one buffer a slot, one a weight tensor.
-fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<wgpu::Buffer>, GpuError> {
-    let create = |name: &str, size: u64| {
+/// Memory for the plan's buffers: one buffer a slot, one buffer or image a weight tensor.
+fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
+    let buffer = |name: &str, size: u64| {
         let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(name),
             size: size.next_multiple_of(16),
@@ -263,18 +318,100 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<wgpu::Buffer>, GpuError> {
             mapped_at_creation: false,
         });
         gpu.check(|| format!("allocating {size} bytes for {name}"))?;
-        Ok(buffer)
+        Ok(Memory::Buffer(buffer))
     };
-    let slots: Vec<wgpu::Buffer> = plan
+    let image = |name: &str, size: u64| {
+        let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some(name),
+            size: extent((size / IMAGE_ROW_BYTES as u64) as u32),
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: TEXEL,
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        gpu.check(|| format!("allocating {size} bytes for {name}"))?;
+        Ok(Memory::Image(image))
+    };
+    let slots: Vec<Memory> = plan
         .slots
         .iter()
-        .map(|&bytes| create("activations", bytes))
+        .map(|&bytes| buffer("activations", bytes))
         .collect::<Result<_, _>>()?;
-    let memory = plan.buffers.iter().map(|buffer| match buffer.contents {
+    let memory = plan.buffers.iter().map(|planned| match planned.contents {
         Contents::Scratch { slot } => Ok(slots[slot].clone()),
-        Contents::Weights(_) => create(&buffer.name, buffer.bytes),
+        _ if planned.is_image() => image(&planned.name, planned.bytes),
+        _ => buffer(&planned.name, planned.bytes),
     });
     memory.collect()
+}
+
+/// Whole rows of an image.
+fn extent(rows: u32) -> wgpu::Extent3d {
+    wgpu::Extent3d {
+        width: IMAGE_ROW as u32,
+        height: rows,
+        depth_or_array_layers: 1,
+    }
+}
+
+/// Rows of texels, one after the other.
+fn rows_of_texels(offset: u64) -> wgpu::TexelCopyBufferLayout {
+    wgpu::TexelCopyBufferLayout {
+        offset,
+        bytes_per_row: Some(IMAGE_ROW_BYTES as u32),
+        rows_per_image: None,
+    }
+}
+
+fn at_row(image: &wgpu::Texture, row: u32) -> wgpu::TexelCopyTextureInfo<'_> {
+    wgpu::TexelCopyTextureInfo {
+        texture: image,
+        mip_level: 0,
+        origin: wgpu::Origin3d { x: 0, y: row, z: 0 },
+        aspect: wgpu::TextureAspect::All,
+    }
+}
+
+/// Writes whole rows of an image.
+pub(super) fn write_image(
+    queue: &wgpu::Queue,
+    image: &wgpu::Texture,
+    first_row: u32,
+    bytes: &[u8],
+) {
+    let rows = (bytes.len() / IMAGE_ROW_BYTES) as u32;
+    queue.write_texture(
+        at_row(image, first_row),
+        bytes,
+        rows_of_texels(0),
+        extent(rows),
+    );
+}
+
+impl ImageCopy {
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        let row = IMAGE_ROW as u32;
+        let (rows, rest) = (self.texels / row, self.texels % row);
+        let mut copy = |from_row: u32, size: wgpu::Extent3d| {
+            let source = wgpu::TexelCopyBufferInfo {
+                buffer: &self.from,
+                layout: rows_of_texels(u64::from(from_row) * IMAGE_ROW_BYTES as u64),
+            };
+            encoder.copy_buffer_to_texture(source, at_row(&self.to, 1 + from_row), size);
+        };
+        if rows > 0 {
+            copy(0, extent(rows));
+        }
+        if rest > 0 {
+            let size = wgpu::Extent3d {
+                width: rest,
+                ..extent(1)
+            };
+            copy(rows, size);
+        }
+    }
 }
 
 /// Bind groups for a phase, with its uniforms in one buffer.
@@ -283,7 +420,7 @@ fn record(
     plan: &Plan,
     dispatches: &[Dispatch],
     pipelines: &BTreeMap<Kernel, Pipeline>,
-    memory: &[wgpu::Buffer],
+    memory: &[Memory],
 ) -> Vec<Call> {
     let stride = gpu.limits.min_uniform_buffer_offset_alignment as usize;
     let mut uniforms = vec![];
@@ -305,21 +442,45 @@ fn record(
     gpu.queue.write_buffer(&uniform_buffer, 0, &uniforms);
     let calls = dispatches.iter().zip(offsets).map(|(dispatch, offset)| {
         let kernel = &pipelines[&dispatch.kernel];
-        let bind = |binding: usize, buffer, offset: u64, size: u64| wgpu::BindGroupEntry {
-            binding: binding as u32,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        let part = |buffer, offset: u64, size: u64| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
                 offset,
                 size: wgpu::BufferSize::new(size),
-            }),
+            })
         };
         let params = dispatch.params.len() as u64;
-        let mut entries = vec![bind(0, &uniform_buffer, offset as u64, params)];
-        for (i, id) in dispatch.buffers.iter().enumerate() {
-            let bytes = plan.buffer(*id).bytes.next_multiple_of(16);
-            entries.push(bind(i + 1, &memory[id.0], 0, bytes));
+        let views: Vec<Option<wgpu::TextureView>> = dispatch
+            .buffers
+            .iter()
+            .map(|id| match &memory[id.0] {
+                Memory::Image(image) => Some(image.create_view(&Default::default())),
+                Memory::Buffer(_) => None,
+            })
+            .collect();
+        let mut resources = vec![part(&uniform_buffer, offset as u64, params)];
+        for (id, view) in dispatch.buffers.iter().zip(&views) {
+            resources.push(if let Some(view) = view {
+                wgpu::BindingResource::TextureView(view)
+            } else {
+                let bytes = plan.buffer(*id).bytes.next_multiple_of(16);
+                part(memory[id.0].buffer(), 0, bytes)
+            });
         }
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(resources)
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+            .collect();
+        let copy = dispatch.copy.map(|copy| match &memory[copy.to.0] {
+            Memory::Image(to) => ImageCopy {
+                from: memory[copy.from.0].buffer().clone(),
+                to: to.clone(),
+                texels: copy.texels as u32,
+            },
+            Memory::Buffer(_) => unreachable!("the plan copies to images alone"),
+        });
         Call {
+            copy,
             bindings: gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(&dispatch.label),
                 layout: &kernel.layout,

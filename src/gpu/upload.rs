@@ -1,7 +1,9 @@
 //! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
 
+use super::run::{Memory, write_image};
 use super::{Gpu, GpuError};
-use crate::layout::{blocks, pack_filters};
+use crate::kernels::IMAGE_ROW;
+use crate::layout::{blocks, pack_filters, pack_texels};
 use crate::plan::{Contents, Packing, Plan, Upload};
 
 /// Bytes converted and handed to the queue at once.
@@ -10,14 +12,17 @@ const SLICE: usize = 32 << 20;
 const IN_FLIGHT: usize = 64 << 20;
 
 /// Uploads every weight buffer of the plan; `memory` is the buffers' memory.
-pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[wgpu::Buffer]) -> Result<(), GpuError> {
+pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<(), GpuError> {
     let mut in_flight = 0;
     for (buffer, target) in plan.buffers.iter().zip(memory) {
         let Contents::Weights(upload) = &buffer.contents else {
             continue;
         };
         let mut write = |offset: usize, bytes: &[u8]| {
-            gpu.queue.write_buffer(target, offset as u64, bytes);
+            match target {
+                Memory::Buffer(target) => gpu.queue.write_buffer(target, offset as u64, bytes),
+                Memory::Image(target) => write_image(&gpu.queue, target, 0, bytes),
+            }
             in_flight += bytes.len();
             if in_flight < IN_FLIGHT {
                 return Ok(());
@@ -46,11 +51,18 @@ fn send(
             values.resize(blocks(values.len()) * 4, 0.0);
             write(0, bytemuck::cast_slice(&values))
         }
-        Packing::Filters(layout, direction) => {
+        Packing::Filters(layout, direction) | Packing::Texels(layout, direction) => {
             let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
             let values = tensor.to_vec();
             check_finite(name, 0, values.iter().copied())?;
-            let packed = pack_filters(&values, shape, *layout, *direction);
+            let packed = match packing {
+                Packing::Texels(..) => {
+                    let mut packed = pack_texels(&values, shape, *layout, *direction);
+                    packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
+                    packed
+                }
+                _ => pack_filters(&values, shape, *layout, *direction),
+            };
             write(0, bytemuck::cast_slice(&packed))
         }
         Packing::Rows(rows) => {

@@ -1,12 +1,12 @@
 //! What each op becomes, forward and backward side by side: the only file that knows which kernels make a layer.
 
-use super::{BackwardRequest, BufferId, Builder, Packing, ReluRule};
+use super::{BackwardRequest, BufferId, Builder, CopyToImage, Packing, ReluRule, image_rows};
 use crate::kernels::{
-    CONV2D_TILE, Conv2dParams, Epilogue, FlattenParams, GlobalMeanParams, Kernel, LANES,
-    LINEAR_BATCH, LINEAR_COLUMNS_TILE, LinearColumnsParams, LinearRowsParams,
-    MaxPoolBackwardParams, MaxPoolParams, ReluParams,
+    CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, Epilogue, FlattenParams,
+    GlobalMeanParams, IMAGE_ROW, Kernel, LANES, LINEAR_BATCH, LINEAR_COLUMNS_TILE,
+    LinearColumnsParams, LinearRowsParams, MaxPoolBackwardParams, MaxPoolParams, ReluParams,
 };
-use crate::layout::{Direction, blocks, padded_len};
+use crate::layout::{Direction, blocks, padded_len, texels as texels_of};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, NodeId, Op, Shape, Window};
 use crate::weights::Tensor;
 
@@ -22,6 +22,33 @@ struct Matrix<'a> {
     name: &'a str,
     weight: &'a Tensor,
     layout: MatrixLayout,
+}
+
+/// A convolution in either direction: y is made from x.
+struct Convolution<'a> {
+    name: &'a str,
+    label: &'a str,
+    weight: &'a Tensor,
+    layout: FilterLayout,
+    window: &'a Window,
+    direction: Direction,
+    n: usize,
+    x: BufferId,
+    in_shape: Shape,
+    y: BufferId,
+    out_shape: Shape,
+    end: End,
+}
+
+impl Convolution<'_> {
+    /// Multiply-adds: every weight once for each position of the layer's own output, whichever way it goes.
+    fn work(&self) -> usize {
+        let positions = match self.direction {
+            Direction::Forward => self.out_shape.h * self.out_shape.w,
+            Direction::Backward => self.in_shape.h * self.in_shape.w,
+        };
+        self.n * self.weight.len() * positions
+    }
 }
 
 impl Builder<'_> {
@@ -42,21 +69,21 @@ impl Builder<'_> {
                 window,
             } => {
                 let (y, end) = self.layer_output(id, bias.as_ref());
-                let w = self.filters(&node.name, weight, *layout, Direction::Forward);
-                let params = Conv2dParams {
-                    in_blocks: blocks(in_shape.c) as u32,
-                    in_size: size(in_shape),
-                    out_blocks: blocks(out_shape.c) as u32,
-                    out_size: size(out_shape),
-                    taps: signed(window.size),
-                    stride: signed(window.stride),
-                    pad: signed(window.pad_before),
-                    dilation: signed(window.dilation),
-                    up: [1, 1],
-                    epilogue: end.epilogue as u32,
+                let call = Convolution {
+                    name: &node.name,
+                    label: &node.name,
+                    weight,
+                    layout: *layout,
+                    window,
+                    direction: Direction::Forward,
+                    n,
+                    x,
+                    in_shape,
+                    y,
+                    out_shape,
+                    end,
                 };
-                let work = n * weight.len() * out_shape.h * out_shape.w;
-                self.conv2d(&node.name, params, n, [x, w, end.extra, y], work);
+                self.convolution(&call);
             }
             Op::Relu => {
                 let y = self.tensor(&node.name, n, out_shape);
@@ -157,21 +184,21 @@ impl Builder<'_> {
                 ..
             } => {
                 let (reached, dx, end) = self.masked_gradient(input, request);
-                let w = self.filters(&node.name, weight, *layout, Direction::Backward);
-                let params = Conv2dParams {
-                    in_blocks: blocks(out_shape.c) as u32,
-                    in_size: size(out_shape),
-                    out_blocks: blocks(in_shape.c) as u32,
-                    out_size: size(in_shape),
-                    taps: signed(window.size),
-                    stride: [1, 1],
-                    pad: turned_pad(window),
-                    dilation: signed(window.dilation),
-                    up: signed(window.stride),
-                    epilogue: end.epilogue as u32,
+                let call = Convolution {
+                    name: &node.name,
+                    label: &label,
+                    weight,
+                    layout: *layout,
+                    window,
+                    direction: Direction::Backward,
+                    n,
+                    x: dy,
+                    in_shape: out_shape,
+                    y: dx,
+                    out_shape: in_shape,
+                    end,
                 };
-                let work = n * weight.len() * out_shape.h * out_shape.w;
-                self.conv2d(&label, params, n, [dy, w, end.extra, dx], work);
+                self.convolution(&call);
                 (reached, dx)
             }
             Op::Relu => {
@@ -305,45 +332,103 @@ impl Builder<'_> {
         }
     }
 
-    fn filters(
-        &mut self,
-        name: &str,
-        weight: &Tensor,
-        layout: FilterLayout,
-        direction: Direction,
-    ) -> BufferId {
-        let (o, i, taps) = match (weight.shape(), layout) {
-            (&[o, i, h, w], FilterLayout::Oihw) | (&[h, w, i, o], FilterLayout::Hwio) => {
-                (o, i, h * w)
-            }
-            _ => unreachable!("the network checked the shape"),
-        };
-        let values = blocks(o) * blocks(i) * taps * 16;
-        let packing = Packing::Filters(layout, direction);
-        self.weights(format!("{name} weights"), values, weight, packing)
+    /// A convolution or its input gradient, by the fastest kernel that this adapter runs.
+    fn convolution(&mut self, call: &Convolution<'_>) {
+        let texels = padded_len(call.n, call.in_shape) / 4;
+        let weight_texels = texels_of(call.out_shape.c, call.in_shape.c);
+        let rows = image_rows(texels.max(weight_texels));
+        // Indices into an image are signed 32-bit numbers of texels.
+        let fits =
+            rows <= self.limits.image_rows as usize && i32::try_from(rows * IMAGE_ROW).is_ok();
+        if call.window.is_3x3_same() && fits {
+            self.convolution_3x3_subgroup(call, texels, weight_texels);
+        } else {
+            self.convolution_plain(call);
+        }
     }
 
-    fn conv2d(
+    fn convolution_3x3_subgroup(
         &mut self,
-        label: &str,
-        params: Conv2dParams,
-        n: usize,
-        buffers: [BufferId; 4],
-        work: usize,
+        call: &Convolution<'_>,
+        texels: usize,
+        weight_texels: usize,
     ) {
-        let [h, w] = params.out_size.map(|v| v as u32);
+        let w = self.weights(
+            format!("{} weights", call.name),
+            weight_texels.next_multiple_of(IMAGE_ROW) * 4,
+            call.weight,
+            Packing::Texels(call.layout, call.direction),
+        );
+        let image = self.image(texels);
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let params = Conv3x3Params {
+            in_blocks: in_blocks as i32,
+            out_blocks: out_blocks as i32,
+            size: size(call.out_shape),
+            columns: CONV3X3_TILE[0] as i32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let [columns, rows, outputs] = CONV3X3_TILE;
         let workgroups = [
-            w.div_ceil(CONV2D_TILE[0]),
-            h.div_ceil(CONV2D_TILE[1]),
-            n as u32 * params.out_blocks,
+            (call.out_shape.w as u32).div_ceil(columns),
+            (call.out_shape.h as u32).div_ceil(rows),
+            (call.n * (out_blocks * 4).div_ceil(outputs as usize)) as u32,
         ];
+        let buffers = vec![image, w, call.end.extra, call.y];
+        self.dispatch(
+            Kernel::Conv3x3Subgroup,
+            call.label,
+            &params,
+            buffers,
+            workgroups,
+            call.work(),
+        );
+        self.copy_before_last(CopyToImage {
+            from: call.x,
+            to: image,
+            texels,
+        });
+    }
+
+    fn convolution_plain(&mut self, call: &Convolution<'_>) {
+        let Convolution { window, .. } = call;
+        let taps = window.size[0] * window.size[1];
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let w = self.weights(
+            format!("{} weights", call.name),
+            in_blocks * out_blocks * taps * 16,
+            call.weight,
+            Packing::Filters(call.layout, call.direction),
+        );
+        let (stride, pad, up) = match call.direction {
+            Direction::Forward => (signed(window.stride), signed(window.pad_before), [1, 1]),
+            Direction::Backward => ([1, 1], turned_pad(window), signed(window.stride)),
+        };
+        let params = Conv2dParams {
+            in_blocks: in_blocks as u32,
+            in_size: size(call.in_shape),
+            out_blocks: out_blocks as u32,
+            out_size: size(call.out_shape),
+            taps: signed(window.size),
+            stride,
+            pad,
+            dilation: signed(window.dilation),
+            up,
+            epilogue: call.end.epilogue as u32,
+        };
+        let workgroups = [
+            (call.out_shape.w as u32).div_ceil(CONV2D_TILE[0]),
+            (call.out_shape.h as u32).div_ceil(CONV2D_TILE[1]),
+            (call.n * out_blocks) as u32,
+        ];
+        let buffers = vec![call.x, w, call.end.extra, call.y];
         self.dispatch(
             Kernel::Conv2d,
-            label,
+            call.label,
             &params,
-            buffers.to_vec(),
+            buffers,
             workgroups,
-            work,
+            call.work(),
         );
     }
 

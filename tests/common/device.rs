@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use gradcam::gpu::{Gpu, Selection, Session};
 use gradcam::network::{Network, NodeId, Shape};
-use gradcam::plan::{BackwardRequest, Plan, Request};
+use gradcam::plan::{BackwardRequest, Limits, Plan, Request};
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
 pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
@@ -72,13 +72,26 @@ pub(crate) fn assert_close(
     );
 }
 
+/// Limits under which the plan takes the plain kernels, whatever the adapter could do.
+pub(crate) fn plain() -> Limits {
+    Limits {
+        image_rows: 0,
+        ..GPU.limits()
+    }
+}
+
 /// The network's output for `n` pictures, from poisoned memory.
 pub(crate) fn forward(network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
+    forward_within(GPU.limits(), network, n, x)
+}
+
+/// [`forward`] as an adapter of `limits` would plan it.
+pub(crate) fn forward_within(limits: Limits, network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
     let request = Request {
         images: n,
         ..Request::default()
     };
-    let plan = Plan::new(network, &request, GPU.limits()).unwrap();
+    let plan = Plan::new(network, &request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison();
     session.forward(x, network.input_shape()).unwrap();
@@ -93,12 +106,23 @@ pub(crate) fn backward(
     x: &[f32],
     dy: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
+    backward_within(GPU.limits(), network, request, x, dy)
+}
+
+/// [`backward`] as an adapter of `limits` would plan it.
+pub(crate) fn backward_within(
+    limits: Limits,
+    network: &Network,
+    request: BackwardRequest,
+    x: &[f32],
+    dy: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
     let plan = Request {
         images: 1,
         keep: vec![],
         backward: vec![request],
     };
-    let plan = Plan::new(network, &plan, GPU.limits()).unwrap();
+    let plan = Plan::new(network, &plan, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison();
     session.forward(x, network.input_shape()).unwrap();
