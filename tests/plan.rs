@@ -1,0 +1,307 @@
+//! Plans for made-up adapters: no GPU is touched, and no weights are held.
+
+use gradcam::kernels::{Access, IMAGE_ROW, Kernel};
+use gradcam::network::{
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
+};
+use gradcam::plan::{
+    BackwardRequest, Buffer, BufferId, Contents, Dispatch, Limits, Packing, Plan, PlanError,
+    ReluRule, Request, classes_at_once,
+};
+use gradcam::weights::Tensor;
+
+const MIB: u64 = 1 << 20;
+
+fn adapter(binding: u64) -> Limits {
+    Limits {
+        binding,
+        buffer: 2048 * MIB,
+        workgroups: 65_535,
+        image_rows: 0,
+    }
+}
+
+/// VGG16 of full size, by its shapes alone.
+fn vgg16(layout: MatrixLayout) -> Network {
+    let mut network = Network::new("vgg16", Shape::new(3, 224, 224));
+    let mut channels = 3;
+    let blocks = [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)];
+    for (block, (convolutions, width)) in (1..).zip(blocks) {
+        for i in 1..=convolutions {
+            let conv = Op::Conv2d {
+                weight: Tensor::repeated(vec![width, channels, 3, 3], 0.0),
+                bias: Some(Tensor::repeated(vec![width], 0.0)),
+                layout: FilterLayout::Oihw,
+                window: Window::square(3, 1, 1),
+            };
+            network.chain(format!("conv{block}_{i}"), conv).unwrap();
+            network.chain(format!("relu{block}_{i}"), Op::Relu).unwrap();
+            channels = width;
+        }
+        let pool = Op::MaxPool(Window::square(2, 2, 0));
+        network.chain(format!("pool{block}"), pool).unwrap();
+    }
+    network
+        .chain("flatten", Op::Flatten(FlattenOrder::Chw))
+        .unwrap();
+    let mut inputs = 25_088;
+    for (name, outputs) in [("fc6", 4096), ("fc7", 4096), ("fc8", 1000)] {
+        let shape = match layout {
+            MatrixLayout::OutIn => vec![outputs, inputs],
+            MatrixLayout::InOut => vec![inputs, outputs],
+        };
+        let linear = Op::Linear {
+            weight: Tensor::repeated(shape, 0.0),
+            bias: Some(Tensor::repeated(vec![outputs], 0.0)),
+            layout,
+        };
+        network.chain(name, linear).unwrap();
+        if name != "fc8" {
+            network.chain(format!("relu_{name}"), Op::Relu).unwrap();
+        }
+        inputs = outputs;
+    }
+    network
+}
+
+fn request(network: &Network, classes: usize) -> Request {
+    let target = network.target(None).unwrap();
+    let pass = |to, rule| BackwardRequest { to, classes, rule };
+    Request {
+        images: 1,
+        keep: vec![target],
+        backward: vec![
+            pass(target, ReluRule::Plain),
+            pass(NodeId(0), ReluRule::Guided),
+        ],
+    }
+}
+
+fn phases(plan: &Plan) -> impl Iterator<Item = &[Dispatch]> {
+    let backward = plan
+        .backward
+        .iter()
+        .map(|phase| phase.dispatches.as_slice());
+    std::iter::once(plan.forward.as_slice()).chain(backward)
+}
+
+/// The parts of a layer's matrix, as ranges of the file's rows.
+fn parts(plan: &Plan, name: &str) -> Vec<std::ops::Range<usize>> {
+    let rows = |buffer: &Buffer| match &buffer.contents {
+        Contents::Weights(upload) => match &upload.packing {
+            Packing::Rows(rows) if buffer.name == format!("{name} weights") => Some(rows.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    plan.buffers.iter().filter_map(rows).collect()
+}
+
+#[test]
+fn fc6_is_split_by_the_limits_of_the_adapter() {
+    for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
+        let network = vgg16(layout);
+        let rows = if layout == MatrixLayout::OutIn {
+            4096
+        } else {
+            25_088
+        };
+        for (binding, expected) in [(64, 7), (128, 4), (2048, 1)] {
+            let limits = adapter(binding * MIB);
+            let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
+            let parts = parts(&plan, "fc6");
+            assert_eq!(parts.len(), expected, "{layout:?}, {binding} MiB");
+            let mut next = 0;
+            for part in &parts {
+                assert_eq!(part.start, next, "parts follow one another");
+                assert_eq!(part.start % 4, 0, "kernels count rows in fours");
+                next = part.end;
+            }
+            assert_eq!(next, rows);
+            for buffer in &plan.buffers {
+                assert!(
+                    buffer.bytes <= limits.tensor(),
+                    "{}: {}",
+                    buffer.name,
+                    buffer.bytes
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tensor_that_cannot_fit_says_what_it_needs_and_what_there_is() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let error = Plan::new(&network, &request(&network, 1), adapter(8 * MIB)).unwrap_err();
+    assert!(matches!(error, PlanError::TooLarge { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains("conv1_1 needs 12.2 MiB") && text.contains("has 8.0 MiB"),
+        "{text}"
+    );
+}
+
+#[test]
+fn too_many_workgroups_are_refused_before_the_device_refuses_them() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let limits = Limits {
+        workgroups: 100,
+        ..adapter(2048 * MIB)
+    };
+    let error = Plan::new(&network, &request(&network, 20), limits).unwrap_err();
+    assert!(
+        matches!(error, PlanError::TooManyWorkgroups { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn grad_cam_alone_runs_no_convolution_backward() {
+    let network = vgg16(MatrixLayout::OutIn);
+    for image_rows in [0, 16_384] {
+        let limits = Limits {
+            image_rows,
+            ..adapter(128 * MIB)
+        };
+        let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
+        let convolutions = |dispatches: &[Dispatch]| {
+            let is = |kernel| matches!(kernel, Kernel::Conv2d | Kernel::Conv3x3Subgroup);
+            dispatches
+                .iter()
+                .filter(|dispatch| is(dispatch.kernel))
+                .count()
+        };
+        let counts: Vec<usize> = phases(&plan).map(convolutions).collect();
+        assert_eq!(counts, [13, 0, 13]);
+    }
+}
+
+#[test]
+fn every_buffer_is_written_before_it_is_read() {
+    for image_rows in [0, 16_384] {
+        let network = vgg16(MatrixLayout::InOut);
+        let limits = Limits {
+            image_rows,
+            ..adapter(128 * MIB)
+        };
+        let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
+        let mut memory = Memory {
+            plan: &plan,
+            holds: vec![None; plan.slots.len()],
+        };
+        memory.write(plan.input);
+        memory.run(&plan.forward);
+        for &kept in &plan.kept {
+            memory.read(kept, "the host");
+        }
+        for phase in &plan.backward {
+            // Twice: a phase may run again, and must find what it found before.
+            for _ in 0..2 {
+                memory.write(phase.seed);
+                memory.run(&phase.dispatches);
+                memory.read(phase.gradient, "the host");
+            }
+        }
+    }
+}
+
+/// Which buffer each slot holds at the moment.
+struct Memory<'a> {
+    plan: &'a Plan,
+    holds: Vec<Option<BufferId>>,
+}
+
+impl Memory<'_> {
+    fn slot(&self, id: BufferId) -> Option<usize> {
+        match self.plan.buffer(id).contents {
+            Contents::Scratch { slot } => Some(slot),
+            _ => None,
+        }
+    }
+
+    fn write(&mut self, id: BufferId) {
+        if let Some(slot) = self.slot(id) {
+            self.holds[slot] = Some(id);
+        }
+    }
+
+    fn read(&self, id: BufferId, reader: &str) {
+        let name = &self.plan.buffer(id).name;
+        if let Some(slot) = self.slot(id).filter(|_| name != "nothing") {
+            assert_eq!(self.holds[slot], Some(id), "{reader} reads {name}");
+        }
+    }
+
+    fn run(&mut self, dispatches: &[Dispatch]) {
+        for dispatch in dispatches {
+            let accesses = dispatch.kernel.info().bindings;
+            let of = |wanted: Access| {
+                let bound = dispatch.buffers.iter().zip(accesses);
+                bound
+                    .filter(move |(_, access)| **access == wanted)
+                    .map(|(id, _)| *id)
+            };
+            let copied = dispatch.copy.map(|copy| copy.from);
+            for id in of(Access::Read).chain(copied) {
+                self.read(id, &dispatch.label);
+            }
+            for id in of(Access::Write) {
+                self.write(id);
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_is_shared_and_a_forward_pass_alone_holds_little() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let target = network.target(None).unwrap();
+    let forward = Request {
+        images: 1,
+        keep: vec![target],
+        backward: vec![],
+    };
+    let (_, alone) = Plan::new(&network, &forward, adapter(128 * MIB))
+        .unwrap()
+        .bytes();
+    let (weights, all) = Plan::new(&network, &request(&network, 1), adapter(128 * MIB))
+        .unwrap()
+        .bytes();
+    // The two largest neighbours, conv1_1 and conv1_2, and their pool with its argmax.
+    assert!(alone < 32 * MIB, "{alone}");
+    // Guided backpropagation needs every activation, 54 MB, and two gradients.
+    assert!(all > 54_000_000 && all < 110 * MIB, "{all}");
+    // 553 MB in the file, and the convolutions' 59 MB once more, turned.
+    assert!((553_000_000..640_000_000).contains(&weights), "{weights}");
+}
+
+#[test]
+fn an_image_too_tall_for_the_adapter_leaves_the_plain_kernel() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let kernels = |image_rows| {
+        let limits = Limits {
+            image_rows,
+            ..adapter(128 * MIB)
+        };
+        Plan::new(&network, &request(&network, 1), limits)
+            .unwrap()
+            .kernels()
+    };
+    let tallest = 16 * 224 * 224 / IMAGE_ROW as u32 + 1;
+    assert!(!kernels(tallest).contains(&Kernel::Conv2d));
+    assert!(kernels(tallest - 1).contains(&Kernel::Conv2d));
+    assert!(!kernels(0).contains(&Kernel::Conv3x3Subgroup));
+}
+
+#[test]
+fn classes_go_together_as_far_as_memory_and_bindings_allow() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let pixels = |binding, budget| classes_at_once(&network, NodeId(0), adapter(binding), budget);
+    // 12.25 MiB a class at conv1, twice.
+    assert_eq!(pixels(2048 * MIB, 256 * MIB), 10);
+    assert_eq!(pixels(64 * MIB, 256 * MIB), 5);
+    assert_eq!(pixels(MIB, MIB), 1, "one class must do");
+    let target = network.target(None).unwrap();
+    assert!(classes_at_once(&network, target, adapter(128 * MIB), 256 * MIB) > 300);
+}

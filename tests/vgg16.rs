@@ -1,0 +1,299 @@
+//! Whole VGG16 networks against PyTorch: the built-in one, and one of full size with 1,000 classes.
+//!
+//! Tolerances, as the project promises them: probabilities 1e-4; maps 1e-3 of their largest value; guided
+//! backpropagation 1e-2 (relative L2). PyTorch's own float32 is off by up to 1e-5 and 6e-4 from the float64 that the
+//! fixtures hold; the rest is room for other adapters.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gradcam::architectures::{self, Classifier};
+use gradcam::cam::Method;
+use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
+use gradcam::map::Map;
+use gradcam::network::Shape;
+use gradcam::preprocess::{pixel_gradient, to_tensor};
+use gradcam::score::Score;
+use gradcam::weights;
+use ndarray::{ArrayD, Ix2, Ix3};
+use serde_json::Value;
+
+#[allow(dead_code, reason = "every test program uses a part")]
+mod common {
+    pub(crate) mod device;
+    pub(crate) mod npy_writer;
+    pub(crate) mod seeded;
+}
+use common::device::{GPU, assert_close};
+use common::npy_writer::{self, Python};
+use common::seeded::{self, VGG16};
+
+const PROBABILITY: f64 = 1e-4;
+const MAP: f32 = 1e-3;
+const GUIDED: f64 = 1e-2;
+
+fn fixtures(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn array(path: &Path) -> ArrayD<f32> {
+    ndarray_npy::read_npy(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[track_caller]
+fn assert_map(what: &str, actual: &[f32], expected: &Path) {
+    let expected = array(expected).into_dimensionality::<Ix2>().unwrap();
+    let shape = Shape::new(1, expected.nrows(), expected.ncols());
+    assert_close(what, actual, expected.as_slice().unwrap(), shape, MAP);
+}
+
+#[track_caller]
+fn assert_guided(what: &str, actual: &[f32], expected: &Path) {
+    let expected = array(expected).into_dimensionality::<Ix3>().unwrap();
+    let expected = expected.as_slice().unwrap();
+    assert_eq!(actual.len(), expected.len());
+    let square = |v: f64| v * v;
+    let off: f64 = actual
+        .iter()
+        .zip(expected)
+        .map(|(&a, &e)| square(f64::from(a) - f64::from(e)))
+        .sum();
+    let size: f64 = expected.iter().map(|&e| square(f64::from(e))).sum();
+    let relative = (off / size).sqrt();
+    assert!(relative <= GUIDED, "{what}: relative L2 {relative}");
+}
+
+/// Runs the built-in network on the picture that PyTorch saw.
+fn explain_builtin(score: Score, classes: &[usize]) -> (Classifier, Prediction, Vec<Explanation>) {
+    let classifier = architectures::recognise(&weights::builtin()).unwrap();
+    let picture = image::open(fixtures("builtin/cat-and-coffee-224.png"))
+        .unwrap()
+        .into_rgb8();
+    let wanted = Wanted {
+        score,
+        methods: vec![Method::GradCam, Method::GradCamPlusPlus],
+        layer: None,
+        guided: true,
+        classes: classes.len(),
+    };
+    let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
+    let prediction = explainer
+        .predict(&to_tensor(&picture, &classifier.normalization))
+        .unwrap();
+    let explanations = explainer.explain(&prediction, classes).unwrap();
+    drop(explainer);
+    (classifier, prediction, explanations)
+}
+
+/// Share of the drawn map's energy on the left half, the cat's.
+fn energy_left(map: &[f64]) -> f64 {
+    let heat = Map::new(14, 14, map.iter().map(|&v| v as f32).collect())
+        .resize(224, 224)
+        .heat();
+    let left = heat.values.chunks_exact(224).flat_map(|row| &row[..112]);
+    let sum = |values: &mut dyn Iterator<Item = &f32>| values.map(|&v| f64::from(v)).sum::<f64>();
+    sum(&mut left.into_iter()) / sum(&mut heat.values.iter())
+}
+
+#[test]
+fn the_built_in_network_agrees_with_pytorch() {
+    let reference = json(&fixtures("builtin/builtin.json"));
+    let names: Vec<&str> = reference["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_str().unwrap())
+        .collect();
+    let explained = ["cat", "food", "car"];
+    let classes = explained.map(|name| names.iter().position(|n| *n == name).unwrap());
+    for (score_name, score) in [("prob", Score::Prob), ("logit", Score::Logit)] {
+        let (classifier, prediction, explanations) = explain_builtin(score, &classes);
+        for (class, p) in prediction.probabilities.iter().enumerate() {
+            let expected = reference["probabilities"][class].as_f64().unwrap();
+            assert!(
+                (p - expected).abs() < PROBABILITY,
+                "{}: {p} and {expected}",
+                names[class]
+            );
+        }
+        for (name, explanation) in explained.iter().zip(&explanations) {
+            for (method, map) in ["gradcam", "gradcam++"].iter().zip(&explanation.maps) {
+                let what = format!("{name}_{method}_{score_name}");
+                let map: Vec<f32> = map.iter().map(|&v| v as f32).collect();
+                assert_map(&what, &map, &fixtures(&format!("builtin/{what}.npy")));
+            }
+            let file = fixtures(&format!("builtin/{name}_guided_bprop_{score_name}.npy"));
+            if file.exists() {
+                let guided = explanation.guided.as_ref().unwrap();
+                let scaled = |g: &f32| (f64::from(*g) * explanation.scale) as f32;
+                let gradient = pixel_gradient(guided, &classifier.normalization);
+                let gradient: Vec<f32> = gradient.iter().map(scaled).collect();
+                assert_guided(&format!("{name}, {score_name}"), &gradient, &file);
+            }
+        }
+        let (cat, food) = (
+            energy_left(&explanations[0].maps[0]),
+            energy_left(&explanations[1].maps[0]),
+        );
+        assert!(
+            cat > 0.9,
+            "the cat's map has {cat} of its energy on the left half"
+        );
+        assert!(
+            food < 0.1,
+            "the food's map has {food} of its energy on the left half"
+        );
+    }
+}
+
+/// The command's JSON line.
+fn run(arguments: &[&std::ffi::OsStr]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_gradcam"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_command_agrees_with_pytorch_on_the_picture_as_it_is() {
+    let reference = json(&fixtures("builtin/builtin.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/cat-and-coffee.png");
+    let report = run(&[
+        picture.as_ref(),
+        "-o".as_ref(),
+        folder.path().as_ref(),
+        "--outputs".as_ref(),
+        "raw".as_ref(),
+        "--json".as_ref(),
+        "2".as_ref(),
+    ]);
+    for (class, name) in report["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["cat", "food"])
+    {
+        assert_eq!(class["name"], name);
+        let id = class["id"].as_u64().unwrap() as usize;
+        let (p, expected) = (
+            class["probability"].as_f64().unwrap(),
+            reference["probabilities"][id].as_f64().unwrap(),
+        );
+        assert!(
+            (p - expected).abs() < PROBABILITY,
+            "{name}: {p} and {expected}"
+        );
+        let files = &class["maps"][0]["files"];
+        let map = array(Path::new(files["gradcam.npy"].as_str().unwrap()));
+        assert_map(
+            name,
+            map.as_slice().unwrap(),
+            &fixtures(&format!("builtin/{name}_gradcam_prob.npy")),
+        );
+        if name == "cat" {
+            let guided = array(Path::new(files["guided_bprop.npy"].as_str().unwrap()));
+            assert_guided(
+                name,
+                guided.as_slice().unwrap(),
+                &fixtures("builtin/cat_guided_bprop_prob.npy"),
+            );
+        }
+    }
+}
+
+/// VGG16 with 1,000 classes and drawn weights, 553 MB, as Python 2 and Python 3 write it, through the whole command.
+#[test]
+fn a_full_size_vgg16_npy_agrees_with_pytorch_within_its_memory() {
+    let reference = json(&fixtures("vgg16_full/vgg16_full.json"));
+    let picture = fixtures("builtin/cat-and-coffee-224.png");
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("VGG16.npy");
+    for (python, score) in [(Python::Two, "prob"), (Python::Three, "logit")] {
+        let mut file = BufWriter::new(File::create(&weights).unwrap());
+        npy_writer::write(&mut file, python, &seeded::weights(&VGG16)).unwrap();
+        drop(file);
+        let out = folder.path().join(score);
+        let report = run(&[
+            picture.as_ref(),
+            weights.as_ref(),
+            "3".as_ref(),
+            "--score".as_ref(),
+            score.as_ref(),
+            "--method".as_ref(),
+            "gradcam,gradcam++".as_ref(),
+            "--outputs".as_ref(),
+            "heatmap,gradcam,segmented,guided_bprop,raw".as_ref(),
+            "-o".as_ref(),
+            out.as_ref(),
+            "--json".as_ref(),
+        ]);
+        println!("{score}: {}", report["timings_ms"]);
+        assert_eq!(report["weights"]["architecture"], "vgg16");
+        for (rank, class) in report["classes"].as_array().unwrap().iter().enumerate() {
+            let expected = &reference["top"][rank];
+            assert_eq!(class["id"], expected["id"]);
+            let (p, q) = (
+                class["probability"].as_f64().unwrap(),
+                expected["probability"].as_f64().unwrap(),
+            );
+            assert!((p - q).abs() < PROBABILITY, "rank {rank}: {p} and {q}");
+            for map in class["maps"].as_array().unwrap() {
+                let method = map["method"].as_str().unwrap();
+                let what = format!("{}_{method}_{score}", class["id"]);
+                let expected = fixtures(&format!("vgg16_full/{what}.npy"));
+                // Grad-CAM++ is kept for the top class alone.
+                if method == "gradcam" || rank == 0 {
+                    let file = map["files"][format!("{method}.npy")].as_str().unwrap();
+                    assert_map(&what, array(Path::new(file)).as_slice().unwrap(), &expected);
+                }
+            }
+        }
+        if score == "prob" {
+            let file = report["classes"][0]["maps"][0]["files"]["guided_bprop.npy"]
+                .as_str()
+                .unwrap();
+            let expected = fixtures("vgg16_full/168_guided_bprop_prob.npy");
+            assert_guided(
+                "class 168",
+                array(Path::new(file)).as_slice().unwrap(),
+                &expected,
+            );
+        }
+    }
+    #[cfg(unix)]
+    {
+        let peak = peak_of_children();
+        println!("peak resident memory {} MB", peak / 1_000_000);
+        // Weights on a software adapter lie in the same memory: 553 MB and their images.
+        assert!(peak <= 1_400_000_000, "{peak} bytes at the peak");
+    }
+}
+
+/// The largest resident memory that a child of this program had, bytes.
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "a plain system call that fills a struct of numbers"
+)]
+fn peak_of_children() -> u64 {
+    // SAFETY: rusage is integers alone, for which zero is a value, and getrusage writes no more than that struct.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage), 0);
+        usage
+    };
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    usage.ru_maxrss as u64 * unit
+}
