@@ -114,10 +114,13 @@ pub fn run(
     let classifier = classifier(options, &weights, tell)?;
     let labels = labels(options, &weights, &classifier)?;
     let choice = choice(options, &weights, &classifier, &labels)?;
+    let started = Instant::now();
     let gpu = Gpu::open(&Selection {
         adapter: options.adapter.clone(),
         backend: options.backend,
     })?;
+    let opened = milliseconds(started);
+    let started = Instant::now();
     let wanted = Wanted {
         score: options.score,
         methods: draw::methods(options),
@@ -138,6 +141,7 @@ pub fn run(
         (explainer, identity)
     });
     let explainer = explainer.map_err(at_weights)?;
+    let set_up = milliseconds(started);
     if identity.is_published_vgg16 {
         tell(Told::Note(
             "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1".into(),
@@ -190,7 +194,9 @@ pub fn run(
                         label,
                     )?);
                 }
-                let mut timings_ms = explained.timings;
+                // The first two are shared by all pictures of a run.
+                let mut timings_ms = vec![("open_device", opened), ("set_up", set_up)];
+                timings_ms.extend(explained.timings);
                 timings_ms.push(("draw_and_write", milliseconds(started)));
                 let report = Report {
                     image: job.image.clone(),

@@ -125,7 +125,7 @@ pub enum FlattenOrder {
 pub enum Op {
     /// The preprocessed picture.
     Input,
-    /// y[o] = bias[o] + sum over i, taps of weight[o, i, tap] x[i, tap]: cross-correlation, as every framework has it.
+    /// `y[o] = bias[o] + sum over i, taps of weight[o, i, tap] x[i, tap]`: cross-correlation, as every framework has it.
     Conv2d {
         /// Filters, in `layout`.
         weight: Tensor,
