@@ -1,6 +1,7 @@
 //! The device: which one, what it can do, what went wrong on it. Only this module and those below it know wgpu.
 
 mod run;
+mod texels;
 mod upload;
 
 use std::sync::{Arc, Mutex};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, extent, write_image};
 use super::{Fault, Gpu, GpuError, upload};
-use crate::kernels::{Access, IMAGE_ROW, Kernel};
+use crate::kernels::{Access, Kernel};
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
 use crate::plan::{BufferId, Contents, Dispatch, Plan};
@@ -12,11 +13,6 @@ use crate::plan::{BufferId, Contents, Dispatch, Plan};
 /// Multiply-adds in one submission. Windows resets a device after two seconds in one; a GPU that does fewer than
 /// 2 x 10^9 a second is slower than any that still has a driver.
 const SUBMISSION: u64 = 4_000_000_000;
-
-/// What an image holds: four float32.
-const TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
-/// Bytes of an image's row.
-const IMAGE_ROW_BYTES: usize = IMAGE_ROW * 16;
 
 /// A plan on a device, with its weights uploaded; runs as often as there are pictures.
 pub struct Session<'a> {
@@ -51,13 +47,6 @@ struct Call {
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
     multiply_adds: u64,
-}
-
-/// [`crate::plan::CopyToImage`], ready to encode.
-struct ImageCopy {
-    from: wgpu::Buffer,
-    to: wgpu::Texture,
-    texels: u32,
 }
 
 /// A compiled kernel.
@@ -345,73 +334,6 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
         _ => buffer(&planned.name, planned.bytes),
     });
     memory.collect()
-}
-
-/// Whole rows of an image.
-fn extent(rows: u32) -> wgpu::Extent3d {
-    wgpu::Extent3d {
-        width: IMAGE_ROW as u32,
-        height: rows,
-        depth_or_array_layers: 1,
-    }
-}
-
-/// Rows of texels, one after the other.
-fn rows_of_texels(offset: u64) -> wgpu::TexelCopyBufferLayout {
-    wgpu::TexelCopyBufferLayout {
-        offset,
-        bytes_per_row: Some(IMAGE_ROW_BYTES as u32),
-        rows_per_image: None,
-    }
-}
-
-fn at_row(image: &wgpu::Texture, row: u32) -> wgpu::TexelCopyTextureInfo<'_> {
-    wgpu::TexelCopyTextureInfo {
-        texture: image,
-        mip_level: 0,
-        origin: wgpu::Origin3d { x: 0, y: row, z: 0 },
-        aspect: wgpu::TextureAspect::All,
-    }
-}
-
-/// Writes whole rows of an image.
-pub(super) fn write_image(
-    queue: &wgpu::Queue,
-    image: &wgpu::Texture,
-    first_row: u32,
-    bytes: &[u8],
-) {
-    let rows = (bytes.len() / IMAGE_ROW_BYTES) as u32;
-    queue.write_texture(
-        at_row(image, first_row),
-        bytes,
-        rows_of_texels(0),
-        extent(rows),
-    );
-}
-
-impl ImageCopy {
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        let row = IMAGE_ROW as u32;
-        let (rows, rest) = (self.texels / row, self.texels % row);
-        let mut copy = |from_row: u32, size: wgpu::Extent3d| {
-            let source = wgpu::TexelCopyBufferInfo {
-                buffer: &self.from,
-                layout: rows_of_texels(u64::from(from_row) * IMAGE_ROW_BYTES as u64),
-            };
-            encoder.copy_buffer_to_texture(source, at_row(&self.to, 1 + from_row), size);
-        };
-        if rows > 0 {
-            copy(0, extent(rows));
-        }
-        if rest > 0 {
-            let size = wgpu::Extent3d {
-                width: rest,
-                ..extent(1)
-            };
-            copy(rows, size);
-        }
-    }
 }
 
 /// Bind groups for a phase, with its uniforms in one buffer.

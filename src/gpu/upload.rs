@@ -1,6 +1,7 @@
 //! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
 
-use super::run::{Memory, write_image};
+use super::run::Memory;
+use super::texels::write_image;
 use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, pack_filters, pack_texels};

@@ -1,6 +1,7 @@
 //! What each op becomes, forward and backward side by side: the only file that knows which kernels make a layer.
 
-use super::{BackwardRequest, BufferId, Builder, CopyToImage, Packing, ReluRule, image_rows};
+use super::builder::{Builder, image_rows};
+use super::{BackwardRequest, BufferId, CopyToImage, Packing, ReluRule};
 use crate::kernels::{
     CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, Epilogue, FlattenParams,
     GlobalMeanParams, IMAGE_ROW, Kernel, LANES, LINEAR_BATCH, LINEAR_COLUMNS_TILE,

@@ -1,0 +1,311 @@
+//! A plan under construction: buffers by name and life, dispatches in order.
+
+use super::slots::{self, Life};
+use super::{
+    Backward, BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, Limits, Packing,
+    PlanError, Upload,
+};
+use crate::kernels::{IMAGE_ROW, Kernel};
+use crate::layout::padded_len;
+use crate::network::{Network, NodeId, Op, Shape};
+use crate::weights::Tensor;
+
+/// Rows of an image that holds a row of zeros and `texels` after it.
+pub(super) fn image_rows(texels: usize) -> usize {
+    1 + texels.div_ceil(IMAGE_ROW)
+}
+
+/// A plan under construction.
+pub(super) struct Builder<'a> {
+    pub(super) network: &'a Network,
+    pub(super) images: usize,
+    pub(super) limits: Limits,
+    buffers: Vec<Draft>,
+    /// The buffer of each node's value; a node fused into its ReLU has none.
+    pub(super) values: Vec<Option<BufferId>>,
+    /// Where each max-pool's maxima were.
+    pub(super) argmax: Vec<Option<BufferId>>,
+    /// Bound where a kernel has nothing to read.
+    pub(super) nothing: BufferId,
+    /// What convolutions read their input through.
+    image: Option<BufferId>,
+    dispatches: Vec<Dispatch>,
+    /// Dispatches of the phases that are over.
+    done: usize,
+}
+
+/// A buffer whose memory is not yet chosen.
+struct Draft {
+    name: String,
+    bytes: u64,
+    kind: Kind,
+    /// First and last dispatch that use it, counted over all phases.
+    life: Option<Life>,
+}
+
+enum Kind {
+    Scratch,
+    Weights(Upload),
+    Image,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(network: &'a Network, images: usize, limits: Limits) -> Self {
+        let mut builder = Self {
+            network,
+            images,
+            limits,
+            buffers: vec![],
+            values: vec![None; network.nodes.len()],
+            argmax: vec![None; network.nodes.len()],
+            nothing: BufferId(0),
+            image: None,
+            dispatches: vec![],
+            done: 0,
+        };
+        builder.nothing = builder.scratch("nothing".into(), 16);
+        let input = builder.tensor("input", images, network.input_shape());
+        builder.values[0] = Some(input);
+        builder.touch(input, 0);
+        builder
+    }
+
+    /// Records the forward phase; returns the logits.
+    pub(super) fn forward(&mut self) -> BufferId {
+        for id in (1..self.network.nodes.len()).map(NodeId) {
+            let node = self.network.node(id);
+            let fused_into_input = matches!(node.op, Op::Relu) && self.values[id.0].is_some();
+            if !fused_into_input {
+                self.record_forward(id);
+            }
+        }
+        self.value(self.network.output())
+    }
+
+    /// Records a backward phase; returns its seed and its result.
+    pub(super) fn backward(
+        &mut self,
+        request: BackwardRequest,
+    ) -> Result<(BufferId, BufferId), PlanError> {
+        let network = self.network;
+        let output = network.output();
+        let seed = self.tensor(
+            &format!("d_{}", network.node(output).name),
+            request.classes,
+            network.node(output).shape,
+        );
+        self.touch(seed, self.done);
+        let on_the_way = network.descendants(request.to);
+        let mut gradients: Vec<Option<BufferId>> = vec![None; network.nodes.len()];
+        gradients[output.0] = Some(seed);
+        for id in (request.to.0 + 1..=output.0).rev().map(NodeId) {
+            let Some(gradient) = gradients[id.0] else {
+                continue;
+            };
+            for &input in &network.node(id).inputs {
+                if !on_the_way[input.0] {
+                    continue;
+                }
+                let (reached, d_input) = self.record_backward(id, input, gradient, request);
+                if gradients[reached.0].replace(d_input).is_some() {
+                    let name = network.node(reached).name.clone();
+                    return Err(PlanError::Branch { name });
+                }
+            }
+        }
+        let gradient = gradients[request.to.0].expect("the output depends on every target");
+        Ok((seed, gradient))
+    }
+
+    /// The buffer of a node's value.
+    pub(super) fn value(&self, id: NodeId) -> BufferId {
+        self.values[id.0]
+            .expect("values are planned in topological order, and a fused one is not asked for")
+    }
+
+    pub(super) fn scratch(&mut self, name: String, bytes: u64) -> BufferId {
+        self.buffers.push(Draft {
+            name,
+            bytes,
+            kind: Kind::Scratch,
+            life: None,
+        });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// A scratch buffer of `n` tensors of `shape`.
+    pub(super) fn tensor(&mut self, name: &str, n: usize, shape: Shape) -> BufferId {
+        self.scratch(name.into(), (padded_len(n, shape) as u64).saturating_mul(4))
+    }
+
+    /// A weight buffer; the same tensor in the same packing is uploaded once.
+    pub(super) fn weights(
+        &mut self,
+        name: String,
+        values: usize,
+        tensor: &Tensor,
+        packing: Packing,
+    ) -> BufferId {
+        let same = |draft: &Draft| match &draft.kind {
+            Kind::Weights(upload) => draft.name == name && upload.packing == packing,
+            Kind::Scratch | Kind::Image => false,
+        };
+        if let Some(found) = self.buffers.iter().position(same) {
+            return BufferId(found);
+        }
+        let upload = Upload {
+            tensor: tensor.clone(),
+            packing,
+        };
+        self.buffers.push(Draft {
+            name,
+            bytes: values as u64 * 4,
+            kind: Kind::Weights(upload),
+            life: None,
+        });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// The image that convolutions read through, with room for `texels` beside its row of zeros.
+    pub(super) fn image(&mut self, texels: usize) -> BufferId {
+        let bytes = (image_rows(texels) * IMAGE_ROW * 16) as u64;
+        let id = self.image.unwrap_or_else(|| {
+            let id = self.scratch("image".into(), 0);
+            self.buffers[id.0].kind = Kind::Image;
+            id
+        });
+        self.image = Some(id);
+        let draft = &mut self.buffers[id.0];
+        draft.bytes = draft.bytes.max(bytes);
+        id
+    }
+
+    pub(super) fn dispatch<P: bytemuck::Pod>(
+        &mut self,
+        kernel: Kernel,
+        label: &str,
+        params: &P,
+        buffers: Vec<BufferId>,
+        workgroups: [u32; 3],
+        multiply_adds: usize,
+    ) {
+        let at = self.done + self.dispatches.len();
+        for &buffer in &buffers {
+            self.touch(buffer, at);
+        }
+        self.dispatches.push(Dispatch {
+            kernel,
+            label: label.into(),
+            params: bytemuck::bytes_of(params).to_vec(),
+            copy: None,
+            buffers,
+            workgroups,
+            multiply_adds: multiply_adds as u64,
+        });
+    }
+
+    /// Has the dispatch recorded last wait for a copy.
+    pub(super) fn copy_before_last(&mut self, copy: CopyToImage) {
+        let last = self.dispatches.last_mut().expect("recorded just now");
+        last.copy = Some(copy);
+        self.touch(copy.from, self.done + self.dispatches.len() - 1);
+    }
+
+    fn touch(&mut self, buffer: BufferId, at: usize) {
+        let life = &mut self.buffers[buffer.0].life;
+        *life = Some(life.map_or(
+            Life {
+                first: at,
+                last: at,
+            },
+            |life| life.extended(at),
+        ));
+    }
+
+    /// Keeps buffers that the host reads after the phase.
+    pub(super) fn hold_to_end_of_phase(&mut self, buffers: &[BufferId]) {
+        let end = self.done + self.dispatches.len().max(1) - 1;
+        for &buffer in buffers {
+            self.touch(buffer, end);
+        }
+    }
+
+    /// Closes a phase. What it read from earlier phases lives to its end, since it may run again.
+    pub(super) fn end_phase(&mut self) -> Vec<Dispatch> {
+        let dispatches = std::mem::take(&mut self.dispatches);
+        let end = self.done + dispatches.len().max(1) - 1;
+        for draft in &mut self.buffers {
+            if let Some(life) = &mut draft.life
+                && life.first < self.done
+                && life.last >= self.done
+            {
+                life.last = end;
+            }
+        }
+        self.done = end + 1;
+        dispatches
+    }
+
+    pub(super) fn check(
+        &self,
+        forward: &[Dispatch],
+        backward: &[Backward],
+    ) -> Result<(), PlanError> {
+        for draft in &self.buffers {
+            // What goes into images was measured against their limit when the kernel was chosen.
+            let image = match &draft.kind {
+                Kind::Image => true,
+                Kind::Weights(upload) => matches!(upload.packing, Packing::Texels(..)),
+                Kind::Scratch => false,
+            };
+            if !image && draft.bytes > self.limits.tensor() {
+                return Err(PlanError::TooLarge {
+                    name: draft.name.clone(),
+                    needs: draft.bytes,
+                    has: self.limits.tensor(),
+                    advice: match draft.kind {
+                        Kind::Weights(_) => "choose another with --adapter",
+                        Kind::Scratch | Kind::Image => {
+                            "use smaller pictures or fewer classes, or choose another with --adapter"
+                        }
+                    },
+                });
+            }
+        }
+        let phases = backward.iter().map(|phase| phase.dispatches.as_slice());
+        for dispatch in phases.chain([forward]).flatten() {
+            let most = dispatch.workgroups.into_iter().max().unwrap_or(0);
+            if most > self.limits.workgroups {
+                return Err(PlanError::TooManyWorkgroups {
+                    name: dispatch.label.clone(),
+                    needs: most,
+                    has: self.limits.workgroups,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> (Vec<Buffer>, Vec<u64>) {
+        let scratch = self.buffers.iter().map(|draft| match draft.kind {
+            Kind::Scratch => Some((draft.bytes, draft.life?)),
+            Kind::Weights(_) | Kind::Image => None,
+        });
+        let (assigned, slots) = slots::assign(&scratch.collect::<Vec<_>>());
+        let buffers = self
+            .buffers
+            .into_iter()
+            .zip(assigned)
+            .map(|(draft, slot)| Buffer {
+                name: draft.name,
+                bytes: draft.bytes,
+                contents: match draft.kind {
+                    Kind::Scratch => Contents::Scratch { slot },
+                    Kind::Weights(upload) => Contents::Weights(upload),
+                    Kind::Image => Contents::Image,
+                },
+            })
+            .collect();
+        (buffers, slots)
+    }
+}
