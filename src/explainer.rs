@@ -72,18 +72,15 @@ impl<'a> Explainer<'a> {
     /// Plans the work, compiles the kernels and uploads the weights.
     pub fn new(gpu: &'a Gpu, network: &'a Network, wanted: Wanted) -> Result<Self, ExplainError> {
         let target = network.target(wanted.layer.as_deref())?;
-        let pass = |to, rule| {
-            let most = classes_at_once(network, to, gpu.limits(), GRADIENTS);
-            BackwardRequest {
-                to,
-                // Groups of equal size: 11 classes, 10 at most at once, go as 6 and 5.
-                classes: wanted.classes.div_ceil(wanted.classes.div_ceil(most)),
-                rule,
-            }
-        };
-        let mut backward = vec![pass(target, ReluRule::Plain)];
+        let mut backward = passes(gpu, network, target, ReluRule::Plain, wanted.classes);
         if wanted.guided {
-            backward.push(pass(NodeId(0), ReluRule::Guided));
+            backward.extend(passes(
+                gpu,
+                network,
+                PIXELS,
+                ReluRule::Guided,
+                wanted.classes,
+            ));
         }
         let request = Request {
             images: 1,
@@ -133,9 +130,9 @@ impl<'a> Explainer<'a> {
             .iter()
             .map(|&class| seed(self.wanted.score, &prediction.probabilities, class))
             .collect();
-        let gradients = self.gradients(0, &seeds, shape)?;
+        let gradients = self.gradients(self.target, ReluRule::Plain, &seeds)?;
         let mut guided = match self.wanted.guided {
-            true => self.gradients(1, &seeds, self.network.input_shape())?,
+            true => self.gradients(PIXELS, ReluRule::Guided, &seeds)?,
             false => vec![],
         }
         .into_iter();
@@ -162,31 +159,60 @@ impl<'a> Explainer<'a> {
         Ok(explanations.collect())
     }
 
-    /// For each seed the gradient that backward phase `phase` gives, `shape` each, divided by the seed's scale.
+    /// For each seed the gradient at `to`, in its shape, divided by the seed's scale.
     fn gradients(
         &self,
-        phase: usize,
+        to: NodeId,
+        rule: ReluRule,
         seeds: &[Seed],
-        shape: Shape,
     ) -> Result<Vec<Vec<f32>>, ExplainError> {
-        let backward = &self.session.plan().backward[phase];
-        let at_once = backward.request.classes;
+        let shape = self.network.node(to).shape;
         let logits = Shape::vector(self.network.classes());
+        let phases = &self.session.plan().backward;
         let mut gradients = vec![];
-        for group in seeds.chunks(at_once) {
-            let mut directions: Vec<f32> = vec![];
-            for seed in group {
-                directions.extend_from_slice(&seed.direction);
-            }
-            directions.resize(at_once * logits.len(), 0.0);
+        let mut rest = seeds;
+        while !rest.is_empty() {
+            // The largest pass that the rest fills.
+            let (phase, request) = phases
+                .iter()
+                .map(|backward| backward.request)
+                .enumerate()
+                .filter(|(_, pass)| pass.to == to && pass.rule == rule)
+                .filter(|(_, pass)| pass.classes <= rest.len())
+                .max_by_key(|(_, pass)| pass.classes)
+                .expect("as many classes as were planned");
+            let (group, later) = rest.split_at(request.classes);
+            let directions: Vec<f32> = group
+                .iter()
+                .flat_map(|seed| seed.direction.iter().copied())
+                .collect();
             self.session.backward(phase, &directions, logits)?;
-            let all = self.session.read(backward.gradient, at_once, shape)?;
-            gradients.extend(
-                all.chunks_exact(shape.len())
-                    .take(group.len())
-                    .map(<[f32]>::to_vec),
-            );
+            let all = self
+                .session
+                .read(phases[phase].gradient, group.len(), shape)?;
+            gradients.extend(all.chunks_exact(shape.len()).map(<[f32]>::to_vec));
+            rest = later;
         }
         Ok(gradients)
     }
+}
+
+/// The picture.
+const PIXELS: NodeId = NodeId(0);
+
+/// Backward passes that carry `classes` to `to`: as many as go at once, and one for what is left over.
+fn passes(
+    gpu: &Gpu,
+    network: &Network,
+    to: NodeId,
+    rule: ReluRule,
+    classes: usize,
+) -> Vec<BackwardRequest> {
+    let most = classes_at_once(network, to, gpu.limits(), GRADIENTS).min(classes);
+    let pass = |classes| BackwardRequest { to, classes, rule };
+    [most, classes % most]
+        .into_iter()
+        .filter(|&classes| classes > 0)
+        .map(pass)
+        .collect()
 }

@@ -338,14 +338,18 @@ impl Network {
 
     /// Multiply-adds of a forward pass for one image.
     pub fn multiply_adds(&self) -> usize {
-        self.nodes
-            .iter()
-            .map(|node| match &node.op {
-                Op::Conv2d { weight, .. } => weight.len() * node.shape.h * node.shape.w,
-                Op::Linear { weight, .. } => weight.len(),
-                _ => 0,
-            })
-            .sum()
+        self.nodes.iter().map(Node::multiply_adds).sum()
+    }
+}
+
+impl Node {
+    /// Multiply-adds for one image: every weight once for each position of the output.
+    pub fn multiply_adds(&self) -> usize {
+        match &self.op {
+            Op::Conv2d { weight, .. } => weight.len() * self.shape.h * self.shape.w,
+            Op::Linear { weight, .. } => weight.len(),
+            Op::Input | Op::Relu | Op::MaxPool(_) | Op::GlobalMean | Op::Flatten(_) => 0,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::kernels::Kernel;
 use crate::layout::{Direction, padded_len};
-use crate::network::{FilterLayout, Network, NodeId};
+use crate::network::{FilterLayout, Network, Node, NodeId};
 use crate::weights::Tensor;
 use builder::Builder;
 
@@ -312,15 +312,18 @@ impl Plan {
     }
 }
 
-/// Most classes that one backward pass to `to` may carry, so that no tensor on its way outgrows a binding and all its
-/// gradients together stay within `budget` bytes; at least 1.
+/// Multiply-adds of the longest dispatch. Windows resets a device after two seconds in one, and nobody knows how fast
+/// the device is.
+const DISPATCH: usize = 8_000_000_000;
+
+/// Most classes that one backward pass to `to` may carry, so that no tensor on its way outgrows a binding, all its
+/// gradients together stay within `budget` bytes, and no dispatch takes long enough for a watchdog; at least 1.
 pub fn classes_at_once(network: &Network, to: NodeId, limits: Limits, budget: u64) -> usize {
-    let sizes = network.nodes[to.0..]
-        .iter()
-        .map(|node| padded_len(1, node.shape) as u64 * 4);
-    let largest = sizes.clone().max().unwrap_or(0).max(1);
+    let nodes = || network.nodes[to.0..].iter();
+    let bytes = nodes().map(|node| padded_len(1, node.shape) as u64 * 4);
+    let largest = bytes.max().unwrap_or(0).max(1);
+    let longest = nodes().map(Node::multiply_adds).max().unwrap_or(0).max(1);
     // Two gradients are alive at a time: the one that a layer reads and the one that it writes.
-    (limits.tensor() / largest)
-        .min(budget / (2 * largest))
-        .max(1) as usize
+    let by_memory = (limits.tensor() / largest).min(budget / (2 * largest));
+    (by_memory as usize).min(DISPATCH / longest).max(1)
 }
