@@ -14,7 +14,7 @@ use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted}
 use crate::gpu::{Gpu, GpuError, Selection};
 use crate::image::{self, Picture, PictureError};
 use crate::labels::{ClassNotFound, Labels, LabelsError};
-use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess};
+use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess, UsageError};
 use crate::output::{self, Destination, DestinationError, WriteError};
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
@@ -24,6 +24,9 @@ use crate::weights::{self, Weights, WeightsError};
 /// Why the command, or its work on one picture, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Arguments that contradict each other.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// A picture that cannot be read.
     #[error(transparent)]
     Picture(#[from] PictureError),
@@ -74,6 +77,17 @@ pub enum Error {
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Stdout(std::io::Error),
+}
+
+impl Error {
+    /// Whether the command line is at fault, rather than a file or the device.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Usage(_) => true,
+            Self::Destination(error) => error.is_usage(),
+            _ => false,
+        }
+    }
 }
 
 /// One picture and where its files go.

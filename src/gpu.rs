@@ -127,7 +127,7 @@ pub enum GpuError {
 
 impl GpuError {
     /// There is no adapter on `backend`, or on any.
-    pub fn none(backend: Option<Backend>) -> Self {
+    fn none(backend: Option<Backend>) -> Self {
         Self::NoAdapter {
             backends: match backend {
                 None => "Vulkan, Metal or DX12",
@@ -212,13 +212,13 @@ fn enumerate(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
     adapters
 }
 
-/// The adapters that there are, in the order in which they are chosen.
-pub fn adapters(backend: Option<Backend>) -> Vec<AdapterInfo> {
-    let adapters = enumerate(backend);
-    adapters
-        .iter()
-        .map(|adapter| AdapterInfo::new(&adapter.get_info()))
-        .collect()
+/// The adapters that there are, at least one, in the order in which they are chosen.
+pub fn adapters() -> Result<Vec<AdapterInfo>, GpuError> {
+    let infos = |adapter: &wgpu::Adapter| AdapterInfo::new(&adapter.get_info());
+    match enumerate(None) {
+        none if none.is_empty() => Err(GpuError::none(None)),
+        adapters => Ok(adapters.iter().map(infos).collect()),
+    }
 }
 
 /// Whether `conv3x3_subgroup.wgsl` runs, and runs well: on a CPU, whose subgroup is what the kernel is written for. A

@@ -24,7 +24,7 @@
 //! | activations and gradients to maps | [`cam`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
-//! | many pictures at once | [`batch`] |
+//! | many pictures at once; errors, notes and progress | [`batch`], [`console`] |
 //!
 //! # What may know what
 //!
@@ -74,6 +74,7 @@ pub mod cam;
 pub mod cli;
 pub mod colormap;
 pub mod composite;
+pub mod console;
 pub mod draw;
 pub mod explain;
 pub mod explainer;

@@ -1,68 +1,56 @@
 //! `gradcam`: parses the command line, runs it, prints errors, and exits with 0, 1 or 2.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use gradcam::cli::{self, Cli, Command};
-use gradcam::explain::{self, Error, Told};
+use gradcam::explain::{self, Error};
 use gradcam::options::Options;
-use gradcam::{gpu, report, weights};
-
-const FAILED: u8 = 1;
-const WRONG_USAGE: u8 = 2;
+use gradcam::{console, gpu, report, weights};
 
 fn main() -> ExitCode {
+    silence_device_selection();
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(FAILED),
-        Err((code, message)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(code)
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            console::error(&error);
+            ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }
 }
 
-/// Whether all went well, or the exit code and the reason for it.
-fn run(cli: Cli) -> Result<bool, (u8, String)> {
-    let failed = |error: io::Error| (FAILED, format!("standard output: {error}"));
+/// Whether all went well; an error is one that leaves nothing to do.
+fn run(cli: Cli) -> Result<bool, Error> {
+    let print = |text: &[u8]| io::stdout().write_all(text).map_err(Error::Stdout);
     match cli.command {
         Some(Command::Adapters { json }) => {
-            let adapters = gpu::adapters(cli.explain.backend);
-            if adapters.is_empty() {
-                return Err((FAILED, gpu::GpuError::none(cli.explain.backend).to_string()));
-            }
-            let text = report::adapters(&adapters, json);
-            io::stdout().write_all(text.as_bytes()).map_err(failed)?;
-            Ok(true)
+            print(report::adapters(&gpu::adapters()?, json).as_bytes())?;
         }
-        Some(Command::Completions { shell }) => {
-            let script = cli::completion_script(shell);
-            io::stdout().write_all(&script).map_err(failed)?;
-            Ok(true)
-        }
+        Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {
-            let options = Options::new(cli.explain, weights::looks_like_weights)
-                .map_err(|error| (WRONG_USAGE, error.to_string()))?;
-            let tell = |told: Told| tell(&told, options.quiet);
-            explain::run(&options, &mut io::stdout(), &tell).map_err(|error| {
-                let usage = matches!(&error, Error::Destination(error) if error.is_usage());
-                (if usage { WRONG_USAGE } else { FAILED }, error.to_string())
-            })
+            let options = Options::new(cli.explain, weights::looks_like_weights)?;
+            let tell = |told| console::tell(&told, options.quiet);
+            return explain::run(&options, &mut io::stdout(), &tell);
         }
     }
+    Ok(true)
 }
 
-fn tell(told: &Told, quiet: bool) {
-    match told {
-        Told::Error(error) => eprintln!("error: {error}"),
-        Told::Note(note) if !quiet => eprintln!("note: {note}"),
-        Told::Progress(done, all) if !quiet && *all > 1 && io::stderr().is_terminal() => {
-            eprint!(
-                "\r{done} of {all} pictures{}",
-                if done == all { "\n" } else { "" }
-            );
-        }
-        Told::Note(_) | Told::Progress(..) => {}
+/// Without a desktop session, Mesa's device selection layer prints `error: XDG_RUNTIME_DIR ...` on standard error, where
+/// it would pass for ours. It only reorders adapters, which `gpu` does itself; who asks for it keeps it.
+fn silence_device_selection() {
+    let wanted = [
+        "XDG_RUNTIME_DIR",
+        "NODEVICE_SELECT",
+        "MESA_VK_DEVICE_SELECT",
+    ];
+    if wanted.iter().all(|name| std::env::var_os(name).is_none()) {
+        #[expect(unsafe_code, reason = "how the Vulkan loader is told")]
+        // SAFETY: main has started no other thread yet.
+        unsafe {
+            std::env::set_var("NODEVICE_SELECT", "1");
+        };
     }
 }

@@ -1,0 +1,27 @@
+//! What goes to standard error: errors, notes, progress. Never a result.
+//!
+//! A standard error that cannot be written to is no reason to fail: `eprintln!` would panic.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use crate::explain::Told;
+
+/// `error: ...`, on a line of its own.
+pub fn error(error: impl Display) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// What the command says while it works; when `quiet`, only its errors.
+pub fn tell(told: &Told, quiet: bool) {
+    let mut stderr = io::stderr();
+    let _ = match told {
+        Told::Error(told) => return error(told),
+        Told::Note(note) if !quiet => writeln!(stderr, "note: {note}"),
+        Told::Progress(done, all) if !quiet && *all > 1 && stderr.is_terminal() => {
+            let end = if done == all { "\n" } else { "" };
+            write!(stderr, "\r{done} of {all} pictures{end}")
+        }
+        Told::Note(_) | Told::Progress(..) => Ok(()),
+    };
+}

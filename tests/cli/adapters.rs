@@ -1,0 +1,167 @@
+//! The device: listing, choosing, none at all, too little of it.
+
+use std::process::Command;
+
+use crate::harness::{Folder, Run};
+
+#[test]
+fn the_adapters_are_listed_as_text_and_as_json() {
+    let folder = Folder::empty();
+    let text = folder.prints("adapters");
+    let json: serde_json::Value = serde_json::from_str(&folder.prints("adapters --json")).unwrap();
+    let adapters = json["adapters"].as_array().unwrap();
+    assert_eq!(text.lines().count(), adapters.len());
+    for (line, adapter) in text.lines().zip(adapters) {
+        for key in ["name", "backend", "type", "driver"] {
+            let value = adapter[key].as_str().unwrap();
+            assert!(line.contains(value), "{key} {value}: {line}");
+        }
+    }
+}
+
+#[test]
+fn an_adapter_is_chosen_by_a_part_of_its_name_in_any_case() {
+    let folder = Folder::new();
+    let json: serde_json::Value = serde_json::from_str(&folder.prints("adapters --json")).unwrap();
+    let name = json["adapters"][0]["name"].as_str().unwrap();
+    let word = name.split(' ').next().unwrap().to_uppercase();
+    let report = &folder.json(&format!(
+        "cat.png tiny.npy -c 1 --outputs heatmap --adapter {word}"
+    ))[0];
+    assert_eq!(report["adapter"]["name"], name);
+}
+
+#[test]
+fn an_adapter_that_matches_none_is_answered_with_those_present() {
+    let folder = Folder::new();
+    let listed = folder.prints("adapters");
+    let parts: Vec<&str> = listed
+        .lines()
+        .chain(["no adapter matches \"abacus\""])
+        .collect();
+    folder.refuses("cat.png tiny.npy --adapter abacus", 1, &parts);
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::*;
+
+    /// The loader looks for drivers where nothing is; the second name is the older one.
+    fn without_drivers(folder: &Folder, line: &str) -> Run {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let mut command = folder.command(&arguments);
+        for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+            command.env(name, "/nonexistent.json");
+        }
+        Run::of(&mut command)
+    }
+
+    #[test]
+    fn no_adapter_at_all_names_the_package_and_says_that_a_driver_serves_as_well() {
+        let folder = Folder::new();
+        let before = folder.contents();
+        for line in [
+            "cat.png tiny.npy",
+            "adapters",
+            "cat.png tiny.npy --adapter llvmpipe",
+        ] {
+            without_drivers(&folder, line).fails(
+                1,
+                &[
+                    "no adapter",
+                    "apt-get install mesa-vulkan-drivers",
+                    "the GPU's driver",
+                ],
+            );
+        }
+        assert!(folder.contents() == before);
+    }
+
+    #[test]
+    fn what_needs_no_adapter_fails_or_works_without_one() {
+        let folder = Folder::new();
+        without_drivers(&folder, "missing.png tiny.npy").fails(1, &["no such file: missing.png"]);
+        without_drivers(&folder, "cat.png missing.npy").fails(1, &["missing.npy"]);
+        without_drivers(&folder, "cat.png tiny.npy -c 7").fails(1, &["no class 7"]);
+        without_drivers(&folder, "cat.png tiny.npy -o cat.png").fails(1, &["not a folder"]);
+        without_drivers(&folder, "completions bash")
+            .exits(0)
+            .notes_nothing();
+    }
+
+    #[test]
+    fn a_backend_of_another_system_has_no_adapter_here() {
+        Folder::new().refuses(
+            "cat.png tiny.npy --backend metal",
+            1,
+            &["no adapter", "Metal"],
+        );
+    }
+
+    #[test]
+    fn memory_that_runs_out_is_an_error_that_says_for_what() {
+        // A picture side of 2560 makes every convolution of the first blocks 105 MB, three gigabytes in all; the process may
+        // have 1.2. Only the software adapter takes its memory from the process.
+        let folder = Folder::new();
+        if !folder.prints("adapters").contains("llvmpipe") {
+            eprintln!("not tested: there is no software adapter");
+            return;
+        }
+        folder.put("wide.safetensors", &wide(2560, &[4, 16, 64, 64, 64]));
+        let before = folder.contents();
+        let limited = r#"ulimit -v 1200000; exec "$0" cat.png wide.safetensors --adapter llvmpipe"#;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", limited, env!("CARGO_BIN_EXE_gradcam")])
+            .current_dir(folder.path());
+        // Threads and their heaps reserve address space by the number of processors.
+        command
+            .env("LP_NUM_THREADS", "2")
+            .env("MALLOC_ARENA_MAX", "2")
+            .env_remove("XDG_RUNTIME_DIR");
+        Run::of(&mut command).fails(
+            1,
+            &[
+                "wide.safetensors",
+                "llvmpipe",
+                "out of memory while allocating",
+                "another adapter",
+            ],
+        );
+        assert!(folder.contents() == before);
+    }
+
+    /// A VGG16 with a mean-pooled head over pictures of `side`, `channels` wide in its five blocks, all weights 0.
+    fn wide(side: usize, channels: &[usize; 5]) -> Vec<u8> {
+        let mut shapes = vec![];
+        let (mut module, mut inputs) = (0, 3);
+        for (&outputs, convolutions) in channels.iter().zip([2, 2, 3, 3, 3]) {
+            for _ in 0..convolutions {
+                shapes.push((
+                    format!("features.{module}.weight"),
+                    vec![outputs, inputs, 3, 3],
+                ));
+                shapes.push((format!("features.{module}.bias"), vec![outputs]));
+                inputs = outputs;
+                module += 2;
+            }
+            module += 1;
+        }
+        shapes.push(("classifier.weight".into(), vec![5, inputs]));
+        shapes.push(("classifier.bias".into(), vec![5]));
+        let mut header = serde_json::json!({
+            "__metadata__": { "input_size": side.to_string(), "preprocessing": "unit" },
+        });
+        let mut bytes = 0;
+        for (name, shape) in shapes {
+            let end = bytes + 4 * shape.iter().product::<usize>();
+            header[name] =
+                serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [bytes, end] });
+            bytes = end;
+        }
+        let header = header.to_string();
+        let mut file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        file.resize(file.len() + bytes, 0);
+        file
+    }
+}

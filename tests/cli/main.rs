@@ -1,0 +1,10 @@
+//! The command line as a user sees it: exit codes, messages, files written or left alone.
+//!
+//! Runs the program that was built. But for one test of the built-in network, a tiny VGG16 stands for the real one.
+
+mod harness;
+mod results;
+
+#[allow(dead_code, reason = "every test program uses a part")]
+#[path = "../common/seeded.rs"]
+mod seeded;

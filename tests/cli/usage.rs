@@ -1,0 +1,168 @@
+//! Wrong usage, help, version and completions.
+
+use crate::harness::{Folder, Run};
+
+/// A line that only its reader can have meant otherwise: exit code 2, nothing on standard output, nothing written.
+#[track_caller]
+fn assert_wrong_usage(line: &str, parts: &[&str]) {
+    let folder = Folder::new();
+    folder.put("two.npy", &folder.read("tiny.npy"));
+    let before = folder.contents();
+    let run = folder.run(line);
+    run.exits(2);
+    assert_eq!(run.stdout, "", "{run:#?}");
+    for part in parts {
+        assert!(run.stderr.contains(part), "`{part}` is missing: {run:#?}");
+    }
+    assert!(folder.contents() == before, "{line}");
+}
+
+#[test]
+fn no_arguments_at_all_show_the_usage_as_an_error() {
+    assert_wrong_usage("", &["gradcam [OPTIONS] IMAGE... [WEIGHTS] [TOP_N]"]);
+}
+
+#[test]
+fn no_classes_are_wrong_usage_and_too_many_are_told_how_many_there_are() {
+    assert_wrong_usage("cat.png tiny.npy 0", &["0 classes", "starts at 1"]);
+    assert_wrong_usage("cat.png tiny.npy -n 0", &["0 classes", "starts at 1"]);
+    assert_wrong_usage("cat.png tiny.npy -n -1", &["invalid value '-1'"]);
+    assert_wrong_usage("cat.png tiny.npy -n some", &["invalid value 'some'"]);
+    assert_wrong_usage("cat.png tiny.npy 99999999999999999999", &["too large"]);
+    let folder = Folder::new();
+    for line in [
+        "cat.png tiny.npy 6",
+        "cat.png tiny.npy -n 6",
+        "cat.png -w tiny.npy -n 1000000000000",
+    ] {
+        folder.refuses(
+            line,
+            1,
+            &["classes asked for, tiny.npy has 5", "from 1 to 5"],
+        );
+    }
+    folder.refuses(
+        "cat.png 22",
+        1,
+        &["22 classes asked for, the built-in network has 21"],
+    );
+}
+
+#[test]
+fn a_line_without_a_picture_is_told_how_it_goes() {
+    assert_wrong_usage(
+        "tiny.npy",
+        &["no picture named", "gradcam photo.jpg tiny.npy"],
+    );
+    assert_wrong_usage("5", &["no picture named", "./5"]);
+    assert_wrong_usage(
+        "--json",
+        &["no picture named", "IMAGE... [WEIGHTS] [TOP_N]"],
+    );
+}
+
+#[test]
+fn contradictions_between_arguments_are_wrong_usage() {
+    assert_wrong_usage(
+        "cat.png tiny.npy two.npy",
+        &["two weights files, tiny.npy and two.npy"],
+    );
+    assert_wrong_usage("cat.png tiny.npy -w two.npy", &["two weights files"]);
+    assert_wrong_usage("cat.png tiny.npy 2 -n 3", &["given twice, 2 and --top-n 3"]);
+    assert_wrong_usage("cat.png tiny.npy 2 -c 1", &["drop --class, or the 2"]);
+    assert_wrong_usage(
+        "cat.png --preprocess caffe --mean 0,0,0",
+        &["drop one of the two"],
+    );
+    assert_wrong_usage("-q adapters", &["adapters"]);
+    assert_wrong_usage(
+        "cat.png adapters",
+        &["a command comes first: gradcam adapters"],
+    );
+}
+
+#[test]
+fn values_out_of_range_or_unknown_are_wrong_usage() {
+    assert_wrong_usage("cat.png --alpha 1.5", &["--alpha 1.5 is not a share"]);
+    assert_wrong_usage("cat.png --std 0,1,1", &["--std 0 cannot be used"]);
+    assert_wrong_usage(
+        "cat.png --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+        &["multiply them by 255"],
+    );
+    assert_wrong_usage("cat.png --mean 1,2", &["2 numbers where three are needed"]);
+    assert_wrong_usage("cat.png --outputs heatmaps", &["heatmap", "guided_gradcam"]);
+    assert_wrong_usage("cat.png --method gradcan", &["gradcam++"]);
+    assert_wrong_usage("cat.png --format gif", &["png", "webp"]);
+    assert_wrong_usage("cat.png --colour jet", &["unexpected argument", "--help"]);
+    assert_wrong_usage("completions shellfish", &["bash", "zsh", "fish"]);
+}
+
+#[test]
+fn an_empty_name_is_an_unset_variable_most_likely() {
+    let folder = Folder::new();
+    let run = Run::of(&mut folder.command(&["cat.png", ""]));
+    run.fails(2, &["one of the names is empty", "variable"]);
+}
+
+#[test]
+fn pictures_whose_files_would_have_one_name_are_refused() {
+    let folder = Folder::new();
+    folder.put("day/cat.png", &folder.read("cat.png"));
+    folder.put("night/cat.png", &folder.read("cat.png"));
+    let both = "day/cat.png and night/cat.png would write files of the same names in maps";
+    folder.refuses(
+        "day/cat.png night/cat.png tiny.npy -o maps",
+        2,
+        &[both, "rename one"],
+    );
+    folder.refuses("day night tiny.npy -o maps", 2, &[both]);
+    folder.prints("day night tiny.npy -c 1 --outputs heatmap -q");
+    assert!(
+        folder
+            .names()
+            .contains(&"night/cat_0_1_class_1_0.797_heatmap.png".to_owned())
+    );
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let folder = Folder::empty();
+    let short = folder.prints("-h");
+    let long = folder.prints("--help");
+    for option in [
+        "--weights",
+        "--top-n",
+        "--class",
+        "--outputs",
+        "--json",
+        "--adapter",
+        "Examples:",
+    ] {
+        assert!(short.contains(option) && long.contains(option), "{option}");
+    }
+    assert!(long.len() > short.len());
+    assert!(folder.prints("help adapters").contains("--json"));
+    assert_eq!(
+        folder.prints("--version"),
+        format!("gradcam {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(folder.names(), [] as [&str; 0]);
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    let folder = Folder::empty();
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef gradcam"),
+        ("fish", "complete -c gradcam"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("elvish", "edit:completion"),
+    ] {
+        let script = folder.prints(&format!("completions {shell}"));
+        assert!(
+            script.contains(sign) && script.contains("out-dir"),
+            "{shell}"
+        );
+    }
+}
