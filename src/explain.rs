@@ -1,5 +1,6 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -120,7 +121,11 @@ pub fn run(
     out: &mut (impl Write + Send),
     tell: &(impl Fn(Told) + Sync),
 ) -> Result<bool, Error> {
-    let jobs = jobs(options, tell)?;
+    let (jobs, mut all_well) = jobs(options, tell)?;
+    if jobs.is_empty() {
+        return Ok(all_well);
+    }
+    let several = jobs.len() > 1 || options.images.len() > 1;
     let weights = match &options.weights {
         Some(path) => weights::open(path)?,
         None => weights::builtin(),
@@ -162,7 +167,6 @@ pub fn run(
         ));
     }
     let input = classifier.network.input_shape();
-    let mut all_well = true;
     let mut position = 0;
     batch::run(
         &jobs,
@@ -234,7 +238,7 @@ pub fn run(
                 }
                 let text = match options.json {
                     true => report.json(),
-                    false => report.text(jobs.len() > 1),
+                    false => report.text(several),
                 };
                 out.write_all(text.as_bytes())
                     .and_then(|()| out.flush())
@@ -260,15 +264,27 @@ pub enum Told {
     Progress(usize, usize),
 }
 
-/// The pictures and where their files go, all of it checked before anything is computed.
-fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<Vec<Job>, Error> {
-    let jobs: Vec<Job> = image::list(&options.images, output::is_output)?
-        .into_iter()
-        .map(|image| Job {
+/// The pictures that there are and where their files go, all of it checked before anything is computed; and whether
+/// all that was named is there.
+fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<(Vec<Job>, bool), Error> {
+    let mut jobs: Vec<Job> = vec![];
+    let mut all_there = true;
+    let mut seen = HashSet::new();
+    for named in &options.images {
+        let images = image::list(named, output::is_output).unwrap_or_else(|error| {
+            all_there = false;
+            tell(Told::Error(error.into()));
+            vec![]
+        });
+        // A picture may be named and lie in a folder that is named too.
+        let new = images
+            .into_iter()
+            .filter(|image| seen.insert(image.clone()));
+        jobs.extend(new.map(|image| Job {
             destination: Destination::of(&image, options.out_dir.as_deref(), options.format),
             image,
-        })
-        .collect();
+        }));
+    }
     let arrays = options.outputs.contains(&Output::Raw);
     let places = jobs
         .iter()
@@ -279,7 +295,7 @@ fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<Vec<Job>, Error> {
             folder.display()
         )));
     }
-    Ok(jobs)
+    Ok((jobs, all_there))
 }
 
 /// The network, with the user's preprocessing where there is one.

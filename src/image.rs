@@ -75,23 +75,20 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
     })
 }
 
-/// The picture files that `paths` stand for: files as they are, each folder as its pictures.
+/// The picture files that `path` stands for: a file as it is, a folder as its pictures.
 ///
 /// Of a folder: files, not folders, with an extension that can be decoded, none hidden and none for which `leave_out`
-/// holds, sorted by name.
-pub fn list(
-    paths: &[PathBuf],
-    leave_out: impl Fn(&Path) -> bool,
-) -> Result<Vec<PathBuf>, PictureError> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            files.extend(pictures_in(path, &leave_out)?);
-        } else {
-            files.push(path.clone());
-        }
+/// holds, sorted by name; at least one.
+pub fn list(path: &Path, leave_out: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, PictureError> {
+    let path = path.to_owned();
+    if path.is_dir() {
+        return pictures_in(&path, leave_out);
     }
-    Ok(files)
+    match path.try_exists() {
+        Ok(true) => Ok(vec![path]),
+        Ok(false) => Err(PictureError::NotFound { path }),
+        Err(reason) => Err(PictureError::Read { path, reason }),
+    }
 }
 
 fn pictures_in(

@@ -344,18 +344,27 @@ fn a_folder_stands_for_its_pictures_sorted_without_hidden_files_and_subfolders()
         files.put(name, b"unread");
     }
     fs::create_dir(files.0.path().join("folder.png")).unwrap();
-    let single = PathBuf::from("elsewhere/single.txt");
-    let listed = image::list(&[single.clone(), files.0.path().to_owned()], |_| false).unwrap();
+    let listed = image::list(files.0.path(), |_| false).unwrap();
     let in_folder = |name| files.0.path().join(name);
     assert_eq!(
         listed,
-        [
-            single,
-            in_folder("a.png"),
-            in_folder("b.JPG"),
-            in_folder("c.webp")
-        ]
+        [in_folder("a.png"), in_folder("b.JPG"), in_folder("c.webp")]
     );
+}
+
+#[test]
+fn a_file_stands_for_itself_whatever_its_extension_and_must_be_there() {
+    let files = Files::new();
+    let single = files.put("single.txt", b"unread");
+    assert_eq!(
+        image::list(&single, |_| true).unwrap(),
+        std::slice::from_ref(&single)
+    );
+    fs::remove_file(&single).unwrap();
+    assert!(matches!(
+        image::list(&single, |_| true),
+        Err(PictureError::NotFound { .. })
+    ));
 }
 
 #[test]
@@ -363,9 +372,7 @@ fn a_folder_without_pictures_is_an_error_that_names_it() {
     let files = Files::new();
     files.put("notes.txt", b"");
     let folder = files.0.path().to_owned();
-    let message = image::list(std::slice::from_ref(&folder), |_| false)
-        .unwrap_err()
-        .to_string();
+    let message = image::list(&folder, |_| false).unwrap_err().to_string();
     assert_says(&message, &["no pictures", &folder.display().to_string()]);
 }
 
