@@ -349,3 +349,89 @@ impl Gpu {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Network, Op, Shape};
+    use crate::plan::{Plan, Request};
+
+    fn gpu() -> Gpu {
+        Gpu::open(&Selection::default())
+            .unwrap_or_else(|error| panic!("the tests need an adapter: {error}"))
+    }
+
+    #[test]
+    fn a_fault_is_told_once_with_the_adapter_what_was_being_done_and_what_to_do() {
+        let gpu = gpu();
+        for (fault, parts) in [
+            (
+                Fault::OutOfMemory,
+                ["out of memory", "explain fewer classes"],
+            ),
+            (
+                Fault::Lost("unplugged".into()),
+                ["the device was lost (unplugged)", "--adapter"],
+            ),
+            (
+                Fault::Internal("error -4".into()),
+                ["the driver failed (error -4)", "try again"],
+            ),
+            (
+                Fault::Validation("no such buffer".into()),
+                ["no such buffer", "please report it"],
+            ),
+        ] {
+            *gpu.fault.lock().unwrap() = Some(fault);
+            let message = gpu.check(|| "running it".into()).unwrap_err().to_string();
+            let adapter = gpu.info.name.as_str();
+            for part in [adapter, " while running it; ", parts[0], parts[1]] {
+                assert!(message.contains(part), "`{part}` is missing in: {message}");
+            }
+            assert!(gpu.check(|| unreachable!()).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_wgpu_refuses_is_kept_until_somebody_asks() {
+        let gpu = gpu();
+        let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("too large"),
+            size: gpu.limits.max_buffer_size + 16,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
+        let error = gpu.wait(|| "allocating".into()).unwrap_err();
+        assert!(
+            matches!(
+                &error,
+                GpuError::Fault { fault: Fault::Validation(text), doing, .. }
+                    if text.contains("too large") && doing == "allocating"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_device_lost_in_the_middle_is_an_error_and_no_panic_or_endless_wait() {
+        let gpu = gpu();
+        let mut network = Network::new("mean", Shape::new(3, 8, 8));
+        network.chain("mean", Op::GlobalMean).unwrap();
+        let request = Request {
+            images: 1,
+            ..Request::default()
+        };
+        let plan = Plan::new(&network, &request, gpu.limits()).unwrap();
+        let session = Session::new(&gpu, plan).unwrap();
+        gpu.device.destroy();
+        let run = || {
+            session.forward(&[0.5; 3 * 8 * 8], network.input_shape())?;
+            session.read(session.plan().logits, 1, Shape::vector(3))
+        };
+        let error = run().unwrap_err();
+        assert!(
+            matches!(&error, GpuError::Fault { doing, .. } if doing.contains("reading")),
+            "{error}"
+        );
+    }
+}
