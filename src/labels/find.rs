@@ -135,7 +135,8 @@ impl Labels {
 
     /// Classes with a name a few slips of the keyboard away, nearest first.
     fn similar(&self, wanted: &str) -> Vec<usize> {
-        const NEAR: f64 = 0.7;
+        // One slip in a name of three letters is still near: kat, dig.
+        const NEAR: f64 = 0.65;
         let nearness = |label: &Label| {
             let of = |name| strsim::normalized_damerau_levenshtein(&folded(name), wanted);
             label.synonyms().map(of).fold(0.0, f64::max)
@@ -219,6 +220,8 @@ impl fmt::Display for Suggestion<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn not_found(text: &str) -> ClassNotFound {
@@ -300,6 +303,11 @@ mod tests {
              near it: 920 n06874185 traffic light, traffic signal, stoplight"
         );
         assert_eq!(not_found("quux").to_string(), "no class called `quux`");
+        let everyday = Labels::from_json(r#"["cat", "dog", "food"]"#, 3, Path::new("w")).unwrap();
+        assert_eq!(
+            everyday.find("kat").unwrap_err().to_string(),
+            "no class called `kat`; near it: 0 cat"
+        );
         assert!(matches!(not_found(""), ClassNotFound::Unknown { .. }));
     }
 
