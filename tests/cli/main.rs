@@ -2,10 +2,18 @@
 //!
 //! Runs the program that was built. But for one test of the built-in network, a tiny VGG16 stands for the real one.
 
+mod adapters;
+mod files;
 mod harness;
 mod inputs;
+mod pictures;
 mod results;
+mod usage;
+mod weights;
 
+#[allow(dead_code, reason = "every test program uses a part")]
+#[path = "../common/npy_writer.rs"]
+mod npy_writer;
 #[allow(dead_code, reason = "every test program uses a part")]
 #[path = "../common/seeded.rs"]
 mod seeded;
