@@ -228,7 +228,7 @@ fn mib(bytes: u64) -> String {
 }
 
 impl Buffer {
-    /// Whether it is an image, [`IMAGE_ROW`] texels wide.
+    /// Whether it is an image, [`crate::kernels::IMAGE_ROW`] texels wide.
     pub fn is_image(&self) -> bool {
         match &self.contents {
             Contents::Image => true,
