@@ -68,6 +68,8 @@ pub enum Kernel {
     LinearRows,
     /// `linear_columns.wgsl`
     LinearColumns,
+    /// `multiply_add.wgsl`: no layer's, a measure of the device
+    MultiplyAdd,
 }
 
 /// What the host must know of a shader.
@@ -96,7 +98,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Conv2d,
         Self::Conv3x3Subgroup,
         Self::MaxPool,
@@ -108,6 +110,7 @@ impl Kernel {
         Self::Relu,
         Self::LinearRows,
         Self::LinearColumns,
+        Self::MultiplyAdd,
     ];
 
     /// Its row of the table.
@@ -145,6 +148,7 @@ impl Kernel {
                     &[Read, Read, Read, Write]
                 )
             }
+            Self::MultiplyAdd => kernel!("multiply_add", MultiplyAddParams, &[Write]),
         }
     }
 }
@@ -163,6 +167,8 @@ pub const IMAGE_ROW: usize = 4096;
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.
 pub const LINEAR_COLUMNS_TILE: u32 = 16;
+/// Multiply-adds of an invocation of `multiply_add.wgsl` in one round.
+pub const MULTIPLY_ADDS_A_ROUND: u32 = 3 * 4 * 8;
 
 /// Uniform of `conv2d.wgsl`.
 #[repr(C)]
@@ -278,4 +284,12 @@ pub struct LinearColumnsParams {
     pub x_columns: u32,
     pub accumulate: u32,
     pub epilogue: u32,
+}
+
+/// Uniform of `multiply_add.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MultiplyAddParams {
+    pub rounds: u32,
 }

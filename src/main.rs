@@ -7,7 +7,7 @@ use clap::Parser;
 use gradcam::cli::{self, Cli, Command};
 use gradcam::explain::{self, Error, Told};
 use gradcam::options::Options;
-use gradcam::{gpu, report, weights};
+use gradcam::{bench, gpu, report, weights};
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -33,6 +33,16 @@ fn run(cli: Cli) -> Result<bool, (u8, String)> {
                 return Err((FAILED, gpu::GpuError::none(cli.explain.backend).to_string()));
             }
             let text = report::adapters(&adapters, json);
+            io::stdout().write_all(text.as_bytes()).map_err(failed)?;
+            Ok(true)
+        }
+        Some(Command::Bench(flags)) => {
+            let report = bench::run(&flags).map_err(|error| (FAILED, error.to_string()))?;
+            let text = if flags.json {
+                report.json()
+            } else {
+                report.text()
+            };
             io::stdout().write_all(text.as_bytes()).map_err(failed)?;
             Ok(true)
         }

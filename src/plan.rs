@@ -301,6 +301,19 @@ impl Plan {
         (weights, shared)
     }
 
+    /// Bytes of all that a dispatch reads and writes, each once: the least that it moves.
+    pub fn bytes_touched(&self, dispatch: &Dispatch) -> u64 {
+        let each = dispatch.buffers.iter().map(|&id| {
+            let buffer = self.buffer(id);
+            match (&buffer.contents, &dispatch.copy) {
+                // The image is as large as the largest input that goes through it.
+                (Contents::Image, Some(copy)) => copy.texels as u64 * 16,
+                _ => buffer.bytes,
+            }
+        });
+        each.sum()
+    }
+
     /// Every kernel it calls.
     pub fn kernels(&self) -> std::collections::BTreeSet<Kernel> {
         let backward = self.backward.iter().flat_map(|phase| &phase.dispatches);

@@ -374,3 +374,19 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         assert_close("backward", &dx, &expected, Shape::vector(inputs), TOLERANCE);
     }
 }
+
+/// The loop that measures a device's arithmetic; a driver that saw through it would make a ceiling out of nothing.
+#[test]
+fn multiply_adds_of_the_ceiling_are_all_done() {
+    let workgroups = 3;
+    for rounds in [0, 1, 2] {
+        let plan = gradcam::bench::multiply_adds(workgroups, rounds);
+        let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+        session.poison();
+        session.forward(&[0.0], Shape::vector(1)).unwrap();
+        let shape = Shape::vector(workgroups as usize * 64 * 4);
+        let y = session.read(session.plan().logits, 1, shape).unwrap();
+        let expected = twins::multiply_add(workgroups, rounds);
+        assert_close("multiply-adds", &y, &expected, shape, TOLERANCE);
+    }
+}

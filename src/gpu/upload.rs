@@ -1,5 +1,7 @@
 //! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
 
+use std::time::{Duration, Instant};
+
 use super::run::Memory;
 use super::texels::write_image;
 use super::{Gpu, GpuError};
@@ -12,30 +14,37 @@ const SLICE: usize = 32 << 20;
 /// Bytes after which the queue is drained, so that its staging memory is given back.
 const IN_FLIGHT: usize = 64 << 20;
 
-/// Uploads every weight buffer of the plan; `memory` is the buffers' memory.
-pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<(), GpuError> {
+/// Uploads every weight buffer of the plan; `memory` is the buffers' memory. Returns the time that reading and packing
+/// took of it.
+pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Duration, GpuError> {
+    let started = Instant::now();
+    let mut handing_over = Duration::ZERO;
     let mut in_flight = 0;
     for (buffer, target) in plan.buffers.iter().zip(memory) {
         let Contents::Weights(upload) = &buffer.contents else {
             continue;
         };
         let mut write = |offset: usize, bytes: &[u8]| {
+            let started = Instant::now();
             match target {
                 Memory::Buffer(target) => gpu.queue.write_buffer(target, offset as u64, bytes),
                 Memory::Image(target) => write_image(&gpu.queue, target, 0, bytes),
             }
             in_flight += bytes.len();
-            if in_flight < IN_FLIGHT {
-                return Ok(());
+            if in_flight >= IN_FLIGHT {
+                in_flight = 0;
+                gpu.queue.submit([]);
+                gpu.wait(|| format!("uploading {}", buffer.name))?;
             }
-            in_flight = 0;
-            gpu.queue.submit([]);
-            gpu.wait(|| format!("uploading {}", buffer.name))
+            handing_over += started.elapsed();
+            Ok(())
         };
         send(upload, &buffer.name, &mut write)?;
     }
+    let packing = started.elapsed().saturating_sub(handing_over);
     gpu.queue.submit([]);
-    gpu.check(|| "uploading the weights".into())
+    gpu.check(|| "uploading the weights".into())?;
+    Ok(packing)
 }
 
 /// Converts one tensor to its packing and passes its bytes to `write`, each with its offset.
