@@ -374,10 +374,13 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
         gpu.check(|| format!("allocating {size} bytes for {name}"))?;
         Ok(Memory::Buffer(buffer))
     };
-    let image = |name: &str, size: u64| {
+    let image = |name: &str, size: u64, columns: usize| {
         let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(name),
-            size: extent((size / IMAGE_ROW_BYTES as u64) as u32),
+            size: wgpu::Extent3d {
+                width: columns as u32,
+                ..extent((size / (columns as u64 * 16)) as u32)
+            },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
@@ -393,10 +396,14 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
         .iter()
         .map(|&bytes| buffer("activations", bytes))
         .collect::<Result<_, _>>()?;
-    let memory = plan.buffers.iter().map(|planned| match planned.contents {
-        Contents::Scratch { slot } => Ok(slots[slot].clone()),
-        _ if planned.is_image() => image(&planned.name, planned.bytes),
-        _ => buffer(&planned.name, planned.bytes),
+    let memory = plan.buffers.iter().map(|planned| {
+        if let Contents::Scratch { slot } = planned.contents {
+            return Ok(slots[slot].clone());
+        }
+        match planned.image_columns() {
+            Some(columns) => image(&planned.name, planned.bytes, columns),
+            None => buffer(&planned.name, planned.bytes),
+        }
     });
     memory.collect()
 }

@@ -28,7 +28,10 @@ pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Durat
             let started = Instant::now();
             match target {
                 Memory::Buffer(target) => gpu.queue.write_buffer(target, offset as u64, bytes),
-                Memory::Image(target) => write_image(&gpu.queue, target, 0, bytes),
+                Memory::Image(target) => {
+                    let first_row = offset / (target.width() as usize * 16);
+                    write_image(&gpu.queue, target, first_row as u32, bytes);
+                }
             }
             in_flight += bytes.len();
             if in_flight >= IN_FLIGHT {
@@ -75,18 +78,19 @@ fn send(
             };
             write(0, bytemuck::cast_slice(&packed))
         }
-        Packing::Rows(rows) => {
+        Packing::Rows(rows) | Packing::TexelRows(rows) => {
             let columns = tensor.shape()[1];
             let padded = blocks(columns) * 4;
-            let rows_at_once = (SLICE / (padded * 4)).max(1);
+            let rows_at_once = (SLICE / (padded * 4) / 4 * 4).max(4);
             let mut values = vec![];
             let mut packed = vec![];
             for first in rows.clone().step_by(rows_at_once) {
                 let last = rows.end.min(first + rows_at_once);
                 let (start, len) = (first * columns, (last - first) * columns);
                 let offset = (first - rows.start) * padded * 4;
-                // Float32 rows of whole vec4 go from the mapped file to the queue as they are.
-                let as_they_are = tensor.f32_bytes().filter(|_| columns == padded);
+                // Four float32 rows of whole vec4 at a time go from the mapped file to the queue as they are.
+                let whole = columns == padded && (last - first).is_multiple_of(4);
+                let as_they_are = tensor.f32_bytes().filter(|_| whole);
                 if let Some(file) = as_they_are {
                     let bytes = &file[start * 4..(start + len) * 4];
                     let read =
@@ -102,6 +106,7 @@ fn send(
                         packed.extend_from_slice(row);
                         packed.resize(packed.len().next_multiple_of(4), 0.0);
                     }
+                    packed.resize(packed.len().next_multiple_of(padded * 4), 0.0);
                     write(offset, bytemuck::cast_slice(&packed))?;
                 }
                 tensor.release(start, len);
