@@ -4,6 +4,7 @@
 //! help of `-h`, the whole comment that of `--help`.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -57,6 +58,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure the passes and kernels of a network on this device
+    ///
+    /// Check the results of a network on this device, then measure its forward pass, Grad-CAM and
+    /// guided backpropagation, and each kernel beside what the device can do at most.
+    Bench(Bench),
     /// Print the completion script of a shell
     ///
     /// Print the completion script of a shell, to be sourced or put where the shell looks for it:
@@ -65,6 +71,30 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+/// The flags of `gradcam bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Weights file [default: the built-in network]
+    #[arg(value_name = "WEIGHTS")]
+    pub weights: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Runs of each measurement, of which the median is taken
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub runs: NonZeroUsize,
+
+    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
+    #[arg(long, value_name = "TEXT")]
+    pub adapter: Option<String>,
+
+    /// Use this graphics interface
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<Backend>,
 }
 
 /// The raw flags of the main command, before `options` has looked at them.

@@ -9,6 +9,7 @@ use ::image::RgbImage;
 
 use crate::architectures::{self, ArchitectureError, Classifier};
 use crate::batch::{self, Computed};
+use crate::bench;
 use crate::cli::{Channels, Output};
 use crate::draw::{self, Scene};
 use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
@@ -75,6 +76,9 @@ pub enum Error {
     /// A file that could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Results that must not be timed.
+    #[error(transparent)]
+    Bench(#[from] bench::Wrong),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Stdout(std::io::Error),

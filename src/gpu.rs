@@ -1,12 +1,16 @@
 //! The device: which one, what it can do, what went wrong on it. Only this module and those below it know wgpu.
 
+mod copy_rate;
+mod read_back;
 mod run;
 mod texels;
+mod timestamps;
 mod upload;
 
 use std::sync::{Arc, Mutex};
 
-pub use run::Session;
+pub use run::{Session, StartUp};
+pub use timestamps::DispatchTime;
 
 use crate::kernels::{CONV3X3_SUBGROUP, IMAGE_ROW};
 use crate::plan::Limits;
@@ -255,7 +259,8 @@ impl Gpu {
         let info = AdapterInfo::new(&adapter.get_info());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gradcam"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features()
+                & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()

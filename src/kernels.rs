@@ -68,6 +68,12 @@ pub enum Kernel {
     LinearRows,
     /// `linear_columns.wgsl`
     LinearColumns,
+    /// `linear_rows_subgroup.wgsl`
+    LinearRowsSubgroup,
+    /// `linear_columns_subgroup.wgsl`
+    LinearColumnsSubgroup,
+    /// `multiply_add.wgsl`: no layer's, a measure of the device
+    MultiplyAdd,
 }
 
 /// What the host must know of a shader.
@@ -96,7 +102,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Conv2d,
         Self::Conv3x3Subgroup,
         Self::MaxPool,
@@ -108,6 +114,9 @@ impl Kernel {
         Self::Relu,
         Self::LinearRows,
         Self::LinearColumns,
+        Self::LinearRowsSubgroup,
+        Self::LinearColumnsSubgroup,
+        Self::MultiplyAdd,
     ];
 
     /// Its row of the table.
@@ -145,6 +154,17 @@ impl Kernel {
                     &[Read, Read, Read, Write]
                 )
             }
+            Self::LinearRowsSubgroup => kernel!(
+                "linear_rows_subgroup",
+                LinearRowsParams,
+                &[Image, Image, Read, Write]
+            ),
+            Self::LinearColumnsSubgroup => kernel!(
+                "linear_columns_subgroup",
+                LinearColumnsParams,
+                &[Image, Image, Read, Write]
+            ),
+            Self::MultiplyAdd => kernel!("multiply_add", MultiplyAddParams, &[Write]),
         }
     }
 }
@@ -155,14 +175,18 @@ pub const LANES: u32 = 64;
 pub const CONV2D_TILE: [u32; 2] = [8, 32];
 /// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
 pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
-/// Invocations that `conv3x3_subgroup.wgsl` expects in a subgroup.
+/// Invocations that the kernels `*_subgroup.wgsl` expect in a subgroup.
 pub const CONV3X3_SUBGROUP: u32 = 8;
-/// Texels in a row of an image.
+/// Texels in a row of an image, but for those of matrices.
 pub const IMAGE_ROW: usize = 4096;
 /// Images or classes that a workgroup of the linear kernels makes.
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.
 pub const LINEAR_COLUMNS_TILE: u32 = 16;
+/// Columns (vec4) and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
+pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [32, 2];
+/// Multiply-adds of an invocation of `multiply_add.wgsl` in one round.
+pub const MULTIPLY_ADDS_A_ROUND: u32 = 3 * 4 * 8;
 
 /// Uniform of `conv2d.wgsl`.
 #[repr(C)]
@@ -253,7 +277,7 @@ pub struct ReluParams {
     pub epilogue: u32,
 }
 
-/// Uniform of `linear_rows.wgsl`.
+/// Uniform of `linear_rows.wgsl` and `linear_rows_subgroup.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[expect(missing_docs, reason = "the shader says what each is")]
@@ -266,7 +290,7 @@ pub struct LinearRowsParams {
     pub epilogue: u32,
 }
 
-/// Uniform of `linear_columns.wgsl`.
+/// Uniform of `linear_columns.wgsl` and `linear_columns_subgroup.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[expect(missing_docs, reason = "the shader says what each is")]
@@ -278,4 +302,12 @@ pub struct LinearColumnsParams {
     pub x_columns: u32,
     pub accumulate: u32,
     pub epilogue: u32,
+}
+
+/// Uniform of `multiply_add.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MultiplyAddParams {
+    pub rounds: u32,
 }

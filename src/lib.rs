@@ -25,6 +25,7 @@
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | many pictures at once; errors, notes and progress | [`batch`], [`console`] |
+//! | what the device does, and what it could do | [`bench`] |
 //!
 //! # What may know what
 //!
@@ -70,6 +71,7 @@
 
 pub mod architectures;
 pub mod batch;
+pub mod bench;
 pub mod cam;
 pub mod cli;
 pub mod colormap;

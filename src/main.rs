@@ -7,7 +7,7 @@ use clap::Parser;
 use gradcam::cli::{self, Cli, Command};
 use gradcam::explain::{self, Error};
 use gradcam::options::Options;
-use gradcam::{console, gpu, report, weights};
+use gradcam::{bench, console, gpu, report, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();
@@ -27,6 +27,15 @@ fn run(cli: Cli) -> Result<bool, Error> {
     match cli.command {
         Some(Command::Adapters { json }) => {
             print(report::adapters(&gpu::adapters()?, json).as_bytes())?;
+        }
+        Some(Command::Bench(flags)) => {
+            let report = bench::run(&flags)?;
+            let text = if flags.json {
+                report.json()
+            } else {
+                report.text()
+            };
+            print(text.as_bytes())?;
         }
         Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {

@@ -10,8 +10,8 @@ mod slots;
 
 use std::ops::Range;
 
-use crate::kernels::Kernel;
-use crate::layout::{Direction, padded_len};
+use crate::kernels::{IMAGE_ROW, Kernel};
+use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{FilterLayout, Network, Node, NodeId};
 use crate::weights::Tensor;
 use builder::Builder;
@@ -25,7 +25,7 @@ pub struct Limits {
     pub buffer: u64,
     /// Most workgroups along one dimension of a dispatch.
     pub workgroups: u32,
-    /// Rows that an image may have where `conv3x3_subgroup.wgsl` runs well; 0 where it does not run.
+    /// Rows and columns that an image may have where the kernels `*_subgroup.wgsl` run well; 0 where they do not run.
     pub image_rows: u32,
 }
 
@@ -122,6 +122,15 @@ pub enum Packing {
     Texels(FilterLayout, Direction),
     /// Rows of a matrix as the file has them; columns and rows rounded up to 4 with zeros.
     Rows(Range<usize>),
+    /// The same, in an image: a row of the matrix in each of its rows.
+    TexelRows(Range<usize>),
+}
+
+impl Packing {
+    /// Whether it lies in an image.
+    pub fn is_image(&self) -> bool {
+        matches!(self, Self::Texels(..) | Self::TexelRows(_))
+    }
 }
 
 /// One call of a kernel.
@@ -228,12 +237,21 @@ fn mib(bytes: u64) -> String {
 }
 
 impl Buffer {
-    /// Whether it is an image, [`crate::kernels::IMAGE_ROW`] texels wide.
+    /// Whether it is an image, [`IMAGE_ROW`] texels wide.
     pub fn is_image(&self) -> bool {
+        self.image_columns().is_some()
+    }
+
+    /// Texels in a row of the image that it is, if it is one.
+    pub fn image_columns(&self) -> Option<usize> {
         match &self.contents {
-            Contents::Image => true,
-            Contents::Weights(upload) => matches!(upload.packing, Packing::Texels(..)),
-            Contents::Scratch { .. } => false,
+            Contents::Weights(Upload { tensor, packing }) => match packing {
+                Packing::Texels(..) => Some(IMAGE_ROW),
+                Packing::TexelRows(_) => Some(blocks(tensor.shape()[1])),
+                Packing::Vector | Packing::Filters(..) | Packing::Rows(_) => None,
+            },
+            Contents::Image => Some(IMAGE_ROW),
+            Contents::Scratch { .. } => None,
         }
     }
 }
@@ -299,6 +317,19 @@ impl Plan {
             }
         }
         (weights, shared)
+    }
+
+    /// Bytes of all that a dispatch reads and writes, each once: the least that it moves.
+    pub fn bytes_touched(&self, dispatch: &Dispatch) -> u64 {
+        let each = dispatch.buffers.iter().map(|&id| {
+            let buffer = self.buffer(id);
+            match &buffer.contents {
+                // The image is as large as the largest input that goes through it.
+                Contents::Image => dispatch.copy.map_or(0, |copy| copy.texels as u64 * 16),
+                _ => buffer.bytes,
+            }
+        });
+        each.sum()
     }
 
     /// Every kernel it calls.

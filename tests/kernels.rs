@@ -295,25 +295,30 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout) {
         MatrixLayout::OutIn => (rows_twin, columns_twin),
         MatrixLayout::InOut => (columns_twin, rows_twin),
     };
-    let what = format!("{inputs} to {outputs}, {layout:?}");
-    for n in [1, 2, 5] {
-        let x = random(32, n * inputs);
-        let mut expected = forward_twin(&m, columns, &x);
-        for y in expected.chunks_exact_mut(outputs) {
-            y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
+    // Through images, where this adapter runs that, and as every adapter does.
+    for limits in [GPU.limits(), plain()] {
+        let rows = limits.image_rows;
+        let what = format!("{inputs} to {outputs}, {layout:?}, image rows {rows}");
+        for n in [1, 2, 5] {
+            let x = random(32, n * inputs);
+            let mut expected = forward_twin(&m, columns, &x);
+            for y in expected.chunks_exact_mut(outputs) {
+                y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
+            }
+            let actual = forward_within(limits, &network, n, &x);
+            assert_close(&what, &actual, &expected, Shape::vector(outputs), TOLERANCE);
+            let dy = random(33, n * outputs);
+            let request = to_input(n, ReluRule::Plain);
+            let (_, dx) = backward_within(limits, &network, request, &x[..inputs], &dy);
+            let expected = backward_twin(&m, columns, &dy);
+            assert_close(
+                &format!("{what}, backward"),
+                &dx,
+                &expected,
+                Shape::vector(inputs),
+                TOLERANCE,
+            );
         }
-        let actual = forward(&network, n, &x);
-        assert_close(&what, &actual, &expected, Shape::vector(outputs), TOLERANCE);
-        let dy = random(33, n * outputs);
-        let (_, dx) = backward(&network, to_input(n, ReluRule::Plain), &x[..inputs], &dy);
-        let expected = backward_twin(&m, columns, &dy);
-        assert_close(
-            &format!("{what}, backward"),
-            &dx,
-            &expected,
-            Shape::vector(inputs),
-            TOLERANCE,
-        );
     }
 }
 
@@ -343,34 +348,59 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         network.chain("relu", Op::Relu).unwrap();
         let x = random(42, inputs);
         let whole = forward(&network, 1, &x);
-        let limits = Limits {
-            binding: 9000,
-            ..GPU.limits()
-        };
         let request = Request {
             images: 1,
             keep: vec![],
             backward: vec![to_input(2, ReluRule::Plain)],
         };
-        let plan = Plan::new(&network, &request, limits).unwrap();
-        assert!(plan.forward.len() > 3, "{} parts", plan.forward.len());
-        let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
-        session.poison();
-        session.forward(&x, network.input_shape()).unwrap();
-        let parts = session
-            .read(session.plan().logits, 1, Shape::vector(outputs))
-            .unwrap();
-        assert_close("forward", &parts, &whole, Shape::vector(outputs), TOLERANCE);
         let dy = random(43, 2 * outputs);
         let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
-        session.backward(0, &dy, Shape::vector(outputs)).unwrap();
-        let dx = session
-            .read(
-                session.plan().backward[0].gradient,
-                2,
-                Shape::vector(inputs),
-            )
-            .unwrap();
-        assert_close("backward", &dx, &expected, Shape::vector(inputs), TOLERANCE);
+        let small_images = Limits {
+            image_rows: GPU.limits().image_rows.min(40),
+            ..GPU.limits()
+        };
+        let small_bindings = Limits {
+            binding: 9000,
+            ..plain()
+        };
+        for limits in [small_images, small_bindings] {
+            if limits == plain() {
+                continue;
+            }
+            let plan = Plan::new(&network, &request, limits).unwrap();
+            assert!(plan.forward.len() > 2, "{} parts", plan.forward.len());
+            let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+            session.poison();
+            session.forward(&x, network.input_shape()).unwrap();
+            let parts = session
+                .read(session.plan().logits, 1, Shape::vector(outputs))
+                .unwrap();
+            assert_close("forward", &parts, &whole, Shape::vector(outputs), TOLERANCE);
+            session.backward(0, &dy, Shape::vector(outputs)).unwrap();
+            let dx = session
+                .read(
+                    session.plan().backward[0].gradient,
+                    2,
+                    Shape::vector(inputs),
+                )
+                .unwrap();
+            assert_close("backward", &dx, &expected, Shape::vector(inputs), TOLERANCE);
+        }
+    }
+}
+
+/// The loop that measures a device's arithmetic; a driver that saw through it would make a ceiling out of nothing.
+#[test]
+fn multiply_adds_of_the_ceiling_are_all_done() {
+    let workgroups = 3;
+    for rounds in [0, 1, 2] {
+        let plan = gradcam::bench::multiply_adds(workgroups, rounds);
+        let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+        session.poison();
+        session.forward(&[0.0], Shape::vector(1)).unwrap();
+        let shape = Shape::vector(workgroups as usize * 64 * 4);
+        let y = session.read(session.plan().logits, 1, shape).unwrap();
+        let expected = twins::multiply_add(workgroups, rounds);
+        assert_close("multiply-adds", &y, &expected, shape, TOLERANCE);
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, extent, write_image};
-use super::{Fault, Gpu, GpuError, upload};
+use super::timestamps::{DispatchTime, Timestamps};
+use super::{Gpu, GpuError, upload};
 use crate::kernels::{Access, Kernel};
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
-use crate::plan::{BufferId, Contents, Dispatch, Plan};
+use crate::plan::{Buffer, BufferId, Contents, Dispatch, Plan};
 
 /// Multiply-adds in one submission. Windows resets a device after two seconds in one; a GPU that does fewer than
 /// 2 x 10^9 a second is slower than any that still has a driver.
@@ -22,6 +24,18 @@ pub struct Session<'a> {
     memory: Vec<Memory>,
     forward: Vec<Call>,
     backward: Vec<Vec<Call>>,
+    start_up: StartUp,
+}
+
+/// Where the time of [`Session::new`] went. Compilation runs beside the other two.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StartUp {
+    /// Compiling the kernels.
+    pub pipelines: Duration,
+    /// Reading weights from their file, and packing them.
+    pub packing: Duration,
+    /// Allocating memory and handing the weights over.
+    pub upload: Duration,
 }
 
 /// What is behind a buffer of the plan.
@@ -59,10 +73,23 @@ impl<'a> Session<'a> {
     /// Compiles the plan's kernels, allocates its buffers and uploads its weights.
     pub fn new(gpu: &'a Gpu, plan: Plan) -> Result<Self, GpuError> {
         // Compilation is the driver's work and upload is ours: they go side by side.
+        let mut start_up = StartUp::default();
+        let StartUp {
+            pipelines,
+            packing,
+            upload,
+        } = &mut start_up;
         let (pipelines, memory) = std::thread::scope(|scope| {
-            let compiling = scope.spawn(|| compile(gpu, &plan));
+            let compiling = scope.spawn(|| {
+                let started = Instant::now();
+                let compiled = compile(gpu, &plan);
+                *pipelines = started.elapsed();
+                compiled
+            });
+            let started = Instant::now();
             let memory = allocate(gpu, &plan).and_then(|memory| {
-                upload::weights(gpu, &plan, &memory)?;
+                *packing = upload::weights(gpu, &plan, &memory)?;
+                *upload = started.elapsed().saturating_sub(*packing);
                 Ok(memory)
             });
             (
@@ -89,7 +116,18 @@ impl<'a> Session<'a> {
             memory,
             forward,
             backward,
+            start_up,
         })
+    }
+
+    /// Where the time of making this went.
+    pub fn start_up(&self) -> StartUp {
+        self.start_up
+    }
+
+    /// Waits until the device has done all that was submitted.
+    pub fn wait(&self) -> Result<(), GpuError> {
+        self.gpu.wait(|| "running a plan".into())
     }
 
     /// The plan.
@@ -122,6 +160,17 @@ impl<'a> Session<'a> {
         self.submit(&self.forward, "the forward pass")
     }
 
+    /// [`Session::forward`], with the time of each dispatch; `None` where the adapter has no timestamps.
+    pub fn time_forward(
+        &self,
+        pictures: &[f32],
+        shape: Shape,
+    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
+        let blocked = to_blocks(pictures, self.plan.images, shape);
+        self.write(self.plan.input, &blocked);
+        self.submit_timed(&self.forward, "the forward pass")
+    }
+
     /// Runs backward phase `phase` from gradients at the logits, `shape.c` a class.
     pub fn backward(&self, phase: usize, seed: &[f32], shape: Shape) -> Result<(), GpuError> {
         let backward = &self.plan.backward[phase];
@@ -130,47 +179,27 @@ impl<'a> Session<'a> {
         self.submit(&self.backward[phase], "the backward pass")
     }
 
-    /// Reads `n` tensors of `shape` back from a buffer, as N x C x H x W.
-    pub fn read(&self, id: BufferId, n: usize, shape: Shape) -> Result<Vec<f32>, GpuError> {
-        let bytes = self.plan.buffer(id).bytes;
-        let values: Vec<f32> = self.read_bytes(id, bytes)?;
-        Ok(from_blocks(&values, n, shape))
+    /// [`Session::backward`], with the time of each dispatch; `None` where the adapter has no timestamps.
+    pub fn time_backward(
+        &self,
+        phase: usize,
+        seed: &[f32],
+        shape: Shape,
+    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
+        let backward = &self.plan.backward[phase];
+        let blocked = to_blocks(seed, backward.request.classes, shape);
+        self.write(backward.seed, &blocked);
+        self.submit_timed(&self.backward[phase], "the backward pass")
     }
 
-    fn read_bytes(&self, id: BufferId, bytes: u64) -> Result<Vec<f32>, GpuError> {
-        let doing = || format!("reading {} back", self.plan.buffer(id).name);
-        let gpu = self.gpu;
-        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(self.memory[id.0].buffer(), 0, &staging, 0, bytes);
-        gpu.queue.submit([encoder.finish()]);
-        gpu.check(doing)?;
-        let (sender, receiver) = std::sync::mpsc::channel();
-        staging
-            .slice(..)
-            .map_async(wgpu::MapMode::Read, move |result| {
-                // The receiver is gone only when this call has already failed.
-                let _ = sender.send(result);
-            });
-        gpu.wait(doing)?;
-        let failed = |reason: String| GpuError::Fault {
-            adapter: gpu.info.name.clone(),
-            fault: Fault::Internal(reason),
-            doing: doing(),
-        };
-        match receiver.recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(error) => return Err(failed(error.to_string())),
-        }
-        let view = staging.slice(..).get_mapped_range();
-        let view = view.map_err(|error| failed(error.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+    /// Reads `n` tensors of `shape` back from a buffer, as N x C x H x W.
+    pub fn read(&self, id: BufferId, n: usize, shape: Shape) -> Result<Vec<f32>, GpuError> {
+        let Buffer { name, bytes, .. } = self.plan.buffer(id);
+        let doing = || format!("reading {name} back");
+        let values: Vec<f32> = self
+            .gpu
+            .read_back(self.memory[id.0].buffer(), *bytes, doing)?;
+        Ok(from_blocks(&values, n, shape))
     }
 
     fn write(&self, id: BufferId, values: &[f32]) {
@@ -204,10 +233,7 @@ impl<'a> Session<'a> {
                 let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
                 let mut pass = encoder.begin_compute_pass(&Default::default());
                 for call in together {
-                    pass.set_pipeline(&call.pipeline);
-                    pass.set_bind_group(0, &call.bindings, &[]);
-                    let [x, y, z] = call.workgroups;
-                    pass.dispatch_workgroups(x, y, z);
+                    call.encode(&mut pass);
                 }
                 now = later;
             }
@@ -215,6 +241,45 @@ impl<'a> Session<'a> {
             rest = later;
         }
         self.gpu.check(|| format!("running {doing}"))
+    }
+
+    /// One pass and one submission a dispatch, so that each has its own times.
+    fn submit_timed(
+        &self,
+        calls: &[Call],
+        doing: &str,
+    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
+        let Some(timestamps) = Timestamps::new(self.gpu) else {
+            self.submit(calls, doing)?;
+            return Ok(None);
+        };
+        let mut times = vec![];
+        for calls in calls.chunks(timestamps.passes()) {
+            for (index, call) in calls.iter().enumerate() {
+                let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+                if let Some(copy) = &call.copy {
+                    copy.encode(&mut encoder);
+                }
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: None,
+                    timestamp_writes: Some(timestamps.around(index)),
+                });
+                call.encode(&mut pass);
+                drop(pass);
+                self.gpu.queue.submit([encoder.finish()]);
+            }
+            times.extend(timestamps.read(calls.len(), doing)?);
+        }
+        Ok(Some(times))
+    }
+}
+
+impl Call {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 
@@ -309,10 +374,13 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
         gpu.check(|| format!("allocating {size} bytes for {name}"))?;
         Ok(Memory::Buffer(buffer))
     };
-    let image = |name: &str, size: u64| {
+    let image = |name: &str, size: u64, columns: usize| {
         let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(name),
-            size: extent((size / IMAGE_ROW_BYTES as u64) as u32),
+            size: wgpu::Extent3d {
+                width: columns as u32,
+                ..extent((size / (columns as u64 * 16)) as u32)
+            },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
@@ -328,10 +396,14 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
         .iter()
         .map(|&bytes| buffer("activations", bytes))
         .collect::<Result<_, _>>()?;
-    let memory = plan.buffers.iter().map(|planned| match planned.contents {
-        Contents::Scratch { slot } => Ok(slots[slot].clone()),
-        _ if planned.is_image() => image(&planned.name, planned.bytes),
-        _ => buffer(&planned.name, planned.bytes),
+    let memory = plan.buffers.iter().map(|planned| {
+        if let Contents::Scratch { slot } = planned.contents {
+            return Ok(slots[slot].clone());
+        }
+        match planned.image_columns() {
+            Some(columns) => image(&planned.name, planned.bytes, columns),
+            None => buffer(&planned.name, planned.bytes),
+        }
     });
     memory.collect()
 }

@@ -41,19 +41,26 @@ fn at_row(image: &wgpu::Texture, row: u32) -> wgpu::TexelCopyTextureInfo<'_> {
     }
 }
 
-/// Writes whole rows of an image.
+/// Writes whole rows of an image from `first_row` on.
 pub(super) fn write_image(
     queue: &wgpu::Queue,
     image: &wgpu::Texture,
     first_row: u32,
     bytes: &[u8],
 ) {
-    let rows = (bytes.len() / IMAGE_ROW_BYTES) as u32;
+    let row_bytes = image.width() * 16;
+    let rows = (bytes.len() / row_bytes as usize) as u32;
     queue.write_texture(
         at_row(image, first_row),
         bytes,
-        rows_of_texels(0),
-        extent(rows),
+        wgpu::TexelCopyBufferLayout {
+            bytes_per_row: Some(row_bytes),
+            ..rows_of_texels(0)
+        },
+        wgpu::Extent3d {
+            width: image.width(),
+            ..extent(rows)
+        },
     );
 }
 

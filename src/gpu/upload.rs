@@ -1,5 +1,7 @@
 //! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
 
+use std::time::{Duration, Instant};
+
 use super::run::Memory;
 use super::texels::write_image;
 use super::{Gpu, GpuError};
@@ -12,30 +14,40 @@ const SLICE: usize = 32 << 20;
 /// Bytes after which the queue is drained, so that its staging memory is given back.
 const IN_FLIGHT: usize = 64 << 20;
 
-/// Uploads every weight buffer of the plan; `memory` is the buffers' memory.
-pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<(), GpuError> {
+/// Uploads every weight buffer of the plan; `memory` is the buffers' memory. Returns the time that reading and packing
+/// took of it.
+pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Duration, GpuError> {
+    let started = Instant::now();
+    let mut handing_over = Duration::ZERO;
     let mut in_flight = 0;
     for (buffer, target) in plan.buffers.iter().zip(memory) {
         let Contents::Weights(upload) = &buffer.contents else {
             continue;
         };
         let mut write = |offset: usize, bytes: &[u8]| {
+            let started = Instant::now();
             match target {
                 Memory::Buffer(target) => gpu.queue.write_buffer(target, offset as u64, bytes),
-                Memory::Image(target) => write_image(&gpu.queue, target, 0, bytes),
+                Memory::Image(target) => {
+                    let first_row = offset / (target.width() as usize * 16);
+                    write_image(&gpu.queue, target, first_row as u32, bytes);
+                }
             }
             in_flight += bytes.len();
-            if in_flight < IN_FLIGHT {
-                return Ok(());
+            if in_flight >= IN_FLIGHT {
+                in_flight = 0;
+                gpu.queue.submit([]);
+                gpu.wait(|| format!("uploading {}", buffer.name))?;
             }
-            in_flight = 0;
-            gpu.queue.submit([]);
-            gpu.wait(|| format!("uploading {}", buffer.name))
+            handing_over += started.elapsed();
+            Ok(())
         };
         send(upload, &buffer.name, &mut write)?;
     }
+    let packing = started.elapsed().saturating_sub(handing_over);
     gpu.queue.submit([]);
-    gpu.check(|| "uploading the weights".into())
+    gpu.check(|| "uploading the weights".into())?;
+    Ok(packing)
 }
 
 /// Converts one tensor to its packing and passes its bytes to `write`, each with its offset.
@@ -66,18 +78,19 @@ fn send(
             };
             write(0, bytemuck::cast_slice(&packed))
         }
-        Packing::Rows(rows) => {
+        Packing::Rows(rows) | Packing::TexelRows(rows) => {
             let columns = tensor.shape()[1];
             let padded = blocks(columns) * 4;
-            let rows_at_once = (SLICE / (padded * 4)).max(1);
+            let rows_at_once = (SLICE / (padded * 4) / 4 * 4).max(4);
             let mut values = vec![];
             let mut packed = vec![];
             for first in rows.clone().step_by(rows_at_once) {
                 let last = rows.end.min(first + rows_at_once);
                 let (start, len) = (first * columns, (last - first) * columns);
                 let offset = (first - rows.start) * padded * 4;
-                // Float32 rows of whole vec4 go from the mapped file to the queue as they are.
-                let as_they_are = tensor.f32_bytes().filter(|_| columns == padded);
+                // Four float32 rows of whole vec4 at a time go from the mapped file to the queue as they are.
+                let whole = columns == padded && (last - first).is_multiple_of(4);
+                let as_they_are = tensor.f32_bytes().filter(|_| whole);
                 if let Some(file) = as_they_are {
                     let bytes = &file[start * 4..(start + len) * 4];
                     let read =
@@ -93,6 +106,7 @@ fn send(
                         packed.extend_from_slice(row);
                         packed.resize(packed.len().next_multiple_of(4), 0.0);
                     }
+                    packed.resize(packed.len().next_multiple_of(padded * 4), 0.0);
                     write(offset, bytemuck::cast_slice(&packed))?;
                 }
                 tensor.release(start, len);

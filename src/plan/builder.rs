@@ -255,7 +255,7 @@ impl<'a> Builder<'a> {
             // What goes into images was measured against their limit when the kernel was chosen.
             let image = match &draft.kind {
                 Kind::Image => true,
-                Kind::Weights(upload) => matches!(upload.packing, Packing::Texels(..)),
+                Kind::Weights(upload) => upload.packing.is_image(),
                 Kind::Scratch => false,
             };
             if !image && draft.bytes > self.limits.tensor() {

@@ -4,12 +4,16 @@ use super::builder::{Builder, image_rows};
 use super::{BackwardRequest, BufferId, CopyToImage, Packing, ReluRule};
 use crate::kernels::{
     CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, Epilogue, FlattenParams,
-    GlobalMeanParams, IMAGE_ROW, Kernel, LANES, LINEAR_BATCH, LINEAR_COLUMNS_TILE,
-    LinearColumnsParams, LinearRowsParams, MaxPoolBackwardParams, MaxPoolParams, ReluParams,
+    GlobalMeanParams, IMAGE_ROW, Kernel, LANES, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE,
+    LINEAR_COLUMNS_TILE, LinearColumnsParams, LinearRowsParams, MaxPoolBackwardParams,
+    MaxPoolParams, ReluParams,
 };
 use crate::layout::{Direction, blocks, padded_len, texels as texels_of};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, NodeId, Op, Shape, Window};
 use crate::weights::Tensor;
+
+/// Bytes of a matrix in one image: written at once, so that nothing clears it first.
+const IMAGE_PART: u64 = 32 << 20;
 
 /// What a kernel does as it stores, and the buffer that it needs for that.
 #[derive(Clone, Copy)]
@@ -465,23 +469,37 @@ impl Builder<'_> {
         let &[rows, columns] = matrix.weight.shape() else {
             unreachable!("the network checked the shape")
         };
-        let row_bytes = blocks(columns) as u64 * 16;
-        let rows_at_once = (self.limits.tensor() / row_bytes) as usize / 4 * 4;
-        let rows_at_once = rows_at_once.clamp(4, rows.next_multiple_of(4));
         let along_rows =
             (matrix.layout == MatrixLayout::OutIn) == (direction == Direction::Forward);
-        let batches = (n as u32).div_ceil(LINEAR_BATCH);
+        let texels = n * blocks(if along_rows { columns } else { rows });
+        let most_rows = self.limits.image_rows as usize;
+        let through_image = image_rows(texels) <= most_rows && blocks(columns) <= most_rows;
+        let row_bytes = blocks(columns) as u64 * 16;
+        let rows_at_once = match through_image {
+            true => most_rows.min((IMAGE_PART / row_bytes) as usize) / 4 * 4,
+            false => (self.limits.tensor() / row_bytes) as usize / 4 * 4,
+        };
+        let rows_at_once = rows_at_once.clamp(4, rows.next_multiple_of(4));
+        let copy = through_image.then(|| CopyToImage {
+            from: x,
+            to: self.image(texels),
+            texels,
+        });
         for first in (0..rows).step_by(rows_at_once) {
             let part = first..rows.min(first + rows_at_once);
             let part_rows = blocks(part.len()) as u32;
+            let packing = match through_image {
+                true => Packing::TexelRows(part.clone()),
+                false => Packing::Rows(part.clone()),
+            };
             let m = self.weights(
                 format!("{} weights", matrix.name),
                 blocks(part.len()) * 4 * blocks(columns) * 4,
                 matrix.weight,
-                Packing::Rows(part.clone()),
+                packing,
             );
             let work = n * part.len() * columns;
-            let buffers = vec![x, m, end.extra, y];
+            let buffers = vec![copy.map_or(x, |copy| copy.to), m, end.extra, y];
             if along_rows {
                 let params = LinearRowsParams {
                     n: n as u32,
@@ -491,15 +509,13 @@ impl Builder<'_> {
                     y_columns: blocks(rows) as u32,
                     epilogue: end.epilogue as u32,
                 };
+                let kernel = match through_image {
+                    true => Kernel::LinearRowsSubgroup,
+                    false => Kernel::LinearRows,
+                };
                 let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
-                self.dispatch(
-                    Kernel::LinearRows,
-                    label,
-                    &params,
-                    buffers,
-                    [gx, gy, batches],
-                    work,
-                );
+                let workgroups = [gx, gy, (n as u32).div_ceil(LINEAR_BATCH)];
+                self.dispatch(kernel, label, &params, buffers, workgroups, work);
             } else {
                 let last = part.end == rows;
                 let epilogue = if last { end.epilogue } else { Epilogue::None };
@@ -512,16 +528,17 @@ impl Builder<'_> {
                     accumulate: u32::from(first > 0),
                     epilogue: epilogue as u32,
                 };
-                let groups = (blocks(columns) as u32).div_ceil(LINEAR_COLUMNS_TILE);
-                let workgroups = [groups, batches, 1];
-                self.dispatch(
-                    Kernel::LinearColumns,
-                    label,
-                    &params,
-                    buffers,
-                    workgroups,
-                    work,
-                );
+                let (kernel, [columns_at_once, batch]) = match through_image {
+                    true => (Kernel::LinearColumnsSubgroup, LINEAR_COLUMNS_SUBGROUP_TILE),
+                    false => (Kernel::LinearColumns, [LINEAR_COLUMNS_TILE, LINEAR_BATCH]),
+                };
+                let groups = params.columns.div_ceil(columns_at_once);
+                let workgroups = [groups, params.n.div_ceil(batch), 1];
+                self.dispatch(kernel, label, &params, buffers, workgroups, work);
+            }
+            // The parts after the first find the image as it left it.
+            if let Some(copy) = copy.filter(|_| first == 0) {
+                self.copy_before_last(copy);
             }
         }
     }

@@ -233,3 +233,10 @@ pub(crate) fn linear_columns(m: &[f32], columns: usize, x: &[f32]) -> Vec<f32> {
         })
         .collect()
 }
+
+/// `s * a + b` with a = 1/2, b = 1, 8 times a round, from each element's own start: 64 elements of four a workgroup.
+pub(crate) fn multiply_add(workgroups: u32, rounds: u32) -> Vec<f32> {
+    let starts = (0..workgroups * 64 * 4).map(|i| f64::from(i / 4 % 64) + f64::from(i % 4));
+    let end = |start| (0..8 * rounds).fold(start, |s: f64, _| s * 0.5 + 1.0) as f32;
+    starts.map(end).collect()
+}

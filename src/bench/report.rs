@@ -1,0 +1,356 @@
+//! The result of `gradcam bench`: one text and one JSON rendering.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Ceilings, Check};
+use crate::gpu::AdapterInfo;
+use crate::kernels::Kernel;
+use crate::network::Shape;
+
+/// Everything measured. Times are milliseconds.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The device.
+    pub adapter: AdapterInfo,
+    /// `None`: the built-in network.
+    pub weights: Option<PathBuf>,
+    /// The network's.
+    pub architecture: String,
+    /// What it reads, one picture.
+    pub input: Shape,
+    /// Runs behind each median.
+    pub runs: usize,
+    /// What was seen before the clock started.
+    pub check: Check,
+    /// From a preprocessed picture to its logits on the host.
+    pub forward_ms: f64,
+    /// From a preprocessed picture to one class's map: forward and head backward.
+    pub gradcam_ms: f64,
+    /// From a preprocessed picture to one class's guided gradient at the pixels: forward and backward.
+    pub guided_bprop_ms: f64,
+    /// Before the first picture.
+    pub start_up: StartUp,
+    /// Device memory of the weights, bytes.
+    pub weights_bytes: u64,
+    /// Device memory of everything else, bytes.
+    pub activations_bytes: u64,
+    /// What the device does at most.
+    pub ceilings: Ceilings,
+    /// Each dispatch; empty where the adapter has no timestamps.
+    pub layers: Vec<LayerTime>,
+}
+
+/// What comes before the first picture.
+#[derive(Clone, Copy, Debug)]
+pub struct StartUp {
+    /// Opening the adapter and its device.
+    pub device: f64,
+    /// Opening the weights file and building the network; the weights themselves are read as they are packed.
+    pub reading: f64,
+    /// Compiling kernels, beside the next two.
+    pub pipelines: f64,
+    /// Reading the weights and packing them.
+    pub packing: f64,
+    /// Allocating memory and handing the weights over.
+    pub upload: f64,
+    /// The first forward pass, in which some drivers compile.
+    pub first_forward: f64,
+}
+
+/// A dispatch's time on the device.
+#[derive(Clone, Debug)]
+pub struct LayerTime {
+    /// `forward`, or `gradcam` and `guided_bprop` for their backward passes.
+    pub phase: &'static str,
+    /// The layer, with `backward` after it on the way back.
+    pub layer: String,
+    /// What it ran.
+    pub kernel: Kernel,
+    /// The kernel's time.
+    pub milliseconds: f64,
+    /// Time since the dispatch before it: a copy to an image, a barrier, waiting for the host.
+    pub before_milliseconds: f64,
+    /// Work.
+    pub multiply_adds: u64,
+    /// The least that it moves: what it reads and writes, each once.
+    pub bytes: u64,
+}
+
+/// A kernel's dispatches in a phase together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelTime {
+    /// See [`LayerTime::phase`].
+    pub phase: &'static str,
+    /// Its file's name.
+    pub kernel: &'static str,
+    /// Dispatches.
+    pub dispatches: usize,
+    /// Their time together.
+    pub milliseconds: f64,
+    /// Their work.
+    pub multiply_adds: u64,
+    /// What they move at least.
+    pub bytes: u64,
+}
+
+/// Time, work and bytes as rates and as shares of the device's ceilings.
+struct Rates {
+    gflops: f64,
+    gbytes: f64,
+    arithmetic: f64,
+    memory: f64,
+}
+
+impl Report {
+    /// The kernels of each phase, longest first.
+    pub fn kernels(&self) -> Vec<KernelTime> {
+        let mut kernels: Vec<KernelTime> = vec![];
+        for layer in &self.layers {
+            let name = layer.kernel.info().name;
+            let known =
+                |known: &&mut KernelTime| (known.phase, known.kernel) == (layer.phase, name);
+            let Some(kernel) = kernels.iter_mut().find(known) else {
+                kernels.push(KernelTime {
+                    phase: layer.phase,
+                    kernel: name,
+                    dispatches: 1,
+                    milliseconds: layer.milliseconds,
+                    multiply_adds: layer.multiply_adds,
+                    bytes: layer.bytes,
+                });
+                continue;
+            };
+            kernel.dispatches += 1;
+            kernel.milliseconds += layer.milliseconds;
+            kernel.multiply_adds += layer.multiply_adds;
+            kernel.bytes += layer.bytes;
+        }
+        let phase = |name| self.layers.iter().position(|layer| layer.phase == name);
+        kernels.sort_by(|a, b| {
+            let longest = b.milliseconds.total_cmp(&a.milliseconds);
+            phase(a.phase).cmp(&phase(b.phase)).then(longest)
+        });
+        kernels
+    }
+
+    fn rates(&self, milliseconds: f64, multiply_adds: u64, bytes: u64) -> Rates {
+        // A clock that stands still between two timestamps gives no rate.
+        let seconds = if milliseconds > 0.0 {
+            milliseconds / 1e3
+        } else {
+            f64::INFINITY
+        };
+        let (flops, bytes) = (2.0 * multiply_adds as f64 / seconds, bytes as f64 / seconds);
+        Rates {
+            gflops: flops / 1e9,
+            gbytes: bytes / 1e9,
+            arithmetic: flops / self.ceilings.flops,
+            memory: bytes / self.ceilings.bytes,
+        }
+    }
+
+    /// One object on a line. `schema` 1: fields are only added later.
+    pub fn json(&self) -> String {
+        let measured = |ms: f64, work: u64, bytes: u64| {
+            let rates = self.rates(ms, work, bytes);
+            json!({
+                "ms": rounded(ms),
+                "gflops": rounded(rates.gflops),
+                "gbytes_per_s": rounded(rates.gbytes),
+                "share_of_arithmetic": rounded(rates.arithmetic),
+                "share_of_memory": rounded(rates.memory),
+            })
+        };
+        let kernels = self.kernels().into_iter().map(|kernel| {
+            let names = json!({ "phase": kernel.phase, "kernel": kernel.kernel, "dispatches": kernel.dispatches });
+            joined(names, measured(kernel.milliseconds, kernel.multiply_adds, kernel.bytes))
+        });
+        let layers = self.layers.iter().map(|layer| {
+            let names = json!({
+                "phase": layer.phase,
+                "layer": layer.layer,
+                "kernel": layer.kernel.info().name,
+                "before_ms": rounded(layer.before_milliseconds),
+            });
+            joined(
+                names,
+                measured(layer.milliseconds, layer.multiply_adds, layer.bytes),
+            )
+        });
+        let value = json!({
+            "schema": 1,
+            "adapter": {
+                "name": self.adapter.name,
+                "backend": self.adapter.backend,
+                "type": self.adapter.kind,
+                "driver": self.adapter.driver,
+            },
+            "weights": {
+                "path": self.weights.as_ref().map(|path| path.to_string_lossy()),
+                "architecture": self.architecture,
+            },
+            "input": [self.input.c, self.input.h, self.input.w],
+            "runs": self.runs,
+            "check": { "repeatable": true, "gradient_ratio": self.check.gradient_ratio },
+            "forward_ms": rounded(self.forward_ms),
+            "gradcam_ms": rounded(self.gradcam_ms),
+            "guided_bprop_ms": rounded(self.guided_bprop_ms),
+            "start_up_ms": {
+                "device": rounded(self.start_up.device),
+                "reading": rounded(self.start_up.reading),
+                "pipelines": rounded(self.start_up.pipelines),
+                "packing": rounded(self.start_up.packing),
+                "upload": rounded(self.start_up.upload),
+                "first_forward": rounded(self.start_up.first_forward),
+            },
+            "memory_bytes": { "weights": self.weights_bytes, "activations": self.activations_bytes },
+            "ceilings": {
+                "gflops": rounded(self.ceilings.flops / 1e9),
+                "gbytes_per_s": rounded(self.ceilings.bytes / 1e9),
+            },
+            "timestamps": !self.layers.is_empty(),
+            "kernels": kernels.collect::<Vec<_>>(),
+            "layers": layers.collect::<Vec<_>>(),
+        });
+        format!("{value}\n")
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text)
+            .expect("a string takes whatever is written");
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let Shape { c, h, w } = self.input;
+        let weights = self.weights.as_ref();
+        let weights = weights.map_or("built-in".into(), |path| path.to_string_lossy());
+        writeln!(text, "{}", self.adapter)?;
+        writeln!(
+            text,
+            "{}, {weights}, one picture of {c} x {h} x {w}, one class",
+            self.architecture
+        )?;
+        match self.check.gradient_ratio {
+            Some(ratio) => writeln!(
+                text,
+                "checked: repeatable; along its gradient the logit moves {ratio:.4} of what it says"
+            )?,
+            None => writeln!(text, "checked: repeatable; the gradient is zero")?,
+        }
+        writeln!(text, "\nmedians of {} warm runs", self.runs)?;
+        for (name, ms) in [
+            ("forward", self.forward_ms),
+            ("Grad-CAM", self.gradcam_ms),
+            ("guided backpropagation", self.guided_bprop_ms),
+        ] {
+            let ratio = ms / self.forward_ms;
+            writeln!(text, "  {name:<24}{ms:>10.2} ms  {ratio:>6.2} of forward")?;
+        }
+        let StartUp {
+            device,
+            reading,
+            pipelines,
+            packing,
+            upload,
+            first_forward,
+        } = self.start_up;
+        writeln!(
+            text,
+            "start-up, ms: device {device:.0}, reading {reading:.0}, packing {packing:.0}, upload {upload:.0} (beside them \
+             pipelines {pipelines:.0}), first forward {first_forward:.0}"
+        )?;
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        writeln!(
+            text,
+            "device memory: {:.1} MiB of weights, {:.1} MiB for the rest",
+            mib(self.weights_bytes),
+            mib(self.activations_bytes)
+        )?;
+        writeln!(
+            text,
+            "ceilings of this device: {:.1} GFLOP/s in registers, {:.1} GB/s in a copy",
+            self.ceilings.flops / 1e9,
+            self.ceilings.bytes / 1e9
+        )?;
+        if self.layers.is_empty() {
+            return writeln!(
+                text,
+                "\nno timestamps on this adapter: no times of single kernels"
+            );
+        }
+        let mut rows = |title: &str,
+                        rows: Vec<(&str, String, f64, u64, u64)>|
+         -> std::fmt::Result {
+            writeln!(
+                text,
+                "\n{title:<40}{:>10}{:>11}{:>9}{:>7}{:>7}",
+                "ms", "GFLOP/s", "GB/s", "arith", "bytes"
+            )?;
+            for (phase, name, ms, work, bytes) in rows {
+                let Rates {
+                    gflops,
+                    gbytes,
+                    arithmetic,
+                    memory,
+                } = self.rates(ms, work, bytes);
+                writeln!(
+                    text,
+                    "{phase:<14}{name:<26}{ms:>10.3}{gflops:>11.1}{gbytes:>9.2}{:>6.0}%{:>6.0}%",
+                    arithmetic * 1e2,
+                    memory * 1e2
+                )?;
+            }
+            Ok(())
+        };
+        let kernels = self.kernels().into_iter().map(|kernel| {
+            let name = format!("{} x{}", kernel.kernel, kernel.dispatches);
+            (
+                kernel.phase,
+                name,
+                kernel.milliseconds,
+                kernel.multiply_adds,
+                kernel.bytes,
+            )
+        });
+        rows("kernel", kernels.collect())?;
+        let layers = self.layers.iter().map(|layer| {
+            let LayerTime {
+                phase,
+                layer,
+                milliseconds,
+                multiply_adds,
+                bytes,
+                ..
+            } = layer;
+            (*phase, layer.clone(), *milliseconds, *multiply_adds, *bytes)
+        });
+        rows("layer", layers.collect())?;
+        let before: f64 = self
+            .layers
+            .iter()
+            .map(|layer| layer.before_milliseconds)
+            .sum();
+        writeln!(
+            text,
+            "\nbetween the kernels, copies among it: {before:.3} ms"
+        )
+    }
+}
+
+/// To six digits after the point: more are noise.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn joined(mut names: Value, values: Value) -> Value {
+    if let (Some(names), Value::Object(values)) = (names.as_object_mut(), values) {
+        names.extend(values);
+    }
+    names
+}
