@@ -25,8 +25,25 @@ pub struct Limits {
     pub buffer: u64,
     /// Most workgroups along one dimension of a dispatch.
     pub workgroups: u32,
-    /// Rows that an image may have where `conv3x3_subgroup.wgsl` runs well; 0 where it does not run.
-    pub image_rows: u32,
+    /// How it does convolutions.
+    pub convolution: ConvolutionKernel,
+}
+
+/// The kernels for convolutions that suit an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConvolutionKernel {
+    /// `conv2d.wgsl`, which needs nothing and waits for nobody: a CPU without anything better.
+    Plain,
+    /// `conv2d_tiled.wgsl`: a GPU.
+    Tiled {
+        /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller ones.
+        workgroups: u32,
+    },
+    /// `conv3x3_subgroup.wgsl` where it applies, otherwise as [`Self::Plain`]: a CPU with subgroups of 8.
+    Subgroup8 {
+        /// Rows that an image may have.
+        image_rows: u32,
+    },
 }
 
 impl Limits {
@@ -118,6 +135,8 @@ pub enum Packing {
     Vector,
     /// [`crate::layout::pack_filters`].
     Filters(FilterLayout, Direction),
+    /// [`crate::layout::pack_depths`].
+    Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
     Texels(FilterLayout, Direction),
     /// Rows of a matrix as the file has them; columns and rows rounded up to 4 with zeros.
