@@ -13,7 +13,7 @@ pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{CONV3X3_SUBGROUP, IMAGE_ROW};
-use crate::plan::Limits;
+use crate::plan::{KernelFamily, Limits};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,8 +183,7 @@ pub struct Gpu {
     queue: wgpu::Queue,
     info: AdapterInfo,
     limits: wgpu::Limits,
-    /// See [`Limits::image_rows`].
-    image_rows: u32,
+    family: KernelFamily,
     /// The first error that the device reported and nobody has taken yet.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -225,16 +224,36 @@ pub fn adapters() -> Result<Vec<AdapterInfo>, GpuError> {
     }
 }
 
-/// Whether `conv3x3_subgroup.wgsl` runs, and runs well: on a CPU, whose subgroup is what the kernel is written for. A
-/// GPU of the same subgroup size would leave most of itself idle in workgroups of 8.
-fn runs_conv3x3_subgroup(device: &wgpu::Device) -> bool {
+/// Two workgroups for each core of a large discrete GPU, and of a large integrated one: wgpu tells the kind, but not the
+/// number of cores. Too many costs a large tile's reuse of what it read, too few leaves cores idle.
+const BUSY_DISCRETE: u32 = 256;
+const BUSY_INTEGRATED: u32 = 32;
+
+/// What suits the adapter. On a CPU workgroup memory is as slow as any, and a barrier stops the whole workgroup; a GPU
+/// with subgroups of 8 would leave most of itself idle in workgroups of 8.
+fn kernel_family(device: &wgpu::Device) -> KernelFamily {
     let info = device.adapter_info();
-    let sizes = [info.subgroup_min_size, info.subgroup_max_size];
-    let wide_enough = device.limits().max_texture_dimension_2d as usize >= IMAGE_ROW;
-    device.features().contains(wgpu::Features::SUBGROUP)
-        && info.device_type == wgpu::DeviceType::Cpu
-        && sizes == [CONV3X3_SUBGROUP; 2]
-        && wide_enough
+    match info.device_type {
+        wgpu::DeviceType::Cpu => {
+            let image_rows = device.limits().max_texture_dimension_2d;
+            let runs_subgroup8 = device.features().contains(wgpu::Features::SUBGROUP)
+                && [info.subgroup_min_size, info.subgroup_max_size] == [CONV3X3_SUBGROUP; 2]
+                && image_rows as usize >= IMAGE_ROW;
+            match runs_subgroup8 {
+                true => KernelFamily::Subgroup8 { image_rows },
+                false => KernelFamily::Plain,
+            }
+        }
+        wgpu::DeviceType::IntegratedGpu => KernelFamily::Tiled {
+            workgroups: BUSY_INTEGRATED,
+        },
+        // What a driver calls virtual or other is most often a whole card.
+        wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => {
+            KernelFamily::Tiled {
+                workgroups: BUSY_DISCRETE,
+            }
+        }
+    }
 }
 
 impl Gpu {
@@ -300,17 +319,13 @@ impl Gpu {
             }
         });
         let limits = device.limits();
-        let image_rows = if runs_conv3x3_subgroup(&device) {
-            limits.max_texture_dimension_2d
-        } else {
-            0
-        };
+        let family = kernel_family(&device);
         Self {
             device,
             queue,
             info,
             limits,
-            image_rows,
+            family,
             fault,
         }
     }
@@ -326,7 +341,7 @@ impl Gpu {
             binding: self.limits.max_storage_buffer_binding_size,
             buffer: self.limits.max_buffer_size,
             workgroups: self.limits.max_compute_workgroups_per_dimension,
-            image_rows: self.image_rows,
+            family: self.family,
         }
     }
 

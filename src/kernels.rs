@@ -48,6 +48,10 @@ pub enum Access {
 pub enum Kernel {
     /// `conv2d.wgsl`
     Conv2d,
+    /// `conv2d_tiled.wgsl`, [`CONV2D_TILED_LARGE`]
+    Conv2dTiledLarge,
+    /// `conv2d_tiled.wgsl`, [`CONV2D_TILED_SMALL`]
+    Conv2dTiledSmall,
     /// `conv3x3_subgroup.wgsl`
     Conv3x3Subgroup,
     /// `max_pool.wgsl`
@@ -83,6 +87,8 @@ pub struct KernelInfo {
     pub name: &'static str,
     /// WGSL.
     pub source: &'static str,
+    /// Values of the shader's `override` constants.
+    pub constants: &'static [(&'static str, f64)],
     /// Bytes of the uniform at binding 0.
     pub params_size: usize,
     /// The buffers and images at bindings 1, 2, ...
@@ -91,9 +97,13 @@ pub struct KernelInfo {
 
 macro_rules! kernel {
     ($name:literal, $params:ty, $bindings:expr) => {
+        kernel!($name, $params, $bindings, &[])
+    };
+    ($name:literal, $params:ty, $bindings:expr, $constants:expr) => {
         KernelInfo {
             name: $name,
             source: include_str!(concat!("../shaders/", $name, ".wgsl")),
+            constants: $constants,
             params_size: size_of::<$params>(),
             bindings: $bindings,
         }
@@ -102,8 +112,10 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Conv2d,
+        Self::Conv2dTiledLarge,
+        Self::Conv2dTiledSmall,
         Self::Conv3x3Subgroup,
         Self::MaxPool,
         Self::MaxPoolBackward,
@@ -124,6 +136,18 @@ impl Kernel {
         use Access::{Image, Read, Write};
         match self {
             Self::Conv2d => kernel!("conv2d", Conv2dParams, &[Read, Read, Read, Write]),
+            Self::Conv2dTiledLarge => kernel!(
+                "conv2d_tiled",
+                Conv2dTiledParams,
+                &[Read, Read, Read, Write],
+                &[("TILE", CONV2D_TILED_LARGE as f64)]
+            ),
+            Self::Conv2dTiledSmall => kernel!(
+                "conv2d_tiled",
+                Conv2dTiledParams,
+                &[Read, Read, Read, Write],
+                &[("TILE", CONV2D_TILED_SMALL as f64)]
+            ),
             Self::Conv3x3Subgroup => kernel!(
                 "conv3x3_subgroup",
                 Conv3x3Params,
@@ -173,6 +197,10 @@ impl Kernel {
 pub const LANES: u32 = 64;
 /// Columns and rows of y that a workgroup of `conv2d.wgsl` makes.
 pub const CONV2D_TILE: [u32; 2] = [8, 32];
+/// Positions, and outputs, of y that a workgroup of `conv2d_tiled.wgsl` makes where there is work enough.
+pub const CONV2D_TILED_LARGE: u32 = 64;
+/// The same where there is less.
+pub const CONV2D_TILED_SMALL: u32 = 32;
 /// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
 pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
 /// Invocations that the kernels `*_subgroup.wgsl` expect in a subgroup.
@@ -202,6 +230,24 @@ pub struct Conv2dParams {
     pub pad: [i32; 2],
     pub dilation: [i32; 2],
     pub up: [i32; 2],
+    pub epilogue: u32,
+}
+
+/// Uniform of `conv2d_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv2dTiledParams {
+    pub in_blocks: u32,
+    pub in_size: [i32; 2],
+    pub out_blocks: u32,
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub steps: u32,
     pub epilogue: u32,
 }
 

@@ -114,6 +114,38 @@ pub fn pack_filters(
     packed
 }
 
+/// A filter bank as `conv2d_tiled.wgsl` reads it: a matrix with a row for each input of each depth (tap, in block), the
+/// taps outermost, and a column an output; rows filled up with zeros to [`depths`].
+pub fn pack_depths(
+    values: &[f32],
+    shape: [usize; 4],
+    layout: FilterLayout,
+    direction: Direction,
+) -> Vec<f32> {
+    let bank = FilterBank::new(values, shape, layout).towards(direction);
+    let row = blocks(bank.outputs) * 4;
+    let in_blocks = blocks(bank.inputs);
+    let mut packed = vec![0.0; depths(bank.taps, bank.inputs) * 4 * row];
+    for (depth, packed) in packed.chunks_exact_mut(4 * row).enumerate() {
+        let (tap, block) = (depth / in_blocks, depth % in_blocks);
+        if tap == bank.taps {
+            break;
+        }
+        let inputs = block * 4..bank.inputs.min(block * 4 + 4);
+        for (i, packed) in inputs.zip(packed.chunks_exact_mut(row)) {
+            for (o, value) in packed.iter_mut().take(bank.outputs).enumerate() {
+                *value = bank.at(o, i, tap);
+            }
+        }
+    }
+    packed
+}
+
+/// Depths of a matrix packed by [`pack_depths`]: blocks of inputs of all taps, in whole steps of 4.
+pub const fn depths(taps: usize, inputs: usize) -> usize {
+    (taps * blocks(inputs)).next_multiple_of(4)
+}
+
 /// A filter bank's values with the strides of its file's order.
 struct FilterBank<'a> {
     values: &'a [f32],
@@ -223,6 +255,14 @@ mod tests {
             assert_eq!(texels, same);
             let at = (c / 4 * taps + tap) * 32 + r % 8 * 4 + c % 4;
             assert_eq!(texels[at], expected);
+            let depths = pack_depths(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
+            let same = pack_depths(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
+            assert_eq!(depths, same);
+            // 2 blocks x 9 taps make 18 depths of 8 outputs x 4 inputs, and 2 of zeros.
+            assert_eq!(depths.len(), 20 * 8 * 4);
+            assert!(depths[18 * 32..].iter().all(|&v| v == 0.0));
+            let at = ((tap * 2 + c / 4) * 4 + c % 4) * 8 + r;
+            assert_eq!(depths[at], expected);
         }
     }
 }

@@ -25,11 +25,37 @@ pub struct Limits {
     pub buffer: u64,
     /// Most workgroups along one dimension of a dispatch.
     pub workgroups: u32,
-    /// Rows and columns that an image may have where the kernels `*_subgroup.wgsl` run well; 0 where they do not run.
-    pub image_rows: u32,
+    /// Which kernels suit it.
+    pub family: KernelFamily,
+}
+
+/// The kernels that suit an adapter, where there are several for the same work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelFamily {
+    /// `conv2d.wgsl`, which needs nothing and waits for nobody, and the linear kernels for all: a CPU without anything
+    /// better.
+    Plain,
+    /// `conv2d_tiled.wgsl` in place of `conv2d.wgsl`: a GPU.
+    Tiled {
+        /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller ones.
+        workgroups: u32,
+    },
+    /// The kernels `*_subgroup.wgsl` where they apply, otherwise as [`Self::Plain`]: a CPU with subgroups of 8.
+    Subgroup8 {
+        /// Rows and columns that an image may have.
+        image_rows: u32,
+    },
 }
 
 impl Limits {
+    /// Rows and columns that an image may have; 0 where the kernels that read through images do not run.
+    pub const fn image_rows(&self) -> usize {
+        match self.family {
+            KernelFamily::Subgroup8 { image_rows } => image_rows as usize,
+            KernelFamily::Plain | KernelFamily::Tiled { .. } => 0,
+        }
+    }
+
     /// Largest tensor that one buffer and one binding hold, bytes.
     pub const fn tensor(&self) -> u64 {
         if self.binding < self.buffer {
@@ -118,6 +144,8 @@ pub enum Packing {
     Vector,
     /// [`crate::layout::pack_filters`].
     Filters(FilterLayout, Direction),
+    /// [`crate::layout::pack_depths`].
+    Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
     Texels(FilterLayout, Direction),
     /// Rows of a matrix as the file has them; columns and rows rounded up to 4 with zeros.
@@ -237,7 +265,7 @@ fn mib(bytes: u64) -> String {
 }
 
 impl Buffer {
-    /// Whether it is an image, [`IMAGE_ROW`] texels wide.
+    /// Whether it is an image.
     pub fn is_image(&self) -> bool {
         self.image_columns().is_some()
     }
@@ -248,7 +276,9 @@ impl Buffer {
             Contents::Weights(Upload { tensor, packing }) => match packing {
                 Packing::Texels(..) => Some(IMAGE_ROW),
                 Packing::TexelRows(_) => Some(blocks(tensor.shape()[1])),
-                Packing::Vector | Packing::Filters(..) | Packing::Rows(_) => None,
+                Packing::Vector | Packing::Filters(..) | Packing::Depths(..) | Packing::Rows(_) => {
+                    None
+                }
             },
             Contents::Image => Some(IMAGE_ROW),
             Contents::Scratch { .. } => None,

@@ -8,11 +8,12 @@ mod common {
 }
 
 use common::device::{
-    GPU, assert_close, backward, backward_within, forward, forward_within, plain, random, to_input,
+    GPU, assert_close, backward, backward_within, each_convolution, forward, forward_within, plain,
+    random, to_input,
 };
 use common::twins::{self, Filters};
 use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
-use gradcam::plan::{Limits, Plan, ReluRule, Request};
+use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request};
 use gradcam::weights::Tensor;
 
 const TOLERANCE: f32 = 1e-5;
@@ -56,13 +57,9 @@ fn check_convolution(input: Shape, outputs: usize, window: Window, bias: bool) {
         inputs: input.c,
     };
     let out = twins::output_shape(input, outputs, window);
-    // The fastest kernel that this adapter runs, and the plain one that every adapter runs.
-    for limits in [GPU.limits(), plain()] {
-        let rows = limits.image_rows;
-        let what = format!(
-            "{input} to {out}, window {:?}, image rows {rows}",
-            window.size
-        );
+    for limits in each_convolution() {
+        let kernel = limits.family;
+        let what = format!("{input} to {out}, window {:?}, {kernel:?}", window.size);
         for n in [1, 3] {
             let x = random(3, n * input.len());
             let expected = twins::conv2d(&x, n, input, &filters, bias.as_deref(), window);
@@ -98,12 +95,49 @@ fn convolution_with_many_outputs_and_without_a_bias() {
     check_convolution(Shape::new(5, 14, 14), 67, Window::square(3, 1, 1), false);
 }
 
+#[test]
+fn tiles_laid_out_in_rows_make_every_position_once() {
+    let input = Shape::new(3, 21, 20);
+    let weight = random(1, 7 * 3 * 9);
+    let network = single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![7, 3, 3, 3], &weight),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+        },
+    );
+    let x = random(3, input.len());
+    let expected = forward(&network, 1, &x);
+    for tile in [0, u32::MAX] {
+        // 420 positions: 7 large tiles in 2 rows of 4, 14 small ones in 4 of 4.
+        let limits = Limits {
+            workgroups: 4,
+            family: KernelFamily::Tiled { workgroups: tile },
+            ..GPU.limits()
+        };
+        let actual = forward_within(limits, &network, 1, &x);
+        assert_close(
+            "in rows",
+            &actual,
+            &expected,
+            Shape::new(7, 21, 20),
+            TOLERANCE,
+        );
+    }
+}
+
 /// The kernel for 8-wide subgroups is what the software adapter is for; were it left out there, only time would tell.
 #[test]
 fn the_software_adapter_runs_the_subgroup_convolution() {
     let info = GPU.info();
     if info.driver.contains("llvmpipe") && info.name.contains("256 bits") {
-        assert!(GPU.limits().image_rows > 0, "{info}");
+        let kernel = GPU.limits().family;
+        assert!(
+            matches!(kernel, KernelFamily::Subgroup8 { .. }),
+            "{info}: {kernel:?}"
+        );
     }
 }
 
@@ -261,14 +295,16 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
         Some(&random(21, 7)),
         window,
     ));
+    let y = twins::conv2d(&activations, 1, middle, &b, Some(&random(23, 5)), window);
     let dy = random(25, 2 * 5 * 9 * 7);
     for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
         let d_middle = twins::conv2d_backward(&dy, 2, middle, &b, window);
         let d_middle = twins::relu_backward(&d_middle, &activations, rule);
         let expected = twins::conv2d_backward(&d_middle, 2, input, &a, window);
-        for limits in [GPU.limits(), plain()] {
-            let (_, dx) = backward_within(limits, &network, to_input(2, rule), &x, &dy);
-            let what = format!("{rule:?}, image rows {}", limits.image_rows);
+        for limits in each_convolution() {
+            let (forward, dx) = backward_within(limits, &network, to_input(2, rule), &x, &dy);
+            let what = format!("{rule:?}, {:?}", limits.family);
+            assert_close(&what, &forward, &y, Shape::new(5, 9, 7), TOLERANCE);
             assert_close(&what, &dx, &expected, input, TOLERANCE);
         }
     }
@@ -297,8 +333,8 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout) {
     };
     // Through images, where this adapter runs that, and as every adapter does.
     for limits in [GPU.limits(), plain()] {
-        let rows = limits.image_rows;
-        let what = format!("{inputs} to {outputs}, {layout:?}, image rows {rows}");
+        let family = limits.family;
+        let what = format!("{inputs} to {outputs}, {layout:?}, {family:?}");
         for n in [1, 2, 5] {
             let x = random(32, n * inputs);
             let mut expected = forward_twin(&m, columns, &x);
@@ -356,19 +392,24 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         let dy = random(43, 2 * outputs);
         let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
         let small_images = Limits {
-            image_rows: GPU.limits().image_rows.min(40),
+            family: match GPU.limits().family {
+                KernelFamily::Subgroup8 { .. } => KernelFamily::Subgroup8 { image_rows: 40 },
+                other => other,
+            },
             ..GPU.limits()
         };
         let small_bindings = Limits {
             binding: 9000,
             ..plain()
         };
-        for limits in [small_images, small_bindings] {
-            if limits == plain() {
-                continue;
-            }
+        // Without images the first has nothing to split.
+        let mut small = vec![small_bindings];
+        if small_images.image_rows() > 0 {
+            small.push(small_images);
+        }
+        for limits in small {
             let plan = Plan::new(&network, &request, limits).unwrap();
-            assert!(plan.forward.len() > 2, "{} parts", plan.forward.len());
+            assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
             let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
             session.poison();
             session.forward(&x, network.input_shape()).unwrap();

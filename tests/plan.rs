@@ -5,19 +5,25 @@ use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
 };
 use gradcam::plan::{
-    BackwardRequest, Buffer, BufferId, Contents, Dispatch, Limits, Packing, Plan, PlanError,
-    ReluRule, Request, classes_at_once,
+    BackwardRequest, Buffer, BufferId, Contents, Dispatch, KernelFamily, Limits, Packing, Plan,
+    PlanError, ReluRule, Request, classes_at_once,
 };
 use gradcam::weights::Tensor;
 
 const MIB: u64 = 1 << 20;
+
+const FAMILIES: [KernelFamily; 3] = [
+    KernelFamily::Plain,
+    KernelFamily::Tiled { workgroups: 256 },
+    KernelFamily::Subgroup8 { image_rows: 16_384 },
+];
 
 fn adapter(binding: u64) -> Limits {
     Limits {
         binding,
         buffer: 2048 * MIB,
         workgroups: 65_535,
-        image_rows: 0,
+        family: KernelFamily::Plain,
     }
 }
 
@@ -159,17 +165,16 @@ fn too_many_workgroups_are_refused_before_the_device_refuses_them() {
 #[test]
 fn grad_cam_alone_runs_no_convolution_backward() {
     let network = vgg16(MatrixLayout::OutIn);
-    for image_rows in [0, 16_384] {
+    for family in FAMILIES {
         let limits = Limits {
-            image_rows,
+            family,
             ..adapter(128 * MIB)
         };
         let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
         let convolutions = |dispatches: &[Dispatch]| {
-            let is = |kernel| matches!(kernel, Kernel::Conv2d | Kernel::Conv3x3Subgroup);
             dispatches
                 .iter()
-                .filter(|dispatch| is(dispatch.kernel))
+                .filter(|dispatch| dispatch.kernel.info().name.starts_with("conv"))
                 .count()
         };
         let counts: Vec<usize> = phases(&plan).map(convolutions).collect();
@@ -179,10 +184,10 @@ fn grad_cam_alone_runs_no_convolution_backward() {
 
 #[test]
 fn every_buffer_is_written_before_it_is_read() {
-    for image_rows in [0, 16_384] {
+    for family in FAMILIES {
         let network = vgg16(MatrixLayout::InOut);
         let limits = Limits {
-            image_rows,
+            family,
             ..adapter(128 * MIB)
         };
         let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
@@ -281,7 +286,7 @@ fn an_image_too_tall_for_the_adapter_leaves_the_plain_kernel() {
     let network = vgg16(MatrixLayout::OutIn);
     let kernels = |image_rows| {
         let limits = Limits {
-            image_rows,
+            family: KernelFamily::Subgroup8 { image_rows },
             ..adapter(128 * MIB)
         };
         Plan::new(&network, &request(&network, 1), limits)
@@ -292,6 +297,45 @@ fn an_image_too_tall_for_the_adapter_leaves_the_plain_kernel() {
     assert!(!kernels(tallest).contains(&Kernel::Conv2d));
     assert!(kernels(tallest - 1).contains(&Kernel::Conv2d));
     assert!(!kernels(0).contains(&Kernel::Conv3x3Subgroup));
+}
+
+#[test]
+fn a_small_layer_is_cut_into_smaller_tiles_where_it_would_leave_a_gpu_idle() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let limits = Limits {
+        family: KernelFamily::Tiled { workgroups: 100 },
+        ..adapter(128 * MIB)
+    };
+    let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
+    let call = |dispatches: &[Dispatch], label: &str| {
+        let found = dispatches.iter().find(|call| call.label == label).unwrap();
+        (found.kernel, found.workgroups)
+    };
+    let (large, small) = (Kernel::Conv2dTiledLarge, Kernel::Conv2dTiledSmall);
+    // 28 x 28 positions x 512 outputs make 13 x 8 tiles of 64 x 64; 14 x 14 make 4 x 8, or 7 x 16 of 32 x 32.
+    assert_eq!(call(&plan.forward, "conv4_2"), (large, [13, 1, 8]));
+    assert_eq!(call(&plan.forward, "conv5_1"), (small, [7, 1, 16]));
+    // Three classes make three times as many.
+    let backward = &plan.backward[1].dispatches;
+    assert_eq!(call(backward, "conv4_2 backward"), (large, [13, 1, 24]));
+    assert_eq!(call(backward, "conv5_1 backward"), (small, [7, 1, 48]));
+    assert_eq!(call(backward, "conv1_1 backward"), (large, [784, 1, 3]));
+}
+
+#[test]
+fn more_tiles_than_a_dimension_holds_are_laid_out_in_rows() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let limits = Limits {
+        workgroups: 300,
+        family: KernelFamily::Tiled { workgroups: 0 },
+        ..adapter(2048 * MIB)
+    };
+    let request = Request {
+        images: 1,
+        ..Request::default()
+    };
+    let plan = Plan::new(&network, &request, limits).unwrap();
+    assert_eq!(plan.forward[0].workgroups, [262, 3, 1]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn every_file_in_shaders_is_in_the_table_and_the_other_way_round() {
         .map(|kernel| format!("{}.wgsl", kernel.info().name))
         .collect();
     table.sort();
+    table.dedup();
     assert_eq!(files, table);
 }
 
@@ -83,6 +84,41 @@ fn uniforms_have_the_size_that_the_host_writes() {
                 info.name, member.name
             );
         }
+    }
+}
+
+#[test]
+fn override_constants_are_those_that_the_host_sets() {
+    for kernel in Kernel::ALL {
+        let info = kernel.info();
+        let module = parse(kernel);
+        let declared: Vec<&str> = module
+            .overrides
+            .iter()
+            .filter_map(|(_, constant)| constant.name.as_deref())
+            .collect();
+        let set: Vec<&str> = info.constants.iter().map(|(name, _)| *name).collect();
+        assert_eq!(declared, set, "{}", info.name);
+    }
+}
+
+/// Then no adapter that calls itself WebGPU's refuses a kernel: 256 invocations and 16 KiB of workgroup memory.
+#[test]
+fn workgroups_are_within_the_limits_that_every_adapter_has() {
+    for kernel in Kernel::ALL {
+        let name = kernel.info().name;
+        let module = parse(kernel);
+        let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert!(invocations <= 256, "{name}: {invocations} invocations");
+        let bytes: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
+            .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+            .sum();
+        assert!(bytes <= 16 << 10, "{name}: {bytes} bytes");
+        let buffers = kernel.info().bindings.len();
+        assert!(buffers <= 8, "{name}: {buffers} buffers");
     }
 }
 

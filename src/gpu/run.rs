@@ -354,7 +354,10 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
         layout: Some(&pipeline_layout),
         module: &module,
         entry_point: Some("main"),
-        compilation_options: wgpu::PipelineCompilationOptions::default(),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: info.constants,
+            ..Default::default()
+        },
         cache: None,
     });
     Pipeline { pipeline, layout }

@@ -6,7 +6,7 @@ use super::run::Memory;
 use super::texels::write_image;
 use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
-use crate::layout::{blocks, pack_filters, pack_texels};
+use crate::layout::{blocks, pack_depths, pack_filters, pack_texels};
 use crate::plan::{Contents, Packing, Plan, Upload};
 
 /// Bytes converted and handed to the queue at once.
@@ -64,7 +64,9 @@ fn send(
             values.resize(blocks(values.len()) * 4, 0.0);
             write(0, bytemuck::cast_slice(&values))
         }
-        Packing::Filters(layout, direction) | Packing::Texels(layout, direction) => {
+        Packing::Filters(layout, direction)
+        | Packing::Depths(layout, direction)
+        | Packing::Texels(layout, direction) => {
             let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
             let values = tensor.to_vec();
             check_finite(name, 0, values.iter().copied())?;
@@ -74,6 +76,7 @@ fn send(
                     packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
                     packed
                 }
+                Packing::Depths(..) => pack_depths(&values, shape, *layout, *direction),
                 _ => pack_filters(&values, shape, *layout, *direction),
             };
             write(0, bytemuck::cast_slice(&packed))

@@ -1,14 +1,14 @@
 //! What each op becomes, forward and backward side by side: the only file that knows which kernels make a layer.
 
 use super::builder::{Builder, image_rows};
-use super::{BackwardRequest, BufferId, CopyToImage, Packing, ReluRule};
+use super::{BackwardRequest, BufferId, CopyToImage, KernelFamily, Packing, ReluRule};
 use crate::kernels::{
-    CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, Epilogue, FlattenParams,
-    GlobalMeanParams, IMAGE_ROW, Kernel, LANES, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE,
-    LINEAR_COLUMNS_TILE, LinearColumnsParams, LinearRowsParams, MaxPoolBackwardParams,
-    MaxPoolParams, ReluParams,
+    CONV2D_TILE, CONV2D_TILED_LARGE, CONV2D_TILED_SMALL, CONV3X3_TILE, Conv2dParams,
+    Conv2dTiledParams, Conv3x3Params, Epilogue, FlattenParams, GlobalMeanParams, IMAGE_ROW, Kernel,
+    LANES, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE, LINEAR_COLUMNS_TILE, LinearColumnsParams,
+    LinearRowsParams, MaxPoolBackwardParams, MaxPoolParams, ReluParams,
 };
-use crate::layout::{Direction, blocks, padded_len, texels as texels_of};
+use crate::layout::{Direction, blocks, depths, padded_len, texels as texels_of};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, NodeId, Op, Shape, Window};
 use crate::weights::Tensor;
 
@@ -53,6 +53,15 @@ impl Convolution<'_> {
             Direction::Backward => self.in_shape.h * self.in_shape.w,
         };
         self.n * self.weight.len() * positions
+    }
+
+    /// Stride, padding and how far x is spread apart.
+    fn window_steps(&self) -> [[i32; 2]; 3] {
+        let window = self.window;
+        match self.direction {
+            Direction::Forward => [signed(window.stride), signed(window.pad_before), [1, 1]],
+            Direction::Backward => [[1, 1], turned_pad(window), signed(window.stride)],
+        }
     }
 }
 
@@ -339,17 +348,72 @@ impl Builder<'_> {
 
     /// A convolution or its input gradient, by the fastest kernel that this adapter runs.
     fn convolution(&mut self, call: &Convolution<'_>) {
-        let texels = padded_len(call.n, call.in_shape) / 4;
-        let weight_texels = texels_of(call.out_shape.c, call.in_shape.c);
-        let rows = image_rows(texels.max(weight_texels));
-        // Indices into an image are signed 32-bit numbers of texels.
-        let fits =
-            rows <= self.limits.image_rows as usize && i32::try_from(rows * IMAGE_ROW).is_ok();
-        if call.window.is_3x3_same() && fits {
-            self.convolution_3x3_subgroup(call, texels, weight_texels);
-        } else {
-            self.convolution_plain(call);
+        match self.limits.family {
+            KernelFamily::Plain => self.convolution_plain(call),
+            KernelFamily::Tiled { workgroups } => self.convolution_tiled(call, workgroups),
+            KernelFamily::Subgroup8 { image_rows: most } => {
+                let texels = padded_len(call.n, call.in_shape) / 4;
+                let weight_texels = texels_of(call.out_shape.c, call.in_shape.c);
+                let rows = image_rows(texels.max(weight_texels));
+                // Indices into an image are signed 32-bit numbers of texels.
+                let fits = rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok();
+                if call.window.is_3x3_same() && fits {
+                    self.convolution_3x3_subgroup(call, texels, weight_texels);
+                } else {
+                    self.convolution_plain(call);
+                }
+            }
         }
+    }
+
+    fn convolution_tiled(&mut self, call: &Convolution<'_>, busy: u32) {
+        let Convolution { window, .. } = call;
+        let taps = window.size[0] * window.size[1];
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let depths = depths(taps, call.in_shape.c);
+        let w = self.weights(
+            format!("{} weights", call.name),
+            depths * 4 * out_blocks * 4,
+            call.weight,
+            Packing::Depths(call.layout, call.direction),
+        );
+        let [stride, pad, up] = call.window_steps();
+        let params = Conv2dTiledParams {
+            in_blocks: in_blocks as u32,
+            in_size: size(call.in_shape),
+            out_blocks: out_blocks as u32,
+            out_size: size(call.out_shape),
+            taps: signed(window.size),
+            stride,
+            pad,
+            dilation: signed(window.dilation),
+            up,
+            steps: (depths / 4) as u32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let positions = (call.out_shape.h * call.out_shape.w) as u32;
+        let most = self.limits.workgroups;
+        let workgroups = |tile: u32| {
+            let [x, y, _] = grid(positions.div_ceil(tile), most);
+            let across = (out_blocks * 4).div_ceil(tile as usize);
+            [x, y, (call.n * across) as u32]
+        };
+        let large = workgroups(CONV2D_TILED_LARGE);
+        let (kernel, workgroups) =
+            if large.map(u64::from).into_iter().product::<u64>() < u64::from(busy) {
+                (Kernel::Conv2dTiledSmall, workgroups(CONV2D_TILED_SMALL))
+            } else {
+                (Kernel::Conv2dTiledLarge, large)
+            };
+        let buffers = vec![call.x, w, call.end.extra, call.y];
+        self.dispatch(
+            kernel,
+            call.label,
+            &params,
+            buffers,
+            workgroups,
+            call.work(),
+        );
     }
 
     fn convolution_3x3_subgroup(
@@ -405,10 +469,7 @@ impl Builder<'_> {
             call.weight,
             Packing::Filters(call.layout, call.direction),
         );
-        let (stride, pad, up) = match call.direction {
-            Direction::Forward => (signed(window.stride), signed(window.pad_before), [1, 1]),
-            Direction::Backward => ([1, 1], turned_pad(window), signed(window.stride)),
-        };
+        let [stride, pad, up] = call.window_steps();
         let params = Conv2dParams {
             in_blocks: in_blocks as u32,
             in_size: size(call.in_shape),
@@ -472,7 +533,7 @@ impl Builder<'_> {
         let along_rows =
             (matrix.layout == MatrixLayout::OutIn) == (direction == Direction::Forward);
         let texels = n * blocks(if along_rows { columns } else { rows });
-        let most_rows = self.limits.image_rows as usize;
+        let most_rows = self.limits.image_rows();
         let through_image = image_rows(texels) <= most_rows && blocks(columns) <= most_rows;
         let row_bytes = blocks(columns) as u64 * 16;
         let rows_at_once = match through_image {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use gradcam::gpu::{Gpu, Selection, Session};
 use gradcam::network::{Network, NodeId, Shape};
-use gradcam::plan::{BackwardRequest, Limits, Plan, Request};
+use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request};
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
 pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
@@ -75,9 +75,27 @@ pub(crate) fn assert_close(
 /// Limits under which the plan takes the plain kernels, whatever the adapter could do.
 pub(crate) fn plain() -> Limits {
     Limits {
-        image_rows: 0,
+        family: KernelFamily::Plain,
         ..GPU.limits()
     }
+}
+
+/// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, and
+/// both tiles of the tiled one.
+pub(crate) fn each_convolution() -> Vec<Limits> {
+    let own = GPU.limits().family;
+    let tiled = [0, u32::MAX].map(|workgroups| KernelFamily::Tiled { workgroups });
+    let mut kernels = vec![KernelFamily::Plain, tiled[0], tiled[1]];
+    if !kernels.contains(&own) {
+        kernels.push(own);
+    }
+    kernels
+        .into_iter()
+        .map(|family| Limits {
+            family,
+            ..GPU.limits()
+        })
+        .collect()
 }
 
 /// The network's output for `n` pictures, from poisoned memory.

@@ -1,0 +1,246 @@
+// Convolution (cross-correlation), any window, as a matrix product in tiles through workgroup memory; for GPUs.
+//
+//   y[n, o, r, c] = end(sum over i, kr, kc of w[o, i, kr, kc] * x[n, i, R / up, C / up])
+//   R = r * stride - pad + kr * dilation, C likewise; a tap outside x, or between the rows and columns that
+//   `up` spreads apart, gives nothing. up = 1 is the layer itself; its input gradient is the same sum with the
+//   filters turned by 180 degrees and their channels swapped, stride 1 and up = the layer's stride.
+//
+// x: N x in_blocks x in_h x in_w, y: N x out_blocks x out_h x out_w, each element four channels (NC4HW4).
+// The sum runs over depth = (tap, in block), the taps outermost, in steps of 4; what fills up the last step is zero.
+// w: depth x 4 inputs x out_blocks, each element the weights of four outputs for one input.
+// extra: by `epilogue`, the bias (out_blocks) or the activations of one image in y's shape, shared by all n.
+//
+// A workgroup makes TILE positions (in row order) x TILE outputs of one image. Each step brings 4 x TILE elements of x
+// and 16 x TILE / 4 of w into workgroup memory, neighbours from neighbours; then an invocation multiplies its 8
+// positions x 8 outputs (TILE = 64) or 4 x 4 (TILE = 32). Positions outside y are computed and not written; outputs
+// outside y repeat the last block's and are not written. CPU twin: conv2d in tests/common/twins.rs.
+//
+// With TILE = 64, a step of an invocation is 1024 multiply-adds to 64 elements from workgroup memory and 8 from storage:
+// a workgroup reads 8 KiB for 65,536 multiply-adds, 16 operations a byte; with TILE = 32 it is half of that.
+
+struct Params {
+    in_blocks: u32,
+    in_h: i32,
+    in_w: i32,
+    out_blocks: u32,
+    out_h: i32,
+    out_w: i32,
+    taps_h: i32,
+    taps_w: i32,
+    stride_h: i32,
+    stride_w: i32,
+    pad_h: i32,
+    pad_w: i32,
+    dilation_h: i32,
+    dilation_w: i32,
+    up_h: i32,
+    up_w: i32,
+    steps: u32,
+    epilogue: u32,
+}
+
+const EPILOGUE_BIAS: u32 = 1u;
+const EPILOGUE_BIAS_RELU: u32 = 2u;
+const EPILOGUE_MASK: u32 = 3u;
+const EPILOGUE_MASK_GUIDED: u32 = 4u;
+const EPILOGUE_MASK_DECONV: u32 = 5u;
+
+// Positions and outputs that a workgroup makes: 64 or 32.
+override TILE: u32;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+// 4 x TILE elements each. x_tile: [depth of the step][position]; w_tile: [depth of the step][input][out block].
+var<workgroup> x_tile: array<vec4<f32>, 256>;
+var<workgroup> w_tile: array<vec4<f32>, 256>;
+
+// How far an invocation has read x, for one position.
+struct Walk {
+    plane: u32,       // the image's first element
+    block: u32,
+    tap: vec2<i32>,
+    first: vec2<i32>, // the place of tap (0, 0)
+    at: i32,          // the tap's place in a plane; -1 where it gives nothing
+}
+
+fn place(first: vec2<i32>, tap: vec2<i32>) -> i32 {
+    let up = vec2<i32>(p.up_h, p.up_w);
+    let size = vec2<i32>(p.in_h, p.in_w);
+    let spread = first + tap * vec2<i32>(p.dilation_h, p.dilation_w);
+    let at = spread / up;
+    let inside = tap.x < p.taps_h && all(spread >= vec2<i32>()) && all(at < size) && all(at * up == spread);
+    return select(-1, at.x * p.in_w + at.y, inside);
+}
+
+// Goes on by `blocks` of inputs, then to the next taps.
+fn advance(walk: ptr<function, Walk>, blocks: u32) {
+    (*walk).block += blocks;
+    while (*walk).block >= p.in_blocks {
+        (*walk).block -= p.in_blocks;
+        (*walk).tap.y += 1;
+        if (*walk).tap.y == p.taps_w {
+            (*walk).tap = vec2<i32>((*walk).tap.x + 1, 0);
+        }
+        (*walk).at = place((*walk).first, (*walk).tap);
+    }
+}
+
+fn fetch(walk: ptr<function, Walk>) -> vec4<f32> {
+    if (*walk).at < 0 {
+        return vec4<f32>();
+    }
+    return x[(*walk).plane + (*walk).block * u32(p.in_h * p.in_w) + u32((*walk).at)];
+}
+
+// sum + w * x, one position a column; each line a chain of multiply-adds, which `sum + w * x` on matrices is not.
+fn multiply_add(sum: mat4x4<f32>, w: mat4x4<f32>, x: mat4x4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        sum[0] + w[0] * x[0].x + w[1] * x[0].y + w[2] * x[0].z + w[3] * x[0].w,
+        sum[1] + w[0] * x[1].x + w[1] * x[1].y + w[2] * x[1].z + w[3] * x[1].w,
+        sum[2] + w[0] * x[2].x + w[1] * x[2].y + w[2] * x[2].z + w[3] * x[2].w,
+        sum[3] + w[0] * x[3].x + w[1] * x[3].y + w[2] * x[3].z + w[3] * x[3].w,
+    );
+}
+
+fn end(value: vec4<f32>, block: u32, at: u32) -> vec4<f32> {
+    let zero = vec4<f32>();
+    switch p.epilogue {
+        case EPILOGUE_BIAS: { return value + extra[block]; }
+        case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK_DECONV: { return max(value, zero); }
+        default: { return value; }
+    }
+}
+
+fn store(n: u32, block: u32, position: u32, value: vec4<f32>) {
+    let plane = u32(p.out_h * p.out_w);
+    if position < plane && block < p.out_blocks {
+        let at = block * plane + position;
+        y[n * p.out_blocks * plane + at] = end(value, block, at);
+    }
+}
+
+// Four positions, 8 apart.
+fn store_four(n: u32, block: u32, position: u32, values: mat4x4<f32>) {
+    store(n, block, position, values[0]);
+    store(n, block, position + 8u, values[1]);
+    store(n, block, position + 16u, values[2]);
+    store(n, block, position + 24u, values[3]);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let columns = TILE / 4u;
+    let across = (p.out_blocks + columns - 1u) / columns;
+    let n = group.z / across;
+    let first_block = group.z % across * columns;
+    let first_position = (group.y * groups.x + group.x) * TILE;
+
+    // What the invocation brings: x for one position and every 64 / TILE-th depth, w for one block and every
+    // 256 / TILE-th input.
+    let x_stride = 64u / TILE;
+    let position = i32(first_position + lane % TILE);
+    let row = position / p.out_w;
+    let col = position - row * p.out_w;
+    var walk: Walk;
+    walk.plane = n * p.in_blocks * u32(p.in_h * p.in_w);
+    walk.first = vec2<i32>(row * p.stride_h - p.pad_h, col * p.stride_w - p.pad_w);
+    walk.at = place(walk.first, walk.tap);
+    advance(&walk, lane / TILE);
+    let w_stride = 256u / TILE * p.out_blocks;
+    var w_at = lane / columns * p.out_blocks + min(first_block + lane % columns, p.out_blocks - 1u);
+
+    // What it multiplies: positions 8 apart from one another, and out blocks 8 apart.
+    let my_position = lane % 8u;
+    let my_block = lane / 8u;
+
+    // Sums of four positions x one out block: s<positions><block>.
+    var s00 = mat4x4<f32>();
+    var s01 = mat4x4<f32>();
+    var s10 = mat4x4<f32>();
+    var s11 = mat4x4<f32>();
+    for (var step = 0u; step < p.steps; step++) {
+        let x0 = fetch(&walk);
+        advance(&walk, x_stride);
+        let x1 = fetch(&walk);
+        advance(&walk, x_stride);
+        let w0 = w[w_at];
+        let w1 = w[w_at + w_stride];
+        w_at += 2u * w_stride;
+        var x2: vec4<f32>;
+        var x3: vec4<f32>;
+        var w2: vec4<f32>;
+        var w3: vec4<f32>;
+        if TILE == 64u {
+            x2 = fetch(&walk);
+            advance(&walk, x_stride);
+            x3 = fetch(&walk);
+            advance(&walk, x_stride);
+            w2 = w[w_at];
+            w3 = w[w_at + w_stride];
+            w_at += 2u * w_stride;
+        }
+        workgroupBarrier();
+        x_tile[lane] = x0;
+        x_tile[lane + 64u] = x1;
+        w_tile[lane] = w0;
+        w_tile[lane + 64u] = w1;
+        if TILE == 64u {
+            x_tile[lane + 128u] = x2;
+            x_tile[lane + 192u] = x3;
+            w_tile[lane + 128u] = w2;
+            w_tile[lane + 192u] = w3;
+        }
+        workgroupBarrier();
+        var x_from = my_position;
+        var w_from = my_block;
+        for (var depth = 0u; depth < 4u; depth++) {
+            let xa = mat4x4<f32>(x_tile[x_from], x_tile[x_from + 8u], x_tile[x_from + 16u], x_tile[x_from + 24u]);
+            let wa = mat4x4<f32>(
+                w_tile[w_from],
+                w_tile[w_from + columns],
+                w_tile[w_from + 2u * columns],
+                w_tile[w_from + 3u * columns],
+            );
+            s00 = multiply_add(s00, wa, xa);
+            if TILE == 64u {
+                let xb = mat4x4<f32>(
+                    x_tile[x_from + 32u],
+                    x_tile[x_from + 40u],
+                    x_tile[x_from + 48u],
+                    x_tile[x_from + 56u],
+                );
+                let w8 = w_from + 8u;
+                let wb = mat4x4<f32>(
+                    w_tile[w8],
+                    w_tile[w8 + columns],
+                    w_tile[w8 + 2u * columns],
+                    w_tile[w8 + 3u * columns],
+                );
+                s01 = multiply_add(s01, wb, xa);
+                s10 = multiply_add(s10, wa, xb);
+                s11 = multiply_add(s11, wb, xb);
+            }
+            x_from += TILE;
+            w_from += TILE;
+        }
+    }
+    let to_block = first_block + my_block;
+    let to_position = first_position + my_position;
+    store_four(n, to_block, to_position, s00);
+    if TILE == 64u {
+        store_four(n, to_block + 8u, to_position, s01);
+        store_four(n, to_block, to_position + 32u, s10);
+        store_four(n, to_block + 8u, to_position + 32u, s11);
+    }
+}
