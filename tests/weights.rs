@@ -248,7 +248,10 @@ fn files_that_hold_something_else_are_refused_in_one_sentence() {
             "git lfs pull",
         ),
         (b"\x1f\x8b\x08\0", "a gzip archive: unpack it"),
-        (b"PK\x03\x04", "a zip archive: unpack it"),
+        (
+            b"PK\x03\x04",
+            "the file is cut off: the archive's directory",
+        ),
         (b"\xff\xd8\xff\xe0", "a JPEG picture, not weights"),
         (b"\x89HDF\r\n\x1a\n", "not read yet"),
         (

@@ -60,6 +60,20 @@ pub enum TensorError {
         /// Bytes of data there are.
         found: usize,
     },
+    /// A view that reaches beyond its data, or shows more elements than there are data.
+    #[error(
+        "a view of shape {shape:?} and strides {strides:?} from element {offset} does not fit its {found} elements"
+    )]
+    View {
+        /// As the file has it.
+        shape: Vec<usize>,
+        /// Distance in elements between neighbours along each dimension.
+        strides: Vec<usize>,
+        /// First element.
+        offset: usize,
+        /// Elements there are.
+        found: usize,
+    },
 }
 
 /// A tensor in a file: shape, element type and where its bytes lie. Cheap to clone; keeps its file
@@ -97,6 +111,41 @@ impl Tensor {
             });
         }
         let strides = dense_strides(&shape, order);
+        Ok(Self {
+            source: Arc::clone(source),
+            data,
+            element,
+            shape,
+            strides,
+        })
+    }
+
+    /// A view of the elements at `span` in the file: the first is number `offset`, and neighbours
+    /// along a dimension lie `strides` elements apart. There are no more elements in the view than
+    /// in the file, so that none is announced for nothing.
+    ///
+    /// # Panics
+    /// If there are not as many strides as dimensions.
+    pub(super) fn view(
+        source: &Arc<Source>,
+        span: Range<usize>,
+        element: Element,
+        offset: usize,
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+    ) -> Result<Self, TensorError> {
+        assert_eq!(shape.len(), strides.len(), "a stride for each dimension");
+        let size = element.dtype.size();
+        let found = span.len() / size;
+        let Some(elements) = elements_of_view(&shape, &strides, offset, found) else {
+            return Err(TensorError::View {
+                shape,
+                strides,
+                offset,
+                found,
+            });
+        };
+        let data = Data::Raw(span.start + elements.start * size..span.start + elements.end * size);
         Ok(Self {
             source: Arc::clone(source),
             data,
@@ -276,6 +325,26 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
         .filter(|&&n| n > 0)
         .try_fold(1_usize, |product, &n| product.checked_mul(n))?;
     Some(shape.iter().product())
+}
+
+/// From the first element of a view to its last; `None` when they are not among `found`.
+fn elements_of_view(
+    shape: &[usize],
+    strides: &[usize],
+    offset: usize,
+    found: usize,
+) -> Option<Range<usize>> {
+    match element_count(shape)? {
+        0 => Some(0..0),
+        count if count > found => None,
+        _ => {
+            let mut dimensions = shape.iter().zip(strides);
+            let last = dimensions.try_fold(offset, |last, (&length, &stride)| {
+                last.checked_add((length - 1).checked_mul(stride)?)
+            })?;
+            (last < found).then(|| offset..last + 1)
+        }
+    }
 }
 
 fn dense_strides(shape: &[usize], order: Order) -> Vec<usize> {
