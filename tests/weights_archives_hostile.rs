@@ -369,7 +369,7 @@ fn storages_that_are_not_there_or_not_as_announced_are_told() {
         &b")Q"[..],
         b"(NNNNNtQ",
         b"(NNNNNNNtQ",
-        b"(X\x07\0\0\0storageNX\x01\0\0\0000NK\x02tQ",
+        b"(X\x07\0\0\0storageNX\x01\0\0\x000NK\x02tQ",
         b"N",
     ] {
         let tensor = [b"ctorch._utils\n_rebuild_tensor_v2\n(", id, b"K\0))\x89}tR"].concat();

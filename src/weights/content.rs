@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{npy, torch, zip};
+use super::{npy, npz, torch, zip};
 
 /// First bytes that are enough to tell.
 pub(super) const PREFIX: usize = 4096;
@@ -217,7 +217,7 @@ pub(super) fn of_members<'a>(names: impl Iterator<Item = &'a str>) -> Content {
             "data.pkl" | "constants.pkl" | "byteorder" | ".format_version"
         ) {
             return Content::Torch;
-        } else if name.ends_with(".npy") {
+        } else if npz::array_name(name).is_some() {
             content = Content::Npz;
         }
     }

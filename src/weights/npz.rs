@@ -27,7 +27,7 @@ pub enum NpzError {
         /// The member.
         name: String,
         /// What is wrong with it.
-        error: NpyError,
+        error: Box<NpyError>,
     },
     /// A pickled member has a tensor with the name of another member.
     #[error("two arrays have the name {name:?}")]
@@ -40,18 +40,23 @@ pub enum NpzError {
     TooMany,
 }
 
+/// Name of the array in a member of that name.
+pub(super) fn array_name(member: &str) -> Option<&str> {
+    member.strip_suffix(".npy")
+}
+
 /// Reads the members that are arrays, each under its name without `.npy`.
 pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Contents, NpzError> {
     let mut all = Contents::default();
     let mut inflater = Inflater::new(source);
     for member in &archive.members {
-        let Some(name) = member.name.strip_suffix(".npy") else {
+        let Some(name) = array_name(member.name) else {
             continue;
         };
         let (source, span) = inflater.open(member)?;
         let contents = npy::read_member(&source, span, name).map_err(|error| NpzError::Npy {
             name: member.name.to_owned(),
-            error,
+            error: Box::new(error),
         })?;
         let names = contents.tensors.keys().chain(contents.skipped.keys());
         for name in names {

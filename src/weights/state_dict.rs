@@ -125,7 +125,7 @@ const fn other(name: &'static str, storage: &'static str, size: usize) -> Type {
     }
 }
 
-const TYPES: [Type; 18] = [
+static TYPES: [Type; 18] = [
     float("float32", "FloatStorage", 4, DType::F32),
     float("float16", "HalfStorage", 2, DType::F16),
     float("bfloat16", "BFloat16Storage", 2, DType::BF16),
@@ -143,11 +143,9 @@ const TYPES: [Type; 18] = [
     other("uint64", "", 8),
     other("float8_e4m3fn", "", 1),
     other("float8_e5m2", "", 1),
-    UNTYPED,
+    // Bytes that a tensor gives their type.
+    other("bytes", "UntypedStorage", 1),
 ];
-
-/// Bytes that a tensor gives their type.
-const UNTYPED: Type = other("bytes", "UntypedStorage", 1);
 
 /// The functions and classes that checkpoints name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,8 +156,8 @@ pub(super) enum Global {
     /// The same of untyped bytes, with the type as the seventh.
     TypedTensor,
     Parameter,
-    Storage(Type),
-    DType(Type),
+    Storage(&'static Type),
+    DType(&'static Type),
     /// What a persistent id is noted as a call of.
     PersistentId,
     /// What training scripts save beside the weights: passed over.
@@ -176,19 +174,15 @@ pub(super) const DIALECT: Dialect<Global> = Dialect {
 impl Global {
     fn find(module: &str, name: &str) -> Option<Self> {
         let storage = |t: &&Type| !t.storage.is_empty() && t.storage == name;
-        let dtype = |t: &&Type| t.name == name && **t != UNTYPED;
+        let dtype = |t: &&Type| t.name == name;
         Some(match (module, name) {
             ("collections", "OrderedDict" | "defaultdict") => Self::Dict,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::Tensor,
             ("torch._utils", "_rebuild_tensor_v3") => Self::TypedTensor,
             ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state")
             | ("torch.nn.parameter", "Parameter") => Self::Parameter,
-            ("torch", "Size" | "device") => Self::Beside,
-            ("torch" | "torch.cuda" | "torch.storage", _) => match TYPES.iter().find(storage) {
-                Some(&t) => Self::Storage(t),
-                None => Self::DType(*TYPES.iter().find(dtype)?),
-            },
-            ("argparse", "Namespace")
+            ("torch", "Size" | "device")
+            | ("argparse", "Namespace")
             | ("collections", "Counter")
             | ("datetime", "datetime" | "date" | "timedelta")
             | ("pathlib" | "pathlib._local", "Path" | "PosixPath" | "WindowsPath")
@@ -197,6 +191,10 @@ impl Global {
                 "set" | "frozenset" | "list" | "dict" | "tuple" | "int" | "float" | "bool" | "str"
                 | "complex" | "slice" | "range",
             ) => Self::Beside,
+            ("torch" | "torch.cuda" | "torch.storage", _) => match TYPES.iter().find(storage) {
+                Some(class) => Self::Storage(class),
+                None => Self::DType(TYPES.iter().find(dtype)?),
+            },
             _ if numpy::Global::find(module, name).is_some() => Self::Beside,
             _ => return None,
         })
@@ -272,7 +270,7 @@ fn network(mut all: Contents) -> Contents {
 /// What a persistent id says.
 struct Storage<'a> {
     key: &'a str,
-    element: Type,
+    element: &'static Type,
     /// Number of elements.
     len: usize,
 }
