@@ -6,6 +6,7 @@
 //! file announces is believed before its bytes are there.
 
 mod content;
+mod deflated;
 mod digest;
 mod element;
 mod latin1;

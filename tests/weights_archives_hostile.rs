@@ -12,7 +12,7 @@ mod common {
     pub(crate) mod torch_writer;
     pub(crate) mod zip_writer;
 }
-use common::handmade::open;
+use common::handmade::{ARRAY, dtype, open};
 use common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
 use common::zip_writer::{End, Member, npy, zip, zip_with};
 
@@ -228,10 +228,9 @@ fn zip_bombs_are_given_up_before_they_unpack() {
     let zeros = npy("<f4", "(25000000,)", &vec![0; 100_000_000]);
     let bomb = Member::deflated("w.npy", &zeros);
     assert!(bomb.packed < 200_000);
-    let file = bomb.packed as usize;
     let error = zip_error(zip(std::slice::from_ref(&bomb)));
     assert!(matches!(error, ZipError::Bomb { .. }), "{error}");
-    // Announced as small, and as larger than deflate can make of it
+    // Announced as less than it is
     for len in [1000, 30_000_000] {
         let error = zip_error(zip(&[Member {
             len,
@@ -239,9 +238,15 @@ fn zip_bombs_are_given_up_before_they_unpack() {
         }]));
         assert!(matches!(error, ZipError::Inflate { .. }), "{error}");
     }
+    // And as more
     let tiny = Member::deflated("w.npy", &one());
     let error = zip_error(zip(&[Member {
         len: 4_000_000_000,
+        ..tiny.clone()
+    }]));
+    assert!(matches!(error, ZipError::Bomb { .. }), "{error}");
+    let error = zip_error(zip(&[Member {
+        len: 60_000_000,
         ..tiny
     }]));
     assert!(matches!(error, ZipError::Inflate { .. }), "{error}");
@@ -251,7 +256,29 @@ fn zip_bombs_are_given_up_before_they_unpack() {
         .map(|i| Member::deflated(&format!("{i}.npy"), &ten))
         .collect();
     let error = zip_error(zip(&many));
-    assert!(matches!(error, ZipError::Bomb { .. }), "{error} {file}");
+    assert!(matches!(error, ZipError::Bomb { .. }), "{error}");
+}
+
+#[test]
+fn compressed_pickles_that_take_much_memory_are_given_up() {
+    let pickle = [b"\x80\x04B\0\0\0\x01".as_slice(), &vec![0; 1 << 24], b"."].concat();
+    let member = Member::deflated("w.npy", &npy("|O", "()", &pickle));
+    let error = open(zip(&[member])).unwrap_err().to_string();
+    assert!(error.contains("numpy.savez writes it without"), "{error}");
+    // Many that are small by themselves
+    let pickle = [b"\x80\x04B\0\0\x40\0".as_slice(), &vec![0; 1 << 22], b"."].concat();
+    let nothing = [b"\x80\x02".as_slice(), &object(b"N"), b"."].concat();
+    let small = npy("|O", "()", &[&nothing[..], &pickle].concat());
+    let many: Vec<_> = (0..5)
+        .map(|i| Member::deflated(&format!("{i}.npy"), &small))
+        .collect();
+    let error = open(zip(&many)).unwrap_err().to_string();
+    assert!(error.contains("\"3.npy\": a compressed pickle"), "{error}");
+}
+
+/// The array around one object, as opcodes.
+fn object(object: &[u8]) -> Vec<u8> {
+    [ARRAY, b"(K\x01)", &dtype("O8"), b"\x89]", object, b"atb"].concat()
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Bytes of header at most; numpy itself reads 10,000.
 const MAX_HEADER: usize = 64 << 10;
+/// Bytes of a file at most before the array's own.
+const LARGEST_PREFIX: usize = 12 + MAX_HEADER;
 
 /// Why a `.npy` file was not read as weights.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,6 +52,12 @@ pub enum NpyError {
     /// The array's shape does not fit its data.
     #[error(transparent)]
     Tensor(#[from] TensorError),
+    /// A pickle that takes much memory.
+    #[error("a compressed pickle of {bytes} bytes: numpy.savez writes it without compression")]
+    CompressedPickle {
+        /// Its length when it is unpacked.
+        bytes: usize,
+    },
     /// The pickle was refused or is damaged.
     #[error(transparent)]
     Pickle(#[from] PickleError),
@@ -72,24 +80,39 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Contents, NpyError> {
     }
 }
 
-/// Reads the `.npy` at `span` of a file, a member of an `.npz`, as the tensor `name` or, where it is
-/// pickled, as tensors with names below that.
+/// Reads the `.npy` in `data`, a member of an `.npz`, as the tensor `name` or, where it is pickled,
+/// as tensors with names below that. A compressed pickle is unpacked into memory, and takes its
+/// length off `room`.
 pub(super) fn read_member(
     source: &Arc<Source>,
-    span: Range<usize>,
+    data: Data,
     name: &str,
+    room: &mut usize,
 ) -> Result<Contents, NpyError> {
-    let (header, length) = header(&source.bytes()[span.clone()])?;
-    let span = span.start + length..span.end;
+    let mut head = vec![0; data.len().min(LARGEST_PREFIX)];
+    data.decode(source.bytes(), 0, &mut head);
+    let (header, length) = header(&head)?;
     let mut contents = Contents::default();
-    match header.kind() {
-        Kind::Object => return objects(source, span, &header.shape, name),
-        Kind::Float(element) => {
-            let data = Data::Raw(span);
+    match (header.kind(), data) {
+        (Kind::Object, Data::Raw(span)) => {
+            return objects(source, span.start + length..span.end, &header.shape, name);
+        }
+        (Kind::Object, packed) => {
+            let bytes = packed.len();
+            *room = room
+                .checked_sub(bytes)
+                .ok_or(NpyError::CompressedPickle { bytes })?;
+            let mut unpacked = vec![0; bytes];
+            packed.decode(source.bytes(), 0, &mut unpacked);
+            let unpacked = Arc::new(Source::Owned(unpacked));
+            return objects(&unpacked, length..bytes, &header.shape, name);
+        }
+        (Kind::Float(element), data) => {
+            let data = data.skip(length);
             let tensor = Tensor::dense(source, data, element, header.shape, header.order)?;
             contents.tensors.insert(name.to_owned(), tensor);
         }
-        Kind::Other(dtype) => {
+        (Kind::Other(dtype), _) => {
             let shape = header.shape;
             let skipped = Skipped { dtype, shape };
             contents.skipped.insert(name.to_owned(), skipped);

@@ -1,7 +1,7 @@
 //! `.npz`: a zip archive with one `.npy` file for each array, under the name that its writer gave.
 //! <https://numpy.org/doc/stable/reference/generated/numpy.savez.html>
 //!
-//! What `savez` writes is used in place; what `savez_compressed` writes is unpacked into memory.
+//! What `savez` writes is used in place; what `savez_compressed` writes is unpacked when it is read.
 
 use std::sync::Arc;
 
@@ -10,7 +10,10 @@ use thiserror::Error;
 use super::Contents;
 use super::npy::{self, NpyError};
 use super::source::Source;
-use super::zip::{Archive, Inflater, ZipError};
+use super::zip::{Archive, Unpacker, ZipError};
+
+/// Bytes that all compressed pickles together may take: a pickle cannot be read without its data.
+const PICKLES: usize = 16 << 20;
 
 /// Arrays in members at most; a pickled member may hold as many again as its own reader allows.
 const MAX_TENSORS: usize = 1 << 14;
@@ -48,16 +51,18 @@ pub(super) fn array_name(member: &str) -> Option<&str> {
 /// Reads the members that are arrays, each under its name without `.npy`.
 pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Contents, NpzError> {
     let mut all = Contents::default();
-    let mut inflater = Inflater::new(source);
+    let mut unpacker = Unpacker::new(source);
+    let mut pickles = PICKLES;
     for member in &archive.members {
         let Some(name) = array_name(member.name) else {
             continue;
         };
-        let (source, span) = inflater.open(member)?;
-        let contents = npy::read_member(&source, span, name).map_err(|error| NpzError::Npy {
-            name: member.name.to_owned(),
-            error: Box::new(error),
-        })?;
+        let data = unpacker.open(member)?;
+        let contents =
+            npy::read_member(source, data, name, &mut pickles).map_err(|error| NpzError::Npy {
+                name: member.name.to_owned(),
+                error: Box::new(error),
+            })?;
         let names = contents.tensors.keys().chain(contents.skipped.keys());
         for name in names {
             if all.tensors.contains_key(name) || all.skipped.contains_key(name) {

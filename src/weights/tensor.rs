@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::deflated::Deflated;
 use super::element::{DType, Element};
 use super::latin1::Latin1;
 use super::source::Source;
 
-/// Bytes decoded from text at once: many, since each beginning in the middle costs some.
+/// Bytes decoded from text or unpacked at once: many, since each beginning in the middle costs some.
 const DECODED: usize = 256 << 10;
 
 /// Order of the elements of a dense array.
@@ -27,14 +28,35 @@ pub(super) enum Order {
 pub(super) enum Data {
     Raw(Range<usize>),
     Latin1(Arc<Latin1>),
+    Deflated(Deflated),
 }
 
 impl Data {
     /// Bytes of data, decoded.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Raw(range) => range.len(),
             Self::Latin1(text) => text.len(),
+            Self::Deflated(packed) => packed.len(),
+        }
+    }
+
+    /// The same bytes in a file without the first `count`, of at most `len()`; text has none that
+    /// could be left out.
+    pub(super) fn skip(self, count: usize) -> Self {
+        match self {
+            Self::Raw(range) => Self::Raw(range.start + count..range.end),
+            Self::Deflated(packed) => Self::Deflated(packed.skip(count)),
+            Self::Latin1(_) => unreachable!("text lies within a pickle"),
+        }
+    }
+
+    /// Writes the decoded bytes from `start` on into `out`. Panics if they are not there.
+    pub(super) fn decode(&self, file: &[u8], start: usize, out: &mut [u8]) {
+        match self {
+            Self::Raw(range) => out.copy_from_slice(&file[range.clone()][start..][..out.len()]),
+            Self::Latin1(text) => text.decode(file, start, out),
+            Self::Deflated(packed) => packed.decode(file, start, out),
         }
     }
 }
@@ -211,22 +233,22 @@ impl Tensor {
                 self.element.decode(&file[range.clone()], start, 1, out);
             }
             Data::Raw(range) => self.gather(&file[range.clone()], start, out),
-            Data::Latin1(text) if contiguous => {
+            encoded if contiguous => {
                 let size = self.element.dtype.size();
                 let mut decoded = vec![0; DECODED.min(out.len() * size)];
                 let mut first = start;
                 for piece in out.chunks_mut(DECODED / size) {
                     let decoded = &mut decoded[..piece.len() * size];
-                    text.decode(file, first * size, decoded);
+                    encoded.decode(file, first * size, decoded);
                     self.element.decode(decoded, 0, 1, piece);
                     first += piece.len();
                 }
             }
             // Both are rare. Neighbours lie far apart and text is decoded in one direction: all of
             // it.
-            Data::Latin1(text) => {
-                let mut decoded = vec![0; text.len()];
-                text.decode(file, 0, &mut decoded);
+            encoded => {
+                let mut decoded = vec![0; encoded.len()];
+                encoded.decode(file, 0, &mut decoded);
                 self.gather(&decoded, start, out);
             }
         }
@@ -271,6 +293,7 @@ impl Tensor {
         self.source.release(match &self.data {
             Data::Raw(range) => range.start + bytes.start..range.start + bytes.end,
             Data::Latin1(text) => text.encoded(bytes),
+            Data::Deflated(packed) => packed.packed(),
         });
     }
 

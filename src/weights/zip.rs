@@ -8,12 +8,12 @@
 //! all the same, since nobody writes them by accident.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
 use thiserror::Error;
 
+use super::deflated::{Bookmark, Deflated};
 use super::source::Source;
+use super::tensor::Data;
 
 /// What an archive that is not empty begins with: its first member.
 pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
@@ -26,10 +26,11 @@ const END64_LOCATOR: &[u8] = b"PK\x06\x07";
 const MAX_MEMBERS: usize = 1 << 16;
 /// Bytes of a member's name at most.
 const MAX_NAME: usize = 512;
-/// Bytes that deflate makes of one at most, rounded up.
-const MAX_RATIO: usize = 1100;
-/// Bytes that all members together may take in memory beyond the length of the archive.
-const INFLATED: usize = 32 << 20;
+/// Bytes that all compressed members together may unpack to, for each byte of the archive: weights
+/// of which nine in ten are zero stay below.
+const MAX_RATIO: usize = 16;
+/// Bytes that they may unpack to in any case.
+const MIN_LIMIT: usize = 64 << 20;
 
 /// Why a zip archive, or a member of one, was not read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -91,13 +92,13 @@ pub enum ZipError {
         /// The member.
         name: String,
     },
-    /// Compressed data announce more than the archive's length and 32 MiB.
+    /// Compressed data announce more than any weights unpack to.
     #[error(
-        "the compressed members announce more than the file's {file} bytes and 32 MiB: write it without compression"
+        "the compressed members announce more than {limit} bytes: write the file without compression"
     )]
     Bomb {
-        /// Length of the archive.
-        file: usize,
+        /// What an archive of this length may unpack to.
+        limit: usize,
     },
 }
 
@@ -183,59 +184,41 @@ impl Member<'_> {
     }
 }
 
-/// Reads members of one archive, and counts what they take in memory.
-pub(super) struct Inflater<'a> {
-    source: &'a Arc<Source>,
+/// Opens the members of one archive, and counts what they unpack to.
+pub(super) struct Unpacker<'a> {
+    source: &'a Source,
+    limit: usize,
     left: usize,
+    bookmark: Bookmark,
 }
 
-impl<'a> Inflater<'a> {
-    pub(super) fn new(source: &'a Arc<Source>) -> Self {
-        let left = source.bytes().len().saturating_add(INFLATED);
-        Self { source, left }
+impl<'a> Unpacker<'a> {
+    pub(super) fn new(source: &'a Source) -> Self {
+        let limit = MIN_LIMIT.max(source.bytes().len().saturating_mul(MAX_RATIO));
+        Self {
+            source,
+            limit,
+            left: limit,
+            bookmark: Bookmark::default(),
+        }
     }
 
-    /// The bytes of `member`: in place where they are stored, else in memory of their own.
-    pub(super) fn open(
-        &mut self,
-        member: &Member<'_>,
-    ) -> Result<(Arc<Source>, Range<usize>), ZipError> {
+    /// The bytes of `member`: in place where they are stored, else verified to unpack.
+    pub(super) fn open(&mut self, member: &Member<'_>) -> Result<Data, ZipError> {
         match member.method {
-            STORED => Ok((Arc::clone(self.source), member.span.clone())),
+            STORED => Ok(Data::Raw(member.span.clone())),
             DEFLATED => {
-                let bytes = self.inflate(member)?;
-                let range = 0..bytes.len();
-                Ok((Arc::new(Source::Owned(bytes)), range))
+                let left = self.left.checked_sub(member.len);
+                self.left = left.ok_or(ZipError::Bomb { limit: self.limit })?;
+                let (span, len) = (member.span.clone(), member.len);
+                Deflated::verify(self.source, span, len, member.crc, &self.bookmark)
+                    .map(Data::Deflated)
+                    .ok_or_else(|| ZipError::Inflate {
+                        name: member.name.to_owned(),
+                    })
             }
             _ => Err(member.unknown_method()),
         }
-    }
-
-    fn inflate(&mut self, member: &Member<'_>) -> Result<Vec<u8>, ZipError> {
-        let file = self.source.bytes();
-        let damaged = || ZipError::Inflate {
-            name: member.name.to_owned(),
-        };
-        if member.len / MAX_RATIO > member.span.len() {
-            return Err(damaged());
-        }
-        self.left = self
-            .left
-            .checked_sub(member.len)
-            .ok_or(ZipError::Bomb { file: file.len() })?;
-        // One more than announced, so that a longer stream shows.
-        let mut out = Vec::with_capacity(member.len + 1);
-        let mut stream = Decompress::new(false);
-        let packed = &file[member.span.clone()];
-        let status = stream.decompress_vec(packed, &mut out, FlushDecompress::Finish);
-        self.source.release(member.span.clone());
-        let mut crc = Crc::new();
-        crc.update(&out);
-        let whole = matches!(status, Ok(Status::StreamEnd))
-            && stream.total_in() == packed.len() as u64
-            && out.len() == member.len
-            && crc.sum() == member.crc;
-        whole.then_some(out).ok_or_else(damaged)
     }
 }
 
