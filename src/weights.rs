@@ -20,6 +20,7 @@ mod source;
 mod state_dict;
 mod tensor;
 mod torch;
+mod torch_global;
 mod zip;
 
 use std::collections::BTreeMap;

@@ -16,6 +16,7 @@ use super::element::Endian;
 use super::pickle::{self, Dialect, PickleError, Value};
 use super::source::Source;
 use super::state_dict::{self, StateDictError};
+use super::torch_global;
 use super::zip::{Archive, ZipError};
 
 /// The pickled number that the older form begins with, behind the opcode for its protocol and, from
@@ -133,7 +134,7 @@ pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Conten
     }
     let pickled = member("data.pkl").ok_or(TorchError::Missing("data.pkl"))?;
     let span = pickled.in_place(WRITER)?;
-    let pickle = pickle::load(&file[..span.end], span.start, &state_dict::DIALECT)?;
+    let pickle = pickle::load(&file[..span.end], span.start, &torch_global::DIALECT)?;
     let storages = Storages { spans, endian };
     Ok(state_dict::read(source, &pickle, &storages)?)
 }
@@ -147,7 +148,7 @@ pub(super) fn read_legacy(source: &Arc<Source>) -> Result<Contents, TorchError> 
     for _ in 0..3 {
         at = pickle::load(file, at, &PLAIN)?.end;
     }
-    let pickle = pickle::load(file, at, &state_dict::DIALECT)?;
+    let pickle = pickle::load(file, at, &torch_global::DIALECT)?;
     let keys = pickle::load(file, pickle.end, &PLAIN)?;
     let Value::List(list) = &keys[keys.root] else {
         return Err(TorchError::Storages);
