@@ -6,16 +6,22 @@
 //! file announces is believed before its bytes are there.
 
 mod content;
+mod deflated;
 mod digest;
 mod element;
 mod latin1;
 mod npy;
+mod npz;
 mod numpy;
 mod opcode;
 mod pickle;
 mod safetensors;
 mod source;
+mod state_dict;
 mod tensor;
+mod torch;
+mod torch_global;
+mod zip;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -31,10 +37,14 @@ pub use content::Content;
 pub use digest::{TENSORFLOW_VGG16_SHA1, hex};
 pub use element::DType;
 pub use npy::NpyError;
+pub use npz::NpzError;
 pub use numpy::NumpyError;
 pub use pickle::PickleError;
 pub use safetensors::SafetensorsError;
+pub use state_dict::StateDictError;
 pub use tensor::{Tensor, TensorError};
+pub use torch::TorchError;
+pub use zip::ZipError;
 
 use source::Source;
 
@@ -48,7 +58,9 @@ pub struct Weights {
     /// How the file is written.
     pub format: Format,
     /// Tensors of floats by name. A name is the path through the file's dictionaries and lists:
-    /// `{'conv1_1': [W, b]}` and `{'conv1_1': {0: W, 1: b}}` give `conv1_1/0` and `conv1_1/1`.
+    /// `{'conv1_1': [W, b]}` and `{'conv1_1': {0: W, 1: b}}` give `conv1_1/0` and `conv1_1/1`. Members
+    /// of an `.npz` have their names without `.npy`. Of a PyTorch checkpoint the tensors of its
+    /// network are here, under the names in its state dict, whatever dictionary holds that.
     pub tensors: BTreeMap<String, Tensor>,
     /// Tensors of other types, by name, for the messages about what is missing.
     pub skipped: BTreeMap<String, Skipped>,
@@ -74,15 +86,24 @@ impl Weights {
 pub enum Format {
     /// A pickled dictionary of arrays in a `.npy` file.
     Npy,
+    /// Arrays in a zip archive.
+    Npz,
     /// Safetensors.
     Safetensors,
+    /// `torch.save`'s zip archive.
+    Torch,
+    /// `torch.save` before version 1.6.
+    TorchLegacy,
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Npy => "npy",
+            Self::Npz => "npz",
             Self::Safetensors => "safetensors",
+            Self::Torch => "torch",
+            Self::TorchLegacy => "torch, before 1.6",
         })
     }
 }
@@ -90,7 +111,7 @@ impl fmt::Display for Format {
 /// A tensor that is not of floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Its type as the file's format names it: `i8`, `I64`.
+    /// Its type as the file's format names it: `i8`, `I64`, `int64`.
     pub dtype: String,
     /// Length of each dimension.
     pub shape: Vec<usize>,
@@ -102,6 +123,24 @@ struct Contents {
     tensors: BTreeMap<String, Tensor>,
     skipped: BTreeMap<String, Skipped>,
     metadata: BTreeMap<String, String>,
+}
+
+impl Contents {
+    /// Those with names that begin with `prefix`, without it.
+    fn below(self, prefix: &str) -> Self {
+        fn below<T>(named: BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
+            let rest = |(name, value): (String, T)| {
+                let name = name.strip_prefix(prefix)?.to_owned();
+                Some((name, value))
+            };
+            named.into_iter().filter_map(rest).collect()
+        }
+        Self {
+            tensors: below(self.tensors, prefix),
+            skipped: below(self.skipped, prefix),
+            metadata: self.metadata,
+        }
+    }
 }
 
 /// Why weights were not read, with the file's name.
@@ -140,6 +179,15 @@ pub enum ContentsError {
     /// A damaged or unsuitable `.npy` file.
     #[error(transparent)]
     Npy(#[from] NpyError),
+    /// A damaged zip archive, whatever is in it.
+    #[error(transparent)]
+    Zip(#[from] ZipError),
+    /// A damaged or unsuitable `.npz` file.
+    #[error(transparent)]
+    Npz(#[from] NpzError),
+    /// A damaged or unsuitable PyTorch file.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
     /// A damaged `.safetensors` file.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
@@ -207,10 +255,15 @@ pub fn builtin() -> Weights {
 fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsError> {
     let source = Arc::new(source);
     let bytes = source.bytes();
-    let (format, contents) = match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
-        Content::Npy => (Format::Npy, npy::read(&source)?),
-        Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
-        other => return Err(ContentsError::Unreadable(other)),
+    let (format, contents) = if bytes.starts_with(zip::MAGIC) {
+        read_archive(&source)?
+    } else {
+        match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
+            Content::Npy => (Format::Npy, npy::read(&source)?),
+            Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
+            Content::TorchLegacy => (Format::TorchLegacy, torch::read_legacy(&source)?),
+            other => return Err(ContentsError::Unreadable(other)),
+        }
     };
     let Contents {
         tensors,
@@ -227,6 +280,17 @@ fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsEr
         skipped,
         metadata,
         source,
+    })
+}
+
+/// Reads a zip archive as what its members make it.
+fn read_archive(source: &Arc<Source>) -> Result<(Format, Contents), ContentsError> {
+    let archive = zip::Archive::read(source.bytes())?;
+    let names = archive.members.iter().map(|member| member.name);
+    Ok(match content::of_members(names) {
+        Content::Npz => (Format::Npz, npz::read(source, &archive)?),
+        Content::Torch => (Format::Torch, torch::read(source, &archive)?),
+        other => return Err(ContentsError::Unreadable(other)),
     })
 }
 

@@ -1,12 +1,12 @@
 //! Weights files of every kind, as a user has them: what is read is what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use gradcam::weights::{self, ContentsError, DType, Format, NpyError, Weights, WeightsError};
-use half::f16;
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 
 #[allow(dead_code, reason = "every test program uses a part")]
@@ -186,6 +186,55 @@ fn safetensors_keep_their_types_and_what_is_not_a_float_is_set_aside() {
 }
 
 #[test]
+fn safetensors_of_every_float_type_are_read_under_any_prefix_with_their_metadata() {
+    let values = [1.5_f32, -2.0, 0.25];
+    let bytes: [(Dtype, DType, Vec<u8>); 4] = [
+        (
+            Dtype::F16,
+            DType::F16,
+            values
+                .iter()
+                .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+                .collect(),
+        ),
+        (
+            Dtype::BF16,
+            DType::BF16,
+            values
+                .iter()
+                .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
+                .collect(),
+        ),
+        (
+            Dtype::F32,
+            DType::F32,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ),
+        (
+            Dtype::F64,
+            DType::F64,
+            values
+                .iter()
+                .flat_map(|&v| f64::from(v).to_le_bytes())
+                .collect(),
+        ),
+    ];
+    let views = bytes.iter().map(|(dtype, _, data)| {
+        let view = TensorView::new(*dtype, vec![3], data).unwrap();
+        (format!("module.model.{dtype}.weight"), view)
+    });
+    let metadata = HashMap::from([("labels".to_owned(), "[\"cat\"]".to_owned())]);
+    let file = safetensors::serialize(views, Some(metadata)).unwrap();
+    let weights = weights::from_bytes(file).unwrap();
+    assert_eq!(weights.metadata["labels"], "[\"cat\"]");
+    for (dtype, expected, _) in bytes {
+        let tensor = &weights.tensors[&format!("module.model.{dtype}.weight")];
+        assert_eq!(tensor.dtype(), expected);
+        assert_eq!(tensor.to_vec(), values, "{dtype}");
+    }
+}
+
+#[test]
 fn digests_cover_the_whole_file() {
     let weights = open("tiny-p4.npy");
     assert_eq!(
@@ -248,7 +297,10 @@ fn files_that_hold_something_else_are_refused_in_one_sentence() {
             "git lfs pull",
         ),
         (b"\x1f\x8b\x08\0", "a gzip archive: unpack it"),
-        (b"PK\x03\x04", "a zip archive: unpack it"),
+        (
+            b"PK\x03\x04",
+            "the file is cut off: the archive's directory",
+        ),
         (b"\xff\xd8\xff\xe0", "a JPEG picture, not weights"),
         (b"\x89HDF\r\n\x1a\n", "not read yet"),
         (

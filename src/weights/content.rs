@@ -3,19 +3,20 @@
 
 use std::fmt;
 
-use super::npy;
+use super::{npy, npz, torch, zip};
 
 /// First bytes that are enough to tell.
 pub(super) const PREFIX: usize = 4096;
 
 /// Extensions that weights have.
-const EXTENSIONS: [&str; 10] = [
+const EXTENSIONS: [&str; 11] = [
     "npy",
     "npz",
     "safetensors",
     "pth",
     "pt",
     "bin",
+    "ckpt",
     "onnx",
     "h5",
     "hdf5",
@@ -88,9 +89,9 @@ impl Content {
     /// What to do with a file that cannot be read as weights, to follow what it is.
     pub(super) fn advice(self) -> &'static str {
         match self {
-            Self::Npy | Self::Safetensors => "",
-            Self::Npz | Self::Torch | Self::TorchLegacy | Self::Onnx | Self::Hdf5 | Self::Keras => {
-                ", which is not read yet: give a .npy file as tensorflow-vgg has it, or a .safetensors file"
+            Self::Npy | Self::Npz | Self::Safetensors | Self::Torch | Self::TorchLegacy => "",
+            Self::Onnx | Self::Hdf5 | Self::Keras => {
+                ", which is not read yet: give a .npy, .npz, .safetensors or .pth file"
             }
             Self::Pickle => ": load it in Python and save the dictionary with numpy.save",
             Self::Empty => ": nothing was downloaded or copied into it",
@@ -98,9 +99,9 @@ impl Content {
             Self::GitLfs => ": run `git lfs pull` in the repository that it comes from",
             Self::Archive(_) => ": unpack it and give the weights in it",
             Self::Picture(_) | Self::Pdf | Self::Text => {
-                ", not weights: give a .npy or .safetensors file"
+                ", not weights: give a .npy, .npz, .safetensors or .pth file"
             }
-            Self::Unknown => ": give a .npy or .safetensors file",
+            Self::Unknown => ": give a .npy, .npz, .safetensors or .pth file",
         }
     }
 }
@@ -132,14 +133,9 @@ impl fmt::Display for Content {
 
 /// Tells what a file is from its first [`PREFIX`] bytes, or all of them.
 pub(super) fn of(prefix: &[u8]) -> Content {
-    const MAGICS: [(&[u8], Content); 21] = [
+    const MAGICS: [(&[u8], Content); 17] = [
         (npy::MAGIC, Content::Npy),
         (b"\x89HDF\r\n\x1a\n", Content::Hdf5),
-        // The pickled magic number that torch.save begins with.
-        (
-            b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
-            Content::TorchLegacy,
-        ),
         (b"version https://git-lfs.github.com/", Content::GitLfs),
         (b"\x89PNG\r\n\x1a\n", Content::Picture("PNG")),
         (b"\xff\xd8\xff", Content::Picture("JPEG")),
@@ -155,9 +151,6 @@ pub(super) fn of(prefix: &[u8]) -> Content {
         (b"Rar!", Content::Archive("RAR")),
         (b"PK\x05\x06", Content::Archive("zip")),
         (b"%PDF-", Content::Pdf),
-        (b"\x80\x03", Content::Pickle),
-        (b"\x80\x04", Content::Pickle),
-        (b"\x80\x05", Content::Pickle),
     ];
     if prefix.is_empty() {
         return Content::Empty;
@@ -168,8 +161,8 @@ pub(super) fn of(prefix: &[u8]) -> Content {
     if let Some((_, content)) = MAGICS.iter().find(|(magic, _)| prefix.starts_with(magic)) {
         return *content;
     }
-    if prefix.starts_with(b"PK\x03\x04") {
-        return zip(prefix);
+    if prefix.starts_with(zip::MAGIC) {
+        return of_members(first_member(prefix).into_iter());
     }
     if prefix.starts_with(b"BM") && prefix.get(6..10) == Some(&[0; 4]) {
         return Content::Picture("BMP");
@@ -180,8 +173,8 @@ pub(super) fn of(prefix: &[u8]) -> Content {
     if prefix.get(257..262) == Some(b"ustar") {
         return Content::Archive("tar");
     }
-    if prefix.starts_with(b"\x80\x02") {
-        return Content::Pickle;
+    if let [0x80, 2..=5, pickle @ ..] = prefix {
+        return of_pickle(pickle);
     }
     if is_onnx(prefix) {
         return Content::Onnx;
@@ -211,26 +204,44 @@ fn is_safetensors(prefix: &[u8]) -> bool {
     u64::from_le_bytes(*length) < 1 << 32 && json.first() == Some(&b'{')
 }
 
-/// Archives differ by the name of their first file.
-fn zip(prefix: &[u8]) -> Content {
-    let length = prefix.get(26..28).map_or(0, |length| {
-        usize::from(u16::from_le_bytes([length[0], length[1]]))
-    });
-    let name = prefix.get(30..30 + length).unwrap_or_default();
-    if name.ends_with(b".npy") {
-        Content::Npz
-    } else if name.ends_with(b"/data.pkl")
-        || name.ends_with(b"/.format_version")
-        || name.ends_with(b"/byteorder")
+/// Tells what a zip archive is from the names of its members, or as many as are known.
+pub(super) fn of_members<'a>(names: impl Iterator<Item = &'a str>) -> Content {
+    let mut content = Content::Archive("zip");
+    for name in names {
+        // Behind the folder that torch names like the file: `vgg16/data.pkl`.
+        let in_folder = name.split_once('/').map_or("", |(_, name)| name);
+        if matches!(name, "config.json" | "metadata.json" | "model.weights.h5") {
+            return Content::Keras;
+        } else if matches!(
+            in_folder,
+            "data.pkl" | "constants.pkl" | "byteorder" | ".format_version"
+        ) {
+            return Content::Torch;
+        } else if npz::array_name(name).is_some() {
+            content = Content::Npz;
+        }
+    }
+    content
+}
+
+/// The name of the member that an archive begins with.
+fn first_member(prefix: &[u8]) -> Option<&str> {
+    let length = prefix.get(26..28)?;
+    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    std::str::from_utf8(prefix.get(30..30 + length)?).ok()
+}
+
+/// A pickle behind its first opcode, which names its protocol.
+fn of_pickle(pickle: &[u8]) -> Content {
+    // The frame of protocol 4 takes nine bytes.
+    let framed = pickle.get(9..).unwrap_or_default();
+    if [pickle, framed]
+        .iter()
+        .any(|pickle| pickle.starts_with(torch::LEGACY_MAGIC))
     {
-        Content::Torch
-    } else if matches!(
-        name,
-        b"metadata.json" | b"config.json" | b"model.weights.h5"
-    ) {
-        Content::Keras
+        Content::TorchLegacy
     } else {
-        Content::Archive("zip")
+        Content::Pickle
     }
 }
 

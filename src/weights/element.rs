@@ -58,7 +58,7 @@ impl Element {
     };
 
     /// Rounds elements `first`, `first + step`, ... of `data` to float32, one for each place in
-    /// `out`.
+    /// `out`. A step of 0 repeats one.
     pub(super) fn decode(self, data: &[u8], first: usize, step: usize, out: &mut [f32]) {
         let data = &data[first * self.dtype.size()..];
         match self.dtype {
@@ -93,7 +93,11 @@ fn strided<const SIZE: usize>(
     decode: impl Fn([u8; SIZE]) -> f32,
 ) {
     let (elements, _) = data.as_chunks::<SIZE>();
-    if step == 1 {
+    if step == 0 {
+        if let Some(&bytes) = elements.first() {
+            out.fill(decode(bytes));
+        }
+    } else if step == 1 {
         // The same loop as below; known neighbours let the compiler use vectors.
         for (value, &bytes) in out.iter_mut().zip(elements) {
             *value = decode(bytes);

@@ -3,19 +3,23 @@
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::numpy::{self, NumpyError};
+use super::numpy::{self, Kind, NumpyError};
 use super::pickle::{self, PickleError};
 use super::source::Source;
-use super::{Contents, Shape};
+use super::tensor::{Data, Order, Tensor, TensorError};
+use super::{Contents, Shape, Skipped};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Bytes of header at most; numpy itself reads 10,000.
 const MAX_HEADER: usize = 64 << 10;
+/// Bytes of a file at most before the array's own.
+const LARGEST_PREFIX: usize = 12 + MAX_HEADER;
 
 /// Why a `.npy` file was not read as weights.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,6 +49,15 @@ pub enum NpyError {
         /// Lengths of the dimensions.
         shape: Vec<usize>,
     },
+    /// The array's shape does not fit its data.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// A pickle that takes much memory.
+    #[error("a compressed pickle of {bytes} bytes: numpy.savez writes it without compression")]
+    CompressedPickle {
+        /// Its length when it is unpacked.
+        bytes: usize,
+    },
     /// The pickle was refused or is damaged.
     #[error(transparent)]
     Pickle(#[from] PickleError),
@@ -58,14 +71,65 @@ pub enum NpyError {
 pub(super) fn read(source: &Arc<Source>) -> Result<Contents, NpyError> {
     let file = source.bytes();
     let (header, start) = header(file)?;
-    if !matches!(header.descr.as_str(), "|O" | "O" | "|O8" | "|O4") {
-        return Err(NpyError::PlainArray {
+    match header.kind() {
+        Kind::Object => objects(source, start..file.len(), &header.shape, ""),
+        Kind::Float(_) | Kind::Other(_) => Err(NpyError::PlainArray {
             descr: header.descr,
             shape: header.shape,
-        });
+        }),
     }
-    let pickle = pickle::load(file, start, numpy::Global::find)?;
-    let (tensors, skipped) = numpy::tensors(source, &pickle, &header.shape)?;
+}
+
+/// Reads the `.npy` in `data`, a member of an `.npz`, as the tensor `name` or, where it is pickled,
+/// as tensors with names below that. A compressed pickle is unpacked into memory, and takes its
+/// length off `room`.
+pub(super) fn read_member(
+    source: &Arc<Source>,
+    data: Data,
+    name: &str,
+    room: &mut usize,
+) -> Result<Contents, NpyError> {
+    let mut head = vec![0; data.len().min(LARGEST_PREFIX)];
+    data.decode(source.bytes(), 0, &mut head);
+    let (header, length) = header(&head)?;
+    let mut contents = Contents::default();
+    match (header.kind(), data) {
+        (Kind::Object, Data::Raw(span)) => {
+            return objects(source, span.start + length..span.end, &header.shape, name);
+        }
+        (Kind::Object, packed) => {
+            let bytes = packed.len();
+            *room = room
+                .checked_sub(bytes)
+                .ok_or(NpyError::CompressedPickle { bytes })?;
+            let mut unpacked = vec![0; bytes];
+            packed.decode(source.bytes(), 0, &mut unpacked);
+            let unpacked = Arc::new(Source::Owned(unpacked));
+            return objects(&unpacked, length..bytes, &header.shape, name);
+        }
+        (Kind::Float(element), data) => {
+            let data = data.skip(length);
+            let tensor = Tensor::dense(source, data, element, header.shape, header.order)?;
+            contents.tensors.insert(name.to_owned(), tensor);
+        }
+        (Kind::Other(dtype), _) => {
+            let shape = header.shape;
+            let skipped = Skipped { dtype, shape };
+            contents.skipped.insert(name.to_owned(), skipped);
+        }
+    }
+    Ok(contents)
+}
+
+fn objects(
+    source: &Arc<Source>,
+    span: Range<usize>,
+    shape: &[usize],
+    name: &str,
+) -> Result<Contents, NpyError> {
+    let file = &source.bytes()[..span.end];
+    let pickle = pickle::load(file, span.start, &numpy::DIALECT)?;
+    let (tensors, skipped) = numpy::tensors(source, &pickle, shape, name)?;
     Ok(Contents {
         tensors,
         skipped,
@@ -77,7 +141,15 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Contents, NpyError> {
 struct Header {
     /// The element type: numpy's string for it, or `a record` for a list of fields.
     descr: String,
+    order: Order,
     shape: Vec<usize>,
+}
+
+impl Header {
+    fn kind(&self) -> Kind {
+        let (endian, code) = numpy::type_code(&self.descr);
+        Kind::of(endian, code)
+    }
 }
 
 /// Reads the header and says where the array's own bytes begin.
@@ -87,6 +159,9 @@ fn header(file: &[u8]) -> Result<(Header, usize), NpyError> {
             missing: end - file.len(),
         })
     };
+    if prefix(MAGIC.len())? != MAGIC {
+        return Err(NpyError::Header);
+    }
     let version = prefix(MAGIC.len() + 2)?[MAGIC.len()];
     let (start, length) = match version {
         1 => {
@@ -119,7 +194,7 @@ struct Literal<'a> {
 
 impl<'a> Literal<'a> {
     fn header(mut self) -> Option<Header> {
-        let (mut descr, mut shape) = (None, None);
+        let (mut descr, mut order, mut shape) = (None, None, None);
         self.expect("{")?;
         while self.expect("}").is_none() {
             let key = self.string()?;
@@ -129,11 +204,17 @@ impl<'a> Literal<'a> {
                     // Fields of a record: numbers in any case, and no need to know which.
                     return Some(Header {
                         descr: "a record".to_owned(),
+                        order: Order::C,
                         shape: Vec::new(),
                     });
                 }
                 "descr" => descr = Some(self.string()?.to_owned()),
-                "fortran_order" => self.expect("False").or_else(|| self.expect("True"))?,
+                "fortran_order" => {
+                    order = Some(match self.expect("False") {
+                        Some(()) => Order::C,
+                        None => self.expect("True").map(|()| Order::Fortran)?,
+                    });
+                }
                 "shape" => shape = Some(self.shape()?),
                 _ => return None,
             }
@@ -147,6 +228,7 @@ impl<'a> Literal<'a> {
         }
         Some(Header {
             descr: descr?,
+            order: order?,
             shape: shape?,
         })
     }
@@ -176,6 +258,9 @@ impl<'a> Literal<'a> {
             let digits = self.rest.find(|c: char| !c.is_ascii_digit())?;
             let (number, rest) = self.rest.split_at(digits);
             shape.push(number.parse().ok()?);
+            if shape.len() > numpy::MAX_DIMENSIONS {
+                return None;
+            }
             // Python 2 may mark a long integer.
             self.rest = rest.strip_prefix('L').unwrap_or(rest);
             if self.expect(",").is_none() {
@@ -207,27 +292,28 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_numpy_of_either_python_writes_them() {
-        let header = |descr: &str, shape: &[usize]| {
+        let header = |descr: &str, order, shape: &[usize]| {
             Some(Header {
                 descr: descr.to_owned(),
+                order,
                 shape: shape.to_vec(),
             })
         };
         assert_eq!(
             parse("{'descr': '|O', 'fortran_order': False, 'shape': (), }      \n"),
-            header("|O", &[])
+            header("|O", Order::C, &[])
         );
         assert_eq!(
             parse("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}\n"),
-            header("<f4", &[2, 3])
+            header("<f4", Order::Fortran, &[2, 3])
         );
         assert_eq!(
             parse("{'shape': (5L,), 'fortran_order': False, \"descr\": '>f8'}"),
-            header(">f8", &[5])
+            header(">f8", Order::C, &[5])
         );
         let record =
             "{'descr': [('a', '<f4'), ('b', '<i4')], 'fortran_order': False, 'shape': (2,), }";
-        assert_eq!(parse(record), header("a record", &[]));
+        assert_eq!(parse(record), header("a record", Order::C, &[]));
     }
 
     #[test]

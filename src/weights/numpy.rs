@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::element::{DType, Element, Endian};
 use super::latin1::Latin1;
-use super::pickle::{Id, Object, Pickle, Value};
+use super::pickle::{self, Dialect, Id, Object, Pickle, Value};
 use super::source::Source;
 use super::tensor::{Data, Order, Tensor, TensorError, element_count};
 use super::{Shape, Skipped};
@@ -28,7 +28,7 @@ const MAX_TENSORS: usize = 1 << 14;
 /// every level.
 const MAX_VISITS: usize = 1 << 20;
 /// Dimensions at most: numpy's own limit is 64.
-const MAX_DIMENSIONS: usize = 64;
+pub(super) const MAX_DIMENSIONS: usize = 64;
 
 /// Why the objects of a pickle are not weights. Names are paths: `conv1_1/0`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -94,6 +94,13 @@ pub(super) enum Global {
     OrderedDict,
 }
 
+/// What the pickle of an array may hold.
+pub(super) const DIALECT: Dialect<Global> = Dialect {
+    find: Global::find,
+    persistent_id: None,
+    max_opcodes: pickle::MAX_OPCODES,
+};
+
 impl Global {
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
@@ -116,17 +123,18 @@ type Tensors = BTreeMap<String, Tensor>;
 type SkippedArrays = BTreeMap<String, Skipped>;
 
 /// The arrays of floats in `pickle`, and those of other types. `shape` is what the header says of
-/// the outermost array.
+/// the outermost array, and `name` goes before all names.
 pub(super) fn tensors(
     source: &Arc<Source>,
     pickle: &Pickle<Global>,
     shape: &[usize],
+    name: &str,
 ) -> Result<(Tensors, SkippedArrays), NumpyError> {
     let mut walk = Walk {
         source,
         pickle,
         texts: HashMap::new(),
-        name: String::new(),
+        name: name.to_owned(),
         visits: 0,
         tensors: BTreeMap::new(),
         skipped: BTreeMap::new(),
@@ -156,11 +164,35 @@ struct Array {
     data: Id,
 }
 
-enum Kind {
+/// What the elements of an array are.
+pub(super) enum Kind {
     Float(Element),
     Object,
     /// Another of numpy's types, by its code: `i8`.
     Other(String),
+}
+
+impl Kind {
+    pub(super) fn of(endian: Endian, code: &str) -> Self {
+        let float = |dtype| Self::Float(Element { dtype, endian });
+        match code {
+            "f2" => float(DType::F16),
+            "f4" => float(DType::F32),
+            "f8" => float(DType::F64),
+            "O" | "O8" | "O4" => Self::Object,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// Byte order and code of numpy's name for a type: `>f4`.
+pub(super) fn type_code(descr: &str) -> (Endian, &str) {
+    let endian = if descr.starts_with('>') {
+        Endian::Big
+    } else {
+        Endian::Little
+    };
+    (endian, descr.trim_start_matches(['<', '>', '|', '=']))
 }
 
 /// A walk through all values, with what it has found.
@@ -391,19 +423,9 @@ impl<'a> Walk<'a> {
             Some(_) => return Err(damaged()),
             None => code,
         };
-        let endian = if order.starts_with('>') {
-            Endian::Big
-        } else {
-            Endian::Little
-        };
-        let float = |dtype| Kind::Float(Element { dtype, endian });
-        Ok(match code.trim_start_matches(['<', '>', '|', '=']) {
-            "f2" => float(DType::F16),
-            "f4" => float(DType::F32),
-            "f8" => float(DType::F64),
-            "O" | "O8" | "O4" => Kind::Object,
-            other => Kind::Other(other.to_owned()),
-        })
+        let (endian, _) = type_code(order);
+        let (_, code) = type_code(code);
+        Ok(Kind::of(endian, code))
     }
 
     /// The bytes of an array of numbers, or the text that stands for them.

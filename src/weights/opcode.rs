@@ -1,4 +1,4 @@
-//! The opcodes of a pickle that numpy's arrays are written with, by the names that Python's
+//! The opcodes of a pickle that the arrays of numpy and torch are written with, by the names that Python's
 //! `pickletools` gives them.
 
 pub(super) const MARK: u8 = b'(';
@@ -8,6 +8,7 @@ pub(super) const POP_MARK: u8 = b'1';
 pub(super) const DUP: u8 = b'2';
 pub(super) const BINFLOAT: u8 = b'G';
 pub(super) const INT: u8 = b'I';
+pub(super) const BINPERSID: u8 = b'Q';
 pub(super) const BININT: u8 = b'J';
 pub(super) const BININT1: u8 = b'K';
 pub(super) const BININT2: u8 = b'M';
@@ -34,6 +35,7 @@ pub(super) const EMPTY_TUPLE: u8 = b')';
 pub(super) const SETITEMS: u8 = b'u';
 // Protocol 2
 pub(super) const PROTO: u8 = 0x80;
+pub(super) const NEWOBJ: u8 = 0x81;
 pub(super) const TUPLE1: u8 = 0x85;
 pub(super) const TUPLE2: u8 = 0x86;
 pub(super) const TUPLE3: u8 = 0x87;

@@ -16,7 +16,7 @@ use super::opcode as op;
 
 /// Opcodes that are run at most. A VGG16 takes about a thousand, a checkpoint with its optimiser
 /// about fifty a tensor. Each makes at most one value of some 32 bytes, so this bounds memory too.
-const MAX_OPCODES: usize = 1 << 19;
+pub(super) const MAX_OPCODES: usize = 1 << 19;
 
 /// Bytes in a module's or function's name at most.
 const MAX_NAME: usize = 256;
@@ -62,8 +62,8 @@ pub enum PickleError {
         at: usize,
     },
     /// More opcodes than any weights need.
-    #[error("the pickle goes on for more than {MAX_OPCODES} opcodes")]
-    TooLong,
+    #[error("the pickle goes on for more than {0} opcodes")]
+    TooLong(usize),
 }
 
 /// A value's place in [`Pickle`].
@@ -76,6 +76,8 @@ pub(super) enum Value<G> {
     None,
     Bool(bool),
     Int(i64),
+    /// A whole number beyond those, as seeds are: no length and no index.
+    Huge,
     Float(f64),
     /// `bytes`, `bytearray` and Python 2's `str`: where they lie in the file.
     Bytes(Range<usize>),
@@ -88,7 +90,7 @@ pub(super) enum Value<G> {
     Object(Box<Object<G>>),
 }
 
-/// What would have been the result of `callable(*args)`, then `__setstate__(state)` and `[key] =
+/// What would have been the result of `callable(*args)` or `callable.__new__(*args)`, then `__setstate__(state)` and `[key] =
 /// value` for the items.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Object<G> {
@@ -102,8 +104,21 @@ pub(super) struct Object<G> {
 /// All values of a pickle, and the one that it stands for.
 #[derive(Debug)]
 pub(super) struct Pickle<G> {
-    values: Vec<Value<G>>,
+    pub(super) values: Vec<Value<G>>,
     pub(super) root: Id,
+    /// Where the file goes on after it.
+    pub(super) end: usize,
+}
+
+/// What a format allows in its pickles.
+pub(super) struct Dialect<G> {
+    /// The closed list: from module and name to the caller's own.
+    pub(super) find: fn(module: &str, name: &str) -> Option<G>,
+    /// A persistent id, which means something outside the pickle, is noted as a call of this;
+    /// refused where there is none.
+    pub(super) persistent_id: Option<G>,
+    /// Opcodes that are run at most.
+    pub(super) max_opcodes: usize,
 }
 
 impl<G> Index<Id> for Pickle<G> {
@@ -114,33 +129,33 @@ impl<G> Index<Id> for Pickle<G> {
     }
 }
 
-/// Reads the pickle that begins at `start` of `file`. `find` is the closed list: from module and
-/// name to the caller's own.
+/// Reads the pickle that begins at `start` of `file`.
 pub(super) fn load<G: Copy>(
     file: &[u8],
     start: usize,
-    find: fn(module: &str, name: &str) -> Option<G>,
+    dialect: &Dialect<G>,
 ) -> Result<Pickle<G>, PickleError> {
     let mut machine = Machine {
         file,
         at: start,
         opcode: 0,
         opcode_at: start,
-        find,
+        dialect,
         values: Vec::new(),
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
     };
-    for _ in 0..MAX_OPCODES {
+    for _ in 0..dialect.max_opcodes {
         if let Some(root) = machine.step()? {
             return Ok(Pickle {
                 values: machine.values,
                 root,
+                end: machine.at,
             });
         }
     }
-    Err(PickleError::TooLong)
+    Err(PickleError::TooLong(dialect.max_opcodes))
 }
 
 struct Machine<'a, G> {
@@ -149,7 +164,7 @@ struct Machine<'a, G> {
     /// The opcode at work and its place, for errors.
     opcode: u8,
     opcode_at: usize,
-    find: fn(&str, &str) -> Option<G>,
+    dialect: &'a Dialect<G>,
     values: Vec<Value<G>>,
     stack: Vec<Id>,
     /// Heights of the stack at each open mark; nothing below the last may be popped.
@@ -212,8 +227,8 @@ impl<'a, G: Copy> Machine<'a, G> {
             }
             op::LONG1 => {
                 let bytes = self.counted(1)?;
-                let int = little_endian(&self.file[bytes]).ok_or_else(|| self.damaged())?;
-                self.push(Value::Int(int));
+                let int = little_endian(&self.file[bytes]);
+                self.push(int.map_or(Value::Huge, Value::Int));
             }
             op::INT => {
                 let value = match self.line()? {
@@ -289,21 +304,17 @@ impl<'a, G: Copy> Machine<'a, G> {
                 let (module, name) = (self.name(module)?, self.name(name)?);
                 self.global(module, name)?;
             }
-            op::REDUCE => {
+            op::REDUCE | op::NEWOBJ => {
                 let (args, callable) = (self.pop()?, self.pop()?);
                 let Value::Global(callable) = *self.value(callable) else {
                     return Err(self.damaged());
                 };
-                if !matches!(self.value(args), Value::Tuple(_)) {
-                    return Err(self.damaged());
-                }
-                let object = Object {
-                    callable,
-                    args,
-                    state: None,
-                    items: Vec::new(),
-                };
-                self.push(Value::Object(Box::new(object)));
+                self.call(callable, args)?;
+            }
+            op::BINPERSID => {
+                let callable = self.dialect.persistent_id.ok_or_else(|| self.refused())?;
+                let id = self.pop()?;
+                self.call(callable, id)?;
             }
             op::BUILD => {
                 let state = self.pop()?;
@@ -312,18 +323,20 @@ impl<'a, G: Copy> Machine<'a, G> {
                     _ => return Err(self.damaged()),
                 }
             }
-            opcode => {
-                return Err(PickleError::Opcode {
-                    opcode,
-                    at: self.opcode_at,
-                });
-            }
+            _ => return Err(self.refused()),
         }
         Ok(None)
     }
 
     fn damaged(&self) -> PickleError {
         PickleError::Damaged {
+            opcode: self.opcode,
+            at: self.opcode_at,
+        }
+    }
+
+    fn refused(&self) -> PickleError {
+        PickleError::Opcode {
             opcode: self.opcode,
             at: self.opcode_at,
         }
@@ -482,12 +495,27 @@ impl<'a, G: Copy> Machine<'a, G> {
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), PickleError> {
-        let Some(global) = (self.find)(module, name) else {
+        let Some(global) = (self.dialect.find)(module, name) else {
             return Err(PickleError::Refused {
                 name: format!("{module}.{name}").escape_debug().to_string(),
             });
         };
         self.push(Value::Global(global));
+        Ok(())
+    }
+
+    /// Notes a call, and calls nothing.
+    fn call(&mut self, callable: G, args: Id) -> Result<(), PickleError> {
+        if !matches!(self.value(args), Value::Tuple(_)) {
+            return Err(self.damaged());
+        }
+        let object = Object {
+            callable,
+            args,
+            state: None,
+            items: Vec::new(),
+        };
+        self.push(Value::Object(Box::new(object)));
         Ok(())
     }
 }

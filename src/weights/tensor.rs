@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::deflated::Deflated;
 use super::element::{DType, Element};
 use super::latin1::Latin1;
 use super::source::Source;
 
-/// Bytes decoded from text at once: many, since each beginning in the middle costs some.
+/// Bytes decoded from text or unpacked at once: many, since each beginning in the middle costs some.
 const DECODED: usize = 256 << 10;
 
 /// Order of the elements of a dense array.
@@ -27,14 +28,35 @@ pub(super) enum Order {
 pub(super) enum Data {
     Raw(Range<usize>),
     Latin1(Arc<Latin1>),
+    Deflated(Deflated),
 }
 
 impl Data {
     /// Bytes of data, decoded.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Raw(range) => range.len(),
             Self::Latin1(text) => text.len(),
+            Self::Deflated(packed) => packed.len(),
+        }
+    }
+
+    /// The same bytes in a file without the first `count`, of at most `len()`; text has none that
+    /// could be left out.
+    pub(super) fn skip(self, count: usize) -> Self {
+        match self {
+            Self::Raw(range) => Self::Raw(range.start + count..range.end),
+            Self::Deflated(packed) => Self::Deflated(packed.skip(count)),
+            Self::Latin1(_) => unreachable!("text lies within a pickle"),
+        }
+    }
+
+    /// Writes the decoded bytes from `start` on into `out`. Panics if they are not there.
+    pub(super) fn decode(&self, file: &[u8], start: usize, out: &mut [u8]) {
+        match self {
+            Self::Raw(range) => out.copy_from_slice(&file[range.clone()][start..][..out.len()]),
+            Self::Latin1(text) => text.decode(file, start, out),
+            Self::Deflated(packed) => packed.decode(file, start, out),
         }
     }
 }
@@ -58,6 +80,20 @@ pub enum TensorError {
         /// Bytes that shape and type ask for.
         needed: usize,
         /// Bytes of data there are.
+        found: usize,
+    },
+    /// A view that reaches beyond its data, or shows more elements than there are data.
+    #[error(
+        "a view of shape {shape:?} and strides {strides:?} from element {offset} does not fit its {found} elements"
+    )]
+    View {
+        /// As the file has it.
+        shape: Vec<usize>,
+        /// Distance in elements between neighbours along each dimension.
+        strides: Vec<usize>,
+        /// First element.
+        offset: usize,
+        /// Elements there are.
         found: usize,
     },
 }
@@ -97,6 +133,41 @@ impl Tensor {
             });
         }
         let strides = dense_strides(&shape, order);
+        Ok(Self {
+            source: Arc::clone(source),
+            data,
+            element,
+            shape,
+            strides,
+        })
+    }
+
+    /// A view of the elements at `span` in the file: the first is number `offset`, and neighbours
+    /// along a dimension lie `strides` elements apart. There are no more elements in the view than
+    /// in the file, so that none is announced for nothing.
+    ///
+    /// # Panics
+    /// If there are not as many strides as dimensions.
+    pub(super) fn view(
+        source: &Arc<Source>,
+        span: Range<usize>,
+        element: Element,
+        offset: usize,
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+    ) -> Result<Self, TensorError> {
+        assert_eq!(shape.len(), strides.len(), "a stride for each dimension");
+        let size = element.dtype.size();
+        let found = span.len() / size;
+        let Some(elements) = elements_of_view(&shape, &strides, offset, found) else {
+            return Err(TensorError::View {
+                shape,
+                strides,
+                offset,
+                found,
+            });
+        };
+        let data = Data::Raw(span.start + elements.start * size..span.start + elements.end * size);
         Ok(Self {
             source: Arc::clone(source),
             data,
@@ -162,22 +233,22 @@ impl Tensor {
                 self.element.decode(&file[range.clone()], start, 1, out);
             }
             Data::Raw(range) => self.gather(&file[range.clone()], start, out),
-            Data::Latin1(text) if contiguous => {
+            encoded if contiguous => {
                 let size = self.element.dtype.size();
                 let mut decoded = vec![0; DECODED.min(out.len() * size)];
                 let mut first = start;
                 for piece in out.chunks_mut(DECODED / size) {
                     let decoded = &mut decoded[..piece.len() * size];
-                    text.decode(file, first * size, decoded);
+                    encoded.decode(file, first * size, decoded);
                     self.element.decode(decoded, 0, 1, piece);
                     first += piece.len();
                 }
             }
             // Both are rare. Neighbours lie far apart and text is decoded in one direction: all of
             // it.
-            Data::Latin1(text) => {
-                let mut decoded = vec![0; text.len()];
-                text.decode(file, 0, &mut decoded);
+            encoded => {
+                let mut decoded = vec![0; encoded.len()];
+                encoded.decode(file, 0, &mut decoded);
                 self.gather(&decoded, start, out);
             }
         }
@@ -222,6 +293,7 @@ impl Tensor {
         self.source.release(match &self.data {
             Data::Raw(range) => range.start + bytes.start..range.start + bytes.end,
             Data::Latin1(text) => text.encoded(bytes),
+            Data::Deflated(packed) => packed.packed(),
         });
     }
 
@@ -276,6 +348,26 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
         .filter(|&&n| n > 0)
         .try_fold(1_usize, |product, &n| product.checked_mul(n))?;
     Some(shape.iter().product())
+}
+
+/// From the first element of a view to its last; `None` when they are not among `found`.
+fn elements_of_view(
+    shape: &[usize],
+    strides: &[usize],
+    offset: usize,
+    found: usize,
+) -> Option<Range<usize>> {
+    match element_count(shape)? {
+        0 => Some(0..0),
+        count if count > found => None,
+        _ => {
+            let mut dimensions = shape.iter().zip(strides);
+            let last = dimensions.try_fold(offset, |last, (&length, &stride)| {
+                last.checked_add((length - 1).checked_mul(stride)?)
+            })?;
+            (last < found).then(|| offset..last + 1)
+        }
+    }
 }
 
 fn dense_strides(shape: &[usize], order: Order) -> Vec<usize> {
