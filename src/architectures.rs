@@ -1,10 +1,24 @@
-//! From tensor names and shapes to a network: joins what `weights` read with what `network` can say.
+//! From a weights file to a network: joins what `weights` read with what `network` can say.
+//!
+//! Files of named tensors do not hold the network itself: that they are a VGG is told from the tensors' names and
+//! shapes, and what these leave open is either assumed as everybody has it (a ReLU between dense layers) or refused.
+//! Files that hold a graph say all of it.
 
-use crate::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NetworkError, Op, Shape, Window,
-};
+mod batch_norm;
+mod metadata;
+mod node_list;
+mod tensorflow;
+mod torch;
+mod vgg;
+
+use crate::network::{Network, NetworkError, OutputKind, Shape};
 use crate::preprocess::Normalization;
-use crate::weights::{Tensor, Weights};
+use crate::weights::Weights;
+
+pub(crate) use metadata::{keys, preprocessing_text};
+pub use node_list::NodeListError;
+pub(crate) use node_list::{NodeList, tensors as node_list_tensors};
+pub(crate) use vgg::torch_names;
 
 /// A network with what its weights file tells about its use.
 #[derive(Clone, Debug)]
@@ -13,25 +27,49 @@ pub struct Classifier {
     pub network: Network,
     /// How pictures are scaled for it.
     pub normalization: Normalization,
-    /// Whether the file or its origin says so; otherwise it is a guess from the tensors' names.
-    pub normalization_is_known: bool,
+    /// What says so.
+    pub normalization_evidence: Evidence,
     /// Class names from the file, a JSON list of strings.
     pub labels: Option<String>,
+}
+
+/// How it is known how pictures are scaled for a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The file says so itself.
+    Metadata,
+    /// Weights of this origin are always used so.
+    Origin(&'static str),
+    /// Nothing says so; this makes it likely.
+    Guess(&'static str),
+}
+
+impl std::fmt::Display for Evidence {
+    /// To follow "caffe, ".
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Metadata => f.write_str("as the file says"),
+            Self::Origin(origin) => write!(f, "as all of {origin}"),
+            Self::Guess(reason) => write!(f, "a guess: {reason}"),
+        }
+    }
 }
 
 /// Why weights make no network.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchitectureError {
-    /// Neither of the naming schemes that are known.
+    /// None of the naming schemes that are known.
     #[error(
-        "these are not the weights of a VGG: expected layers conv1_1 ... fc8 (tensorflow-vgg) or features.0.weight ... \
-         classifier (torchvision), found {found}"
+        "not a VGG{}: expected layers conv1_1 ... fc8 (tensorflow-vgg) or features.0.weight ... classifier \
+         (torchvision), found {found}", family.map(|family| format!(" but {family}")).unwrap_or_default()
     )]
     Unknown {
+        /// What the names speak for.
+        family: Option<&'static str>,
         /// The first few tensor names.
         found: String,
     },
-    /// A layer that every VGG has.
+    /// A layer that this VGG needs.
     #[error("layer {layer} is missing; the file has {found}")]
     MissingLayer {
         /// Its name.
@@ -41,12 +79,84 @@ pub enum ArchitectureError {
     },
     /// Convolutions of none of the four VGGs.
     #[error(
-        "{found:?} convolutions in the five blocks: VGG 11, 13, 16 and 19 have {}",
-        known_depths()
+        "not a VGG: {found:?} convolutions in its blocks, where VGG 11, 13, 16 and 19 have {}{ADVICE}",
+        vgg::known_depths()
     )]
     UnknownDepth {
         /// Convolutions in each block.
         found: Vec<usize>,
+    },
+    /// A gap in the numbers of the modules that a VGG has not.
+    #[error(
+        "not a VGG: {modules} modules without weights between {first} and {second}, where a VGG has a ReLU, or a \
+         ReLU and a pool{ADVICE}"
+    )]
+    UnknownModules {
+        /// The layer before.
+        first: String,
+        /// The layer after.
+        second: String,
+        /// How many.
+        modules: usize,
+    },
+    /// A batch norm elsewhere than after a convolution or a dense layer.
+    #[error("batch norm {layer} does not directly follow a convolution or a dense layer{ADVICE}")]
+    LoneBatchNorm {
+        /// Its name.
+        layer: String,
+    },
+    /// A batch norm whose numbers cannot be used.
+    #[error("batch norm {layer}: {problem}")]
+    BatchNorm {
+        /// Its name.
+        layer: String,
+        /// What is wrong.
+        problem: BatchNormProblem,
+    },
+    /// A tensor that no VGG has: to leave it out would compute another network.
+    #[error("tensor {name} belongs to no layer of a VGG{ADVICE}")]
+    Unexpected {
+        /// Its name.
+        name: String,
+    },
+    /// Convolutions and nothing after them.
+    #[error(
+        "convolutions without a classifier: there are no classes to explain; the file has {found}"
+    )]
+    NoHead {
+        /// What there is.
+        found: String,
+    },
+    /// A dense layer outside the part that was recognised, as wide as its classes.
+    #[error("layer {layer} goes on where {last} ends, in a way that names do not tell{ADVICE}")]
+    Stacked {
+        /// The layer outside.
+        layer: String,
+        /// The last layer that was recognised.
+        last: String,
+    },
+    /// A first dense layer that fits no square of positions.
+    #[error(
+        "layer {layer}: its weights have shape {found:?}, and {rows} inputs are no square of positions for the \
+         {channels} channels before it"
+    )]
+    HeadRows {
+        /// The first dense layer.
+        layer: String,
+        /// Shape of its weights.
+        found: Vec<usize>,
+        /// Its inputs.
+        rows: usize,
+        /// Outputs of the last convolution.
+        channels: usize,
+    },
+    /// Pictures of a size that the network cannot take.
+    #[error("pictures of {asked} pixels do not fit: this network takes {allowed}")]
+    InputSize {
+        /// Pixels along each side.
+        asked: usize,
+        /// What would do.
+        allowed: String,
     },
     /// Metadata that contradicts itself.
     #[error("the metadata's {key} is {value:?}, expected {expected}")]
@@ -58,235 +168,104 @@ pub enum ArchitectureError {
         /// What would do.
         expected: &'static str,
     },
+    /// A graph in the metadata that makes no network.
+    #[error("the metadata's graph: {0}")]
+    NodeList(Box<NodeListError>),
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
 }
 
-/// Depth and convolutions in each of the five blocks (Simonyan and Zisserman 2014, table 1).
-const VGG: [(usize, [usize; 5]); 4] = [
-    (11, [1, 1, 2, 2, 2]),
-    (13, [2, 2, 2, 2, 2]),
-    (16, [2, 2, 3, 3, 3]),
-    (19, [2, 2, 4, 4, 4]),
-];
-
-fn known_depths() -> String {
-    let rows: Vec<String> = VGG
-        .iter()
-        .map(|(_, blocks)| format!("{blocks:?}"))
-        .collect();
-    rows.join(", ")
+impl From<NodeListError> for ArchitectureError {
+    fn from(error: NodeListError) -> Self {
+        Self::NodeList(Box::new(error))
+    }
 }
 
-const INPUT_SIZE: usize = 224;
+/// What to do with a network that its tensors' names do not tell.
+const ADVICE: &str = "; export the network as ONNX, which holds it all";
 
-/// Weights and bias of a layer.
-struct Layer<'a> {
-    weight: &'a Tensor,
-    bias: Option<&'a Tensor>,
+/// What is wrong with a batch norm's numbers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchNormProblem {
+    /// A tensor that it needs.
+    #[error("its {0} is missing")]
+    Missing(&'static str),
+    /// A tensor that is not one value a channel.
+    #[error("its {what} has shape {found:?}, expected [{expected}]")]
+    Shape {
+        /// Which.
+        what: &'static str,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Channels of the layer before it.
+        expected: usize,
+    },
+    /// A variance below zero, or values that are not numbers.
+    #[error(
+        "channel {0} has no finite factor: a variance below zero, or a value that is not a number"
+    )]
+    NotFinite(usize),
 }
 
 /// The network that `weights` belong to.
 pub fn recognise(weights: &Weights) -> Result<Classifier, ArchitectureError> {
-    let has = |name: &str| weights.tensor(name).is_some();
-    if has("conv1_1/0") {
-        tensorflow_vgg(weights)
-    } else if has("features.0.weight") {
-        torchvision_vgg(weights)
-    } else {
-        Err(ArchitectureError::Unknown {
-            found: names(weights),
-        })
-    }
+    recognise_at(weights, None)
 }
 
-/// tensorflow-vgg's dict: `conv1_1/0` filters (H W I O), `conv1_1/1` biases, to `fc8`; rows of fc6 in H W C order.
-fn tensorflow_vgg(weights: &Weights) -> Result<Classifier, ArchitectureError> {
-    let blocks: Vec<usize> = (1..=5)
-        .map(|block| {
-            (1..=9)
-                .take_while(|i| weights.tensor(&format!("conv{block}_{i}/0")).is_some())
-                .count()
-        })
-        .collect();
-    let depth = depth(&blocks)?;
-    let layer = |name: &str| {
-        let missing = || ArchitectureError::MissingLayer {
-            layer: name.into(),
-            found: names(weights),
-        };
-        Ok::<_, ArchitectureError>(Layer {
-            weight: weights.tensor(&format!("{name}/0")).ok_or_else(missing)?,
-            bias: weights.tensor(&format!("{name}/1")),
-        })
+/// The same over pictures of `input_size` x `input_size` pixels, where the network takes them.
+pub fn recognise_at(
+    weights: &Weights,
+    input_size: Option<usize>,
+) -> Result<Classifier, ArchitectureError> {
+    let stated = metadata::read(weights)?;
+    let size = input_size.or(stated.input_size);
+    let mut classifier = match &stated.graph {
+        Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
+        None => vgg::classifier(weights, size)?,
     };
-    let mut network = Network::new(format!("vgg{depth}"), Shape::new(3, INPUT_SIZE, INPUT_SIZE));
-    for (block, &convolutions) in (1..).zip(&blocks) {
-        for i in 1..=convolutions {
-            let name = format!("{block}_{i}");
-            convolution(
-                &mut network,
-                &name,
-                &layer(&format!("conv{name}"))?,
-                FilterLayout::Hwio,
-            )?;
-        }
-        network.chain(format!("pool{block}"), Op::MaxPool(Window::square(2, 2, 0)))?;
+    if let Some(normalization) = stated.normalization {
+        classifier.normalization = normalization;
+        classifier.normalization_evidence = Evidence::Metadata;
     }
-    let head = [layer("fc6")?, layer("fc7")?, layer("fc8")?];
-    network.chain("flatten", Op::Flatten(FlattenOrder::Hwc))?;
-    dense_head(&mut network, &head, MatrixLayout::InOut)?;
-    Ok(Classifier {
-        network,
-        normalization: Normalization::CAFFE,
-        normalization_is_known: true,
-        labels: None,
-    })
+    if let Some(architecture) = stated.architecture {
+        classifier.network.architecture = architecture;
+    }
+    // A softmax over one class says 1 whatever is seen.
+    let alone = (classifier.network.classes() == 1).then_some(OutputKind::Sigmoid);
+    if let Some(kind) = stated.output_kind.or(alone) {
+        classifier.network.output_kind = kind;
+    }
+    classifier.labels = classifier.labels.or(stated.labels);
+    Ok(classifier)
 }
 
-/// torchvision's names: `features.0.weight` (O I H W) and on, then `classifier.{0,3,6}` or one `classifier` over the
-/// mean of all positions.
-fn torchvision_vgg(weights: &Weights) -> Result<Classifier, ArchitectureError> {
-    // Modules of `features` are numbered through: convolution, ReLU, ..., and one pool after each block.
-    let mut blocks = vec![0];
-    let mut convolutions = vec![];
-    let mut module = 0;
-    loop {
-        let name = |module: usize, what: &str| format!("features.{module}.{what}");
-        if let Some(weight) = weights.tensor(&name(module, "weight")) {
-            let bias = weights.tensor(&name(module, "bias"));
-            convolutions.push(Layer { weight, bias });
-            *blocks.last_mut().expect("starts with one") += 1;
-            module += 2;
-        } else if weights.tensor(&name(module + 1, "weight")).is_some() {
-            blocks.push(0);
-            module += 1;
-        } else {
-            break;
+impl From<Network> for Classifier {
+    /// A network of which nothing is known but its layers.
+    fn from(network: Network) -> Self {
+        Self {
+            network,
+            normalization: Normalization::TORCH,
+            normalization_evidence: Evidence::Guess("most networks are trained so"),
+            labels: None,
         }
     }
-    let depth = depth(&blocks)?;
-    let size = input_size(weights)?;
-    let layer = |name: &str| {
-        Some(Layer {
-            weight: weights.tensor(&format!("{name}.weight"))?,
-            bias: weights.tensor(&format!("{name}.bias")),
-        })
-    };
-    let mean_head = layer("classifier");
-    let architecture = match mean_head {
-        Some(_) => format!("vgg{depth}-gap"),
-        None => format!("vgg{depth}"),
-    };
-    let mut network = Network::new(architecture, Shape::new(3, size, size));
-    let mut next = convolutions.iter();
-    for (block, &count) in (1..).zip(&blocks) {
-        for (i, layer) in (1..=count).zip(&mut next) {
-            convolution(
-                &mut network,
-                &format!("{block}_{i}"),
-                layer,
-                FilterLayout::Oihw,
-            )?;
-        }
-        network.chain(format!("pool{block}"), Op::MaxPool(Window::square(2, 2, 0)))?;
+}
+
+/// A network that came as a graph, over pictures of another size.
+fn at_size(
+    mut classifier: Classifier,
+    size: Option<usize>,
+) -> Result<Classifier, ArchitectureError> {
+    let there = classifier.network.input_shape();
+    if let Some(size) = size.filter(|&size| [size; 2] != [there.h, there.w]) {
+        let resized = classifier.network.at_input(Shape::new(there.c, size, size));
+        classifier.network = resized.map_err(|_| ArchitectureError::InputSize {
+            asked: size,
+            allowed: format!("{} x {}", there.w, there.h),
+        })?;
     }
-    if let Some(layer) = mean_head {
-        network.chain("mean", Op::GlobalMean)?;
-        network.chain("classifier", linear(&layer, MatrixLayout::OutIn))?;
-    } else {
-        let [fc6, fc7, fc8] = ["classifier.0", "classifier.3", "classifier.6"].map(|name| {
-            layer(name).ok_or_else(|| ArchitectureError::MissingLayer {
-                layer: name.into(),
-                found: names(weights),
-            })
-        });
-        network.chain("flatten", Op::Flatten(FlattenOrder::Chw))?;
-        dense_head(&mut network, &[fc6?, fc7?, fc8?], MatrixLayout::OutIn)?;
-    }
-    let normalization = normalization(weights)?;
-    Ok(Classifier {
-        network,
-        normalization: normalization.unwrap_or(Normalization::TORCH),
-        normalization_is_known: normalization.is_some(),
-        labels: weights.metadata.get("labels").cloned(),
-    })
-}
-
-fn convolution(
-    network: &mut Network,
-    number: &str,
-    layer: &Layer<'_>,
-    layout: FilterLayout,
-) -> Result<(), NetworkError> {
-    let op = Op::Conv2d {
-        weight: layer.weight.clone(),
-        bias: layer.bias.cloned(),
-        layout,
-        window: Window::square(3, 1, 1),
-    };
-    network.chain(format!("conv{number}"), op)?;
-    network.chain(format!("relu{number}"), Op::Relu)?;
-    Ok(())
-}
-
-fn linear(layer: &Layer<'_>, layout: MatrixLayout) -> Op {
-    Op::Linear {
-        weight: layer.weight.clone(),
-        bias: layer.bias.cloned(),
-        layout,
-    }
-}
-
-fn dense_head(
-    network: &mut Network,
-    layers: &[Layer<'_>; 3],
-    layout: MatrixLayout,
-) -> Result<(), NetworkError> {
-    let [fc6, fc7, fc8] = layers;
-    network.chain("fc6", linear(fc6, layout))?;
-    network.chain("relu6", Op::Relu)?;
-    network.chain("fc7", linear(fc7, layout))?;
-    network.chain("relu7", Op::Relu)?;
-    network.chain("fc8", linear(fc8, layout))?;
-    Ok(())
-}
-
-fn depth(blocks: &[usize]) -> Result<usize, ArchitectureError> {
-    let found = VGG.iter().find(|(_, known)| known == blocks);
-    found
-        .map(|&(depth, _)| depth)
-        .ok_or_else(|| ArchitectureError::UnknownDepth {
-            found: blocks.to_vec(),
-        })
-}
-
-fn input_size(weights: &Weights) -> Result<usize, ArchitectureError> {
-    let Some(value) = weights.metadata.get("input_size") else {
-        return Ok(INPUT_SIZE);
-    };
-    // Five pools halve it; larger than 4096 and its activations outgrow every adapter.
-    let parsed = value.parse().ok().filter(|size| (32..=4096).contains(size));
-    parsed.ok_or_else(|| ArchitectureError::Metadata {
-        key: "input_size",
-        value: value.clone(),
-        expected: "a number of pixels from 32 to 4096",
-    })
-}
-
-/// What the metadata says, if anything.
-fn normalization(weights: &Weights) -> Result<Option<Normalization>, ArchitectureError> {
-    let Some(value) = weights.metadata.get("preprocessing") else {
-        return Ok(None);
-    };
-    let name = value.split(':').next().unwrap_or("").trim();
-    let found = Normalization::named(name).ok_or_else(|| ArchitectureError::Metadata {
-        key: "preprocessing",
-        value: value.clone(),
-        expected: "caffe, torch, tf, unit or none, perhaps a colon and a remark",
-    })?;
-    Ok(Some(found))
+    Ok(classifier)
 }
 
 /// The first few tensor names, for an error.

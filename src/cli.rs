@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -15,7 +16,8 @@ use crate::options::parse_rgb;
 mod choices;
 
 pub use choices::{
-    Backend, Channels, Colormap, Fit, Format, Method, Output, Preprocessing, Score, Size,
+    Backend, Channels, Colormap, Fit, Format, Method, Output, OutputKind, Precision, Preprocessing,
+    Score, Size,
 };
 
 const EXAMPLES: &str = "\
@@ -63,6 +65,25 @@ pub enum Command {
     /// Check the results of a network on this device, then measure its forward pass, Grad-CAM and
     /// guided backpropagation, and each kernel beside what the device can do at most.
     Bench(Bench),
+    /// Say what a weights file holds, and what is wrong with it
+    ///
+    /// Say what a weights file holds: its network layer by layer, its classes, the preprocessing it
+    /// wants, the memory it will need; and what is wrong with a file that cannot be used. Exit code
+    /// 1 for such a file.
+    Info {
+        /// Weights file [default: the built-in network]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write any readable weights as a .safetensors file that loads fast anywhere
+    ///
+    /// Write any readable weights as a .safetensors file: batch norms folded in, a VGG's tensors
+    /// under torchvision's names, and beside them what they cannot say themselves: class names,
+    /// preprocessing, input size. The same pictures come out.
+    Convert(Convert),
     /// Print the completion script of a shell
     ///
     /// Print the completion script of a shell, to be sourced or put where the shell looks for it:
@@ -95,6 +116,37 @@ pub struct Bench {
     /// Use this graphics interface
     #[arg(long, value_name = "NAME")]
     pub backend: Option<Backend>,
+}
+
+/// The flags of `gradcam convert`.
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// Weights to read
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// File to write
+    #[arg(value_name = "OUT.safetensors")]
+    pub output: PathBuf,
+    /// Type of the numbers written
+    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub dtype: Precision,
+    /// Class names to write with them, one a line
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Preprocessing to write with them [default: what the weights ask for]
+    #[arg(long, value_name = "NAME")]
+    pub preprocess: Option<Preprocessing>,
+    /// Pixels along each side of the network's input [default: what the weights ask for]
+    #[arg(long, value_name = "N", value_parser = input_size())]
+    pub input_size: Option<u16>,
+    /// What the network ends with [default: what the weights say, else softmax]
+    #[arg(long, value_name = "NAME")]
+    pub activation: Option<OutputKind>,
+}
+
+/// Pixels along each side of a network's input: no adapter holds the activations of more.
+fn input_size() -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(1..=4096)
 }
 
 /// The raw flags of the main command, before `options` has looked at them.
@@ -238,6 +290,18 @@ pub struct Explain {
     /// Order of the network's input channels, with --mean or --std [default: rgb]
     #[arg(long, value_name = "ORDER", help_heading = "What the network sees")]
     pub channels: Option<Channels>,
+
+    /// Pixels along each side of what the network sees [default: what the weights ask for]
+    ///
+    /// Pixels along each side of what the network sees. A network over the mean of all positions
+    /// takes any multiple of 32, and a larger one gives a finer map; others take one size only.
+    #[arg(long, value_name = "N", value_parser = input_size(),
+        help_heading = "What the network sees")]
+    pub input_size: Option<u16>,
+
+    /// What the network ends with [default: what the weights say, else softmax]
+    #[arg(long, value_name = "NAME", help_heading = "What the network sees")]
+    pub activation: Option<OutputKind>,
 
     /// Class names, one a line, for a network that brings none
     #[arg(long, value_name = "FILE", help_heading = "What the network sees")]

@@ -7,14 +7,16 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
-use crate::architectures::{self, ArchitectureError, Classifier};
+use crate::architectures::{self, ArchitectureError, Classifier, Evidence};
 use crate::batch::{self, Computed};
 use crate::bench;
 use crate::cli::{Channels, Output};
+use crate::convert::ConvertError;
 use crate::draw::{self, Scene};
 use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};
 use crate::image::{self, Picture, PictureError};
+use crate::info::Problem;
 use crate::labels::{ClassNotFound, Labels, LabelsError};
 use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess, UsageError};
 use crate::output::{self, Destination, DestinationError, WriteError};
@@ -23,7 +25,7 @@ use crate::report::{self, Report};
 use crate::score;
 use crate::weights::{self, Weights, WeightsError};
 
-/// Why the command, or its work on one picture, failed.
+/// Why a command, or its work on one picture, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Arguments that contradict each other.
@@ -79,6 +81,12 @@ pub enum Error {
     /// Results that must not be timed.
     #[error(transparent)]
     Bench(#[from] bench::Wrong),
+    /// `gradcam info` found a file that cannot be used.
+    #[error(transparent)]
+    Info(Box<Problem>),
+    /// `gradcam convert` wrote nothing.
+    #[error(transparent)]
+    Convert(Box<ConvertError>),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Stdout(std::io::Error),
@@ -90,8 +98,21 @@ impl Error {
         match self {
             Self::Usage(_) => true,
             Self::Destination(error) => error.is_usage(),
+            Self::Convert(error) => error.is_usage(),
             _ => false,
         }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Info(Box::new(problem))
+    }
+}
+
+impl From<ConvertError> for Error {
+    fn from(error: ConvertError) -> Self {
+        Self::Convert(Box::new(error))
     }
 }
 
@@ -135,7 +156,12 @@ pub fn run(
         None => weights::builtin(),
     };
     let classifier = classifier(options, &weights, tell)?;
-    let labels = labels(options, &weights, &classifier)?;
+    let labels = Labels::choose(
+        options.labels.as_deref(),
+        classifier.labels.as_deref(),
+        classifier.network.classes(),
+        &weights_name(&weights),
+    )?;
     let choice = choice(options, &weights, &classifier, &labels)?;
     let started = Instant::now();
     let gpu = Gpu::open(&Selection {
@@ -309,18 +335,23 @@ fn classifier(
     tell: &impl Fn(Told),
 ) -> Result<Classifier, Error> {
     let mut classifier =
-        architectures::recognise(weights).map_err(|source| Error::Architecture {
-            path: weights_name(weights),
-            source,
+        architectures::recognise_at(weights, options.input_size).map_err(|source| {
+            Error::Architecture {
+                path: weights_name(weights),
+                source,
+            }
         })?;
-    match &options.preprocess {
-        Some(preprocess) => classifier.normalization = normalization(preprocess),
-        None if !classifier.normalization_is_known => tell(Told::Note(format!(
-            "{} does not say how pictures are scaled for it: taken as torchvision's are, by its tensors' names; \
-             --preprocess says otherwise",
+    if let Some(kind) = options.activation {
+        classifier.network.output_kind = kind;
+    }
+    match (&options.preprocess, classifier.normalization_evidence) {
+        (Some(preprocess), _) => classifier.normalization = normalization(preprocess),
+        (None, Evidence::Guess(reason)) => tell(Told::Note(format!(
+            "{} does not say how pictures are scaled for it: taken as {}, since {reason}; --preprocess says otherwise",
             weights_name(weights).display(),
+            classifier.normalization,
         ))),
-        None => {}
+        (None, Evidence::Metadata | Evidence::Origin(_)) => {}
     }
     Ok(classifier)
 }
@@ -348,15 +379,6 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
     }
 }
 
-fn labels(options: &Options, weights: &Weights, classifier: &Classifier) -> Result<Labels, Error> {
-    let count = classifier.network.classes();
-    Ok(match (&options.labels, &classifier.labels) {
-        (Some(path), _) => Labels::read(path, count)?,
-        (None, Some(json)) => Labels::from_json(json, count, &weights_name(weights))?,
-        (None, None) => Labels::assumed(count),
-    })
-}
-
 /// Which classes to explain in each picture.
 enum Choice {
     Top(usize),
@@ -373,7 +395,7 @@ impl Choice {
 
     fn of(&self, prediction: &Prediction) -> Vec<usize> {
         match self {
-            Self::Top(count) => score::top(&prediction.probabilities, *count),
+            Self::Top(count) => score::top(&prediction.logits, *count),
             Self::These(classes) => classes.clone(),
         }
     }
@@ -439,7 +461,8 @@ fn compute(
     })
 }
 
-fn weights_name(weights: &Weights) -> PathBuf {
+/// What messages call a weights file.
+pub(crate) fn weights_name(weights: &Weights) -> PathBuf {
     let built_in = || PathBuf::from("the built-in network");
     weights.path.clone().unwrap_or_else(built_in)
 }

@@ -3,8 +3,8 @@
 use crate::cam::{Features, Method};
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::network::{Network, NetworkError, NodeId, Shape};
-use crate::plan::{BackwardRequest, Plan, PlanError, ReluRule, Request, classes_at_once};
-use crate::score::{Score, Seed, seed, softmax};
+use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
+use crate::score::{Score, Seed, probabilities, seed};
 
 /// Device memory that the gradients of one backward pass may take, bytes.
 const GRADIENTS: u64 = 256 << 20;
@@ -51,7 +51,7 @@ pub struct Explainer<'a> {
 pub struct Prediction {
     /// One a class.
     pub logits: Vec<f32>,
-    /// Their softmax.
+    /// Their softmax or sigmoid, as the network's [`OutputKind`](crate::network::OutputKind) has it.
     pub probabilities: Vec<f64>,
 }
 
@@ -68,25 +68,30 @@ pub struct Explanation {
     pub scale: f64,
 }
 
+/// What `wanted` asks of a plan for an adapter of `limits`, and the target layer.
+pub fn request(
+    network: &Network,
+    wanted: &Wanted,
+    limits: Limits,
+) -> Result<(NodeId, Request), NetworkError> {
+    let target = network.target(wanted.layer.as_deref())?;
+    let pass = |to, rule| passes(network, to, rule, wanted.classes, limits);
+    let mut backward = pass(target, ReluRule::Plain);
+    if wanted.guided {
+        backward.extend(pass(PIXELS, ReluRule::Guided));
+    }
+    let request = Request {
+        images: 1,
+        keep: vec![target],
+        backward,
+    };
+    Ok((target, request))
+}
+
 impl<'a> Explainer<'a> {
     /// Plans the work, compiles the kernels and uploads the weights.
     pub fn new(gpu: &'a Gpu, network: &'a Network, wanted: Wanted) -> Result<Self, ExplainError> {
-        let target = network.target(wanted.layer.as_deref())?;
-        let mut backward = passes(gpu, network, target, ReluRule::Plain, wanted.classes);
-        if wanted.guided {
-            backward.extend(passes(
-                gpu,
-                network,
-                PIXELS,
-                ReluRule::Guided,
-                wanted.classes,
-            ));
-        }
-        let request = Request {
-            images: 1,
-            keep: vec![target],
-            backward,
-        };
+        let (target, request) = request(network, &wanted, gpu.limits())?;
         let plan = Plan::new(network, &request, gpu.limits())?;
         Ok(Self {
             network,
@@ -111,7 +116,7 @@ impl<'a> Explainer<'a> {
         self.session.forward(input, self.network.input_shape())?;
         let shape = Shape::vector(self.network.classes());
         let logits = self.session.read(self.session.plan().logits, 1, shape)?;
-        let probabilities = softmax(&logits);
+        let probabilities = probabilities(self.network.output_kind, &logits);
         Ok(Prediction {
             logits,
             probabilities,
@@ -128,7 +133,10 @@ impl<'a> Explainer<'a> {
         let activations = self.session.read(self.session.plan().kept[0], 1, shape)?;
         let seeds: Vec<Seed> = classes
             .iter()
-            .map(|&class| seed(self.wanted.score, &prediction.probabilities, class))
+            .map(|&class| {
+                let kind = self.network.output_kind;
+                seed(self.wanted.score, kind, &prediction.logits, class)
+            })
             .collect();
         let gradients = self.gradients(self.target, ReluRule::Plain, &seeds)?;
         let mut guided = match self.wanted.guided {
@@ -202,13 +210,13 @@ const PIXELS: NodeId = NodeId(0);
 
 /// Backward passes that carry `classes` to `to`: as many as go at once, and one for what is left over.
 fn passes(
-    gpu: &Gpu,
     network: &Network,
     to: NodeId,
     rule: ReluRule,
     classes: usize,
+    limits: Limits,
 ) -> Vec<BackwardRequest> {
-    let most = classes_at_once(network, to, gpu.limits(), GRADIENTS).min(classes);
+    let most = classes_at_once(network, to, limits, GRADIENTS).min(classes);
     let pass = |classes| BackwardRequest { to, classes, rule };
     [most, classes % most]
         .into_iter()

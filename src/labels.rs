@@ -186,6 +186,21 @@ impl Labels {
         Self::from_lines(&bytes, path)?.of_count(count, path)
     }
 
+    /// The names of `count` classes: from the file that the user gave, else the JSON list that the weights bring, else
+    /// as [`Labels::assumed`] has them. `weights` is the weights file, for the error.
+    pub fn choose(
+        given: Option<&Path>,
+        own: Option<&str>,
+        count: usize,
+        weights: &Path,
+    ) -> Result<Self, LabelsError> {
+        match (given, own) {
+            (Some(path), _) => Self::read(path, count),
+            (None, Some(json)) => Self::from_json(json, count, weights),
+            (None, None) => Ok(Self::assumed(count)),
+        }
+    }
+
     /// Reads the JSON list of strings that weights may carry, for a network of `count` classes.
     /// `path` is the weights file, for the error.
     pub fn from_json(text: &str, count: usize, path: &Path) -> Result<Self, LabelsError> {
@@ -234,6 +249,11 @@ impl Labels {
                 expected,
             }),
         }
+    }
+
+    /// Whether somebody gave these names; otherwise they are `class_17` and so on.
+    pub fn are_names(&self) -> bool {
+        self.named
     }
 
     /// Number of classes.

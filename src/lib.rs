@@ -24,6 +24,7 @@
 //! | activations and gradients to maps | [`cam`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
+//! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
 //! | many pictures at once; errors, notes and progress | [`batch`], [`console`] |
 //! | what the device does, and what it could do | [`bench`] |
 //!
@@ -61,7 +62,7 @@
 //! let fit = preprocess::Fit::Crop;
 //! let (seen, _) = preprocess::fit(&picture, fit, shape.w as u32, shape.h as u32);
 //! let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
-//! let classes = score::top(&prediction.probabilities, 3);
+//! let classes = score::top(&prediction.logits, 3);
 //! for explanation in explainer.explain(&prediction, &classes)? {
 //!     println!("class {}: {:?}", explanation.class, cam::Verdict::of(&explanation.maps[0]));
 //! }
@@ -77,11 +78,13 @@ pub mod cli;
 pub mod colormap;
 pub mod composite;
 pub mod console;
+pub mod convert;
 pub mod draw;
 pub mod explain;
 pub mod explainer;
 pub mod gpu;
 pub mod image;
+pub mod info;
 pub mod kernels;
 pub mod labels;
 pub mod layout;

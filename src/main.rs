@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gradcam::cli::{self, Cli, Command};
-use gradcam::explain::{self, Error};
+use gradcam::explain::{self, Error, Told};
 use gradcam::options::Options;
-use gradcam::{bench, console, gpu, report, weights};
+use gradcam::{bench, console, convert, gpu, info, report, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();
@@ -36,6 +36,18 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 report.text()
             };
             print(text.as_bytes())?;
+        }
+        Some(Command::Info { file, json }) => {
+            let info = info::look(file.as_deref());
+            print(if json { info.json() } else { info.text() }.as_bytes())?;
+            info.problem.map_or(Ok(()), Err)?;
+        }
+        Some(Command::Convert(command)) => {
+            let converted = convert::run(&command)?;
+            print(converted.to_string().as_bytes())?;
+            if let Some(note) = converted.note {
+                console::tell(&Told::Note(note), false);
+            }
         }
         Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {

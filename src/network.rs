@@ -3,6 +3,8 @@
 //! A chain such as VGG is the simple case of a graph: every node names its inputs, and nothing below assumes that
 //! a node has one consumer. Shapes are those of one image; the batch dimension belongs to the [plan](crate::plan).
 
+use serde::{Deserialize, Serialize};
+
 use crate::weights::Tensor;
 
 /// Index of a node in [`Network::nodes`].
@@ -49,7 +51,7 @@ impl std::fmt::Display for Shape {
 }
 
 /// A sliding window, in (rows, columns).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Taps.
     pub size: [usize; 2],
@@ -94,7 +96,8 @@ impl Window {
 }
 
 /// Order of a convolution's weights in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FilterLayout {
     /// `PyTorch`: output channel, input channel, row, column.
     Oihw,
@@ -103,7 +106,8 @@ pub enum FilterLayout {
 }
 
 /// Order of a linear layer's weights in the file; the GPU keeps it, since turning 411 MB around costs more than it saves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MatrixLayout {
     /// `PyTorch`: one row an output.
     OutIn,
@@ -112,7 +116,8 @@ pub enum MatrixLayout {
 }
 
 /// Order in which a feature map is written out as a vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FlattenOrder {
     /// `PyTorch`.
     Chw,
@@ -155,6 +160,27 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Its weights and biases, in elements.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
+                weight.len() + bias.as_ref().map_or(0, Tensor::len)
+            }
+            Self::Input | Self::Relu | Self::MaxPool(_) | Self::GlobalMean | Self::Flatten(_) => 0,
+        }
+    }
+}
+
+/// What turns a network's last values, the logits, into probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum OutputKind {
+    /// One class excludes the others; the probabilities sum to one
+    Softmax,
+    /// Each class stands for itself: several may be there, or none
+    Sigmoid,
+}
+
 /// One step of the network.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -175,6 +201,8 @@ pub struct Network {
     pub architecture: String,
     /// Nodes in topological order; the first is the input, the last gives the logits.
     pub nodes: Vec<Node>,
+    /// How the logits are read.
+    pub output_kind: OutputKind,
 }
 
 /// Why a network cannot be built or a layer not be found.
@@ -224,6 +252,7 @@ impl Network {
         Self {
             architecture: architecture.into(),
             nodes: vec![node],
+            output_kind: OutputKind::Softmax,
         }
     }
 
@@ -243,6 +272,16 @@ impl Network {
             shape,
         });
         Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    /// The same layers over pictures of `input`'s shape, where they fit.
+    pub fn at_input(&self, input: Shape) -> Result<Self, NetworkError> {
+        let mut network = Self::new(self.architecture.clone(), input);
+        network.output_kind = self.output_kind;
+        for node in &self.nodes[1..] {
+            network.push(node.name.clone(), node.op.clone(), node.inputs.clone())?;
+        }
+        Ok(network)
     }
 
     /// Appends a node fed by the last one.
@@ -336,6 +375,11 @@ impl Network {
         }
     }
 
+    /// Weights and biases, in elements.
+    pub fn parameters(&self) -> usize {
+        self.nodes.iter().map(|node| node.op.parameters()).sum()
+    }
+
     /// Multiply-adds of a forward pass for one image.
     pub fn multiply_adds(&self) -> usize {
         self.nodes.iter().map(Node::multiply_adds).sum()
@@ -393,7 +437,7 @@ fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError>
             let axes = filter_axes(weight.shape(), *layout);
             let [kh, kw] = window.size;
             let Some((out, _, _)) =
-                axes.filter(|&(_, i, taps)| i == input.c && taps == window.size)
+                axes.filter(|&(o, i, taps)| o > 0 && i == input.c && taps == window.size)
             else {
                 let expected = match layout {
                     FilterLayout::Oihw => format!("[outputs, {}, {kh}, {kw}]", input.c),
@@ -418,7 +462,7 @@ fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError>
         } => {
             let out = match (weight.shape(), layout) {
                 (&[o, i], MatrixLayout::OutIn) | (&[i, o], MatrixLayout::InOut)
-                    if i == input.len() =>
+                    if o > 0 && i == input.len() =>
                 {
                     o
                 }

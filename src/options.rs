@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::cli::{
-    self, Backend, Channels, Colormap, Explain, Fit, Format, Method, Output, Preprocessing, Score,
-    Size,
+    self, Backend, Channels, Colormap, Explain, Fit, Format, Method, Output, OutputKind,
+    Preprocessing, Score, Size,
 };
 
 /// Classes explained when nobody says how many.
@@ -44,6 +44,10 @@ pub struct Options {
     pub fit: Fit,
     /// `None`: what the weights ask for.
     pub preprocess: Option<Preprocess>,
+    /// Pixels along each side of what the network sees; `None`: as its weights ask for.
+    pub input_size: Option<usize>,
+    /// What the network ends with; `None`: what its weights say, else a softmax.
+    pub activation: Option<OutputKind>,
     /// Colours of the overlay.
     pub colormap: Colormap,
     /// Share of the heat map in the overlay, 0 to 1. `None`: the original's sum.
@@ -238,6 +242,8 @@ impl Options {
             size: flags.size,
             fit: flags.fit,
             preprocess,
+            input_size: flags.input_size.map(usize::from),
+            activation: flags.activation,
             colormap: flags.colormap,
             alpha: flags.alpha,
             labels: flags.labels,

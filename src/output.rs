@@ -1,7 +1,7 @@
 //! The files written: their names, where they go, and writing them whole or not at all.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayView, IxDyn, ShapeError};
@@ -47,18 +47,36 @@ pub enum WriteError {
 /// renamed. A program that is killed leaves the old file or none. Not flushed to the disk: after a
 /// power cut a result is computed again.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    write_with(path, |file| {
+        file.write_all(bytes).map_err(|error| at(path, error))
+    })
+}
+
+/// The same for a file that does not fit memory: `fill` writes its bytes in order. When that fails, nothing is left.
+pub fn write_with<E: From<WriteError>>(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(), E> {
+    let error = |error| at(path, error);
     let folder = or_here(path.parent().unwrap_or(Path::new("")));
-    fs::create_dir_all(folder)
-        .and_then(|()| temporary_file(folder))
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.persist(path).map_err(|error| error.error)
-        })
-        .map(drop)
-        .map_err(|source| WriteError::Write {
-            path: path.to_owned(),
-            source,
-        })
+    fs::create_dir_all(folder).map_err(error)?;
+    let mut file = temporary_file(folder).map_err(error)?;
+    let mut buffered = BufWriter::new(&mut file);
+    fill(&mut buffered)?;
+    buffered.flush().map_err(error)?;
+    drop(buffered);
+    file.persist(path)
+        .map_err(|failed| error(failed.error))
+        .map(drop)?;
+    Ok(())
+}
+
+/// The error of writing `path`.
+pub fn at(path: &Path, source: io::Error) -> WriteError {
+    WriteError::Write {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Writes `values`, last axis fastest, as a float32 `.npy` of `shape`.

@@ -131,6 +131,14 @@ impl Normalization {
         mean: [103.939, 116.779, 123.68],
         std: [1.0; 3],
     };
+    /// RGB, 0..255, minus the mean of `ImageNet`: TensorFlow's copies of the VGG authors' model whose first filters
+    /// were turned around.
+    pub const CAFFE_RGB: Self = Self {
+        bgr: false,
+        scale: 1.0,
+        mean: [123.68, 116.779, 103.939],
+        std: [1.0; 3],
+    };
     /// RGB, 0..1, minus the mean of `ImageNet`, by its standard deviation: torchvision's models.
     pub const TORCH: Self = Self {
         bgr: false,
@@ -176,9 +184,35 @@ impl Normalization {
             .map(|&(_, normalization)| normalization)
     }
 
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<&'static str> {
+        Self::NAMED
+            .iter()
+            .find(|(_, normalization)| normalization == self)
+            .map(|&(name, _)| name)
+    }
+
     /// The RGB channel that the network's channel `c` holds, and the reverse: the swap is its own inverse.
     fn rgb(&self, c: usize) -> usize {
         if self.bgr { 2 - c } else { c }
+    }
+}
+
+impl std::fmt::Display for Normalization {
+    /// Its name, or its numbers as `--channels`, `--mean` and `--std` take them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(name) = self.name() {
+            return f.write_str(name);
+        }
+        // Those take red first, and pixels in 0..255.
+        let triple = |values: [f32; 3]| {
+            [0, 1, 2]
+                .map(|c| (values[self.rgb(c)] / self.scale).to_string())
+                .join(",")
+        };
+        let channels = if self.bgr { "bgr" } else { "rgb" };
+        let (mean, std) = (triple(self.mean), triple(self.std));
+        write!(f, "channels {channels}, mean {mean}, std {std}")
     }
 }
 

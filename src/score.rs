@@ -5,6 +5,8 @@
 
 use clap::ValueEnum;
 
+use crate::network::OutputKind;
+
 /// What is differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Score {
@@ -24,6 +26,19 @@ pub struct Seed {
     pub scale: f64,
 }
 
+/// What the network says of each class, 0 to 1.
+pub fn probabilities(kind: OutputKind, logits: &[f32]) -> Vec<f64> {
+    match kind {
+        OutputKind::Softmax => softmax(logits),
+        OutputKind::Sigmoid => logits.iter().map(|&z| sigmoid(f64::from(z))).collect(),
+    }
+}
+
+/// 1 / (1 + exp(-z)): a power that overflows gives 0, which is the limit.
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
 /// Softmax of the logits.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -35,22 +50,32 @@ pub fn softmax(logits: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-/// The `count` most probable classes, most probable first; of equals the lower number first.
-pub fn top(probabilities: &[f64], count: usize) -> Vec<usize> {
-    let mut classes: Vec<usize> = (0..probabilities.len()).collect();
-    classes.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+/// The `count` most probable classes, most probable first; of equals the lower number first. By their logits, whose
+/// order is that of the probabilities and which still differ where these have all become 1.
+pub fn top(logits: &[f32], count: usize) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..logits.len()).collect();
+    classes.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
     classes.truncate(count);
     classes
 }
 
-/// The gradient of `class`'s score. For the probability it is p_c (1 - p_c) at the class itself and -p_c p_j at the
-/// others; 1 - p_c is taken as the sum of the others, which keeps its digits when p_c is close to 1.
-pub fn seed(score: Score, probabilities: &[f64], class: usize) -> Seed {
-    let gradient: Vec<f64> = match score {
-        Score::Logit => (0..probabilities.len())
-            .map(|j| f64::from(u8::from(j == class)))
-            .collect(),
-        Score::Prob => {
+/// The gradient of `class`'s score. For a softmax's probability it is p_c (1 - p_c) at the class itself and -p_c p_j at
+/// the others; 1 - p_c is taken as the sum of the others, which keeps its digits when p_c is close to 1. For a
+/// sigmoid's it is p_c (1 - p_c) at the class alone, and 1 - p_c is the sigmoid of -z_c.
+pub fn seed(score: Score, kind: OutputKind, logits: &[f32], class: usize) -> Seed {
+    let alone = |value: f64| {
+        let mut gradient = vec![0.0; logits.len()];
+        gradient[class] = value;
+        gradient
+    };
+    let gradient: Vec<f64> = match (score, kind) {
+        (Score::Logit, _) => alone(1.0),
+        (Score::Prob, OutputKind::Sigmoid) => {
+            let z = f64::from(logits[class]);
+            alone(sigmoid(z) * sigmoid(-z))
+        }
+        (Score::Prob, OutputKind::Softmax) => {
+            let probabilities = softmax(logits);
             let p = probabilities[class];
             let others: f64 = probabilities
                 .iter()
@@ -84,15 +109,15 @@ mod tests {
     fn probabilities_sum_to_one_and_rank_the_classes() {
         let p = softmax(&[1.0, 3.0, -200.0, 3.0]);
         assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-15);
-        assert_eq!(top(&p, 3), [1, 3, 0]);
+        assert_eq!(top(&[1.0, 3.0, -200.0, 3.0], 3), [1, 3, 0]);
         assert!((p[0] / p[1] - (-2f64).exp()).abs() < 1e-12);
     }
 
     #[test]
     fn the_seed_is_the_softmax_gradient() {
         let logits = [0.3f32, -1.2, 2.0];
-        let p = softmax(&logits);
-        let Seed { direction, scale } = seed(Score::Prob, &p, 1);
+        let kind = OutputKind::Softmax;
+        let Seed { direction, scale } = seed(Score::Prob, kind, &logits, 1);
         for j in 0..3 {
             let mut moved = logits;
             let step = 1e-3;
@@ -103,15 +128,40 @@ mod tests {
             let ours = f64::from(direction[j]) * scale;
             assert!((ours - numeric).abs() < 1e-6, "{j}: {ours} and {numeric}");
         }
-        assert_eq!(seed(Score::Logit, &p, 1).direction, [0.0, 1.0, 0.0]);
+        let logit = seed(Score::Logit, kind, &logits, 1);
+        assert_eq!(logit.direction, [0.0, 1.0, 0.0]);
     }
 
     #[test]
     fn a_saturated_class_keeps_a_gradient_far_below_what_float32_could_subtract() {
-        let p = softmax(&[60.0, 0.0, -5.0]);
-        let Seed { direction, scale } = seed(Score::Prob, &p, 0);
+        let logits = [60.0, 0.0, -5.0];
+        let Seed { direction, scale } = seed(Score::Prob, OutputKind::Softmax, &logits, 0);
         assert!(scale > 1e-27 && scale < 1e-25);
         assert_eq!(direction[0], 1.0);
         assert!((direction[1] + 1.0 / (1.0 + (-5f32).exp())).abs() < 1e-6);
+    }
+
+    #[test]
+    fn independent_classes_are_ranked_by_their_own_probability_even_where_all_are_certain() {
+        let logits = [50.0, 90.0, -90.0, 0.0];
+        let p = probabilities(OutputKind::Sigmoid, &logits);
+        assert_eq!(p[..2], [1.0, 1.0]);
+        assert_eq!(p[3], 0.5);
+        assert!((p[2] / (-90f64).exp() - 1.0).abs() < 1e-12);
+        assert_eq!(top(&logits, 3), [1, 0, 3]);
+    }
+
+    #[test]
+    fn the_seed_of_an_independent_class_is_its_own_and_survives_certainty() {
+        let kind = OutputKind::Sigmoid;
+        for (z, expected) in [(0.0, 0.25), (2.0, 0.104_993_585), (90.0, (-90f64).exp())] {
+            for z in [z, -z] {
+                let Seed { direction, scale } = seed(Score::Prob, kind, &[7.0, z], 1);
+                assert_eq!(direction, [0.0, 1.0]);
+                assert!((scale / expected - 1.0).abs() < 1e-7, "{z}: {scale}");
+            }
+        }
+        let lost = seed(Score::Prob, kind, &[1e30], 0);
+        assert_eq!((lost.direction, lost.scale), (vec![0.0], 0.0));
     }
 }

@@ -40,6 +40,7 @@ pub use npy::NpyError;
 pub use npz::NpzError;
 pub use numpy::NumpyError;
 pub use pickle::PickleError;
+pub(crate) use safetensors::MAX_HEADER as MAX_SAFETENSORS_HEADER;
 pub use safetensors::SafetensorsError;
 pub use state_dict::StateDictError;
 pub use tensor::{Tensor, TensorError};

@@ -7,10 +7,10 @@ mod common {
 use common::device::{GPU, assert_close, backward, forward, random, to_input};
 use gradcam::gpu::Session;
 use gradcam::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Shape, Window,
 };
 use gradcam::plan::{BackwardRequest, Plan, ReluRule, Request};
-use gradcam::score::{Score, seed, softmax};
+use gradcam::score::{Score, seed};
 use gradcam::weights::Tensor;
 use serde_json::Value;
 
@@ -93,8 +93,8 @@ fn check_against_pytorch(name: &str, tolerance: f32) {
             let (_, expected) = numbers(&fixture["d_input"][score_name][rule_name]);
             for (n, x) in input.chunks_exact(shape.len()).enumerate() {
                 let class = fixture["classes"][n].as_u64().unwrap() as usize;
-                let probabilities = softmax(&logits[n * classes.c..(n + 1) * classes.c]);
-                let seed = seed(score, &probabilities, class);
+                let logits = &logits[n * classes.c..(n + 1) * classes.c];
+                let seed = seed(score, OutputKind::Softmax, logits, class);
                 let (_, dx) = backward(&network, to_input(1, rule), x, &seed.direction);
                 let dx: Vec<f32> = dx
                     .iter()

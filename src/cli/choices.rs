@@ -7,7 +7,9 @@ use clap::ValueEnum;
 
 pub use crate::cam::Method;
 pub use crate::colormap::Colormap;
+pub use crate::convert::Precision;
 pub use crate::gpu::Backend;
+pub use crate::network::OutputKind;
 pub use crate::preprocess::Fit;
 pub use crate::score::Score;
 
@@ -123,6 +125,8 @@ display_as_typed!(
     Size,
     Fit,
     Preprocessing,
+    OutputKind,
+    Precision,
     Channels,
     Colormap,
     Backend

@@ -11,6 +11,22 @@ use super::source::Source;
 /// asks for.
 pub const TENSORFLOW_VGG16_SHA1: &str = "6206897b35c2bfe5d9d16b83314e44fc3ea83b1c";
 
+/// Published weights, by the first bytes of their SHA-256: torchvision has these eight digits in its files' names.
+const PUBLISHED: [(&str, &str); 9] = [
+    ("8a719046", "torchvision's vgg11-8a719046.pth"),
+    ("6002323d", "torchvision's vgg11_bn-6002323d.pth"),
+    ("19584684", "torchvision's vgg13-19584684.pth"),
+    ("abd245e5", "torchvision's vgg13_bn-abd245e5.pth"),
+    ("397923af", "torchvision's vgg16-397923af.pth"),
+    ("6c64b313", "torchvision's vgg16_bn-6c64b313.pth"),
+    (
+        "88682ab5",
+        "torchvision's vgg16_features-amdegroot-88682ab5.pth",
+    ),
+    ("dcbb9e9d", "torchvision's vgg19-dcbb9e9d.pth"),
+    ("c79401a0", "torchvision's vgg19_bn-c79401a0.pth"),
+];
+
 /// Bytes of its float32 tensors, which the file holds as they are.
 const TENSORFLOW_VGG16_DATA: usize = 4 * 138_357_544;
 /// More than the header and the pickle around them take.
@@ -28,6 +44,17 @@ impl Weights {
     /// SHA-256 over the whole file. Reads all of it, in pieces that do not stay in memory.
     pub fn sha256(&self) -> [u8; 32] {
         digest::<Sha256>(&self.source).into()
+    }
+
+    /// The published file that this is, if it is a known one. `sha256` is that of the whole file.
+    pub fn known_as(&self, sha256: &[u8; 32]) -> Option<&'static str> {
+        let digits = hex(&sha256[..4]);
+        let published = PUBLISHED.iter().find(|(start, _)| *start == digits);
+        match published {
+            Some((_, name)) => Some(name),
+            None if self.is_tensorflow_vgg16() => Some("tensorflow-vgg's VGG16.npy"),
+            None => None,
+        }
     }
 
     /// Whether this is tensorflow-vgg's `VGG16.npy`, bit for bit: [`TENSORFLOW_VGG16_SHA1`]. Hashes

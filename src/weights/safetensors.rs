@@ -22,7 +22,7 @@ const PREFIX: usize = 8;
 
 /// Bytes of header at most: a tensor takes about a hundred, the names of 21,000 classes half a
 /// million.
-const MAX_HEADER: u64 = 2 << 20;
+pub(crate) const MAX_HEADER: u64 = 2 << 20;
 
 /// Why a `.safetensors` file was not read.
 #[derive(Debug, Error)]

@@ -14,6 +14,9 @@ use super::source::Source;
 /// Bytes decoded from text or unpacked at once: many, since each beginning in the middle costs some.
 const DECODED: usize = 256 << 10;
 
+/// Elements read at once where all of a tensor is looked through.
+const PIECE: usize = 1 << 20;
+
 /// Order of the elements of a dense array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -108,6 +111,16 @@ pub struct Tensor {
     shape: Vec<usize>,
     /// Distance in elements between neighbours along each dimension.
     strides: Vec<usize>,
+    scale: Option<Arc<Scale>>,
+}
+
+/// Factors that elements are multiplied by as they are read.
+#[derive(Debug)]
+struct Scale {
+    /// Dimension along which they differ.
+    axis: usize,
+    /// One for each place along it.
+    factors: Vec<f64>,
 }
 
 impl Tensor {
@@ -139,6 +152,7 @@ impl Tensor {
             element,
             shape,
             strides,
+            scale: None,
         })
     }
 
@@ -199,6 +213,32 @@ impl Tensor {
         }
     }
 
+    /// The same elements, in C order, under another shape; `None` where it holds another number of them, or where
+    /// they do not lie in C order or are scaled.
+    pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
+        let fits = element_count(&shape) == Some(self.len());
+        (fits && self.scale.is_none() && self.is_contiguous()).then(|| Self {
+            strides: dense_strides(&shape, Order::C),
+            shape,
+            ..self.clone()
+        })
+    }
+
+    /// The same tensor with every element multiplied by the factor of its place along `axis`, in float64, as it is
+    /// read: a batch normalisation costs no copy of the matrix it follows.
+    ///
+    /// # Panics
+    /// If there is not one factor for each place.
+    #[must_use]
+    pub fn scaled(&self, axis: usize, factors: Vec<f64>) -> Self {
+        assert_eq!(factors.len(), self.shape[axis], "one factor a place");
+        assert!(self.scale.is_none(), "scaled once");
+        Self {
+            scale: Some(Arc::new(Scale { axis, factors })),
+            ..self.clone()
+        }
+    }
+
     /// Length of each dimension, outermost first, as the file has it; empty for a single number.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -226,6 +266,17 @@ impl Tensor {
     /// When that range is not within `0..len()`.
     pub fn read(&self, start: usize, out: &mut [f32]) {
         self.check(start, out.len());
+        self.read_unscaled(start, out);
+        if let Some(scale) = &self.scale {
+            let inner: usize = self.shape[scale.axis + 1..].iter().product();
+            for (i, value) in (start..).zip(out) {
+                let factor = scale.factors[i / inner % scale.factors.len()];
+                *value = (f64::from(*value) * factor) as f32;
+            }
+        }
+    }
+
+    fn read_unscaled(&self, start: usize, out: &mut [f32]) {
         let file = self.source.bytes();
         let contiguous = self.is_contiguous();
         match &self.data {
@@ -261,11 +312,27 @@ impl Tensor {
         values
     }
 
+    /// The first element that is infinite or no number, and where it is in C order. Reads all of them, in pieces.
+    pub fn first_not_finite(&self) -> Option<(usize, f32)> {
+        let mut piece = vec![0.0; PIECE.min(self.len())];
+        (0..self.len()).step_by(PIECE).find_map(|start| {
+            let piece = &mut piece[..PIECE.min(self.len() - start)];
+            self.read(start, piece);
+            self.release(start, piece.len());
+            let found = piece.iter().position(|value| !value.is_finite())?;
+            Some((start + found, piece[found]))
+        })
+    }
+
     /// The elements as the file has them, when these are float32 in little-endian C order: nothing
     /// is copied, and the first byte may lie at any address.
     pub fn f32_bytes(&self) -> Option<&[u8]> {
         match &self.data {
-            Data::Raw(range) if self.element == Element::F32_LE && self.is_contiguous() => {
+            Data::Raw(range)
+                if self.element == Element::F32_LE
+                    && self.scale.is_none()
+                    && self.is_contiguous() =>
+            {
                 Some(&self.source.bytes()[range.clone()])
             }
             _ => None,
@@ -479,6 +546,36 @@ mod tests {
             }
         }
         tensor.release(0, tensor.len());
+    }
+
+    #[test]
+    fn a_scale_along_any_dimension_multiplies_what_is_read_from_any_start() {
+        let values = f32_le((0..24).map(|i| i as f32));
+        let plain = tensor(values, Element::F32_LE, &[2, 3, 4], Order::C);
+        for (axis, at) in [(0, 12), (1, 4), (2, 1)] {
+            let factors: Vec<f64> = (0..plain.shape()[axis]).map(|k| 10.0 + k as f64).collect();
+            let length = factors.len();
+            let scaled = plain.scaled(axis, factors);
+            assert!(scaled.f32_bytes().is_none());
+            assert!(scaled.reshaped(vec![24]).is_none());
+            let mut out = [0.0; 11];
+            scaled.read(7, &mut out);
+            let expected = (7..18).map(|i| (i * (10 + i / at % length)) as f32);
+            assert!(out.iter().copied().eq(expected), "{axis}");
+        }
+    }
+
+    #[test]
+    fn a_tensor_in_row_major_order_takes_any_shape_of_as_many_elements() {
+        let values = f32_le((0..6).map(|i| i as f32));
+        let rows = tensor(values.clone(), Element::F32_LE, &[2, 3], Order::C);
+        let flat = rows.reshaped(vec![6, 1, 1]).unwrap();
+        assert_eq!(flat.shape(), [6, 1, 1]);
+        assert_eq!(flat.to_vec(), rows.to_vec());
+        assert!(rows.reshaped(vec![5]).is_none());
+        assert!(rows.reshaped(vec![usize::MAX, 2]).is_none());
+        let columns = tensor(values, Element::F32_LE, &[2, 3], Order::Fortran);
+        assert!(columns.reshaped(vec![6]).is_none());
     }
 
     #[test]

@@ -1,0 +1,209 @@
+//! The network itself as JSON, for the metadata of a file whose tensors' names do not tell it: the nodes of
+//! [`Network`] in order, each with its op's own words, tensors left out. Those of node `conv1` are `conv1.weight` and
+//! `conv1.bias`.
+//!
+//! ```json
+//! {"input":[3,224,224],"nodes":[
+//!   {"name":"conv1","inputs":[0],"op":"conv2d","layout":"oihw","window":{"size":[3,3],"stride":[1,1], ...}},
+//!   {"name":"relu1","inputs":[1],"op":"relu"}]}
+//! ```
+//! Node 0 is the input, which is not listed.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::{
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NetworkError, NodeId, Op, Shape, Window,
+};
+use crate::weights::{Tensor, Weights};
+
+/// Why a graph makes no network.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeListError {
+    /// Not the JSON above.
+    #[error("{0}")]
+    Json(serde_json::Error),
+    /// A picture of a size that no network takes.
+    #[error("an input of {0:?}, expected 3 channels and up to {MAX_SIDE} rows and columns")]
+    Input([usize; 3]),
+    /// A name that another node has, or that cannot be shown.
+    #[error("node {0:?} has a name that is not its own")]
+    Name(String),
+    /// An input that is not an earlier node, or not the only one.
+    #[error("node {0} does not read one earlier node")]
+    Inputs(String),
+    /// A window that is no window.
+    #[error("node {0} has a window without taps or steps, or larger than any picture")]
+    Window(String),
+    /// A tensor that is not there.
+    #[error("node {0} has no tensor {0}.weight")]
+    MissingTensor(String),
+    /// An output that is not one value a class.
+    #[error("the last node gives {0}, not one value a class")]
+    Output(Shape),
+    /// Layers that do not fit one another.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}
+
+/// Rows or columns of a picture or a window at most.
+const MAX_SIDE: usize = 4096;
+
+/// A network without its tensors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NodeList {
+    /// Channels, rows, columns.
+    input: [usize; 3],
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Node {
+    name: String,
+    inputs: Vec<usize>,
+    #[serde(flatten)]
+    op: Words,
+}
+
+/// An [`Op`] without its tensors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+enum Words {
+    Conv2d {
+        layout: FilterLayout,
+        window: Window,
+    },
+    Relu,
+    MaxPool {
+        window: Window,
+    },
+    GlobalMean,
+    Flatten {
+        order: FlattenOrder,
+    },
+    Linear {
+        layout: MatrixLayout,
+    },
+}
+
+impl NodeList {
+    pub(super) fn parse(json: &str) -> Result<Self, NodeListError> {
+        serde_json::from_str(json).map_err(NodeListError::Json)
+    }
+
+    /// The JSON of `network`.
+    pub(crate) fn text(network: &Network) -> String {
+        let Shape { c, h, w } = network.input_shape();
+        let nodes = network.nodes.iter().filter_map(|node| {
+            Some(Node {
+                name: node.name.clone(),
+                inputs: node.inputs.iter().map(|input| input.0).collect(),
+                op: words(&node.op)?,
+            })
+        });
+        let graph = Self {
+            input: [c, h, w],
+            nodes: nodes.collect(),
+        };
+        serde_json::to_string(&graph).expect("names and numbers have a text")
+    }
+}
+
+/// `None` for the input, which is not listed.
+fn words(op: &Op) -> Option<Words> {
+    Some(match op {
+        Op::Input => return None,
+        Op::Conv2d { layout, window, .. } => Words::Conv2d {
+            layout: *layout,
+            window: *window,
+        },
+        Op::Relu => Words::Relu,
+        Op::MaxPool(window) => Words::MaxPool { window: *window },
+        Op::GlobalMean => Words::GlobalMean,
+        Op::Flatten(order) => Words::Flatten { order: *order },
+        Op::Linear { layout, .. } => Words::Linear { layout: *layout },
+    })
+}
+
+/// Every tensor of `network` with the name that a graph gives it.
+pub(crate) fn tensors(network: &Network) -> Vec<(String, &Tensor)> {
+    let mut tensors = vec![];
+    for node in &network.nodes {
+        match &node.op {
+            Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
+                tensors.push((format!("{}.weight", node.name), weight));
+                let bias = bias.iter();
+                tensors.extend(bias.map(|bias| (format!("{}.bias", node.name), bias)));
+            }
+            Op::Input | Op::Relu | Op::MaxPool(_) | Op::GlobalMean | Op::Flatten(_) => {}
+        }
+    }
+    tensors
+}
+
+/// The network that `graph` and the tensors of its file make.
+pub(super) fn network(graph: &NodeList, weights: &Weights) -> Result<Network, NodeListError> {
+    let [c, h, w] = graph.input;
+    if c != 3 || !(1..=MAX_SIDE).contains(&h) || !(1..=MAX_SIDE).contains(&w) {
+        return Err(NodeListError::Input(graph.input));
+    }
+    let mut network = Network::new("graph", Shape::new(c, h, w));
+    let mut names = HashSet::from(["input"]);
+    for (earlier, node) in (1..).zip(&graph.nodes) {
+        if node.name.contains(char::is_control) || !names.insert(&node.name) {
+            return Err(NodeListError::Name(node.name.clone()));
+        }
+        let [input] = node.inputs[..] else {
+            return Err(NodeListError::Inputs(node.name.clone()));
+        };
+        if input >= earlier {
+            return Err(NodeListError::Inputs(node.name.clone()));
+        }
+        let op = op(node, weights)?;
+        network.push(node.name.clone(), op, vec![NodeId(input)])?;
+    }
+    let output = network.node(network.output()).shape;
+    if output != Shape::vector(output.c) || output.is_empty() {
+        return Err(NodeListError::Output(output));
+    }
+    Ok(network)
+}
+
+fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
+    let window = |window: &Window| {
+        let lengths = window
+            .size
+            .iter()
+            .chain(&window.stride)
+            .chain(&window.dilation);
+        let pads = window.pad_before.iter().chain(&window.pad_after);
+        let fits = |most: usize| move |&length: &usize| length <= most;
+        let usable =
+            lengths.clone().all(|&length| length > 0) && lengths.chain(pads).all(fits(MAX_SIDE));
+        let refused = || NodeListError::Window(node.name.clone());
+        usable.then_some(*window).ok_or_else(refused)
+    };
+    let tensor = |what| weights.tensor(&format!("{}.{what}", node.name)).cloned();
+    let weight = || {
+        let missing = || NodeListError::MissingTensor(node.name.clone());
+        tensor("weight").ok_or_else(missing)
+    };
+    Ok(match &node.op {
+        Words::Conv2d { layout, window: w } => Op::Conv2d {
+            weight: weight()?,
+            bias: tensor("bias"),
+            layout: *layout,
+            window: window(w)?,
+        },
+        Words::Relu => Op::Relu,
+        Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
+        Words::GlobalMean => Op::GlobalMean,
+        Words::Flatten { order } => Op::Flatten(*order),
+        Words::Linear { layout } => Op::Linear {
+            weight: weight()?,
+            bias: tensor("bias"),
+            layout: *layout,
+        },
+    })
+}

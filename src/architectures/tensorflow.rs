@@ -1,0 +1,209 @@
+//! VGGs as the VGG authors' names went through Caffe and TensorFlow: layers `conv1_1` ... `fc8`, each with weights and
+//! biases under one of the words in use, after any path and separator: `conv1_1/0` (tensorflow-vgg), `conv1_1_W`
+//! (`vgg16_weights.npz`), `vgg_16/conv1/conv1_1/weights` (TF-Slim), `conv1_1/kernel`, `conv1_1.weight`.
+
+use std::collections::BTreeMap;
+
+use super::vgg::{Axes, Dense, Layer, Vgg, depth};
+use super::{ArchitectureError, Evidence, names};
+use crate::preprocess::Normalization;
+use crate::weights::{Tensor, Weights};
+
+/// A layer's place in the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Convolution(u8, u8),
+    Dense(u8),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Convolution(block, i) => write!(f, "conv{block}_{i}"),
+            Self::Dense(number) => write!(f, "fc{number}"),
+        }
+    }
+}
+
+/// What a layer's tensors are called, in lower case.
+const WEIGHTS: [&str; 7] = ["0", "w", "weights", "weight", "kernel", "filter", "filters"];
+const BIASES: [&str; 4] = ["1", "b", "biases", "bias"];
+
+#[derive(Default)]
+struct Found<'a> {
+    weight: Option<(&'a str, &'a Tensor)>,
+    bias: Option<&'a Tensor>,
+}
+
+/// The VGG in `weights`, or `None` where no tensor is named as one's first convolution is.
+pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> {
+    let mut layers: BTreeMap<Place, Found<'_>> = BTreeMap::new();
+    let mut strange = None;
+    for (name, tensor) in &weights.tensors {
+        let Some((place, word)) = place(name) else {
+            // A counter or a rate belongs to the training.
+            strange = strange.or((tensor.len() > 1).then_some(name));
+            continue;
+        };
+        let layer = layers.entry(place).or_default();
+        let lower = word.to_ascii_lowercase();
+        if WEIGHTS.contains(&&*lower) {
+            layer.weight = Some((word, tensor));
+        } else if BIASES.contains(&&*lower) {
+            layer.bias = Some(tensor);
+        } else {
+            strange = strange.or(Some(name));
+        }
+    }
+    let first = layers.get(&Place::Convolution(1, 1));
+    let Some((word, filters)) = first.and_then(|layer| layer.weight) else {
+        return Ok(None);
+    };
+    if let Some(name) = strange {
+        return Err(ArchitectureError::Unexpected { name: name.clone() });
+    }
+    let axes = match filters.shape() {
+        [3, 3, 3, 3] if word == "weight" => Axes::Torch,
+        [3, 3, 3, _] => Axes::TensorFlow,
+        [_, 3, 3, 3] => Axes::Torch,
+        _ => Axes::TensorFlow,
+    };
+    let missing = |place: Place| ArchitectureError::MissingLayer {
+        layer: place.to_string(),
+        found: names(weights),
+    };
+    let mut blocks: Vec<Vec<Layer>> = vec![vec![]; 5];
+    let mut head: Vec<Dense> = vec![];
+    for (&place, found) in &layers {
+        let (_, weight) = found.weight.ok_or_else(|| missing(place))?;
+        let layer = |weight: Tensor| Layer {
+            name: place.to_string(),
+            weight,
+            bias: found.bias.cloned(),
+        };
+        match place {
+            Place::Convolution(block, i) => {
+                let place_before = Place::Convolution(block, i - 1);
+                if i > 1 && !layers.contains_key(&place_before) {
+                    return Err(missing(place_before));
+                }
+                blocks[usize::from(block) - 1].push(layer(weight.clone()));
+            }
+            Place::Dense(_) => {
+                if let Some(previous) = head.last_mut() {
+                    previous.relu = true;
+                }
+                // One that is no matrix is refused with its shape by the network.
+                let weight = axes.dense(weight).unwrap_or_else(|| weight.clone());
+                head.push(Dense {
+                    layer: layer(weight),
+                    relu: false,
+                });
+            }
+        }
+    }
+    depth(&blocks)?;
+    let six_to_eight = [6, 7, 8].map(Place::Dense);
+    if six_to_eight.iter().any(|place| layers.contains_key(place))
+        && let Some(absent) = six_to_eight
+            .iter()
+            .find(|place| !layers.contains_key(place))
+    {
+        return Err(missing(*absent));
+    }
+    if head.is_empty() {
+        return Err(missing(Place::Dense(8)));
+    }
+    let (normalization, evidence) = preprocessing(word, axes);
+    Ok(Some(Vgg {
+        axes,
+        blocks,
+        batch_norm: false,
+        head,
+        normalization,
+        evidence,
+    }))
+}
+
+/// The layer that a tensor's name speaks of last, and what comes after it.
+fn place(name: &str) -> Option<(Place, &str)> {
+    let name = name.strip_suffix(":0").unwrap_or(name);
+    let digit = |byte: &u8| {
+        byte.checked_sub(b'0')
+            .filter(|digit| (1..=9).contains(digit))
+    };
+    let at = |start: usize| {
+        let rest = &name.as_bytes()[start..];
+        match rest {
+            [b'c', b'o', b'n', b'v', block, b'_', i, ..] => {
+                let block = digit(block).filter(|block| *block <= 5)?;
+                Some((Place::Convolution(block, digit(i)?), start + 7))
+            }
+            [b'f', b'c', number, ..] => Some((Place::Dense(digit(number)?), start + 3)),
+            _ => None,
+        }
+    };
+    let (place, end) = (0..name.len()).rev().find_map(at)?;
+    // The bytes before `end` are ASCII, so it lies between two characters.
+    let word = name[end..].strip_prefix(['/', '_', '.', '-'])?;
+    Some((place, word))
+}
+
+/// Which of the two copies of the authors' model this is: Caffe's takes blue first, and TensorFlow's users turned its
+/// first filters around.
+fn preprocessing(word: &str, axes: Axes) -> (Normalization, Evidence) {
+    match (word, axes) {
+        ("0", Axes::TensorFlow) => (
+            Normalization::CAFFE,
+            Evidence::Origin("tensorflow-vgg's weights"),
+        ),
+        ("W" | "weights", Axes::TensorFlow) => (
+            Normalization::CAFFE_RGB,
+            Evidence::Guess("its tensors are named as those of vgg16_weights.npz and TF-Slim"),
+        ),
+        _ => (
+            Normalization::CAFFE,
+            Evidence::Guess("its layers are named as those of the VGG authors' Caffe model"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_found_in_every_name_that_people_give_its_tensors() {
+        for (name, word) in [
+            ("conv1_2/0", "0"),
+            ("conv1_2_W", "W"),
+            ("conv1_2/weights", "weights"),
+            ("vgg_16/conv1/conv1_2/weights:0", "weights"),
+            ("conv1_2/conv1_2_filters:0", "filters"),
+            ("features.conv1_2.weight", "weight"),
+            ("conv1_2/kernel", "kernel"),
+        ] {
+            assert_eq!(
+                place(name),
+                Some((Place::Convolution(1, 2), word)),
+                "{name}"
+            );
+        }
+        assert_eq!(place("fc6_b"), Some((Place::Dense(6), "b")));
+        assert_eq!(
+            place("vgg_16/fc8/biases"),
+            Some((Place::Dense(8), "biases"))
+        );
+        for name in [
+            "conv6_1/0",
+            "conv1/0",
+            "conv1_0/0",
+            "fc/0",
+            "fc6",
+            "global_step",
+            "conv1_1é",
+        ] {
+            assert_eq!(place(name), None, "{name}");
+        }
+    }
+}
