@@ -1,5 +1,9 @@
 //! From tensor names and shapes to a network: joins what `weights` read with what `network` can say.
 
+mod keras;
+
+pub use keras::KerasModelError;
+
 use crate::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NetworkError, Op, Shape, Window,
 };
@@ -58,6 +62,9 @@ pub enum ArchitectureError {
         /// What would do.
         expected: &'static str,
     },
+    /// A model of Keras with something that is not supported.
+    #[error(transparent)]
+    Keras(#[from] KerasModelError),
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -90,7 +97,9 @@ struct Layer<'a> {
 /// The network that `weights` belong to.
 pub fn recognise(weights: &Weights) -> Result<Classifier, ArchitectureError> {
     let has = |name: &str| weights.tensor(name).is_some();
-    if has("conv1_1/0") {
+    if keras::wrote(weights) {
+        keras::classifier(weights)
+    } else if has("conv1_1/0") {
         tensorflow_vgg(weights)
     } else if has("features.0.weight") {
         torchvision_vgg(weights)

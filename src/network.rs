@@ -168,6 +168,16 @@ pub struct Node {
     pub shape: Shape,
 }
 
+/// What the logits mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputKind {
+    /// One class of all: probabilities that sum to 1.
+    #[default]
+    Softmax,
+    /// Independent classes, each with a probability of its own.
+    Sigmoid,
+}
+
 /// An image classifier: a picture in, one logit a class out of the last node.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -175,6 +185,8 @@ pub struct Network {
     pub architecture: String,
     /// Nodes in topological order; the first is the input, the last gives the logits.
     pub nodes: Vec<Node>,
+    /// What the logits mean.
+    pub output_kind: OutputKind,
 }
 
 /// Why a network cannot be built or a layer not be found.
@@ -224,6 +236,7 @@ impl Network {
         Self {
             architecture: architecture.into(),
             nodes: vec![node],
+            output_kind: OutputKind::default(),
         }
     }
 
