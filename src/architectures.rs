@@ -5,6 +5,7 @@
 //! Files that hold a graph say all of it.
 
 mod batch_norm;
+mod keras;
 mod metadata;
 mod node_list;
 mod tensorflow;
@@ -15,6 +16,7 @@ use crate::network::{Network, NetworkError, OutputKind, Shape};
 use crate::preprocess::Normalization;
 use crate::weights::Weights;
 
+pub use keras::KerasModelError;
 pub(crate) use metadata::{keys, preprocessing_text};
 pub use node_list::NodeListError;
 pub(crate) use node_list::{NodeList, tensors as node_list_tensors};
@@ -171,6 +173,9 @@ pub enum ArchitectureError {
     /// A graph in the metadata that makes no network.
     #[error("the metadata's graph: {0}")]
     NodeList(Box<NodeListError>),
+    /// A model of Keras with something that is not supported.
+    #[error(transparent)]
+    Keras(#[from] KerasModelError),
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -222,6 +227,7 @@ pub fn recognise_at(
     let size = input_size.or(stated.input_size);
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
+        None if keras::wrote(weights) => at_size(keras::classifier(weights)?, size)?,
         None => vgg::classifier(weights, size)?,
     };
     if let Some(normalization) = stated.normalization {

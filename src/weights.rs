@@ -9,6 +9,8 @@ mod content;
 mod deflated;
 mod digest;
 mod element;
+mod hdf5;
+mod keras;
 mod latin1;
 mod npy;
 mod npz;
@@ -36,6 +38,8 @@ use thiserror::Error;
 pub use content::Content;
 pub use digest::{TENSORFLOW_VGG16_SHA1, hex};
 pub use element::DType;
+pub use hdf5::Hdf5Error;
+pub use keras::KerasError;
 pub use npy::NpyError;
 pub use npz::NpzError;
 pub use numpy::NumpyError;
@@ -95,6 +99,10 @@ pub enum Format {
     Torch,
     /// `torch.save` before version 1.6.
     TorchLegacy,
+    /// HDF5, as Keras writes.
+    Hdf5,
+    /// Keras 3's zip archive.
+    Keras,
 }
 
 impl fmt::Display for Format {
@@ -105,6 +113,8 @@ impl fmt::Display for Format {
             Self::Safetensors => "safetensors",
             Self::Torch => "torch",
             Self::TorchLegacy => "torch, before 1.6",
+            Self::Hdf5 => "hdf5",
+            Self::Keras => "keras",
         })
     }
 }
@@ -192,6 +202,12 @@ pub enum ContentsError {
     /// A damaged `.safetensors` file.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
+    /// A damaged or unsuitable HDF5 file.
+    #[error(transparent)]
+    Hdf5(#[from] Hdf5Error),
+    /// A damaged `.keras` archive.
+    #[error(transparent)]
+    Keras(#[from] KerasError),
     /// A whole file without weights.
     #[error("holds no tensor of floats{}", other_types(.skipped))]
     NoTensors {
@@ -262,6 +278,7 @@ fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsEr
         match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
             Content::Npy => (Format::Npy, npy::read(&source)?),
             Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
+            Content::Hdf5 => (Format::Hdf5, hdf5::read(&source, 0..bytes.len())?),
             Content::TorchLegacy => (Format::TorchLegacy, torch::read_legacy(&source)?),
             other => return Err(ContentsError::Unreadable(other)),
         }
@@ -291,6 +308,7 @@ fn read_archive(source: &Arc<Source>) -> Result<(Format, Contents), ContentsErro
     Ok(match content::of_members(names) {
         Content::Npz => (Format::Npz, npz::read(source, &archive)?),
         Content::Torch => (Format::Torch, torch::read(source, &archive)?),
+        Content::Keras => (Format::Keras, keras::read(source, &archive)?),
         other => return Err(ContentsError::Unreadable(other)),
     })
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{npy, npz, torch, zip};
+use super::{hdf5, npy, npz, torch, zip};
 
 /// First bytes that are enough to tell.
 pub(super) const PREFIX: usize = 4096;
@@ -89,9 +89,15 @@ impl Content {
     /// What to do with a file that cannot be read as weights, to follow what it is.
     pub(super) fn advice(self) -> &'static str {
         match self {
-            Self::Npy | Self::Npz | Self::Safetensors | Self::Torch | Self::TorchLegacy => "",
-            Self::Onnx | Self::Hdf5 | Self::Keras => {
-                ", which is not read yet: give a .npy, .npz, .safetensors or .pth file"
+            Self::Npy
+            | Self::Npz
+            | Self::Safetensors
+            | Self::Torch
+            | Self::TorchLegacy
+            | Self::Hdf5
+            | Self::Keras => "",
+            Self::Onnx => {
+                ", which is not read yet: give a .npy, .npz, .safetensors, .pth, .h5 or .keras file"
             }
             Self::Pickle => ": load it in Python and save the dictionary with numpy.save",
             Self::Empty => ": nothing was downloaded or copied into it",
@@ -135,7 +141,7 @@ impl fmt::Display for Content {
 pub(super) fn of(prefix: &[u8]) -> Content {
     const MAGICS: [(&[u8], Content); 17] = [
         (npy::MAGIC, Content::Npy),
-        (b"\x89HDF\r\n\x1a\n", Content::Hdf5),
+        (hdf5::MAGIC, Content::Hdf5),
         (b"version https://git-lfs.github.com/", Content::GitLfs),
         (b"\x89PNG\r\n\x1a\n", Content::Picture("PNG")),
         (b"\xff\xd8\xff", Content::Picture("JPEG")),

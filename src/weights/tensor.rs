@@ -188,6 +188,7 @@ impl Tensor {
             element,
             shape,
             strides,
+            scale: None,
         })
     }
 
