@@ -356,7 +356,8 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: info.constants,
-            ..Default::default()
+            // Every kernel writes its workgroup memory before it reads it; SwiftShader takes seconds to compile the zeros.
+            zero_initialize_workgroup_memory: false,
         },
         cache: None,
     });
