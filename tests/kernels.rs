@@ -363,12 +363,13 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
             binding: 9000,
             ..plain()
         };
+        // Where there are no images, the first is `plain` and has nothing to split.
         for limits in [small_images, small_bindings] {
             if limits == plain() {
                 continue;
             }
             let plan = Plan::new(&network, &request, limits).unwrap();
-            assert!(plan.forward.len() > 2, "{} parts", plan.forward.len());
+            assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
             let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
             session.poison();
             session.forward(&x, network.input_shape()).unwrap();
