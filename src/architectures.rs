@@ -1,10 +1,16 @@
 //! From tensor names and shapes to a network: joins what `weights` read with what `network` can say.
 
+mod affine;
+mod onnx;
+
 use crate::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NetworkError, Op, Shape, Window,
 };
 use crate::preprocess::Normalization;
+use crate::weights::onnx::Graph;
 use crate::weights::{Tensor, Weights};
+
+pub use onnx::GraphError;
 
 /// A network with what its weights file tells about its use.
 #[derive(Clone, Debug)]
@@ -61,6 +67,9 @@ pub enum ArchitectureError {
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A graph that is not a network of the kind that is run here.
+    #[error(transparent)]
+    Graph(#[from] Box<GraphError>),
 }
 
 /// Depth and convolutions in each of the five blocks (Simonyan and Zisserman 2014, table 1).
@@ -89,6 +98,9 @@ struct Layer<'a> {
 
 /// The network that `weights` belong to.
 pub fn recognise(weights: &Weights) -> Result<Classifier, ArchitectureError> {
+    if let Some(graph) = &weights.graph {
+        return onnx_graph(graph, weights);
+    }
     let has = |name: &str| weights.tensor(name).is_some();
     if has("conv1_1/0") {
         tensorflow_vgg(weights)
@@ -99,6 +111,23 @@ pub fn recognise(weights: &Weights) -> Result<Classifier, ArchitectureError> {
             found: names(weights),
         })
     }
+}
+
+/// The network that an ONNX `graph` computes. Where it leaves the picture's size open, `size` rows and columns.
+pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> {
+    onnx::network(graph, size)
+}
+
+/// The file's own graph; it says nothing of how pictures are scaled, except in its metadata.
+fn onnx_graph(graph: &Graph, weights: &Weights) -> Result<Classifier, ArchitectureError> {
+    let network = graph_network(graph, input_size(weights)?).map_err(Box::new)?;
+    let normalization = normalization(weights)?;
+    Ok(Classifier {
+        network,
+        normalization: normalization.unwrap_or(Normalization::TORCH),
+        normalization_is_known: normalization.is_some(),
+        labels: weights.metadata.get("labels").cloned(),
+    })
 }
 
 /// tensorflow-vgg's dict: `conv1_1/0` filters (H W I O), `conv1_1/1` biases, to `fc8`; rows of fc6 in H W C order.
@@ -225,6 +254,7 @@ fn convolution(
         bias: layer.bias.cloned(),
         layout,
         window: Window::square(3, 1, 1),
+        groups: 1,
     };
     network.chain(format!("conv{number}"), op)?;
     network.chain(format!("relu{number}"), Op::Relu)?;

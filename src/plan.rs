@@ -116,8 +116,8 @@ pub struct Upload {
 pub enum Packing {
     /// One value after the other, rounded up to 4.
     Vector,
-    /// [`crate::layout::pack_filters`].
-    Filters(FilterLayout, Direction),
+    /// [`crate::layout::pack_filters`], in so many groups.
+    Filters(FilterLayout, usize, Direction),
     /// [`crate::layout::pack_texels`], in an image.
     Texels(FilterLayout, Direction),
     /// Rows of a matrix as the file has them; columns and rows rounded up to 4 with zeros.

@@ -11,6 +11,7 @@ mod element;
 mod latin1;
 mod npy;
 mod numpy;
+pub mod onnx;
 mod opcode;
 mod pickle;
 mod safetensors;
@@ -54,6 +55,8 @@ pub struct Weights {
     pub skipped: BTreeMap<String, Skipped>,
     /// What the file says about itself.
     pub metadata: BTreeMap<String, String>,
+    /// What the network computes, where the file says so.
+    pub graph: Option<onnx::Graph>,
     source: Arc<Source>,
 }
 
@@ -74,6 +77,8 @@ impl Weights {
 pub enum Format {
     /// A pickled dictionary of arrays in a `.npy` file.
     Npy,
+    /// ONNX.
+    Onnx,
     /// Safetensors.
     Safetensors,
 }
@@ -82,6 +87,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Npy => "npy",
+            Self::Onnx => "onnx",
             Self::Safetensors => "safetensors",
         })
     }
@@ -102,6 +108,7 @@ struct Contents {
     tensors: BTreeMap<String, Tensor>,
     skipped: BTreeMap<String, Skipped>,
     metadata: BTreeMap<String, String>,
+    graph: Option<onnx::Graph>,
 }
 
 /// Why weights were not read, with the file's name.
@@ -140,6 +147,9 @@ pub enum ContentsError {
     /// A damaged or unsuitable `.npy` file.
     #[error(transparent)]
     Npy(#[from] NpyError),
+    /// A damaged `.onnx` file, or one whose data beside it cannot be used.
+    #[error(transparent)]
+    Onnx(#[from] onnx::OnnxError),
     /// A damaged `.safetensors` file.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
@@ -181,7 +191,7 @@ pub fn open(path: &Path) -> Result<Weights, WeightsError> {
         0 => Source::Static(&[]),
         _ => Source::map(&file).map_err(io_error)?,
     };
-    let weights = read(source, path.extension()).map_err(|error| WeightsError::Contents {
+    let weights = read(source, Some(path)).map_err(|error| WeightsError::Contents {
         path: path.to_owned(),
         error,
     })?;
@@ -204,11 +214,14 @@ pub fn builtin() -> Weights {
     read(Source::Static(BUILTIN), None).expect("the built-in file is whole")
 }
 
-fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsError> {
+/// `path`: the file that the bytes are from.
+fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
     let source = Arc::new(source);
     let bytes = source.bytes();
+    let extension = path.and_then(Path::extension);
     let (format, contents) = match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
         Content::Npy => (Format::Npy, npy::read(&source)?),
+        Content::Onnx => (Format::Onnx, onnx::read(&source, path)?),
         Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
         other => return Err(ContentsError::Unreadable(other)),
     };
@@ -216,6 +229,7 @@ fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsEr
         tensors,
         skipped,
         metadata,
+        graph,
     } = contents;
     if tensors.is_empty() {
         return Err(ContentsError::NoTensors { skipped });
@@ -226,6 +240,7 @@ fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsEr
         tensors,
         skipped,
         metadata,
+        graph,
         source,
     })
 }

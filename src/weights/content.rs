@@ -88,8 +88,8 @@ impl Content {
     /// What to do with a file that cannot be read as weights, to follow what it is.
     pub(super) fn advice(self) -> &'static str {
         match self {
-            Self::Npy | Self::Safetensors => "",
-            Self::Npz | Self::Torch | Self::TorchLegacy | Self::Onnx | Self::Hdf5 | Self::Keras => {
+            Self::Npy | Self::Onnx | Self::Safetensors => "",
+            Self::Npz | Self::Torch | Self::TorchLegacy | Self::Hdf5 | Self::Keras => {
                 ", which is not read yet: give a .npy file as tensorflow-vgg has it, or a .safetensors file"
             }
             Self::Pickle => ": load it in Python and save the dictionary with numpy.save",

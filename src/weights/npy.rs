@@ -2,7 +2,6 @@
 //! pickle behind the header.
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -69,7 +68,7 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Contents, NpyError> {
     Ok(Contents {
         tensors,
         skipped,
-        metadata: BTreeMap::new(),
+        ..Contents::default()
     })
 }
 
