@@ -108,7 +108,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Conv2d,
         Self::Conv3x3Subgroup,
         Self::Affine,
