@@ -6,7 +6,10 @@
 //   filters turned by 180 degrees and their channels swapped, stride 1 and up = the layer's stride.
 //
 // x: N x in_blocks x in_h x in_w, y: N x out_blocks x out_h x out_w, each element four channels (NC4HW4).
-// w: out_blocks x in_blocks x taps, each a 4 x 4 block: column j holds the four outputs' weights for input j.
+// w: out_blocks x span x taps, each a 4 x 4 block: column j holds the four outputs' weights for input j.
+//
+// Groups: an output reads the `group_inputs` inputs of its own group of `group_outputs`. A block of outputs reads `span`
+// blocks of inputs, all that its groups touch; weights between different groups are zero. One group: span = in_blocks.
 // extra: by `epilogue`, the bias (out_blocks) or the activations of one image in y's shape, shared by all n.
 //
 // A workgroup makes 8 columns x 32 rows of one output block of one image; an invocation 4 rows of one column.
@@ -29,6 +32,9 @@ struct Params {
     dilation_w: i32,
     up_h: i32,
     up_w: i32,
+    span: u32,
+    group_inputs: u32,
+    group_outputs: u32,
     epilogue: u32,
 }
 
@@ -93,9 +99,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let in_plane = u32(p.in_h * p.in_w);
     let first_row = row * p.stride_h - p.pad_h;
     let first_col = col * p.stride_w - p.pad_w;
-    var tap = block * p.in_blocks * u32(p.taps_h * p.taps_w);
-    for (var i = 0u; i < p.in_blocks; i++) {
-        let plane = (n * p.in_blocks + i) * in_plane;
+    var tap = block * p.span * u32(p.taps_h * p.taps_w);
+    let wanted = block * 4u / p.group_outputs * p.group_inputs / 4u;
+    let first = min(wanted, p.in_blocks - p.span);
+    for (var i = 0u; i < p.span; i++) {
+        let plane = (n * p.in_blocks + first + i) * in_plane;
         for (var kr = 0; kr < p.taps_h; kr++) {
             let r = first_row + kr * p.dilation_h;
             for (var kc = 0; kc < p.taps_w; kc++) {

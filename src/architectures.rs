@@ -4,10 +4,12 @@
 //! shapes, and what these leave open is either assumed as everybody has it (a ReLU between dense layers) or refused.
 //! Files that hold a graph say all of it.
 
+mod affine;
 mod batch_norm;
 mod keras;
 mod metadata;
 mod node_list;
+mod onnx;
 mod tensorflow;
 mod torch;
 mod vgg;
@@ -15,12 +17,15 @@ mod vgg;
 use crate::network::{Network, NetworkError, OutputKind, Shape};
 use crate::preprocess::Normalization;
 use crate::weights::Weights;
+use crate::weights::onnx::Graph;
 
 pub use keras::KerasModelError;
 pub(crate) use metadata::{keys, preprocessing_text};
 pub use node_list::NodeListError;
 pub(crate) use node_list::{NodeList, tensors as node_list_tensors};
 pub(crate) use vgg::torch_names;
+
+pub use onnx::GraphError;
 
 /// A network with what its weights file tells about its use.
 #[derive(Clone, Debug)]
@@ -179,6 +184,9 @@ pub enum ArchitectureError {
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A graph that is not a network of the kind that is run here.
+    #[error(transparent)]
+    Graph(#[from] Box<GraphError>),
 }
 
 impl From<NodeListError> for ArchitectureError {
@@ -213,6 +221,14 @@ pub enum BatchNormProblem {
     NotFinite(usize),
 }
 
+/// Rows and columns of a picture where a graph leaves them open.
+const INPUT_SIZE: usize = 224;
+
+/// The network that an ONNX `graph` computes. Where it leaves the picture's size open, `size` rows and columns.
+pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> {
+    onnx::network(graph, size)
+}
+
 /// The network that `weights` belong to.
 pub fn recognise(weights: &Weights) -> Result<Classifier, ArchitectureError> {
     recognise_at(weights, None)
@@ -227,6 +243,10 @@ pub fn recognise_at(
     let size = input_size.or(stated.input_size);
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
+        None if let Some(graph) = &weights.graph => {
+            let open = size.unwrap_or(INPUT_SIZE);
+            at_size(graph_network(graph, open).map_err(Box::new)?.into(), size)?
+        }
         None if keras::wrote(weights) => at_size(keras::classifier(weights)?, size)?,
         None => vgg::classifier(weights, size)?,
     };

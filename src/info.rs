@@ -314,9 +314,17 @@ fn op(op: &Op) -> String {
     };
     match op {
         Op::Input => "input".into(),
-        Op::Conv2d { window, .. } => sliding("conv", window, [1, 1]),
+        Op::Conv2d { window, groups, .. } => {
+            let groups = match groups {
+                1 => String::new(),
+                groups => format!(" in {groups} groups"),
+            };
+            sliding("conv", window, [1, 1]) + &groups
+        }
+        Op::Affine { .. } => "scale and shift".into(),
         Op::Relu => "relu".into(),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
+        Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),
         Op::GlobalMean => "mean over positions".into(),
         Op::Flatten(_) => "flatten".into(),
         Op::Linear { .. } => "dense".into(),

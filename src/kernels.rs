@@ -91,6 +91,12 @@ pub enum Kernel {
     Conv2dTiledSmall,
     /// `conv3x3_subgroup.wgsl`
     Conv3x3Subgroup,
+    /// `affine.wgsl`
+    Affine,
+    /// `avg_pool.wgsl`
+    AvgPool,
+    /// `avg_pool_backward.wgsl`
+    AvgPoolBackward,
     /// `max_pool.wgsl`
     MaxPool,
     /// `max_pool_backward.wgsl`
@@ -149,11 +155,14 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
         Self::Conv3x3Subgroup,
+        Self::Affine,
+        Self::AvgPool,
+        Self::AvgPoolBackward,
         Self::MaxPool,
         Self::MaxPoolBackward,
         Self::GlobalMean,
@@ -190,6 +199,9 @@ impl Kernel {
                 Conv3x3Params,
                 &[Image, Image, Read, Write]
             ),
+            Self::Affine => kernel!("affine", AffineParams, &[Read, Read, Read, Write]),
+            Self::AvgPool => kernel!("avg_pool", AvgPoolParams, &[Read, Write]),
+            Self::AvgPoolBackward => kernel!("avg_pool_backward", AvgPoolParams, &[Read, Write]),
             Self::MaxPool => kernel!("max_pool", MaxPoolParams, &[Read, Write, Write]),
             Self::MaxPoolBackward => {
                 kernel!(
@@ -267,6 +279,9 @@ pub struct Conv2dParams {
     pub pad: [i32; 2],
     pub dilation: [i32; 2],
     pub up: [i32; 2],
+    pub span: u32,
+    pub group_inputs: u32,
+    pub group_outputs: u32,
     pub epilogue: u32,
 }
 
@@ -298,6 +313,31 @@ pub struct Conv3x3Params {
     pub size: [i32; 2],
     pub columns: i32,
     pub epilogue: u32,
+}
+
+/// Uniform of `affine.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AffineParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub shifted: u32,
+}
+
+/// Uniform of `avg_pool.wgsl` and `avg_pool_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AvgPoolParams {
+    pub count: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub count_include_pad: u32,
 }
 
 /// Uniform of `max_pool.wgsl`.

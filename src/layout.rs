@@ -93,21 +93,75 @@ pub const fn texels(outputs: usize, inputs: usize) -> usize {
     outputs.div_ceil(8) * blocks(inputs) * 9 * 8
 }
 
-/// A filter bank as `conv2d.wgsl` reads it: out blocks x in blocks x taps, each a 4 x 4 block with one column an input.
-/// `values` has the four axes of `shape` in `layout`'s order.
+/// Which blocks of inputs each block of outputs of a grouped convolution reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupBlocks {
+    /// Outputs of a group.
+    pub outputs: usize,
+    /// Inputs of a group.
+    pub inputs: usize,
+    /// Blocks of inputs that each block of outputs reads: as many as the one that needs most.
+    pub span: usize,
+    /// Blocks of inputs there are.
+    in_blocks: usize,
+}
+
+impl GroupBlocks {
+    /// Of a convolution from `inputs` to `outputs` channels in so many `groups`.
+    pub fn new(inputs: usize, outputs: usize, groups: usize) -> Self {
+        let mut found = Self {
+            outputs: outputs / groups,
+            inputs: inputs / groups,
+            span: 1,
+            in_blocks: blocks(inputs),
+        };
+        for block in 0..blocks(outputs) {
+            let last_output = (block * 4 + 3).min(outputs - 1);
+            let end = (last_output / found.outputs + 1) * found.inputs;
+            found.span = found.span.max(blocks(end) - found.wanted(block));
+        }
+        found
+    }
+
+    fn wanted(&self, block: usize) -> usize {
+        block * 4 / self.outputs * self.inputs / 4
+    }
+
+    /// The first block of inputs that a block of outputs reads.
+    pub fn first(&self, block: usize) -> usize {
+        self.wanted(block).min(self.in_blocks - self.span)
+    }
+}
+
+/// A filter bank as `conv2d.wgsl` reads it: out blocks x [`GroupBlocks::span`] x taps, each a 4 x 4 block with one column
+/// an input; zeros where input and output are of different groups. `values` has the four axes of `shape` in `layout`'s
+/// order.
 pub fn pack_filters(
     values: &[f32],
     shape: [usize; 4],
     layout: FilterLayout,
+    groups: usize,
     direction: Direction,
 ) -> Vec<f32> {
     let bank = FilterBank::new(values, shape, layout).towards(direction);
-    let mut packed = vec![0.0; blocks(bank.outputs) * blocks(bank.inputs) * bank.taps * 16];
-    for o in 0..bank.outputs {
-        for i in 0..bank.inputs {
+    let (outputs, inputs) = match direction {
+        Direction::Forward => (bank.outputs, bank.inputs * groups),
+        Direction::Backward => (bank.outputs * groups, bank.inputs),
+    };
+    let reads = GroupBlocks::new(inputs, outputs, groups);
+    let mut packed = vec![0.0; blocks(outputs) * reads.span * bank.taps * 16];
+    for o in 0..outputs {
+        let first = reads.first(o / 4);
+        let group = o / reads.outputs;
+        for i in group * reads.inputs..(group + 1) * reads.inputs {
+            // The file's bank has one group's inputs.
+            let (bank_o, bank_i) = match direction {
+                Direction::Forward => (o, i % reads.inputs),
+                Direction::Backward => (o % reads.outputs, i),
+            };
             for tap in 0..bank.taps {
-                let block = (o / 4 * blocks(bank.inputs) + i / 4) * bank.taps + tap;
-                packed[block * 16 + i % 4 * 4 + o % 4] = bank.at(o, i, tap);
+                let block = (o / 4 * reads.span + i / 4 - first) * bank.taps + tap;
+                packed[block * 16 + i % 4 * 4 + o % 4] = bank.at(bank_o, bank_i, tap);
             }
         }
     }
@@ -240,8 +294,8 @@ mod tests {
             }
         }
         for direction in [Direction::Forward, Direction::Backward] {
-            let packed = pack_filters(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
-            let same = pack_filters(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
+            let packed = pack_filters(&oihw, [o, i, 3, 3], FilterLayout::Oihw, 1, direction);
+            let same = pack_filters(&hwio, [3, 3, i, o], FilterLayout::Hwio, 1, direction);
             assert_eq!(packed, same);
             let (r, c, tap) = (4, 2, 7);
             let at = ((r / 4 * 2 + c / 4) * taps + tap) * 16 + c % 4 * 4 + r % 4;
@@ -263,6 +317,30 @@ mod tests {
             assert!(depths[18 * 32..].iter().all(|&v| v == 0.0));
             let at = ((tap * 2 + c / 4) * 4 + c % 4) * 8 + r;
             assert_eq!(depths[at], expected);
+        }
+    }
+
+    #[test]
+    fn a_block_of_outputs_reads_the_inputs_of_its_groups_and_few_others() {
+        let spans = |inputs, outputs, groups| GroupBlocks::new(inputs, outputs, groups).span;
+        assert_eq!(spans(5, 7, 1), 2);
+        assert_eq!(spans(96, 256, 2), 12);
+        // One input and one output a group: a block reads the block of the same number.
+        assert_eq!(spans(512, 512, 512), 1);
+        // Groups of 3 and 5 channels straddle the blocks.
+        let odd = GroupBlocks::new(9, 15, 3);
+        for block in 0..4 {
+            let outputs = block * 4..(block * 4 + 4).min(15);
+            let read = odd.first(block) * 4..(odd.first(block) + odd.span) * 4;
+            assert!(odd.first(block) + odd.span <= blocks(9));
+            for o in outputs {
+                for i in o / 5 * 3..o / 5 * 3 + 3 {
+                    assert!(
+                        read.contains(&i),
+                        "output {o} reads {i}, not within {read:?}"
+                    );
+                }
+            }
         }
     }
 }

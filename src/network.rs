@@ -140,11 +140,27 @@ pub enum Op {
         layout: FilterLayout,
         /// Taps, stride, padding.
         window: Window,
+        /// Equal parts of the inputs and outputs; each output reads the inputs of its own part.
+        groups: usize,
+    },
+    /// y[c] = scale[c] x[c] + shift[c] at every position.
+    Affine {
+        /// One value a channel.
+        scale: Tensor,
+        /// One value a channel.
+        shift: Tensor,
     },
     /// max(x, 0).
     Relu,
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
     MaxPool(Window),
+    /// The mean of each window.
+    AvgPool {
+        /// Size, stride, padding; without dilation.
+        window: Window,
+        /// Whether padding counts as zeros; otherwise the mean is over the places that are there.
+        count_include_pad: bool,
+    },
     /// Mean over all positions: C x H x W to a vector of C.
     GlobalMean,
     /// A feature map as a vector.
@@ -167,7 +183,13 @@ impl Op {
             Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
                 weight.len() + bias.as_ref().map_or(0, Tensor::len)
             }
-            Self::Input | Self::Relu | Self::MaxPool(_) | Self::GlobalMean | Self::Flatten(_) => 0,
+            Self::Affine { scale, shift } => scale.len() + shift.len(),
+            Self::Input
+            | Self::Relu
+            | Self::MaxPool(_)
+            | Self::AvgPool { .. }
+            | Self::GlobalMean
+            | Self::Flatten(_) => 0,
         }
     }
 }
@@ -223,7 +245,7 @@ pub enum NetworkError {
     WrongShape {
         /// The layer.
         node: String,
-        /// `weights` or `biases`.
+        /// `weights`, `biases`, `scales` or `shifts`.
         what: &'static str,
         /// Shape in the file.
         found: Vec<usize>,
@@ -342,7 +364,12 @@ impl Network {
         self.nodes
             .iter()
             .filter(|node| node.shape.h * node.shape.w > 1)
-            .filter(|node| matches!(node.op, Op::Conv2d { .. } | Op::MaxPool(_)))
+            .filter(|node| {
+                matches!(
+                    node.op,
+                    Op::Conv2d { .. } | Op::MaxPool(_) | Op::AvgPool { .. }
+                )
+            })
             .map(|node| node.name.clone())
             .collect()
     }
@@ -392,7 +419,13 @@ impl Node {
         match &self.op {
             Op::Conv2d { weight, .. } => weight.len() * self.shape.h * self.shape.w,
             Op::Linear { weight, .. } => weight.len(),
-            Op::Input | Op::Relu | Op::MaxPool(_) | Op::GlobalMean | Op::Flatten(_) => 0,
+            Op::Input
+            | Op::Affine { .. }
+            | Op::Relu
+            | Op::MaxPool(_)
+            | Op::AvgPool { .. }
+            | Op::GlobalMean
+            | Op::Flatten(_) => 0,
         }
     }
 }
@@ -433,15 +466,19 @@ fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError>
             bias,
             layout,
             window,
+            groups,
         } => {
             let axes = filter_axes(weight.shape(), *layout);
             let [kh, kw] = window.size;
-            let Some((out, _, _)) =
-                axes.filter(|&(o, i, taps)| o > 0 && i == input.c && taps == window.size)
-            else {
+            let fits = |&(o, i, taps): &(usize, usize, [usize; 2])| {
+                let in_groups = o > 0 && *groups > 0 && o % groups == 0;
+                in_groups && i.checked_mul(*groups) == Some(input.c) && taps == window.size
+            };
+            let Some((out, _, _)) = axes.filter(fits) else {
+                let inputs = input.c / groups.max(&1);
                 let expected = match layout {
-                    FilterLayout::Oihw => format!("[outputs, {}, {kh}, {kw}]", input.c),
-                    FilterLayout::Hwio => format!("[{kh}, {kw}, {}, outputs]", input.c),
+                    FilterLayout::Oihw => format!("[outputs, {inputs}, {kh}, {kw}]"),
+                    FilterLayout::Hwio => format!("[{kh}, {kw}, {inputs}, outputs]"),
                 };
                 return Err(wrong("weights", weight, expected));
             };
@@ -449,7 +486,15 @@ fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError>
             let [h, w] = slide(window)?;
             Ok(Shape::new(out, h, w))
         }
-        Op::MaxPool(window) => {
+        Op::Affine { scale, shift } => {
+            for (what, values) in [("scales", scale), ("shifts", shift)] {
+                if values.shape() != [input.c] {
+                    return Err(wrong(what, values, format!("[{}]", input.c)));
+                }
+            }
+            Ok(input)
+        }
+        Op::MaxPool(window) | Op::AvgPool { window, .. } => {
             let [h, w] = slide(window)?;
             Ok(Shape::new(input.c, h, w))
         }

@@ -142,8 +142,8 @@ pub struct Upload {
 pub enum Packing {
     /// One value after the other, rounded up to 4.
     Vector,
-    /// [`crate::layout::pack_filters`].
-    Filters(FilterLayout, Direction),
+    /// [`crate::layout::pack_filters`], in so many groups.
+    Filters(FilterLayout, usize, Direction),
     /// [`crate::layout::pack_depths`].
     Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.

@@ -15,6 +15,7 @@ mod latin1;
 mod npy;
 mod npz;
 mod numpy;
+pub mod onnx;
 mod opcode;
 mod pickle;
 mod safetensors;
@@ -71,6 +72,8 @@ pub struct Weights {
     pub skipped: BTreeMap<String, Skipped>,
     /// What the file says about itself.
     pub metadata: BTreeMap<String, String>,
+    /// What the network computes, where the file says so.
+    pub graph: Option<onnx::Graph>,
     source: Arc<Source>,
 }
 
@@ -93,6 +96,8 @@ pub enum Format {
     Npy,
     /// Arrays in a zip archive.
     Npz,
+    /// ONNX.
+    Onnx,
     /// Safetensors.
     Safetensors,
     /// `torch.save`'s zip archive.
@@ -110,6 +115,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Npy => "npy",
             Self::Npz => "npz",
+            Self::Onnx => "onnx",
             Self::Safetensors => "safetensors",
             Self::Torch => "torch",
             Self::TorchLegacy => "torch, before 1.6",
@@ -134,6 +140,7 @@ struct Contents {
     tensors: BTreeMap<String, Tensor>,
     skipped: BTreeMap<String, Skipped>,
     metadata: BTreeMap<String, String>,
+    graph: Option<onnx::Graph>,
 }
 
 impl Contents {
@@ -150,6 +157,7 @@ impl Contents {
             tensors: below(self.tensors, prefix),
             skipped: below(self.skipped, prefix),
             metadata: self.metadata,
+            graph: self.graph,
         }
     }
 }
@@ -199,6 +207,9 @@ pub enum ContentsError {
     /// A damaged or unsuitable PyTorch file.
     #[error(transparent)]
     Torch(#[from] TorchError),
+    /// A damaged `.onnx` file, or one whose data beside it cannot be used.
+    #[error(transparent)]
+    Onnx(#[from] onnx::OnnxError),
     /// A damaged `.safetensors` file.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
@@ -246,7 +257,7 @@ pub fn open(path: &Path) -> Result<Weights, WeightsError> {
         0 => Source::Static(&[]),
         _ => Source::map(&file).map_err(io_error)?,
     };
-    let weights = read(source, path.extension()).map_err(|error| WeightsError::Contents {
+    let weights = read(source, Some(path)).map_err(|error| WeightsError::Contents {
         path: path.to_owned(),
         error,
     })?;
@@ -269,14 +280,17 @@ pub fn builtin() -> Weights {
     read(Source::Static(BUILTIN), None).expect("the built-in file is whole")
 }
 
-fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsError> {
+/// `path`: the file that the bytes are from.
+fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
     let source = Arc::new(source);
     let bytes = source.bytes();
+    let extension = path.and_then(Path::extension);
     let (format, contents) = if bytes.starts_with(zip::MAGIC) {
         read_archive(&source)?
     } else {
         match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
             Content::Npy => (Format::Npy, npy::read(&source)?),
+            Content::Onnx => (Format::Onnx, onnx::read(&source, path)?),
             Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
             Content::Hdf5 => (Format::Hdf5, hdf5::read(&source, 0..bytes.len())?),
             Content::TorchLegacy => (Format::TorchLegacy, torch::read_legacy(&source)?),
@@ -287,6 +301,7 @@ fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsEr
         tensors,
         skipped,
         metadata,
+        graph,
     } = contents;
     if tensors.is_empty() {
         return Err(ContentsError::NoTensors { skipped });
@@ -297,6 +312,7 @@ fn read(source: Source, extension: Option<&OsStr>) -> Result<Weights, ContentsEr
         tensors,
         skipped,
         metadata,
+        graph,
         source,
     })
 }

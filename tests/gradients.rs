@@ -52,6 +52,7 @@ fn fixture(name: &str) -> (Network, Value) {
                     bias: Some(tensor(&layer["bias"])),
                     layout: FilterLayout::Oihw,
                     window: Window::square(taps, 1, size("padding")),
+                    groups: 1,
                 }
             }
             "relu" => Op::Relu,
@@ -155,6 +156,7 @@ fn convolution(seed: u32, o: usize, i: usize, window: Window) -> Op {
         bias: None,
         layout: FilterLayout::Oihw,
         window,
+        groups: 1,
     }
 }
 

@@ -37,29 +37,46 @@ const SHAPES: [Shape; 7] = [
 
 #[track_caller]
 fn check_convolution(input: Shape, outputs: usize, window: Window, bias: bool) {
+    check_grouped_convolution(input, outputs, window, bias, 1);
+}
+
+#[track_caller]
+fn check_grouped_convolution(
+    input: Shape,
+    outputs: usize,
+    window: Window,
+    bias: bool,
+    groups: usize,
+) {
     let [kh, kw] = window.size;
-    let weight = random(1, outputs * input.c * kh * kw);
+    let inputs = input.c / groups;
+    let weight = random(1, outputs * inputs * kh * kw);
     let bias = bias.then(|| random(2, outputs));
     let network = single(
         input,
         Op::Conv2d {
-            weight: Tensor::from_f32(vec![outputs, input.c, kh, kw], &weight),
+            weight: Tensor::from_f32(vec![outputs, inputs, kh, kw], &weight),
             bias: bias
                 .as_ref()
                 .map(|bias| Tensor::from_f32(vec![outputs], bias)),
             layout: FilterLayout::Oihw,
             window,
+            groups,
         },
     );
     let filters = Filters {
         values: &weight,
         outputs,
         inputs: input.c,
+        groups,
     };
     let out = twins::output_shape(input, outputs, window);
     for limits in each_convolution() {
         let kernel = limits.family;
-        let what = format!("{input} to {out}, window {:?}, {kernel:?}", window.size);
+        let what = format!(
+            "{input} to {out}, window {:?}, {groups} groups, {kernel:?}",
+            window.size
+        );
         for n in [1, 3] {
             let x = random(3, n * input.len());
             let expected = twins::conv2d(&x, n, input, &filters, bias.as_deref(), window);
@@ -106,6 +123,7 @@ fn tiles_laid_out_in_rows_make_every_position_once() {
             bias: None,
             layout: FilterLayout::Oihw,
             window: Window::square(3, 1, 1),
+            groups: 1,
         },
     );
     let x = random(3, input.len());
@@ -155,6 +173,94 @@ fn convolution_with_any_window() {
         dilation: [2, 3],
     };
     check_convolution(input, 6, uneven, true);
+}
+
+/// Groups of whole blocks of four channels, groups that straddle them, and one channel a group.
+#[test]
+fn convolution_in_groups() {
+    let any = Window {
+        size: [3, 2],
+        stride: [2, 1],
+        pad_before: [1, 0],
+        pad_after: [1, 1],
+        dilation: [1, 2],
+    };
+    for window in [Window::square(3, 1, 1), Window::square(5, 1, 2), any] {
+        let at = |c| Shape::new(c, 9, 11);
+        check_grouped_convolution(at(16), 24, window, true, 2);
+        check_grouped_convolution(at(9), 15, window, true, 3);
+        check_grouped_convolution(at(10), 4, window, false, 2);
+        check_grouped_convolution(at(11), 11, window, true, 11);
+        check_grouped_convolution(at(5), 15, window, true, 5);
+    }
+}
+
+#[test]
+fn affine_and_its_gradient() {
+    for input in SHAPES {
+        let (scale, shift) = (random(14, input.c), random(15, input.c));
+        let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
+        let op = Op::Affine {
+            scale: tensor(&scale),
+            shift: tensor(&shift),
+        };
+        let network = single(input, op);
+        let x = random(16, 3 * input.len());
+        let expected = twins::affine(&x, input, &scale, &shift);
+        let actual = forward(&network, 3, &x);
+        assert_close("affine", &actual, &expected, input, TOLERANCE);
+        let dy = random(17, 2 * input.len());
+        let one = &x[..input.len()];
+        let (_, dx) = backward(&network, to_input(2, ReluRule::Plain), one, &dy);
+        let expected = twins::affine(&dy, input, &scale, &vec![0.0; input.c]);
+        assert_close("affine backward", &dx, &expected, input, TOLERANCE);
+    }
+}
+
+#[test]
+fn average_pool_and_its_gradient() {
+    let uneven = Window {
+        pad_before: [1, 0],
+        pad_after: [0, 1],
+        ..Window::square(2, 1, 0)
+    };
+    let windows = [
+        Window::square(2, 2, 0),
+        Window::square(3, 2, 1),
+        Window::square(3, 1, 1),
+        uneven,
+    ];
+    for (input, window) in SHAPES.iter().flat_map(|&s| windows.map(|w| (s, w))) {
+        if window.output(input.h, input.w).is_none() {
+            continue;
+        }
+        for count_include_pad in [false, true] {
+            let network = single(
+                input,
+                Op::AvgPool {
+                    window,
+                    count_include_pad,
+                },
+            );
+            let out = twins::output_shape(input, input.c, window);
+            let what = format!("{input}, window {:?}, {count_include_pad}", window.size);
+            let x = random(18, 3 * input.len());
+            let expected = twins::avg_pool(&x, 3, input, window, count_include_pad);
+            let actual = forward(&network, 3, &x);
+            assert_close(&what, &actual, &expected, out, TOLERANCE);
+            let dy = random(19, 2 * out.len());
+            let one = &x[..input.len()];
+            let (_, dx) = backward(&network, to_input(2, ReluRule::Plain), one, &dy);
+            let expected = twins::avg_pool_backward(&dy, 2, input, window, count_include_pad);
+            assert_close(
+                &format!("{what}, backward"),
+                &dx,
+                &expected,
+                input,
+                TOLERANCE,
+            );
+        }
+    }
 }
 
 #[test]
@@ -268,6 +374,7 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
         bias: Some(Tensor::from_f32(vec![o], &random(seed + 1, o))),
         layout: FilterLayout::Oihw,
         window: Window::square(3, 1, 1),
+        groups: 1,
     };
     let mut network = Network::new("pair", input);
     network.chain("a", layer(20, 7, 6)).unwrap();
@@ -278,11 +385,13 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
         values: &wa,
         outputs: 7,
         inputs: 6,
+        groups: 1,
     };
     let b = Filters {
         values: &wb,
         outputs: 5,
         inputs: 7,
+        groups: 1,
     };
     let window = Window::square(3, 1, 1);
     let middle = Shape::new(7, 9, 7);

@@ -39,6 +39,7 @@ fn vgg16(layout: MatrixLayout) -> Network {
                 bias: Some(Tensor::repeated(vec![width], 0.0)),
                 layout: FilterLayout::Oihw,
                 window: Window::square(3, 1, 1),
+                groups: 1,
             };
             network.chain(format!("conv{block}_{i}"), conv).unwrap();
             network.chain(format!("relu{block}_{i}"), Op::Relu).unwrap();

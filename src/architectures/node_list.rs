@@ -73,10 +73,16 @@ enum Words {
     Conv2d {
         layout: FilterLayout,
         window: Window,
+        groups: usize,
     },
+    Affine,
     Relu,
     MaxPool {
         window: Window,
+    },
+    AvgPool {
+        window: Window,
+        count_include_pad: bool,
     },
     GlobalMean,
     Flatten {
@@ -114,12 +120,26 @@ impl NodeList {
 fn words(op: &Op) -> Option<Words> {
     Some(match op {
         Op::Input => return None,
-        Op::Conv2d { layout, window, .. } => Words::Conv2d {
+        Op::Conv2d {
+            layout,
+            window,
+            groups,
+            ..
+        } => Words::Conv2d {
             layout: *layout,
             window: *window,
+            groups: *groups,
         },
+        Op::Affine { .. } => Words::Affine,
         Op::Relu => Words::Relu,
         Op::MaxPool(window) => Words::MaxPool { window: *window },
+        Op::AvgPool {
+            window,
+            count_include_pad,
+        } => Words::AvgPool {
+            window: *window,
+            count_include_pad: *count_include_pad,
+        },
         Op::GlobalMean => Words::GlobalMean,
         Op::Flatten(order) => Words::Flatten { order: *order },
         Op::Linear { layout, .. } => Words::Linear { layout: *layout },
@@ -136,7 +156,16 @@ pub(crate) fn tensors(network: &Network) -> Vec<(String, &Tensor)> {
                 let bias = bias.iter();
                 tensors.extend(bias.map(|bias| (format!("{}.bias", node.name), bias)));
             }
-            Op::Input | Op::Relu | Op::MaxPool(_) | Op::GlobalMean | Op::Flatten(_) => {}
+            Op::Affine { scale, shift } => {
+                tensors.push((format!("{}.weight", node.name), scale));
+                tensors.push((format!("{}.bias", node.name), shift));
+            }
+            Op::Input
+            | Op::Relu
+            | Op::MaxPool(_)
+            | Op::AvgPool { .. }
+            | Op::GlobalMean
+            | Op::Flatten(_) => {}
         }
     }
     tensors
@@ -190,11 +219,27 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         tensor("weight").ok_or_else(missing)
     };
     Ok(match &node.op {
-        Words::Conv2d { layout, window: w } => Op::Conv2d {
+        Words::Conv2d {
+            layout,
+            window: w,
+            groups,
+        } => Op::Conv2d {
             weight: weight()?,
             bias: tensor("bias"),
             layout: *layout,
             window: window(w)?,
+            groups: *groups,
+        },
+        Words::Affine => Op::Affine {
+            scale: weight()?,
+            shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
+        },
+        Words::AvgPool {
+            window: w,
+            count_include_pad,
+        } => Op::AvgPool {
+            window: window(w)?,
+            count_include_pad: *count_include_pad,
         },
         Words::Relu => Op::Relu,
         Words::MaxPool { window: w } => Op::MaxPool(window(w)?),

@@ -9,7 +9,7 @@ use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
 
 /// Depth and convolutions in each of the five blocks (table 1 of the paper).
-const VGG: [(usize, [usize; 5]); 4] = [
+pub(super) const VGG: [(usize, [usize; 5]); 4] = [
     (11, [1, 1, 2, 2, 2]),
     (13, [2, 2, 2, 2, 2]),
     (16, [2, 2, 3, 3, 3]),
@@ -173,6 +173,7 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
                 bias: layer.bias.clone(),
                 layout: vgg.axes.filters(),
                 window: Window::square(3, 1, 1),
+                groups: 1,
             };
             network.chain(format!("conv{block}_{i}"), op)?;
             network.chain(format!("relu{block}_{i}"), Op::Relu)?;

@@ -8,6 +8,7 @@ use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, pack_depths, pack_filters, pack_texels};
 use crate::plan::{Contents, Packing, Plan, Upload};
+use crate::weights::Tensor;
 
 /// Bytes converted and handed to the queue at once.
 const SLICE: usize = 32 << 20;
@@ -64,21 +65,20 @@ fn send(
             values.resize(blocks(values.len()) * 4, 0.0);
             write(0, bytemuck::cast_slice(&values))
         }
-        Packing::Filters(layout, direction)
-        | Packing::Depths(layout, direction)
-        | Packing::Texels(layout, direction) => {
-            let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
-            let values = tensor.to_vec();
-            check_finite(name, 0, values.iter().copied())?;
-            let packed = match packing {
-                Packing::Texels(..) => {
-                    let mut packed = pack_texels(&values, shape, *layout, *direction);
-                    packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
-                    packed
-                }
-                Packing::Depths(..) => pack_depths(&values, shape, *layout, *direction),
-                _ => pack_filters(&values, shape, *layout, *direction),
-            };
+        Packing::Filters(layout, groups, direction) => {
+            let (values, shape) = filters(tensor, name)?;
+            let packed = pack_filters(&values, shape, *layout, *groups, *direction);
+            write(0, bytemuck::cast_slice(&packed))
+        }
+        Packing::Depths(layout, direction) => {
+            let (values, shape) = filters(tensor, name)?;
+            let packed = pack_depths(&values, shape, *layout, *direction);
+            write(0, bytemuck::cast_slice(&packed))
+        }
+        Packing::Texels(layout, direction) => {
+            let (values, shape) = filters(tensor, name)?;
+            let mut packed = pack_texels(&values, shape, *layout, *direction);
+            packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
             write(0, bytemuck::cast_slice(&packed))
         }
         Packing::Rows(rows) | Packing::TexelRows(rows) => {
@@ -117,6 +117,14 @@ fn send(
             Ok(())
         }
     }
+}
+
+/// The values of a filter bank and its four axes.
+fn filters(tensor: &Tensor, name: &str) -> Result<(Vec<f32>, [usize; 4]), GpuError> {
+    let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
+    let values = tensor.to_vec();
+    check_finite(name, 0, values.iter().copied())?;
+    Ok((values, shape))
 }
 
 /// The first value that is not finite, as an error; `start` is the first value's index in the tensor.

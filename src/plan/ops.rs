@@ -3,12 +3,12 @@
 use super::builder::{Builder, image_rows};
 use super::{BackwardRequest, BufferId, CopyToImage, KernelFamily, Packing, ReluRule};
 use crate::kernels::{
-    CONV2D_TILE, CONV2D_TILED_LARGE, CONV2D_TILED_SMALL, CONV3X3_TILE, Conv2dParams,
-    Conv2dTiledParams, Conv3x3Params, Epilogue, FlattenParams, GlobalMeanParams, IMAGE_ROW, Kernel,
-    LANES, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE, LINEAR_COLUMNS_TILE, LinearColumnsParams,
-    LinearRowsParams, MaxPoolBackwardParams, MaxPoolParams, ReluParams,
+    AffineParams, AvgPoolParams, CONV2D_TILE, CONV2D_TILED_LARGE, CONV2D_TILED_SMALL, CONV3X3_TILE,
+    Conv2dParams, Conv2dTiledParams, Conv3x3Params, Epilogue, FlattenParams, GlobalMeanParams,
+    IMAGE_ROW, Kernel, LANES, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE, LINEAR_COLUMNS_TILE,
+    LinearColumnsParams, LinearRowsParams, MaxPoolBackwardParams, MaxPoolParams, ReluParams,
 };
-use crate::layout::{Direction, blocks, depths, padded_len, texels as texels_of};
+use crate::layout::{Direction, GroupBlocks, blocks, depths, padded_len, texels as texels_of};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, NodeId, Op, Shape, Window};
 use crate::weights::Tensor;
 
@@ -36,6 +36,7 @@ struct Convolution<'a> {
     weight: &'a Tensor,
     layout: FilterLayout,
     window: &'a Window,
+    groups: usize,
     direction: Direction,
     n: usize,
     x: BufferId,
@@ -81,6 +82,7 @@ impl Builder<'_> {
                 bias,
                 layout,
                 window,
+                groups,
             } => {
                 let (y, end) = self.layer_output(id, bias.as_ref());
                 let call = Convolution {
@@ -89,6 +91,7 @@ impl Builder<'_> {
                     weight,
                     layout: *layout,
                     window,
+                    groups: *groups,
                     direction: Direction::Forward,
                     n,
                     x,
@@ -126,6 +129,29 @@ impl Builder<'_> {
                 };
                 let buffers = vec![x, y, argmax];
                 self.each(Kernel::MaxPool, &node.name, params.count, &params, buffers);
+            }
+            Op::AvgPool {
+                window,
+                count_include_pad,
+            } => {
+                let y = self.tensor(&node.name, n, out_shape);
+                self.values[id.0] = Some(y);
+                let params = AvgPoolParams {
+                    count: (padded_len(n, out_shape) / 4) as u32,
+                    ..avg_pool_params(window, *count_include_pad, in_shape, out_shape)
+                };
+                self.each(
+                    Kernel::AvgPool,
+                    &node.name,
+                    params.count,
+                    &params,
+                    vec![x, y],
+                );
+            }
+            Op::Affine { scale, shift } => {
+                let y = self.tensor(&node.name, n, out_shape);
+                self.values[id.0] = Some(y);
+                self.affine(id, &node.name, n, [x, y], scale, Some(shift));
             }
             Op::GlobalMean => {
                 let y = self.tensor(&node.name, n, out_shape);
@@ -195,6 +221,7 @@ impl Builder<'_> {
                 weight,
                 layout,
                 window,
+                groups,
                 ..
             } => {
                 let (reached, dx, end) = self.masked_gradient(input, request);
@@ -204,6 +231,7 @@ impl Builder<'_> {
                     weight,
                     layout: *layout,
                     window,
+                    groups: *groups,
                     direction: Direction::Backward,
                     n,
                     x: dy,
@@ -248,6 +276,29 @@ impl Builder<'_> {
                 );
                 (input, dx)
             }
+            Op::AvgPool {
+                window,
+                count_include_pad,
+            } => {
+                let dx = self.tensor(&name, n, in_shape);
+                let params = AvgPoolParams {
+                    count: (padded_len(n, in_shape) / 4) as u32,
+                    ..avg_pool_params(window, *count_include_pad, in_shape, out_shape)
+                };
+                self.each(
+                    Kernel::AvgPoolBackward,
+                    &label,
+                    params.count,
+                    &params,
+                    vec![dy, dx],
+                );
+                (input, dx)
+            }
+            Op::Affine { scale, .. } => {
+                let dx = self.tensor(&name, n, in_shape);
+                self.affine(id, &label, n, [dy, dx], scale, None);
+                (input, dx)
+            }
             Op::GlobalMean => {
                 let dx = self.tensor(&name, n, in_shape);
                 let params = GlobalMeanParams {
@@ -289,6 +340,35 @@ impl Builder<'_> {
                 (reached, dx)
             }
         }
+    }
+
+    /// scale x + shift, a value a channel.
+    fn affine(
+        &mut self,
+        id: NodeId,
+        label: &str,
+        n: usize,
+        [x, y]: [BufferId; 2],
+        scale: &Tensor,
+        shift: Option<&Tensor>,
+    ) {
+        let node = self.network.node(id);
+        let shape = node.shape;
+        let mut values = |what: &str, tensor: &Tensor| {
+            let len = blocks(shape.c) * 4;
+            let name = format!("{} {what}", node.name);
+            self.weights(name, len, tensor, Packing::Vector)
+        };
+        let scale = values("scales", scale);
+        let shifts = shift.map(|shift| values("shifts", shift));
+        let params = AffineParams {
+            count: (padded_len(n, shape) / 4) as u32,
+            blocks: blocks(shape.c) as u32,
+            positions: (shape.h * shape.w) as u32,
+            shifted: u32::from(shifts.is_some()),
+        };
+        let buffers = vec![x, scale, shifts.unwrap_or(self.nothing), y];
+        self.each(Kernel::Affine, label, params.count, &params, buffers);
     }
 
     /// The output of a layer that ends with a bias, and with the ReLU after it where there is one.
@@ -350,6 +430,8 @@ impl Builder<'_> {
     fn convolution(&mut self, call: &Convolution<'_>) {
         match self.limits.family {
             KernelFamily::Plain => self.convolution_plain(call),
+            // Groups are rare, and of a few channels each: the plain kernel reads no others.
+            _ if call.groups > 1 => self.convolution_plain(call),
             KernelFamily::Tiled { workgroups } => self.convolution_tiled(call, workgroups),
             KernelFamily::Subgroup8 { image_rows: most } => {
                 let texels = padded_len(call.n, call.in_shape) / 4;
@@ -463,11 +545,12 @@ impl Builder<'_> {
         let Convolution { window, .. } = call;
         let taps = window.size[0] * window.size[1];
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let reads = GroupBlocks::new(call.in_shape.c, call.out_shape.c, call.groups);
         let w = self.weights(
             format!("{} weights", call.name),
-            in_blocks * out_blocks * taps * 16,
+            out_blocks * reads.span * taps * 16,
             call.weight,
-            Packing::Filters(call.layout, call.direction),
+            Packing::Filters(call.layout, call.groups, call.direction),
         );
         let [stride, pad, up] = call.window_steps();
         let params = Conv2dParams {
@@ -480,6 +563,9 @@ impl Builder<'_> {
             pad,
             dilation: signed(window.dilation),
             up,
+            span: reads.span as u32,
+            group_inputs: reads.inputs as u32,
+            group_outputs: reads.outputs as u32,
             epilogue: call.end.epilogue as u32,
         };
         let workgroups = [
@@ -610,6 +696,23 @@ fn mask(rule: ReluRule) -> Epilogue {
         ReluRule::Plain => Epilogue::Mask,
         ReluRule::Guided => Epilogue::MaskGuided,
         ReluRule::Deconv => Epilogue::MaskDeconv,
+    }
+}
+
+fn avg_pool_params(
+    window: &Window,
+    count_include_pad: bool,
+    input: Shape,
+    output: Shape,
+) -> AvgPoolParams {
+    AvgPoolParams {
+        count: 0,
+        in_size: size(input),
+        out_size: size(output),
+        taps: signed(window.size),
+        stride: signed(window.stride),
+        pad: signed(window.pad_before),
+        count_include_pad: u32::from(count_include_pad),
     }
 }
 

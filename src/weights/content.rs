@@ -91,14 +91,12 @@ impl Content {
         match self {
             Self::Npy
             | Self::Npz
+            | Self::Onnx
             | Self::Safetensors
             | Self::Torch
             | Self::TorchLegacy
             | Self::Hdf5
             | Self::Keras => "",
-            Self::Onnx => {
-                ", which is not read yet: give a .npy, .npz, .safetensors, .pth, .h5 or .keras file"
-            }
             Self::Pickle => ": load it in Python and save the dictionary with numpy.save",
             Self::Empty => ": nothing was downloaded or copied into it",
             Self::Html => ", not weights: download the file itself, not the page about it",

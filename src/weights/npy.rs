@@ -2,7 +2,6 @@
 //! pickle behind the header.
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -133,7 +132,7 @@ fn objects(
     Ok(Contents {
         tensors,
         skipped,
-        metadata: BTreeMap::new(),
+        ..Contents::default()
     })
 }
 

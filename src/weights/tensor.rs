@@ -260,6 +260,25 @@ impl Tensor {
         self.len() == 0
     }
 
+    /// The same elements with dimension `order[i]` in place `i`; nothing is moved.
+    ///
+    /// # Panics
+    /// When `order` has not each dimension once.
+    #[must_use]
+    pub fn permuted(&self, order: &[usize]) -> Self {
+        let mut seen = vec![false; self.shape.len()];
+        for &from in order {
+            seen[from] = true;
+        }
+        assert!(order.len() == seen.len() && seen.iter().all(|&seen| seen));
+        assert!(self.scale.is_none(), "its axis would have to move too");
+        Self {
+            shape: order.iter().map(|&from| self.shape[from]).collect(),
+            strides: order.iter().map(|&from| self.strides[from]).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Writes the elements `start..start + out.len()` in C (row-major) order into `out`, rounded to
     /// float32.
     ///
@@ -374,7 +393,8 @@ impl Tensor {
         );
     }
 
-    fn is_contiguous(&self) -> bool {
+    /// Whether the elements lie row by row, without gaps.
+    pub fn is_contiguous(&self) -> bool {
         let expected = dense_strides(&self.shape, Order::C);
         let mut dimensions = self.shape.iter().zip(&self.strides).zip(expected);
         self.is_empty()
@@ -586,6 +606,27 @@ mod tests {
             let tensor = tensor(bytes.clone(), Element::F32_LE, shape, Order::Fortran);
             assert_eq!(tensor.f32_bytes(), Some(&bytes[..]), "{shape:?}");
         }
+    }
+
+    #[test]
+    fn views_show_the_same_elements_in_another_order_or_shape() {
+        let values: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        let tensor = Tensor::from_f32(vec![2, 3, 4], &values);
+        let turned = tensor.permuted(&[2, 0, 1]);
+        let expected: Vec<f32> = (0..24)
+            .map(|i| (i / 3 % 2 * 12 + i % 3 * 4 + i / 6) as f32)
+            .collect();
+        assert_eq!(
+            (turned.shape(), turned.to_vec()),
+            (&[4, 2, 3][..], expected)
+        );
+        assert!(!turned.is_contiguous() && turned.f32_bytes().is_none());
+        assert!(turned.reshaped(vec![24]).is_none());
+        assert_eq!(turned.permuted(&[1, 2, 0]).f32_bytes(), tensor.f32_bytes());
+        let flat = tensor.reshaped(vec![6, 4]).unwrap();
+        assert_eq!((flat.shape(), flat.to_vec()), (&[6, 4][..], values));
+        assert!(tensor.reshaped(vec![5, 5]).is_none());
+        assert!(tensor.reshaped(vec![usize::MAX, 2]).is_none());
     }
 
     #[test]

@@ -5,11 +5,21 @@
 use gradcam::network::{FlattenOrder, Shape, Window};
 use gradcam::plan::ReluRule;
 
-/// Filters O x I x H x W.
+/// Filters O x I / groups x H x W.
 pub(crate) struct Filters<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
+    pub(crate) groups: usize,
+}
+
+impl Filters<'_> {
+    /// The inputs that output `o` reads, each with its filter's place.
+    fn of(&self, o: usize) -> impl Iterator<Item = (usize, usize)> {
+        let inputs = self.inputs / self.groups;
+        let first = o / (self.outputs / self.groups) * inputs;
+        (0..inputs).map(move |i| (first + i, o * inputs + i))
+    }
 }
 
 fn planes(n: usize, shape: Shape) -> impl Iterator<Item = usize> {
@@ -55,8 +65,8 @@ pub(crate) fn conv2d(
                 for col in 0..out.w {
                     let mut sum = bias.map_or(0.0, |bias| f64::from(bias[o]));
                     for (tap, at) in taps(window, input, row, col) {
-                        for i in 0..input.c {
-                            let w = filters.values[(o * filters.inputs + i) * taps_len + tap];
+                        for (i, filter) in filters.of(o) {
+                            let w = filters.values[filter * taps_len + tap];
                             let x = x[(image * input.c + i) * input.h * input.w + at];
                             sum += f64::from(w) * f64::from(x);
                         }
@@ -86,8 +96,8 @@ pub(crate) fn conv2d_backward(
                 for col in 0..out.w {
                     let g = f64::from(dy[((image * out.c + o) * out.h + row) * out.w + col]);
                     for (tap, at) in taps(window, input, row, col) {
-                        for i in 0..input.c {
-                            let w = filters.values[(o * filters.inputs + i) * taps_len + tap];
+                        for (i, filter) in filters.of(o) {
+                            let w = filters.values[filter * taps_len + tap];
                             dx[(image * input.c + i) * input.h * input.w + at] += f64::from(w) * g;
                         }
                     }
@@ -239,4 +249,77 @@ pub(crate) fn multiply_add(workgroups: u32, rounds: u32) -> Vec<f32> {
     let starts = (0..workgroups * 64 * 4).map(|i| f64::from(i / 4 % 64) + f64::from(i % 4));
     let end = |start| (0..8 * rounds).fold(start, |s: f64, _| s * 0.5 + 1.0) as f32;
     starts.map(end).collect()
+}
+
+/// y = scale x + shift, a value a channel.
+pub(crate) fn affine(x: &[f32], shape: Shape, scale: &[f32], shift: &[f32]) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    x.iter()
+        .enumerate()
+        .map(|(at, &x)| {
+            let c = at / positions % shape.c;
+            (f64::from(scale[c]) * f64::from(x) + f64::from(shift[c])) as f32
+        })
+        .collect()
+}
+
+/// Places of a window that are averaged, and by how many their sum is divided.
+fn averaged(
+    window: Window,
+    input: Shape,
+    row: usize,
+    col: usize,
+    count_include_pad: bool,
+) -> (Vec<usize>, f64) {
+    let places: Vec<usize> = taps(window, input, row, col).map(|(_, at)| at).collect();
+    let count = match count_include_pad {
+        true => window.size[0] * window.size[1],
+        false => places.len(),
+    };
+    (places, count as f64)
+}
+
+pub(crate) fn avg_pool(
+    x: &[f32],
+    n: usize,
+    input: Shape,
+    window: Window,
+    count_include_pad: bool,
+) -> Vec<f32> {
+    let out = output_shape(input, input.c, window);
+    let mut y = vec![];
+    for plane in planes(n, input) {
+        for row in 0..out.h {
+            for col in 0..out.w {
+                let (places, count) = averaged(window, input, row, col, count_include_pad);
+                let sum: f64 = places.iter().map(|at| f64::from(x[plane + at])).sum();
+                y.push((sum / count) as f32);
+            }
+        }
+    }
+    y
+}
+
+pub(crate) fn avg_pool_backward(
+    dy: &[f32],
+    n: usize,
+    input: Shape,
+    window: Window,
+    count_include_pad: bool,
+) -> Vec<f32> {
+    let out = output_shape(input, input.c, window);
+    let mut dx = vec![0.0f64; n * input.len()];
+    let mut dy = dy.iter();
+    for plane in planes(n, input) {
+        for row in 0..out.h {
+            for col in 0..out.w {
+                let g = f64::from(*dy.next().unwrap());
+                let (places, count) = averaged(window, input, row, col, count_include_pad);
+                for at in places {
+                    dx[plane + at] += g / count;
+                }
+            }
+        }
+    }
+    dx.into_iter().map(|v| v as f32).collect()
 }

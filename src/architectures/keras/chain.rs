@@ -253,6 +253,7 @@ impl Chain {
             bias: bias.cloned(),
             layout: FilterLayout::Hwio,
             window,
+            groups: 1,
         };
         self.push(&layer.name, op)?;
         self.own_activation(layer)

@@ -1,0 +1,102 @@
+//! A node's attributes and inputs, as the operators take them.
+
+use crate::weights::onnx::{Attribute, Constant, Node};
+
+use super::layers::Call;
+use super::{GraphError, Layer, Value, names};
+
+impl Node {
+    /// The whole number of that name.
+    pub(super) fn int(&self, name: &str) -> Option<i64> {
+        match self.attributes.get(name) {
+            Some(Attribute::Int(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number of that name.
+    pub(super) fn float(&self, name: &str) -> Option<f32> {
+        match self.attributes.get(name) {
+            Some(Attribute::Float(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The whole numbers of that name.
+    pub(super) fn ints(&self, name: &str) -> Option<&[i64]> {
+        match self.attributes.get(name) {
+            Some(Attribute::Ints(values)) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The string of that name.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        match self.attributes.get(name) {
+            Some(Attribute::String(value)) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl Call<'_> {
+    /// An error that names this node.
+    pub(super) fn unsupported(&self, what: &'static str) -> GraphError {
+        GraphError::Use {
+            node: names::label(self.node),
+            op: self.node.op_type.clone(),
+            what,
+        }
+    }
+
+    /// An error that names this node.
+    pub(super) fn unusable(&self, what: &'static str) -> GraphError {
+        GraphError::Attribute {
+            node: names::label(self.node),
+            op: self.node.op_type.clone(),
+            what,
+        }
+    }
+
+    /// An input, where it is there.
+    pub(super) fn input(&self, i: usize) -> Option<&Value> {
+        self.inputs.get(i)?.as_ref()
+    }
+
+    /// An input that is known beforehand.
+    pub(super) fn constant(&self, i: usize) -> Option<&Constant> {
+        match self.input(i)? {
+            Value::Constant(constant) => Some(constant),
+            Value::Layer(_) => None,
+        }
+    }
+
+    /// The first input, which is a layer that may still be computed with.
+    pub(super) fn layer(&self) -> Result<&Layer, GraphError> {
+        match self.input(0) {
+            Some(Value::Layer(layer)) => Ok(layer),
+            _ => Err(self.unsupported("of something else than one layer")),
+        }
+    }
+
+    /// Whole numbers that were an attribute up to some opset and are an input since then.
+    pub(super) fn ints(&self, attribute: &str, input: usize) -> Option<Vec<i64>> {
+        if let Some(values) = self.node.ints(attribute) {
+            return Some(values.to_vec());
+        }
+        match self.constant(input)? {
+            Constant::Ints(ints) => Some(ints.values.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A dimension's number, counted from the end where it is negative.
+pub(super) fn axis(value: i64, rank: usize) -> Option<usize> {
+    let value = if value < 0 {
+        value.checked_add(rank as i64)?
+    } else {
+        value
+    };
+    usize::try_from(value).ok().filter(|&axis| axis < rank)
+}

@@ -1,0 +1,346 @@
+//! Operators that compute with the picture: one arm each.
+
+use crate::network::{MatrixLayout, Op, OutputKind, Shape};
+use crate::weights::Tensor;
+use crate::weights::onnx::{Constant, Integers, Node};
+
+use super::attributes::axis;
+use super::constants::view;
+use super::shapes::Axis;
+use super::{GraphError, Import, Layer, Value, names};
+
+/// A node and what it reads.
+pub(super) struct Call<'a> {
+    pub(super) node: &'a Node,
+    pub(super) opset: i64,
+    /// Optional inputs may be left out.
+    pub(super) inputs: Vec<Option<Value>>,
+}
+
+impl Call<'_> {
+    /// Whether `layer` is a plain value that any operator may read.
+    pub(super) fn open(&self, layer: &Layer) -> Result<(), GraphError> {
+        if layer.ending.is_some() {
+            return Err(self.unsupported("after a softmax or sigmoid"));
+        }
+        if layer.pad != [[0; 2]; 2] {
+            return Err(self.unsupported("after a Pad"));
+        }
+        Ok(())
+    }
+
+    /// An input of floats that is known beforehand.
+    pub(super) fn tensor(&self, i: usize, what: &'static str) -> Result<&Tensor, GraphError> {
+        match self.constant(i) {
+            Some(Constant::Floats(tensor)) => Ok(tensor),
+            _ => Err(self.unusable(what)),
+        }
+    }
+
+    /// The same, where it may be left out.
+    pub(super) fn optional(
+        &self,
+        i: usize,
+        what: &'static str,
+    ) -> Result<Option<&Tensor>, GraphError> {
+        self.input(i).map(|_| self.tensor(i, what)).transpose()
+    }
+
+    pub(super) fn name_of_input(&self, i: usize) -> Option<&str> {
+        self.node.inputs.get(i).map(String::as_str)
+    }
+}
+
+impl<'a> Import<'a> {
+    /// What a node gives.
+    pub(super) fn call(&mut self, call: &Call<'a>) -> Result<Value, GraphError> {
+        let mut inputs = call.inputs.iter().flatten();
+        if inputs.clone().next().is_some() && inputs.all(Value::is_constant) {
+            return self.fold(call).map(Value::Constant);
+        }
+        let layer = match call.node.op_type.as_str() {
+            "Shape" | "Size" => return self.shape(call).map(Value::Constant),
+            "Identity" | "Dropout" | "Cast" | "CastLike" => Self::same(call)?,
+            "Transpose" => Self::transpose(call, call.layer()?)?,
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => {
+                let layer = call.layer()?.clone();
+                let shape = view(call, &self.dimensions(&layer))?;
+                self.reshape(call, &layer, &shape)?
+            }
+            "Conv" => self.conv(call)?,
+            "Pad" => Self::pad(call)?,
+            "Gemm" => self.gemm(call)?,
+            "MatMul" => self.mat_mul(call)?,
+            "Relu" => self.plain(call, Op::Relu)?,
+            "Clip" => self.clip(call)?,
+            "MaxPool" => self.max_pool(call)?,
+            "AveragePool" => self.average_pool(call)?,
+            "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceMax" => {
+                self.over_positions(call)?
+            }
+            "BatchNormalization" => self.batch_normalization(call)?,
+            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(call)?,
+            "Softmax" | "LogSoftmax" | "Sigmoid" => self.ending(call)?,
+            _ => {
+                return Err(GraphError::Operator {
+                    node: names::label(call.node),
+                    op: call.node.op_type.clone(),
+                });
+            }
+        };
+        Ok(Value::Layer(layer))
+    }
+
+    pub(super) fn shape_of(&self, layer: &Layer) -> Shape {
+        self.network.node(layer.node).shape
+    }
+
+    /// An operator that leaves every dimension as it is.
+    fn plain(&mut self, call: &Call<'_>, op: Op) -> Result<Layer, GraphError> {
+        let layer = call.layer()?;
+        call.open(layer)?;
+        let id = self.push(call.node, None, op, layer.node)?;
+        Ok(Layer::new(id, layer.axes.clone()))
+    }
+
+    fn shape(&self, call: &Call<'_>) -> Result<Constant, GraphError> {
+        let dimensions = self.dimensions(call.layer()?);
+        let dimensions: Vec<i64> = dimensions.into_iter().map(|n| n as i64).collect();
+        if call.node.op_type == "Size" {
+            return Ok(Constant::Ints(Integers {
+                shape: vec![],
+                values: vec![dimensions.iter().product()],
+            }));
+        }
+        let rank = dimensions.len() as i64;
+        let place = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank);
+        let start = place(call.node.int("start").unwrap_or(0)) as usize;
+        let end = place(call.node.int("end").unwrap_or(rank)) as usize;
+        let values = dimensions[start..end.max(start)].to_vec();
+        Ok(Constant::Ints(Integers {
+            shape: vec![values.len()],
+            values,
+        }))
+    }
+
+    fn same(call: &Call<'_>) -> Result<Layer, GraphError> {
+        // float32, float16, float64, bfloat16: the network computes in float32 throughout.
+        let to = call.node.int("to").unwrap_or(1);
+        if call.node.op_type == "Cast" && ![1, 10, 11, 16].contains(&to) {
+            return Err(call.unsupported("to whole numbers"));
+        }
+        call.layer().cloned()
+    }
+
+    /// alpha A' B' + beta C, where A is the layer.
+    fn gemm(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let mut layer = call.layer()?.clone();
+        if call.node.int("transA").unwrap_or(0) != 0 {
+            layer.axes.reverse();
+        }
+        let alpha = call.node.float("alpha").unwrap_or(1.0);
+        let beta = call.node.float("beta").unwrap_or(1.0);
+        let layout = match call.node.int("transB").unwrap_or(0) {
+            0 => MatrixLayout::InOut,
+            _ => MatrixLayout::OutIn,
+        };
+        let product = self.linear(call, &layer, layout)?;
+        let outputs = self.shape_of(&product).c;
+        let bias = call.optional(2, "matrix C")?;
+        let bias = bias.map(|bias| {
+            per_channel(bias, &[1, outputs], 1).ok_or_else(|| call.unusable("matrix C"))
+        });
+        let bias = bias.transpose()?.unwrap_or_else(|| vec![0.0]);
+        if alpha == 1.0 && bias == [0.0] {
+            return Ok(product);
+        }
+        let scale = vec![alpha; outputs];
+        let shift: Vec<f32> = (0..outputs).map(|i| beta * bias[i % bias.len()]).collect();
+        self.affine(call, &product, &scale, &shift)
+    }
+
+    fn mat_mul(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let layer = call.layer()?.clone();
+        self.linear(call, &layer, MatrixLayout::InOut)
+    }
+
+    /// `layer`, rows of vectors, times the matrix of the second input.
+    fn linear(
+        &mut self,
+        call: &Call<'_>,
+        layer: &Layer,
+        mut layout: MatrixLayout,
+    ) -> Result<Layer, GraphError> {
+        call.open(layer)?;
+        let mut weight = call.tensor(1, "matrix")?.clone();
+        if weight.shape().len() != 2 {
+            return Err(call.unusable("matrix"));
+        }
+        // A transposed view of what the file has row by row: the other layout, and no copy.
+        let turned = weight.permuted(&[1, 0]);
+        if !weight.is_contiguous() && turned.is_contiguous() {
+            weight = turned;
+            layout = match layout {
+                MatrixLayout::InOut => MatrixLayout::OutIn,
+                MatrixLayout::OutIn => MatrixLayout::InOut,
+            };
+        }
+        let &[n, c] = &self.dimensions(layer)[..] else {
+            return Err(call.unsupported("of something else than vectors"));
+        };
+        let elements = self.shape_of(layer).len();
+        if n != self.batch || c != elements {
+            return Err(call.unsupported("of something else than vectors"));
+        }
+        let vector = self.flatten(call, layer)?;
+        let op = Op::Linear {
+            weight,
+            bias: None,
+            layout,
+        };
+        let id = self.push(call.node, call.name_of_input(1), op, vector.node)?;
+        Ok(Layer::new(id, vec![Axis::N, Axis::C]))
+    }
+
+    /// A ReLU by its bounds.
+    fn clip(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let bound = |name: &str, input: usize, none: f32| match call.input(input) {
+            Some(Value::Constant(Constant::Floats(value))) if value.len() == 1 => {
+                Some(value.to_vec()[0])
+            }
+            Some(_) => None,
+            None => Some(call.node.float(name).unwrap_or(none)),
+        };
+        let bounds = (
+            bound("min", 1, f32::NEG_INFINITY),
+            bound("max", 2, f32::INFINITY),
+        );
+        match bounds {
+            // Up to the largest number is how the first opsets write "no bound".
+            (Some(0.0), Some(f32::MAX..)) => self.plain(call, Op::Relu),
+            _ => Err(call.unsupported("to other bounds than 0 and none (ReLU6 is not there yet)")),
+        }
+    }
+
+    fn batch_normalization(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let layer = call.layer()?.clone();
+        if layer.axes.get(1) != Some(&Axis::C) && self.shape_of(&layer).c != 1 {
+            return Err(call.unsupported("over other than channels"));
+        }
+        if call.node.int("training_mode").unwrap_or(0) != 0 || call.node.int("spatial") == Some(0) {
+            return Err(call.unsupported("in training mode or by position"));
+        }
+        let channels = self.shape_of(&layer).c;
+        let epsilon = f64::from(call.node.float("epsilon").unwrap_or(1e-5));
+        let read = |i: usize, what: &'static str| {
+            let tensor = call.tensor(i, what)?;
+            match tensor.shape() == [channels] {
+                true => Ok(tensor.to_vec().into_iter().map(f64::from)),
+                false => Err(call.unusable(what)),
+            }
+        };
+        let (gamma, beta) = (read(1, "scale")?, read(2, "shift")?);
+        let (mean, variance) = (read(3, "mean")?, read(4, "variance")?);
+        let scale: Vec<f64> = gamma
+            .zip(variance)
+            .map(|(gamma, variance)| gamma / (variance + epsilon).sqrt())
+            .collect();
+        let shift: Vec<f32> = beta
+            .zip(mean)
+            .zip(&scale)
+            .map(|((beta, mean), scale)| (beta - mean * scale) as f32)
+            .collect();
+        let scale: Vec<f32> = scale.iter().map(|&scale| scale as f32).collect();
+        self.affine(call, &layer, &scale, &shift)
+    }
+
+    /// A sum, difference, product or quotient with a constant that is the same at all positions.
+    fn arithmetic(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let (layer, constant, constant_first) = match &call.inputs[..] {
+            [Some(Value::Layer(layer)), Some(Value::Constant(constant))] => {
+                (layer, constant, false)
+            }
+            [Some(Value::Constant(constant)), Some(Value::Layer(layer))] => (layer, constant, true),
+            _ => return Err(call.unsupported("of two layers")),
+        };
+        let Constant::Floats(constant) = constant else {
+            return Err(call.unsupported("with whole numbers"));
+        };
+        let at = layer.axes.iter().position(|&axis| axis == Axis::C);
+        let values = at.and_then(|at| per_channel(constant, &self.dimensions(layer), at));
+        let values =
+            values.ok_or_else(|| call.unsupported("with values that differ between positions"))?;
+        let channels = self.shape_of(layer).c;
+        let (mut scale, mut shift) = (vec![1.0; channels], vec![0.0; channels]);
+        for i in 0..channels {
+            let value = values[i % values.len()];
+            match (call.node.op_type.as_str(), constant_first) {
+                ("Add", _) => shift[i] = value,
+                ("Sub", false) => shift[i] = -value,
+                ("Sub", true) => (scale[i], shift[i]) = (-1.0, value),
+                ("Mul", _) => scale[i] = value,
+                ("Div", false) => scale[i] = 1.0 / value,
+                _ => return Err(call.unsupported("by a layer")),
+            }
+        }
+        self.affine(call, &layer.clone(), &scale, &shift)
+    }
+
+    /// y = scale x + shift, a value a channel.
+    fn affine(
+        &mut self,
+        call: &Call<'_>,
+        layer: &Layer,
+        scale: &[f32],
+        shift: &[f32],
+    ) -> Result<Layer, GraphError> {
+        call.open(layer)?;
+        self.book(call.node, scale.len() + shift.len())?;
+        let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
+        let op = Op::Affine {
+            scale: tensor(scale),
+            shift: tensor(shift),
+        };
+        let id = self.push(call.node, None, op, layer.node)?;
+        Ok(Layer::new(id, layer.axes.clone()))
+    }
+
+    /// What turns logits into scores; only at the end.
+    fn ending(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let mut layer = call.layer()?.clone();
+        call.open(&layer)?;
+        if call.node.op_type == "Sigmoid" {
+            layer.ending = Some(OutputKind::Sigmoid);
+            return Ok(layer);
+        }
+        // Since opset 13 one dimension, before it all dimensions from `axis` on.
+        let default = if call.opset >= 13 { -1 } else { 1 };
+        let rank = layer.axes.len();
+        let along = axis(call.node.int("axis").unwrap_or(default), rank);
+        let along = along.ok_or_else(|| call.unusable("axis"))?;
+        let lengths = self.dimensions(&layer);
+        let covered = match call.opset >= 13 {
+            true => lengths[along],
+            false => lengths[along..].iter().product(),
+        };
+        if covered != self.shape_of(&layer).len() {
+            return Err(call.unsupported("over other than the classes"));
+        }
+        layer.ending = Some(OutputKind::Softmax);
+        Ok(layer)
+    }
+}
+
+/// The values of `constant`, spread by the rules of broadcasting over dimensions of these lengths, along dimension
+/// `channel` (one value where they are all the same); `None` where they differ along another.
+fn per_channel(constant: &Tensor, lengths: &[usize], channel: usize) -> Option<Vec<f32>> {
+    let shape = constant.shape();
+    let lead = lengths.len().checked_sub(shape.len())?;
+    for (i, &length) in shape.iter().enumerate() {
+        let along = i + lead == channel;
+        if length != 1 && !(along && length == lengths[channel]) {
+            return None;
+        }
+    }
+    Some(constant.to_vec())
+}

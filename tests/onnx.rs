@@ -1,0 +1,213 @@
+//! ONNX files as several exporters write them, against the numbers of the framework that they come from.
+//!
+//! Tolerances: 1e-6 for probabilities and 1e-5 of the largest value for maps, what float32 sums of some hundred products
+//! leave; the numbers in the fixtures are float64 (Keras': float32).
+
+use std::path::{Path, PathBuf};
+
+use gradcam::architectures::{self, graph_network};
+use gradcam::cam::Method;
+use gradcam::explainer::{Explainer, Wanted};
+use gradcam::network::{Network, Op, OutputKind, Shape};
+use gradcam::score::{Score, softmax};
+use gradcam::weights;
+use serde_json::Value;
+
+mod common {
+    pub(crate) mod device;
+}
+use common::device::{GPU, assert_close, random};
+
+/// A file of the fixtures, or one anywhere by its whole path.
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/onnx")
+        .join(name)
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    let list = value.as_array().unwrap();
+    list.iter().map(|v| v.as_f64().unwrap() as f32).collect()
+}
+
+fn network(file: &str, size: usize) -> Network {
+    let weights = weights::open(&path(file)).unwrap();
+    graph_network(weights.graph.as_ref().unwrap(), size)
+        .unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// A model's probabilities and its Grad-CAM map against the framework's.
+#[track_caller]
+fn check(file: &str, expected: &str, off: f32) {
+    check_map(file, expected, off, 10.0 * off);
+}
+
+#[track_caller]
+fn check_map(file: &str, expected: &str, off: f32, map_off: f32) {
+    let text = std::fs::read_to_string(path(expected)).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
+    let shape: Vec<usize> = numbers(&expected["shape"])
+        .iter()
+        .map(|&n| n as usize)
+        .collect();
+    let network = network(file, shape[2]);
+    assert_eq!(
+        network.input_shape(),
+        Shape::new(shape[1], shape[2], shape[3]),
+        "{file}"
+    );
+    let wanted = Wanted {
+        score: Score::Logit,
+        methods: vec![Method::GradCam],
+        layer: None,
+        guided: true,
+        classes: 1,
+    };
+    let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
+    let seed = expected["seed"].as_u64().unwrap() as u32;
+    let input = random(seed, network.input_shape().len());
+    let prediction = explainer.predict(&input).unwrap();
+    let probabilities: Vec<f32> = match network.output_kind {
+        OutputKind::Softmax => softmax(&prediction.logits)
+            .iter()
+            .map(|&p| p as f32)
+            .collect(),
+        OutputKind::Sigmoid => prediction
+            .logits
+            .iter()
+            .map(|&z| (1.0 / (1.0 + (-f64::from(z)).exp())) as f32)
+            .collect(),
+    };
+    let theirs = numbers(&expected["probabilities"]);
+    let furthest = probabilities
+        .iter()
+        .zip(&theirs)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0f32, f32::max);
+    let class = expected["class"].as_u64().unwrap() as usize;
+    let explanations = explainer.explain(&prediction, &[class]).unwrap();
+    let map: Vec<f32> = explanations[0].maps[0].iter().map(|&v| v as f32).collect();
+    let rows: Vec<f32> = numbers(&expected["map_shape"]);
+    let at = explainer.map_shape();
+    assert_eq!([at.h as f32, at.w as f32], rows[..], "{file}");
+    assert_eq!(probabilities.len(), theirs.len());
+    let expected = numbers(&expected["map"]);
+    let most = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let apart: Vec<f32> = map.iter().zip(&expected).map(|(a, b)| a - b).collect();
+    println!(
+        "{file}: probabilities off by {furthest:.1e}, map by {:.1e} of its largest",
+        most(&apart) / most(&expected)
+    );
+    assert!(furthest <= off, "{file}: probabilities off by {furthest}");
+    assert_close(file, &map, &expected, Shape::new(1, at.h, at.w), map_off);
+    let pixels = explanations[0].guided.as_ref().unwrap();
+    assert!(pixels.iter().all(|v| v.is_finite()) && pixels.iter().any(|&v| v != 0.0));
+}
+
+#[test]
+fn a_vgg_from_either_torch_exporter_and_any_opset_gives_torch_numbers() {
+    for export in [
+        "legacy",
+        "legacy-7",
+        "legacy-apart",
+        "dynamo",
+        "dynamo-plain",
+        "external",
+    ] {
+        check(&format!("torch-vgg-{export}.onnx"), "torch-vgg.json", 1e-6);
+    }
+}
+
+#[test]
+fn a_half_precision_vgg_gives_torch_numbers_within_its_rounding() {
+    check("torch-vgg-float16.onnx", "torch-vgg.json", 2e-3);
+}
+
+/// 1e-4 for probabilities and 1e-3 for maps: sums of up to 25,088 products, in float32 on either side.
+#[test]
+#[ignore = "its files are too large to keep: tests/fixtures/onnx_torchvision.py writes them"]
+fn torchvisions_vggs_give_torch_numbers() {
+    let folder = std::env::var("ONNX_TORCHVISION").expect("the folder that the script wrote to");
+    for name in ["vgg11", "vgg13_bn", "vgg16", "vgg19_bn"] {
+        let [model, numbers] = ["onnx", "json"].map(|e| format!("{folder}/{name}.{e}"));
+        check_map(&model, &numbers, 1e-4, 1e-3);
+    }
+}
+
+#[test]
+fn strides_groups_dilations_and_average_pools_give_torch_numbers() {
+    check("torch-alex-legacy.onnx", "torch-alex.json", 1e-6);
+    check("torch-alex-dynamo.onnx", "torch-alex.json", 1e-6);
+}
+
+#[test]
+fn a_graph_that_leaves_batch_and_size_open_gives_torch_numbers() {
+    check("torch-mean-legacy.onnx", "torch-mean.json", 1e-6);
+    check("torch-mean-dynamo.onnx", "torch-mean.json", 1e-6);
+}
+
+#[test]
+fn keras_models_with_channels_last_give_keras_numbers() {
+    check("keras-dense.onnx", "keras-dense.json", 1e-6);
+    check("keras-mean.onnx", "keras-mean.json", 1e-6);
+}
+
+#[test]
+fn a_vgg_has_the_papers_names_whoever_exported_it() {
+    for export in ["legacy", "legacy-apart", "dynamo-plain"] {
+        let network = network(&format!("torch-vgg-{export}.onnx"), 224);
+        assert_eq!(network.architecture, "vgg11");
+        let names: Vec<&str> = network.nodes.iter().map(|n| n.name.as_str()).collect();
+        for name in [
+            "conv1_1", "relu1_1", "pool1", "conv5_2", "pool5", "fc6", "fc8",
+        ] {
+            assert!(
+                names.contains(&name),
+                "{export}: {name} is not in {names:?}"
+            );
+        }
+        assert_eq!(network.layer_name(network.target(None).unwrap()), "conv5_2");
+    }
+}
+
+#[test]
+fn other_networks_keep_the_names_of_their_modules() {
+    for file in ["torch-alex-legacy.onnx", "torch-alex-dynamo.onnx"] {
+        let names = network(file, 224).target_names();
+        for name in ["0", "3", "6", "9"] {
+            assert!(
+                names.iter().any(|n| n == name),
+                "{file}: {name} is not in {names:?}"
+            );
+        }
+    }
+    let names = network("keras-dense.onnx", 224).target_names();
+    assert!(names.contains(&"block1_conv1_1".to_owned()), "{names:?}");
+}
+
+#[test]
+fn batch_norm_goes_into_the_layer_before_it_and_stays_where_a_relu_is_between() {
+    let affine = |file: &str| {
+        let network = network(file, 224);
+        network
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op, Op::Affine { .. }))
+            .count()
+    };
+    // After a dense layer with a scale: its matrix stays in the file.
+    assert_eq!(affine("torch-vgg-legacy-apart.onnx"), 1);
+    // After the ReLU of a convolution and of a dense layer.
+    assert_eq!(affine("keras-dense.onnx"), 2);
+    assert_eq!(affine("keras-mean.onnx"), 0);
+}
+
+#[test]
+fn scaling_of_pictures_is_a_guess_unless_the_metadata_says() {
+    let weights = weights::open(&path("torch-vgg-legacy.onnx")).unwrap();
+    let classifier = architectures::recognise(&weights).unwrap();
+    assert!(!classifier.normalization_is_known);
+    assert_eq!(weights.format.to_string(), "onnx");
+    assert_eq!(weights.metadata["producer"], "pytorch");
+    assert_eq!(weights.metadata["opset"], "13");
+}
