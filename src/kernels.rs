@@ -9,7 +9,7 @@
 //!
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
-//! | `conv2d`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic; bytes in the last block at n = 1 |
+//! | `conv2d`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)) | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward` | 0 | 4 n o (q + p) + o p | bytes |
