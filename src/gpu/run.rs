@@ -254,7 +254,7 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let mut times = vec![];
-        for calls in calls.chunks(timestamps.passes()) {
+        for calls in calls.chunks(Timestamps::PASSES) {
             for (index, call) in calls.iter().enumerate() {
                 let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
                 if let Some(copy) = &call.copy {

@@ -43,9 +43,7 @@ impl<'a> Timestamps<'a> {
     }
 
     /// Passes that one reading holds.
-    pub(super) fn passes(&self) -> usize {
-        wgpu::QUERY_SET_MAX_QUERIES as usize / 2
-    }
+    pub(super) const PASSES: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 
     /// What pass `index` writes.
     pub(super) fn around(&self, index: usize) -> wgpu::ComputePassTimestampWrites<'_> {
