@@ -206,7 +206,10 @@ fn batch_norm_goes_into_the_layer_before_it_and_stays_where_a_relu_is_between() 
 fn scaling_of_pictures_is_a_guess_unless_the_metadata_says() {
     let weights = weights::open(&path("torch-vgg-legacy.onnx")).unwrap();
     let classifier = architectures::recognise(&weights).unwrap();
-    assert!(!classifier.normalization_is_known);
+    assert!(matches!(
+        classifier.normalization_evidence,
+        architectures::Evidence::Guess(_)
+    ));
     assert_eq!(weights.format.to_string(), "onnx");
     assert_eq!(weights.metadata["producer"], "pytorch");
     assert_eq!(weights.metadata["opset"], "13");
