@@ -211,6 +211,18 @@ pub struct Explain {
     )]
     pub score: Score,
 
+    /// Seed of the random numbers
+    ///
+    /// Seed of the random numbers that some methods draw. The same seed draws the same numbers on
+    /// every machine.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        help_heading = "What is explained"
+    )]
+    pub seed: u64,
+
     /// What to write, as a list
     #[arg(
         long,

@@ -176,6 +176,7 @@ pub fn run(
         layer: options.layer.clone(),
         guided: draw::needs_pixels(options),
         classes: choice.count(),
+        seed: options.seed,
     };
     let at_weights = |source| Error::Explain {
         path: weights_name(&weights),

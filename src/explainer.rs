@@ -1,10 +1,10 @@
 //! From a network's input to maps and pixel gradients: one forward pass, one backward pass a group of classes.
 
-use crate::cam::{Features, Method};
+use crate::cam::{Features, Method, Reads};
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
-use crate::score::{Score, Seed, probabilities, seed};
+use crate::score::{Score, Seed, finer, probabilities, seed};
 
 /// Device memory that the gradients of one backward pass may take, bytes.
 const GRADIENTS: u64 = 256 << 20;
@@ -22,6 +22,22 @@ pub struct Wanted {
     pub guided: bool,
     /// Classes explained for each picture.
     pub classes: usize,
+    /// Of the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Wanted {
+    /// Grad-CAM of one class's probability.
+    fn default() -> Self {
+        Self {
+            score: Score::Prob,
+            methods: vec![Method::GradCam],
+            layer: None,
+            guided: false,
+            classes: 1,
+            seed: 0,
+        }
+    }
 }
 
 /// Why a network cannot be explained.
@@ -76,7 +92,10 @@ pub fn request(
 ) -> Result<(NodeId, Request), NetworkError> {
     let target = network.target(wanted.layer.as_deref())?;
     let pass = |to, rule| passes(network, to, rule, wanted.classes, limits);
-    let mut backward = pass(target, ReluRule::Plain);
+    let mut backward = vec![];
+    if (wanted.methods.iter()).any(|method| method.reads() != Reads::Activations) {
+        backward.extend(pass(target, ReluRule::Plain));
+    }
     if wanted.guided {
         backward.extend(pass(PIXELS, ReluRule::Guided));
     }
@@ -123,48 +142,68 @@ impl<'a> Explainer<'a> {
         })
     }
 
+    /// The target layer's activations for the picture that [`Explainer::predict`] saw last, C x H x W.
+    pub fn activations(&self) -> Result<Vec<f32>, ExplainError> {
+        let kept = self.session.plan().kept[0];
+        Ok(self.session.read(kept, 1, self.map_shape())?)
+    }
+
     /// Explains classes of the picture that [`Explainer::predict`] saw last.
     pub fn explain(
         &self,
         prediction: &Prediction,
         classes: &[usize],
     ) -> Result<Vec<Explanation>, ExplainError> {
-        let shape = self.map_shape();
-        let activations = self.session.read(self.session.plan().kept[0], 1, shape)?;
+        let activations = self.activations()?;
+        let kind = self.network.output_kind;
         let seeds: Vec<Seed> = classes
             .iter()
-            .map(|&class| {
-                let kind = self.network.output_kind;
-                seed(self.wanted.score, kind, &prediction.logits, class)
-            })
+            .map(|&class| seed(self.wanted.score, kind, &prediction.logits, class))
             .collect();
-        let gradients = self.gradients(self.target, ReluRule::Plain, &seeds)?;
+        let finer: Vec<Seed> = classes
+            .iter()
+            .map(|&class| finer(&prediction.logits, class))
+            .collect();
+        let of_score = self.target_gradients(Reads::Gradients, &seeds)?;
+        let of_finer = self.target_gradients(Reads::FinerGradients, &finer)?;
         let mut guided = match self.wanted.guided {
             true => self.gradients(PIXELS, ReluRule::Guided, &seeds)?,
             false => vec![],
         }
         .into_iter();
-        let explanations = classes.iter().zip(&seeds).zip(&gradients);
-        let explanations = explanations.map(|((&class, seed), gradients)| {
-            let features = Features {
-                shape,
+        let map = |i: usize, method: &Method| {
+            let (gradients, scale): (&[f32], f64) = match method.reads() {
+                Reads::Activations => (&[], 0.0),
+                Reads::Gradients => (&of_score[i], seeds[i].scale),
+                Reads::FinerGradients => (&of_finer[i], finer[i].scale),
+            };
+            method.map(&Features {
+                shape: self.map_shape(),
                 activations: &activations,
                 gradients,
-                scale: seed.scale,
-            };
-            Explanation {
-                class,
-                maps: self
-                    .wanted
-                    .methods
-                    .iter()
-                    .map(|method| method.map(&features))
-                    .collect(),
-                guided: guided.next(),
-                scale: seed.scale,
-            }
+                scale,
+                seed: self.wanted.seed,
+            })
+        };
+        let explanations = classes.iter().enumerate().map(|(i, &class)| Explanation {
+            class,
+            maps: self.wanted.methods.iter().map(|m| map(i, m)).collect(),
+            guided: guided.next(),
+            scale: seeds[i].scale,
         });
         Ok(explanations.collect())
+    }
+
+    /// For each seed the gradient at the target layer; nothing where no method reads it.
+    fn target_gradients(
+        &self,
+        reads: Reads,
+        seeds: &[Seed],
+    ) -> Result<Vec<Vec<f32>>, ExplainError> {
+        match self.wanted.methods.iter().any(|m| m.reads() == reads) {
+            true => self.gradients(self.target, ReluRule::Plain, seeds),
+            false => Ok(vec![]),
+        }
     }
 
     /// For each seed the gradient at `to`, in its shape, divided by the seed's scale.

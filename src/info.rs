@@ -340,9 +340,9 @@ fn memory(network: &Network) -> Result<Memory, MemoryError> {
     let wanted = Wanted {
         score: Score::Prob,
         methods: vec![Method::GradCam],
-        layer: None,
         guided: true,
         classes: DEFAULT_TOP_N.min(network.classes()),
+        ..Wanted::default()
     };
     let (_, request) = explainer::request(network, &wanted, gpu.limits())?;
     let (weights, working) = Plan::new(network, &request, gpu.limits())?.bytes();

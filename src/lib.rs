@@ -21,7 +21,7 @@
 //! | the device: choice, upload, passes, errors | [`gpu`] |
 //! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
 //! | one picture through the network and back | [`explainer`] |
-//! | activations and gradients to maps | [`cam`] |
+//! | activations and gradients to maps; random numbers | [`cam`], [`noise`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
@@ -50,11 +50,10 @@
 //! let classifier = architectures::recognise(&weights::builtin())?;
 //! let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
 //! let wanted = explainer::Wanted {
-//!     score: score::Score::Prob,
-//!     methods: vec![cam::Method::GradCam],
-//!     layer: None,
-//!     guided: false,
+//!     score: score::Score::Logit,
+//!     methods: vec![cam::Method::GradCam, cam::Method::HiResCam],
 //!     classes: 3,
+//!     ..Default::default()
 //! };
 //! let explainer = explainer::Explainer::new(&gpu, &classifier.network, wanted)?;
 //! let picture = image::open("photo.jpg".as_ref())?.rgb;
@@ -90,6 +89,7 @@ pub mod labels;
 pub mod layout;
 pub mod map;
 pub mod network;
+pub mod noise;
 pub mod options;
 pub mod output;
 pub mod plan;

@@ -32,6 +32,8 @@ pub struct Options {
     pub layer: Option<String>,
     /// What is differentiated.
     pub score: Score,
+    /// Of the random numbers.
+    pub seed: u64,
     /// Each once, at least one.
     pub outputs: Vec<Output>,
     /// `None`: beside each picture.
@@ -236,6 +238,7 @@ impl Options {
             methods: each_once(flags.methods),
             layer: flags.layer,
             score: flags.score,
+            seed: flags.seed,
             outputs: each_once(flags.outputs),
             out_dir: flags.out_dir,
             format: flags.format,

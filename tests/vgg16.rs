@@ -80,9 +80,9 @@ fn explain_builtin(score: Score, classes: &[usize]) -> (Classifier, Prediction, 
     let wanted = Wanted {
         score,
         methods: vec![Method::GradCam, Method::GradCamPlusPlus],
-        layer: None,
         guided: true,
         classes: classes.len(),
+        ..Wanted::default()
     };
     let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
     let prediction = explainer
