@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::architectures::{self, ArchitectureError, Classifier};
+use crate::attribution;
 use crate::cam::Method;
 use crate::explain::weights_name;
 use crate::explainer::{self, Wanted};
@@ -340,7 +341,7 @@ fn memory(network: &Network) -> Result<Memory, MemoryError> {
     let wanted = Wanted {
         score: Score::Prob,
         methods: vec![Method::GradCam],
-        guided: true,
+        pixels: vec![attribution::Method::GuidedBprop],
         classes: DEFAULT_TOP_N.min(network.classes()),
         ..Wanted::default()
     };

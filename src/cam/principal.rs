@@ -11,6 +11,9 @@ const ARRIVED: f64 = 1e-10;
 /// `channels` holds C rows of `positions` values; the result has one value a position. The sign, which the
 /// decomposition leaves open, is the one that correlates with the mean over channels.
 pub(super) fn projection(channels: &[f64], positions: usize) -> Vec<f64> {
+    if channels.is_empty() {
+        return vec![0.0; positions];
+    }
     let mut centred = channels.to_vec();
     for row in centred.chunks_exact_mut(positions) {
         let mean = row.iter().sum::<f64>() / positions as f64;
