@@ -171,6 +171,7 @@ impl<'a> Run<'a> {
             activations: &activations,
             gradients: &gradients,
             scale: 1.0,
+            seed: 0,
         }));
         Ok(())
     }

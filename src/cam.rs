@@ -1,13 +1,19 @@
 //! The CAM methods: pure functions from the target layer's activations and gradients to a map at the layer's
 //! resolution, before ReLU and scaling.
 //!
-//! A is the target layer's activations after its ReLU, g the gradient of the score with respect to A, both C x H x W.
-//! All sums are in float64. Formulas agree with pytorch-grad-cam 1.5.7, see `tests/fixtures`.
+//! A is the target layer's activations after its ReLU, g the gradient of the score with respect to A, both C x H x W;
+//! g may be that of a probability or of a logit ([`crate::score`]), and the maps differ. All sums are in float64.
+//! Formulas agree with pytorch-grad-cam 1.5.7, see `tests/fixtures/methods`.
+//!
+//! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function.
+
+mod principal;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::network::Shape;
+use crate::noise;
 
 /// Method that makes a map from activations and gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
@@ -18,48 +24,134 @@ pub enum Method {
     /// Grad-CAM++: positive gradients, weighted by position
     #[value(name = "gradcam++", alias = "gradcampp")]
     GradCamPlusPlus,
+    /// HiResCAM: gradient times activation at each position
+    #[value(name = "hirescam")]
+    HiResCam,
+    /// HiResCAM's products, the negative ones left out
+    #[value(name = "gradcam-elementwise")]
+    GradCamElementwise,
+    /// XGrad-CAM: gradients weighted by their share of the activation
+    #[value(name = "xgradcam")]
+    XGradCam,
+    /// LayerCAM: positive gradient times activation at each position
+    #[value(name = "layercam")]
+    LayerCam,
+    /// Eigen-CAM: first principal component of the activations, of no class
+    #[value(name = "eigencam")]
+    EigenCam,
+    /// First principal component of gradient times activation
+    #[value(name = "eigengradcam")]
+    EigenGradCam,
+    /// FEM: channels weighted by how often they are unusually strong, of no class
+    #[value(name = "fem")]
+    Fem,
+    /// Finer-CAM: Grad-CAM of what sets the class apart from its three rivals
+    #[value(name = "finercam")]
+    FinerCam,
+    /// Channels weighted at random by --seed: the baseline that any method must beat
+    #[value(name = "randomcam")]
+    RandomCam,
+}
+
+/// What a method reads beside the activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing: the map is of no class.
+    Activations,
+    /// The gradient of the class's score.
+    Gradients,
+    /// The gradient of [`crate::score::finer`], whatever the score.
+    FinerGradients,
 }
 
 impl Method {
+    /// What [`Features`] must hold for it.
+    pub fn reads(self) -> Reads {
+        match self {
+            Self::GradCam
+            | Self::GradCamPlusPlus
+            | Self::HiResCam
+            | Self::GradCamElementwise
+            | Self::XGradCam
+            | Self::LayerCam
+            | Self::EigenGradCam => Reads::Gradients,
+            Self::FinerCam => Reads::FinerGradients,
+            Self::EigenCam | Self::Fem | Self::RandomCam => Reads::Activations,
+        }
+    }
+
     /// The map, H x W.
     pub fn map(self, features: &Features<'_>) -> Vec<f64> {
         match self {
             Self::GradCam => grad_cam(features),
             Self::GradCamPlusPlus => grad_cam_plus_plus(features),
+            Self::HiResCam => hi_res_cam(features),
+            Self::GradCamElementwise => grad_cam_elementwise(features),
+            Self::XGradCam => x_grad_cam(features),
+            Self::LayerCam => layer_cam(features),
+            Self::EigenCam => eigen_cam(features),
+            Self::EigenGradCam => eigen_grad_cam(features),
+            Self::Fem => fem(features),
+            Self::FinerCam => finer_cam(features),
+            Self::RandomCam => random_cam(features),
         }
     }
 }
 
-/// Activations and gradients of the target layer for one class.
+/// Activations of the target layer, and gradients for one class.
 #[derive(Clone, Copy, Debug)]
 pub struct Features<'a> {
     /// C x H x W.
     pub shape: Shape,
     /// A.
     pub activations: &'a [f32],
-    /// g divided by `scale`.
+    /// g divided by `scale`; empty for a method that reads none.
     pub gradients: &'a [f32],
     /// See [`crate::score::Seed`].
     pub scale: f64,
+    /// Of the random numbers.
+    pub seed: u64,
 }
 
 impl Features<'_> {
+    fn positions(&self) -> usize {
+        self.shape.h * self.shape.w
+    }
+
     /// For each channel its A and g.
     fn channels(&self) -> impl Iterator<Item = (&[f32], impl Iterator<Item = f64> + Clone)> {
-        let positions = self.shape.h * self.shape.w;
-        let channels = self.activations.chunks_exact(positions);
+        let channels = self.activations.chunks_exact(self.positions());
         channels
-            .zip(self.gradients.chunks_exact(positions))
+            .zip(self.gradients.chunks_exact(self.positions()))
             .map(|(a, g)| (a, g.iter().map(|&g| f64::from(g) * self.scale)))
     }
 
     /// The sum over channels of weight times A.
     fn weighted_sum(&self, weights: impl Iterator<Item = f64>) -> Vec<f64> {
-        let positions = self.shape.h * self.shape.w;
-        let mut map = vec![0.0; positions];
-        for (weight, a) in weights.zip(self.activations.chunks_exact(positions)) {
+        let mut map = vec![0.0; self.positions()];
+        for (weight, a) in weights.zip(self.activations.chunks_exact(self.positions())) {
             for (sum, &a) in map.iter_mut().zip(a) {
                 *sum += weight * f64::from(a);
+            }
+        }
+        map
+    }
+
+    /// `term` of A and g at each position, C x H x W.
+    fn terms(&self, term: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+        let mut terms = Vec::with_capacity(self.activations.len());
+        for (a, g) in self.channels() {
+            terms.extend(a.iter().zip(g).map(|(&a, g)| term(f64::from(a), g)));
+        }
+        terms
+    }
+
+    /// The sum over channels of `term` of A and g.
+    fn sum(&self, term: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+        let mut map = vec![0.0; self.positions()];
+        for (a, g) in self.channels() {
+            for ((sum, &a), g) in map.iter_mut().zip(a).zip(g) {
+                *sum += term(f64::from(a), g);
             }
         }
         map
@@ -67,6 +159,9 @@ impl Features<'_> {
 }
 
 /// Grad-CAM (arXiv 1610.02391): w_k = mean of g over positions; map = sum over k of w_k A_k.
+///
+/// The method to begin with: coarse, smooth, and of the class. What it cannot show is where in the picture a channel
+/// counted: a channel is weighted as a whole.
 pub fn grad_cam(features: &Features<'_>) -> Vec<f64> {
     let weights = features
         .channels()
@@ -75,6 +170,9 @@ pub fn grad_cam(features: &Features<'_>) -> Vec<f64> {
 }
 
 /// Grad-CAM++ (arXiv 1710.11063): a = g^2 / (2 g^2 + S_k g^3 + 1e-6) with S_k the sum of A_k, 0 where g is 0; w_k = sum of ReLU(g) a.
+///
+/// For several objects of one class, of which Grad-CAM may favour the largest. Never negative, so it shows no evidence
+/// against the class.
 ///
 /// This is pytorch-grad-cam's form. The paper multiplies the gradient by exp(score), which scales every weight alike
 /// and overflows for large logits; its authors' own code also divides a by its sum over a channel, which the paper does
@@ -86,6 +184,93 @@ pub fn grad_cam_plus_plus(features: &Features<'_>) -> Vec<f64> {
         let share = |g: f64| g * g / (2.0 * g * g + sum * g * g * g + 1e-6);
         g.filter(|&g| g > 0.0).map(|g| g * share(g)).sum()
     });
+    features.weighted_sum(weights)
+}
+
+/// HiResCAM (arXiv 2011.08891): map = sum over k of g A.
+///
+/// Where the layers after the target are linear, the map's positions sum to the logit less its bias: no place is shown
+/// that the network did not use. Noisier than Grad-CAM at early layers. The same as Grad-CAM where g is the same
+/// at all positions, as before a mean over positions.
+pub fn hi_res_cam(features: &Features<'_>) -> Vec<f64> {
+    features.sum(|a, g| g * a)
+}
+
+/// Element-wise Grad-CAM: map = sum over k of ReLU(g A).
+///
+/// [`hi_res_cam`] without the evidence against the class. No paper; the name is pytorch-grad-cam's.
+pub fn grad_cam_elementwise(features: &Features<'_>) -> Vec<f64> {
+    features.sum(|a, g| (g * a).max(0.0))
+}
+
+/// XGrad-CAM (arXiv 2008.02312): w_k = sum of g A / (sum of A + 1e-7); map = sum over k of w_k A_k.
+///
+/// Grad-CAM with each position's gradient counted by its share of the activation. 1e-7, for channels that are zero, is
+/// pytorch-grad-cam's.
+pub fn x_grad_cam(features: &Features<'_>) -> Vec<f64> {
+    let weights = features.channels().map(|(a, g)| {
+        let sum: f64 = a.iter().map(|&a| f64::from(a)).sum();
+        let product: f64 = a.iter().zip(g).map(|(&a, g)| f64::from(a) * g).sum();
+        product / (sum + 1e-7)
+    });
+    features.weighted_sum(weights)
+}
+
+/// LayerCAM (Jiang et al., IEEE TIP 2021, doi 10.1109/TIP.2021.3089943): map = sum over k of ReLU(g) A.
+///
+/// The one to take at early layers, where a weight for a whole channel says little. The paper fuses maps of several
+/// layers after scaling early ones by a tanh; this is the map of one layer, unscaled.
+pub fn layer_cam(features: &Features<'_>) -> Vec<f64> {
+    features.sum(|a, g| g.max(0.0) * a)
+}
+
+/// Eigen-CAM (arXiv 2008.00299): A as one row a position, columns centred, projected on its first principal component.
+///
+/// Costs no backward pass. Shows what stands out to the layer, of no class: use it beside the map of a class. The paper
+/// does not centre; pytorch-grad-cam does. Its sign is arbitrary there; here the map rises with the mean activation.
+pub fn eigen_cam(features: &Features<'_>) -> Vec<f64> {
+    let channels: Vec<f64> = features.activations.iter().map(|&a| f64::from(a)).collect();
+    principal::projection(&channels, features.positions())
+}
+
+/// Eigen-CAM of g A instead of A: of the class, and smoother than [`hi_res_cam`].
+///
+/// No paper; the name is pytorch-grad-cam's. Its sign is arbitrary there; here the map rises with HiResCAM's. Centred, it
+/// has zero mean: where g A is above zero everywhere, the weakest places are negative all the same.
+pub fn eigen_grad_cam(features: &Features<'_>) -> Vec<f64> {
+    principal::projection(&features.terms(|a, g| g * a), features.positions())
+}
+
+/// FEM (Fuad et al., IPTA 2020, hal-02963298): w_k = share of positions where A_k > mean + 2 standard deviations.
+///
+/// Costs no backward pass, and is of no class. The deviation is the population's.
+pub fn fem(features: &Features<'_>) -> Vec<f64> {
+    let positions = features.positions();
+    let weights = features.activations.chunks_exact(positions).map(|a| {
+        let count = positions as f64;
+        let values = || a.iter().map(|&a| f64::from(a));
+        let mean = values().sum::<f64>() / count;
+        let variance = values().map(|a| (a - mean).powi(2)).sum::<f64>() / count;
+        let threshold = mean + 2.0 * variance.sqrt();
+        values().filter(|&a| a > threshold).count() as f64 / count
+    });
+    features.weighted_sum(weights)
+}
+
+/// Finer-CAM (arXiv 2501.11309): [`grad_cam`] of [`crate::score::finer`], what sets the class apart from those nearest to it.
+///
+/// For classes that look alike, such as breeds. One more backward pass to the target layer. The comparison is with the
+/// three nearest classes at full strength (alpha 1), pytorch-grad-cam's defaults, and it is on the logits
+/// whatever the score.
+pub fn finer_cam(features: &Features<'_>) -> Vec<f64> {
+    grad_cam(features)
+}
+
+/// Weights uniform in -1..1 by [`noise`], number k of the seed for channel k: the same for every class.
+///
+/// Explains nothing; what a method shows beyond it comes from the network.
+pub fn random_cam(features: &Features<'_>) -> Vec<f64> {
+    let weights = (0..).map(|k| 2.0 * noise::uniform(features.seed, k) - 1.0);
     features.weighted_sum(weights)
 }
 
@@ -150,6 +335,7 @@ mod tests {
             activations,
             gradients,
             scale: 0.5,
+            seed: 0,
         }
     }
 
@@ -165,6 +351,67 @@ mod tests {
         let map = grad_cam_plus_plus(&features(&[1.0, 2.0, 3.0, 4.0], &[2.0, 0.0, -2.0, 0.0]));
         let weight = 1.0 / (2.0 + 3.0 + 1e-6);
         assert!((map[0] - weight).abs() < 1e-12 && (map[1] - 2.0 * weight).abs() < 1e-12);
+    }
+
+    /// One channel pair, weights by hand: A = (1, 2), (3, 4), g = (1, 3), (-1, 0).
+    const A: [f32; 4] = [1.0, 2.0, 3.0, 4.0];
+    const G: [f32; 4] = [2.0, 6.0, -2.0, 0.0];
+
+    fn assert_map(method: Method, expected: [f64; 2]) {
+        let map = method.map(&features(&A, &G));
+        for (got, expected) in map.iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-6, "{method:?}: {map:?}");
+        }
+    }
+
+    #[test]
+    fn products_are_taken_position_by_position() {
+        assert_map(Method::HiResCam, [1.0 - 3.0, 6.0]);
+        assert_map(Method::GradCamElementwise, [1.0, 6.0]);
+        assert_map(Method::LayerCam, [1.0, 6.0]);
+    }
+
+    #[test]
+    fn x_grad_cam_weighs_gradients_by_activation() {
+        let (first, second) = (7.0 / 3.0, -3.0 / 7.0);
+        let expected = [first + 3.0 * second, 2.0 * first + 4.0 * second];
+        assert_map(Method::XGradCam, expected);
+    }
+
+    #[test]
+    fn fem_counts_what_stands_out() {
+        // Two of a hundred positions stand out in the first channel, none in the second.
+        let mut a = vec![0.0f32; 200];
+        (a[3], a[70]) = (1.0, 1.0);
+        a[100..].fill(5.0);
+        let shape = Shape::new(2, 10, 10);
+        let map = fem(&Features {
+            shape,
+            gradients: &[],
+            ..features(&a, &[])
+        });
+        assert!((map[3] - 0.02).abs() < 1e-12 && map[4] == 0.0);
+    }
+
+    #[test]
+    fn random_maps_depend_on_the_seed_alone() {
+        let map = |seed, gradients: &[f32]| {
+            random_cam(&Features {
+                seed,
+                ..features(&A, gradients)
+            })
+        };
+        assert_eq!(map(1, &G), map(1, &[]));
+        assert_ne!(map(1, &G), map(2, &G));
+    }
+
+    #[test]
+    fn only_methods_that_read_gradients_need_them() {
+        for &method in Method::value_variants() {
+            let without = method.map(&features(&A, &[]));
+            let same = without == method.map(&features(&A, &G));
+            assert_eq!(same, method.reads() == Reads::Activations, "{method:?}");
+        }
     }
 
     #[test]

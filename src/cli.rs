@@ -16,8 +16,8 @@ use crate::options::parse_rgb;
 mod choices;
 
 pub use choices::{
-    Backend, Channels, Colormap, Fit, Format, Method, Output, OutputKind, Precision, Preprocessing,
-    Score, Size,
+    Backend, Baseline, Channels, Colormap, Fit, Format, Method, Output, OutputKind, Precision,
+    Preprocessing, Score, Size,
 };
 
 const EXAMPLES: &str = "\
@@ -211,6 +211,50 @@ pub struct Explain {
     )]
     pub score: Score,
 
+    /// Noisy copies of smoothgrad, squaregrad and vargrad
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "25",
+        help_heading = "How methods work"
+    )]
+    pub samples: NonZeroUsize,
+
+    /// Standard deviation of their noise, as a share of the range of the input's values
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.15,
+        allow_negative_numbers = true,
+        help_heading = "How methods work"
+    )]
+    pub noise: f64,
+
+    /// Steps of integrated-gradients
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "50",
+        help_heading = "How methods work"
+    )]
+    pub steps: NonZeroUsize,
+
+    /// The picture that integrated-gradients and gradient-x-input compare with
+    #[arg(
+        long, value_name = "NAME", default_value_t = Baseline::Mean,
+        help_heading = "How methods work"
+    )]
+    pub baseline: Baseline,
+
+    /// Seed of the random numbers: the same one draws the same numbers on every machine
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        help_heading = "How methods work"
+    )]
+    pub seed: u64,
+
     /// What to write, as a list
     #[arg(
         long,
@@ -338,6 +382,7 @@ mod tests {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
 
     use super::*;
+    use crate::cam;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
@@ -402,7 +447,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_original_program() {
         let flags = parse("gradcam photo.jpg").unwrap().explain;
-        assert_eq!(flags.methods, [Method::GradCam]);
+        assert_eq!(flags.methods, [Method::Cam(cam::Method::GradCam)]);
         assert_eq!(flags.score, Score::Prob);
         assert_eq!(
             flags.outputs,
@@ -431,7 +476,7 @@ mod tests {
         );
         assert_eq!(
             flags.explain.methods,
-            [Method::GradCam, Method::GradCamPlusPlus]
+            [cam::Method::GradCam, cam::Method::GradCamPlusPlus].map(Method::Cam)
         );
     }
 

@@ -69,7 +69,7 @@ pub fn segmented(heat: &Map, picture: &RgbImage) -> RgbImage {
 }
 
 /// A pixel gradient as a picture: `255 (g - min) / (max - min)`, minimum and maximum over all channels, so that grey stays
-/// grey. `gradient` is H x W x 3, RGB, as [`crate::preprocess::pixel_gradient`] gives it.
+/// grey. `gradient` is H x W x 3, RGB, as [`crate::preprocess::to_picture`] gives it.
 ///
 /// A constant gradient says nothing about any pixel and is black, as an empty map is. Values that are not finite count as zero.
 ///
@@ -96,24 +96,19 @@ pub fn guided(gradient: &[f32], width: u32, height: u32) -> RgbImage {
     RgbImage::from_raw(width, height, bytes).expect("the length is checked above")
 }
 
-/// Guided Grad-CAM (arXiv 1610.02391, section 3.2): each channel of the pixel gradient times the heat, H x W x 3.
-/// [`guided`] makes the picture of it.
+/// What a pixel's values amount to, as a map that [`Map::heat`] draws: the largest magnitude of the three
+/// (arXiv 1312.6034). `values` is H x W x 3.
 ///
 /// # Panics
-/// If `gradient` does not hold three values for each of the heat's.
-pub fn guided_gradcam(gradient: &[f32], heat: &Map) -> Vec<f32> {
-    assert_eq!(
-        gradient.len(),
-        heat.values.len() * 3,
-        "three values a position"
-    );
-    gradient
-        .as_chunks::<3>()
-        .0
-        .iter()
-        .zip(&heat.values)
-        .flat_map(|(pixel, &h)| pixel.map(|g| g * h))
-        .collect()
+/// If `values` are not `height * width * 3`, or none.
+pub fn magnitude(values: &[f32], width: u32, height: u32) -> Map {
+    let pixels = values.as_chunks::<3>().0.iter();
+    let largest = |pixel: &[f32; 3]| pixel.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
+    Map::new(
+        width as usize,
+        height as usize,
+        pixels.map(largest).collect(),
+    )
 }
 
 /// A pixel gradient of the network's `width` x `height`, back on the original picture as [`Map::place`] does: H x W x 3 of the
@@ -216,10 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn guided_gradcam_weighs_every_channel_by_the_heat() {
-        let gradient = [1.0, -2.0, 3.0, 4.0, 5.0, 6.0];
-        let weighed = guided_gradcam(&gradient, &heat(&[0.5, 0.0]));
-        assert_eq!(weighed, [0.5, -1.0, 1.5, 0.0, 0.0, 0.0]);
+    fn a_pixels_magnitude_is_that_of_its_largest_channel() {
+        let map = magnitude(&[1.0, -3.0, 2.0, 0.0, 0.0, -0.5], 2, 1);
+        assert_eq!(map.values, [3.0, 0.5]);
     }
 
     #[test]

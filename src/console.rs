@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use crate::explain::Told;
+use crate::explainer::Progress;
 
 /// `error: ...`, on a line of its own.
 pub fn error(error: impl Display) {
@@ -22,6 +23,17 @@ pub fn tell(told: &Told, quiet: bool) {
             let end = if done == all { "\n" } else { "" };
             write!(stderr, "\r{done} of {all} pictures{end}")
         }
-        Told::Note(_) | Told::Progress(..) => Ok(()),
+        Told::Passes(Progress { done: 0, all }, _) if !quiet => {
+            writeln!(
+                stderr,
+                "note: {all} passes through the network for a picture"
+            )
+        }
+        Told::Passes(Progress { done, all }, time) if !quiet && stderr.is_terminal() => {
+            let left = time.as_secs_f64() / *done as f64 * (all - done) as f64;
+            let end = if done == all { "\n" } else { "" };
+            write!(stderr, "\r{done} of {all} passes, {left:.0} s left   {end}")
+        }
+        Told::Note(_) | Told::Progress(..) | Told::Passes(..) => Ok(()),
     };
 }

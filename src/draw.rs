@@ -2,7 +2,8 @@
 
 use ::image::RgbImage;
 
-use crate::cam::Method;
+use crate::attribution;
+use crate::cam;
 use crate::cli::{Output, Size};
 use crate::composite;
 use crate::explain::Error;
@@ -10,6 +11,7 @@ use crate::explainer::{Explanation, Prediction};
 use crate::image;
 use crate::labels::Label;
 use crate::map::Map;
+use crate::method::Method;
 use crate::network::Shape;
 use crate::options::Options;
 use crate::output::{self, Content, Destination, Subject};
@@ -34,37 +36,49 @@ pub struct Scene<'a> {
     pub map_shape: Shape,
 }
 
-/// The methods whose maps are needed: those asked for, and Grad-CAM where guided Grad-CAM is.
-pub fn methods(options: &Options) -> Vec<Method> {
-    let mut methods = options.methods.clone();
-    if options.outputs.contains(&Output::GuidedGradcam) && !methods.contains(&Method::GradCam) {
-        methods.push(Method::GradCam);
+/// Guided backpropagation, an output of every run.
+const GUIDED: Method = Method::Pixel(attribution::Method::GuidedBprop);
+/// Guided Grad-CAM, an output too.
+const GUIDED_GRADCAM: Method = Method::Pixel(attribution::Method::GuidedGradcam);
+
+/// Methods of either kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Methods {
+    /// Those of the target layer.
+    pub cams: Vec<cam::Method>,
+    /// Those of the pixels.
+    pub pixels: Vec<attribution::Method>,
+}
+
+/// The methods needed: those asked for, and those that outputs show whatever the method.
+pub fn methods(options: &Options) -> Methods {
+    let mut methods = Methods::default();
+    let shown = contents(options).into_iter().map(Content::method);
+    for method in options.methods.iter().copied().chain(shown) {
+        match method {
+            Method::Cam(method) if !methods.cams.contains(&method) => methods.cams.push(method),
+            Method::Pixel(method) if !methods.pixels.contains(&method) => {
+                methods.pixels.push(method);
+            }
+            Method::Cam(_) | Method::Pixel(_) => {}
+        }
     }
     methods
 }
 
-/// Whether any output needs the gradient at the pixels.
-pub fn needs_pixels(options: &Options) -> bool {
-    let of_pixels = |output: &Output| match output {
-        Output::GuidedBprop | Output::GuidedGradcam | Output::Raw => true,
-        Output::Heatmap | Output::Gradcam | Output::Segmented => false,
-    };
-    options.outputs.iter().any(of_pixels)
-}
-
-/// Files of a class, in the order written: those of each method, then those of none.
+/// Files of a class, in the order written: those of each method, then those of outputs that are the same for all.
 fn contents(options: &Options) -> Vec<Content> {
     let of_method = |method, output: &Output| match output {
         Output::Heatmap => Some(Content::Heatmap(method)),
-        Output::Gradcam => Some(Content::Overlay(method)),
+        Output::Gradcam => Some(Content::Picture(method)),
         Output::Segmented => Some(Content::Segmented(method)),
-        Output::Raw => Some(Content::RawMap(method)),
+        Output::Raw => Some(Content::Raw(method)),
         Output::GuidedBprop | Output::GuidedGradcam => None,
     };
-    let of_none = |output: &Output| match output {
-        Output::GuidedBprop => Some(Content::GuidedBprop),
-        Output::GuidedGradcam => Some(Content::GuidedGradcam),
-        Output::Raw => Some(Content::RawGuidedBprop),
+    let of_all = |output: &Output| match output {
+        Output::GuidedBprop => Some(Content::Picture(GUIDED)),
+        Output::GuidedGradcam => Some(Content::Picture(GUIDED_GRADCAM)),
+        Output::Raw => Some(Content::Raw(GUIDED)),
         Output::Heatmap | Output::Gradcam | Output::Segmented => None,
     };
     let outputs = &options.outputs;
@@ -73,9 +87,13 @@ fn contents(options: &Options) -> Vec<Content> {
             .iter()
             .filter_map(move |output| of_method(method, output))
     });
-    with_method
-        .chain(outputs.iter().filter_map(of_none))
-        .collect()
+    let mut contents: Vec<Content> = with_method.collect();
+    for content in outputs.iter().filter_map(of_all) {
+        if !contents.contains(&content) {
+            contents.push(content);
+        }
+    }
+    contents
 }
 
 /// Writes the files of one class, and says what is in them.
@@ -100,47 +118,37 @@ pub fn class(
         Size::Original => scene.original,
     };
     let methods = methods(options);
-    let raw = |method| {
-        let place = methods.iter().position(|&m| m == method);
-        &explanation.maps[place.expect("a map for each method needed")]
+    let values: Vec<(Method, Values)> = methods.values(scene, explanation);
+    let of = |method| {
+        let found = values.iter().find(|(m, _)| *m == method);
+        &found.expect("values of each method needed").1
     };
-    let heat = |method| scene.heat(raw(method));
-    let gradient = scene.pixel_gradient(explanation);
     let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
     for &method in &options.methods {
-        class.maps.push(report::Map::new(method, raw(method)));
+        let map = report::Map::new(method, &of(method).values);
+        class.maps.push(map);
     }
     for content in contents(options) {
+        let values = of(content.method());
         let path = scene.destination.path(subject, content);
         let write = |drawn: &RgbImage| {
             let bytes = image::encode(drawn, scene.destination.format.into())?;
             output::write(&path, &bytes).map_err(Error::from)
         };
         match content {
-            Content::Overlay(method) => write(&composite::overlay(
-                &heat(method),
+            Content::Picture(_) if values.is_rgb() => write(&scene.pixels(values)),
+            Content::Picture(_) => write(&composite::overlay(
+                &scene.heat(values),
                 picture,
                 options.colormap,
                 options.alpha,
             )),
-            Content::Heatmap(method) => write(&composite::heatmap(&heat(method))),
-            Content::Segmented(method) => write(&composite::segmented(&heat(method), picture)),
-            Content::GuidedBprop => write(&scene.guided(&gradient)),
-            Content::GuidedGradcam => {
-                let placed = scene.place(&gradient);
-                let lit = composite::guided_gradcam(&placed, &heat(Method::GradCam));
-                write(&composite::guided(&lit, picture.width(), picture.height()))
-            }
-            Content::RawMap(method) => {
-                let values: Vec<f32> = raw(method).iter().map(|&v| v as f32).collect();
-                let shape = [scene.map_shape.h, scene.map_shape.w];
-                output::write_array(&path, &values, &shape).map_err(Error::from)
-            }
-            Content::RawGuidedBprop => {
-                let scaled = |&g: &f32| (f64::from(g) * explanation.scale) as f32;
-                let values: Vec<f32> = gradient.iter().map(scaled).collect();
-                let (h, w) = (scene.seen.height() as usize, scene.seen.width() as usize);
-                output::write_array(&path, &values, &[h, w, 3]).map_err(Error::from)
+            Content::Heatmap(_) => write(&composite::heatmap(&scene.heat(values))),
+            Content::Segmented(_) => write(&composite::segmented(&scene.heat(values), picture)),
+            Content::Raw(_) => {
+                let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
+                let axes = if values.is_rgb() { 3 } else { 2 };
+                output::write_array(&path, &raw, &values.shape[..axes]).map_err(Error::from)
             }
         }?;
         class.wrote(content, path);
@@ -148,14 +156,61 @@ pub fn class(
     Ok(class)
 }
 
+/// What a method gave for a class.
+struct Values {
+    /// Rows, columns, and 1 or 3 values at each place.
+    shape: [usize; 3],
+    /// Row by row.
+    values: Vec<f64>,
+}
+
+impl Values {
+    /// Red, green and blue at each place, rather than one value.
+    fn is_rgb(&self) -> bool {
+        self.shape[2] == 3
+    }
+
+    /// Divided by the largest magnitude, see [`Map::scaled`].
+    fn scaled(&self) -> Map {
+        let [rows, columns, channels] = self.shape;
+        Map::scaled(columns * channels, rows, &self.values)
+    }
+}
+
+impl Methods {
+    fn values(&self, scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, Values)> {
+        let shape = scene.map_shape;
+        let cams = self.cams.iter().zip(&explanation.maps).map(|(&cam, map)| {
+            let values = Values {
+                shape: [shape.h, shape.w, 1],
+                values: map.clone(),
+            };
+            (Method::Cam(cam), values)
+        });
+        let (columns, rows) = scene.seen.dimensions();
+        let pixels = self.pixels.iter().zip(&explanation.pixels);
+        let pixels = pixels.map(|(&method, values)| {
+            let degree = method.recipe().value.degree();
+            let values = Values {
+                shape: [rows as usize, columns as usize, 3],
+                values: preprocess::to_picture(values, scene.normalization, degree),
+            };
+            (Method::Pixel(method), values)
+        });
+        cams.chain(pixels).collect()
+    }
+}
+
 impl Scene<'_> {
-    /// The map as drawn, at the size of the pictures written.
-    fn heat(&self, raw: &[f64]) -> Map {
-        // To float32's range first: the map of a nearly certain class lies far below it.
-        let largest = raw.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
-        let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
-        let values = raw.iter().map(|v| (v * scale) as f32).collect();
-        let map = Map::new(self.map_shape.w, self.map_shape.h, values);
+    /// The values as a map to draw, at the size of the pictures written.
+    fn heat(&self, values: &Values) -> Map {
+        let map = match values.is_rgb() {
+            true => {
+                let [rows, columns, _] = values.shape;
+                composite::magnitude(&values.scaled().values, columns as u32, rows as u32)
+            }
+            false => values.scaled(),
+        };
         let resized = match self.options.size {
             Size::Model => map.resize(self.seen.width() as usize, self.seen.height() as usize),
             Size::Original => map.place(self.geometry),
@@ -163,29 +218,17 @@ impl Scene<'_> {
         resized.heat()
     }
 
-    /// The gradient at the pixels the network saw, H x W x 3, divided by the explanation's scale; empty where there
-    /// is none.
-    fn pixel_gradient(&self, explanation: &Explanation) -> Vec<f32> {
-        let gradient = explanation.guided.as_deref();
-        gradient
-            .map(|gradient| preprocess::pixel_gradient(gradient, self.normalization))
-            .unwrap_or_default()
-    }
-
-    /// A pixel gradient at the size of the pictures written.
-    fn place(&self, gradient: &[f32]) -> Vec<f32> {
+    /// Pixel values as a picture, at the size of the pictures written.
+    fn pixels(&self, values: &Values) -> RgbImage {
+        let scaled = values.scaled().values;
         let (w, h) = self.seen.dimensions();
         match self.options.size {
-            Size::Model => gradient.to_vec(),
-            Size::Original => composite::place_gradient(gradient, w, h, self.geometry),
+            Size::Model => composite::guided(&scaled, w, h),
+            Size::Original => {
+                let placed = composite::place_gradient(&scaled, w, h, self.geometry);
+                let (w, h) = self.original.dimensions();
+                composite::guided(&placed, w, h)
+            }
         }
-    }
-
-    fn guided(&self, gradient: &[f32]) -> RgbImage {
-        let (w, h) = match self.options.size {
-            Size::Model => self.seen.dimensions(),
-            Size::Original => self.original.dimensions(),
-        };
-        composite::guided(&self.place(gradient), w, h)
     }
 }

@@ -3,17 +3,18 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::image::RgbImage;
 
 use crate::architectures::{self, ArchitectureError, Classifier, Evidence};
+use crate::attribution::Settings;
 use crate::batch::{self, Computed};
 use crate::bench;
-use crate::cli::{Channels, Output};
+use crate::cli::{Baseline, Channels, Output};
 use crate::convert::ConvertError;
 use crate::draw::{self, Scene};
-use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Progress, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};
 use crate::image::{self, Picture, PictureError};
 use crate::info::Problem;
@@ -170,12 +171,14 @@ pub fn run(
     })?;
     let opened = milliseconds(started);
     let started = Instant::now();
+    let methods = draw::methods(options);
     let wanted = Wanted {
         score: options.score,
-        methods: draw::methods(options),
+        methods: methods.cams,
+        pixels: methods.pixels,
         layer: options.layer.clone(),
-        guided: draw::needs_pixels(options),
         classes: choice.count(),
+        settings: settings(options, &classifier.normalization),
     };
     let at_weights = |source| Error::Explain {
         path: weights_name(&weights),
@@ -214,7 +217,7 @@ pub fn run(
                 milliseconds: milliseconds(started),
             })
         },
-        |_, picture| match compute(&explainer, &choice, picture) {
+        |_, picture| match compute(&explainer, &choice, picture, tell) {
             Ok(explained) => Computed::Done(Ok(explained)),
             Err(error) => Computed::Stop(at_weights(error)),
         },
@@ -292,6 +295,8 @@ pub enum Told {
     Error(Error),
     /// So many pictures of so many are done.
     Progress(usize, usize),
+    /// So many passes of so many are done for a picture, in this time.
+    Passes(Progress, Duration),
 }
 
 /// The pictures that there are and where their files go, all of it checked before anything is computed; and whether
@@ -379,6 +384,25 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
     }
 }
 
+fn settings(options: &Options, normalization: &Normalization) -> Settings {
+    let of_colour = |level| {
+        let pixel = RgbImage::from_pixel(1, 1, ::image::Rgb([level; 3]));
+        let input = preprocess::to_tensor(&pixel, normalization);
+        [input[0], input[1], input[2]]
+    };
+    Settings {
+        samples: options.samples.get(),
+        noise: options.noise,
+        steps: options.steps.get(),
+        baseline: match options.baseline {
+            Baseline::Mean => [0.0; 3],
+            Baseline::Black => of_colour(0),
+            Baseline::White => of_colour(255),
+        },
+        seed: options.seed,
+    }
+}
+
 /// Which classes to explain in each picture.
 enum Choice {
     Top(usize),
@@ -442,12 +466,15 @@ fn compute(
     explainer: &Explainer<'_>,
     choice: &Choice,
     picture: Prepared,
+    tell: &impl Fn(Told),
 ) -> Result<Explained, ExplainError> {
     let started = Instant::now();
     let prediction = explainer.predict(&picture.input)?;
     let forward = milliseconds(started);
     let started = Instant::now();
-    let explanations = explainer.explain(&prediction, &choice.of(&prediction))?;
+    let passes = |progress| tell(Told::Passes(progress, started.elapsed()));
+    let classes = choice.of(&prediction);
+    let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
     let timings = vec![
         ("decode", picture.milliseconds),
         ("forward", forward),

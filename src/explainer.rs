@@ -1,10 +1,13 @@
-//! From a network's input to maps and pixel gradients: one forward pass, one backward pass a group of classes.
+//! From a network's input to maps and pixel values: one forward pass, one backward pass a group of classes; for methods
+//! that look at more inputs than the picture, as many of both as they need.
 
-use crate::cam::{Features, Method};
+use crate::attribution::{self, Inputs, Moments, Settings, Value};
+use crate::cam::{self, Features, Reads};
 use crate::gpu::{Gpu, GpuError, Session};
+use crate::map::Map;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
-use crate::score::{Score, Seed, probabilities, seed};
+use crate::score::{Score, Seed, finer, probabilities, seed};
 
 /// Device memory that the gradients of one backward pass may take, bytes.
 const GRADIENTS: u64 = 256 << 20;
@@ -15,13 +18,29 @@ pub struct Wanted {
     /// What is differentiated.
     pub score: Score,
     /// CAM methods, each giving a map.
-    pub methods: Vec<Method>,
+    pub methods: Vec<cam::Method>,
+    /// Pixel methods, each giving values at the pixels.
+    pub pixels: Vec<attribution::Method>,
     /// The layer whose activations are weighed; `None`: the last convolution, after its ReLU.
     pub layer: Option<String>,
-    /// Whether guided backpropagation goes on to the pixels.
-    pub guided: bool,
     /// Classes explained for each picture.
     pub classes: usize,
+    /// Numbers that methods depend on.
+    pub settings: Settings,
+}
+
+impl Default for Wanted {
+    /// Grad-CAM of one class's probability.
+    fn default() -> Self {
+        Self {
+            score: Score::Prob,
+            methods: vec![cam::Method::GradCam],
+            pixels: vec![],
+            layer: None,
+            classes: 1,
+            settings: Settings::default(),
+        }
+    }
 }
 
 /// Why a network cannot be explained.
@@ -46,12 +65,22 @@ pub struct Explainer<'a> {
     wanted: Wanted,
 }
 
+/// A gradient as float32 holds it.
+struct Gradient {
+    /// Divided by `scale`.
+    values: Vec<f32>,
+    /// The seed's.
+    scale: f64,
+}
+
 /// What the network says of a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
+    /// The picture as it went in, C x H x W.
+    pub input: Vec<f32>,
     /// One a class.
     pub logits: Vec<f32>,
-    /// Their softmax or sigmoid, as the network's [`OutputKind`](crate::network::OutputKind) has it.
+    /// Their softmax.
     pub probabilities: Vec<f64>,
 }
 
@@ -62,10 +91,17 @@ pub struct Explanation {
     pub class: usize,
     /// For each of [`Wanted::methods`] the map before ReLU and scaling, rows x columns of [`Explainer::map_shape`].
     pub maps: Vec<Vec<f64>>,
-    /// Guided backpropagation: the gradient at the network's input, C x H x W, divided by `scale`.
-    pub guided: Option<Vec<f32>>,
-    /// See [`Seed`]; kept apart, since a nearly certain class has gradients below float32's range.
-    pub scale: f64,
+    /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
+    pub pixels: Vec<Vec<f64>>,
+}
+
+/// How far the passes for one picture have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Passes done.
+    pub done: usize,
+    /// Passes in all, of which each goes forward, and backward for every group of classes.
+    pub all: usize,
 }
 
 /// What `wanted` asks of a plan for an adapter of `limits`, and the target layer.
@@ -75,15 +111,20 @@ pub fn request(
     limits: Limits,
 ) -> Result<(NodeId, Request), NetworkError> {
     let target = network.target(wanted.layer.as_deref())?;
-    let pass = |to, rule| passes(network, to, rule, wanted.classes, limits);
-    let mut backward = pass(target, ReluRule::Plain);
-    if wanted.guided {
-        backward.extend(pass(PIXELS, ReluRule::Guided));
+    let mut ends = vec![];
+    if needs_target(wanted) {
+        ends.push((target, ReluRule::Plain));
     }
+    for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
+        if !ends.contains(&(PIXELS, rule)) {
+            ends.push((PIXELS, rule));
+        }
+    }
+    let pass = |(to, rule)| passes(network, to, rule, wanted.classes, limits);
     let request = Request {
         images: 1,
         keep: vec![target],
-        backward,
+        backward: ends.into_iter().flat_map(pass).collect(),
     };
     Ok((target, request))
 }
@@ -118,9 +159,23 @@ impl<'a> Explainer<'a> {
         let logits = self.session.read(self.session.plan().logits, 1, shape)?;
         let probabilities = probabilities(self.network.output_kind, &logits);
         Ok(Prediction {
+            input: input.to_vec(),
             logits,
             probabilities,
         })
+    }
+
+    /// The target layer's activations for the picture that [`Explainer::predict`] saw last, C x H x W.
+    pub fn activations(&self) -> Result<Vec<f32>, ExplainError> {
+        let kept = self.session.plan().kept[0];
+        Ok(self.session.read(kept, 1, self.map_shape())?)
+    }
+
+    /// How often the network runs forward for a picture, beside [`Explainer::predict`].
+    pub fn passes(&self) -> usize {
+        let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
+        let more = inputs.filter(|inputs| *inputs != Inputs::Picture);
+        more.map(|inputs| inputs.count(&self.wanted.settings)).sum()
     }
 
     /// Explains classes of the picture that [`Explainer::predict`] saw last.
@@ -129,51 +184,204 @@ impl<'a> Explainer<'a> {
         prediction: &Prediction,
         classes: &[usize],
     ) -> Result<Vec<Explanation>, ExplainError> {
-        let shape = self.map_shape();
-        let activations = self.session.read(self.session.plan().kept[0], 1, shape)?;
-        let seeds: Vec<Seed> = classes
-            .iter()
-            .map(|&class| {
-                let kind = self.network.output_kind;
-                seed(self.wanted.score, kind, &prediction.logits, class)
-            })
-            .collect();
-        let gradients = self.gradients(self.target, ReluRule::Plain, &seeds)?;
-        let mut guided = match self.wanted.guided {
-            true => self.gradients(PIXELS, ReluRule::Guided, &seeds)?,
-            false => vec![],
-        }
-        .into_iter();
-        let explanations = classes.iter().zip(&seeds).zip(&gradients);
-        let explanations = explanations.map(|((&class, seed), gradients)| {
-            let features = Features {
-                shape,
-                activations: &activations,
-                gradients,
-                scale: seed.scale,
-            };
-            Explanation {
-                class,
-                maps: self
-                    .wanted
-                    .methods
-                    .iter()
-                    .map(|method| method.map(&features))
-                    .collect(),
-                guided: guided.next(),
-                scale: seed.scale,
-            }
-        });
-        Ok(explanations.collect())
+        self.explain_telling(prediction, classes, &|_| {})
     }
 
-    /// For each seed the gradient at `to`, in its shape, divided by the seed's scale.
+    /// [`Explainer::explain`], telling before the first pass and after each how far it has come; nothing where
+    /// [`Explainer::passes`] is 0.
+    pub fn explain_telling(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        tell: &dyn Fn(Progress),
+    ) -> Result<Vec<Explanation>, ExplainError> {
+        let maps = self.maps(prediction, classes)?;
+        let pixels = self.pixels(prediction, classes, tell)?;
+        let explained = classes.iter().zip(maps).zip(pixels);
+        let explanation = |((&class, maps), pixels)| Explanation {
+            class,
+            maps,
+            pixels,
+        };
+        Ok(explained.map(explanation).collect())
+    }
+
+    /// For each class, for each CAM method the map.
+    fn maps(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+    ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
+        if self.wanted.methods.is_empty() {
+            return Ok(vec![vec![]; classes.len()]);
+        }
+        let activations = self.activations()?;
+        let gradients = |reads: Reads| {
+            if !self.wanted.methods.iter().any(|m| m.reads() == reads) {
+                return Ok(vec![]);
+            }
+            let seeds = self.seeds(reads, prediction, classes);
+            self.gradients(self.target, ReluRule::Plain, &seeds)
+        };
+        let of_score = gradients(Reads::Gradients)?;
+        let of_finer = gradients(Reads::FinerGradients)?;
+        let features = |reads: Reads, class: usize| {
+            let gradient = match reads {
+                Reads::Activations => None,
+                Reads::Gradients => Some(&of_score[class]),
+                Reads::FinerGradients => Some(&of_finer[class]),
+            };
+            Features {
+                shape: self.map_shape(),
+                activations: &activations,
+                gradients: gradient.map_or(&[], |gradient| &gradient.values),
+                scale: gradient.map_or(0.0, |gradient| gradient.scale),
+                seed: self.wanted.settings.seed,
+            }
+        };
+        let maps = |class: usize| {
+            let methods = self.wanted.methods.iter();
+            methods
+                .map(|method| method.map(&features(method.reads(), class)))
+                .collect()
+        };
+        Ok((0..classes.len()).map(maps).collect())
+    }
+
+    /// What starts the backward pass of each class.
+    fn seeds(&self, reads: Reads, prediction: &Prediction, classes: &[usize]) -> Vec<Seed> {
+        let Wanted { score, .. } = self.wanted;
+        let of = |&class: &usize| match reads {
+            Reads::FinerGradients => finer(&prediction.logits, class),
+            _ => seed(score, self.network.output_kind, &prediction.logits, class),
+        };
+        classes.iter().map(of).collect()
+    }
+
+    /// The gradients that pixel methods share: rules and inputs, each pair once.
+    fn walks(&self) -> Vec<(ReluRule, Inputs)> {
+        let mut walks = vec![];
+        for recipe in self.wanted.pixels.iter().map(|method| method.recipe()) {
+            let walk = (recipe.rule, recipe.inputs);
+            if !walks.contains(&walk) {
+                walks.push(walk);
+            }
+        }
+        walks
+    }
+
+    /// For each class, for each pixel method its values.
+    fn pixels(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        tell: &dyn Fn(Progress),
+    ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
+        let heats = self.heats(prediction, classes)?;
+        let mut walks = self.walks();
+        // The picture itself comes first, while its own forward pass is still there.
+        walks.sort_by_key(|&(_, inputs)| inputs != Inputs::Picture);
+        let mut progress = Progress {
+            done: 0,
+            all: self.passes(),
+        };
+        if progress.all > 0 {
+            tell(progress);
+        }
+        let mut walked = vec![];
+        for &(rule, inputs) in &walks {
+            let mut advance = || {
+                progress.done += 1;
+                tell(progress);
+            };
+            let moments = self.walk(rule, inputs, prediction, classes, &mut advance)?;
+            walked.push(moments);
+        }
+        if progress.all > 0 {
+            // Leaves the device as `predict` did.
+            let shape = self.network.input_shape();
+            self.session.forward(&prediction.input, shape)?;
+        }
+        let value = |class: usize, method: &attribution::Method| {
+            let recipe = method.recipe();
+            let walk = walks
+                .iter()
+                .position(|&walk| walk == (recipe.rule, recipe.inputs));
+            walked[walk.expect("one walk for each method")][class].value(
+                recipe.value,
+                &self.wanted.settings,
+                &prediction.input,
+                self.network.input_shape(),
+                heats.get(class),
+            )
+        };
+        let values = |class| self.wanted.pixels.iter().map(|m| value(class, m)).collect();
+        Ok((0..classes.len()).map(values).collect())
+    }
+
+    /// For each class the gradients at the pixels over all inputs.
+    fn walk(
+        &self,
+        rule: ReluRule,
+        inputs: Inputs,
+        prediction: &Prediction,
+        classes: &[usize],
+        advance: &mut dyn FnMut(),
+    ) -> Result<Vec<Moments>, ExplainError> {
+        let shape = self.network.input_shape();
+        let settings = &self.wanted.settings;
+        let mut moments = vec![Moments::new(shape.len()); classes.len()];
+        for index in 0..inputs.count(settings) {
+            let gradients = if inputs == Inputs::Picture {
+                let seeds = self.seeds(Reads::Gradients, prediction, classes);
+                self.gradients(PIXELS, rule, &seeds)?
+            } else {
+                let input = inputs.at(settings, &prediction.input, shape, index);
+                let there = self.predict(&input)?;
+                let seeds = self.seeds(Reads::Gradients, &there, classes);
+                let gradients = self.gradients(PIXELS, rule, &seeds)?;
+                advance();
+                gradients
+            };
+            for (moments, gradient) in moments.iter_mut().zip(gradients) {
+                moments.add(&gradient.values, gradient.scale);
+            }
+        }
+        Ok(moments)
+    }
+
+    /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
+    fn heats(&self, prediction: &Prediction, classes: &[usize]) -> Result<Vec<Map>, ExplainError> {
+        if !needs_heat(&self.wanted) {
+            return Ok(vec![]);
+        }
+        let shape = self.map_shape();
+        let input = self.network.input_shape();
+        let activations = self.activations()?;
+        let seeds = self.seeds(Reads::Gradients, prediction, classes);
+        let heat = |gradient: &Gradient| {
+            let map = cam::grad_cam(&Features {
+                shape,
+                activations: &activations,
+                gradients: &gradient.values,
+                scale: gradient.scale,
+                seed: 0,
+            });
+            Map::scaled(shape.w, shape.h, &map)
+                .resize(input.w, input.h)
+                .heat()
+        };
+        let gradients = self.gradients(self.target, ReluRule::Plain, &seeds)?;
+        Ok(gradients.iter().map(heat).collect())
+    }
+
+    /// For each seed the gradient at `to`, in its shape.
     fn gradients(
         &self,
         to: NodeId,
         rule: ReluRule,
         seeds: &[Seed],
-    ) -> Result<Vec<Vec<f32>>, ExplainError> {
+    ) -> Result<Vec<Gradient>, ExplainError> {
         let shape = self.network.node(to).shape;
         let logits = Shape::vector(self.network.classes());
         let phases = &self.session.plan().backward;
@@ -198,7 +406,11 @@ impl<'a> Explainer<'a> {
             let all = self
                 .session
                 .read(phases[phase].gradient, group.len(), shape)?;
-            gradients.extend(all.chunks_exact(shape.len()).map(<[f32]>::to_vec));
+            let scaled = |(gradient, seed): (&[f32], &Seed)| Gradient {
+                values: gradient.to_vec(),
+                scale: seed.scale,
+            };
+            gradients.extend(all.chunks_exact(shape.len()).zip(group).map(scaled));
             rest = later;
         }
         Ok(gradients)
@@ -223,4 +435,15 @@ fn passes(
         .filter(|&classes| classes > 0)
         .map(pass)
         .collect()
+}
+
+fn needs_heat(wanted: &Wanted) -> bool {
+    let values = wanted.pixels.iter().map(|method| method.recipe().value);
+    values.into_iter().any(|value| value == Value::TimesHeat)
+}
+
+/// Whether gradients at the target layer are needed.
+fn needs_target(wanted: &Wanted) -> bool {
+    let reads = wanted.methods.iter().map(|method| method.reads());
+    needs_heat(wanted) || reads.into_iter().any(|reads| reads != Reads::Activations)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::architectures::{self, ArchitectureError, Classifier};
+use crate::attribution;
 use crate::cam::Method;
 use crate::explain::weights_name;
 use crate::explainer::{self, Wanted};
@@ -348,9 +349,9 @@ fn memory(network: &Network) -> Result<Memory, MemoryError> {
     let wanted = Wanted {
         score: Score::Prob,
         methods: vec![Method::GradCam],
-        layer: None,
-        guided: true,
+        pixels: vec![attribution::Method::GuidedBprop],
         classes: DEFAULT_TOP_N.min(network.classes()),
+        ..Wanted::default()
     };
     let (_, request) = explainer::request(network, &wanted, gpu.limits())?;
     let (weights, working) = Plan::new(network, &request, gpu.limits())?.bytes();

@@ -21,7 +21,8 @@
 //! | the device: choice, upload, passes, errors | [`gpu`] |
 //! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
 //! | one picture through the network and back | [`explainer`] |
-//! | activations and gradients to maps | [`cam`] |
+//! | activations and gradients to maps; gradients at the pixels to pixel values | [`cam`], [`attribution`] |
+//! | all methods by name; random numbers | [`method`], [`noise`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
@@ -32,7 +33,7 @@
 //!
 //! Only [`gpu`] knows wgpu. Only [`plan`] knows which kernels make a layer, and it is pure data: plans for adapters that
 //! nobody has are made and tested without a GPU. [`weights`] knows files and nothing of networks; [`architectures`]
-//! joins the two. [`cam`], [`score`], [`map`], [`colormap`] and [`composite`] are pure functions.
+//! joins the two. [`cam`], [`attribution`], [`score`], [`map`], [`colormap`] and [`composite`] are pure functions.
 //!
 //! # Numbers
 //!
@@ -50,11 +51,10 @@
 //! let classifier = architectures::recognise(&weights::builtin())?;
 //! let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
 //! let wanted = explainer::Wanted {
-//!     score: score::Score::Prob,
-//!     methods: vec![cam::Method::GradCam],
-//!     layer: None,
-//!     guided: false,
+//!     score: score::Score::Logit,
+//!     methods: vec![cam::Method::GradCam, cam::Method::HiResCam],
 //!     classes: 3,
+//!     ..Default::default()
 //! };
 //! let explainer = explainer::Explainer::new(&gpu, &classifier.network, wanted)?;
 //! let picture = image::open("photo.jpg".as_ref())?.rgb;
@@ -71,6 +71,7 @@
 //! ```
 
 pub mod architectures;
+pub mod attribution;
 pub mod batch;
 pub mod bench;
 pub mod cam;
@@ -89,7 +90,9 @@ pub mod kernels;
 pub mod labels;
 pub mod layout;
 pub mod map;
+pub mod method;
 pub mod network;
+pub mod noise;
 pub mod options;
 pub mod output;
 pub mod plan;

@@ -26,6 +26,18 @@ impl Map {
         }
     }
 
+    /// `values` divided by their largest magnitude, so that float32 holds them: the map of a nearly certain class lies far
+    /// below its range.
+    ///
+    /// # Panics
+    /// As [`Map::new`].
+    pub fn scaled(width: usize, height: usize, values: &[f64]) -> Self {
+        let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+        let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
+        let values = values.iter().map(|v| (v * scale) as f32).collect();
+        Self::new(width, height, values)
+    }
+
     /// The least and the greatest of the finite values; `None` where there is none.
     pub fn range(&self) -> Option<(f32, f32)> {
         range(&self.values)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::cli::{
-    self, Backend, Channels, Colormap, Explain, Fit, Format, Method, Output, OutputKind,
+    self, Backend, Baseline, Channels, Colormap, Explain, Fit, Format, Method, Output, OutputKind,
     Preprocessing, Score, Size,
 };
 
@@ -32,6 +32,16 @@ pub struct Options {
     pub layer: Option<String>,
     /// What is differentiated.
     pub score: Score,
+    /// Noisy copies.
+    pub samples: NonZeroUsize,
+    /// Their deviation, as a share of the range of the input's values; finite, 0 or more.
+    pub noise: f64,
+    /// Steps from the baseline to the picture.
+    pub steps: NonZeroUsize,
+    /// What pictures are compared with.
+    pub baseline: Baseline,
+    /// Of the random numbers.
+    pub seed: u64,
     /// Each once, at least one.
     pub outputs: Vec<Output>,
     /// `None`: beside each picture.
@@ -154,6 +164,9 @@ pub enum UsageError {
          it goes from 0 (the picture alone) to 1 (the heat map alone), as in --alpha 0.5"
     )]
     AlphaOutOfRange(f32),
+    /// Noise below 0, infinite or no number.
+    #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
+    NoiseOutOfRange(f64),
     /// Preprocessing by name and by numbers.
     #[error("--preprocess {name} already says what {flag} says: drop one of the two")]
     PreprocessTwice {
@@ -229,6 +242,9 @@ impl Options {
         if let Some(alpha) = flags.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
             return Err(UsageError::AlphaOutOfRange(alpha));
         }
+        if !(flags.noise.is_finite() && flags.noise >= 0.0) {
+            return Err(UsageError::NoiseOutOfRange(flags.noise));
+        }
         Ok(Self {
             images,
             weights,
@@ -236,6 +252,11 @@ impl Options {
             methods: each_once(flags.methods),
             layer: flags.layer,
             score: flags.score,
+            samples: flags.samples,
+            noise: flags.noise,
+            steps: flags.steps,
+            baseline: flags.baseline,
+            seed: flags.seed,
             outputs: each_once(flags.outputs),
             out_dir: flags.out_dir,
             format: flags.format,

@@ -236,26 +236,26 @@ pub fn to_tensor(picture: &RgbImage, normalization: &Normalization) -> Vec<f32> 
     tensor
 }
 
-/// The gradient with respect to the picture scaled to 0..1, H x W x 3, RGB, from `d_input`, planar, 3 x H x W, in the
-/// network's order.
+/// Values at the network's input, planar, 3 x H x W, in the network's order, as values at the picture scaled to 0..1, H x W x 3,
+/// RGB. `degree` is the power of the gradient in them: 1 for a gradient, 0 for gradient times input, 2 for a square.
 ///
 /// With p in 0..1 the input is `(255 p scale - mean) / std`, so the gradient is `d_input * 255 scale / std`.
 ///
 /// # Panics
-/// If `d_input` does not hold three planes.
-pub fn pixel_gradient(d_input: &[f32], normalization: &Normalization) -> Vec<f32> {
-    assert!(d_input.len().is_multiple_of(3), "three planes");
+/// If `values` does not hold three planes.
+pub fn to_picture(values: &[f64], normalization: &Normalization, degree: i32) -> Vec<f64> {
+    assert!(values.len().is_multiple_of(3), "three planes");
     let n = normalization;
-    let area = d_input.len() / 3;
-    let mut gradient = vec![0.0; d_input.len()];
+    let area = values.len() / 3;
+    let mut turned = vec![0.0; values.len()];
     for c in 0..3 {
-        let factor = 255.0 * n.scale / n.std[c];
+        let factor = (f64::from(255.0 * n.scale) / f64::from(n.std[c])).powi(degree);
         let channel = n.rgb(c);
-        for (pixel, d) in gradient.chunks_exact_mut(3).zip(&d_input[c * area..]) {
-            pixel[channel] = d * factor;
+        for (pixel, value) in turned.chunks_exact_mut(3).zip(&values[c * area..]) {
+            pixel[channel] = value * factor;
         }
     }
-    gradient
+    turned
 }
 
 #[cfg(test)]
@@ -362,8 +362,11 @@ mod tests {
         assert_eq!(planes, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
 
         let d_input = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let bgr = pixel_gradient(&d_input, &Normalization::CAFFE);
-        assert_eq!(bgr, [5.0, 3.0, 1.0, 6.0, 4.0, 2.0].map(|d: f32| d * 255.0));
+        let bgr = [5.0, 3.0, 1.0, 6.0, 4.0, 2.0];
+        for (degree, factor) in [(0, 1.0), (1, 255.0), (2, 65025.0)] {
+            let turned = to_picture(&d_input, &Normalization::CAFFE, degree);
+            assert_eq!(turned, bgr.map(|d: f64| d * factor));
+        }
     }
 
     #[test]
@@ -374,11 +377,9 @@ mod tests {
                 let picture = RgbImage::from_pixel(1, 1, Rgb([value, 7, 7]));
                 to_tensor(&picture, &normalization).iter().sum::<f32>()
             };
-            let gradient = pixel_gradient(&[1.0; 3], &normalization)[0];
-            assert!(
-                (at(101) - at(100) - gradient / 255.0).abs() < 1e-4,
-                "{name}"
-            );
+            let gradient = to_picture(&[1.0; 3], &normalization, 1)[0];
+            let step = f64::from(at(101) - at(100));
+            assert!((step - gradient / 255.0).abs() < 1e-4, "{name}");
         }
     }
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::cam::{Method, Verdict};
+use crate::cam::Verdict;
 use crate::cli::Score;
 use crate::gpu::AdapterInfo;
 use crate::labels::Label;
+use crate::method::Method;
 use crate::output::Content;
 
 /// Version of the JSON's form.
@@ -90,7 +91,7 @@ pub struct Map {
     /// The method.
     #[serde(serialize_with = "displayed")]
     pub method: Method,
-    /// Least value at layer resolution, before ReLU and scaling.
+    /// Least value, before ReLU and scaling.
     pub min: f32,
     /// Largest value there.
     pub max: f32,
@@ -98,8 +99,8 @@ pub struct Map {
     pub empty: bool,
     /// Whether the map can be read as it is.
     pub verdict: Verdict,
-    /// Files written, by suffix; an array's with `.npy`. Those of no method stand with the class's
-    /// first map.
+    /// Files written, by suffix; an array's with `.npy`. Those of outputs that no method asked for stand
+    /// with the class's first map.
     #[serde(serialize_with = "files")]
     pub files: Vec<(String, PathBuf)>,
 }
@@ -119,9 +120,9 @@ impl Class {
         }
     }
 
-    /// Notes a file written: with its method's map, or with the first map where it is of none.
+    /// Notes a file written: with its method's map, or with the first map where its method is an output's alone.
     pub fn wrote(&mut self, content: Content, path: PathBuf) {
-        let of_method = |map: &&mut Map| content.method() == Some(map.method);
+        let of_method = |map: &&mut Map| content.method() == map.method;
         let map = match self.maps.iter_mut().find(of_method) {
             Some(map) => map,
             None => &mut self.maps[0],
@@ -148,16 +149,20 @@ impl Class {
 }
 
 impl Map {
-    /// What there is to say of a map before ReLU and scaling; no files yet.
+    /// What there is to say of a map before ReLU and scaling, or of pixel values, which are as good below zero as above;
+    /// no files yet.
     pub fn new(method: Method, values: &[f64]) -> Self {
-        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let judged: Vec<f64> = match method {
+            Method::Cam(_) => values.to_vec(),
+            Method::Pixel(_) => values.iter().map(|v| v.abs()).collect(),
+        };
         Self {
             method,
-            min: min as f32,
-            max: max as f32,
-            empty: max <= 0.0,
-            verdict: Verdict::of(values),
+            min: values.iter().copied().fold(f64::INFINITY, f64::min) as f32,
+            max: max(values) as f32,
+            empty: max(&judged) <= 0.0,
+            verdict: Verdict::of(&judged),
             files: Vec::new(),
         }
     }
@@ -296,7 +301,7 @@ mod tests {
         let labels = Labels::imagenet();
         let mut class = Class::new(0, 920, labels.get(920).unwrap(), 0.104_67, 7.5);
         class.maps.push(Map {
-            method: Method::GradCam,
+            method: Method::Cam(crate::cam::Method::GradCam),
             min: -0.25,
             max: 1.5,
             empty: false,

@@ -93,12 +93,52 @@ pub fn seed(score: Score, kind: OutputKind, logits: &[f32], class: usize) -> See
             (0..probabilities.len()).map(at).collect()
         }
     };
-    let scale = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
-    let direction = gradient
-        .iter()
-        .map(|g| if scale > 0.0 { (g / scale) as f32 } else { 0.0 })
+    Seed::new(&gradient)
+}
+
+impl Seed {
+    fn new(gradient: &[f64]) -> Self {
+        let scale = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
+        let direction = gradient
+            .iter()
+            .map(|g| if scale > 0.0 { (g / scale) as f32 } else { 0.0 })
+            .collect();
+        Self { direction, scale }
+    }
+}
+
+/// Classes that [`finer`] compares with.
+const RIVALS: usize = 3;
+
+/// What sets `class` apart from its rivals, the [`RIVALS`] other classes nearest to it in logit:
+/// F = sum of p_i (z_c - z_i) / (sum of p_i + 1e-9), sums over the rivals i, p the softmax of z (arXiv 2501.11309).
+/// The gradient goes through p as well.
+pub fn finer(logits: &[f32], class: usize) -> Seed {
+    let p = softmax(logits);
+    let lead = |i: usize| f64::from(logits[class]) - f64::from(logits[i]);
+    let mut rivals: Vec<usize> = (0..logits.len()).filter(|&i| i != class).collect();
+    rivals.sort_by(|&a, &b| lead(a).abs().total_cmp(&lead(b).abs()));
+    rivals.truncate(RIVALS);
+    let over_rivals = |term: &dyn Fn(usize) -> f64| rivals.iter().map(|&i| term(i)).sum::<f64>();
+    let weight = over_rivals(&|i| p[i]);
+    let value = over_rivals(&|i| p[i] * lead(i)) / (weight + 1e-9);
+    // With dp_i/dz_j = p_i ([i = j] - p_j): every rival's own term, and p_j times the sum of them all at every j.
+    let own = |i: usize| p[i] * (lead(i) - value);
+    let all = over_rivals(&own);
+    let gradient: Vec<f64> = (0..logits.len())
+        .map(|j| {
+            let through_p = if rivals.contains(&j) { own(j) } else { 0.0 } - p[j] * all;
+            let through_z = if j == class {
+                weight
+            } else if rivals.contains(&j) {
+                -p[j]
+            } else {
+                0.0
+            };
+            (through_p + through_z) / (weight + 1e-9)
+        })
         .collect();
-    Seed { direction, scale }
+    Seed::new(&gradient)
 }
 
 #[cfg(test)]
@@ -130,6 +170,34 @@ mod tests {
         }
         let logit = seed(Score::Logit, kind, &logits, 1);
         assert_eq!(logit.direction, [0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn the_finer_seed_is_the_gradient_of_the_lead_over_the_rivals() {
+        let logits = [0.3f32, 1.2, 2.0, -3.0, 0.5, 1.0];
+        let (class, rivals) = (2, [1, 5, 4]);
+        let value = |z: &[f32]| {
+            let p = softmax(z);
+            let sum = |term: &dyn Fn(usize) -> f64| rivals.iter().map(|&i| term(i)).sum::<f64>();
+            let lead = |i: usize| f64::from(z[class]) - f64::from(z[i]);
+            sum(&|i| p[i] * lead(i)) / (sum(&|i| p[i]) + 1e-9)
+        };
+        let Seed { direction, scale } = finer(&logits, class);
+        for j in 0..logits.len() {
+            let moved = |step: f32| {
+                let mut z = logits;
+                z[j] += step;
+                value(&z)
+            };
+            let numeric = (moved(1.0 / 256.0) - moved(-1.0 / 256.0)) * 128.0;
+            let ours = f64::from(direction[j]) * scale;
+            assert!((ours - numeric).abs() < 1e-5, "{j}: {ours} and {numeric}");
+        }
+    }
+
+    #[test]
+    fn a_network_of_one_class_has_no_rivals() {
+        assert_eq!(finer(&[2.0], 0).direction, [0.0]);
     }
 
     #[test]

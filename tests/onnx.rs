@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use gradcam::architectures::{self, graph_network};
-use gradcam::cam::Method;
+use gradcam::attribution;
 use gradcam::explainer::{Explainer, Wanted};
 use gradcam::network::{Network, Op, OutputKind, Shape};
 use gradcam::score::{Score, softmax};
@@ -58,10 +58,8 @@ fn check_map(file: &str, expected: &str, off: f32, map_off: f32) {
     );
     let wanted = Wanted {
         score: Score::Logit,
-        methods: vec![Method::GradCam],
-        layer: None,
-        guided: true,
-        classes: 1,
+        pixels: vec![attribution::Method::GuidedBprop],
+        ..Wanted::default()
     };
     let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
     let seed = expected["seed"].as_u64().unwrap() as u32;
@@ -100,7 +98,7 @@ fn check_map(file: &str, expected: &str, off: f32, map_off: f32) {
     );
     assert!(furthest <= off, "{file}: probabilities off by {furthest}");
     assert_close(file, &map, &expected, Shape::new(1, at.h, at.w), map_off);
-    let pixels = explanations[0].guided.as_ref().unwrap();
+    let pixels = &explanations[0].pixels[0];
     assert!(pixels.iter().all(|v| v.is_finite()) && pixels.iter().any(|&v| v != 0.0));
 }
 

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gradcam::architectures::{self, Classifier};
+use gradcam::attribution;
 use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
 use gradcam::map::Map;
 use gradcam::network::Shape;
-use gradcam::preprocess::{pixel_gradient, to_tensor};
+use gradcam::preprocess::{to_picture, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
 use ndarray::{ArrayD, Ix2, Ix3};
@@ -80,9 +81,9 @@ fn explain_builtin(score: Score, classes: &[usize]) -> (Classifier, Prediction, 
     let wanted = Wanted {
         score,
         methods: vec![Method::GradCam, Method::GradCamPlusPlus],
-        layer: None,
-        guided: true,
+        pixels: vec![attribution::Method::GuidedBprop],
         classes: classes.len(),
+        ..Wanted::default()
     };
     let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
     let prediction = explainer
@@ -132,10 +133,8 @@ fn the_built_in_network_agrees_with_pytorch() {
             }
             let file = fixtures(&format!("builtin/{name}_guided_bprop_{score_name}.npy"));
             if file.exists() {
-                let guided = explanation.guided.as_ref().unwrap();
-                let scaled = |g: &f32| (f64::from(*g) * explanation.scale) as f32;
-                let gradient = pixel_gradient(guided, &classifier.normalization);
-                let gradient: Vec<f32> = gradient.iter().map(scaled).collect();
+                let gradient = to_picture(&explanation.pixels[0], &classifier.normalization, 1);
+                let gradient: Vec<f32> = gradient.iter().map(|&g| g as f32).collect();
                 assert_guided(&format!("{name}, {score_name}"), &gradient, &file);
             }
         }

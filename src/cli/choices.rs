@@ -5,10 +5,10 @@ use std::fmt;
 use ::image::ImageFormat;
 use clap::ValueEnum;
 
-pub use crate::cam::Method;
 pub use crate::colormap::Colormap;
 pub use crate::convert::Precision;
 pub use crate::gpu::Backend;
+pub use crate::method::Method;
 pub use crate::network::OutputKind;
 pub use crate::preprocess::Fit;
 pub use crate::score::Score;
@@ -19,7 +19,7 @@ pub use crate::score::Score;
 pub enum Output {
     /// The map in grey
     Heatmap,
-    /// The map in colour over the picture
+    /// The map in colour over the picture; of a pixel method, its values in colour
     Gradcam,
     /// The picture lit by the map
     Segmented,
@@ -29,7 +29,7 @@ pub enum Output {
     /// Guided backpropagation lit by the Grad-CAM map
     #[value(alias = "guided-gradcam")]
     GuidedGradcam,
-    /// The map before ReLU and scaling, and the pixel gradient, as .npy
+    /// The map before ReLU and scaling, or the pixel values, and guided backpropagation's gradient, as .npy
     Raw,
 }
 
@@ -97,6 +97,17 @@ pub enum Preprocessing {
     None,
 }
 
+/// A picture of one colour to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Baseline {
+    /// Zero for the network: the mean of what it was trained on, where its preprocessing subtracts that
+    Mean,
+    /// Black
+    Black,
+    /// White
+    White,
+}
+
 /// Order of the network's input channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Channels {
@@ -118,7 +129,8 @@ macro_rules! display_as_typed {
     )*};
 }
 display_as_typed!(
-    Method,
+    crate::cam::Method,
+    crate::attribution::Method,
     Score,
     Output,
     Format,
@@ -128,6 +140,7 @@ display_as_typed!(
     OutputKind,
     Precision,
     Channels,
+    Baseline,
     Colormap,
     Backend
 );
@@ -138,7 +151,8 @@ mod tests {
 
     #[test]
     fn values_are_shown_as_they_are_typed() {
-        assert_eq!(Method::GradCamPlusPlus.to_string(), "gradcam++");
+        let method = Method::Cam(crate::cam::Method::GradCamPlusPlus);
+        assert_eq!(method.to_string(), "gradcam++");
         assert_eq!(Output::GuidedBprop.to_string(), "guided_bprop");
         assert_eq!(Backend::Dx12.to_string(), "dx12");
     }

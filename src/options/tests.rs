@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::cam;
 use crate::cli::Cli;
 
 fn options(line: &str) -> Result<Options, UsageError> {
@@ -158,7 +159,10 @@ fn repeated_names_count_once_and_keep_their_order() {
             .unwrap();
     assert_eq!(options.images, [Path::new("b.jpg"), Path::new("a.jpg")]);
     assert_eq!(options.outputs, [Output::Raw, Output::Heatmap]);
-    assert_eq!(options.methods, [Method::GradCamPlusPlus, Method::GradCam]);
+    assert_eq!(
+        options.methods,
+        [cam::Method::GradCamPlusPlus, cam::Method::GradCam].map(Method::Cam)
+    );
     assert!(options.wants(Output::Raw) && !options.wants(Output::Gradcam));
 }
 
@@ -241,4 +245,13 @@ fn names_that_are_not_unicode_pass_through() {
         Options::new(flags, |_| false).unwrap().images,
         [PathBuf::from(name)]
     );
+}
+
+#[test]
+fn noise_is_a_number_from_zero_on() {
+    assert_eq!(options("photo.jpg --noise 0").unwrap().noise, 0.0);
+    for noise in ["-0.1", "inf", "NaN"] {
+        let error = refused(&format!("photo.jpg --noise {noise}"));
+        assert!(matches!(error, UsageError::NoiseOutOfRange(_)), "{noise}");
+    }
 }

@@ -190,7 +190,11 @@ fn as_one_file(name: &OsStr) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution;
+    use crate::method::Method;
     use crate::output::write;
+
+    const GUIDED: Content = Content::Picture(Method::Pixel(attribution::Method::GuidedBprop));
 
     fn check_all(
         images: &[&str],
@@ -225,11 +229,11 @@ mod tests {
             probability: 0.25,
         };
         assert_eq!(
-            destination.path(subject, Content::GuidedBprop),
+            destination.path(subject, GUIDED),
             Path::new("holiday/beach_0_3_sand_0.250_guided_bprop.JPEG")
         );
         let beside = Destination::of(Path::new("beach.jpg"), None, None);
-        assert!(!beside.path(subject, Content::GuidedBprop).starts_with("."));
+        assert!(!beside.path(subject, GUIDED).starts_with("."));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::Method;
+use crate::attribution;
+use crate::cam;
+use crate::method::Method;
 
 /// Longest file name, in bytes, that common file systems take.
 const NAME_MAX: usize = 255;
@@ -22,54 +24,47 @@ const CLASS_NAME_MAX: usize = 80;
 pub(super) const STEM_MAX: usize = NAME_MAX - RESERVED - 16;
 
 /// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Content {
-    /// The map in colour over the picture.
-    Overlay(Method),
-    /// The map in grey.
+    /// The map in colour over the picture; of a pixel method, its values in colour.
+    Picture(Method),
+    /// The map in grey; of a pixel method, the magnitude of its values.
     Heatmap(Method),
-    /// The picture lit by the map.
+    /// The picture lit by the map or by that magnitude.
     Segmented(Method),
-    /// The map before ReLU and scaling, float32, H x W.
-    RawMap(Method),
-    /// Guided backpropagation as a picture.
-    GuidedBprop,
-    /// Guided backpropagation's gradient, float32, H x W x 3.
-    RawGuidedBprop,
-    /// Guided backpropagation lit by the Grad-CAM map.
-    GuidedGradcam,
+    /// The map before ReLU and scaling, float32, H x W; of a pixel method, its values, H x W x 3.
+    Raw(Method),
 }
+
+/// Grad-CAM, whose heat map and segmented picture are named without it.
+const GRADCAM: Method = Method::Cam(cam::Method::GradCam);
 
 impl Content {
     /// `gradcam`, `heatmap`, `segmented` of Grad-CAM; `gradcam++`, `gradcam++_heatmap`,
-    /// `gradcam++_segmented` of another method, named as on the command line; `guided_bprop` and
-    /// `guided_gradcam` of none.
+    /// `gradcam++_segmented` of another method.
     pub fn suffix(self) -> String {
+        let method = name(self.method());
         match self {
-            Self::Overlay(method) | Self::RawMap(method) => method.to_string(),
-            Self::Heatmap(Method::GradCam) => "heatmap".to_owned(),
-            Self::Segmented(Method::GradCam) => "segmented".to_owned(),
-            Self::Heatmap(method) => format!("{method}_heatmap"),
-            Self::Segmented(method) => format!("{method}_segmented"),
-            Self::GuidedBprop | Self::RawGuidedBprop => "guided_bprop".to_owned(),
-            Self::GuidedGradcam => "guided_gradcam".to_owned(),
+            Self::Picture(_) | Self::Raw(_) => method,
+            Self::Heatmap(GRADCAM) => "heatmap".to_owned(),
+            Self::Segmented(GRADCAM) => "segmented".to_owned(),
+            Self::Heatmap(_) => format!("{method}_heatmap"),
+            Self::Segmented(_) => format!("{method}_segmented"),
         }
     }
 
-    /// The method whose map it shows, if it shows one alone.
-    pub fn method(self) -> Option<Method> {
-        match self {
-            Self::Overlay(method)
-            | Self::Heatmap(method)
-            | Self::Segmented(method)
-            | Self::RawMap(method) => Some(method),
-            Self::GuidedBprop | Self::RawGuidedBprop | Self::GuidedGradcam => None,
-        }
+    /// The method whose values it shows.
+    pub fn method(self) -> Method {
+        let (Self::Picture(method)
+        | Self::Heatmap(method)
+        | Self::Segmented(method)
+        | Self::Raw(method)) = self;
+        method
     }
 
     /// Whether the file is a `.npy` array rather than a picture.
     pub fn is_array(self) -> bool {
-        matches!(self, Self::RawMap(_) | Self::RawGuidedBprop)
+        matches!(self, Self::Raw(_))
     }
 
     /// What tells this file from the others of its class, in the report: the suffix, with `.npy`
@@ -82,15 +77,21 @@ impl Content {
     fn all() -> impl Iterator<Item = Self> {
         let of_method = |&method| {
             [
-                Self::Overlay(method),
+                Self::Picture(method),
                 Self::Heatmap(method),
                 Self::Segmented(method),
             ]
         };
-        Method::value_variants()
-            .iter()
-            .flat_map(of_method)
-            .chain([Self::GuidedBprop, Self::GuidedGradcam])
+        Method::value_variants().iter().flat_map(of_method)
+    }
+}
+
+/// The method as on the command line, but for the two that have outputs of their own and are named as those.
+fn name(method: Method) -> String {
+    match method {
+        Method::Pixel(attribution::Method::GuidedBprop) => "guided_bprop".to_owned(),
+        Method::Pixel(attribution::Method::GuidedGradcam) => "guided_gradcam".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -187,6 +188,11 @@ fn writable(name: &str, room: usize) -> String {
 mod tests {
     use super::*;
 
+    const GRADCAM_PLUS_PLUS: Method = Method::Cam(cam::Method::GradCamPlusPlus);
+    const GUIDED: Method = Method::Pixel(attribution::Method::GuidedBprop);
+    const GUIDED_GRADCAM: Method = Method::Pixel(attribution::Method::GuidedGradcam);
+    const INTEGRATED: Method = Method::Pixel(attribution::Method::IntegratedGradients);
+
     const TRAFFIC_LIGHT: Subject<'_> = Subject {
         rank: 0,
         class_id: 920,
@@ -201,57 +207,70 @@ mod tests {
             class_name,
             probability: 1.0,
         };
-        file_name(OsStr::new("a"), subject, Content::GuidedGradcam, "png")
-            .into_string()
-            .unwrap()
+        file_name(
+            OsStr::new("a"),
+            subject,
+            Content::Picture(GUIDED_GRADCAM),
+            "png",
+        )
+        .into_string()
+        .unwrap()
     }
 
     #[test]
     fn a_name_says_picture_rank_class_probability_and_content() {
         for (content, name) in [
             (
-                Content::Overlay(Method::GradCam),
+                Content::Picture(GRADCAM),
                 "street_0_920_traffic_light_0.105_gradcam.jpg",
             ),
             (
-                Content::Heatmap(Method::GradCam),
+                Content::Heatmap(GRADCAM),
                 "street_0_920_traffic_light_0.105_heatmap.jpg",
             ),
             (
-                Content::Segmented(Method::GradCam),
+                Content::Segmented(GRADCAM),
                 "street_0_920_traffic_light_0.105_segmented.jpg",
             ),
             (
-                Content::RawMap(Method::GradCam),
+                Content::Raw(GRADCAM),
                 "street_0_920_traffic_light_0.105_gradcam.npy",
             ),
             (
-                Content::GuidedBprop,
+                Content::Picture(GUIDED),
                 "street_0_920_traffic_light_0.105_guided_bprop.jpg",
             ),
             (
-                Content::RawGuidedBprop,
+                Content::Raw(GUIDED),
                 "street_0_920_traffic_light_0.105_guided_bprop.npy",
             ),
             (
-                Content::GuidedGradcam,
+                Content::Picture(GUIDED_GRADCAM),
                 "street_0_920_traffic_light_0.105_guided_gradcam.jpg",
             ),
             (
-                Content::Overlay(Method::GradCamPlusPlus),
+                Content::Picture(GRADCAM_PLUS_PLUS),
                 "street_0_920_traffic_light_0.105_gradcam++.jpg",
             ),
             (
-                Content::Heatmap(Method::GradCamPlusPlus),
+                Content::Heatmap(GRADCAM_PLUS_PLUS),
                 "street_0_920_traffic_light_0.105_gradcam++_heatmap.jpg",
             ),
             (
-                Content::Segmented(Method::GradCamPlusPlus),
+                Content::Segmented(GRADCAM_PLUS_PLUS),
                 "street_0_920_traffic_light_0.105_gradcam++_segmented.jpg",
             ),
             (
-                Content::RawMap(Method::GradCamPlusPlus),
+                Content::Raw(GRADCAM_PLUS_PLUS),
                 "street_0_920_traffic_light_0.105_gradcam++.npy",
+            ),
+            (
+                Content::Picture(INTEGRATED),
+                "street_0_920_traffic_light_0.105_integrated-gradients.jpg",
+            ),
+            (
+                Content::Heatmap(INTEGRATED),
+                "street_0_920_traffic_light_0.105_integrated-gradients_heatmap.jpg",
             ),
         ] {
             assert_eq!(
@@ -308,9 +327,9 @@ mod tests {
 
     #[test]
     fn reports_tell_arrays_from_pictures() {
-        assert_eq!(Content::Overlay(Method::GradCam).key(), "gradcam");
-        assert_eq!(Content::RawMap(Method::GradCam).key(), "gradcam.npy");
-        assert_eq!(Content::RawGuidedBprop.key(), "guided_bprop.npy");
+        assert_eq!(Content::Picture(GRADCAM).key(), "gradcam");
+        assert_eq!(Content::Raw(GRADCAM).key(), "gradcam.npy");
+        assert_eq!(Content::Raw(GUIDED).key(), "guided_bprop.npy");
     }
 
     #[test]
@@ -342,7 +361,7 @@ mod tests {
         let name = file_name(
             OsStr::from_bytes(b"caf\xe9"),
             TRAFFIC_LIGHT,
-            Content::GuidedBprop,
+            Content::Picture(GUIDED),
             "png",
         );
         assert_eq!(

@@ -74,9 +74,7 @@ pub(crate) fn explained(classifier: &Classifier, score: Score) -> (Prediction, E
     let wanted = Wanted {
         score,
         methods: vec![Method::GradCam],
-        layer: None,
-        guided: false,
-        classes: 1,
+        ..Wanted::default()
     };
     let network = &classifier.network;
     let shape = network.input_shape();

@@ -1,0 +1,332 @@
+//! Every method on the built-in network against pytorch-grad-cam and captum, and what must hold of each by its formula.
+//!
+//! Tolerances, as the project promises them: maps 1e-3 of their largest value, pixel values 1e-2 (relative L2).
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use clap::ValueEnum;
+use gradcam::architectures::{self, Classifier};
+use gradcam::attribution::{self, Inputs, Settings};
+use gradcam::cam::Method;
+use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
+use gradcam::map::Map;
+use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::preprocess::to_tensor;
+use gradcam::score::Score;
+use gradcam::weights::{self, Tensor};
+use ndarray::{Array3, Array4};
+use serde_json::Value;
+
+#[allow(dead_code, reason = "every test program uses a part")]
+mod common {
+    pub(crate) mod device;
+}
+use common::device::{GPU, assert_close, random};
+
+const MAP: f32 = 1e-3;
+const PIXELS: f64 = 1e-2;
+
+static BUILTIN: LazyLock<Classifier> =
+    LazyLock::new(|| architectures::recognise(&weights::builtin()).unwrap());
+
+/// How the fixtures were made.
+static SETTINGS: LazyLock<Value> = LazyLock::new(|| {
+    let text = std::fs::read_to_string(fixture("methods/methods.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+});
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn number(key: &str) -> u64 {
+    SETTINGS[key].as_u64().unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        samples: number("samples") as usize,
+        noise: SETTINGS["noise"].as_f64().unwrap(),
+        steps: number("steps") as usize,
+        baseline: [0.0; 3],
+        seed: number("seed"),
+    }
+}
+
+fn classes() -> Vec<usize> {
+    let classes = SETTINGS["classes"].as_array().unwrap().iter();
+    classes
+        .map(|class| class["id"].as_u64().unwrap() as usize)
+        .collect()
+}
+
+/// The picture that the fixtures were made of, as the network's input.
+fn input(picture: &str, classifier: &Classifier) -> Vec<f32> {
+    let picture = image::open(fixture(picture)).unwrap().into_rgb8();
+    to_tensor(&picture, &classifier.normalization)
+}
+
+fn explain(wanted: Wanted) -> (Prediction, Vec<Explanation>, Shape) {
+    let explainer = Explainer::new(&GPU, &BUILTIN.network, wanted).unwrap();
+    let input = input("builtin/cat-and-coffee-224.png", &BUILTIN);
+    let prediction = explainer.predict(&input).unwrap();
+    let explanations = explainer.explain(&prediction, &classes()).unwrap();
+    (prediction, explanations, explainer.map_shape())
+}
+
+#[test]
+fn every_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
+    for layer in ["conv5_3", "conv4_3"] {
+        let methods = Method::value_variants();
+        let (_, explanations, shape) = explain(Wanted {
+            score: Score::Logit,
+            methods: methods.to_vec(),
+            layer: Some(layer.into()),
+            classes: 3,
+            settings: settings(),
+            ..Wanted::default()
+        });
+        let shape = Shape { c: 1, ..shape };
+        for (i, method) in methods.iter().enumerate() {
+            let file = format!("methods/{layer}_{method}.npy");
+            let expected: Array3<f32> = ndarray_npy::read_npy(fixture(&file)).unwrap();
+            for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
+                let map: Vec<f32> = explanation.maps[i].iter().map(|&v| v as f32).collect();
+                let what = format!("{layer}, {method}, class {}", explanation.class);
+                assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
+            }
+        }
+    }
+}
+
+/// After the last convolution the built-in network takes the maximum of each window, the mean over positions, and a
+/// linear layer: linear in what the maxima let through.
+#[test]
+fn hirescam_sums_to_the_logit_less_its_bias() {
+    let (prediction, explanations, _) = explain(Wanted {
+        score: Score::Logit,
+        methods: vec![Method::HiResCam],
+        classes: 3,
+        ..Wanted::default()
+    });
+    let weights = weights::builtin();
+    let bias = weights.tensor("classifier.bias").unwrap().to_vec();
+    for explanation in explanations {
+        let sum: f64 = explanation.maps[0].iter().sum();
+        let expected = f64::from(prediction.logits[explanation.class] - bias[explanation.class]);
+        assert!(
+            (sum - expected).abs() < 1e-4 * expected.abs().max(1.0),
+            "{sum} and {expected}"
+        );
+    }
+}
+
+/// CAM (arXiv 1512.04150) weighs the last activations by the linear layer's row for the class. Grad-CAM's weights are
+/// those times what a mean and a pool leave of a gradient of 1, the same for every channel.
+#[test]
+fn gradcam_is_proportional_to_cam() {
+    let wanted = Wanted {
+        score: Score::Logit,
+        classes: 3,
+        ..Wanted::default()
+    };
+    let explainer = Explainer::new(&GPU, &BUILTIN.network, wanted).unwrap();
+    let prediction = explainer
+        .predict(&input("builtin/cat-and-coffee-224.png", &BUILTIN))
+        .unwrap();
+    let activations = explainer.activations().unwrap();
+    let explanations = explainer.explain(&prediction, &classes()).unwrap();
+    let shape = explainer.map_shape();
+    let weights = weights::builtin();
+    let matrix = weights.tensor("classifier.weight").unwrap().to_vec();
+    let positions = shape.h * shape.w;
+    for explanation in explanations {
+        let row = &matrix[explanation.class * shape.c..][..shape.c];
+        let mut cam = vec![0.0f64; positions];
+        for (weight, channel) in row.iter().zip(activations.chunks_exact(positions)) {
+            for (sum, a) in cam.iter_mut().zip(channel) {
+                *sum += f64::from(*weight) * f64::from(*a);
+            }
+        }
+        // 49 windows share a gradient of 1, and each gives its share to one of 196 positions.
+        let map: Vec<f32> = explanation.maps[0]
+            .iter()
+            .map(|v| (v * 196.0) as f32)
+            .collect();
+        let cam: Vec<f32> = cam.iter().map(|&v| v as f32).collect();
+        assert_close("cam", &map, &cam, Shape { c: 1, ..shape }, 1e-5);
+    }
+}
+
+/// The built-in network for pictures of 64 x 64: its mean-pooled head takes any multiple of 32, and passes cost a
+/// twelfth.
+static SMALL: LazyLock<Classifier> = LazyLock::new(|| {
+    let mut weights = weights::builtin();
+    weights.metadata.insert("input_size".into(), "64".into());
+    architectures::recognise(&weights).unwrap()
+});
+
+fn relative(actual: &[f64], expected: &[f32]) -> f64 {
+    assert_eq!(actual.len(), expected.len());
+    let square = |v: f64| v * v;
+    let pairs = actual.iter().zip(expected);
+    let off: f64 = pairs.map(|(a, &e)| square(a - f64::from(e))).sum();
+    let size: f64 = expected.iter().map(|&e| square(f64::from(e))).sum();
+    (off / size).sqrt()
+}
+
+/// Every pixel method that takes its gradients at `inputs`, for two classes of a picture.
+fn explain_pixels(
+    network: &Network,
+    input: &[f32],
+    wanted: impl Fn(Inputs) -> bool,
+) -> Vec<(attribution::Method, Vec<Vec<f64>>)> {
+    let methods: Vec<attribution::Method> = attribution::Method::value_variants()
+        .iter()
+        .copied()
+        .filter(|method| wanted(method.recipe().inputs))
+        .collect();
+    let wanted = Wanted {
+        score: Score::Logit,
+        methods: vec![],
+        pixels: methods.clone(),
+        classes: 2,
+        settings: settings(),
+        ..Wanted::default()
+    };
+    let explainer = Explainer::new(&GPU, network, wanted).unwrap();
+    let prediction = explainer.predict(input).unwrap();
+    let explanations = explainer.explain(&prediction, &classes()[..2]).unwrap();
+    let of = |i: usize| explanations.iter().map(|e| e.pixels[i].clone()).collect();
+    (0..).map(of).zip(methods).map(|(v, m)| (m, v)).collect()
+}
+
+fn assert_pixels(method: attribution::Method, values: &[f64], expected: &[f32]) {
+    let off = relative(values, expected);
+    println!("{method}: relative L2 {off:.1e}");
+    assert!(off <= PIXELS, "{method}: relative L2 {off}");
+}
+
+#[test]
+fn methods_of_one_pass_agree_with_captum() {
+    let input = input("builtin/cat-and-coffee-224.png", &BUILTIN);
+    let explained = explain_pixels(&BUILTIN.network, &input, |i| i == Inputs::Picture);
+    for (method, values) in explained {
+        let file = fixture(&format!("methods/{method}.npy"));
+        let expected: Array4<f32> = ndarray_npy::read_npy(file).unwrap();
+        for (values, expected) in values.iter().zip(expected.outer_iter()) {
+            // The fixture keeps every fourth row and column.
+            let row = |row: usize| values[row * 224..][..224].iter().step_by(4);
+            let kept: Vec<f64> = (0..3 * 224).step_by(4).flat_map(row).copied().collect();
+            assert_pixels(method, &kept, expected.as_slice().unwrap());
+        }
+    }
+}
+
+#[test]
+fn methods_of_several_passes_agree_with_captum() {
+    let input = input("methods/cat-and-coffee-64.png", &SMALL);
+    let explained = explain_pixels(&SMALL.network, &input, |i| i != Inputs::Picture);
+    for (method, values) in explained {
+        let file = fixture(&format!("methods/{method}.npy"));
+        let expected: Array4<f32> = ndarray_npy::read_npy(file).unwrap();
+        for (values, expected) in values.iter().zip(expected.outer_iter()) {
+            assert_pixels(method, values, expected.as_slice().unwrap());
+        }
+    }
+}
+
+/// Convolution, ReLU, max-pool, mean and a linear layer, of drawn weights.
+fn tiny() -> Network {
+    let drawn = |seed, shape: &[usize]| {
+        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
+    };
+    let mut network = Network::new("tiny", Shape::new(3, 8, 8));
+    let convolution = Op::Conv2d {
+        weight: drawn(1, &[8, 3, 3, 3]),
+        bias: Some(drawn(2, &[8])),
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+        groups: 1,
+    };
+    let linear = Op::Linear {
+        weight: drawn(3, &[4, 8]),
+        bias: Some(drawn(4, &[4])),
+        layout: MatrixLayout::OutIn,
+    };
+    let pool = Op::MaxPool(Window::square(2, 2, 0));
+    network.chain("conv", convolution).unwrap();
+    network.chain("relu", Op::Relu).unwrap();
+    network.chain("pool", pool).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network.chain("linear", linear).unwrap();
+    network
+}
+
+/// Between changes of sides of its ReLUs and maxima the network is linear, where middles of steps are exact: only steps
+/// with a change in them err, so the error falls as one over the steps.
+#[test]
+fn integrated_gradients_sum_to_the_rise_of_the_score_within_the_error_of_the_steps() {
+    let network = tiny();
+    let input = random(5, network.input_shape().len());
+    let baseline = [0.5, -0.5, 0.25];
+    for steps in [4, 40, 400] {
+        let wanted = Wanted {
+            score: Score::Logit,
+            methods: vec![],
+            pixels: vec![attribution::Method::IntegratedGradients],
+            settings: Settings {
+                steps,
+                baseline,
+                ..settings()
+            },
+            classes: 4,
+            ..Wanted::default()
+        };
+        let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
+        let from: Vec<f32> = baseline.iter().flat_map(|&v| [v; 64]).collect();
+        let from = explainer.predict(&from).unwrap();
+        let prediction = explainer.predict(&input).unwrap();
+        let explanations = explainer.explain(&prediction, &[0, 1, 2, 3]).unwrap();
+        for explanation in explanations {
+            let class = explanation.class;
+            let sum: f64 = explanation.pixels[0].iter().sum();
+            let rise = f64::from(prediction.logits[class] - from.logits[class]);
+            let error = (sum - rise).abs() * steps as f64;
+            assert!(
+                error < 1.0,
+                "{steps} steps, class {class}: {sum} and {rise}, {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn guided_gradcam_is_zero_where_either_is() {
+    let wanted = Wanted {
+        pixels: vec![
+            attribution::Method::GuidedBprop,
+            attribution::Method::GuidedGradcam,
+        ],
+        ..Wanted::default()
+    };
+    let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
+    let input = input("methods/cat-and-coffee-64.png", &SMALL);
+    let prediction = explainer.predict(&input).unwrap();
+    let explanations = explainer.explain(&prediction, &classes()[..1]).unwrap();
+    let [guided, product] = &explanations[0].pixels[..] else {
+        panic!("two methods")
+    };
+    let shape = explainer.map_shape();
+    let heat = Map::scaled(shape.w, shape.h, &explanations[0].maps[0])
+        .resize(64, 64)
+        .heat();
+    for (i, (&guided, &product)) in guided.iter().zip(product).enumerate() {
+        let heat = heat.values[i % (64 * 64)];
+        assert_eq!(product == 0.0, guided == 0.0 || heat == 0.0, "value {i}");
+    }
+    assert!(heat.values.contains(&0.0), "the map leaves nothing out");
+}
