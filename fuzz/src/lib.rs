@@ -1,0 +1,47 @@
+//! What every target does with the bytes that a fuzzer makes up.
+//!
+//! From the repository's folder, with `cargo install cargo-fuzz` and a nightly compiler, or
+//! `RUSTC_BOOTSTRAP=1` and the stable one:
+//!
+//! ```text
+//! mkdir -p fuzz/corpus/torch
+//! cargo fuzz run torch fuzz/corpus/torch fuzz/seeds/torch -- -max_total_time=120 -max_len=8192
+//! ```
+//!
+//! A new format takes a target of three lines, its first bytes and a folder of seeds of a few
+//! kilobytes.
+
+use gradcam::weights::{self, Format};
+
+/// Reads a file of weights, and every tensor in it.
+///
+/// # Panics
+/// When what the reader promises does not hold.
+pub fn read(bytes: &[u8], formats: &[Format]) {
+    let length = bytes.len();
+    let Ok(weights) = weights::from_bytes(bytes.to_vec()) else {
+        return;
+    };
+    // Another reader's file has a target of its own.
+    if !formats.contains(&weights.format) {
+        return;
+    }
+    for (name, tensor) in &weights.tensors {
+        // A tensor has no more elements than its bytes hold, and compressed bytes no more than they
+        // may unpack to.
+        assert!(tensor.len() <= 16 * length + (64 << 20), "{name}");
+        let values = tensor.to_vec();
+        let middle = values.len() / 2;
+        let mut half = vec![0.0; values.len() - middle];
+        tensor.read(middle, &mut half);
+        let same = half
+            .iter()
+            .zip(&values[middle..])
+            .all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "{name}: read in one piece and in two");
+        if let Some(bytes) = tensor.f32_bytes() {
+            assert_eq!(bytes.len(), 4 * values.len(), "{name}");
+        }
+        tensor.release(0, tensor.len());
+    }
+}
