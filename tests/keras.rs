@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use common::device::{GPU, assert_close};
 use gradcam::architectures::{Classifier, Evidence, recognise};
-use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Wanted};
 use gradcam::network::{OutputKind, Shape};
 use gradcam::preprocess::Normalization;
@@ -55,10 +54,8 @@ fn explain(
     let classes: Vec<usize> = (0..classifier.network.classes()).collect();
     let wanted = Wanted {
         score,
-        methods: vec![Method::GradCam],
-        layer: None,
-        guided: false,
         classes: classes.len(),
+        ..Wanted::default()
     };
     let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
     let prediction = explainer.predict(input).unwrap();
@@ -153,4 +150,27 @@ fn layers_keep_the_names_that_keras_gave_them() {
     assert_eq!(names[..3], ["block1_conv1", "block1_conv2", "block1_pool"]);
     assert_eq!(names, classifier("flat.weights.h5").network.target_names());
     assert_eq!(classifier("nested.keras").network.architecture, "tuned");
+}
+
+/// The description of a model, damaged: an error in words or a network, never a panic.
+#[test]
+fn a_damaged_description_is_an_error_and_no_panic() {
+    let whole = std::fs::read(path("nested-keras2.h5")).unwrap();
+    let start = whole
+        .windows(13)
+        .position(|bytes| bytes == b"{\"class_name\"")
+        .unwrap();
+    let mut json = serde_json::Deserializer::from_slice(&whole[start..]).into_iter::<Value>();
+    json.next().unwrap().unwrap();
+    let end = start + json.byte_offset();
+    let mut errors = 0;
+    for i in (start..end).step_by(7) {
+        for byte in [b'9', b'"', b'[', b'}'] {
+            let mut damaged = whole.clone();
+            damaged[i] = byte;
+            let weights = weights::from_bytes(damaged).unwrap();
+            errors += usize::from(recognise(&weights).is_err());
+        }
+    }
+    assert!(errors > 1000, "only {errors} errors");
 }

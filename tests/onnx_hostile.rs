@@ -495,9 +495,9 @@ fn with_data_at(folder: &Path, location: &str, extra: &[(&str, &str)]) -> Result
         )
     };
     let mut data = entry("location", location);
-    extra
-        .iter()
-        .for_each(|(key, value)| data.extend(entry(key, value)));
+    for (key, value) in extra {
+        data.extend(entry(key, value));
+    }
     data.extend(int(14, 1));
     let mut model = small();
     model.constants[1] = tensor("m", 1, &[2, 2], &data);

@@ -12,8 +12,10 @@ use gradcam::weights::{ContentsError, DType, Hdf5Error, KerasError};
 mod common {
     pub(crate) mod handmade;
     pub(crate) mod memory;
+    pub(crate) mod zip_writer;
 }
 use common::handmade::open;
+use common::zip_writer::{Member, zip};
 
 const HDF5: [&str; 6] = [
     "kinds.h5",
@@ -87,9 +89,9 @@ fn an_hdf5_file_cut_at_any_byte_is_an_error_that_says_so() {
         let whole = fixture(name);
         for length in 0..whole.len() {
             let error = open(whole[..length].to_vec()).expect_err("cut").to_string();
-            // Before that the superblock itself, or even the magic, is not whole.
+            // Before that nothing says what it is.
             assert!(
-                length < 96 || error.contains("cut off"),
+                length < 8 || error.contains("cut off"),
                 "{name} cut at {length}: {error}"
             );
         }
@@ -469,4 +471,20 @@ fn an_archive_without_its_weights_says_what_is_missing() {
         error,
         ContentsError::Keras(KerasError::Missing("model.weights.h5"))
     ));
+}
+
+#[test]
+fn compressed_weights_much_longer_than_their_archive_are_refused() {
+    let mut weights = fixture("flat.weights.h5");
+    weights.resize(32 << 20, 0);
+    let bytes = zip(&[
+        Member::stored("metadata.json", b"{}"),
+        Member::stored("config.json", b"{}"),
+        Member::deflated("model.weights.h5", &weights),
+    ]);
+    let error = open(bytes).unwrap_err();
+    assert!(
+        matches!(error, ContentsError::Keras(KerasError::Bomb)),
+        "{error}"
+    );
 }

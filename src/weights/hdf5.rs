@@ -48,7 +48,7 @@ pub enum Hdf5Error {
     /// The file is shorter than it says.
     #[error("the file is cut off: {missing} more bytes belong to it, copy or download it again")]
     Truncated {
-        /// Bytes that are not there.
+        /// Bytes that are not there; at least these, where the first structure itself is cut.
         missing: u64,
     },
     /// A structure contradicts itself or the file.
@@ -117,7 +117,14 @@ pub enum Hdf5Error {
 pub(super) fn read(source: &Arc<Source>, span: Range<usize>) -> Result<Contents, Hdf5Error> {
     let storage = Bounded::new(source, span.clone(), STRUCTURE);
     let damaged = |error| damaged("/", error);
-    let superblock = Superblock::parse_from_storage(&storage).map_err(damaged)?;
+    let superblock = Superblock::parse_from_storage(&storage).map_err(|error| match error {
+        Error::UnexpectedEof {
+            needed, available, ..
+        } => Hdf5Error::Truncated {
+            missing: needed.saturating_sub(available),
+        },
+        error => damaged(error),
+    })?;
     let end = superblock.eof_address;
     if end > span.len() as u64 {
         return Err(Hdf5Error::Truncated {
