@@ -27,7 +27,7 @@
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
 //! | many pictures at once; errors, notes and progress | [`batch`], [`console`] |
-//! | what the device does, and what it could do | [`bench`] |
+//! | what the device does, and what it could do | [`mod@bench`] |
 //!
 //! # What may know what
 //!

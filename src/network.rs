@@ -143,7 +143,7 @@ pub enum Op {
         /// Equal parts of the inputs and outputs; each output reads the inputs of its own part.
         groups: usize,
     },
-    /// y[c] = scale[c] x[c] + shift[c] at every position.
+    /// `y[c] = scale[c] x[c] + shift[c]` at every position.
     Affine {
         /// One value a channel.
         scale: Tensor,

@@ -110,7 +110,7 @@ impl Seed {
 /// Classes that [`finer`] compares with.
 const RIVALS: usize = 3;
 
-/// What sets `class` apart from its rivals, the [`RIVALS`] other classes nearest to it in logit:
+/// What sets `class` apart from its rivals, the `RIVALS` other classes nearest to it in logit:
 /// F = sum of p_i (z_c - z_i) / (sum of p_i + 1e-9), sums over the rivals i, p the softmax of z (arXiv 2501.11309).
 /// The gradient goes through p as well.
 pub fn finer(logits: &[f32], class: usize) -> Seed {
