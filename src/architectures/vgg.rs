@@ -296,5 +296,5 @@ pub(crate) fn torch_names(network: &Network) -> Option<Vec<(NodeId, String)>> {
 }
 
 fn is_3x3(op: &Op) -> bool {
-    matches!(op, Op::Conv2d { window, .. } if window.is_3x3_same())
+    matches!(op, Op::Conv2d { window, groups: 1, .. } if window.is_3x3_same())
 }
