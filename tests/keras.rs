@@ -115,10 +115,7 @@ fn layers_that_a_vgg_has_not_give_keras_numbers() {
     let classifier = classifier("odd.keras");
     assert_eq!(classifier.network.output_kind, OutputKind::Sigmoid);
     // The network's own scaling of pixels is done before it, as the preprocessing.
-    assert!(matches!(
-        classifier.normalization_evidence,
-        Evidence::Origin(_)
-    ));
+    assert_eq!(classifier.normalization_evidence, Evidence::Metadata);
     let Normalization {
         scale,
         mean,

@@ -73,6 +73,7 @@ enum Words {
     Conv2d {
         layout: FilterLayout,
         window: Window,
+        #[serde(default = "one_group")]
         groups: usize,
     },
     Affine,
@@ -91,6 +92,11 @@ enum Words {
     Linear {
         layout: MatrixLayout,
     },
+}
+
+/// A graph that does not speak of groups has none.
+fn one_group() -> usize {
+    1
 }
 
 impl NodeList {

@@ -28,7 +28,7 @@ pub use graph::{Attribute, Constant, Graph, Input, Integers, Node};
 use wire::{Field, Message};
 
 /// Bytes of names, nodes and attributes: some thousands of nodes. Lists that grow take up to three times what they hold.
-const STRUCTURE: usize = 16 << 20;
+const STRUCTURE: usize = 12 << 20;
 /// Bytes beyond the length of the file that tensors may take which do not lie in it as they are.
 const COPIES: usize = 8 << 20;
 
