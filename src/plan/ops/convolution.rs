@@ -1,0 +1,218 @@
+//! A convolution or its input gradient: which kernel, and what it needs.
+
+use super::end::End;
+use super::{grid, signed, size};
+use crate::kernels::{
+    CONV2D_TILE, CONV2D_TILED_LARGE, CONV2D_TILED_SMALL, CONV3X3_TILE, Conv2dParams,
+    Conv2dTiledParams, Conv3x3Params, IMAGE_ROW, Kernel,
+};
+use crate::layout::{Direction, GroupBlocks, blocks, depths, padded_len, texels as texels_of};
+use crate::network::{FilterLayout, Shape, Window};
+use crate::plan::builder::{Builder, image_rows};
+use crate::plan::{BufferId, CopyToImage, KernelFamily, Packing};
+use crate::weights::Tensor;
+
+/// A convolution in either direction: y is made from x.
+pub(super) struct Convolution<'a> {
+    pub(super) name: &'a str,
+    pub(super) label: &'a str,
+    pub(super) weight: &'a Tensor,
+    pub(super) layout: FilterLayout,
+    pub(super) window: &'a Window,
+    pub(super) groups: usize,
+    pub(super) direction: Direction,
+    pub(super) n: usize,
+    pub(super) x: BufferId,
+    pub(super) in_shape: Shape,
+    pub(super) y: BufferId,
+    pub(super) out_shape: Shape,
+    pub(super) end: End,
+}
+
+impl Convolution<'_> {
+    /// Multiply-adds: every weight once for each position of the layer's own output, whichever way it goes.
+    fn work(&self) -> usize {
+        let positions = match self.direction {
+            Direction::Forward => self.out_shape.h * self.out_shape.w,
+            Direction::Backward => self.in_shape.h * self.in_shape.w,
+        };
+        self.n * self.weight.len() * positions
+    }
+
+    /// Stride, padding and how far x is spread apart.
+    fn window_steps(&self) -> [[i32; 2]; 3] {
+        let window = self.window;
+        match self.direction {
+            Direction::Forward => [signed(window.stride), signed(window.pad_before), [1, 1]],
+            Direction::Backward => [[1, 1], turned_pad(window), signed(window.stride)],
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// A convolution or its input gradient, by the fastest kernel that this adapter runs.
+    pub(super) fn convolution(&mut self, call: &Convolution<'_>) {
+        match self.limits.family {
+            KernelFamily::Plain => self.convolution_plain(call),
+            // Groups are rare, and of a few channels each: the plain kernel reads no others.
+            _ if call.groups > 1 => self.convolution_plain(call),
+            KernelFamily::Tiled { workgroups } => self.convolution_tiled(call, workgroups),
+            KernelFamily::Subgroup8 { image_rows: most } => {
+                let texels = padded_len(call.n, call.in_shape) / 4;
+                let weight_texels = texels_of(call.out_shape.c, call.in_shape.c);
+                let rows = image_rows(texels.max(weight_texels));
+                // Indices into an image are signed 32-bit numbers of texels.
+                let fits = rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok();
+                if call.window.is_3x3_same() && fits {
+                    self.convolution_3x3_subgroup(call, texels, weight_texels);
+                } else {
+                    self.convolution_plain(call);
+                }
+            }
+        }
+    }
+
+    fn convolution_tiled(&mut self, call: &Convolution<'_>, busy: u32) {
+        let Convolution { window, .. } = call;
+        let taps = window.size[0] * window.size[1];
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let depths = depths(taps, call.in_shape.c);
+        let w = self.weights(
+            format!("{} weights", call.name),
+            depths * 4 * out_blocks * 4,
+            call.weight,
+            Packing::Depths(call.layout, call.direction),
+        );
+        let [stride, pad, up] = call.window_steps();
+        let params = Conv2dTiledParams {
+            in_blocks: in_blocks as u32,
+            in_size: size(call.in_shape),
+            out_blocks: out_blocks as u32,
+            out_size: size(call.out_shape),
+            taps: signed(window.size),
+            stride,
+            pad,
+            dilation: signed(window.dilation),
+            up,
+            steps: (depths / 4) as u32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let positions = (call.out_shape.h * call.out_shape.w) as u32;
+        let most = self.limits.workgroups;
+        let workgroups = |tile: u32| {
+            let [x, y, _] = grid(positions.div_ceil(tile), most);
+            let across = (out_blocks * 4).div_ceil(tile as usize);
+            [x, y, (call.n * across) as u32]
+        };
+        let large = workgroups(CONV2D_TILED_LARGE);
+        let (kernel, workgroups) =
+            if large.map(u64::from).into_iter().product::<u64>() < u64::from(busy) {
+                (Kernel::Conv2dTiledSmall, workgroups(CONV2D_TILED_SMALL))
+            } else {
+                (Kernel::Conv2dTiledLarge, large)
+            };
+        let buffers = vec![call.x, w, call.end.extra, call.y];
+        self.dispatch(
+            kernel,
+            call.label,
+            &params,
+            buffers,
+            workgroups,
+            call.work(),
+        );
+    }
+
+    fn convolution_3x3_subgroup(
+        &mut self,
+        call: &Convolution<'_>,
+        texels: usize,
+        weight_texels: usize,
+    ) {
+        let w = self.weights(
+            format!("{} weights", call.name),
+            weight_texels.next_multiple_of(IMAGE_ROW) * 4,
+            call.weight,
+            Packing::Texels(call.layout, call.direction),
+        );
+        let image = self.image(texels);
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let params = Conv3x3Params {
+            in_blocks: in_blocks as i32,
+            out_blocks: out_blocks as i32,
+            size: size(call.out_shape),
+            columns: CONV3X3_TILE[0] as i32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let [columns, rows, outputs] = CONV3X3_TILE;
+        let workgroups = [
+            (call.out_shape.w as u32).div_ceil(columns),
+            (call.out_shape.h as u32).div_ceil(rows),
+            (call.n * (out_blocks * 4).div_ceil(outputs as usize)) as u32,
+        ];
+        let buffers = vec![image, w, call.end.extra, call.y];
+        self.dispatch(
+            Kernel::Conv3x3Subgroup,
+            call.label,
+            &params,
+            buffers,
+            workgroups,
+            call.work(),
+        );
+        self.copy_before_last(CopyToImage {
+            from: call.x,
+            to: image,
+            texels,
+        });
+    }
+
+    fn convolution_plain(&mut self, call: &Convolution<'_>) {
+        let Convolution { window, .. } = call;
+        let taps = window.size[0] * window.size[1];
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let reads = GroupBlocks::new(call.in_shape.c, call.out_shape.c, call.groups);
+        let w = self.weights(
+            format!("{} weights", call.name),
+            out_blocks * reads.span * taps * 16,
+            call.weight,
+            Packing::Filters(call.layout, call.groups, call.direction),
+        );
+        let [stride, pad, up] = call.window_steps();
+        let params = Conv2dParams {
+            in_blocks: in_blocks as u32,
+            in_size: size(call.in_shape),
+            out_blocks: out_blocks as u32,
+            out_size: size(call.out_shape),
+            taps: signed(window.size),
+            stride,
+            pad,
+            dilation: signed(window.dilation),
+            up,
+            span: reads.span as u32,
+            group_inputs: reads.inputs as u32,
+            group_outputs: reads.outputs as u32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let workgroups = [
+            (call.out_shape.w as u32).div_ceil(CONV2D_TILE[0]),
+            (call.out_shape.h as u32).div_ceil(CONV2D_TILE[1]),
+            (call.n * out_blocks) as u32,
+        ];
+        let buffers = vec![call.x, w, call.end.extra, call.y];
+        self.dispatch(
+            Kernel::Conv2d,
+            call.label,
+            &params,
+            buffers,
+            workgroups,
+            call.work(),
+        );
+    }
+}
+
+/// Padding of the input gradient: what a turned window needs so that its first tap meets the first output.
+fn turned_pad(window: &Window) -> [i32; 2] {
+    std::array::from_fn(|axis| {
+        let reach = window.dilation[axis] * (window.size[axis] - 1);
+        reach as i32 - window.pad_before[axis] as i32
+    })
+}

@@ -1,0 +1,73 @@
+//! What takes its elements one by one: ReLU, affine, flatten.
+
+use super::Step;
+use crate::kernels::{AffineParams, Epilogue, FlattenParams, Kernel, ReluParams};
+use crate::layout::{Direction, blocks, padded_len};
+use crate::network::{FlattenOrder, NodeId};
+use crate::plan::builder::Builder;
+use crate::plan::{BufferId, Packing};
+use crate::weights::Tensor;
+
+impl Builder<'_> {
+    /// A ReLU, or its mask by the activations in `extra`.
+    pub(super) fn relu(&mut self, step: &Step<'_>, epilogue: Epilogue, extra: BufferId) {
+        let params = ReluParams {
+            count: step.count(),
+            elements: (padded_len(1, step.made()) / 4) as u32,
+            epilogue: epilogue as u32,
+        };
+        self.each(
+            Kernel::Relu,
+            step.label,
+            params.count,
+            &params,
+            vec![step.x, extra, step.y],
+        );
+    }
+
+    /// scale x + shift, a value a channel; the gradient has no shift.
+    pub(super) fn affine(&mut self, id: NodeId, step: &Step<'_>, scale: &Tensor, shift: &Tensor) {
+        let shape = step.made();
+        let name = &self.network.node(id).name;
+        let mut values = |what: &str, tensor: &Tensor| {
+            let len = blocks(shape.c) * 4;
+            self.weights(format!("{name} {what}"), len, tensor, Packing::Vector)
+        };
+        let scale = values("scales", scale);
+        let shifted = step.direction == Direction::Forward;
+        let shifts = shifted.then(|| values("shifts", shift));
+        let params = AffineParams {
+            count: step.count(),
+            blocks: blocks(shape.c) as u32,
+            positions: (shape.h * shape.w) as u32,
+            shifted: u32::from(shifted),
+        };
+        let buffers = vec![step.x, scale, shifts.unwrap_or(self.nothing), step.y];
+        self.each(Kernel::Affine, step.label, params.count, &params, buffers);
+    }
+
+    pub(super) fn flatten(&mut self, step: &Step<'_>, order: FlattenOrder) {
+        let shape = step.in_shape;
+        let (channels, positions) = (shape.c as u32, (shape.h * shape.w) as u32);
+        let (channel_stride, position_stride) = match order {
+            FlattenOrder::Chw => (positions, 1),
+            FlattenOrder::Hwc => (1, channels),
+        };
+        // By single values, not by four.
+        let params = FlattenParams {
+            count: step.count() * 4,
+            row: blocks(shape.len()) as u32 * 4,
+            channels,
+            blocks: blocks(shape.c) as u32,
+            positions,
+            channel_stride,
+            position_stride,
+        };
+        let kernel = match step.direction {
+            Direction::Forward => Kernel::Flatten,
+            Direction::Backward => Kernel::FlattenBackward,
+        };
+        let buffers = vec![step.x, step.y];
+        self.each(kernel, step.label, params.count, &params, buffers);
+    }
+}

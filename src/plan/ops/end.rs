@@ -1,0 +1,80 @@
+//! What layers do as they store: the bias and the ReLU after it on the way there, the mask of a ReLU on the way back.
+
+use crate::kernels::Epilogue;
+use crate::layout::blocks;
+use crate::network::{NodeId, Op};
+use crate::plan::builder::Builder;
+use crate::plan::{BackwardRequest, BufferId, Packing, ReluRule};
+use crate::weights::Tensor;
+
+/// What a kernel does as it stores, and the buffer that it needs for that.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    pub(super) epilogue: Epilogue,
+    pub(super) extra: BufferId,
+}
+
+impl Builder<'_> {
+    /// The output of a layer that ends with a bias, and with the ReLU after it where there is one.
+    pub(super) fn layer_output(&mut self, id: NodeId, bias: Option<&Tensor>) -> (BufferId, End) {
+        let node = self.network.node(id);
+        let y = self.tensor(&node.name, self.images, node.shape);
+        // A ReLU after a layer without a bias takes a kernel of its own: rare, and one epilogue fewer.
+        let relu = self.network.fused_relu(id).filter(|_| bias.is_some());
+        self.values[relu.unwrap_or(id).0] = Some(y);
+        let Some(bias) = bias else {
+            return (y, self.plain_end());
+        };
+        let values = blocks(bias.len()) * 4;
+        let extra = self.weights(
+            format!("{} biases", node.name),
+            values,
+            bias,
+            Packing::Vector,
+        );
+        let epilogue = match relu {
+            Some(_) => Epilogue::BiasRelu,
+            None => Epilogue::Bias,
+        };
+        (y, End { epilogue, extra })
+    }
+
+    /// The buffer for the gradient at `input`. When that is a ReLU on the way to the target, the kernel that makes the
+    /// gradient applies its mask, and what it makes is the gradient at the ReLU's own input.
+    pub(super) fn masked_gradient(
+        &mut self,
+        input: NodeId,
+        request: BackwardRequest,
+    ) -> (NodeId, BufferId, End) {
+        let node = self.network.node(input);
+        let alone = self.network.consumers(input).nth(1).is_none();
+        let masked = matches!(node.op, Op::Relu) && input != request.to && alone;
+        let (reached, end) = if masked {
+            let end = End {
+                epilogue: mask(request.rule),
+                extra: self.value(input),
+            };
+            (node.inputs[0], end)
+        } else {
+            (input, self.plain_end())
+        };
+        let name = format!("d_{}", self.network.node(reached).name);
+        let dx = self.tensor(&name, request.classes, node.shape);
+        (reached, dx, end)
+    }
+
+    fn plain_end(&self) -> End {
+        End {
+            epilogue: Epilogue::None,
+            extra: self.nothing,
+        }
+    }
+}
+
+pub(super) fn mask(rule: ReluRule) -> Epilogue {
+    match rule {
+        ReluRule::Plain => Epilogue::Mask,
+        ReluRule::Guided => Epilogue::MaskGuided,
+        ReluRule::Deconv => Epilogue::MaskDeconv,
+    }
+}

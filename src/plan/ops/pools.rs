@@ -1,0 +1,99 @@
+//! Pools and means.
+
+use super::{Step, signed, size};
+use crate::kernels::{
+    AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardParams, MaxPoolParams,
+};
+use crate::layout::{Direction, blocks, padded_len};
+use crate::network::{NodeId, Window};
+use crate::plan::builder::Builder;
+
+impl Builder<'_> {
+    pub(super) fn max_pool(&mut self, id: NodeId, step: &Step<'_>, window: &Window) {
+        let (taps, stride) = (signed(window.size), signed(window.stride));
+        let pad = signed(window.pad_before);
+        match step.direction {
+            Direction::Forward => {
+                let argmax_bytes = padded_len(step.n, step.out_shape) as u64;
+                let argmax = self.scratch(format!("{}_argmax", step.label), argmax_bytes);
+                self.argmax[id.0] = Some(argmax);
+                let params = MaxPoolParams {
+                    count: step.count(),
+                    in_size: size(step.in_shape),
+                    out_size: [step.out_shape.h as u32, step.out_shape.w as u32],
+                    taps,
+                    stride,
+                    pad,
+                };
+                self.each(
+                    Kernel::MaxPool,
+                    step.label,
+                    params.count,
+                    &params,
+                    vec![step.x, step.y, argmax],
+                );
+            }
+            Direction::Backward => {
+                let argmax = self.argmax[id.0].expect("forward comes before backward");
+                let params = MaxPoolBackwardParams {
+                    count: step.count(),
+                    blocks: blocks(step.in_shape.c) as u32,
+                    in_size: [step.in_shape.h as u32, step.in_shape.w as u32],
+                    out_size: size(step.out_shape),
+                    taps,
+                    stride,
+                    pad,
+                };
+                let buffers = vec![step.x, argmax, step.y];
+                self.each(
+                    Kernel::MaxPoolBackward,
+                    step.label,
+                    params.count,
+                    &params,
+                    buffers,
+                );
+            }
+        }
+    }
+
+    pub(super) fn avg_pool(&mut self, step: &Step<'_>, window: &Window, count_include_pad: bool) {
+        let params = AvgPoolParams {
+            count: step.count(),
+            in_size: size(step.in_shape),
+            out_size: size(step.out_shape),
+            taps: signed(window.size),
+            stride: signed(window.stride),
+            pad: signed(window.pad_before),
+            count_include_pad: u32::from(count_include_pad),
+        };
+        let kernel = match step.direction {
+            Direction::Forward => Kernel::AvgPool,
+            Direction::Backward => Kernel::AvgPoolBackward,
+        };
+        self.each(
+            kernel,
+            step.label,
+            params.count,
+            &params,
+            vec![step.x, step.y],
+        );
+    }
+
+    pub(super) fn global_mean(&mut self, step: &Step<'_>) {
+        let params = GlobalMeanParams {
+            count: step.count(),
+            positions: (step.in_shape.h * step.in_shape.w) as u32,
+        };
+        let kernel = match step.direction {
+            Direction::Forward => Kernel::GlobalMean,
+            Direction::Backward => Kernel::GlobalMeanBackward,
+        };
+        self.each(
+            kernel,
+            step.label,
+            params.count,
+            &params,
+            vec![step.x, step.y],
+        );
+    }
+}
