@@ -117,6 +117,7 @@ impl<'a> Run<'a> {
         let request = Request {
             images: 1,
             keep: vec![target],
+            reruns: vec![],
             backward: vec![
                 pass(target, ReluRule::Plain),
                 pass(NodeId(0), ReluRule::Guided),

@@ -124,6 +124,7 @@ pub fn request(
     let request = Request {
         images: 1,
         keep: vec![target],
+        reruns: vec![],
         backward: ends.into_iter().flat_map(pass).collect(),
     };
     Ok((target, request))

@@ -1,8 +1,9 @@
 //! From a network and what is asked of it to buffers and dispatches: pure data, made and tested without a GPU.
 //!
-//! A plan has one forward phase and any number of backward phases. A phase may run again as it is (the next image, the
-//! next classes), so what a phase reads from an earlier one stays until that phase is over; everything else shares
-//! memory as soon as it is no longer read.
+//! A plan has one forward phase, any number of reruns (part of the network for many values at once) and any number of
+//! backward phases. A phase may run again as it is (the next image, the next classes), so what a phase reads from an
+//! earlier one stays until that phase is over; everything else shares memory as soon as it is no longer read. Reruns read
+//! nothing of the forward phase and leave what the backward phases read, so they may run at any time.
 
 mod builder;
 mod ops;
@@ -88,6 +89,15 @@ pub struct BackwardRequest {
     pub rule: ReluRule,
 }
 
+/// A further forward pass, from values that the host writes to the logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RerunRequest {
+    /// The node whose values are written; [`NodeId`] 0 is the picture.
+    pub from: NodeId,
+    /// Values at once.
+    pub images: usize,
+}
+
 /// What is asked of a network.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -95,6 +105,8 @@ pub struct Request {
     pub images: usize,
     /// Nodes whose values are read back.
     pub keep: Vec<NodeId>,
+    /// Further forward passes.
+    pub reruns: Vec<RerunRequest>,
     /// Backward passes.
     pub backward: Vec<BackwardRequest>,
 }
@@ -191,6 +203,19 @@ pub struct CopyToImage {
     pub texels: usize,
 }
 
+/// A further forward phase.
+#[derive(Clone, Debug)]
+pub struct Rerun {
+    /// What was asked.
+    pub request: RerunRequest,
+    /// Values of `request.from`: images x its shape. The host writes it.
+    pub input: BufferId,
+    /// Where the logits are afterwards, images x classes.
+    pub logits: BufferId,
+    /// The work, in order.
+    pub dispatches: Vec<Dispatch>,
+}
+
 /// A backward phase.
 #[derive(Clone, Debug)]
 pub struct Backward {
@@ -221,6 +246,8 @@ pub struct Plan {
     pub kept: Vec<BufferId>,
     /// The forward phase.
     pub forward: Vec<Dispatch>,
+    /// The further forward phases, in the order asked.
+    pub reruns: Vec<Rerun>,
     /// The backward phases, in the order asked.
     pub backward: Vec<Backward>,
 }
@@ -303,6 +330,18 @@ impl Plan {
         builder.hold_to_end_of_phase(&kept);
         builder.hold_to_end_of_phase(&[logits]);
         let forward = builder.end_phase();
+        let mut reruns = vec![];
+        for &request in &request.reruns {
+            let (input, logits) = builder.rerun(request);
+            builder.hold_to_end_of_phase(&[logits]);
+            let dispatches = builder.end_phase();
+            reruns.push(Rerun {
+                request,
+                input,
+                logits,
+                dispatches,
+            });
+        }
         let mut backward = vec![];
         for &request in &request.backward {
             let (seed, gradient) = builder.backward(request)?;
@@ -316,9 +355,9 @@ impl Plan {
             });
         }
         let input = builder.value(NodeId(0));
-        builder.check(&forward, &backward)?;
+        builder.check()?;
         let (buffers, slots) = builder.finish();
-        Ok(Self {
+        let plan = Self {
             images: request.images,
             buffers,
             slots,
@@ -326,8 +365,34 @@ impl Plan {
             logits,
             kept,
             forward,
+            reruns,
             backward,
-        })
+        };
+        plan.check_workgroups(limits.workgroups)?;
+        Ok(plan)
+    }
+
+    /// The work of every phase, in order.
+    pub fn phases(&self) -> impl Iterator<Item = &[Dispatch]> {
+        let reruns = self.reruns.iter().map(|phase| phase.dispatches.as_slice());
+        let backward = self
+            .backward
+            .iter()
+            .map(|phase| phase.dispatches.as_slice());
+        std::iter::once(self.forward.as_slice())
+            .chain(reruns)
+            .chain(backward)
+    }
+
+    fn check_workgroups(&self, has: u32) -> Result<(), PlanError> {
+        for dispatch in self.phases().flatten() {
+            let needs = dispatch.workgroups.into_iter().max().unwrap_or(0);
+            if needs > has {
+                let name = dispatch.label.clone();
+                return Err(PlanError::TooManyWorkgroups { name, needs, has });
+            }
+        }
+        Ok(())
     }
 
     /// The buffer.
@@ -364,10 +429,8 @@ impl Plan {
 
     /// Every kernel it calls.
     pub fn kernels(&self) -> std::collections::BTreeSet<Kernel> {
-        let backward = self.backward.iter().flat_map(|phase| &phase.dispatches);
-        self.forward
-            .iter()
-            .chain(backward)
+        self.phases()
+            .flatten()
             .map(|dispatch| dispatch.kernel)
             .collect()
     }
@@ -380,11 +443,34 @@ const DISPATCH: usize = 8_000_000_000;
 /// Most classes that one backward pass to `to` may carry, so that no tensor on its way outgrows a binding, all its
 /// gradients together stay within `budget` bytes, and no dispatch takes long enough for a watchdog; at least 1.
 pub fn classes_at_once(network: &Network, to: NodeId, limits: Limits, budget: u64) -> usize {
-    let nodes = || network.nodes[to.0..].iter();
+    at_once(network, to, limits, budget)
+}
+
+/// Most values of `from` that one rerun may carry, by the same measures; at least 1.
+pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u64) -> usize {
+    at_once(network, from, limits, budget)
+}
+
+fn at_once(network: &Network, first: NodeId, limits: Limits, budget: u64) -> usize {
+    let nodes = || network.nodes[first.0..].iter();
     let bytes = nodes().map(|node| padded_len(1, node.shape) as u64 * 4);
     let largest = bytes.max().unwrap_or(0).max(1);
     let longest = nodes().map(Node::multiply_adds).max().unwrap_or(0).max(1);
-    // Two gradients are alive at a time: the one that a layer reads and the one that it writes.
-    let by_memory = (limits.tensor() / largest).min(budget / (2 * largest));
-    (by_memory as usize).min(DISPATCH / longest).max(1)
+    // Convolutions lay images and blocks of channels along one dimension.
+    let maps = nodes().filter(|node| node.shape.h * node.shape.w > 1);
+    let most_blocks = maps
+        .map(|node| blocks(node.shape.c))
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    // Two tensors are alive at a time: the one that a layer reads and the one that it writes.
+    let mut bytes = limits.tensor().min(budget / 2);
+    if limits.image_rows() > 1 {
+        // What is larger than an image goes through a slower kernel.
+        bytes = bytes.min(((limits.image_rows() - 1) * IMAGE_ROW * 16) as u64);
+    }
+    let by_memory = (bytes / largest) as usize;
+    let by_length = DISPATCH / longest;
+    let by_workgroups = limits.workgroups as usize / most_blocks;
+    by_memory.min(by_length).min(by_workgroups).max(1)
 }

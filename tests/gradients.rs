@@ -263,6 +263,7 @@ fn a_backward_pass_can_run_again() {
     let request = Request {
         images: 1,
         keep: vec![target],
+        reruns: vec![],
         backward: vec![cam, to_input(1, ReluRule::Guided)],
     };
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();

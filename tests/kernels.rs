@@ -496,6 +496,7 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         let request = Request {
             images: 1,
             keep: vec![],
+            reruns: vec![],
             backward: vec![to_input(2, ReluRule::Plain)],
         };
         let dy = random(43, 2 * outputs);

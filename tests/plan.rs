@@ -6,7 +6,7 @@ use gradcam::network::{
 };
 use gradcam::plan::{
     BackwardRequest, Buffer, BufferId, Contents, Dispatch, KernelFamily, Limits, Packing, Plan,
-    PlanError, ReluRule, Request, classes_at_once,
+    PlanError, ReluRule, Request, RerunRequest, classes_at_once, images_at_once,
 };
 use gradcam::weights::Tensor;
 
@@ -77,19 +77,12 @@ fn request(network: &Network, classes: usize) -> Request {
     Request {
         images: 1,
         keep: vec![target],
+        reruns: vec![],
         backward: vec![
             pass(target, ReluRule::Plain),
             pass(NodeId(0), ReluRule::Guided),
         ],
     }
-}
-
-fn phases(plan: &Plan) -> impl Iterator<Item = &[Dispatch]> {
-    let backward = plan
-        .backward
-        .iter()
-        .map(|phase| phase.dispatches.as_slice());
-    std::iter::once(plan.forward.as_slice()).chain(backward)
 }
 
 /// The parts of a layer's matrix, as ranges of the file's rows.
@@ -178,7 +171,7 @@ fn grad_cam_alone_runs_no_convolution_backward() {
                 .filter(|dispatch| dispatch.kernel.info().name.starts_with("conv"))
                 .count()
         };
-        let counts: Vec<usize> = phases(&plan).map(convolutions).collect();
+        let counts: Vec<usize> = plan.phases().map(convolutions).collect();
         assert_eq!(counts, [13, 0, 13]);
     }
 }
@@ -191,7 +184,8 @@ fn every_buffer_is_written_before_it_is_read() {
             family,
             ..adapter(128 * MIB)
         };
-        let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
+        let request = with_reruns(request(&network, 3), &network);
+        let plan = Plan::new(&network, &request, limits).unwrap();
         let mut memory = Memory {
             plan: &plan,
             holds: vec![None; plan.slots.len()],
@@ -201,14 +195,57 @@ fn every_buffer_is_written_before_it_is_read() {
         for &kept in &plan.kept {
             memory.read(kept, "the host");
         }
+        let rerun = |memory: &mut Memory<'_>| {
+            for phase in &plan.reruns {
+                memory.write(phase.input);
+                memory.run(&phase.dispatches);
+                memory.read(phase.logits, "the host");
+            }
+        };
         for phase in &plan.backward {
             // Twice: a phase may run again, and must find what it found before.
             for _ in 0..2 {
+                rerun(&mut memory);
                 memory.write(phase.seed);
                 memory.run(&phase.dispatches);
                 memory.read(phase.gradient, "the host");
             }
         }
+    }
+}
+
+/// Everything again for 3 pictures, and what comes after the target for 5 values of it.
+fn with_reruns(request: Request, network: &Network) -> Request {
+    let rerun = |from, images| RerunRequest { from, images };
+    let target = network.target(None).unwrap();
+    Request {
+        reruns: vec![rerun(NodeId(0), 3), rerun(target, 5)],
+        ..request
+    }
+}
+
+#[test]
+fn a_rerun_starts_after_its_node_and_shares_the_weights() {
+    let network = vgg16(MatrixLayout::OutIn);
+    for family in FAMILIES {
+        let limits = Limits {
+            family,
+            ..adapter(128 * MIB)
+        };
+        let once = Plan::new(&network, &request(&network, 1), limits).unwrap();
+        let again = with_reruns(request(&network, 1), &network);
+        let again = Plan::new(&network, &again, limits).unwrap();
+        let labels = |dispatches: &[Dispatch]| -> Vec<String> {
+            dispatches.iter().map(|call| call.label.clone()).collect()
+        };
+        let [whole, rest] = &again.reruns[..] else {
+            panic!("two reruns")
+        };
+        assert_eq!(labels(&whole.dispatches), labels(&again.forward));
+        let rest = labels(&rest.dispatches);
+        assert_eq!(rest[0], "pool5");
+        assert!(labels(&again.forward).ends_with(&rest));
+        assert_eq!(again.bytes().0, once.bytes().0, "{family:?}: weights");
     }
 }
 
@@ -266,7 +303,7 @@ fn memory_is_shared_and_a_forward_pass_alone_holds_little() {
     let forward = Request {
         images: 1,
         keep: vec![target],
-        backward: vec![],
+        ..Request::default()
     };
     let (_, alone) = Plan::new(&network, &forward, adapter(128 * MIB))
         .unwrap()
@@ -354,4 +391,27 @@ fn classes_go_together_as_far_as_memory_and_bindings_allow() {
         classes_at_once(&network, target, adapter(128 * MIB), 256 * MIB),
         77
     );
+}
+
+#[test]
+fn images_go_together_as_far_as_every_layer_on_the_way_allows() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let target = network.target(None).unwrap();
+    let at_once = |from, limits| images_at_once(&network, from, limits, 256 * MIB);
+    assert_eq!(at_once(NodeId(0), adapter(2048 * MIB)), 4);
+    // 103 x 10^6 multiply-adds in fc6; conv5_3 has 128 blocks of channels.
+    assert_eq!(at_once(target, adapter(128 * MIB)), 77);
+    let narrow = Limits {
+        workgroups: 1000,
+        ..adapter(128 * MIB)
+    };
+    assert_eq!(at_once(target, narrow), 7);
+    // An image of 784 rows holds conv1 of four pictures after its row of zeros, one of 783 of three.
+    for (image_rows, images) in [(785, 4), (784, 3)] {
+        let limits = Limits {
+            family: KernelFamily::Subgroup8 { image_rows },
+            ..adapter(2048 * MIB)
+        };
+        assert_eq!(at_once(NodeId(0), limits), images);
+    }
 }

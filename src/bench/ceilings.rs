@@ -82,6 +82,7 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
             workgroups: [workgroups, 1, 1],
             multiply_adds: invocations * u64::from(rounds * MULTIPLY_ADDS_A_ROUND),
         }],
+        reruns: vec![],
         backward: vec![],
     }
 }

@@ -23,6 +23,7 @@ pub struct Session<'a> {
     /// The memory of each of the plan's buffers; those that share a slot share it.
     memory: Vec<Memory>,
     forward: Vec<Call>,
+    reruns: Vec<Vec<Call>>,
     backward: Vec<Vec<Call>>,
     start_up: StartUp,
 }
@@ -101,13 +102,18 @@ impl<'a> Session<'a> {
         });
         let (pipelines, memory) = (pipelines, memory?);
         gpu.check(|| "compiling the kernels".into())?;
-        let phases = plan
+        let record =
+            |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
+        let forward = record(&plan.forward);
+        let reruns = plan
+            .reruns
+            .iter()
+            .map(|phase| record(&phase.dispatches))
+            .collect();
+        let backward = plan
             .backward
             .iter()
-            .map(|phase| phase.dispatches.as_slice());
-        let forward = record(gpu, &plan, &plan.forward, &pipelines, &memory);
-        let backward = phases
-            .map(|dispatches| record(gpu, &plan, dispatches, &pipelines, &memory))
+            .map(|phase| record(&phase.dispatches))
             .collect();
         gpu.check(|| "recording the plan".into())?;
         Ok(Self {
@@ -115,6 +121,7 @@ impl<'a> Session<'a> {
             plan,
             memory,
             forward,
+            reruns,
             backward,
             start_up,
         })
@@ -169,6 +176,16 @@ impl<'a> Session<'a> {
         let blocked = to_blocks(pictures, self.plan.images, shape);
         self.write(self.plan.input, &blocked);
         self.submit_timed(&self.forward, "the forward pass")
+    }
+
+    /// Runs rerun `phase` on values of its node, C x H x W of `shape` each; of fewer than it was planned for, the logits
+    /// of the others mean nothing.
+    pub fn rerun(&self, phase: usize, values: &[f32], shape: Shape) -> Result<(), GpuError> {
+        let rerun = &self.plan.reruns[phase];
+        let images = values.len() / shape.len();
+        assert!(images <= rerun.request.images, "as many as were planned");
+        self.write(rerun.input, &to_blocks(values, images, shape));
+        self.submit(&self.reruns[phase], "a further forward pass")
     }
 
     /// Runs backward phase `phase` from gradients at the logits, `shape.c` a class.

@@ -2,8 +2,8 @@
 
 use super::slots::{self, Life};
 use super::{
-    Backward, BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, Limits, Packing,
-    PlanError, Upload,
+    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, Limits, Packing, PlanError,
+    RerunRequest, Upload,
 };
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::padded_len;
@@ -72,14 +72,40 @@ impl<'a> Builder<'a> {
 
     /// Records the forward phase; returns the logits.
     pub(super) fn forward(&mut self) -> BufferId {
-        for id in (1..self.network.nodes.len()).map(NodeId) {
+        self.record_after(NodeId(0));
+        self.value(self.network.output())
+    }
+
+    /// Records what computes every node that reads of `from`.
+    fn record_after(&mut self, from: NodeId) {
+        let reached = self.network.descendants(from);
+        for id in (from.0 + 1..self.network.nodes.len()).map(NodeId) {
             let node = self.network.node(id);
             let fused_into_input = matches!(node.op, Op::Relu) && self.values[id.0].is_some();
-            if !fused_into_input {
+            if reached[id.0] && !fused_into_input {
                 self.record_forward(id);
             }
         }
-        self.value(self.network.output())
+    }
+
+    /// Records a further forward phase; returns where its values go, and its logits.
+    pub(super) fn rerun(&mut self, request: RerunRequest) -> (BufferId, BufferId) {
+        let RerunRequest { from, images } = request;
+        let node = self.network.node(from);
+        let input = self.tensor(&format!("{} again", node.name), images, node.shape);
+        self.touch(input, self.done);
+        // What the first pass left stays for the backward phases.
+        let first_images = std::mem::replace(&mut self.images, images);
+        let none = vec![None; self.network.nodes.len()];
+        let first_values = std::mem::replace(&mut self.values, none.clone());
+        let first_argmax = std::mem::replace(&mut self.argmax, none);
+        self.values[from.0] = Some(input);
+        self.record_after(from);
+        let logits = self.value(self.network.output());
+        self.images = first_images;
+        self.values = first_values;
+        self.argmax = first_argmax;
+        (input, logits)
     }
 
     /// Records a backward phase; returns its seed and its result.
@@ -246,11 +272,7 @@ impl<'a> Builder<'a> {
         dispatches
     }
 
-    pub(super) fn check(
-        &self,
-        forward: &[Dispatch],
-        backward: &[Backward],
-    ) -> Result<(), PlanError> {
+    pub(super) fn check(&self) -> Result<(), PlanError> {
         for draft in &self.buffers {
             // What goes into images was measured against their limit when the kernel was chosen.
             let image = match &draft.kind {
@@ -269,17 +291,6 @@ impl<'a> Builder<'a> {
                             "use smaller pictures or fewer classes, or choose another with --adapter"
                         }
                     },
-                });
-            }
-        }
-        let phases = backward.iter().map(|phase| phase.dispatches.as_slice());
-        for dispatch in phases.chain([forward]).flatten() {
-            let most = dispatch.workgroups.into_iter().max().unwrap_or(0);
-            if most > self.limits.workgroups {
-                return Err(PlanError::TooManyWorkgroups {
-                    name: dispatch.label.clone(),
-                    needs: most,
-                    has: self.limits.workgroups,
                 });
             }
         }

@@ -138,6 +138,7 @@ pub(crate) fn backward_within(
     let plan = Request {
         images: 1,
         keep: vec![],
+        reruns: vec![],
         backward: vec![request],
     };
     let plan = Plan::new(network, &plan, limits).unwrap();
