@@ -204,12 +204,24 @@ pub struct Explain {
     #[arg(short, long, value_name = "NAME", help_heading = "What is explained")]
     pub layer: Option<String>,
 
-    /// The score that is differentiated
-    #[arg(
-        long, value_name = "SCORE", default_value_t = Score::Prob,
-        help_heading = "What is explained"
-    )]
-    pub score: Score,
+    /// The score that is differentiated [default: prob; with --versus: logit]
+    #[arg(long, value_name = "SCORE", help_heading = "What is explained")]
+    pub score: Option<Score>,
+
+    /// Why the class rather than CLASS: number, name or synset
+    ///
+    /// Explain what raises the class's score above that of CLASS, rather than the score itself: the
+    /// difference of the two logits, or with --score of the two probabilities or their logarithms.
+    /// CLASS is left out of the most likely classes.
+    #[arg(long, value_name = "CLASS", help_heading = "What is explained")]
+    pub versus: Option<String>,
+
+    /// Explain what would lower the score
+    ///
+    /// Explain what would lower the score if it were stronger, the gradient negated: for a cat,
+    /// where the dog beside it is. With --versus, what would turn the decision.
+    #[arg(long, help_heading = "What is explained")]
+    pub counterfactual: bool,
 
     /// Noisy copies of smoothgrad, squaregrad and vargrad
     #[arg(
@@ -448,7 +460,10 @@ mod tests {
     fn defaults_are_those_of_the_original_program() {
         let flags = parse("gradcam photo.jpg").unwrap().explain;
         assert_eq!(flags.methods, [Method::Cam(cam::Method::GradCam)]);
-        assert_eq!(flags.score, Score::Prob);
+        assert_eq!(
+            (flags.score, flags.versus, flags.counterfactual),
+            (None, None, false)
+        );
         assert_eq!(
             flags.outputs,
             [

@@ -14,7 +14,7 @@ use crate::map::Map;
 use crate::method::Method;
 use crate::network::Shape;
 use crate::options::Options;
-use crate::output::{self, Content, Destination, Subject};
+use crate::output::{self, Content, Destination, Question, Subject};
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report;
 
@@ -34,6 +34,8 @@ pub struct Scene<'a> {
     pub normalization: &'a Normalization,
     /// Shape of the target layer.
     pub map_shape: Shape,
+    /// What is asked of the class.
+    pub question: Question,
 }
 
 /// Guided backpropagation, an output of every run.
@@ -112,6 +114,7 @@ pub fn class(
         class_id: id,
         class_name: label.name(),
         probability,
+        question: scene.question,
     };
     let picture = match options.size {
         Size::Model => scene.seen,

@@ -20,7 +20,7 @@ use crate::image::{self, Picture, PictureError};
 use crate::info::Problem;
 use crate::labels::{ClassNotFound, Labels, LabelsError};
 use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess, UsageError};
-use crate::output::{self, Destination, DestinationError, WriteError};
+use crate::output::{self, Destination, DestinationError, Question, WriteError};
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
 use crate::score;
@@ -63,13 +63,28 @@ pub enum Error {
     /// A class that is not there.
     #[error(transparent)]
     Class(#[from] ClassNotFound),
+    /// `--versus` names the class that is explained, or the only one there is. Wrong usage, exit code 2.
+    #[error(
+        "--versus {name}: nothing sets class {id}, {name}, apart from itself; name two different classes"
+    )]
+    VersusItself {
+        /// Its number.
+        id: usize,
+        /// Its name.
+        name: String,
+    },
     /// More classes than there are.
-    #[error("{wanted} classes asked for, {} has {there}; give a number from 1 to {there}", path.display())]
+    #[error(
+        "{wanted} classes asked for, {} has {there}{}; give a number from 1 to {there}",
+        path.display(), if *versus { " beside that of --versus" } else { "" }
+    )]
     TooManyClasses {
         /// As asked.
         wanted: usize,
         /// As the network has.
         there: usize,
+        /// Whether there is one more, with which they are compared.
+        versus: bool,
         /// The weights file.
         path: PathBuf,
     },
@@ -97,7 +112,7 @@ impl Error {
     /// Whether the command line is at fault, rather than a file or the device.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) => true,
+            Self::Usage(_) | Self::VersusItself { .. } => true,
             Self::Destination(error) => error.is_usage(),
             Self::Convert(error) => error.is_usage(),
             _ => false,
@@ -174,6 +189,8 @@ pub fn run(
     let methods = draw::methods(options);
     let wanted = Wanted {
         score: options.score,
+        versus: choice.versus,
+        counterfactual: options.counterfactual,
         methods: methods.cams,
         pixels: methods.pixels,
         layer: options.layer.clone(),
@@ -233,6 +250,10 @@ pub fn run(
                     geometry: &explained.picture.geometry,
                     normalization: &classifier.normalization,
                     map_shape: explainer.map_shape(),
+                    question: Question {
+                        versus: choice.versus,
+                        counterfactual: options.counterfactual,
+                    },
                 };
                 let mut classes = vec![];
                 for (rank, explanation) in explained.explanations.iter().enumerate() {
@@ -263,6 +284,11 @@ pub fn run(
                     },
                     layer: explainer.layer().into(),
                     score: options.score,
+                    versus: choice.versus.map(|id| {
+                        let label = labels.get(id).expect("one label a class");
+                        report::Versus::new(id, label)
+                    }),
+                    counterfactual: options.counterfactual,
                     timings_ms,
                     classes,
                 };
@@ -404,23 +430,34 @@ fn settings(options: &Options, normalization: &Normalization) -> Settings {
 }
 
 /// Which classes to explain in each picture.
-enum Choice {
+struct Choice {
+    classes: Chosen,
+    /// The class that they are compared with, none of them.
+    versus: Option<usize>,
+}
+
+enum Chosen {
     Top(usize),
     These(Vec<usize>),
 }
 
 impl Choice {
     fn count(&self) -> usize {
-        match self {
-            Self::Top(count) => *count,
-            Self::These(classes) => classes.len(),
+        match &self.classes {
+            Chosen::Top(count) => *count,
+            Chosen::These(classes) => classes.len(),
         }
     }
 
     fn of(&self, prediction: &Prediction) -> Vec<usize> {
-        match self {
-            Self::Top(count) => score::top(&prediction.logits, *count),
-            Self::These(classes) => classes.clone(),
+        match &self.classes {
+            Chosen::Top(count) => {
+                let mut classes = score::top(&prediction.logits, prediction.logits.len());
+                classes.retain(|&class| Some(class) != self.versus);
+                classes.truncate(*count);
+                classes
+            }
+            Chosen::These(classes) => classes.clone(),
         }
     }
 }
@@ -431,17 +468,33 @@ fn choice(
     classifier: &Classifier,
     labels: &Labels,
 ) -> Result<Choice, Error> {
-    let there = classifier.network.classes();
-    match &options.classes {
-        Classes::Default => Ok(Choice::Top(DEFAULT_TOP_N.min(there))),
-        Classes::Top(count) if count.get() <= there => Ok(Choice::Top(count.get())),
-        Classes::Top(count) => Err(Error::TooManyClasses {
-            wanted: count.get(),
-            there,
-            path: weights_name(weights),
-        }),
-        Classes::Named(names) => Ok(Choice::These(labels.find_each(names)?)),
+    let versus = options.versus.as_deref().map(|text| labels.find(text));
+    let versus = versus.transpose()?;
+    let there = classifier.network.classes() - usize::from(versus.is_some());
+    let classes = match &options.classes {
+        Classes::Default => Chosen::Top(DEFAULT_TOP_N.min(there)),
+        Classes::Top(count) if count.get() > there && there > 0 => {
+            return Err(Error::TooManyClasses {
+                wanted: count.get(),
+                there,
+                versus: versus.is_some(),
+                path: weights_name(weights),
+            });
+        }
+        Classes::Top(count) => Chosen::Top(count.get()),
+        Classes::Named(names) => Chosen::These(labels.find_each(names)?),
+    };
+    if let Some(id) = versus {
+        let among = matches!(&classes, Chosen::These(classes) if classes.contains(&id));
+        if among || there == 0 {
+            let label = labels.get(id).expect("one label a class");
+            return Err(Error::VersusItself {
+                id,
+                name: label.printed_name(),
+            });
+        }
     }
+    Ok(Choice { classes, versus })
 }
 
 /// What identifies a weights file.

@@ -7,7 +7,7 @@ use crate::gpu::{Gpu, GpuError, Session};
 use crate::map::Map;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
-use crate::score::{Score, Seed, finer, probabilities, seed};
+use crate::score::{Objective, Score, Seed, probabilities};
 
 /// Device memory that the gradients of one backward pass may take, bytes.
 const GRADIENTS: u64 = 256 << 20;
@@ -17,6 +17,11 @@ const GRADIENTS: u64 = 256 << 20;
 pub struct Wanted {
     /// What is differentiated.
     pub score: Score,
+    /// See [`Objective::versus`]. Not for Finer-CAM, which has rivals of its own; no class explained may be this one,
+    /// whose maps would be empty.
+    pub versus: Option<usize>,
+    /// See [`Objective::counterfactual`].
+    pub counterfactual: bool,
     /// CAM methods, each giving a map.
     pub methods: Vec<cam::Method>,
     /// Pixel methods, each giving values at the pixels.
@@ -34,6 +39,8 @@ impl Default for Wanted {
     fn default() -> Self {
         Self {
             score: Score::Prob,
+            versus: None,
+            counterfactual: false,
             methods: vec![cam::Method::GradCam],
             pixels: vec![],
             layer: None,
@@ -251,10 +258,21 @@ impl<'a> Explainer<'a> {
 
     /// What starts the backward pass of each class.
     fn seeds(&self, reads: Reads, prediction: &Prediction, classes: &[usize]) -> Vec<Seed> {
-        let Wanted { score, .. } = self.wanted;
+        let Wanted {
+            score,
+            versus,
+            counterfactual,
+            ..
+        } = self.wanted;
+        let objective = Objective {
+            score,
+            versus,
+            counterfactual,
+        };
+        let (kind, logits) = (self.network.output_kind, &prediction.logits);
         let of = |&class: &usize| match reads {
-            Reads::FinerGradients => finer(&prediction.logits, class),
-            _ => seed(score, self.network.output_kind, &prediction.logits, class),
+            Reads::FinerGradients => objective.finer(logits, class),
+            Reads::Activations | Reads::Gradients => objective.seed(kind, logits, class),
         };
         classes.iter().map(of).collect()
     }

@@ -16,7 +16,6 @@ use crate::labels::{Labels, LabelsError};
 use crate::network::{Network, NetworkError, Op, Shape, Window};
 use crate::options::DEFAULT_TOP_N;
 use crate::plan::{Plan, PlanError};
-use crate::score::Score;
 use crate::weights::{self, Weights, WeightsError, hex};
 
 /// Version of the JSON's form.
@@ -347,7 +346,6 @@ enum MemoryError {
 fn memory(network: &Network) -> Result<Memory, MemoryError> {
     let gpu = Gpu::open(&Selection::default())?;
     let wanted = Wanted {
-        score: Score::Prob,
         methods: vec![Method::GradCam],
         pixels: vec![attribution::Method::GuidedBprop],
         classes: DEFAULT_TOP_N.min(network.classes()),

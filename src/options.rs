@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::cam;
 use crate::cli::{
     self, Backend, Baseline, Channels, Colormap, Explain, Fit, Format, Method, Output, OutputKind,
     Preprocessing, Score, Size,
@@ -32,6 +33,10 @@ pub struct Options {
     pub layer: Option<String>,
     /// What is differentiated.
     pub score: Score,
+    /// The class whose score is subtracted, as [`Classes::Named`] has it.
+    pub versus: Option<String>,
+    /// Whether the gradient is negated.
+    pub counterfactual: bool,
     /// Noisy copies.
     pub samples: NonZeroUsize,
     /// Their deviation, as a share of the range of the input's values; finite, 0 or more.
@@ -155,9 +160,15 @@ pub enum UsageError {
          drop --class, or the {0}"
     )]
     ClassesAndCount(usize),
-    /// `--class ""`.
-    #[error("--class needs a number, a name or a synset, as in --class \"traffic light\"")]
-    EmptyClass,
+    /// `--class ""` or `--versus ""`.
+    #[error("{0} needs a number, a name or a synset, as in {0} \"traffic light\"")]
+    EmptyClass(&'static str),
+    /// `--versus` with a method that has rivals of its own.
+    #[error(
+        "finercam compares a class with the three nearest to it, not with that of --versus: \
+         drop --versus, or name another method"
+    )]
+    FinerVersus,
     /// A share outside 0..1, or no number.
     #[error(
         "--alpha {0} is not a share: \
@@ -245,13 +256,28 @@ impl Options {
         if !(flags.noise.is_finite() && flags.noise >= 0.0) {
             return Err(UsageError::NoiseOutOfRange(flags.noise));
         }
+        if let Some(versus) = &flags.versus {
+            if versus.trim().is_empty() {
+                return Err(UsageError::EmptyClass("--versus"));
+            }
+            if flags.methods.contains(&Method::Cam(cam::Method::FinerCam)) {
+                return Err(UsageError::FinerVersus);
+            }
+        }
+        // A probability moves with all classes, the difference of two logits with these two alone.
+        let score = match flags.versus {
+            Some(_) => Score::Logit,
+            None => Score::Prob,
+        };
         Ok(Self {
             images,
             weights,
             classes: classes(flags.classes, count)?,
             methods: each_once(flags.methods),
             layer: flags.layer,
-            score: flags.score,
+            score: flags.score.unwrap_or(score),
+            versus: flags.versus,
+            counterfactual: flags.counterfactual,
             samples: flags.samples,
             noise: flags.noise,
             steps: flags.steps,
@@ -350,7 +376,7 @@ fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageErr
     match (named.is_empty(), count) {
         (false, Some(count)) => Err(UsageError::ClassesAndCount(count)),
         (false, None) if named.iter().any(|class| class.trim().is_empty()) => {
-            Err(UsageError::EmptyClass)
+            Err(UsageError::EmptyClass("--class"))
         }
         (false, None) => Ok(Classes::Named(each_once(named))),
         (true, Some(count)) => NonZeroUsize::new(count)

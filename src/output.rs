@@ -12,7 +12,7 @@ mod destination;
 mod name;
 
 pub use destination::{Destination, DestinationError, check};
-pub use name::{Content, Subject, is_output};
+pub use name::{Content, Question, Subject, is_output};
 
 /// Why a file was not written. Whatever stood there before still does.
 #[derive(Debug, Error)]

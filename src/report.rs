@@ -32,6 +32,12 @@ pub struct Report {
     /// What was differentiated.
     #[serde(serialize_with = "displayed")]
     pub score: Score,
+    /// The class whose score is subtracted; absent from the JSON where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versus: Option<Versus>,
+    /// Whether the gradient was negated; absent from the JSON where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counterfactual: bool,
     /// Stages and the milliseconds they took, in the order they ran.
     #[serde(serialize_with = "timings")]
     pub timings_ms: Vec<(&'static str, f64)>,
@@ -61,6 +67,15 @@ pub struct Adapter {
     /// As in `cpu` or `discrete gpu`.
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+/// The class that those of a [`Report`] are compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Versus {
+    /// Its number.
+    pub id: usize,
+    /// The usual name, `_` for spaces.
+    pub name: String,
 }
 
 /// One class of a [`Report`].
@@ -103,6 +118,16 @@ pub struct Map {
     /// with the class's first map.
     #[serde(serialize_with = "files")]
     pub files: Vec<(String, PathBuf)>,
+}
+
+impl Versus {
+    /// A class called `label`.
+    pub fn new(id: usize, label: &Label) -> Self {
+        Self {
+            id,
+            name: label.printed_name(),
+        }
+    }
 }
 
 impl Class {
@@ -331,6 +356,8 @@ mod tests {
             },
             layer: "conv5_3".into(),
             score: Score::Prob,
+            versus: None,
+            counterfactual: false,
             timings_ms: vec![("decode", 1.234_56), ("forward", 20.0)],
             classes: vec![class],
         }

@@ -14,6 +14,32 @@ pub enum Score {
     Prob,
     /// The class's value before the softmax, as the paper does
     Logit,
+    /// The probability's logarithm, which counts what other classes gain against the class and fades only as it nears 1
+    #[value(name = "logprob")]
+    LogProb,
+}
+
+/// What is asked of a class: why its score is high, why it is higher than another's, or what would lower it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Objective {
+    /// What is differentiated.
+    pub score: Score,
+    /// The class whose score is subtracted: why the one rather than the other. The difference of two logarithms of a
+    /// softmax's probabilities is that of the logits.
+    pub versus: Option<usize>,
+    /// The gradient is negated: what would lower the score (arXiv 1610.02391, section 3.3).
+    pub counterfactual: bool,
+}
+
+impl From<Score> for Objective {
+    /// Why the score is high.
+    fn from(score: Score) -> Self {
+        Self {
+            score,
+            versus: None,
+            counterfactual: false,
+        }
+    }
 }
 
 /// The gradient of a class's score at the logits, as `scale * direction`: the direction's largest value is 1, so that
@@ -59,41 +85,78 @@ pub fn top(logits: &[f32], count: usize) -> Vec<usize> {
     classes
 }
 
-/// The gradient of `class`'s score. For a softmax's probability it is p_c (1 - p_c) at the class itself and -p_c p_j at
-/// the others; 1 - p_c is taken as the sum of the others, which keeps its digits when p_c is close to 1. For a
-/// sigmoid's it is p_c (1 - p_c) at the class alone, and 1 - p_c is the sigmoid of -z_c.
-pub fn seed(score: Score, kind: OutputKind, logits: &[f32], class: usize) -> Seed {
-    let alone = |value: f64| {
+impl Objective {
+    /// Its value for `class`.
+    pub fn value(&self, kind: OutputKind, logits: &[f32], class: usize) -> f64 {
+        let of = |class| self.score.value(kind, logits, class);
+        let value = of(class) - self.versus.map_or(0.0, of);
+        if self.counterfactual { -value } else { value }
+    }
+
+    /// Its gradient for `class` at the logits.
+    pub fn seed(&self, kind: OutputKind, logits: &[f32], class: usize) -> Seed {
+        let mut gradient = self.score.gradient(kind, logits, class);
+        if let Some(other) = self.versus {
+            let other = self.score.gradient(kind, logits, other);
+            gradient.iter_mut().zip(other).for_each(|(g, o)| *g -= o);
+        }
+        self.directed(Seed::new(&gradient))
+    }
+
+    /// The seed of [`finer`], negated for a counterfactual.
+    pub fn finer(&self, logits: &[f32], class: usize) -> Seed {
+        self.directed(finer(logits, class))
+    }
+
+    fn directed(&self, mut seed: Seed) -> Seed {
+        if self.counterfactual {
+            seed.direction.iter_mut().for_each(|g| *g = -*g);
+        }
+        seed
+    }
+}
+
+impl Score {
+    fn value(self, kind: OutputKind, logits: &[f32], class: usize) -> f64 {
+        let z = f64::from(logits[class]);
+        match (self, kind) {
+            (Self::Logit, _) => z,
+            (Self::Prob, _) => probabilities(kind, logits)[class],
+            // ln(1 / (1 + exp(-z))), without a power that overflows.
+            (Self::LogProb, OutputKind::Sigmoid) => z.min(0.0) - (-z.abs()).exp().ln_1p(),
+            (Self::LogProb, OutputKind::Softmax) => {
+                let differences = logits.iter().map(|&other| f64::from(other) - z);
+                let most = differences.clone().fold(f64::NEG_INFINITY, f64::max);
+                -most - differences.map(|d| (d - most).exp()).sum::<f64>().ln()
+            }
+        }
+    }
+
+    /// The gradient of `class`'s score at the logits. For a softmax's log-probability it is 1 - p_c at the class itself
+    /// and -p_j at the others, and for its probability p_c times that; 1 - p_c is taken as the sum of the others, which
+    /// keeps its digits when p_c is close to 1. For a sigmoid's it is 1 - p_c, the sigmoid of -z_c, at the class alone,
+    /// and p_c times that.
+    fn gradient(self, kind: OutputKind, logits: &[f32], class: usize) -> Vec<f64> {
         let mut gradient = vec![0.0; logits.len()];
-        gradient[class] = value;
-        gradient
-    };
-    let gradient: Vec<f64> = match (score, kind) {
-        (Score::Logit, _) => alone(1.0),
-        (Score::Prob, OutputKind::Sigmoid) => {
-            let z = f64::from(logits[class]);
-            alone(sigmoid(z) * sigmoid(-z))
-        }
-        (Score::Prob, OutputKind::Softmax) => {
-            let probabilities = softmax(logits);
-            let p = probabilities[class];
-            let others: f64 = probabilities
-                .iter()
-                .enumerate()
-                .filter(|&(j, _)| j != class)
-                .map(|(_, p)| p)
-                .sum();
-            let at = |j: usize| {
-                if j == class {
-                    p * others
-                } else {
-                    -p * probabilities[j]
+        match kind {
+            _ if self == Self::Logit => gradient[class] = 1.0,
+            OutputKind::Sigmoid => {
+                let z = f64::from(logits[class]);
+                let factor = if self == Self::Prob { sigmoid(z) } else { 1.0 };
+                gradient[class] = factor * sigmoid(-z);
+            }
+            OutputKind::Softmax => {
+                let p = softmax(logits);
+                let factor = if self == Self::Prob { p[class] } else { 1.0 };
+                let others: f64 = p[..class].iter().chain(&p[class + 1..]).sum();
+                for (g, p) in gradient.iter_mut().zip(&p) {
+                    *g = -factor * p;
                 }
-            };
-            (0..probabilities.len()).map(at).collect()
+                gradient[class] = factor * others;
+            }
         }
-    };
-    Seed::new(&gradient)
+        gradient
+    }
 }
 
 impl Seed {
@@ -153,23 +216,70 @@ mod tests {
         assert!((p[0] / p[1] - (-2f64).exp()).abs() < 1e-12);
     }
 
+    const KINDS: [OutputKind; 2] = [OutputKind::Softmax, OutputKind::Sigmoid];
+
     #[test]
-    fn the_seed_is_the_softmax_gradient() {
-        let logits = [0.3f32, -1.2, 2.0];
-        let kind = OutputKind::Softmax;
-        let Seed { direction, scale } = seed(Score::Prob, kind, &logits, 1);
-        for j in 0..3 {
-            let mut moved = logits;
-            let step = 1e-3;
-            moved[j] += step;
-            let up = softmax(&moved)[1];
-            moved[j] -= 2.0 * step;
-            let numeric = (up - softmax(&moved)[1]) / (2.0 * f64::from(step));
-            let ours = f64::from(direction[j]) * scale;
-            assert!((ours - numeric).abs() < 1e-6, "{j}: {ours} and {numeric}");
+    fn every_seed_is_the_gradient_of_its_value() {
+        let logits = [0.25f32, -1.25, 2.0];
+        for (&score, kind) in Score::value_variants()
+            .iter()
+            .zip([KINDS; 3])
+            .flat_map(|(s, k)| k.map(|k| (s, k)))
+        {
+            for (versus, counterfactual) in [
+                (None, false),
+                (Some(2), false),
+                (Some(0), true),
+                (None, true),
+            ] {
+                let objective = Objective {
+                    score,
+                    versus,
+                    counterfactual,
+                };
+                let Seed { direction, scale } = objective.seed(kind, &logits, 1);
+                for j in 0..3 {
+                    let moved = |step: f32| {
+                        let mut z = logits;
+                        z[j] += step;
+                        objective.value(kind, &z, 1)
+                    };
+                    let numeric = (moved(1.0 / 256.0) - moved(-1.0 / 256.0)) * 128.0;
+                    let ours = f64::from(direction[j]) * scale;
+                    let what = format!("{objective:?}, {kind:?}, {j}: {ours} and {numeric}");
+                    assert!((ours - numeric).abs() < 1e-5, "{what}");
+                }
+            }
         }
-        let logit = seed(Score::Logit, kind, &logits, 1);
+        let logit = Objective::from(Score::Logit).seed(OutputKind::Softmax, &logits, 1);
         assert_eq!(logit.direction, [0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn log_probabilities_differ_by_as_much_as_logits() {
+        let logits = [60.0f32, 0.0, -700.0];
+        let [of_log, of_logit] = [Score::LogProb, Score::Logit].map(|score| {
+            let versus = Objective {
+                versus: Some(2),
+                ..score.into()
+            };
+            (
+                versus.seed(OutputKind::Softmax, &logits, 0),
+                versus.value(OutputKind::Softmax, &logits, 0),
+            )
+        });
+        assert_eq!(of_log, of_logit);
+        assert_eq!(of_logit.0.direction, [1.0, 0.0, -1.0]);
+    }
+
+    #[test]
+    fn the_logarithm_of_a_vanishing_probability_keeps_its_gradient() {
+        for kind in KINDS {
+            let objective = Objective::from(Score::LogProb);
+            let Seed { direction, scale } = objective.seed(kind, &[900.0, -900.0], 1);
+            assert_eq!((direction[1], scale), (1.0, 1.0), "{kind:?}");
+            assert!(objective.value(kind, &[900.0, -900.0], 1) <= -900.0);
+        }
     }
 
     #[test]
@@ -203,7 +313,8 @@ mod tests {
     #[test]
     fn a_saturated_class_keeps_a_gradient_far_below_what_float32_could_subtract() {
         let logits = [60.0, 0.0, -5.0];
-        let Seed { direction, scale } = seed(Score::Prob, OutputKind::Softmax, &logits, 0);
+        let Seed { direction, scale } =
+            Objective::from(Score::Prob).seed(OutputKind::Softmax, &logits, 0);
         assert!(scale > 1e-27 && scale < 1e-25);
         assert_eq!(direction[0], 1.0);
         assert!((direction[1] + 1.0 / (1.0 + (-5f32).exp())).abs() < 1e-6);
@@ -224,12 +335,13 @@ mod tests {
         let kind = OutputKind::Sigmoid;
         for (z, expected) in [(0.0, 0.25), (2.0, 0.104_993_585), (90.0, (-90f64).exp())] {
             for z in [z, -z] {
-                let Seed { direction, scale } = seed(Score::Prob, kind, &[7.0, z], 1);
+                let Seed { direction, scale } =
+                    Objective::from(Score::Prob).seed(kind, &[7.0, z], 1);
                 assert_eq!(direction, [0.0, 1.0]);
                 assert!((scale / expected - 1.0).abs() < 1e-7, "{z}: {scale}");
             }
         }
-        let lost = seed(Score::Prob, kind, &[1e30], 0);
+        let lost = Objective::from(Score::Prob).seed(kind, &[1e30], 0);
         assert_eq!((lost.direction, lost.scale), (vec![0.0], 0.0));
     }
 }

@@ -10,7 +10,7 @@ use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Shape, Window,
 };
 use gradcam::plan::{BackwardRequest, Plan, ReluRule, Request};
-use gradcam::score::{Score, seed};
+use gradcam::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ fn check_against_pytorch(name: &str, tolerance: f32) {
             for (n, x) in input.chunks_exact(shape.len()).enumerate() {
                 let class = fixture["classes"][n].as_u64().unwrap() as usize;
                 let logits = &logits[n * classes.c..(n + 1) * classes.c];
-                let seed = seed(score, OutputKind::Softmax, logits, class);
+                let seed = Objective::from(score).seed(OutputKind::Softmax, logits, class);
                 let (_, dx) = backward(&network, to_input(1, rule), x, &seed.direction);
                 let dx: Vec<f32> = dx
                     .iter()

@@ -42,7 +42,7 @@ fn refused(weights: &Weights) -> String {
 
 /// Probabilities within 1e-6 and maps within 1e-5 of their largest value: float32's rounding through eleven layers.
 fn assert_agrees(classifier: &Classifier, kind: &str, expected: &Value) {
-    for score in [Score::Prob, Score::Logit] {
+    for (score, map) in [(Score::Prob, kind), (Score::Logit, "logit")] {
         let (prediction, explanation) = explained(classifier, score);
         assert_eq!(explanation.class as u64, expected["class"], "{kind}");
         let expected_p = list(&expected[kind]);
@@ -50,10 +50,7 @@ fn assert_agrees(classifier: &Classifier, kind: &str, expected: &Value) {
         for (ours, theirs) in prediction.probabilities.iter().zip(expected_p) {
             assert!((ours - theirs).abs() < 1e-6, "{kind}: {ours} and {theirs}");
         }
-        let map = match score {
-            Score::Prob => list(&expected["maps"][kind]),
-            Score::Logit => list(&expected["maps"]["logit"]),
-        };
+        let map = list(&expected["maps"][map]);
         assert_eq!(explanation.maps[0].len(), map.len());
         let largest = map.iter().fold(0.0f64, |most, v| most.max(v.abs()));
         for (ours, theirs) in explanation.maps[0].iter().zip(&map) {

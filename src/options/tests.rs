@@ -57,6 +57,18 @@ fn weights_are_found_wherever_a_glob_puts_them() {
 }
 
 #[test]
+fn a_contrast_is_of_logits_unless_the_score_is_named() {
+    let score = |line: &str| options(line).unwrap().score;
+    assert_eq!(score("a.jpg"), Score::Prob);
+    assert_eq!(score("a.jpg --versus dog"), Score::Logit);
+    assert_eq!(score("a.jpg --versus dog --score prob"), Score::Prob);
+    let empty = refused("a.jpg --versus=");
+    assert_eq!(empty, UsageError::EmptyClass("--versus"));
+    let finer = refused("a.jpg --versus dog -m gradcam,finercam");
+    assert_eq!(finer, UsageError::FinerVersus);
+}
+
+#[test]
 fn a_number_is_a_count_only_at_the_end() {
     let options = options("2024 a.jpg ./5").unwrap();
     assert_eq!(
@@ -114,7 +126,7 @@ fn classes_are_named_or_counted() {
     );
     assert_eq!(refused("a.jpg -c cat -n 2"), UsageError::ClassesAndCount(2));
     assert_eq!(refused("a.jpg 2 -c cat"), UsageError::ClassesAndCount(2));
-    assert_eq!(refused("a.jpg --class="), UsageError::EmptyClass);
+    assert_eq!(refused("a.jpg --class="), UsageError::EmptyClass("--class"));
 }
 
 #[test]

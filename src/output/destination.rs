@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::attribution;
     use crate::method::Method;
-    use crate::output::write;
+    use crate::output::{Question, write};
 
     const GUIDED: Content = Content::Picture(Method::Pixel(attribution::Method::GuidedBprop));
 
@@ -227,6 +227,7 @@ mod tests {
             class_id: 3,
             class_name: "sand",
             probability: 0.25,
+            question: Question::default(),
         };
         assert_eq!(
             destination.path(subject, GUIDED),

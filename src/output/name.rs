@@ -1,7 +1,12 @@
 //! Names of the files written: `<stem>_<rank>_<class id>_<class
-//! name>_<probability>_<suffix>.<ext>`.
+//! name>_<probability>_<suffix>.<ext>`, with `_versus_<class id>` and `_counterfactual` before the
+//! suffix where that was asked.
+//!
+//! Options that say how a map is made leave the name as it is. These two ask another question of
+//! the same picture and class, whose answer one lays beside the first.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -13,9 +18,9 @@ use crate::method::Method;
 /// Longest file name, in bytes, that common file systems take.
 const NAME_MAX: usize = 255;
 
-/// Bytes kept for all but stem and class name: rank, id, probability, the longest suffix and
-/// extension, separators.
-const RESERVED: usize = 72;
+/// Bytes kept for all but stem and class name: rank, id, probability, the question, the longest
+/// suffix and extension, separators.
+const RESERVED: usize = 88;
 
 /// Bytes a class name may take: more than ImageNet's longest usual name, 30.
 const CLASS_NAME_MAX: usize = 80;
@@ -106,6 +111,45 @@ pub struct Subject<'a> {
     pub class_name: &'a str,
     /// 0 to 1; written with three decimals.
     pub probability: f32,
+    /// What is asked of it.
+    pub question: Question,
+}
+
+/// What is asked of a class, by default why its score is high. Shown as it stands in file names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Why rather than this class's.
+    pub versus: Option<usize>,
+    /// What would lower it.
+    pub counterfactual: bool,
+}
+
+const VERSUS: &str = "_versus_";
+const COUNTERFACTUAL: &str = "_counterfactual";
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(id) = self.versus {
+            write!(f, "{VERSUS}{id}")?;
+        }
+        if self.counterfactual {
+            f.write_str(COUNTERFACTUAL)?;
+        }
+        Ok(())
+    }
+}
+
+/// What stands before a [`Question`] at the end of `stem`.
+fn without_question(stem: &str) -> &str {
+    let stem = stem.strip_suffix(COUNTERFACTUAL).unwrap_or(stem);
+    match stem.rsplit_once(VERSUS) {
+        Some((before, id)) if digits(id) => before,
+        _ => stem,
+    }
+}
+
+fn digits(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The name of the file that holds `content` about `subject`. `stem` is the picture's name without
@@ -124,6 +168,7 @@ pub(super) fn file_name(
         class_id,
         class_name,
         probability,
+        question,
     } = subject;
     let room = NAME_MAX
         .saturating_sub(RESERVED + stem.len())
@@ -133,7 +178,7 @@ pub(super) fn file_name(
     let extension = if content.is_array() { "npy" } else { extension };
     let mut name = stem.to_owned();
     name.push(format!(
-        "_{rank}_{class_id}_{class_name}_{probability:.3}_{suffix}.{extension}"
+        "_{rank}_{class_id}_{class_name}_{probability:.3}{question}_{suffix}.{extension}"
     ));
     name
 }
@@ -144,7 +189,6 @@ pub fn is_output(path: &Path) -> bool {
     let Some(stem) = path.file_stem().map(OsStr::to_string_lossy) else {
         return false;
     };
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let probability = |part: &str| {
         part.split_once('.').is_some_and(|(whole, decimals)| {
             matches!(whole, "0" | "1") && decimals.len() == 3 && digits(decimals)
@@ -153,7 +197,7 @@ pub fn is_output(path: &Path) -> bool {
     Content::all().any(|content| {
         let Some((subject, last)) = stem
             .strip_suffix(&format!("_{}", content.suffix()))
-            .and_then(|rest| rest.rsplit_once('_'))
+            .and_then(|rest| without_question(rest).rsplit_once('_'))
         else {
             return false;
         };
@@ -198,6 +242,10 @@ mod tests {
         class_id: 920,
         class_name: "traffic light",
         probability: 0.10467,
+        question: Question {
+            versus: None,
+            counterfactual: false,
+        },
     };
 
     fn named(class_name: &str) -> String {
@@ -206,6 +254,7 @@ mod tests {
             class_id: 7,
             class_name,
             probability: 1.0,
+            question: Question::default(),
         };
         file_name(
             OsStr::new("a"),
@@ -281,6 +330,27 @@ mod tests {
     }
 
     #[test]
+    fn a_question_stands_before_the_suffix() {
+        let question = Question {
+            versus: Some(10),
+            counterfactual: true,
+        };
+        let subject = Subject {
+            question,
+            ..TRAFFIC_LIGHT
+        };
+        assert_eq!(
+            file_name(
+                OsStr::new("street"),
+                subject,
+                Content::Heatmap(GRADCAM),
+                "jpg"
+            ),
+            "street_0_920_traffic_light_0.105_versus_10_counterfactual_heatmap.jpg"
+        );
+    }
+
+    #[test]
     fn a_class_name_becomes_what_a_file_name_can_hold() {
         assert_eq!(
             named("a/b\\c:d*e?f\"g<h>i|j\tk"),
@@ -317,11 +387,18 @@ mod tests {
             class_id: 999_999,
             class_name: &class_name,
             probability: 1.0,
+            question: Question {
+                versus: Some(999_999),
+                counterfactual: true,
+            },
         };
         for content in Content::all() {
             let name = file_name(OsStr::new(&"s".repeat(STEM_MAX)), subject, content, "webp");
             assert!(name.len() <= NAME_MAX, "{} bytes: {name:?}", name.len());
-            assert!(name.to_string_lossy().contains("x_1.000_"));
+            assert!(
+                name.to_string_lossy()
+                    .contains("x_1.000_versus_999999_counterfactual_")
+            );
         }
     }
 
@@ -341,7 +418,21 @@ mod tests {
                 "{name:?}"
             );
         }
+        let content = Content::Segmented(GRADCAM);
+        for (versus, counterfactual) in [(Some(10), false), (None, true), (Some(10), true)] {
+            let question = Question {
+                versus,
+                counterfactual,
+            };
+            let subject = Subject {
+                question,
+                ..TRAFFIC_LIGHT
+            };
+            let name = file_name(OsStr::new("my_photo_1"), subject, content, "png");
+            assert!(is_output(Path::new(&name)), "{name:?}");
+        }
         for other in [
+            "photo_versus_10_gradcam.png",
             "photo.jpg",
             "photo_gradcam.png",
             "2024_01_02_heatmap.png",

@@ -7,6 +7,7 @@ mod files;
 mod harness;
 mod inputs;
 mod pictures;
+mod question;
 mod results;
 mod usage;
 mod weights;
