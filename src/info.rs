@@ -325,6 +325,7 @@ fn op(op: &Op) -> String {
         Op::Relu => "relu".into(),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),
+        Op::AdaptiveAvgPool(size) => format!("mean pool to {}", sizes(*size)),
         Op::GlobalMean => "mean over positions".into(),
         Op::Flatten(_) => "flatten".into(),
         Op::Linear { .. } => "dense".into(),

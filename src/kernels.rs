@@ -13,6 +13,7 @@
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)) | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward` | 0 | 4 n o (q + p) + o p | bytes |
+//! | `adaptive_avg_pool`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `global_mean`, and backward | 0 | 4 n o (q + 1) | bytes |
 //! | `flatten`, and backward | 0 | 8 n P | bytes |
 //! | `relu`, and backward | 0 | 8 n P, backward 4 P more | bytes |
@@ -97,6 +98,10 @@ pub enum Kernel {
     AvgPool,
     /// `avg_pool_backward.wgsl`
     AvgPoolBackward,
+    /// `adaptive_avg_pool.wgsl`
+    AdaptiveAvgPool,
+    /// `adaptive_avg_pool_backward.wgsl`
+    AdaptiveAvgPoolBackward,
     /// `max_pool.wgsl`
     MaxPool,
     /// `max_pool_backward.wgsl`
@@ -155,7 +160,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -163,6 +168,8 @@ impl Kernel {
         Self::Affine,
         Self::AvgPool,
         Self::AvgPoolBackward,
+        Self::AdaptiveAvgPool,
+        Self::AdaptiveAvgPoolBackward,
         Self::MaxPool,
         Self::MaxPoolBackward,
         Self::GlobalMean,
@@ -202,6 +209,14 @@ impl Kernel {
             Self::Affine => kernel!("affine", AffineParams, &[Read, Read, Read, Write]),
             Self::AvgPool => kernel!("avg_pool", AvgPoolParams, &[Read, Write]),
             Self::AvgPoolBackward => kernel!("avg_pool_backward", AvgPoolParams, &[Read, Write]),
+            Self::AdaptiveAvgPool => {
+                kernel!("adaptive_avg_pool", AdaptiveAvgPoolParams, &[Read, Write])
+            }
+            Self::AdaptiveAvgPoolBackward => kernel!(
+                "adaptive_avg_pool_backward",
+                AdaptiveAvgPoolParams,
+                &[Read, Write]
+            ),
             Self::MaxPool => kernel!("max_pool", MaxPoolParams, &[Read, Write, Write]),
             Self::MaxPoolBackward => {
                 kernel!(
@@ -338,6 +353,16 @@ pub struct AvgPoolParams {
     pub stride: [i32; 2],
     pub pad: [i32; 2],
     pub count_include_pad: u32,
+}
+
+/// Uniform of `adaptive_avg_pool.wgsl` and `adaptive_avg_pool_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AdaptiveAvgPoolParams {
+    pub count: u32,
+    pub in_size: [u32; 2],
+    pub out_size: [u32; 2],
 }
 
 /// Uniform of `max_pool.wgsl`.

@@ -161,6 +161,9 @@ pub enum Op {
         /// Whether padding counts as zeros; otherwise the mean is over the places that are there.
         count_include_pad: bool,
     },
+    /// The mean of each of so many bins along rows and columns, as `PyTorch`'s adaptive pooling has them: bin i of n over a
+    /// length goes from floor(i length / n) to ceil((i + 1) length / n).
+    AdaptiveAvgPool([usize; 2]),
     /// Mean over all positions: C x H x W to a vector of C.
     GlobalMean,
     /// A feature map as a vector.
@@ -188,6 +191,7 @@ impl Op {
             | Self::Relu
             | Self::MaxPool(_)
             | Self::AvgPool { .. }
+            | Self::AdaptiveAvgPool(_)
             | Self::GlobalMean
             | Self::Flatten(_) => 0,
         }
@@ -367,7 +371,10 @@ impl Network {
             .filter(|node| {
                 matches!(
                     node.op,
-                    Op::Conv2d { .. } | Op::MaxPool(_) | Op::AvgPool { .. }
+                    Op::Conv2d { .. }
+                        | Op::MaxPool(_)
+                        | Op::AvgPool { .. }
+                        | Op::AdaptiveAvgPool(_)
                 )
             })
             .map(|node| node.name.clone())
@@ -424,6 +431,7 @@ impl Node {
             | Op::Relu
             | Op::MaxPool(_)
             | Op::AvgPool { .. }
+            | Op::AdaptiveAvgPool(_)
             | Op::GlobalMean
             | Op::Flatten(_) => 0,
         }
@@ -498,6 +506,7 @@ fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError>
             let [h, w] = slide(window)?;
             Ok(Shape::new(input.c, h, w))
         }
+        Op::AdaptiveAvgPool([h, w]) => Ok(Shape::new(input.c, *h, *w)),
         Op::GlobalMean => Ok(Shape::vector(input.c)),
         Op::Flatten(_) => Ok(Shape::vector(input.len())),
         Op::Linear {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gradcam::architectures::{Classifier, recognise};
+use gradcam::architectures::{Classifier, recognise, recognise_at};
 use gradcam::score::Score;
 use gradcam::weights::{self, DType};
 use tempfile::TempDir;
@@ -237,6 +237,19 @@ fn what_tensors_cannot_say_is_written_beside_them() {
 }
 
 #[test]
+fn a_size_that_calls_for_torchvisions_average_is_kept() {
+    for size in ["96", "300"] {
+        let (_home, path) = converted(&network("plain"), &["--input-size", size]);
+        let after = classifier(&path);
+        assert_eq!(after.network.input_shape().h.to_string(), size);
+        let side = Some(size.parse().unwrap());
+        let before = recognise_at(&weights::open(&network("plain")).unwrap(), side).unwrap();
+        let [a, b] = [&before, &after].map(|classifier| explained(classifier, Score::Logit));
+        assert_eq!(a, b);
+    }
+}
+
+#[test]
 fn preprocessing_that_is_a_guess_is_written_with_a_note() {
     let home = tempfile::tempdir().unwrap();
     let input = network("plain");
@@ -276,7 +289,7 @@ fn nothing_is_written_of_what_cannot_be_converted() {
     let labels = ["--labels", labels.to_str().unwrap()];
     assert_refused(&plain, "out.safetensors", &labels, 1, "README.md");
     assert_refused(
-        &plain,
+        &fixture("npy/tiny-p4.npy"),
         "out.safetensors",
         &["--input-size", "256"],
         1,

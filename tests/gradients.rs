@@ -57,6 +57,7 @@ fn fixture(name: &str) -> (Network, Value) {
             }
             "relu" => Op::Relu,
             "max_pool" => Op::MaxPool(Window::square(size("size"), size("stride"), 0)),
+            "adaptive_avg_pool" => Op::AdaptiveAvgPool([size("rows"), size("columns")]),
             "mean" => Op::GlobalMean,
             "flatten" => Op::Flatten(FlattenOrder::Chw),
             "linear" => Op::Linear {
@@ -122,6 +123,11 @@ fn a_small_chain_agrees_with_pytorch_under_every_rule() {
 #[test]
 fn a_dense_head_agrees_with_pytorch_under_every_rule() {
     check_against_pytorch("head", 1e-5);
+}
+
+#[test]
+fn bins_that_share_rows_and_columns_agree_with_pytorch_under_every_rule() {
+    check_against_pytorch("bins", 1e-5);
 }
 
 /// Every number of this fixture is exact in float32, so which of two equal elements gets a gradient shows fully.

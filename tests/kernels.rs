@@ -296,6 +296,28 @@ fn max_pool_and_its_gradient() {
 }
 
 #[test]
+fn adaptive_average_pool_and_its_gradient() {
+    // Fewer bins than places, as many, more; bins of different sizes, and such that share places.
+    for input in SHAPES {
+        for size in [[7, 7], [3, 2], [1, 5], [input.h, input.w]] {
+            let network = single(input, Op::AdaptiveAvgPool(size));
+            let out = Shape::new(input.c, size[0], size[1]);
+            let what = format!("{input} to {size:?}");
+            let x = random(28, 3 * input.len());
+            let expected = twins::adaptive_avg_pool(&x, 3, input, size);
+            let actual = forward(&network, 3, &x);
+            assert_close(&what, &actual, &expected, out, TOLERANCE);
+            let dy = random(29, 2 * out.len());
+            let one = &x[..input.len()];
+            let (_, dx) = backward(&network, to_input(2, ReluRule::Plain), one, &dy);
+            let expected = twins::adaptive_avg_pool_backward(&dy, 2, input, size);
+            let what = format!("{what}, backward");
+            assert_close(&what, &dx, &expected, input, TOLERANCE);
+        }
+    }
+}
+
+#[test]
 fn global_mean_and_its_gradient() {
     for input in SHAPES {
         let network = single(input, Op::GlobalMean);

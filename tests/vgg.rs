@@ -82,6 +82,14 @@ fn a_dense_layer_over_the_mean_agrees_with_pytorch_at_the_size_asked_for() {
 }
 
 #[test]
+fn torchvisions_average_to_seven_positions_agrees_with_pytorch_at_the_size_asked_for() {
+    for size in [320, 96] {
+        let classifier = recognise_at(&open("plain"), Some(size)).unwrap();
+        assert_agrees(&classifier, "softmax", &numbers(&format!("plain-{size}")));
+    }
+}
+
+#[test]
 fn independent_classes_agree_with_pytorch() {
     for (name, metadata) in [
         ("bn", &[("output", "sigmoid")][..]),
@@ -211,6 +219,12 @@ fn timms_convolutions_over_all_positions_are_dense_layers() {
         &classifier(&timm).network,
         &classifier(&open("plain")).network,
     );
+    // Over a larger map they would slide.
+    let error = recognise_at(&timm, Some(256)).unwrap_err().to_string();
+    assert!(
+        error.contains("takes 224, by its first dense layer"),
+        "{error}"
+    );
 }
 
 /// The tiny VGG16 of `seeded.rs` with its tensors under the names that `name` gives: layer, 0 for weights and 1 for
@@ -307,7 +321,12 @@ fn pictures_have_the_size_that_the_head_allows() {
         refused("mean", 100),
         "pictures of 100 pixels do not fit: this network takes any multiple of 32 up to 4096"
     );
-    assert!(refused("plain", 256).contains("takes 224, by its first dense layer"));
+    let side_at = |size| side(&recognise_at(&open("plain"), Some(size)).unwrap());
+    assert_eq!([32, 224, 300].map(side_at), [32, 224, 300]);
+    assert_eq!(
+        refused("plain", 31),
+        "pictures of 31 pixels do not fit: this network takes 32 to 4096"
+    );
     let odd = renamed("plain", &[], |name, shape| match name {
         "classifier.0.weight" => Some((name.into(), vec![245, 16])),
         _ => as_it_is(name, shape),

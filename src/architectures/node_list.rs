@@ -85,6 +85,9 @@ enum Words {
         window: Window,
         count_include_pad: bool,
     },
+    AdaptiveAvgPool {
+        size: [usize; 2],
+    },
     GlobalMean,
     Flatten {
         order: FlattenOrder,
@@ -146,6 +149,7 @@ fn words(op: &Op) -> Option<Words> {
             window: *window,
             count_include_pad: *count_include_pad,
         },
+        Op::AdaptiveAvgPool(size) => Words::AdaptiveAvgPool { size: *size },
         Op::GlobalMean => Words::GlobalMean,
         Op::Flatten(order) => Words::Flatten { order: *order },
         Op::Linear { layout, .. } => Words::Linear { layout: *layout },
@@ -170,6 +174,7 @@ pub(crate) fn tensors(network: &Network) -> Vec<(String, &Tensor)> {
             | Op::Relu
             | Op::MaxPool(_)
             | Op::AvgPool { .. }
+            | Op::AdaptiveAvgPool(_)
             | Op::GlobalMean
             | Op::Flatten(_) => {}
         }
@@ -249,6 +254,11 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         },
         Words::Relu => Op::Relu,
         Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
+        Words::AdaptiveAvgPool { size } => {
+            let usable = size.iter().all(|side| (1..=MAX_SIDE).contains(side));
+            let refused = || NodeListError::Window(node.name.clone());
+            Op::AdaptiveAvgPool(usable.then_some(*size).ok_or_else(refused)?)
+        }
         Words::GlobalMean => Op::GlobalMean,
         Words::Flatten { order } => Op::Flatten(*order),
         Words::Linear { layout } => Op::Linear {

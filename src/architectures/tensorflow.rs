@@ -119,6 +119,7 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         axes,
         blocks,
         batch_norm: false,
+        adaptive: false,
         head,
         normalization,
         evidence,

@@ -114,6 +114,8 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
     };
     Ok(Some(Vgg {
         axes: Axes::Torch,
+        // timm has its first dense layer slide over a larger map.
+        adaptive: !head[0].layer.name.contains("pre_logits"),
         batch_norm: convolutions.iter().any(|(_, _, norm)| norm.is_some()),
         blocks,
         head,

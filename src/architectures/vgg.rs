@@ -3,7 +3,7 @@
 
 use super::{ArchitectureError, Classifier, Evidence, names, tensorflow, torch};
 use crate::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
+    FilterLayout, FlattenOrder, MatrixLayout, Network, Node, NodeId, Op, Shape, Window,
 };
 use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -23,6 +23,8 @@ pub(super) fn known_depths() -> String {
 
 /// What five pools shrink a picture by, along each side.
 const STRIDE: usize = 32;
+/// Bins along each side that torchvision averages the last map to: at 224 pixels the map has as many positions.
+const BINS: usize = 7;
 /// Pictures of a network that takes any size, where nothing else is said.
 const USUAL_SIZE: usize = 224;
 /// Larger pictures have activations that outgrow every adapter.
@@ -97,6 +99,8 @@ pub(super) struct Vgg {
     /// Convolutions, by the pool that they stand before.
     pub(super) blocks: Vec<Vec<Layer>>,
     pub(super) batch_norm: bool,
+    /// Whether the map before a head over 7 x 7 positions is averaged to that many, as torchvision does.
+    pub(super) adaptive: bool,
     /// Dense layers, in order, at least one.
     pub(super) head: Vec<Dense>,
     pub(super) normalization: Normalization,
@@ -161,7 +165,8 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
     let last = vgg.blocks.last().and_then(|block| block.last());
     let last = last.expect("no depth has an empty block");
     let side = side(first, last, vgg.axes)?;
-    let size = check_size(side, input_size)?;
+    let adaptive = vgg.adaptive && side == Some(BINS);
+    let size = check_size(side, adaptive, input_size)?;
 
     let norm = if vgg.batch_norm { "_bn" } else { "" };
     let mean = if side.is_none() { "-gap" } else { "" };
@@ -179,6 +184,9 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
             network.chain(format!("relu{block}_{i}"), Op::Relu)?;
         }
         network.chain(format!("pool{block}"), Op::MaxPool(Window::square(2, 2, 0)))?;
+    }
+    if adaptive && size / STRIDE != BINS {
+        network.chain("avgpool", Op::AdaptiveAvgPool([BINS; 2]))?;
     }
     match side {
         None => network.chain("mean", Op::GlobalMean)?,
@@ -225,14 +233,20 @@ fn side(first: &Layer, last: &Layer, axes: Axes) -> Result<Option<usize>, Archit
 }
 
 /// Pixels along each side, as asked for or as the head wants them.
-fn check_size(side: Option<usize>, asked: Option<usize>) -> Result<usize, ArchitectureError> {
+fn check_size(
+    side: Option<usize>,
+    adaptive: bool,
+    asked: Option<usize>,
+) -> Result<usize, ArchitectureError> {
     let only = side.map(|side| side * STRIDE);
     let size = asked.or(only).unwrap_or(USUAL_SIZE);
     let fits = match only {
+        Some(_) if adaptive => (STRIDE..=MAX_SIZE).contains(&size),
         Some(only) => size == only,
         None => size.is_multiple_of(STRIDE) && (STRIDE..=MAX_SIZE).contains(&size),
     };
     let allowed = || match only {
+        Some(_) if adaptive => format!("{STRIDE} to {MAX_SIZE}"),
         Some(only) => format!("{only}, by its first dense layer"),
         None => format!("any multiple of {STRIDE} up to {MAX_SIZE}"),
     };
@@ -247,7 +261,7 @@ fn check_size(side: Option<usize>, asked: Option<usize>) -> Result<usize, Archit
 /// [`torch`] reads back as the same network.
 pub(crate) fn torch_names(network: &Network) -> Option<Vec<(NodeId, String)>> {
     let Shape { h, w, .. } = network.input_shape();
-    let chained = |(i, node): (usize, &crate::network::Node)| node.inputs == [NodeId(i)];
+    let chained = |(i, node): (usize, &Node)| node.inputs == [NodeId(i)];
     if h != w || !h.is_multiple_of(STRIDE) || !network.nodes[1..].iter().enumerate().all(chained) {
         return None;
     }
@@ -272,7 +286,12 @@ pub(crate) fn torch_names(network: &Network) -> Option<Vec<(NodeId, String)>> {
     }
     counts.pop();
     VGG.iter().find(|(_, blocks)| *blocks == counts[..])?;
+    let adaptive = |(_, node): &(NodeId, &Node)| matches!(node.op, Op::AdaptiveAvgPool(bins) if bins == [BINS; 2] && h / STRIDE != BINS);
+    let averaged = nodes.next_if(adaptive).is_some();
     let (_, pooled) = nodes.next()?;
+    if averaged && !matches!(pooled.op, Op::Flatten(_)) {
+        return None;
+    }
     if !matches!(pooled.op, Op::GlobalMean | Op::Flatten(_)) {
         return None;
     }

@@ -124,6 +124,10 @@ impl Builder<'_> {
                 let step = step(self.output(id));
                 self.affine(id, &step, scale, shift);
             }
+            Op::AdaptiveAvgPool(_) => {
+                let step = step(self.output(id));
+                self.adaptive_avg_pool(&step);
+            }
             Op::GlobalMean => {
                 let step = step(self.output(id));
                 self.global_mean(&step);
@@ -224,6 +228,11 @@ impl Builder<'_> {
             Op::Affine { scale, shift } => {
                 let step = step(self.tensor(&name, n, in_shape));
                 self.affine(id, &step, scale, shift);
+                (input, step.y)
+            }
+            Op::AdaptiveAvgPool(_) => {
+                let step = step(self.tensor(&name, n, in_shape));
+                self.adaptive_avg_pool(&step);
                 (input, step.y)
             }
             Op::GlobalMean => {

@@ -279,6 +279,51 @@ fn averaged(
     (places, count as f64)
 }
 
+/// Places of bin i of `out` along `length`, each end by its own formula.
+fn bin(i: usize, length: usize, out: usize) -> std::ops::Range<usize> {
+    i * length / out..((i + 1) * length).div_ceil(out)
+}
+
+/// Places of the bin at row and column of a plane.
+fn binned(input: Shape, [h, w]: [usize; 2], row: usize, col: usize) -> Vec<usize> {
+    let columns = bin(col, input.w, w);
+    bin(row, input.h, h)
+        .flat_map(|r| columns.clone().map(move |c| r * input.w + c))
+        .collect()
+}
+
+pub(crate) fn adaptive_avg_pool(x: &[f32], n: usize, input: Shape, out: [usize; 2]) -> Vec<f32> {
+    let mut y = vec![];
+    for plane in planes(n, input) {
+        for at in 0..out[0] * out[1] {
+            let places = binned(input, out, at / out[1], at % out[1]);
+            let sum: f64 = places.iter().map(|at| f64::from(x[plane + at])).sum();
+            y.push((sum / places.len() as f64) as f32);
+        }
+    }
+    y
+}
+
+pub(crate) fn adaptive_avg_pool_backward(
+    dy: &[f32],
+    n: usize,
+    input: Shape,
+    out: [usize; 2],
+) -> Vec<f32> {
+    let mut dx = vec![0.0f64; n * input.len()];
+    let mut dy = dy.iter();
+    for plane in planes(n, input) {
+        for at in 0..out[0] * out[1] {
+            let g = f64::from(*dy.next().unwrap());
+            let places = binned(input, out, at / out[1], at % out[1]);
+            for at in &places {
+                dx[plane + at] += g / places.len() as f64;
+            }
+        }
+    }
+    dx.into_iter().map(|v| v as f32).collect()
+}
+
 pub(crate) fn avg_pool(
     x: &[f32],
     n: usize,

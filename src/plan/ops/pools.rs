@@ -2,7 +2,8 @@
 
 use super::{Step, signed, size};
 use crate::kernels::{
-    AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardParams, MaxPoolParams,
+    AdaptiveAvgPoolParams, AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardParams,
+    MaxPoolParams,
 };
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{NodeId, Window};
@@ -77,6 +78,20 @@ impl Builder<'_> {
             &params,
             vec![step.x, step.y],
         );
+    }
+
+    pub(super) fn adaptive_avg_pool(&mut self, step: &Step<'_>) {
+        let params = AdaptiveAvgPoolParams {
+            count: step.count(),
+            in_size: [step.in_shape.h as u32, step.in_shape.w as u32],
+            out_size: [step.out_shape.h as u32, step.out_shape.w as u32],
+        };
+        let kernel = match step.direction {
+            Direction::Forward => Kernel::AdaptiveAvgPool,
+            Direction::Backward => Kernel::AdaptiveAvgPoolBackward,
+        };
+        let buffers = vec![step.x, step.y];
+        self.each(kernel, step.label, params.count, &params, buffers);
     }
 
     pub(super) fn global_mean(&mut self, step: &Step<'_>) {
