@@ -323,6 +323,7 @@ fn op(op: &Op) -> String {
         }
         Op::Affine { .. } => "scale and shift".into(),
         Op::Relu => "relu".into(),
+        Op::Clip { low, high } => format!("clip to {low}..{high}"),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),
         Op::AdaptiveAvgPool(size) => format!("mean pool to {}", sizes(*size)),

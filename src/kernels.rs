@@ -16,6 +16,7 @@
 //! | `adaptive_avg_pool`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `global_mean`, and backward | 0 | 4 n o (q + 1) | bytes |
 //! | `flatten`, and backward | 0 | 8 n P | bytes |
+//! | `clip`, and backward | 0 | 8 n P, backward 4 P more | bytes |
 //! | `relu`, and backward | 0 | 8 n P, backward 4 P more | bytes |
 //! | `multiply_add` | 96 a round and invocation | 16 an invocation | arithmetic, by intent |
 //!
@@ -116,6 +117,8 @@ pub enum Kernel {
     FlattenBackward,
     /// `relu.wgsl`
     Relu,
+    /// `clip.wgsl`
+    Clip,
     /// `linear_rows.wgsl`
     LinearRows,
     /// `linear_columns.wgsl`
@@ -160,7 +163,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -177,6 +180,7 @@ impl Kernel {
         Self::Flatten,
         Self::FlattenBackward,
         Self::Relu,
+        Self::Clip,
         Self::LinearRows,
         Self::LinearColumns,
         Self::LinearRowsSubgroup,
@@ -232,6 +236,7 @@ impl Kernel {
             Self::Flatten => kernel!("flatten", FlattenParams, &[Read, Write]),
             Self::FlattenBackward => kernel!("flatten_backward", FlattenParams, &[Read, Write]),
             Self::Relu => kernel!("relu", ReluParams, &[Read, Read, Write]),
+            Self::Clip => kernel!("clip", ClipParams, &[Read, Read, Write]),
             Self::LinearRows => {
                 kernel!("linear_rows", LinearRowsParams, &[Read, Read, Read, Write])
             }
@@ -422,6 +427,18 @@ pub struct FlattenParams {
 pub struct ReluParams {
     pub count: u32,
     pub elements: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `clip.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ClipParams {
+    pub count: u32,
+    pub elements: u32,
+    pub low: f32,
+    pub high: f32,
     pub epilogue: u32,
 }
 

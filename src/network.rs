@@ -152,6 +152,13 @@ pub enum Op {
     },
     /// max(x, 0).
     Relu,
+    /// min(max(x, low), high): 0 and 6 are `ReLU6`.
+    Clip {
+        /// Below `high`.
+        low: f32,
+        /// May be infinite.
+        high: f32,
+    },
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
     MaxPool(Window),
     /// The mean of each window.
@@ -189,6 +196,7 @@ impl Op {
             Self::Affine { scale, shift } => scale.len() + shift.len(),
             Self::Input
             | Self::Relu
+            | Self::Clip { .. }
             | Self::MaxPool(_)
             | Self::AvgPool { .. }
             | Self::AdaptiveAvgPool(_)
@@ -355,12 +363,19 @@ impl Network {
         reached
     }
 
-    /// The ReLU that is the only reader of `id`: the two are one layer, to people and to the kernels.
-    pub fn fused_relu(&self, id: NodeId) -> Option<NodeId> {
+    /// The ReLU, plain or clipped, that is the only reader of `id`: to people the two are one layer.
+    fn activation(&self, id: NodeId) -> Option<NodeId> {
         let mut consumers = self.consumers(id);
         let first = consumers.next()?;
         let alone = consumers.next().is_none();
-        (alone && matches!(self.node(first).op, Op::Relu)).then_some(first)
+        let activates = matches!(self.node(first).op, Op::Relu | Op::Clip { .. });
+        (alone && activates).then_some(first)
+    }
+
+    /// The ReLU that is the only reader of `id`: the two are one layer to the kernels.
+    pub fn fused_relu(&self, id: NodeId) -> Option<NodeId> {
+        self.activation(id)
+            .filter(|&id| matches!(self.node(id).op, Op::Relu))
     }
 
     /// Names that [`Network::target`] takes: layers whose value is a feature map.
@@ -398,13 +413,13 @@ impl Network {
             wanted: name.unwrap_or("the last convolution").into(),
             names,
         })?);
-        Ok(self.fused_relu(id).unwrap_or(id))
+        Ok(self.activation(id).unwrap_or(id))
     }
 
     /// The layer's name for people: a ReLU goes by the layer that it belongs to.
     pub fn layer_name(&self, id: NodeId) -> &str {
         match self.node(id).op {
-            Op::Relu => &self.node(self.node(id).inputs[0]).name,
+            Op::Relu | Op::Clip { .. } => &self.node(self.node(id).inputs[0]).name,
             _ => &self.node(id).name,
         }
     }
@@ -429,6 +444,7 @@ impl Node {
             Op::Input
             | Op::Affine { .. }
             | Op::Relu
+            | Op::Clip { .. }
             | Op::MaxPool(_)
             | Op::AvgPool { .. }
             | Op::AdaptiveAvgPool(_)
@@ -468,7 +484,7 @@ fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError>
         _ => Ok(()),
     };
     match op {
-        Op::Input | Op::Relu => Ok(input),
+        Op::Input | Op::Relu | Op::Clip { .. } => Ok(input),
         Op::Conv2d {
             weight,
             bias,

@@ -56,6 +56,10 @@ fn fixture(name: &str) -> (Network, Value) {
                 }
             }
             "relu" => Op::Relu,
+            "clip" => Op::Clip {
+                low: layer["low"].as_f64().unwrap() as f32,
+                high: layer["high"].as_f64().unwrap() as f32,
+            },
             "max_pool" => Op::MaxPool(Window::square(size("size"), size("stride"), 0)),
             "adaptive_avg_pool" => Op::AdaptiveAvgPool([size("rows"), size("columns")]),
             "mean" => Op::GlobalMean,
@@ -128,6 +132,11 @@ fn a_dense_head_agrees_with_pytorch_under_every_rule() {
 #[test]
 fn bins_that_share_rows_and_columns_agree_with_pytorch_under_every_rule() {
     check_against_pytorch("bins", 1e-5);
+}
+
+#[test]
+fn clipped_activations_agree_with_pytorch_under_every_rule() {
+    check_against_pytorch("clipped", 1e-5);
 }
 
 /// Every number of this fixture is exact in float32, so which of two equal elements gets a gradient shows fully.

@@ -387,6 +387,26 @@ fn relu_lets_through_what_each_rule_says() {
     }
 }
 
+#[test]
+fn a_clip_lets_through_what_each_rule_says() {
+    for input in SHAPES {
+        for (low, high) in [(0.0, 0.5), (-0.25, 0.75), (f32::NEG_INFINITY, 0.0)] {
+            let network = single(input, Op::Clip { low, high });
+            let x = random(30, 2 * input.len());
+            let y = forward(&network, 2, &x);
+            assert_close("clip", &y, &twins::clip(&x, low, high), input, 0.0);
+            let x = &x[..input.len()];
+            let dy = random(31, 3 * input.len());
+            for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+                let (y, dx) = backward(&network, to_input(3, rule), x, &dy);
+                let expected = twins::clip_backward(&dy, &y, [low, high], rule);
+                let what = format!("clip to {low}..{high} backward, {rule:?}");
+                assert_close(&what, &dx, &expected, input, 0.0);
+            }
+        }
+    }
+}
+
 /// A ReLU between two layers goes into the second one's backward kernel; the result must not differ.
 #[test]
 fn a_relu_fused_into_a_layer_follows_the_same_rule() {

@@ -293,8 +293,8 @@ fn what_is_not_supported_is_named_with_its_node() {
         ("LRN", vec![], "node \"odd\" is a LRN"),
         (
             "Clip",
-            vec![attribute_float("min", 0.0), attribute_float("max", 6.0)],
-            "ReLU6",
+            vec![attribute_float("min", 6.0), attribute_float("max", 0.0)],
+            "nothing between them",
         ),
         (
             "MaxPool",

@@ -36,6 +36,9 @@ pub enum NodeListError {
     /// A window that is no window.
     #[error("node {0} has a window without taps or steps, or larger than any picture")]
     Window(String),
+    /// Nothing between the bounds.
+    #[error("node {0} has bounds with nothing between them")]
+    Bounds(String),
     /// A tensor that is not there.
     #[error("node {0} has no tensor {0}.weight")]
     MissingTensor(String),
@@ -78,6 +81,10 @@ enum Words {
     },
     Affine,
     Relu,
+    Clip {
+        low: Option<f32>,
+        high: Option<f32>,
+    },
     MaxPool {
         window: Window,
     },
@@ -141,6 +148,11 @@ fn words(op: &Op) -> Option<Words> {
         },
         Op::Affine { .. } => Words::Affine,
         Op::Relu => Words::Relu,
+        // JSON has no word for what is infinite.
+        Op::Clip { low, high } => Words::Clip {
+            low: low.is_finite().then_some(*low),
+            high: high.is_finite().then_some(*high),
+        },
         Op::MaxPool(window) => Words::MaxPool { window: *window },
         Op::AvgPool {
             window,
@@ -172,6 +184,7 @@ pub(crate) fn tensors(network: &Network) -> Vec<(String, &Tensor)> {
             }
             Op::Input
             | Op::Relu
+            | Op::Clip { .. }
             | Op::MaxPool(_)
             | Op::AvgPool { .. }
             | Op::AdaptiveAvgPool(_)
@@ -253,6 +266,14 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
             count_include_pad: *count_include_pad,
         },
         Words::Relu => Op::Relu,
+        Words::Clip { low, high } => {
+            let low = low.unwrap_or(f32::NEG_INFINITY);
+            let high = high.unwrap_or(f32::INFINITY);
+            if low >= high {
+                return Err(NodeListError::Bounds(node.name.clone()));
+            }
+            Op::Clip { low, high }
+        }
         Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
         Words::AdaptiveAvgPool { size } => {
             let usable = size.iter().all(|side| (1..=MAX_SIDE).contains(side));

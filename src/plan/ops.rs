@@ -109,6 +109,10 @@ impl Builder<'_> {
                 let step = step(self.output(id));
                 self.relu(&step, Epilogue::BiasRelu, self.nothing);
             }
+            Op::Clip { low, high } => {
+                let step = step(self.output(id));
+                self.clip(&step, [*low, *high], Epilogue::None, self.nothing);
+            }
             Op::MaxPool(window) => {
                 let step = step(self.output(id));
                 self.max_pool(id, &step, window);
@@ -210,6 +214,11 @@ impl Builder<'_> {
             Op::Relu => {
                 let step = step(self.tensor(&name, n, in_shape));
                 self.relu(&step, mask(request.rule), self.value(id));
+                (input, step.y)
+            }
+            Op::Clip { low, high } => {
+                let step = step(self.tensor(&name, n, in_shape));
+                self.clip(&step, [*low, *high], mask(request.rule), self.value(id));
                 (input, step.y)
             }
             Op::MaxPool(window) => {

@@ -215,6 +215,28 @@ pub(crate) fn relu_backward(dy: &[f32], activations: &[f32], rule: ReluRule) -> 
         .collect()
 }
 
+pub(crate) fn clip(x: &[f32], low: f32, high: f32) -> Vec<f32> {
+    x.iter().map(|&v| v.max(low).min(high)).collect()
+}
+
+/// As [`relu_backward`].
+pub(crate) fn clip_backward(
+    dy: &[f32],
+    activations: &[f32],
+    [low, high]: [f32; 2],
+    rule: ReluRule,
+) -> Vec<f32> {
+    let pass = |g: f32, a: f32| match rule {
+        ReluRule::Plain => low < a && a < high,
+        ReluRule::Guided => low < a && a < high && g > 0.0,
+        ReluRule::Deconv => g > 0.0,
+    };
+    dy.iter()
+        .zip(activations.iter().cycle())
+        .map(|(&g, &a)| if pass(g, a) { g } else { 0.0 })
+        .collect()
+}
+
 /// y[n, r] = sum over c of m[r, c] x[n, c].
 pub(crate) fn linear_rows(m: &[f32], columns: usize, x: &[f32]) -> Vec<f32> {
     let dot = |row: &[f32], x: &[f32]| -> f64 {

@@ -202,7 +202,7 @@ impl<'a> Import<'a> {
         Ok(Layer::new(id, vec![Axis::N, Axis::C]))
     }
 
-    /// A ReLU by its bounds.
+    /// A ReLU where it has the bounds of one.
     fn clip(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
         let bound = |name: &str, input: usize, none: f32| match call.input(input) {
             Some(Value::Constant(Constant::Floats(value))) if value.len() == 1 => {
@@ -218,7 +218,10 @@ impl<'a> Import<'a> {
         match bounds {
             // Up to the largest number is how the first opsets write "no bound".
             (Some(0.0), Some(f32::MAX..)) => self.plain(call, Op::Relu),
-            _ => Err(call.unsupported("to other bounds than 0 and none (ReLU6 is not there yet)")),
+            (Some(low), Some(high)) if low < high => self.plain(call, Op::Clip { low, high }),
+            _ => {
+                Err(call.unsupported("to bounds that are not known, or with nothing between them"))
+            }
         }
     }
 

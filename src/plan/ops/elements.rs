@@ -1,7 +1,7 @@
-//! What takes its elements one by one: ReLU, affine, flatten.
+//! What takes its elements one by one: ReLU, clip, affine, flatten.
 
 use super::Step;
-use crate::kernels::{AffineParams, Epilogue, FlattenParams, Kernel, ReluParams};
+use crate::kernels::{AffineParams, ClipParams, Epilogue, FlattenParams, Kernel, ReluParams};
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{FlattenOrder, NodeId};
 use crate::plan::builder::Builder;
@@ -23,6 +23,26 @@ impl Builder<'_> {
             &params,
             vec![step.x, extra, step.y],
         );
+    }
+
+    /// The same between bounds.
+    pub(super) fn clip(
+        &mut self,
+        step: &Step<'_>,
+        [low, high]: [f32; 2],
+        epilogue: Epilogue,
+        extra: BufferId,
+    ) {
+        let params = ClipParams {
+            count: step.count(),
+            elements: (padded_len(1, step.made()) / 4) as u32,
+            // WGSL may take what is infinite for what never comes.
+            low: low.max(f32::MIN),
+            high: high.min(f32::MAX),
+            epilogue: epilogue as u32,
+        };
+        let buffers = vec![step.x, extra, step.y];
+        self.each(Kernel::Clip, step.label, params.count, &params, buffers);
     }
 
     /// scale x + shift, a value a channel; the gradient has no shift.

@@ -1,0 +1,49 @@
+// Values held between two bounds (ReLU6: 0 and 6), and the backward rules.
+//
+//   epilogue NONE:         y = min(max(x, low), high)              (the layer itself)
+//   epilogue MASK:         y = x where low < act < high            (at a bound no gradient passes, as in PyTorch's relu6)
+//   epilogue MASK_GUIDED:  y = x where low < act < high and x > 0  (guided backpropagation, arXiv 1412.6806)
+//   epilogue MASK_DECONV:  y = x where x > 0                       (deconvolution, arXiv 1311.2901)
+//
+// x, y: N x elements, four channels each; act: one image's clipped values (elements), shared by all n.
+// An invocation makes one element of y. CPU twin: clip in tests/common/twins.rs.
+
+struct Params {
+    count: u32, // elements of y: N * elements
+    elements: u32,
+    low: f32,
+    high: f32,
+    epilogue: u32,
+}
+
+const EPILOGUE_MASK: u32 = 3u;
+const EPILOGUE_MASK_GUIDED: u32 = 4u;
+const EPILOGUE_MASK_DECONV: u32 = 5u;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> act: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = (group.y * groups.x + group.x) * 64u + lane;
+    if at >= p.count {
+        return;
+    }
+    let zero = vec4<f32>();
+    let low = vec4<f32>(p.low);
+    let high = vec4<f32>(p.high);
+    let value = x[at];
+    let i = at % p.elements;
+    switch p.epilogue {
+        case EPILOGUE_MASK: { y[at] = select(zero, value, (act[i] > low) & (act[i] < high)); }
+        case EPILOGUE_MASK_GUIDED: { y[at] = select(zero, max(value, zero), (act[i] > low) & (act[i] < high)); }
+        case EPILOGUE_MASK_DECONV: { y[at] = max(value, zero); }
+        default: { y[at] = min(max(value, low), high); }
+    }
+}
