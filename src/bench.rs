@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
         let target = network.target(None)?;
         let pass = |to, rule| BackwardRequest {
             to,
+            keep: vec![],
             classes: 1,
             rule,
         };

@@ -16,8 +16,8 @@ use crate::options::parse_rgb;
 mod choices;
 
 pub use choices::{
-    Backend, Baseline, Channels, Colormap, Fit, Format, Method, Output, OutputKind, Precision,
-    Preprocessing, Score, Size,
+    Backend, Baseline, Channels, Colormap, Fit, Format, Fuse, Method, Output, OutputKind,
+    Precision, Preprocessing, Score, Size,
 };
 
 const EXAMPLES: &str = "\
@@ -200,9 +200,24 @@ pub struct Explain {
     )]
     pub methods: Vec<Method>,
 
-    /// Target layer [default: the last convolution, after its ReLU]
-    #[arg(short, long, value_name = "NAME", help_heading = "What is explained")]
-    pub layer: Option<String>,
+    /// Target layer [default: the last convolution, after its ReLU]; repeatable
+    ///
+    /// Target layer, the last convolution after its ReLU by default. Any layer whose value has rows
+    /// and columns; `gradcam info` lists them. Of several, one map is made, see --fuse.
+    #[arg(
+        short,
+        long = "layer",
+        value_name = "NAME",
+        help_heading = "What is explained"
+    )]
+    pub layers: Vec<String>,
+
+    /// How the maps of several layers become one [default: mean]
+    ///
+    /// How the maps of several layers become one: each is cut at zero, scaled to 0..1 and resized to
+    /// what the network sees. That is also what `--outputs raw` writes of it.
+    #[arg(long, value_name = "HOW", help_heading = "What is explained")]
+    pub fuse: Option<Fuse>,
 
     /// The score that is differentiated [default: prob; with --versus: logit]
     #[arg(long, value_name = "SCORE", help_heading = "What is explained")]

@@ -12,7 +12,6 @@ use crate::image;
 use crate::labels::Label;
 use crate::map::Map;
 use crate::method::Method;
-use crate::network::Shape;
 use crate::options::Options;
 use crate::output::{self, Content, Destination, Question, Subject};
 use crate::preprocess::{self, Geometry, Normalization};
@@ -32,8 +31,6 @@ pub struct Scene<'a> {
     pub geometry: &'a Geometry,
     /// How pixels became the network's input.
     pub normalization: &'a Normalization,
-    /// Shape of the target layer.
-    pub map_shape: Shape,
     /// What is asked of the class.
     pub question: Question,
 }
@@ -182,11 +179,10 @@ impl Values {
 
 impl Methods {
     fn values(&self, scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, Values)> {
-        let shape = scene.map_shape;
         let cams = self.cams.iter().zip(&explanation.maps).map(|(&cam, map)| {
             let values = Values {
-                shape: [shape.h, shape.w, 1],
-                values: map.clone(),
+                shape: [map.height, map.width, 1],
+                values: map.values.clone(),
             };
             (Method::Cam(cam), values)
         });

@@ -193,7 +193,8 @@ pub fn run(
         counterfactual: options.counterfactual,
         methods: methods.cams,
         pixels: methods.pixels,
-        layer: options.layer.clone(),
+        layers: options.layers.clone(),
+        fuse: options.fuse,
         classes: choice.count(),
         settings: settings(options, &classifier.normalization),
     };
@@ -249,7 +250,6 @@ pub fn run(
                     seen: &explained.picture.seen,
                     geometry: &explained.picture.geometry,
                     normalization: &classifier.normalization,
-                    map_shape: explainer.map_shape(),
                     question: Question {
                         versus: choice.versus,
                         counterfactual: options.counterfactual,
@@ -282,7 +282,8 @@ pub fn run(
                         backend: gpu.info().backend.clone(),
                         kind: gpu.info().kind.into(),
                     },
-                    layer: explainer.layer().into(),
+                    layer: explainer.layers().join("+"),
+                    fuse: (explainer.layers().len() > 1).then_some(options.fuse),
                     score: options.score,
                     versus: choice.versus.map(|id| {
                         let label = labels.get(id).expect("one label a class");

@@ -3,8 +3,9 @@
 
 use crate::attribution::{self, Inputs, Moments, Settings, Value};
 use crate::cam::{self, Features, Reads};
+use crate::fuse::Fuse;
 use crate::gpu::{Gpu, GpuError, Session};
-use crate::map::Map;
+use crate::map::{Map, RawMap};
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
 use crate::score::{Objective, Score, Seed, probabilities};
@@ -26,8 +27,10 @@ pub struct Wanted {
     pub methods: Vec<cam::Method>,
     /// Pixel methods, each giving values at the pixels.
     pub pixels: Vec<attribution::Method>,
-    /// The layer whose activations are weighed; `None`: the last convolution, after its ReLU.
-    pub layer: Option<String>,
+    /// The layers whose activations are weighed; none: the last convolution, after its ReLU.
+    pub layers: Vec<String>,
+    /// How the maps of several layers become one.
+    pub fuse: Fuse,
     /// Classes explained for each picture.
     pub classes: usize,
     /// Numbers that methods depend on.
@@ -43,7 +46,8 @@ impl Default for Wanted {
             counterfactual: false,
             methods: vec![cam::Method::GradCam],
             pixels: vec![],
-            layer: None,
+            layers: vec![],
+            fuse: Fuse::default(),
             classes: 1,
             settings: Settings::default(),
         }
@@ -68,14 +72,25 @@ pub enum ExplainError {
 pub struct Explainer<'a> {
     network: &'a Network,
     session: Session<'a>,
-    target: NodeId,
+    /// At least one, each once.
+    targets: Vec<NodeId>,
     wanted: Wanted,
 }
 
 /// A gradient as float32 holds it.
 struct Gradient {
-    /// Divided by `scale`.
+    /// At the end of the pass, divided by `scale`.
     values: Vec<f32>,
+    /// The same at each node kept.
+    kept: Vec<Vec<f32>>,
+    /// The seed's.
+    scale: f64,
+}
+
+/// Gradients at the target layers, of one class.
+struct TargetGradients {
+    /// One a target, divided by `scale`.
+    values: Vec<Vec<f32>>,
     /// The seed's.
     scale: f64,
 }
@@ -96,8 +111,9 @@ pub struct Prediction {
 pub struct Explanation {
     /// Its number.
     pub class: usize,
-    /// For each of [`Wanted::methods`] the map before ReLU and scaling, rows x columns of [`Explainer::map_shape`].
-    pub maps: Vec<Vec<f64>>,
+    /// For each of [`Wanted::methods`] the map before ReLU and scaling, of the target layer's size; of several layers the
+    /// fused one ([`Fuse::of`]), of the size of the network's input.
+    pub maps: Vec<RawMap>,
     /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
     pub pixels: Vec<Vec<f64>>,
 }
@@ -111,53 +127,105 @@ pub struct Progress {
     pub all: usize,
 }
 
-/// What `wanted` asks of a plan for an adapter of `limits`, and the target layer.
+/// A kind of backward pass: where it ends, the nodes kept on the way, and what ReLUs let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Way {
+    to: NodeId,
+    keep: Vec<NodeId>,
+    rule: ReluRule,
+}
+
+impl Way {
+    /// To the picture.
+    fn to_pixels(rule: ReluRule) -> Self {
+        Self {
+            to: PIXELS,
+            keep: vec![],
+            rule,
+        }
+    }
+
+    fn is_of(&self, pass: &BackwardRequest) -> bool {
+        (self.to, self.rule) == (pass.to, pass.rule) && self.keep == pass.keep
+    }
+
+    /// To all of `targets`: in one pass to the earliest, as far as that one's value reaches the others.
+    fn to_targets(network: &Network, targets: &[NodeId]) -> Vec<Self> {
+        let mut rest = targets.to_vec();
+        rest.sort();
+        let mut ways = vec![];
+        while let Some(&to) = rest.first() {
+            let reached = network.descendants(to);
+            let (keep, others) = rest[1..].iter().partition(|id| reached[id.0]);
+            ways.push(Self {
+                to,
+                keep,
+                rule: ReluRule::Plain,
+            });
+            rest = others;
+        }
+        ways
+    }
+}
+
+/// What `wanted` asks of a plan for an adapter of `limits`, and the target layers, each once.
 pub fn request(
     network: &Network,
     wanted: &Wanted,
     limits: Limits,
-) -> Result<(NodeId, Request), NetworkError> {
-    let target = network.target(wanted.layer.as_deref())?;
-    let mut ends = vec![];
-    if needs_target(wanted) {
-        ends.push((target, ReluRule::Plain));
-    }
-    for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
-        if !ends.contains(&(PIXELS, rule)) {
-            ends.push((PIXELS, rule));
+) -> Result<(Vec<NodeId>, Request), NetworkError> {
+    let mut targets = vec![];
+    for name in &wanted.layers {
+        let target = network.target(Some(name))?;
+        if !targets.contains(&target) {
+            targets.push(target);
         }
     }
-    let pass = |(to, rule)| passes(network, to, rule, wanted.classes, limits);
+    if targets.is_empty() {
+        targets.push(network.target(None)?);
+    }
+    let mut ways = vec![];
+    if needs_target(wanted) {
+        ways = Way::to_targets(network, &targets);
+    }
+    for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
+        let way = Way::to_pixels(rule);
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    let pass = |way| passes(network, way, wanted.classes, limits);
     let request = Request {
         images: 1,
-        keep: vec![target],
+        keep: targets.clone(),
         reruns: vec![],
-        backward: ends.into_iter().flat_map(pass).collect(),
+        backward: ways.iter().flat_map(pass).collect(),
     };
-    Ok((target, request))
+    Ok((targets, request))
 }
 
 impl<'a> Explainer<'a> {
     /// Plans the work, compiles the kernels and uploads the weights.
     pub fn new(gpu: &'a Gpu, network: &'a Network, wanted: Wanted) -> Result<Self, ExplainError> {
-        let (target, request) = request(network, &wanted, gpu.limits())?;
+        let (targets, request) = request(network, &wanted, gpu.limits())?;
         let plan = Plan::new(network, &request, gpu.limits())?;
         Ok(Self {
             network,
             session: Session::new(gpu, plan)?,
-            target,
+            targets,
             wanted,
         })
     }
 
-    /// The target layer's name.
-    pub fn layer(&self) -> &str {
-        self.network.layer_name(self.target)
+    /// The target layers' names, at least one.
+    pub fn layers(&self) -> Vec<&str> {
+        let name = |&target| self.network.layer_name(target);
+        self.targets.iter().map(name).collect()
     }
 
-    /// Channels, rows and columns of the target layer.
+    /// Channels, rows and columns of the first target layer.
     pub fn map_shape(&self) -> Shape {
-        self.network.node(self.target).shape
+        self.network.node(self.targets[0]).shape
     }
 
     /// Runs the network forward on one preprocessed picture, C x H x W.
@@ -173,10 +241,12 @@ impl<'a> Explainer<'a> {
         })
     }
 
-    /// The target layer's activations for the picture that [`Explainer::predict`] saw last, C x H x W.
-    pub fn activations(&self) -> Result<Vec<f32>, ExplainError> {
-        let kept = self.session.plan().kept[0];
-        Ok(self.session.read(kept, 1, self.map_shape())?)
+    /// For each target layer its activations for the picture that [`Explainer::predict`] saw last, C x H x W.
+    pub fn activations(&self) -> Result<Vec<Vec<f32>>, ExplainError> {
+        let kept = &self.session.plan().kept;
+        let shapes = self.targets.iter().map(|&id| self.network.node(id).shape);
+        let read = |(&id, shape)| Ok(self.session.read(id, 1, shape)?);
+        kept.iter().zip(shapes).map(read).collect()
     }
 
     /// How often the network runs forward for a picture, beside [`Explainer::predict`].
@@ -219,7 +289,7 @@ impl<'a> Explainer<'a> {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-    ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
+    ) -> Result<Vec<Vec<RawMap>>, ExplainError> {
         if self.wanted.methods.is_empty() {
             return Ok(vec![vec![]; classes.len()]);
         }
@@ -228,32 +298,71 @@ impl<'a> Explainer<'a> {
             if !self.wanted.methods.iter().any(|m| m.reads() == reads) {
                 return Ok(vec![]);
             }
-            let seeds = self.seeds(reads, prediction, classes);
-            self.gradients(self.target, ReluRule::Plain, &seeds)
+            self.at_targets(&self.seeds(reads, prediction, classes))
         };
         let of_score = gradients(Reads::Gradients)?;
         let of_finer = gradients(Reads::FinerGradients)?;
-        let features = |reads: Reads, class: usize| {
-            let gradient = match reads {
+        let map = |method: &cam::Method, class: usize| {
+            let gradients = match method.reads() {
                 Reads::Activations => None,
                 Reads::Gradients => Some(&of_score[class]),
                 Reads::FinerGradients => Some(&of_finer[class]),
             };
-            Features {
-                shape: self.map_shape(),
-                activations: &activations,
-                gradients: gradient.map_or(&[], |gradient| &gradient.values),
-                scale: gradient.map_or(0.0, |gradient| gradient.scale),
+            self.map(*method, &activations, gradients)
+        };
+        let maps = |class| self.wanted.methods.iter().map(|m| map(m, class)).collect();
+        Ok((0..classes.len()).map(maps).collect())
+    }
+
+    /// The map of one layer, or the fused one of several.
+    fn map(
+        &self,
+        method: cam::Method,
+        activations: &[Vec<f32>],
+        gradients: Option<&TargetGradients>,
+    ) -> RawMap {
+        let of_layer = |(i, &target): (usize, &NodeId)| {
+            let shape = self.network.node(target).shape;
+            let values = method.map(&Features {
+                shape,
+                activations: &activations[i],
+                gradients: gradients.map_or(&[], |gradients| &gradients.values[i]),
+                scale: gradients.map_or(0.0, |gradients| gradients.scale),
                 seed: self.wanted.settings.seed,
+            });
+            RawMap {
+                width: shape.w,
+                height: shape.h,
+                values,
             }
         };
-        let maps = |class: usize| {
-            let methods = self.wanted.methods.iter();
-            methods
-                .map(|method| method.map(&features(method.reads(), class)))
-                .collect()
+        let mut maps: Vec<RawMap> = self.targets.iter().enumerate().map(of_layer).collect();
+        if maps.len() == 1 {
+            return maps.remove(0);
+        }
+        let picture = self.network.input_shape();
+        self.wanted.fuse.of(&maps, picture.w, picture.h)
+    }
+
+    /// For each seed the gradients at the target layers.
+    fn at_targets(&self, seeds: &[Seed]) -> Result<Vec<TargetGradients>, ExplainError> {
+        let empty = |seed: &Seed| TargetGradients {
+            values: vec![vec![]; self.targets.len()],
+            scale: seed.scale,
         };
-        Ok((0..classes.len()).map(maps).collect())
+        let mut found: Vec<TargetGradients> = seeds.iter().map(empty).collect();
+        for way in Way::to_targets(self.network, &self.targets) {
+            let gradients = self.gradients(&way, seeds)?;
+            let ids = || std::iter::once(&way.to).chain(&way.keep);
+            for (found, gradient) in found.iter_mut().zip(gradients) {
+                let values = std::iter::once(gradient.values).chain(gradient.kept);
+                for (id, values) in ids().zip(values) {
+                    let target = self.targets.iter().position(|target| target == id);
+                    found.values[target.expect("a way to targets")] = values;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// What starts the backward pass of each class.
@@ -353,12 +462,12 @@ impl<'a> Explainer<'a> {
         for index in 0..inputs.count(settings) {
             let gradients = if inputs == Inputs::Picture {
                 let seeds = self.seeds(Reads::Gradients, prediction, classes);
-                self.gradients(PIXELS, rule, &seeds)?
+                self.gradients(&Way::to_pixels(rule), &seeds)?
             } else {
                 let input = inputs.at(settings, &prediction.input, shape, index);
                 let there = self.predict(&input)?;
                 let seeds = self.seeds(Reads::Gradients, &there, classes);
-                let gradients = self.gradients(PIXELS, rule, &seeds)?;
+                let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
                 advance();
                 gradients
             };
@@ -374,34 +483,18 @@ impl<'a> Explainer<'a> {
         if !needs_heat(&self.wanted) {
             return Ok(vec![]);
         }
-        let shape = self.map_shape();
         let input = self.network.input_shape();
         let activations = self.activations()?;
         let seeds = self.seeds(Reads::Gradients, prediction, classes);
-        let heat = |gradient: &Gradient| {
-            let map = cam::grad_cam(&Features {
-                shape,
-                activations: &activations,
-                gradients: &gradient.values,
-                scale: gradient.scale,
-                seed: 0,
-            });
-            Map::scaled(shape.w, shape.h, &map)
-                .resize(input.w, input.h)
-                .heat()
+        let heat = |gradients: &TargetGradients| {
+            let map = self.map(cam::Method::GradCam, &activations, Some(gradients));
+            map.scaled().resize(input.w, input.h).heat()
         };
-        let gradients = self.gradients(self.target, ReluRule::Plain, &seeds)?;
-        Ok(gradients.iter().map(heat).collect())
+        Ok(self.at_targets(&seeds)?.iter().map(heat).collect())
     }
 
-    /// For each seed the gradient at `to`, in its shape.
-    fn gradients(
-        &self,
-        to: NodeId,
-        rule: ReluRule,
-        seeds: &[Seed],
-    ) -> Result<Vec<Gradient>, ExplainError> {
-        let shape = self.network.node(to).shape;
+    /// For each seed the gradients that the way leads to.
+    fn gradients(&self, way: &Way, seeds: &[Seed]) -> Result<Vec<Gradient>, ExplainError> {
         let logits = Shape::vector(self.network.classes());
         let phases = &self.session.plan().backward;
         let mut gradients = vec![];
@@ -410,10 +503,9 @@ impl<'a> Explainer<'a> {
             // The largest pass that the rest fills.
             let (phase, request) = phases
                 .iter()
-                .map(|backward| backward.request)
+                .map(|backward| &backward.request)
                 .enumerate()
-                .filter(|(_, pass)| pass.to == to && pass.rule == rule)
-                .filter(|(_, pass)| pass.classes <= rest.len())
+                .filter(|(_, pass)| way.is_of(pass) && pass.classes <= rest.len())
                 .max_by_key(|(_, pass)| pass.classes)
                 .expect("as many classes as were planned");
             let (group, later) = rest.split_at(request.classes);
@@ -422,14 +514,27 @@ impl<'a> Explainer<'a> {
                 .flat_map(|seed| seed.direction.iter().copied())
                 .collect();
             self.session.backward(phase, &directions, logits)?;
-            let all = self
-                .session
-                .read(phases[phase].gradient, group.len(), shape)?;
-            let scaled = |(gradient, seed): (&[f32], &Seed)| Gradient {
-                values: gradient.to_vec(),
+            let first = gradients.len();
+            gradients.extend(group.iter().map(|seed| Gradient {
+                values: vec![],
+                kept: vec![],
                 scale: seed.scale,
+            }));
+            let read = |buffer, at: NodeId| {
+                let shape = self.network.node(at).shape;
+                let all = self.session.read(buffer, group.len(), shape)?;
+                Ok::<_, ExplainError>((all, shape.len()))
             };
-            gradients.extend(all.chunks_exact(shape.len()).zip(group).map(scaled));
+            let (all, len) = read(phases[phase].gradient, way.to)?;
+            for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
+                gradient.values = values.to_vec();
+            }
+            for (&buffer, &at) in phases[phase].kept.iter().zip(&way.keep) {
+                let (all, len) = read(buffer, at)?;
+                for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
+                    gradient.kept.push(values.to_vec());
+                }
+            }
             rest = later;
         }
         Ok(gradients)
@@ -439,16 +544,15 @@ impl<'a> Explainer<'a> {
 /// The picture.
 const PIXELS: NodeId = NodeId(0);
 
-/// Backward passes that carry `classes` to `to`: as many as go at once, and one for what is left over.
-fn passes(
-    network: &Network,
-    to: NodeId,
-    rule: ReluRule,
-    classes: usize,
-    limits: Limits,
-) -> Vec<BackwardRequest> {
-    let most = classes_at_once(network, to, limits, GRADIENTS).min(classes);
-    let pass = |classes| BackwardRequest { to, classes, rule };
+/// Backward passes that carry `classes` along a way: as many as go at once, and one for what is left over.
+fn passes(network: &Network, way: &Way, classes: usize, limits: Limits) -> Vec<BackwardRequest> {
+    let most = classes_at_once(network, way.to, &way.keep, limits, GRADIENTS).min(classes);
+    let pass = |classes| BackwardRequest {
+        to: way.to,
+        keep: way.keep.clone(),
+        classes,
+        rule: way.rule,
+    };
     [most, classes % most]
         .into_iter()
         .filter(|&classes| classes > 0)

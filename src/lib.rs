@@ -22,6 +22,7 @@
 //! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
 //! | one picture through the network and back | [`explainer`] |
 //! | activations and gradients to maps; gradients at the pixels to pixel values | [`cam`], [`attribution`] |
+//! | maps of several layers to one | [`fuse`] |
 //! | all methods by name; random numbers | [`method`], [`noise`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
@@ -64,7 +65,7 @@
 //! let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
 //! let classes = score::top(&prediction.logits, 3);
 //! for explanation in explainer.explain(&prediction, &classes)? {
-//!     println!("class {}: {:?}", explanation.class, cam::Verdict::of(&explanation.maps[0]));
+//!     println!("class {}: {:?}", explanation.class, cam::Verdict::of(&explanation.maps[0].values));
 //! }
 //! # Ok(())
 //! # }
@@ -83,6 +84,7 @@ pub mod convert;
 pub mod draw;
 pub mod explain;
 pub mod explainer;
+pub mod fuse;
 pub mod gpu;
 pub mod image;
 pub mod info;

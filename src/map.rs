@@ -2,6 +2,27 @@
 
 use crate::preprocess::Geometry;
 
+/// A map as its method made it, before ReLU and scaling: `height` rows of `width` values, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawMap {
+    /// Values in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `height * width` values.
+    pub values: Vec<f64>,
+}
+
+impl RawMap {
+    /// As float32 holds it, see [`Map::scaled`].
+    ///
+    /// # Panics
+    /// If it has no values.
+    pub fn scaled(&self) -> Map {
+        Map::scaled(self.width, self.height, &self.values)
+    }
+}
+
 /// A map of `height` rows of `width` values, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {

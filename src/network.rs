@@ -264,7 +264,7 @@ pub enum NetworkError {
         /// What would fit, in words.
         expected: String,
     },
-    /// A layer that cannot be explained or does not exist.
+    /// A layer that does not exist.
     #[error("no layer {wanted:?} to look at; this network has: {}", names.join(", "))]
     NoSuchLayer {
         /// What was asked for.
@@ -272,6 +272,24 @@ pub enum NetworkError {
         /// What there is.
         names: Vec<String>,
     },
+    /// A layer whose value is a vector.
+    #[error(
+        "layer {wanted} has no rows and columns, its value is a list of {len} numbers: a map needs one of {}",
+        names.join(", ")
+    )]
+    NoPositions {
+        /// What was asked for.
+        wanted: String,
+        /// How long the list is.
+        len: usize,
+        /// Layers that have rows and columns.
+        names: Vec<String>,
+    },
+    /// The picture as a layer.
+    #[error(
+        "{0} is the picture itself: for what its pixels do, take a pixel method, as in --method gradient"
+    )]
+    PictureAsLayer(String),
 }
 
 impl Network {
@@ -378,7 +396,7 @@ impl Network {
             .filter(|&id| matches!(self.node(id).op, Op::Relu))
     }
 
-    /// Names that [`Network::target`] takes: layers whose value is a feature map.
+    /// Names of layers to look at, those that people speak of: convolutions and pools that give a feature map.
     pub fn target_names(&self) -> Vec<String> {
         self.nodes
             .iter()
@@ -396,23 +414,33 @@ impl Network {
             .collect()
     }
 
-    /// The node whose activations a CAM weighs: the named layer after its ReLU, or by default the last convolution's.
+    /// The node whose activations a CAM weighs: the named layer, after its ReLU where it is a layer with one, or by
+    /// default the last convolution's. Any layer whose value is a feature map will do.
     pub fn target(&self, name: Option<&str>) -> Result<NodeId, NetworkError> {
-        let names = self.target_names();
+        let names = || self.target_names();
         let found = match name {
-            Some(name) => self
-                .nodes
-                .iter()
-                .position(|node| node.name == name && names.contains(&node.name)),
+            Some(name) => self.nodes.iter().position(|node| node.name == name),
             None => self
                 .nodes
                 .iter()
                 .rposition(|node| matches!(node.op, Op::Conv2d { .. })),
         };
+        let wanted = || name.unwrap_or("the last convolution").into();
         let id = NodeId(found.ok_or_else(|| NetworkError::NoSuchLayer {
-            wanted: name.unwrap_or("the last convolution").into(),
-            names,
+            wanted: wanted(),
+            names: names(),
         })?);
+        let Node { op, shape, .. } = self.node(id);
+        if matches!(op, Op::Input) {
+            return Err(NetworkError::PictureAsLayer(wanted()));
+        }
+        if name.is_some() && shape.h * shape.w == 1 {
+            return Err(NetworkError::NoPositions {
+                wanted: wanted(),
+                len: shape.len(),
+                names: names(),
+            });
+        }
         Ok(self.activation(id).unwrap_or(id))
     }
 

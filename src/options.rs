@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::cam;
 use crate::cli::{
-    self, Backend, Baseline, Channels, Colormap, Explain, Fit, Format, Method, Output, OutputKind,
-    Preprocessing, Score, Size,
+    self, Backend, Baseline, Channels, Colormap, Explain, Fit, Format, Fuse, Method, Output,
+    OutputKind, Preprocessing, Score, Size,
 };
 
 /// Classes explained when nobody says how many.
@@ -29,8 +29,10 @@ pub struct Options {
     pub classes: Classes,
     /// Each once, at least one.
     pub methods: Vec<Method>,
-    /// `None`: the last convolution, after its ReLU.
-    pub layer: Option<String>,
+    /// Each once; none: the last convolution, after its ReLU.
+    pub layers: Vec<String>,
+    /// How the maps of several layers become one.
+    pub fuse: Fuse,
     /// What is differentiated.
     pub score: Score,
     /// The class whose score is subtracted, as [`Classes::Named`] has it.
@@ -163,6 +165,12 @@ pub enum UsageError {
     /// `--class ""` or `--versus ""`.
     #[error("{0} needs a number, a name or a synset, as in {0} \"traffic light\"")]
     EmptyClass(&'static str),
+    /// `--fuse` without several layers.
+    #[error(
+        "--fuse makes one map of several layers: name them, as in \
+         --layer conv4_3 --layer conv5_3 --fuse {0}"
+    )]
+    FuseOneLayer(Fuse),
     /// `--versus` with a method that has rivals of its own.
     #[error(
         "finercam compares a class with the three nearest to it, not with that of --versus: \
@@ -256,6 +264,7 @@ impl Options {
         if !(flags.noise.is_finite() && flags.noise >= 0.0) {
             return Err(UsageError::NoiseOutOfRange(flags.noise));
         }
+        let layers = each_once(flags.layers);
         if let Some(versus) = &flags.versus {
             if versus.trim().is_empty() {
                 return Err(UsageError::EmptyClass("--versus"));
@@ -274,7 +283,8 @@ impl Options {
             weights,
             classes: classes(flags.classes, count)?,
             methods: each_once(flags.methods),
-            layer: flags.layer,
+            fuse: fuse(flags.fuse, &layers)?,
+            layers,
             score: flags.score.unwrap_or(score),
             versus: flags.versus,
             counterfactual: flags.counterfactual,
@@ -383,6 +393,13 @@ fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageErr
             .map(Classes::Top)
             .ok_or(UsageError::ZeroCount),
         (true, None) => Ok(Classes::Default),
+    }
+}
+
+fn fuse(fuse: Option<Fuse>, layers: &[String]) -> Result<Fuse, UsageError> {
+    match fuse {
+        Some(fuse) if layers.len() < 2 => Err(UsageError::FuseOneLayer(fuse)),
+        fuse => Ok(fuse.unwrap_or_default()),
     }
 }
 

@@ -79,10 +79,12 @@ pub enum ReluRule {
 }
 
 /// A backward pass: the gradient of some combination of logits at an earlier node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackwardRequest {
     /// Where it ends; [`NodeId`] 0 is the picture.
     pub to: NodeId,
+    /// Nodes between there and the logits whose gradients are read back as well.
+    pub keep: Vec<NodeId>,
     /// Combinations of logits (classes) at once.
     pub classes: usize,
     /// What each ReLU lets through.
@@ -225,6 +227,8 @@ pub struct Backward {
     pub seed: BufferId,
     /// Gradients at `request.to`: classes x its shape.
     pub gradient: BufferId,
+    /// The same at each of `request.keep`.
+    pub kept: Vec<BufferId>,
     /// The work, in order.
     pub dispatches: Vec<Dispatch>,
 }
@@ -343,14 +347,16 @@ impl Plan {
             });
         }
         let mut backward = vec![];
-        for &request in &request.backward {
-            let (seed, gradient) = builder.backward(request)?;
+        for request in &request.backward {
+            let (seed, gradient, kept) = builder.backward(request)?;
             builder.hold_to_end_of_phase(&[gradient]);
+            builder.hold_to_end_of_phase(&kept);
             let dispatches = builder.end_phase();
             backward.push(Backward {
-                request,
+                request: request.clone(),
                 seed,
                 gradient,
+                kept,
                 dispatches,
             });
         }
@@ -440,21 +446,35 @@ impl Plan {
 /// the device is.
 const DISPATCH: usize = 8_000_000_000;
 
-/// Most classes that one backward pass to `to` may carry, so that no tensor on its way outgrows a binding, all its
-/// gradients together stay within `budget` bytes, and no dispatch takes long enough for a watchdog; at least 1.
-pub fn classes_at_once(network: &Network, to: NodeId, limits: Limits, budget: u64) -> usize {
-    at_once(network, to, limits, budget)
+/// Most classes that one backward pass to `to` may carry that keeps the gradients at `keep`, so that no tensor on its way
+/// outgrows a binding, all its gradients together stay within `budget` bytes, and no dispatch takes long enough for a
+/// watchdog; at least 1.
+pub fn classes_at_once(
+    network: &Network,
+    to: NodeId,
+    keep: &[NodeId],
+    limits: Limits,
+    budget: u64,
+) -> usize {
+    at_once(network, to, keep, limits, budget)
 }
 
 /// Most values of `from` that one rerun may carry, by the same measures; at least 1.
 pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u64) -> usize {
-    at_once(network, from, limits, budget)
+    at_once(network, from, &[], limits, budget)
 }
 
-fn at_once(network: &Network, first: NodeId, limits: Limits, budget: u64) -> usize {
+fn at_once(
+    network: &Network,
+    first: NodeId,
+    keep: &[NodeId],
+    limits: Limits,
+    budget: u64,
+) -> usize {
     let nodes = || network.nodes[first.0..].iter();
-    let bytes = nodes().map(|node| padded_len(1, node.shape) as u64 * 4);
-    let largest = bytes.max().unwrap_or(0).max(1);
+    let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
+    let largest = nodes().map(bytes).max().unwrap_or(0).max(1);
+    let kept: u64 = keep.iter().map(|&id| bytes(network.node(id))).sum();
     let longest = nodes().map(Node::multiply_adds).max().unwrap_or(0).max(1);
     // Convolutions lay images and blocks of channels along one dimension.
     let maps = nodes().filter(|node| node.shape.h * node.shape.w > 1);
@@ -463,8 +483,9 @@ fn at_once(network: &Network, first: NodeId, limits: Limits, budget: u64) -> usi
         .max()
         .unwrap_or(0)
         .max(1);
-    // Two tensors are alive at a time: the one that a layer reads and the one that it writes.
-    let mut bytes = limits.tensor().min(budget / 2);
+    // Two tensors are alive at a time beside those kept: the one that a layer reads and the one that it writes.
+    let by_budget = (budget / (2 * largest + kept)) as usize;
+    let mut bytes = limits.tensor();
     if limits.image_rows() > 1 {
         // What is larger than an image goes through a slower kernel.
         bytes = bytes.min(((limits.image_rows() - 1) * IMAGE_ROW * 16) as u64);
@@ -472,5 +493,9 @@ fn at_once(network: &Network, first: NodeId, limits: Limits, budget: u64) -> usi
     let by_memory = (bytes / largest) as usize;
     let by_length = DISPATCH / longest;
     let by_workgroups = limits.workgroups as usize / most_blocks;
-    by_memory.min(by_length).min(by_workgroups).max(1)
+    by_memory
+        .min(by_budget)
+        .min(by_length)
+        .min(by_workgroups)
+        .max(1)
 }

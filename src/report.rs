@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::cam::Verdict;
-use crate::cli::Score;
+use crate::cli::{Fuse, Score};
 use crate::gpu::AdapterInfo;
 use crate::labels::Label;
 use crate::method::Method;
@@ -27,8 +27,14 @@ pub struct Report {
     pub weights: Weights,
     /// Where it ran.
     pub adapter: Adapter,
-    /// The target layer.
+    /// The target layer; several are joined by `+`.
     pub layer: String,
+    /// How the maps of several layers became one; absent from the JSON where there is one layer.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "displayed_option"
+    )]
+    pub fuse: Option<Fuse>,
     /// What was differentiated.
     #[serde(serialize_with = "displayed")]
     pub score: Score,
@@ -286,6 +292,17 @@ fn displayed<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<
     serializer.collect_str(value)
 }
 
+#[allow(clippy::ref_option)] // the form that serde calls
+fn displayed_option<S: Serializer>(
+    value: &Option<impl fmt::Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    value
+        .as_ref()
+        .map(ToString::to_string)
+        .serialize(serializer)
+}
+
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
@@ -355,6 +372,7 @@ mod tests {
                 kind: "cpu".into(),
             },
             layer: "conv5_3".into(),
+            fuse: None,
             score: Score::Prob,
             versus: None,
             counterfactual: false,

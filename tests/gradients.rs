@@ -263,6 +263,54 @@ fn several_classes_at_once_give_what_each_gives_alone() {
     }
 }
 
+/// A pass that keeps gradients on its way, those at ReLUs and at what is before them, gives the same there as passes that
+/// end there, and the same at its end.
+#[test]
+fn gradients_kept_on_the_way_are_those_of_passes_that_end_there() {
+    for name in ["plain", "head"] {
+        let (network, fixture) = fixture(name);
+        let shape = network.input_shape();
+        let (_, input) = numbers(&fixture["input"]);
+        let logits = Shape::vector(network.classes());
+        let seeds = random(75, 2 * logits.c);
+        let on_the_way: Vec<NodeId> = (1..network.output().0).map(NodeId).collect();
+        let pass = |to, keep| BackwardRequest {
+            to,
+            keep,
+            classes: 2,
+            rule: ReluRule::Plain,
+        };
+        let mut backward = vec![pass(NodeId(0), on_the_way.clone()), pass(NodeId(0), vec![])];
+        backward.extend(on_the_way.iter().map(|&to| pass(to, vec![])));
+        let request = Request {
+            images: 1,
+            keep: vec![],
+            reruns: vec![],
+            backward,
+        };
+        let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+        let session = Session::new(&GPU, plan).unwrap();
+        session.poison();
+        session.forward(&input[..shape.len()], shape).unwrap();
+        let phases = &session.plan().backward;
+        let read = |buffer, at| session.read(buffer, 2, network.node(at).shape).unwrap();
+        session.backward(0, &seeds, logits).unwrap();
+        let whole = read(phases[0].gradient, NodeId(0));
+        let kept: Vec<Vec<f32>> = phases[0]
+            .kept
+            .iter()
+            .zip(&on_the_way)
+            .map(|(&buffer, &at)| read(buffer, at))
+            .collect();
+        session.backward(1, &seeds, logits).unwrap();
+        assert_eq!(whole, read(phases[1].gradient, NodeId(0)), "{name}");
+        for ((phase, &at), kept) in (2..).zip(&on_the_way).zip(kept) {
+            session.backward(phase, &seeds, logits).unwrap();
+            assert_eq!(kept, read(phases[phase].gradient, at), "{name}, {at:?}");
+        }
+    }
+}
+
 /// A pass may run again for other classes; what it needs from the forward pass must still be there.
 #[test]
 fn a_backward_pass_can_run_again() {
@@ -272,6 +320,7 @@ fn a_backward_pass_can_run_again() {
     let target = network.target(None).unwrap();
     let cam = BackwardRequest {
         to: target,
+        keep: vec![],
         classes: 1,
         rule: ReluRule::Plain,
     };

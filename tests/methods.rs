@@ -10,7 +10,7 @@ use gradcam::architectures::{self, Classifier};
 use gradcam::attribution::{self, Inputs, Settings};
 use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
-use gradcam::map::Map;
+use gradcam::fuse::Fuse;
 use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
 use gradcam::preprocess::to_tensor;
 use gradcam::score::Score;
@@ -84,7 +84,7 @@ fn every_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
         let (_, explanations, shape) = explain(Wanted {
             score: Score::Logit,
             methods: methods.to_vec(),
-            layer: Some(layer.into()),
+            layers: vec![layer.into()],
             classes: 3,
             settings: settings(),
             ..Wanted::default()
@@ -94,9 +94,77 @@ fn every_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
             let file = format!("methods/{layer}_{method}.npy");
             let expected: Array3<f32> = ndarray_npy::read_npy(fixture(&file)).unwrap();
             for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-                let map: Vec<f32> = explanation.maps[i].iter().map(|&v| v as f32).collect();
+                let map: Vec<f32> = explanation.maps[i]
+                    .values
+                    .iter()
+                    .map(|&v| v as f32)
+                    .collect();
                 let what = format!("{layer}, {method}, class {}", explanation.class);
                 assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
+            }
+        }
+    }
+}
+
+/// Of two layers the package's mean, before it scales that once more; every eighth row and column.
+#[test]
+fn maps_of_two_layers_fuse_as_pytorch_grad_cam_fuses_them() {
+    let methods = [Method::GradCam, Method::LayerCam];
+    let layers = ["conv5_3", "conv4_3"];
+    let (_, explanations, _) = explain(Wanted {
+        score: Score::Logit,
+        methods: methods.to_vec(),
+        layers: layers.map(Into::into).to_vec(),
+        fuse: Fuse::Mean,
+        classes: 3,
+        ..Wanted::default()
+    });
+    for (i, method) in methods.iter().enumerate() {
+        let file = fixture(&format!("methods/fused_{method}.npy"));
+        let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
+        for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
+            let map = &explanation.maps[i];
+            assert_eq!((map.width, map.height), (224, 224));
+            let row = |row: usize| map.values[row * 224..][..224].iter().step_by(8);
+            let rows = (0..224).step_by(8).flat_map(row);
+            let map: Vec<f32> = rows.map(|&v| v as f32).collect();
+            let what = format!("fused {method}, class {}", explanation.class);
+            let expected = expected.as_slice().unwrap();
+            assert_close(&what, &map, expected, Shape::new(1, 28, 28), MAP);
+        }
+    }
+}
+
+/// Each layer alone gives what it gives beside others, whichever of them is named first.
+#[test]
+fn layers_share_a_backward_pass_without_a_trace() {
+    let methods = vec![Method::GradCam, Method::HiResCam];
+    let maps = |layers: &[&str]| {
+        let wanted = Wanted {
+            score: Score::Logit,
+            methods: methods.clone(),
+            layers: layers.iter().map(|&layer| layer.into()).collect(),
+            classes: 1,
+            ..Wanted::default()
+        };
+        let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
+        let input = input("methods/cat-and-coffee-64.png", &SMALL);
+        let prediction = explainer.predict(&input).unwrap();
+        let mut explanations = explainer.explain(&prediction, &[5]).unwrap();
+        explanations.remove(0).maps
+    };
+    let layers = ["pool5", "relu4_3", "conv5_1"];
+    let alone = layers.map(|layer| maps(&[layer]));
+    let together = [
+        maps(&layers),
+        maps(&["conv5_1", "pool5", "conv4_3", "conv4_3"]),
+    ];
+    for i in 0..methods.len() {
+        let each: Vec<_> = alone.iter().map(|maps| maps[i].clone()).collect();
+        let expected = Fuse::Mean.of(&each, 64, 64).values;
+        for together in &together {
+            for (a, e) in together[i].values.iter().zip(&expected) {
+                assert!((a - e).abs() < 1e-6, "{}: {a} and {e}", methods[i]);
             }
         }
     }
@@ -115,7 +183,7 @@ fn hirescam_sums_to_the_logit_less_its_bias() {
     let weights = weights::builtin();
     let bias = weights.tensor("classifier.bias").unwrap().to_vec();
     for explanation in explanations {
-        let sum: f64 = explanation.maps[0].iter().sum();
+        let sum: f64 = explanation.maps[0].values.iter().sum();
         let expected = f64::from(prediction.logits[explanation.class] - bias[explanation.class]);
         assert!(
             (sum - expected).abs() < 1e-4 * expected.abs().max(1.0),
@@ -137,7 +205,7 @@ fn gradcam_is_proportional_to_cam() {
     let prediction = explainer
         .predict(&input("builtin/cat-and-coffee-224.png", &BUILTIN))
         .unwrap();
-    let activations = explainer.activations().unwrap();
+    let activations = explainer.activations().unwrap().remove(0);
     let explanations = explainer.explain(&prediction, &classes()).unwrap();
     let shape = explainer.map_shape();
     let weights = weights::builtin();
@@ -153,6 +221,7 @@ fn gradcam_is_proportional_to_cam() {
         }
         // 49 windows share a gradient of 1, and each gives its share to one of 196 positions.
         let map: Vec<f32> = explanation.maps[0]
+            .values
             .iter()
             .map(|v| (v * 196.0) as f32)
             .collect();
@@ -320,10 +389,7 @@ fn guided_gradcam_is_zero_where_either_is() {
     let [guided, product] = &explanations[0].pixels[..] else {
         panic!("two methods")
     };
-    let shape = explainer.map_shape();
-    let heat = Map::scaled(shape.w, shape.h, &explanations[0].maps[0])
-        .resize(64, 64)
-        .heat();
+    let heat = explanations[0].maps[0].scaled().resize(64, 64).heat();
     for (i, (&guided, &product)) in guided.iter().zip(product).enumerate() {
         let heat = heat.values[i % (64 * 64)];
         assert_eq!(product == 0.0, guided == 0.0 || heat == 0.0, "value {i}");

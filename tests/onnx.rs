@@ -84,7 +84,11 @@ fn check_map(file: &str, expected: &str, off: f32, map_off: f32) {
         .fold(0.0f32, f32::max);
     let class = expected["class"].as_u64().unwrap() as usize;
     let explanations = explainer.explain(&prediction, &[class]).unwrap();
-    let map: Vec<f32> = explanations[0].maps[0].iter().map(|&v| v as f32).collect();
+    let map: Vec<f32> = explanations[0].maps[0]
+        .values
+        .iter()
+        .map(|&v| v as f32)
+        .collect();
     let rows: Vec<f32> = numbers(&expected["map_shape"]);
     let at = explainer.map_shape();
     assert_eq!([at.h as f32, at.w as f32], rows[..], "{file}");

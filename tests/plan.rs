@@ -73,7 +73,12 @@ fn vgg16(layout: MatrixLayout) -> Network {
 
 fn request(network: &Network, classes: usize) -> Request {
     let target = network.target(None).unwrap();
-    let pass = |to, rule| BackwardRequest { to, classes, rule };
+    let pass = |to, rule| BackwardRequest {
+        to,
+        keep: vec![],
+        classes,
+        rule,
+    };
     Request {
         images: 1,
         keep: vec![target],
@@ -379,16 +384,22 @@ fn more_tiles_than_a_dimension_holds_are_laid_out_in_rows() {
 #[test]
 fn classes_go_together_as_far_as_memory_and_bindings_allow() {
     let network = vgg16(MatrixLayout::OutIn);
-    let pixels = |binding, budget| classes_at_once(&network, NodeId(0), adapter(binding), budget);
+    let keeping = |keep: &[NodeId], binding, budget| {
+        classes_at_once(&network, NodeId(0), keep, adapter(binding), budget)
+    };
+    let pixels = |binding, budget| keeping(&[], binding, budget);
     // 12.25 MiB a class at conv1, twice; and 1.85 x 10^9 multiply-adds, of which a dispatch may have 8 x 10^9.
     assert_eq!(pixels(2048 * MIB, 256 * MIB), 4);
     assert_eq!(pixels(2048 * MIB, 64 * MIB), 2);
     assert_eq!(pixels(32 * MIB, 256 * MIB), 2);
     assert_eq!(pixels(MIB, MIB), 1, "one class must do");
+    // Both convolutions of the first block beside them.
+    let first = [NodeId(1), NodeId(3)];
+    assert_eq!(keeping(&first, 2048 * MIB, 147 * MIB), 3);
     let target = network.target(None).unwrap();
     // fc6: 103 x 10^6 multiply-adds.
     assert_eq!(
-        classes_at_once(&network, target, adapter(128 * MIB), 256 * MIB),
+        classes_at_once(&network, target, &[], adapter(128 * MIB), 256 * MIB),
         77
     );
 }

@@ -62,7 +62,7 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
     let dy = random(8, CLASSES);
     for limits in each_convolution() {
         let way_back = to_input(1, ReluRule::Plain);
-        let (_, gradient) = backward_within(limits, &network, way_back, &picture, &dy);
+        let (_, gradient) = backward_within(limits, &network, way_back.clone(), &picture, &dy);
         let reruns = [(0, 5), (2, 3), (4, 70)].map(|(from, images)| RerunRequest {
             from: NodeId(from),
             images,

@@ -128,7 +128,7 @@ fn the_built_in_network_agrees_with_pytorch() {
         for (name, explanation) in explained.iter().zip(&explanations) {
             for (method, map) in ["gradcam", "gradcam++"].iter().zip(&explanation.maps) {
                 let what = format!("{name}_{method}_{score_name}");
-                let map: Vec<f32> = map.iter().map(|&v| v as f32).collect();
+                let map: Vec<f32> = map.values.iter().map(|&v| v as f32).collect();
                 assert_map(&what, &map, &fixtures(&format!("builtin/{what}.npy")));
             }
             let file = fixtures(&format!("builtin/{name}_guided_bprop_{score_name}.npy"));
@@ -139,8 +139,8 @@ fn the_built_in_network_agrees_with_pytorch() {
             }
         }
         let (cat, food) = (
-            energy_left(&explanations[0].maps[0]),
-            energy_left(&explanations[1].maps[0]),
+            energy_left(&explanations[0].maps[0].values),
+            energy_left(&explanations[1].maps[0].values),
         );
         assert!(
             cat > 0.9,

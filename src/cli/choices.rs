@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 pub use crate::colormap::Colormap;
 pub use crate::convert::Precision;
+pub use crate::fuse::Fuse;
 pub use crate::gpu::Backend;
 pub use crate::method::Method;
 pub use crate::network::OutputKind;
@@ -136,6 +137,7 @@ display_as_typed!(
     Format,
     Size,
     Fit,
+    Fuse,
     Preprocessing,
     OutputKind,
     Precision,

@@ -108,11 +108,11 @@ impl<'a> Builder<'a> {
         (input, logits)
     }
 
-    /// Records a backward phase; returns its seed and its result.
+    /// Records a backward phase; returns its seed, its result and the gradients kept on the way.
     pub(super) fn backward(
         &mut self,
-        request: BackwardRequest,
-    ) -> Result<(BufferId, BufferId), PlanError> {
+        request: &BackwardRequest,
+    ) -> Result<(BufferId, BufferId, Vec<BufferId>), PlanError> {
         let network = self.network;
         let output = network.output();
         let seed = self.tensor(
@@ -139,8 +139,9 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        let gradient = gradients[request.to.0].expect("the output depends on every target");
-        Ok((seed, gradient))
+        let at = |id: NodeId| gradients[id.0].expect("the output depends on every target");
+        let kept = request.keep.iter().map(|&id| at(id)).collect();
+        Ok((seed, at(request.to), kept))
     }
 
     /// The buffer of a node's value.

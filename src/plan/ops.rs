@@ -151,7 +151,7 @@ impl Builder<'_> {
         id: NodeId,
         input: NodeId,
         dy: BufferId,
-        request: BackwardRequest,
+        request: &BackwardRequest,
     ) -> (NodeId, BufferId) {
         let network = self.network;
         let node = network.node(id);

@@ -6,6 +6,7 @@ mod adapters;
 mod files;
 mod harness;
 mod inputs;
+mod layers;
 mod pictures;
 mod question;
 mod results;

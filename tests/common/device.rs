@@ -148,9 +148,10 @@ pub(crate) fn backward_within(
     let output = network.node(network.output()).shape;
     let y = session.read(session.plan().logits, 1, output).unwrap();
     session.backward(0, dy, output).unwrap();
-    let shape = network.node(request.to).shape;
-    let gradient = session.plan().backward[0].gradient;
-    let dx = session.read(gradient, request.classes, shape).unwrap();
+    let phase = &session.plan().backward[0];
+    let shape = network.node(phase.request.to).shape;
+    let classes = phase.request.classes;
+    let dx = session.read(phase.gradient, classes, shape).unwrap();
     (y, dx)
 }
 
@@ -158,6 +159,7 @@ pub(crate) fn backward_within(
 pub(crate) fn to_input(classes: usize, rule: gradcam::plan::ReluRule) -> BackwardRequest {
     BackwardRequest {
         to: NodeId(0),
+        keep: vec![],
         classes,
         rule,
     }

@@ -39,16 +39,18 @@ impl Builder<'_> {
         (y, End { epilogue, extra })
     }
 
-    /// The buffer for the gradient at `input`. When that is a ReLU on the way to the target, the kernel that makes the
-    /// gradient applies its mask, and what it makes is the gradient at the ReLU's own input.
+    /// The buffer for the gradient at `input`. When that is a ReLU on the way to the target whose own gradient nobody
+    /// asked for, the kernel that makes the gradient applies its mask, and what it makes is the gradient at the ReLU's
+    /// own input.
     pub(super) fn masked_gradient(
         &mut self,
         input: NodeId,
-        request: BackwardRequest,
+        request: &BackwardRequest,
     ) -> (NodeId, BufferId, End) {
         let node = self.network.node(input);
         let alone = self.network.consumers(input).nth(1).is_none();
-        let masked = matches!(node.op, Op::Relu) && input != request.to && alone;
+        let wanted = input == request.to || request.keep.contains(&input);
+        let masked = matches!(node.op, Op::Relu) && !wanted && alone;
         let (reached, end) = if masked {
             let end = End {
                 epilogue: mask(request.rule),
