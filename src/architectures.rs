@@ -226,7 +226,24 @@ const INPUT_SIZE: usize = 224;
 
 /// The network that an ONNX `graph` computes. Where it leaves the picture's size open, `size` rows and columns.
 pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> {
-    onnx::network(graph, size)
+    onnx::network(graph, onnx::Size::Open(size))
+}
+
+/// The same over pictures of `size` x `size` pixels where asked for, whatever the graph says: what an exporter worked out
+/// from the size that it saw, such as padding, is worked out again.
+fn graph_network_at(graph: &Graph, size: Option<usize>) -> Result<Network, ArchitectureError> {
+    let own = || graph_network(graph, INPUT_SIZE).map_err(Box::new);
+    let Some(asked) = size else {
+        return Ok(own()?);
+    };
+    let at_asked = onnx::network(graph, onnx::Size::Asked(asked));
+    at_asked.map_err(|error| match own().map(|network| network.input_shape()) {
+        Ok(Shape { h, w, .. }) if [h, w] != [asked; 2] => ArchitectureError::InputSize {
+            asked,
+            allowed: format!("{w} x {h}"),
+        },
+        _ => Box::new(error).into(),
+    })
 }
 
 /// The network that `weights` belong to.
@@ -243,11 +260,8 @@ pub fn recognise_at(
     let size = input_size.or(stated.input_size);
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
-        None if let Some(graph) = &weights.graph => {
-            let open = size.unwrap_or(INPUT_SIZE);
-            at_size(graph_network(graph, open).map_err(Box::new)?.into(), size)?
-        }
-        None if keras::wrote(weights) => at_size(keras::classifier(weights)?, size)?,
+        None if let Some(graph) = &weights.graph => graph_network_at(graph, size)?.into(),
+        None if keras::wrote(weights) => keras::classifier(weights, size)?,
         None => vgg::classifier(weights, size)?,
     };
     if let Some(normalization) = stated.normalization {
@@ -278,7 +292,7 @@ impl From<Network> for Classifier {
     }
 }
 
-/// A network that came as a graph, over pictures of another size.
+/// A network whose windows are all given, over pictures of another size.
 fn at_size(
     mut classifier: Classifier,
     size: Option<usize>,

@@ -420,13 +420,11 @@ fn gemm_takes_its_scalars_and_its_matrix_either_way() {
         attribute_float("beta", 2.0),
         attribute_int("transB", 1),
     ]);
-    let Op::Affine { scale, shift } = &scaled.nodes.last().unwrap().op else {
-        panic!("a scale is a layer of its own");
+    let Op::Linear { weight, bias, .. } = &scaled.nodes.last().unwrap().op else {
+        panic!("a scale is a part of the layer");
     };
-    assert_eq!(
-        (scale.to_vec(), shift.to_vec()),
-        (vec![0.5; 2], vec![10.0, 14.0])
-    );
+    assert_eq!(weight.to_vec(), [0.5, 1.0, 1.5, 2.0]);
+    assert_eq!(bias.as_ref().unwrap().to_vec(), [10.0, 14.0]);
 }
 
 #[test]

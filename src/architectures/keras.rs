@@ -91,15 +91,18 @@ pub(super) fn wrote(weights: &Weights) -> bool {
     matches!(weights.format, Format::Hdf5 | Format::Keras)
 }
 
-/// The network of such a file.
-pub(super) fn classifier(weights: &Weights) -> Result<Classifier, ArchitectureError> {
+/// The network of such a file, over pictures of `size` x `size` pixels where that is asked for.
+pub(super) fn classifier(
+    weights: &Weights,
+    size: Option<usize>,
+) -> Result<Classifier, ArchitectureError> {
     let Some(config) = weights.metadata.get("model_config") else {
         let (name, layers) = bare::layers(weights)?;
-        return chain::classifier(&name, &layers);
+        return chain::classifier(&name, &layers, size);
     };
     let config: Value =
         serde_json::from_str(config).map_err(|_| KerasModelError::Config("it is no JSON"))?;
     let layers = config::layers(&config, weights)?;
     let name = config["config"]["name"].as_str().unwrap_or("keras");
-    chain::classifier(name, &layers)
+    chain::classifier(name, &layers, size)
 }

@@ -114,10 +114,19 @@ pub enum GraphError {
     Network(#[from] NetworkError),
 }
 
-/// The network that `graph` computes. Where it leaves the picture's size open, `size` rows and columns.
+/// How large pictures are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Size {
+    /// As the graph says; where it leaves that open, so many rows and columns.
+    Open(usize),
+    /// So many rows and columns, whatever the graph says.
+    Asked(usize),
+}
+
+/// The network that `graph` computes over pictures of a size.
 ///
 /// Of several outputs the first that is one number a class is taken.
-pub(super) fn network(graph: &Graph, size: usize) -> Result<Network, GraphError> {
+pub(super) fn network(graph: &Graph, size: Size) -> Result<Network, GraphError> {
     let mut first = None;
     for output in &graph.outputs {
         match Import::run(graph, output, size) {
@@ -172,7 +181,7 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn run(graph: &'a Graph, output: &str, size: usize) -> Result<Network, GraphError> {
+    fn run(graph: &'a Graph, output: &str, size: Size) -> Result<Network, GraphError> {
         let (nodes, read) = needed(graph, output);
         let inputs: Vec<&Input> = graph
             .inputs
@@ -323,7 +332,7 @@ fn needed<'a>(graph: &'a Graph, output: &'a str) -> (Vec<&'a Node>, BTreeSet<&'a
 fn picture(
     input: &Input,
     nodes: &[&Node],
-    size: usize,
+    size: Size,
 ) -> Result<(usize, Shape, Vec<Axis>), GraphError> {
     let wrong = || GraphError::InputShape {
         name: input.name.clone(),
@@ -357,8 +366,13 @@ fn picture(
             .is_some_and(|node| node.ints("perm") == Some(&[0, 3, 1, 2])),
     };
     let (channels, h, w) = if last { (c, a, b) } else { (a, b, c) };
-    let h_or_w = h.or(w).unwrap_or(size);
-    let (h, w) = (h.unwrap_or(h_or_w), w.unwrap_or(h_or_w));
+    let (h, w) = match size {
+        Size::Asked(size) => (size, size),
+        Size::Open(size) => {
+            let size = h.or(w).unwrap_or(size);
+            (h.unwrap_or(size), w.unwrap_or(size))
+        }
+    };
     let batch = batch.unwrap_or(1);
     let sane = (1..=MAX_SIZE).contains(&h) && (1..=MAX_SIZE).contains(&w) && batch <= MAX_BATCH;
     if channels.is_some_and(|c| c != 3) || !sane {

@@ -111,7 +111,8 @@ pub struct Tensor {
     shape: Vec<usize>,
     /// Distance in elements between neighbours along each dimension.
     strides: Vec<usize>,
-    scale: Option<Arc<Scale>>,
+    /// At most one along each dimension.
+    scales: Vec<Arc<Scale>>,
 }
 
 /// Factors that elements are multiplied by as they are read.
@@ -152,7 +153,7 @@ impl Tensor {
             element,
             shape,
             strides,
-            scale: None,
+            scales: vec![],
         })
     }
 
@@ -188,7 +189,7 @@ impl Tensor {
             element,
             shape,
             strides,
-            scale: None,
+            scales: vec![],
         })
     }
 
@@ -218,7 +219,7 @@ impl Tensor {
     /// they do not lie in C order or are scaled.
     pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
         let fits = element_count(&shape) == Some(self.len());
-        (fits && self.scale.is_none() && self.is_contiguous()).then(|| Self {
+        (fits && self.scales.is_empty() && self.is_contiguous()).then(|| Self {
             strides: dense_strides(&shape, Order::C),
             shape,
             ..self.clone()
@@ -233,9 +234,17 @@ impl Tensor {
     #[must_use]
     pub fn scaled(&self, axis: usize, factors: Vec<f64>) -> Self {
         assert_eq!(factors.len(), self.shape[axis], "one factor a place");
-        assert!(self.scale.is_none(), "scaled once");
+        let mut scales = self.scales.clone();
+        match scales.iter_mut().find(|scale| scale.axis == axis) {
+            Some(scale) => {
+                let pairs = scale.factors.iter().zip(&factors);
+                let factors = pairs.map(|(a, b)| a * b).collect();
+                *scale = Arc::new(Scale { axis, factors });
+            }
+            None => scales.push(Arc::new(Scale { axis, factors })),
+        }
         Self {
-            scale: Some(Arc::new(Scale { axis, factors })),
+            scales,
             ..self.clone()
         }
     }
@@ -271,7 +280,7 @@ impl Tensor {
             seen[from] = true;
         }
         assert!(order.len() == seen.len() && seen.iter().all(|&seen| seen));
-        assert!(self.scale.is_none(), "its axis would have to move too");
+        assert!(self.scales.is_empty(), "their axes would have to move too");
         Self {
             shape: order.iter().map(|&from| self.shape[from]).collect(),
             strides: order.iter().map(|&from| self.strides[from]).collect(),
@@ -287,11 +296,16 @@ impl Tensor {
     pub fn read(&self, start: usize, out: &mut [f32]) {
         self.check(start, out.len());
         self.read_unscaled(start, out);
-        if let Some(scale) = &self.scale {
-            let inner: usize = self.shape[scale.axis + 1..].iter().product();
+        let inner = |axis: usize| self.shape[axis + 1..].iter().product();
+        let scales: Vec<(usize, &[f64])> = self
+            .scales
+            .iter()
+            .map(|scale| (inner(scale.axis), &scale.factors[..]))
+            .collect();
+        if !scales.is_empty() {
             for (i, value) in (start..).zip(out) {
-                let factor = scale.factors[i / inner % scale.factors.len()];
-                *value = (f64::from(*value) * factor) as f32;
+                let factors = scales.iter().map(|(inner, f)| f[i / inner % f.len()]);
+                *value = factors.fold(f64::from(*value), |value, f| value * f) as f32;
             }
         }
     }
@@ -350,7 +364,7 @@ impl Tensor {
         match &self.data {
             Data::Raw(range)
                 if self.element == Element::F32_LE
-                    && self.scale.is_none()
+                    && self.scales.is_empty()
                     && self.is_contiguous() =>
             {
                 Some(&self.source.bytes()[range.clone()])
@@ -583,6 +597,15 @@ mod tests {
             scaled.read(7, &mut out);
             let expected = (7..18).map(|i| (i * (10 + i / at % length)) as f32);
             assert!(out.iter().copied().eq(expected), "{axis}");
+            // A second one along the same dimension, and one along another.
+            let twice = scaled.scaled(axis, vec![2.0; length]);
+            let other = (axis + 1) % 3;
+            let halves = vec![0.5; plain.shape()[other]];
+            assert_eq!(
+                twice.scaled(other, halves).to_vec(),
+                scaled.to_vec(),
+                "{axis}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{KerasModelError, Layer};
-use crate::architectures::{ArchitectureError, Classifier, Evidence};
+use crate::architectures::{ArchitectureError, Classifier, Evidence, affine};
 use crate::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, Op, OutputKind, Shape, Window,
 };
@@ -15,14 +15,35 @@ const INPUT_SIZE: usize = 224;
 /// The largest number that a window or a picture may have: larger ones outgrow every adapter.
 const MAX_SIZE: usize = 4096;
 
-/// The network of `layers`.
-pub(super) fn classifier(name: &str, layers: &[Layer]) -> Result<Classifier, ArchitectureError> {
-    let shape = input_shape(layers)?;
+/// The network of `layers`, over pictures of `size` x `size` pixels where that is asked for, else as they say.
+pub(super) fn classifier(
+    name: &str,
+    layers: &[Layer],
+    size: Option<usize>,
+) -> Result<Classifier, ArchitectureError> {
+    let own = input_shape(layers)?;
+    let Some(asked) = size.filter(|&size| [size; 2] != [own.h, own.w]) else {
+        return classifier_over(own, name, layers);
+    };
+    // What does not work at its own size either says so itself.
+    classifier_over(Shape::new(own.c, asked, asked), name, layers).or_else(|_| {
+        classifier_over(own, name, layers)?;
+        Err(ArchitectureError::InputSize {
+            asked,
+            allowed: format!("{} x {}", own.w, own.h),
+        })
+    })
+}
+
+fn classifier_over(
+    shape: Shape,
+    name: &str,
+    layers: &[Layer],
+) -> Result<Classifier, ArchitectureError> {
     let mut chain = Chain {
         network: Network::new(name, shape),
         pixels: None,
         padding: [[0; 2]; 2],
-        pending: None,
         ending: None,
     };
     for layer in layers {
@@ -31,20 +52,13 @@ pub(super) fn classifier(name: &str, layers: &[Layer]) -> Result<Classifier, Arc
     let last = layers
         .last()
         .ok_or(KerasModelError::Config("a model without layers"))?;
-    if let Some(pending) = chain.pending {
-        return Err(pending.unsupported().into());
-    }
-    if !matches!(
-        chain.network.nodes.last().map(|node| &node.op),
-        Some(Op::Linear { .. } | Op::GlobalMean | Op::Flatten(_))
-    ) || !layers
-        .iter()
-        .any(|layer| layer.class == "Dense" || is_activation(layer, "softmax"))
-    {
+    let Shape { h, w, .. } = chain.shape();
+    let scores = |layer: &Layer| layer.class == "Dense" || is_activation(layer, "softmax");
+    if h * w != 1 || !layers.iter().any(scores) {
         let layer = last.name.clone();
         return Err(KerasModelError::NoHead { layer }.into());
     }
-    let mut network = chain.network;
+    let mut network = affine::fold(chain.network);
     network.output_kind = chain.ending.unwrap_or(OutputKind::Softmax);
     let (normalization, normalization_evidence) = normalization(chain.pixels, layers, &network);
     Ok(Classifier {
@@ -96,30 +110,12 @@ impl Pixels {
     }
 }
 
-/// A scale and a shift a channel that wait for a layer to become a part of.
-struct Pending {
-    layer: String,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-impl Pending {
-    fn unsupported(&self) -> KerasModelError {
-        KerasModelError::Unsupported {
-            layer: self.layer.clone(),
-            class: "BatchNormalization".into(),
-            what: "batch normalisation that neither follows a convolution nor precedes a dense layer is".into(),
-        }
-    }
-}
-
 struct Chain {
     network: Network,
     /// What was done to the picture so far, while nothing else was.
     pixels: Option<Pixels>,
     /// Of `ZeroPadding2D`, for the next convolution: before and after, rows and columns.
     padding: [[usize; 2]; 2],
-    pending: Option<Pending>,
     /// After this the network is over.
     ending: Option<OutputKind>,
 }
@@ -168,25 +164,27 @@ impl Chain {
             "Softmax" => self.activation(layer, &"softmax".into(), &layer.name),
             "ReLU" => {
                 let plain = |key: &str| layer.config[key].as_f64().unwrap_or(0.0) == 0.0;
-                let unbounded = layer.config["max_value"].is_null();
-                if !(unbounded && plain("negative_slope") && plain("threshold")) {
-                    return Err(layer
-                        .unsupported("a bound, a slope or a threshold is")
-                        .into());
+                if !(plain("negative_slope") && plain("threshold")) {
+                    return Err(layer.unsupported("a slope or a threshold is").into());
                 }
-                self.activation(layer, &"relu".into(), &layer.name)
+                match layer.config["max_value"].as_f64() {
+                    None => self.push(&layer.name, Op::Relu),
+                    Some(high) if high > 0.0 => self.push(&layer.name, clip(high as f32)),
+                    Some(_) => Err(layer.unsupported("a bound of nothing is").into()),
+                }
             }
             "MaxPooling2D" | "MaxPool2D" => {
                 let window = window(layer, "pool_size", self.shape())?;
                 self.push(&layer.name, Op::MaxPool(window))
             }
-            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => {
-                // Linear, and the same for every channel: what waits goes on waiting.
-                let pending = self.pending.take();
-                self.push(&layer.name, Op::GlobalMean)?;
-                self.pending = pending;
-                Ok(())
+            "AveragePooling2D" | "AvgPool2D" => {
+                let op = Op::AvgPool {
+                    window: window(layer, "pool_size", self.shape())?,
+                    count_include_pad: false,
+                };
+                self.push(&layer.name, op)
             }
+            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => self.push(&layer.name, Op::GlobalMean),
             "GlobalMaxPooling2D" | "GlobalMaxPool2D" => {
                 let Shape { h, w, .. } = self.shape();
                 let window = Window {
@@ -199,17 +197,7 @@ impl Chain {
                     Op::Flatten(FlattenOrder::Hwc),
                 )
             }
-            "Flatten" => {
-                let pending = self.pending.take();
-                let positions = self.shape().h * self.shape().w;
-                self.push(&layer.name, Op::Flatten(FlattenOrder::Hwc))?;
-                self.pending = pending.map(|pending| Pending {
-                    scale: pending.scale.repeat(positions),
-                    shift: pending.shift.repeat(positions),
-                    ..pending
-                });
-                Ok(())
-            }
+            "Flatten" => self.push(&layer.name, Op::Flatten(FlattenOrder::Hwc)),
             "ZeroPadding2D" => self.zero_padding(layer),
             _ => Err(layer.unsupported("this layer is").into()),
         }
@@ -220,9 +208,6 @@ impl Chain {
     }
 
     fn push(&mut self, name: &str, op: Op) -> Result<(), ArchitectureError> {
-        if let Some(pending) = &self.pending {
-            return Err(pending.unsupported().into());
-        }
         // Layers of two models inside one may have the same name.
         let taken = |name: &str| self.network.nodes.iter().any(|node| node.name == name);
         let mut unique = name.to_owned();
@@ -267,13 +252,9 @@ impl Chain {
                 .unsupported("a dense layer over a feature map is")
                 .into());
         }
-        let (weight, bias) = match self.pending.take() {
-            None => (weight.clone(), bias.cloned()),
-            Some(pending) => folded(weight, bias, &pending).ok_or_else(|| pending.unsupported())?,
-        };
         let op = Op::Linear {
-            weight,
-            bias,
+            weight: weight.clone(),
+            bias: bias.cloned(),
             layout: MatrixLayout::InOut,
         };
         self.push(&layer.name, op)?;
@@ -295,6 +276,7 @@ impl Chain {
         match activation_name(activation) {
             None | Some("linear") => Ok(()),
             Some("relu") => self.push(name, Op::Relu),
+            Some("relu6") => self.push(name, clip(6.0)),
             Some("softmax") => {
                 self.ending = Some(OutputKind::Softmax);
                 Ok(())
@@ -356,47 +338,12 @@ impl Chain {
             .map(|c| (f64::from(beta[c]) - f64::from(mean[c]) * scale[c]) as f32)
             .collect();
         let scale: Vec<f32> = scale.into_iter().map(|scale| scale as f32).collect();
-        self.affine(layer, scale, shift)
-    }
-
-    /// A scale and a shift a channel: a part of the convolution or dense layer before it where there is nothing in
-    /// between, else of the dense layer after it.
-    fn affine(
-        &mut self,
-        layer: &Layer,
-        scale: Vec<f32>,
-        shift: Vec<f32>,
-    ) -> Result<(), ArchitectureError> {
-        let after = Pending {
-            layer: layer.name.clone(),
-            scale,
-            shift,
+        let tensor = |values: &[f32]| Tensor::from_f32(vec![channels], values);
+        let op = Op::Affine {
+            scale: tensor(&scale),
+            shift: tensor(&shift),
         };
-        if let Some(before) = &self.pending {
-            return Err(before.unsupported().into());
-        }
-        let last = self.network.nodes.last_mut().expect("the input at least");
-        match &mut last.op {
-            Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
-                // Outputs are the last axis of both.
-                let outputs = after.scale.len();
-                let mut values = weight.to_vec();
-                for (i, value) in values.iter_mut().enumerate() {
-                    *value = (f64::from(*value) * f64::from(after.scale[i % outputs])) as f32;
-                }
-                *weight = Tensor::from_f32(weight.shape().to_vec(), &values);
-                let before = bias.as_ref().map_or(vec![0.0; outputs], Tensor::to_vec);
-                let moved: Vec<f32> = (0..outputs)
-                    .map(|o| {
-                        let scaled = f64::from(before[o]) * f64::from(after.scale[o]);
-                        (scaled + f64::from(after.shift[o])) as f32
-                    })
-                    .collect();
-                *bias = Some(Tensor::from_f32(vec![outputs], &moved));
-            }
-            _ => self.pending = Some(after),
-        }
-        Ok(())
+        self.push(&layer.name, op)
     }
 
     /// `Rescaling` (v scale + offset) and `Normalization` ((v - mean) / sqrt(variance)) of the picture itself.
@@ -484,36 +431,9 @@ impl Chain {
     }
 }
 
-/// W (scale x + shift) + b as one layer; `None` where the shapes do not fit.
-fn folded(
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    before: &Pending,
-) -> Option<(Tensor, Option<Tensor>)> {
-    let &[inputs, outputs] = weight.shape() else {
-        return None;
-    };
-    if inputs != before.scale.len() || bias.is_some_and(|bias| bias.shape() != [outputs]) {
-        return None;
-    }
-    let mut values = weight.to_vec();
-    let mut moved: Vec<f64> = match bias {
-        Some(bias) => bias.to_vec().into_iter().map(f64::from).collect(),
-        None => vec![0.0; outputs],
-    };
-    for (input, row) in values.chunks_exact_mut(outputs.max(1)).enumerate() {
-        let (scale, shift) = (
-            f64::from(before.scale[input]),
-            f64::from(before.shift[input]),
-        );
-        for (value, moved) in row.iter_mut().zip(&mut moved) {
-            *moved += f64::from(*value) * shift;
-            *value = (f64::from(*value) * scale) as f32;
-        }
-    }
-    let moved: Vec<f32> = moved.into_iter().map(|value| value as f32).collect();
-    let weight = Tensor::from_f32(vec![inputs, outputs], &values);
-    Some((weight, Some(Tensor::from_f32(vec![outputs], &moved))))
+/// A ReLU with a bound.
+fn clip(high: f32) -> Op {
+    Op::Clip { low: 0.0, high }
 }
 
 fn wrong_weights(layer: &Layer, expected: &'static str) -> KerasModelError {
@@ -686,15 +606,19 @@ mod tests {
         layer("GlobalAveragePooling2D", "mean", json!({}), &[])
     }
 
+    fn network(layers: &[Layer]) -> Network {
+        classifier("test", layers, None).unwrap().network
+    }
+
     fn error(layers: &[Layer]) -> String {
-        classifier("test", layers).unwrap_err().to_string()
+        let error = classifier("test", layers, None).unwrap_err();
+        error.to_string()
     }
 
     #[test]
     fn padding_same_puts_the_odd_zero_behind() {
         let config = json!({ "kernel_size": [3, 3], "strides": [2, 2], "padding": "same" });
-        let network = classifier("test", &[input(8), convolution(config), mean(), head(4)]);
-        let network = network.unwrap().network;
+        let network = network(&[input(8), convolution(config), mean(), head(4)]);
         let Op::Conv2d { window, .. } = &network.nodes[1].op else {
             panic!("{:?}", network.nodes[1]);
         };
@@ -706,8 +630,7 @@ mod tests {
     fn the_largest_of_all_positions_is_a_pool_as_large_as_the_map() {
         let config = json!({ "kernel_size": 3 });
         let pool = layer("GlobalMaxPooling2D", "max", json!({}), &[]);
-        let network = classifier("test", &[input(8), convolution(config), pool, head(4)]);
-        let network = network.unwrap().network;
+        let network = network(&[input(8), convolution(config), pool, head(4)]);
         assert!(matches!(network.nodes[2].op, Op::MaxPool(window) if window.size == [6, 6]));
         assert_eq!(network.classes(), 2);
     }
@@ -727,7 +650,7 @@ mod tests {
             mean(),
             head(4),
         ];
-        let network = classifier("test", &layers).unwrap().network;
+        let network = network(&layers);
         assert_eq!(
             (&*network.nodes[1].name, &*network.nodes[2].name),
             ("c", "c_2")
@@ -774,20 +697,55 @@ mod tests {
     }
 
     #[test]
-    fn batch_normalization_that_no_layer_can_take_in_is_named() {
+    fn batch_normalization_that_no_layer_can_take_in_is_a_layer() {
         let relu = json!({ "kernel_size": 3, "activation": "relu" });
         let pool = layer("MaxPooling2D", "p", json!({ "pool_size": 2 }), &[]);
-        let error = error(&[
+        let layers = [
             input(8),
             convolution(relu),
             batch_normalization(4),
             pool,
             mean(),
             head(4),
-        ]);
-        assert!(
-            error.contains(r#"layer "bn" (BatchNormalization)"#),
-            "{error}"
+        ];
+        let network = network(&layers);
+        assert!(matches!(network.nodes[3].op, Op::Affine { .. }));
+        assert_eq!(network.nodes[3].name, "bn");
+    }
+
+    #[test]
+    fn means_of_windows_leave_padding_out() {
+        let config = json!({ "pool_size": 3, "strides": 2, "padding": "same" });
+        let pool = layer("AveragePooling2D", "p", config, &[]);
+        let first = convolution(json!({ "kernel_size": 3, "padding": "same" }));
+        let network = network(&[input(8), first, pool, mean(), head(4)]);
+        let Op::AvgPool {
+            window,
+            count_include_pad,
+        } = network.nodes[2].op
+        else {
+            panic!("{:?}", network.nodes[2]);
+        };
+        assert!(!count_include_pad);
+        assert_eq!((window.pad_before, window.pad_after), ([0, 0], [1, 1]));
+    }
+
+    #[test]
+    fn another_size_works_padding_out_again_or_is_refused() {
+        let config = json!({ "kernel_size": 3, "strides": 2, "padding": "same" });
+        let layers = [input(8), convolution(config), mean(), head(4)];
+        let network = classifier("test", &layers, Some(9)).unwrap().network;
+        let Op::Conv2d { window, .. } = &network.nodes[1].op else {
+            panic!("{:?}", network.nodes[1]);
+        };
+        assert_eq!((window.pad_before, window.pad_after), ([1, 1], [1, 1]));
+        let flatten = layer("Flatten", "f", json!({}), &[]);
+        let first = convolution(json!({ "kernel_size": 3 }));
+        let error = classifier("test", &[input(8), first, flatten, head(144)], Some(9));
+        let error = error.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "pictures of 9 pixels do not fit: this network takes 8 x 8"
         );
     }
 
@@ -821,7 +779,7 @@ mod tests {
             normalization,
             normalization_evidence,
             ..
-        } = classifier("test", &layers).unwrap();
+        } = classifier("test", &layers, None).unwrap();
         assert_eq!(normalization_evidence, Evidence::Metadata);
         for (c, mean) in [1.0, 2.0, 3.0].into_iter().enumerate() {
             let value = 100.0;
