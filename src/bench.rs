@@ -174,6 +174,7 @@ impl<'a> Run<'a> {
             gradients: &gradients,
             scale: 1.0,
             seed: 0,
+            tried: &[],
         }));
         Ok(())
     }

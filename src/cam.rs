@@ -7,6 +7,7 @@
 //!
 //! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function.
 
+mod perturbed;
 mod principal;
 
 use clap::ValueEnum;
@@ -14,6 +15,8 @@ use serde::Serialize;
 
 use crate::network::Shape;
 use crate::noise;
+
+pub use perturbed::{ablation_cam, choose, is_flat, masked, score_cam, without};
 
 /// Method that makes a map from activations and gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
@@ -48,6 +51,12 @@ pub enum Method {
     /// Finer-CAM: Grad-CAM of what sets the class apart from its three rivals
     #[value(name = "finercam")]
     FinerCam,
+    /// Score-CAM: channels weighted by what the network says of the picture under each; a forward pass a channel
+    #[value(name = "scorecam")]
+    ScoreCam,
+    /// Ablation-CAM: channels weighted by what the score loses without each; the layers after the target, once a channel
+    #[value(name = "ablationcam")]
+    AblationCam,
     /// Channels weighted at random by --seed: the baseline that any method must beat
     #[value(name = "randomcam")]
     RandomCam,
@@ -62,6 +71,10 @@ pub enum Reads {
     Gradients,
     /// The gradient of [`crate::score::finer`], whatever the score.
     FinerGradients,
+    /// For each channel the logit for the picture under it.
+    Masked,
+    /// For each channel the share of the score that is lost without it.
+    Ablated,
 }
 
 impl Method {
@@ -76,6 +89,8 @@ impl Method {
             | Self::LayerCam
             | Self::EigenGradCam => Reads::Gradients,
             Self::FinerCam => Reads::FinerGradients,
+            Self::ScoreCam => Reads::Masked,
+            Self::AblationCam => Reads::Ablated,
             Self::EigenCam | Self::Fem | Self::RandomCam => Reads::Activations,
         }
     }
@@ -93,6 +108,8 @@ impl Method {
             Self::EigenGradCam => eigen_grad_cam(features),
             Self::Fem => fem(features),
             Self::FinerCam => finer_cam(features),
+            Self::ScoreCam => score_cam(features),
+            Self::AblationCam => ablation_cam(features),
             Self::RandomCam => random_cam(features),
         }
     }
@@ -111,6 +128,8 @@ pub struct Features<'a> {
     pub scale: f64,
     /// Of the random numbers.
     pub seed: u64,
+    /// Channels tried and what each gave, for [`Reads::Masked`] and [`Reads::Ablated`].
+    pub tried: &'a [(usize, f64)],
 }
 
 impl Features<'_> {
@@ -336,6 +355,7 @@ mod tests {
             gradients,
             scale: 0.5,
             seed: 0,
+            tried: &[],
         }
     }
 
@@ -410,7 +430,8 @@ mod tests {
         for &method in Method::value_variants() {
             let without = method.map(&features(&A, &[]));
             let same = without == method.map(&features(&A, &G));
-            assert_eq!(same, method.reads() == Reads::Activations, "{method:?}");
+            let reads = matches!(method.reads(), Reads::Gradients | Reads::FinerGradients);
+            assert_eq!(same, !reads, "{method:?}");
         }
     }
 

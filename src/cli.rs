@@ -16,8 +16,8 @@ use crate::options::parse_rgb;
 mod choices;
 
 pub use choices::{
-    Backend, Baseline, Channels, Colormap, Fit, Format, Fuse, Method, Output, OutputKind,
-    Precision, Preprocessing, Score, Size,
+    Backend, Baseline, Channels, ChannelsFlag, Colormap, Fit, Format, Fuse, Method, Output,
+    OutputKind, Precision, Preprocessing, Score, Size,
 };
 
 const EXAMPLES: &str = "\
@@ -238,14 +238,18 @@ pub struct Explain {
     #[arg(long, help_heading = "What is explained")]
     pub counterfactual: bool,
 
-    /// Noisy copies of smoothgrad, squaregrad and vargrad
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "25",
-        help_heading = "How methods work"
-    )]
-    pub samples: NonZeroUsize,
+    /// How many channels scorecam and ablationcam try [default: all]; or rgb, bgr
+    ///
+    /// As a number: how many channels of the target layer scorecam and ablationcam try, those with
+    /// the largest effect on the score to first order [default: all]. A note says what share of
+    /// the weight they hold. As rgb or bgr: the order of the network's input channels, with --mean
+    /// or --std [default: rgb]. May be given once as each.
+    #[arg(long, value_name = "K|ORDER", help_heading = "How methods work")]
+    pub channels: Vec<ChannelsFlag>,
+
+    /// Noisy copies of smoothgrad, squaregrad and vargrad [default: 25]; masks of rise [default: 1000]
+    #[arg(long, value_name = "N", help_heading = "How methods work")]
+    pub samples: Option<NonZeroUsize>,
 
     /// Standard deviation of their noise, as a share of the range of the input's values
     #[arg(
@@ -266,7 +270,20 @@ pub struct Explain {
     )]
     pub steps: NonZeroUsize,
 
-    /// The picture that integrated-gradients and gradient-x-input compare with
+    /// Rows and columns that occlusion hides at once, pixels
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "32",
+        help_heading = "How methods work"
+    )]
+    pub patch: NonZeroUsize,
+
+    /// Pixels from one patch of occlusion to the next [default: half the patch]
+    #[arg(long, value_name = "N", help_heading = "How methods work")]
+    pub stride: Option<NonZeroUsize>,
+
+    /// The picture that integrated-gradients and gradient-x-input compare with, and occlusion and rise hide behind
     #[arg(
         long, value_name = "NAME", default_value_t = Baseline::Mean,
         help_heading = "How methods work"
@@ -357,10 +374,6 @@ pub struct Explain {
     #[arg(long, value_name = "R,G,B", value_parser = parse_rgb, allow_hyphen_values = true,
         help_heading = "What the network sees")]
     pub std: Option<[f32; 3]>,
-
-    /// Order of the network's input channels, with --mean or --std [default: rgb]
-    #[arg(long, value_name = "ORDER", help_heading = "What the network sees")]
-    pub channels: Option<Channels>,
 
     /// Pixels along each side of what the network sees [default: what the weights ask for]
     ///

@@ -14,6 +14,7 @@ use crate::map::Map;
 use crate::method::Method;
 use crate::options::Options;
 use crate::output::{self, Content, Destination, Question, Subject};
+use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report;
 
@@ -47,6 +48,8 @@ pub struct Methods {
     pub cams: Vec<cam::Method>,
     /// Those of the pixels.
     pub pixels: Vec<attribution::Method>,
+    /// Those that hide parts of the picture.
+    pub perturbations: Vec<perturbation::Method>,
 }
 
 /// The methods needed: those asked for, and those that outputs show whatever the method.
@@ -59,7 +62,10 @@ pub fn methods(options: &Options) -> Methods {
             Method::Pixel(method) if !methods.pixels.contains(&method) => {
                 methods.pixels.push(method);
             }
-            Method::Cam(_) | Method::Pixel(_) => {}
+            Method::Perturbation(method) if !methods.perturbations.contains(&method) => {
+                methods.perturbations.push(method);
+            }
+            Method::Cam(_) | Method::Pixel(_) | Method::Perturbation(_) => {}
         }
     }
     methods
@@ -196,7 +202,15 @@ impl Methods {
             };
             (Method::Pixel(method), values)
         });
-        cams.chain(pixels).collect()
+        let perturbations = self.perturbations.iter().zip(&explanation.perturbations);
+        let perturbations = perturbations.map(|(&method, map)| {
+            let values = Values {
+                shape: [rows as usize, columns as usize, 1],
+                values: map.clone(),
+            };
+            (Method::Perturbation(method), values)
+        });
+        cams.chain(pixels).chain(perturbations).collect()
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ::image::RgbImage;
 
 use crate::architectures::{self, ArchitectureError, Classifier, Evidence};
-use crate::attribution::Settings;
+use crate::attribution;
 use crate::batch::{self, Computed};
 use crate::bench;
 use crate::cli::{Baseline, Channels, Output};
@@ -21,6 +22,7 @@ use crate::info::Problem;
 use crate::labels::{ClassNotFound, Labels, LabelsError};
 use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess, UsageError};
 use crate::output::{self, Destination, DestinationError, Question, WriteError};
+use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
 use crate::score;
@@ -187,16 +189,20 @@ pub fn run(
     let opened = milliseconds(started);
     let started = Instant::now();
     let methods = draw::methods(options);
+    let baseline = baseline(options, &classifier.normalization);
     let wanted = Wanted {
         score: options.score,
         versus: choice.versus,
         counterfactual: options.counterfactual,
         methods: methods.cams,
+        channels: options.channels.map(NonZeroUsize::get),
         pixels: methods.pixels,
+        perturbations: methods.perturbations,
         layers: options.layers.clone(),
         fuse: options.fuse,
         classes: choice.count(),
-        settings: settings(options, &classifier.normalization),
+        settings: settings(options, baseline),
+        masks: masks(options, baseline),
     };
     let at_weights = |source| Error::Explain {
         path: weights_name(&weights),
@@ -258,6 +264,13 @@ pub fn run(
                 let mut classes = vec![];
                 for (rank, explanation) in explained.explanations.iter().enumerate() {
                     let label = labels.get(explanation.class).expect("one label a class");
+                    if let (Some(kept), Some(tried)) = (explanation.kept, options.channels) {
+                        let name = label.printed_name();
+                        let share = 100.0 * kept;
+                        tell(Told::Note(format!(
+                            "the {tried} channels tried hold {share:.0} % of the weight for {name}, to first order"
+                        )));
+                    }
                     classes.push(draw::class(
                         &scene,
                         rank,
@@ -411,22 +424,39 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
     }
 }
 
-fn settings(options: &Options, normalization: &Normalization) -> Settings {
+fn settings(options: &Options, baseline: [f32; 3]) -> attribution::Settings {
+    let usual = attribution::Settings::default();
+    attribution::Settings {
+        samples: options.samples.map_or(usual.samples, NonZeroUsize::get),
+        noise: options.noise,
+        steps: options.steps.get(),
+        baseline,
+        seed: options.seed,
+    }
+}
+
+fn masks(options: &Options, baseline: [f32; 3]) -> perturbation::Settings {
+    let usual = perturbation::Settings::default();
+    perturbation::Settings {
+        patch: options.patch.get(),
+        stride: options.stride.get(),
+        masks: options.samples.map_or(usual.masks, NonZeroUsize::get),
+        baseline,
+        seed: options.seed,
+    }
+}
+
+/// One value a channel, as the network has them.
+fn baseline(options: &Options, normalization: &Normalization) -> [f32; 3] {
     let of_colour = |level| {
         let pixel = RgbImage::from_pixel(1, 1, ::image::Rgb([level; 3]));
         let input = preprocess::to_tensor(&pixel, normalization);
         [input[0], input[1], input[2]]
     };
-    Settings {
-        samples: options.samples.get(),
-        noise: options.noise,
-        steps: options.steps.get(),
-        baseline: match options.baseline {
-            Baseline::Mean => [0.0; 3],
-            Baseline::Black => of_colour(0),
-            Baseline::White => of_colour(255),
-        },
-        seed: options.seed,
+    match options.baseline {
+        Baseline::Mean => [0.0; 3],
+        Baseline::Black => of_colour(0),
+        Baseline::White => of_colour(255),
     }
 }
 

@@ -1,5 +1,8 @@
 //! From a network's input to maps and pixel values: one forward pass, one backward pass a group of classes; for methods
-//! that look at more inputs than the picture, as many of both as they need.
+//! that look at more inputs than the picture, as many of both as they need. Those that need no gradient go forward many at
+//! once.
+
+mod rerun;
 
 use crate::attribution::{self, Inputs, Moments, Settings, Value};
 use crate::cam::{self, Features, Reads};
@@ -7,8 +10,10 @@ use crate::fuse::Fuse;
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::map::{Map, RawMap};
 use crate::network::{Network, NetworkError, NodeId, Shape};
+use crate::perturbation;
 use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
 use crate::score::{Objective, Score, Seed, probabilities};
+use rerun::{Counter, Tried};
 
 /// Device memory that the gradients of one backward pass may take, bytes.
 const GRADIENTS: u64 = 256 << 20;
@@ -25,16 +30,22 @@ pub struct Wanted {
     pub counterfactual: bool,
     /// CAM methods, each giving a map.
     pub methods: Vec<cam::Method>,
+    /// Channels that Score-CAM and Ablation-CAM try, those of the largest effect, see [`cam::choose`]; `None`: all.
+    pub channels: Option<usize>,
     /// Pixel methods, each giving values at the pixels.
     pub pixels: Vec<attribution::Method>,
+    /// Methods that hide parts of the picture, each giving a map of its size.
+    pub perturbations: Vec<perturbation::Method>,
     /// The layers whose activations are weighed; none: the last convolution, after its ReLU.
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
     pub fuse: Fuse,
     /// Classes explained for each picture.
     pub classes: usize,
-    /// Numbers that methods depend on.
+    /// Numbers that pixel methods depend on, and the seed of random maps.
     pub settings: Settings,
+    /// Numbers that the methods that hide depend on.
+    pub masks: perturbation::Settings,
 }
 
 impl Default for Wanted {
@@ -45,11 +56,14 @@ impl Default for Wanted {
             versus: None,
             counterfactual: false,
             methods: vec![cam::Method::GradCam],
+            channels: None,
             pixels: vec![],
+            perturbations: vec![],
             layers: vec![],
             fuse: Fuse::default(),
             classes: 1,
             settings: Settings::default(),
+            masks: perturbation::Settings::default(),
         }
     }
 }
@@ -116,6 +130,11 @@ pub struct Explanation {
     pub maps: Vec<RawMap>,
     /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
     pub pixels: Vec<Vec<f64>>,
+    /// For each of [`Wanted::perturbations`] its map, rows x columns of the network's input.
+    pub perturbations: Vec<Vec<f64>>,
+    /// Share of the weight, to first order, that the channels tried hold, the mean over target layers; `None` where all
+    /// were tried, or none.
+    pub kept: Option<f64>,
 }
 
 /// How far the passes for one picture have come.
@@ -123,7 +142,8 @@ pub struct Explanation {
 pub struct Progress {
     /// Passes done.
     pub done: usize,
-    /// Passes in all, of which each goes forward, and backward for every group of classes.
+    /// Passes in all, of which each goes forward, and backward for every group of classes where a method asks for gradients.
+    /// Where only part of the network runs, that part counts. May fall as it turns out that less is to do.
     pub all: usize,
 }
 
@@ -198,7 +218,7 @@ pub fn request(
     let request = Request {
         images: 1,
         keep: targets.clone(),
-        reruns: vec![],
+        reruns: rerun::requests(network, wanted, &targets, limits),
         backward: ways.iter().flat_map(pass).collect(),
     };
     Ok((targets, request))
@@ -249,11 +269,9 @@ impl<'a> Explainer<'a> {
         kept.iter().zip(shapes).map(read).collect()
     }
 
-    /// How often the network runs forward for a picture, beside [`Explainer::predict`].
+    /// How often the network runs for a picture, beside [`Explainer::predict`], see [`Progress::all`]; at most.
     pub fn passes(&self) -> usize {
-        let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
-        let more = inputs.filter(|inputs| *inputs != Inputs::Picture);
-        more.map(|inputs| inputs.count(&self.wanted.settings)).sum()
+        rerun::passes(rerun::whole(self.network), self.work())
     }
 
     /// Explains classes of the picture that [`Explainer::predict`] saw last.
@@ -273,53 +291,64 @@ impl<'a> Explainer<'a> {
         classes: &[usize],
         tell: &dyn Fn(Progress),
     ) -> Result<Vec<Explanation>, ExplainError> {
-        let maps = self.maps(prediction, classes)?;
-        let pixels = self.pixels(prediction, classes, tell)?;
-        let explained = classes.iter().zip(maps).zip(pixels);
-        let explanation = |((&class, maps), pixels)| Explanation {
+        let counter = Counter::new(self.network, self.work(), tell);
+        let (maps, kept) = self.maps(prediction, classes, &counter)?;
+        let pixels = self.pixels(prediction, classes, &counter)?;
+        let perturbed = self.perturbations(prediction, classes, &counter)?;
+        let mut kept = kept.into_iter();
+        let explained = classes.iter().zip(maps).zip(pixels).zip(perturbed);
+        let explanation = |(((&class, maps), pixels), perturbations)| Explanation {
             class,
             maps,
             pixels,
+            perturbations,
+            kept: kept.next(),
         };
         Ok(explained.map(explanation).collect())
     }
 
-    /// For each class, for each CAM method the map.
+    /// For each class, for each CAM method the map; and [`Explanation::kept`], of none or of each.
     fn maps(
         &self,
         prediction: &Prediction,
         classes: &[usize],
-    ) -> Result<Vec<Vec<RawMap>>, ExplainError> {
+        counter: &Counter<'_>,
+    ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
         if self.wanted.methods.is_empty() {
-            return Ok(vec![vec![]; classes.len()]);
+            return Ok((vec![vec![]; classes.len()], vec![]));
         }
         let activations = self.activations()?;
         let gradients = |reads: Reads| {
-            if !self.wanted.methods.iter().any(|m| m.reads() == reads) {
+            let needed = self.wanted.methods.iter().any(|m| m.reads() == reads);
+            if !(needed || reads == Reads::Gradients && rerun::chooses(&self.wanted)) {
                 return Ok(vec![]);
             }
             self.at_targets(&self.seeds(reads, prediction, classes))
         };
         let of_score = gradients(Reads::Gradients)?;
         let of_finer = gradients(Reads::FinerGradients)?;
+        let tried = self.tried(prediction, classes, &activations, &of_score, counter)?;
         let map = |method: &cam::Method, class: usize| {
             let gradients = match method.reads() {
-                Reads::Activations => None,
+                Reads::Activations | Reads::Masked | Reads::Ablated => None,
                 Reads::Gradients => Some(&of_score[class]),
                 Reads::FinerGradients => Some(&of_finer[class]),
             };
-            self.map(*method, &activations, gradients)
+            let tried = |layer: usize| tried[layer].of(method.reads(), class);
+            self.map(*method, &activations, gradients, tried)
         };
         let maps = |class| self.wanted.methods.iter().map(|m| map(m, class)).collect();
-        Ok((0..classes.len()).map(maps).collect())
+        let maps = (0..classes.len()).map(maps).collect();
+        Ok((maps, Tried::kept(&tried)))
     }
 
-    /// The map of one layer, or the fused one of several.
-    fn map(
+    /// The map of one layer, or the fused one of several. `tried` gives [`Features::tried`] of each.
+    fn map<'t>(
         &self,
         method: cam::Method,
         activations: &[Vec<f32>],
         gradients: Option<&TargetGradients>,
+        tried: impl Fn(usize) -> &'t [(usize, f64)],
     ) -> RawMap {
         let of_layer = |(i, &target): (usize, &NodeId)| {
             let shape = self.network.node(target).shape;
@@ -329,6 +358,7 @@ impl<'a> Explainer<'a> {
                 gradients: gradients.map_or(&[], |gradients| &gradients.values[i]),
                 scale: gradients.map_or(0.0, |gradients| gradients.scale),
                 seed: self.wanted.settings.seed,
+                tried: tried(i),
             });
             RawMap {
                 width: shape.w,
@@ -365,23 +395,30 @@ impl<'a> Explainer<'a> {
         Ok(found)
     }
 
-    /// What starts the backward pass of each class.
-    fn seeds(&self, reads: Reads, prediction: &Prediction, classes: &[usize]) -> Vec<Seed> {
+    /// What is asked of each class.
+    fn objective(&self) -> Objective {
         let Wanted {
             score,
             versus,
             counterfactual,
             ..
         } = self.wanted;
-        let objective = Objective {
+        Objective {
             score,
             versus,
             counterfactual,
-        };
+        }
+    }
+
+    /// What starts the backward pass of each class.
+    fn seeds(&self, reads: Reads, prediction: &Prediction, classes: &[usize]) -> Vec<Seed> {
+        let objective = self.objective();
         let (kind, logits) = (self.network.output_kind, &prediction.logits);
         let of = |&class: &usize| match reads {
             Reads::FinerGradients => objective.finer(logits, class),
-            Reads::Activations | Reads::Gradients => objective.seed(kind, logits, class),
+            Reads::Activations | Reads::Gradients | Reads::Masked | Reads::Ablated => {
+                objective.seed(kind, logits, class)
+            }
         };
         classes.iter().map(of).collect()
     }
@@ -403,29 +440,17 @@ impl<'a> Explainer<'a> {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        tell: &dyn Fn(Progress),
+        counter: &Counter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
         let heats = self.heats(prediction, classes)?;
         let mut walks = self.walks();
         // The picture itself comes first, while its own forward pass is still there.
         walks.sort_by_key(|&(_, inputs)| inputs != Inputs::Picture);
-        let mut progress = Progress {
-            done: 0,
-            all: self.passes(),
-        };
-        if progress.all > 0 {
-            tell(progress);
-        }
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
-            let mut advance = || {
-                progress.done += 1;
-                tell(progress);
-            };
-            let moments = self.walk(rule, inputs, prediction, classes, &mut advance)?;
-            walked.push(moments);
+            walked.push(self.walk(rule, inputs, prediction, classes, counter)?);
         }
-        if progress.all > 0 {
+        if walks.iter().any(|&(_, inputs)| inputs != Inputs::Picture) {
             // Leaves the device as `predict` did.
             let shape = self.network.input_shape();
             self.session.forward(&prediction.input, shape)?;
@@ -454,7 +479,7 @@ impl<'a> Explainer<'a> {
         inputs: Inputs,
         prediction: &Prediction,
         classes: &[usize],
-        advance: &mut dyn FnMut(),
+        counter: &Counter<'_>,
     ) -> Result<Vec<Moments>, ExplainError> {
         let shape = self.network.input_shape();
         let settings = &self.wanted.settings;
@@ -468,7 +493,7 @@ impl<'a> Explainer<'a> {
                 let there = self.predict(&input)?;
                 let seeds = self.seeds(Reads::Gradients, &there, classes);
                 let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
-                advance();
+                counter.advance_one();
                 gradients
             };
             for (moments, gradient) in moments.iter_mut().zip(gradients) {
@@ -487,7 +512,7 @@ impl<'a> Explainer<'a> {
         let activations = self.activations()?;
         let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let heat = |gradients: &TargetGradients| {
-            let map = self.map(cam::Method::GradCam, &activations, Some(gradients));
+            let map = self.map(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
             map.scaled().resize(input.w, input.h).heat()
         };
         Ok(self.at_targets(&seeds)?.iter().map(heat).collect())
@@ -565,8 +590,11 @@ fn needs_heat(wanted: &Wanted) -> bool {
     values.into_iter().any(|value| value == Value::TimesHeat)
 }
 
-/// Whether gradients at the target layer are needed.
+/// Whether gradients at the target layers are needed.
 fn needs_target(wanted: &Wanted) -> bool {
-    let reads = wanted.methods.iter().map(|method| method.reads());
-    needs_heat(wanted) || reads.into_iter().any(|reads| reads != Reads::Activations)
+    let reads = |method: &cam::Method| match method.reads() {
+        Reads::Gradients | Reads::FinerGradients => true,
+        Reads::Activations | Reads::Masked | Reads::Ablated => false,
+    };
+    needs_heat(wanted) || rerun::chooses(wanted) || wanted.methods.iter().any(reads)
 }

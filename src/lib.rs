@@ -23,6 +23,7 @@
 //! | one picture through the network and back | [`explainer`] |
 //! | activations and gradients to maps; gradients at the pixels to pixel values | [`cam`], [`attribution`] |
 //! | maps of several layers to one | [`fuse`] |
+//! | masks over the picture, and scores under them to maps | [`perturbation`] |
 //! | all methods by name; random numbers | [`method`], [`noise`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
@@ -34,7 +35,7 @@
 //!
 //! Only [`gpu`] knows wgpu. Only [`plan`] knows which kernels make a layer, and it is pure data: plans for adapters that
 //! nobody has are made and tested without a GPU. [`weights`] knows files and nothing of networks; [`architectures`]
-//! joins the two. [`cam`], [`attribution`], [`score`], [`map`], [`colormap`] and [`composite`] are pure functions.
+//! joins the two. [`cam`], [`attribution`], [`perturbation`], [`score`], [`map`], [`colormap`] and [`composite`] are pure functions.
 //!
 //! # Numbers
 //!
@@ -97,6 +98,7 @@ pub mod network;
 pub mod noise;
 pub mod options;
 pub mod output;
+pub mod perturbation;
 pub mod plan;
 pub mod preprocess;
 pub mod report;

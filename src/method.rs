@@ -6,22 +6,26 @@ use std::sync::LazyLock;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::{attribution, cam};
+use crate::{attribution, cam, perturbation};
 
-/// A method of either kind. Each kind's list is in its own module; this one only joins them.
+/// A method of any kind. Each kind's list is in its own module; this one only joins them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// One value a position of the target layer.
     Cam(cam::Method),
     /// Values at the pixels.
     Pixel(attribution::Method),
+    /// One value a pixel.
+    Perturbation(perturbation::Method),
 }
 
 static ALL: LazyLock<Vec<Method>> = LazyLock::new(|| {
     let cams = cam::Method::value_variants().iter();
     let pixels = attribution::Method::value_variants().iter();
+    let perturbations = perturbation::Method::value_variants().iter();
     cams.map(|&method| Method::Cam(method))
         .chain(pixels.map(|&method| Method::Pixel(method)))
+        .chain(perturbations.map(|&method| Method::Perturbation(method)))
         .collect()
 });
 
@@ -34,6 +38,7 @@ impl ValueEnum for Method {
         match self {
             Self::Cam(method) => method.to_possible_value(),
             Self::Pixel(method) => method.to_possible_value(),
+            Self::Perturbation(method) => method.to_possible_value(),
         }
     }
 }
@@ -43,6 +48,7 @@ impl fmt::Display for Method {
         match self {
             Self::Cam(method) => method.fmt(f),
             Self::Pixel(method) => method.fmt(f),
+            Self::Perturbation(method) => method.fmt(f),
         }
     }
 }
@@ -56,6 +62,12 @@ impl From<cam::Method> for Method {
 impl From<attribution::Method> for Method {
     fn from(method: attribution::Method) -> Self {
         Self::Pixel(method)
+    }
+}
+
+impl From<perturbation::Method> for Method {
+    fn from(method: perturbation::Method) -> Self {
+        Self::Perturbation(method)
     }
 }
 

@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::cam;
 use crate::cli::{
-    self, Backend, Baseline, Channels, Colormap, Explain, Fit, Format, Fuse, Method, Output,
-    OutputKind, Preprocessing, Score, Size,
+    self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse, Method,
+    Output, OutputKind, Preprocessing, Score, Size,
 };
 
 /// Classes explained when nobody says how many.
@@ -39,12 +39,18 @@ pub struct Options {
     pub versus: Option<String>,
     /// Whether the gradient is negated.
     pub counterfactual: bool,
-    /// Noisy copies.
-    pub samples: NonZeroUsize,
+    /// Channels tried; `None`: all.
+    pub channels: Option<NonZeroUsize>,
+    /// Noisy copies, or masks; `None`: as many as the method usually takes.
+    pub samples: Option<NonZeroUsize>,
     /// Their deviation, as a share of the range of the input's values; finite, 0 or more.
     pub noise: f64,
     /// Steps from the baseline to the picture.
     pub steps: NonZeroUsize,
+    /// Pixels along each side of what is hidden at once.
+    pub patch: NonZeroUsize,
+    /// Pixels from one patch to the next, not more than the patch has.
+    pub stride: NonZeroUsize,
     /// What pictures are compared with.
     pub baseline: Baseline,
     /// Of the random numbers.
@@ -186,6 +192,19 @@ pub enum UsageError {
     /// Noise below 0, infinite or no number.
     #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
     NoiseOutOfRange(f64),
+    /// Patches that do not meet.
+    #[error(
+        "--stride {stride} leaves pixels between patches of {patch} that none hides: make it {patch} or less"
+    )]
+    StrideBeyondPatch {
+        /// Pixels from one patch to the next.
+        stride: NonZeroUsize,
+        /// Pixels along a patch.
+        patch: NonZeroUsize,
+    },
+    /// Two numbers or two orders.
+    #[error("--channels is given twice as {0}: keep one")]
+    TwoChannels(&'static str),
     /// Preprocessing by name and by numbers.
     #[error("--preprocess {name} already says what {flag} says: drop one of the two")]
     PreprocessTwice {
@@ -235,7 +254,8 @@ impl Options {
         flags: Explain,
         looks_like_weights: impl Fn(&Path) -> bool,
     ) -> Result<Self, UsageError> {
-        let preprocess = preprocess(&flags)?;
+        let channels = each_channels(&flags.channels)?;
+        let preprocess = preprocess(&flags, channels.order)?;
         let Positionals {
             images,
             weights,
@@ -265,6 +285,12 @@ impl Options {
             return Err(UsageError::NoiseOutOfRange(flags.noise));
         }
         let layers = each_once(flags.layers);
+        let patch = flags.patch;
+        let half = NonZeroUsize::new(patch.get() / 2).unwrap_or(NonZeroUsize::MIN);
+        let stride = flags.stride.unwrap_or(half);
+        if stride > patch {
+            return Err(UsageError::StrideBeyondPatch { stride, patch });
+        }
         if let Some(versus) = &flags.versus {
             if versus.trim().is_empty() {
                 return Err(UsageError::EmptyClass("--versus"));
@@ -288,9 +314,12 @@ impl Options {
             score: flags.score.unwrap_or(score),
             versus: flags.versus,
             counterfactual: flags.counterfactual,
+            channels: channels.count,
             samples: flags.samples,
             noise: flags.noise,
             steps: flags.steps,
+            patch: flags.patch,
+            stride,
             baseline: flags.baseline,
             seed: flags.seed,
             outputs: each_once(flags.outputs),
@@ -403,11 +432,34 @@ fn fuse(fuse: Option<Fuse>, layers: &[String]) -> Result<Fuse, UsageError> {
     }
 }
 
-fn preprocess(flags: &Explain) -> Result<Option<Preprocess>, UsageError> {
+/// What `--channels` says, in either meaning.
+struct EachChannels {
+    count: Option<NonZeroUsize>,
+    order: Option<Channels>,
+}
+
+fn each_channels(flags: &[ChannelsFlag]) -> Result<EachChannels, UsageError> {
+    let (mut count, mut order) = (None, None);
+    for flag in flags {
+        let twice = match *flag {
+            ChannelsFlag::Count(new) => count.replace(new).map(|_| "a number"),
+            ChannelsFlag::Order(new) => order.replace(new).map(|_| "an order"),
+        };
+        if let Some(twice) = twice {
+            return Err(UsageError::TwoChannels(twice));
+        }
+    }
+    Ok(EachChannels { count, order })
+}
+
+fn preprocess(
+    flags: &Explain,
+    channels: Option<Channels>,
+) -> Result<Option<Preprocess>, UsageError> {
     let numbers = [
         ("--mean", flags.mean.is_some()),
         ("--std", flags.std.is_some()),
-        ("--channels", flags.channels.is_some()),
+        ("--channels", channels.is_some()),
     ];
     let first_number = numbers
         .into_iter()
@@ -442,7 +494,7 @@ fn preprocess(flags: &Explain) -> Result<Option<Preprocess>, UsageError> {
     Ok(Some(Preprocess::Given {
         mean,
         std,
-        channels: flags.channels.unwrap_or(Channels::Rgb),
+        channels: channels.unwrap_or(Channels::Rgb),
     }))
 }
 

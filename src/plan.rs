@@ -360,6 +360,8 @@ impl Plan {
                 dispatches,
             });
         }
+        // The host may read these at any time.
+        builder.hold_to_end_of_phase(&kept);
         let input = builder.value(NodeId(0));
         builder.check()?;
         let (buffers, slots) = builder.finish();

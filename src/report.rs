@@ -185,7 +185,7 @@ impl Map {
     pub fn new(method: Method, values: &[f64]) -> Self {
         let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let judged: Vec<f64> = match method {
-            Method::Cam(_) => values.to_vec(),
+            Method::Cam(_) | Method::Perturbation(_) => values.to_vec(),
             Method::Pixel(_) => values.iter().map(|v| v.abs()).collect(),
         };
         Self {

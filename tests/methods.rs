@@ -2,16 +2,18 @@
 //!
 //! Tolerances, as the project promises them: maps 1e-3 of their largest value, pixel values 1e-2 (relative L2).
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use gradcam::architectures::{self, Classifier};
 use gradcam::attribution::{self, Inputs, Settings};
-use gradcam::cam::Method;
-use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
+use gradcam::cam::{Method, Reads};
+use gradcam::explainer::{Explainer, Explanation, Prediction, Progress, Wanted};
 use gradcam::fuse::Fuse;
 use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::perturbation;
 use gradcam::preprocess::to_tensor;
 use gradcam::score::Score;
 use gradcam::weights::{self, Tensor};
@@ -71,38 +73,79 @@ fn input(picture: &str, classifier: &Classifier) -> Vec<f32> {
 
 fn explain(wanted: Wanted) -> (Prediction, Vec<Explanation>, Shape) {
     let explainer = Explainer::new(&GPU, &BUILTIN.network, wanted).unwrap();
-    let input = input("builtin/cat-and-coffee-224.png", &BUILTIN);
+    let input = input(PICTURE, &BUILTIN);
     let prediction = explainer.predict(&input).unwrap();
     let explanations = explainer.explain(&prediction, &classes()).unwrap();
     (prediction, explanations, explainer.map_shape())
 }
 
-#[test]
-fn every_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
-    for layer in ["conv5_3", "conv4_3"] {
-        let methods = Method::value_variants();
-        let (_, explanations, shape) = explain(Wanted {
-            score: Score::Logit,
-            methods: methods.to_vec(),
-            layers: vec![layer.into()],
-            classes: 3,
-            settings: settings(),
-            ..Wanted::default()
-        });
-        let shape = Shape { c: 1, ..shape };
-        for (i, method) in methods.iter().enumerate() {
-            let file = format!("methods/{layer}_{method}.npy");
-            let expected: Array3<f32> = ndarray_npy::read_npy(fixture(&file)).unwrap();
-            for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-                let map: Vec<f32> = explanation.maps[i]
-                    .values
-                    .iter()
-                    .map(|&v| v as f32)
-                    .collect();
-                let what = format!("{layer}, {method}, class {}", explanation.class);
-                assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
-            }
+/// Maps of `classifier` for the picture, the three classes and the methods of `wanted`, against the files of `names`.
+fn assert_maps(classifier: &Classifier, picture: &str, wanted: Wanted, names: &[String]) {
+    let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
+    let prediction = explainer.predict(&input(picture, classifier)).unwrap();
+    let explanations = explainer.explain(&prediction, &classes()).unwrap();
+    let shape = Shape {
+        c: 1,
+        ..explainer.map_shape()
+    };
+    for (i, name) in names.iter().enumerate() {
+        let file = format!("methods/{}_{name}.npy", explainer.layers()[0]);
+        let expected: Array3<f32> = ndarray_npy::read_npy(fixture(&file)).unwrap();
+        for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
+            let map: Vec<f32> = explanation.maps[i]
+                .values
+                .iter()
+                .map(|&v| v as f32)
+                .collect();
+            let what = format!("{file}, class {}", explanation.class);
+            assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
         }
+    }
+}
+
+/// Of the logit, at `layer`.
+fn wanted(methods: &[Method], layer: &str) -> Wanted {
+    Wanted {
+        score: Score::Logit,
+        methods: methods.to_vec(),
+        layers: vec![layer.into()],
+        classes: 3,
+        settings: settings(),
+        ..Wanted::default()
+    }
+}
+
+const PICTURE: &str = "builtin/cat-and-coffee-224.png";
+const SMALL_PICTURE: &str = "methods/cat-and-coffee-64.png";
+
+/// A forward pass a channel: at 64 x 64, where one costs a twelfth. `benches/scorecam.py` compares at 224 x 224.
+#[test]
+fn score_cam_agrees_with_pytorch_grad_cam_at_two_layers() {
+    for layer in ["conv5_3", "conv4_3"] {
+        let wanted = wanted(&[Method::ScoreCam], layer);
+        assert_maps(&SMALL, SMALL_PICTURE, wanted, &["scorecam".into()]);
+    }
+}
+
+/// Three convolutions a channel at conv4_3: there at 64 x 64.
+#[test]
+fn ablation_cam_agrees_with_pytorch_grad_cam_at_two_layers() {
+    let name = &["ablationcam".into()];
+    let wanted = |layer| wanted(&[Method::AblationCam], layer);
+    assert_maps(&BUILTIN, PICTURE, wanted("conv5_3"), name);
+    assert_maps(&SMALL, SMALL_PICTURE, wanted("conv4_3"), name);
+}
+
+#[test]
+fn every_other_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
+    let methods: Vec<Method> = Method::value_variants()
+        .iter()
+        .copied()
+        .filter(|method| !matches!(method.reads(), Reads::Masked | Reads::Ablated))
+        .collect();
+    let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
+    for layer in ["conv5_3", "conv4_3"] {
+        assert_maps(&BUILTIN, PICTURE, wanted(&methods, layer), &names);
     }
 }
 
@@ -148,7 +191,7 @@ fn layers_share_a_backward_pass_without_a_trace() {
             ..Wanted::default()
         };
         let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
-        let input = input("methods/cat-and-coffee-64.png", &SMALL);
+        let input = input(SMALL_PICTURE, &SMALL);
         let prediction = explainer.predict(&input).unwrap();
         let mut explanations = explainer.explain(&prediction, &[5]).unwrap();
         explanations.remove(0).maps
@@ -202,9 +245,7 @@ fn gradcam_is_proportional_to_cam() {
         ..Wanted::default()
     };
     let explainer = Explainer::new(&GPU, &BUILTIN.network, wanted).unwrap();
-    let prediction = explainer
-        .predict(&input("builtin/cat-and-coffee-224.png", &BUILTIN))
-        .unwrap();
+    let prediction = explainer.predict(&input(PICTURE, &BUILTIN)).unwrap();
     let activations = explainer.activations().unwrap().remove(0);
     let explanations = explainer.explain(&prediction, &classes()).unwrap();
     let shape = explainer.map_shape();
@@ -281,7 +322,7 @@ fn assert_pixels(method: attribution::Method, values: &[f64], expected: &[f32]) 
 
 #[test]
 fn methods_of_one_pass_agree_with_captum() {
-    let input = input("builtin/cat-and-coffee-224.png", &BUILTIN);
+    let input = input(PICTURE, &BUILTIN);
     let explained = explain_pixels(&BUILTIN.network, &input, |i| i == Inputs::Picture);
     for (method, values) in explained {
         let file = fixture(&format!("methods/{method}.npy"));
@@ -297,7 +338,7 @@ fn methods_of_one_pass_agree_with_captum() {
 
 #[test]
 fn methods_of_several_passes_agree_with_captum() {
-    let input = input("methods/cat-and-coffee-64.png", &SMALL);
+    let input = input(SMALL_PICTURE, &SMALL);
     let explained = explain_pixels(&SMALL.network, &input, |i| i != Inputs::Picture);
     for (method, values) in explained {
         let file = fixture(&format!("methods/{method}.npy"));
@@ -383,7 +424,7 @@ fn guided_gradcam_is_zero_where_either_is() {
         ..Wanted::default()
     };
     let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
-    let input = input("methods/cat-and-coffee-64.png", &SMALL);
+    let input = input(SMALL_PICTURE, &SMALL);
     let prediction = explainer.predict(&input).unwrap();
     let explanations = explainer.explain(&prediction, &classes()[..1]).unwrap();
     let [guided, product] = &explanations[0].pixels[..] else {
@@ -395,4 +436,99 @@ fn guided_gradcam_is_zero_where_either_is() {
         assert_eq!(product == 0.0, guided == 0.0 || heat == 0.0, "value {i}");
     }
     assert!(heat.values.contains(&0.0), "the map leaves nothing out");
+}
+
+/// Of the logit, for two classes of the small picture, counting what is told.
+fn explain_small(wanted: Wanted) -> (Prediction, Vec<Explanation>, Vec<Progress>) {
+    let wanted = Wanted {
+        score: Score::Logit,
+        classes: 2,
+        ..wanted
+    };
+    let told = RefCell::new(vec![]);
+    let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
+    let prediction = explainer.predict(&input(SMALL_PICTURE, &SMALL)).unwrap();
+    let explanations = explainer
+        .explain_telling(&prediction, &classes()[..2], &|progress| {
+            told.borrow_mut().push(progress);
+        })
+        .unwrap();
+    (prediction, explanations, told.into_inner())
+}
+
+#[test]
+fn perturbations_agree_with_captum_and_the_paper() {
+    let baseline = SETTINGS["baseline"].as_array().unwrap();
+    let masks = perturbation::Settings {
+        patch: number("patch") as usize,
+        stride: number("stride") as usize,
+        masks: number("masks") as usize,
+        baseline: [0, 1, 2].map(|c| baseline[c].as_f64().unwrap() as f32),
+        seed: number("seed"),
+    };
+    let methods = perturbation::Method::value_variants();
+    let (_, explanations, told) = explain_small(Wanted {
+        methods: vec![],
+        perturbations: methods.to_vec(),
+        masks,
+        ..Wanted::default()
+    });
+    for (i, method) in methods.iter().enumerate() {
+        let file = fixture(&format!("methods/{method}.npy"));
+        let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
+        for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
+            let off = relative(&explanation.perturbations[i], expected.as_slice().unwrap());
+            println!("{method}: relative L2 {off:.1e}");
+            assert!(off <= PIXELS, "{method}: relative L2 {off}");
+        }
+    }
+    // Patches 4 x 4, and the masks.
+    let all = 16 + masks.masks;
+    assert_eq!(told.first(), Some(&Progress { done: 0, all }));
+    assert_eq!(told.last(), Some(&Progress { done: all, all }));
+}
+
+#[test]
+fn some_channels_are_the_first_of_all_and_the_rest_weigh_nothing() {
+    let try_channels = |channels, methods: &[Method]| {
+        explain_small(Wanted {
+            channels,
+            methods: methods.to_vec(),
+            ..Wanted::default()
+        })
+    };
+    let ablation = [Method::AblationCam];
+    let (_, all, _) = try_channels(None, &ablation);
+    let (_, beyond, _) = try_channels(Some(10_000), &ablation);
+    let (_, few, told) = try_channels(Some(40), &[Method::AblationCam, Method::ScoreCam]);
+    for ((all, beyond), few) in all.iter().zip(&beyond).zip(&few) {
+        assert_eq!(all.kept, None);
+        assert_eq!(all.maps[0], beyond.maps[0]);
+        assert!((beyond.kept.unwrap() - 1.0).abs() < 1e-9);
+        let kept = few.kept.unwrap();
+        assert!((0.3..0.95).contains(&kept), "{kept}");
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (a, b) = (&all.maps[0].values, &few.maps[0].values);
+        let alike = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        assert!(alike > 0.8, "cosine {alike}");
+        assert_ne!(few.maps[1], few.maps[0]);
+    }
+    // A pass a channel, and the layers after the last convolution 40 times.
+    assert_eq!(told.last().map(|told| told.all), Some(41));
+}
+
+/// A share of the score has no direction of its own.
+#[test]
+fn counterfactuals_of_ablation_turn_the_map_around() {
+    let ask = |counterfactual| {
+        let methods = vec![Method::AblationCam];
+        let (_, explanations, _) = explain_small(Wanted {
+            counterfactual,
+            methods,
+            ..Wanted::default()
+        });
+        explanations[0].maps[0].values.clone()
+    };
+    let negative: Vec<f64> = ask(true).iter().map(|v| -v).collect();
+    assert_eq!(ask(false), negative);
 }

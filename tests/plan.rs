@@ -216,6 +216,9 @@ fn every_buffer_is_written_before_it_is_read() {
                 memory.read(phase.gradient, "the host");
             }
         }
+        for &kept in &plan.kept {
+            memory.read(kept, "the host, at the end");
+        }
     }
 }
 

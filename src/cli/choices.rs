@@ -1,6 +1,7 @@
 //! The closed lists of values.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use ::image::ImageFormat;
 use clap::ValueEnum;
@@ -109,6 +110,30 @@ pub enum Baseline {
     White,
 }
 
+/// What `--channels` says: one word for two things, told apart by being a number or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelsFlag {
+    /// How many of the target layer's are tried.
+    Count(NonZeroUsize),
+    /// How the network's input has them.
+    Order(Channels),
+}
+
+/// Why a text is no `K` and no order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("write a number from 1, or rgb or bgr")]
+pub struct ChannelsError;
+
+impl std::str::FromStr for ChannelsFlag {
+    type Err = ChannelsError;
+
+    fn from_str(text: &str) -> Result<Self, ChannelsError> {
+        let order = || Channels::from_str(text, false).map(Self::Order);
+        let count = text.parse().map(Self::Count);
+        count.or_else(|_| order()).map_err(|_| ChannelsError)
+    }
+}
+
 /// Order of the network's input channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Channels {
@@ -132,6 +157,7 @@ macro_rules! display_as_typed {
 display_as_typed!(
     crate::cam::Method,
     crate::attribution::Method,
+    crate::perturbation::Method,
     Score,
     Output,
     Format,
@@ -157,6 +183,17 @@ mod tests {
         assert_eq!(method.to_string(), "gradcam++");
         assert_eq!(Output::GuidedBprop.to_string(), "guided_bprop");
         assert_eq!(Backend::Dx12.to_string(), "dx12");
+    }
+
+    #[test]
+    fn channels_are_a_number_or_an_order() {
+        let parse = |text: &str| text.parse::<ChannelsFlag>();
+        let count = ChannelsFlag::Count(NonZeroUsize::new(64).unwrap());
+        assert_eq!(parse("64"), Ok(count));
+        assert_eq!(parse("bgr"), Ok(ChannelsFlag::Order(Channels::Bgr)));
+        for wrong in ["0", "-1", "6.5", "grb", ""] {
+            assert_eq!(parse(wrong), Err(ChannelsError), "{wrong}");
+        }
     }
 
     #[test]

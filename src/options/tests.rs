@@ -267,3 +267,36 @@ fn noise_is_a_number_from_zero_on() {
         assert!(matches!(error, UsageError::NoiseOutOfRange(_)), "{noise}");
     }
 }
+
+#[test]
+fn channels_are_given_once_as_a_number_and_once_as_an_order() {
+    let both = options("a.jpg --channels 64 --channels bgr --mean 100,100,100").unwrap();
+    assert_eq!(both.channels.map(NonZeroUsize::get), Some(64));
+    assert!(matches!(
+        both.preprocess,
+        Some(Preprocess::Given {
+            channels: Channels::Bgr,
+            ..
+        })
+    ));
+    let number = options("a.jpg --channels 64").unwrap();
+    assert_eq!(number.preprocess, None);
+    for (twice, what) in [
+        ("64 --channels 65", "a number"),
+        ("rgb --channels bgr", "an order"),
+    ] {
+        let error = options(&format!("a.jpg --channels {twice}")).unwrap_err();
+        assert_eq!(error, UsageError::TwoChannels(what));
+    }
+}
+
+#[test]
+fn patches_of_occlusion_meet() {
+    let stride = |line| options(line).map(|options| options.stride.get());
+    assert_eq!(stride("a.jpg"), Ok(16));
+    assert_eq!(stride("a.jpg --patch 9"), Ok(4));
+    assert_eq!(stride("a.jpg --patch 1"), Ok(1));
+    assert_eq!(stride("a.jpg --patch 8 --stride 8"), Ok(8));
+    let apart = stride("a.jpg --patch 8 --stride 9").unwrap_err();
+    assert!(apart.to_string().contains("make it 8 or less"), "{apart}");
+}

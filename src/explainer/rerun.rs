@@ -1,0 +1,377 @@
+//! Passes over changed values of a node: of the picture, or of the target layer, many at once.
+
+use std::cell::Cell;
+
+use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, TargetGradients, Wanted};
+use crate::attribution::Inputs;
+use crate::cam::{self, Features, Reads};
+use crate::network::{Network, Node, NodeId, Shape};
+use crate::perturbation::under;
+use crate::plan::{Limits, RerunRequest, images_at_once};
+use crate::score::{Objective, Score};
+
+/// Device memory that the values of one rerun may take, bytes.
+const VALUES: u64 = 256 << 20;
+
+/// What came of trying channels of a target layer, for each class.
+#[derive(Default)]
+pub(super) struct Tried {
+    masked: Vec<Vec<(usize, f64)>>,
+    ablated: Vec<Vec<(usize, f64)>>,
+    /// Share of the weight that the channels hold; none where all were tried.
+    kept: Vec<f64>,
+}
+
+impl Tried {
+    /// What a method that `reads` so finds for class number `class`.
+    pub(super) fn of(&self, reads: Reads, class: usize) -> &[(usize, f64)] {
+        match reads {
+            Reads::Masked => &self.masked[class],
+            Reads::Ablated => &self.ablated[class],
+            Reads::Activations | Reads::Gradients | Reads::FinerGradients => &[],
+        }
+    }
+
+    /// For each class the mean share over layers; none where all channels were tried.
+    pub(super) fn kept(layers: &[Self]) -> Vec<f64> {
+        let classes = layers.first().map_or(0, |layer| layer.kept.len());
+        let sum = |class: usize| layers.iter().map(|layer| layer.kept[class]).sum::<f64>();
+        (0..classes)
+            .map(|class| sum(class) / layers.len() as f64)
+            .collect()
+    }
+}
+
+/// Counts work in multiply-adds, and tells it in passes through the whole network.
+pub(super) struct Counter<'a> {
+    whole: u64,
+    done: Cell<u64>,
+    all: Cell<u64>,
+    tell: &'a dyn Fn(Progress),
+}
+
+impl<'a> Counter<'a> {
+    pub(super) fn new(network: &Network, all: u64, tell: &'a dyn Fn(Progress)) -> Self {
+        let counter = Self {
+            whole: whole(network),
+            done: Cell::new(0),
+            all: Cell::new(all),
+            tell,
+        };
+        counter.tell();
+        counter
+    }
+
+    /// `work` is done.
+    pub(super) fn advance(&self, work: u64) {
+        self.done.set(self.done.get() + work);
+        self.tell();
+    }
+
+    /// One pass through the whole network is done.
+    pub(super) fn advance_one(&self) {
+        self.advance(self.whole);
+    }
+
+    /// `work` was counted and need not be done.
+    fn skip(&self, work: u64) {
+        self.all.set(self.all.get() - work);
+    }
+
+    fn tell(&self) {
+        let (done, all) = (self.done.get(), self.all.get());
+        let passes = passes(self.whole, all);
+        if all > 0 {
+            let done = u128::from(done) * passes as u128 / u128::from(all);
+            (self.tell)(Progress {
+                done: done as usize,
+                all: passes,
+            });
+        }
+    }
+}
+
+/// Passes through the whole network that take as long as `work`.
+pub(super) fn passes(whole: u64, work: u64) -> usize {
+    work.div_ceil(whole) as usize
+}
+
+/// Multiply-adds of a pass through the network.
+pub(super) fn whole(network: &Network) -> u64 {
+    after(network, PIXELS)
+}
+
+/// Multiply-adds of the layers after `from`; at least 1, so that nothing counts as nothing.
+fn after(network: &Network, from: NodeId) -> u64 {
+    let nodes = network.nodes[from.0 + 1..].iter();
+    nodes.map(Node::multiply_adds).sum::<usize>().max(1) as u64
+}
+
+/// The reruns that `wanted` needs of a network whose target layers are `targets`.
+pub(super) fn requests(
+    network: &Network,
+    wanted: &Wanted,
+    targets: &[NodeId],
+    limits: Limits,
+) -> Vec<RerunRequest> {
+    let shape = network.input_shape();
+    let each_target = |reads| {
+        let reads = wanted.methods.iter().any(|method| method.reads() == reads);
+        let targets = targets.iter().filter(move |_| reads);
+        targets.map(|&target| (target, channels(network, wanted, target)))
+    };
+    let hidden = wanted.perturbations.iter();
+    let hidden = hidden.map(|method| method.count(&wanted.masks, shape));
+    let masked = each_target(Reads::Masked).map(|(_, count)| count);
+    let pictures = hidden.chain(masked).max().map(|count| (PIXELS, count));
+    let request = |(from, count): (NodeId, usize)| {
+        // Batches of the same size, none of them all but empty.
+        let most = images_at_once(network, from, limits, VALUES);
+        let images = count.div_ceil(count.div_ceil(most).max(1)).max(1);
+        RerunRequest { from, images }
+    };
+    let from = pictures.into_iter().chain(each_target(Reads::Ablated));
+    from.map(request).collect()
+}
+
+/// Channels of a target layer that are tried.
+fn channels(network: &Network, wanted: &Wanted, target: NodeId) -> usize {
+    let there = network.node(target).shape.c;
+    wanted.channels.map_or(there, |most| most.min(there))
+}
+
+/// Whether gradients say which channels are tried.
+pub(super) fn chooses(wanted: &Wanted) -> bool {
+    let tries = |method: &cam::Method| matches!(method.reads(), Reads::Masked | Reads::Ablated);
+    wanted.channels.is_some() && wanted.methods.iter().any(tries)
+}
+
+/// A target layer of a picture.
+struct Layer<'a> {
+    target: NodeId,
+    shape: Shape,
+    /// C x H x W.
+    activations: &'a [f32],
+    /// Those that are tried.
+    channels: Vec<usize>,
+}
+
+impl Layer<'_> {
+    fn channel(&self, k: usize) -> &[f32] {
+        let positions = self.shape.h * self.shape.w;
+        &self.activations[k * positions..][..positions]
+    }
+}
+
+impl Explainer<'_> {
+    /// Work for a picture beside its own forward pass, multiply-adds; for channels that turn out to be nothing, too much.
+    pub(super) fn work(&self) -> u64 {
+        let Self {
+            network, wanted, ..
+        } = self;
+        let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
+        let walked = inputs.filter(|inputs| *inputs != Inputs::Picture);
+        let walked = walked.map(|inputs| inputs.count(&wanted.settings));
+        let shape = network.input_shape();
+        let hidden = wanted.perturbations.iter();
+        let hidden = hidden.map(|method| method.count(&wanted.masks, shape));
+        let passes: usize = walked.chain(hidden).sum();
+        let tried = |&target: &NodeId| {
+            let each = wanted.methods.iter().map(|method| match method.reads() {
+                Reads::Masked => whole(network),
+                Reads::Ablated => after(network, target),
+                Reads::Activations | Reads::Gradients | Reads::FinerGradients => 0,
+            });
+            channels(network, wanted, target) as u64 * each.sum::<u64>()
+        };
+        let tried: u64 = self.targets.iter().map(tried).sum();
+        passes as u64 * whole(network) + tried
+    }
+
+    /// The logits for `values` of node `from`, classes of each.
+    fn rerun(
+        &self,
+        from: NodeId,
+        mut values: impl Iterator<Item = Vec<f32>>,
+        counter: &Counter<'_>,
+    ) -> Result<Vec<Vec<f32>>, ExplainError> {
+        let shape = self.network.node(from).shape;
+        let classes = self.network.classes();
+        let reruns = &self.session.plan().reruns;
+        let phase = reruns.iter().position(|rerun| rerun.request.from == from);
+        let phase = phase.expect("planned where a method needs it");
+        let images = reruns[phase].request.images;
+        let mut logits = vec![];
+        loop {
+            let batch: Vec<f32> = values.by_ref().take(images).flatten().collect();
+            let count = batch.len() / shape.len();
+            if count == 0 {
+                return Ok(logits);
+            }
+            self.session.rerun(phase, &batch, shape)?;
+            let read = reruns[phase].logits;
+            let batch = self.session.read(read, images, Shape::vector(classes))?;
+            let each = batch.chunks_exact(classes).take(count);
+            logits.extend(each.map(<[f32]>::to_vec));
+            counter.advance(count as u64 * after(self.network, from));
+        }
+    }
+
+    /// Tries channels of each target layer, as far as a method needs it. `gradients` are each class's, of the score.
+    pub(super) fn tried(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        activations: &[Vec<f32>],
+        gradients: &[TargetGradients],
+        counter: &Counter<'_>,
+    ) -> Result<Vec<Tried>, ExplainError> {
+        let of_layer = |(i, target): (usize, &NodeId)| {
+            let shape = self.network.node(*target).shape;
+            let activations = &activations[i];
+            let (channels, kept) = match self.wanted.channels {
+                Some(count) if chooses(&self.wanted) => {
+                    let of_class = gradients.iter().map(|gradient| Features {
+                        shape,
+                        activations,
+                        gradients: &gradient.values[i],
+                        scale: gradient.scale,
+                        seed: 0,
+                        tried: &[],
+                    });
+                    let features: Vec<Features<'_>> = of_class.collect();
+                    cam::choose(&features, count)
+                }
+                _ => ((0..shape.c).collect(), vec![]),
+            };
+            let layer = Layer {
+                target: *target,
+                shape,
+                activations,
+                channels,
+            };
+            let reads = |reads| self.wanted.methods.iter().any(|m| m.reads() == reads);
+            let mut tried = Tried {
+                kept,
+                ..Tried::default()
+            };
+            if reads(Reads::Masked) {
+                tried.masked = self.masked(prediction, classes, &layer, counter)?;
+            }
+            if reads(Reads::Ablated) {
+                tried.ablated = self.ablated(prediction, classes, &layer, counter)?;
+            }
+            Ok(tried)
+        };
+        self.targets.iter().enumerate().map(of_layer).collect()
+    }
+
+    /// For each class, for each channel tried, the logit of the picture under it. Channels that are the same everywhere
+    /// share a pass.
+    fn masked(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        layer: &Layer<'_>,
+        counter: &Counter<'_>,
+    ) -> Result<Vec<Vec<(usize, f64)>>, ExplainError> {
+        let Shape { h, w, .. } = layer.shape;
+        let mut flat = None;
+        let mut passes = vec![];
+        let mut pass_of = vec![];
+        for &k in &layer.channels {
+            let pass = match flat {
+                Some(pass) if cam::is_flat(layer.channel(k)) => pass,
+                _ => {
+                    passes.push(k);
+                    passes.len() - 1
+                }
+            };
+            if cam::is_flat(layer.channel(k)) {
+                flat = Some(pass);
+            }
+            pass_of.push(pass);
+        }
+        counter.skip((layer.channels.len() - passes.len()) as u64 * whole(self.network));
+        let input = self.network.input_shape();
+        let value = |&k| cam::masked(&prediction.input, input, layer.channel(k), [h, w]);
+        let logits = self.rerun(PIXELS, passes.iter().map(value), counter)?;
+        let objective = Objective {
+            score: Score::Logit,
+            ..self.objective()
+        };
+        let of_class = |&class: &usize| {
+            let scores = self.scores(objective, &logits, class);
+            let tried = layer.channels.iter().zip(&pass_of);
+            tried.map(|(&k, &pass)| (k, scores[pass])).collect()
+        };
+        Ok(classes.iter().map(of_class).collect())
+    }
+
+    /// For each class, for each channel tried that is not zero already, the share of the score that is lost without it.
+    fn ablated(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        layer: &Layer<'_>,
+        counter: &Counter<'_>,
+    ) -> Result<Vec<Vec<(usize, f64)>>, ExplainError> {
+        let is_live = |k: &usize| layer.channel(*k).iter().any(|&a| a != 0.0);
+        let live: Vec<usize> = layer.channels.iter().copied().filter(is_live).collect();
+        let dead = layer.channels.len() - live.len();
+        counter.skip(dead as u64 * after(self.network, layer.target));
+        let value = |&k| cam::without(layer.activations, layer.shape, k);
+        let logits = self.rerun(layer.target, live.iter().map(value), counter)?;
+        // A share has no direction of its own.
+        let sign = if self.wanted.counterfactual {
+            -1.0
+        } else {
+            1.0
+        };
+        let objective = Objective {
+            counterfactual: false,
+            ..self.objective()
+        };
+        let of_class = |&class: &usize| {
+            let score = objective.value(self.network.output_kind, &prediction.logits, class);
+            let without = self.scores(objective, &logits, class);
+            let share = |(&k, without)| (k, sign * (score - without) / score);
+            live.iter().zip(without).map(share).collect()
+        };
+        Ok(classes.iter().map(of_class).collect())
+    }
+
+    /// The objective's value for a class, of each of `logits`.
+    fn scores(&self, objective: Objective, logits: &[Vec<f32>], class: usize) -> Vec<f64> {
+        let kind = self.network.output_kind;
+        let score = |logits: &Vec<f32>| objective.value(kind, logits, class);
+        logits.iter().map(score).collect()
+    }
+
+    /// For each class, for each method of [`Wanted::perturbations`] its map.
+    pub(super) fn perturbations(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        counter: &Counter<'_>,
+    ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
+        let shape = self.network.input_shape();
+        let settings = &self.wanted.masks;
+        let (objective, kind) = (self.objective(), self.network.output_kind);
+        let mut maps = vec![vec![]; classes.len()];
+        for method in &self.wanted.perturbations {
+            let masks = 0..method.count(settings, shape);
+            let value = |index| {
+                let mask = method.mask(settings, shape, index);
+                under(&mask, settings, &prediction.input, shape)
+            };
+            let logits = self.rerun(PIXELS, masks.map(value), counter)?;
+            for (maps, &class) in maps.iter_mut().zip(classes) {
+                let score = objective.value(kind, &prediction.logits, class);
+                let scores = self.scores(objective, &logits, class);
+                maps.push(method.map(settings, shape, score, &scores));
+            }
+        }
+        Ok(maps)
+    }
+}
