@@ -1,6 +1,7 @@
 """Seeds of a few hundred bytes for each target -> seeds/. The fixtures of the tests are seeds as well, and larger.
 
-Python 3.11.7, torch 2.15.0 (CPU), numpy 2.4.6, safetensors 0.8.0. Command: python seeds.py
+Python 3.11.7, torch 2.15.0 (CPU), numpy 2.4.6, safetensors 0.8.0, onnx 1.23.2. Command: python seeds.py
+seeds_keras.py makes those of HDF5 and .keras.
 """
 
 import pickle
@@ -9,7 +10,9 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
@@ -21,6 +24,54 @@ def folder(name):
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path
+
+
+def model(nodes, constants, shape, opset):
+    value = lambda name, shape: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+    last = nodes[-1].output[0]
+    graph = helper.make_graph(nodes, "g", [value("x", shape)], [value(last, [1, 2])], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def planar():
+    """As torch exports: channels first, weights as raw data."""
+    node = lambda op, out, inputs, **attributes: helper.make_node(op, inputs.split(), [out], **attributes)
+    raw = lambda name, *shape: numpy_helper.from_array(np.ones(shape, np.float32), name)
+    nodes = [
+        node("Conv", "c", "x w b", pads=[1, 1, 1, 1], strides=[2, 2]),
+        node("BatchNormalization", "n", "c b b b b"),
+        node("Clip", "r", "n zero"),
+        node("MaxPool", "p", "r", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Shape", "s", "p"),
+        node("Gather", "first", "s at"),
+        node("Concat", "to", "first rest", axis=0),
+        node("Reshape", "f", "p to"),
+        node("Gemm", "d", "f m b", transB=1, alpha=0.5),
+        node("Softmax", "y", "d", axis=-1),
+    ]
+    lists = [helper.make_tensor(name, onnx.TensorProto.INT64, [1], [i]) for name, i in (("at", 0), ("rest", -1))]
+    zero = numpy_helper.from_array(np.float32(0), "zero")
+    return model(nodes, [raw("w", 2, 3, 3, 3), raw("b", 2), zero, raw("m", 2, 8), *lists], [1, 3, 8, 8], 17)
+
+
+def turned():
+    """As tf2onnx exports: channels last, typed data, opset 9, arithmetic left in the graph."""
+    node = lambda op, out, inputs, **attributes: helper.make_node(op, inputs.split(), [out], **attributes)
+    typed = lambda name, *shape: helper.make_tensor(name, onnx.TensorProto.FLOAT, shape, [0.5] * int(np.prod(shape)))
+    nodes = [
+        node("Transpose", "t", "x", perm=[0, 3, 1, 2]),
+        node("Conv", "c", "t w", kernel_shape=[1, 1], auto_pad="SAME_UPPER"),
+        node("Relu", "r", "c"),
+        node("AveragePool", "a", "r", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Transpose", "back", "a", perm=[0, 2, 3, 1]),
+        node("Reshape", "f", "back to"),
+        node("MatMul", "d", "f m"),
+        node("Mul", "scaled", "d v"),
+        node("Add", "z", "scaled v"),
+        node("Sigmoid", "y", "z"),
+    ]
+    to = helper.make_tensor("to", onnx.TensorProto.INT64, [2], [-1, 8])
+    return model(nodes, [typed("w", 2, 3, 1, 1), typed("m", 8, 2), typed("v", 2), to], [1, 4, 4, 3], 9)
 
 
 def main():
@@ -51,6 +102,10 @@ def main():
     torch.save(checkpoint, out / "checkpoint.pth", pickle_protocol=4)
     torch.save(state, out / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.save(checkpoint, out / "legacy-checkpoint.pth", _use_new_zipfile_serialization=False)
+
+    out = folder("onnx")
+    onnx.save(planar(), out / "planar.onnx")
+    onnx.save(turned(), out / "turned.onnx")
 
     out = folder("picture")
     for name in (

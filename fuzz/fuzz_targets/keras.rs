@@ -2,4 +2,4 @@
 
 use gradcam::weights::Format;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gradcam_fuzz::read(bytes, &[Format::Keras]));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gradcam_fuzz::network(bytes, &[Format::Keras]));

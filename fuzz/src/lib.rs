@@ -11,20 +11,36 @@
 //! A new format takes a target of three lines, its first bytes and a folder of seeds of a few
 //! kilobytes.
 
-use gradcam::weights::{self, Format};
+use gradcam::architectures;
+use gradcam::weights::{self, Format, Weights};
 
 /// Reads a file of weights, and every tensor in it.
 ///
 /// # Panics
 /// When what the reader promises does not hold.
 pub fn read(bytes: &[u8], formats: &[Format]) {
-    let length = bytes.len();
-    let Ok(weights) = weights::from_bytes(bytes.to_vec()) else {
+    readable(bytes, formats);
+}
+
+/// The same for a format that describes the network, and makes it.
+///
+/// # Panics
+/// When what the reader promises does not hold.
+pub fn network(bytes: &[u8], formats: &[Format]) {
+    let Some(weights) = readable(bytes, formats) else {
         return;
     };
+    if let Ok(classifier) = architectures::recognise(&weights) {
+        assert!(classifier.network.classes() > 0);
+    }
+}
+
+fn readable(bytes: &[u8], formats: &[Format]) -> Option<Weights> {
+    let length = bytes.len();
+    let weights = weights::from_bytes(bytes.to_vec()).ok()?;
     // Another reader's file has a target of its own.
     if !formats.contains(&weights.format) {
-        return;
+        return None;
     }
     for (name, tensor) in &weights.tensors {
         // A tensor has no more elements than its bytes hold, and compressed bytes no more than they
@@ -44,4 +60,5 @@ pub fn read(bytes: &[u8], formats: &[Format]) {
         }
         tensor.release(0, tensor.len());
     }
+    Some(weights)
 }

@@ -1,0 +1,5 @@
+#![no_main]
+
+use gradcam::weights::Format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gradcam_fuzz::network(bytes, &[Format::Onnx]));
