@@ -5,7 +5,9 @@
 mod bare;
 mod chain;
 mod config;
+mod pixels;
 mod store;
+mod windows;
 
 use serde_json::Value;
 

@@ -2,18 +2,17 @@
 
 use serde_json::Value;
 
+use super::pixels::{Pixels, normalization};
+use super::windows::{MAX_SIZE, padding, size, window};
 use super::{KerasModelError, Layer};
-use crate::architectures::{ArchitectureError, Classifier, Evidence, affine};
+use crate::architectures::{ArchitectureError, Classifier, affine};
 use crate::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, Op, OutputKind, Shape, Window,
 };
-use crate::preprocess::Normalization;
 use crate::weights::Tensor;
 
 /// Pixels along a side where the file leaves it open and the head takes any.
 const INPUT_SIZE: usize = 224;
-/// The largest number that a window or a picture may have: larger ones outgrow every adapter.
-const MAX_SIZE: usize = 4096;
 
 /// The network of `layers`, over pictures of `size` x `size` pixels where that is asked for, else as they say.
 pub(super) fn classifier(
@@ -67,47 +66,6 @@ fn classifier_over(
         normalization_evidence,
         labels: None,
     })
-}
-
-/// What a model does with pixels itself is known; keras.applications' VGG with its own classes is always used with caffe's
-/// means; whoever trained another head may have used anything.
-fn normalization(
-    pixels: Option<Pixels>,
-    layers: &[Layer],
-    network: &Network,
-) -> (Normalization, Evidence) {
-    if let Some(pixels) = pixels {
-        return (pixels.normalization(), Evidence::Metadata);
-    }
-    let has = |name: &str| layers.iter().any(|layer| layer.name == name);
-    if !has("block1_conv1") {
-        let reason = "pixels in 0..1 are the most common in Keras";
-        return (Normalization::UNIT, Evidence::Guess(reason));
-    }
-    let evidence = if has("predictions") && network.classes() == 1000 {
-        Evidence::Origin("keras.applications")
-    } else {
-        Evidence::Guess("keras.applications' VGG takes them so")
-    };
-    (Normalization::CAFFE, evidence)
-}
-
-/// A picture's channels as the first layers change them: a v + b of the value v in 0..255.
-#[derive(Clone, Copy)]
-struct Pixels {
-    a: [f32; 3],
-    b: [f32; 3],
-}
-
-impl Pixels {
-    fn normalization(self) -> Normalization {
-        Normalization {
-            bgr: false,
-            scale: 1.0,
-            mean: std::array::from_fn(|c| -self.b[c] / self.a[c]),
-            std: self.a.map(f32::recip),
-        }
-    }
 }
 
 struct Chain {
@@ -346,85 +304,22 @@ impl Chain {
         self.push(&layer.name, op)
     }
 
-    /// `Rescaling` (v scale + offset) and `Normalization` ((v - mean) / sqrt(variance)) of the picture itself.
     fn rescale(&mut self, layer: &Layer) -> Result<(), ArchitectureError> {
         if self.network.nodes.len() > 1 {
-            return Err(layer
-                .unsupported("scaling anything but the picture is")
-                .into());
+            let what = "scaling anything but the picture is";
+            return Err(layer.unsupported(what).into());
         }
-        let unsupported = || layer.unsupported("a scale that is not one number a channel is");
-        let three = |values: Vec<f64>| match *values.as_slice() {
-            [value] => Ok([value; 3]),
-            [r, g, b] => Ok([r, g, b]),
-            _ => Err(unsupported()),
-        };
-        let config = |key: &str| numbers(&layer.config[key]);
-        let (scale, offset) = if layer.class == "Rescaling" {
-            let offset = config("offset");
-            let offset = if offset.is_empty() { vec![0.0] } else { offset };
-            (three(config("scale"))?, three(offset)?)
-        } else {
-            // Given when it was made, or measured and kept as weights: mean, variance, count.
-            let measured = |i: usize| {
-                let values = layer.weights.get(i).map(Tensor::to_vec).unwrap_or_default();
-                values.into_iter().map(f64::from).collect::<Vec<_>>()
-            };
-            let given = |key: &str, i: usize| match config(key) {
-                values if values.is_empty() => measured(i),
-                values => values,
-            };
-            if layer.config["invert"].as_bool() == Some(true) {
-                return Err(layer
-                    .unsupported("the inverse of a normalisation is")
-                    .into());
-            }
-            let mean = three(given("mean", 0))?;
-            let variance = three(given("variance", 1))?;
-            // Keras' own epsilon.
-            let scale = variance.map(|variance| 1.0 / variance.sqrt().max(1e-7));
-            (scale, std::array::from_fn(|c| -mean[c] * scale[c]))
-        };
-        let before = self.pixels.unwrap_or(Pixels {
-            a: [1.0; 3],
-            b: [0.0; 3],
-        });
-        let after = Pixels {
-            a: std::array::from_fn(|c| (f64::from(before.a[c]) * scale[c]) as f32),
-            b: std::array::from_fn(|c| (f64::from(before.b[c]) * scale[c] + offset[c]) as f32),
-        };
-        if !after.a.iter().all(|a| a.is_normal()) || !after.b.iter().all(|b| b.is_finite()) {
-            return Err(unsupported().into());
-        }
-        self.pixels = Some(after);
+        self.pixels = Some(self.pixels.unwrap_or_default().scaled(layer)?);
         Ok(())
     }
 
     fn zero_padding(&mut self, layer: &Layer) -> Result<(), ArchitectureError> {
-        let padding = &layer.config["padding"];
-        // 1, [1, 2], or [[top, bottom], [left, right]].
-        for axis in 0..2 {
-            let sides = match padding {
-                Value::Array(axes) => axes.get(axis).unwrap_or(&Value::Null),
-                number => number,
-            };
-            let sides = match sides {
-                Value::Array(sides) => [sides.first(), sides.get(1)],
-                both => [Some(both); 2],
-            };
-            for (side, value) in sides.into_iter().enumerate() {
-                let value = value
-                    .and_then(size)
-                    .ok_or_else(|| layer.unsupported("such a padding is"))?;
-                self.padding[side][axis] += value;
-            }
+        let more = padding(layer)?;
+        let sides = self.padding.as_flattened_mut();
+        for (side, more) in sides.iter_mut().zip(more.as_flattened()) {
+            *side += more;
         }
-        if self
-            .padding
-            .as_flattened()
-            .iter()
-            .any(|&side| side > MAX_SIZE)
-        {
+        if sides.iter().any(|&side| side > MAX_SIZE) {
             return Err(layer.unsupported("such a padding is").into());
         }
         Ok(())
@@ -451,69 +346,6 @@ fn kernel_and_bias(layer: &Layer) -> Result<(&Tensor, Option<&Tensor>), KerasMod
         ([kernel], false) => Ok((kernel, None)),
         (_, true) => Err(wrong_weights(layer, "a kernel and a bias")),
         (_, false) => Err(wrong_weights(layer, "a kernel")),
-    }
-}
-
-/// The window of a convolution or a pool over `input`. Padding `same` gives ceil(input / stride) outputs, and the odd zero
-/// goes to the lower right.
-fn window(layer: &Layer, key: &str, input: Shape) -> Result<Window, KerasModelError> {
-    let config = |key: &str, default: [usize; 2]| match &layer.config[key] {
-        Value::Null => Ok(default),
-        value => pair(value).ok_or_else(|| layer.unsupported(format!("{key} {value} is"))),
-    };
-    let size = config(key, [0; 2])?;
-    // A pool steps by its own size unless it says otherwise.
-    let stride = config("strides", if key == "pool_size" { size } else { [1; 2] })?;
-    let dilation = config("dilation_rate", [1; 2])?;
-    if [size, stride, dilation].as_flattened().contains(&0) {
-        return Err(layer.unsupported("a window without extent is"));
-    }
-    let mut window = Window {
-        size,
-        stride,
-        pad_before: [0; 2],
-        pad_after: [0; 2],
-        dilation,
-    };
-    match layer.config["padding"].as_str() {
-        None | Some("valid") => {}
-        Some("same") => {
-            for (axis, len) in [input.h, input.w].into_iter().enumerate() {
-                let reach = dilation[axis] * (size[axis] - 1) + 1;
-                let steps = len.div_ceil(stride[axis]).saturating_sub(1);
-                let pad = (steps * stride[axis] + reach).saturating_sub(len);
-                window.pad_before[axis] = pad / 2;
-                window.pad_after[axis] = pad - pad / 2;
-            }
-        }
-        Some(other) => return Err(layer.unsupported(format!("padding {other:?} is"))),
-    }
-    Ok(window)
-}
-
-/// A number of pixels.
-fn size(value: &Value) -> Option<usize> {
-    let size = usize::try_from(value.as_u64()?).ok()?;
-    (size <= MAX_SIZE).then_some(size)
-}
-
-/// Rows and columns: `[3, 3]`, or one number for both.
-fn pair(value: &Value) -> Option<[usize; 2]> {
-    match value {
-        Value::Array(pair) => match pair.as_slice() {
-            [rows, columns] => Some([size(rows)?, size(columns)?]),
-            _ => None,
-        },
-        one => Some([size(one)?; 2]),
-    }
-}
-
-/// The numbers of a value, however deep its lists.
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Number(number) => number.as_f64().into_iter().collect(),
-        Value::Array(list) => list.iter().flat_map(numbers).collect(),
-        _ => vec![],
     }
 }
 
@@ -558,233 +390,4 @@ fn input_shape(layers: &[Layer]) -> Result<Shape, KerasModelError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
-        let weights = shapes
-            .iter()
-            .map(|shape| Tensor::repeated(shape.to_vec(), 0.5));
-        Layer {
-            class: class.into(),
-            name: name.into(),
-            config,
-            weights: weights.collect(),
-        }
-    }
-
-    fn input(side: usize) -> Layer {
-        layer(
-            "InputLayer",
-            "in",
-            json!({ "batch_shape": [null, side, side, 3] }),
-            &[],
-        )
-    }
-
-    fn convolution(config: Value) -> Layer {
-        layer("Conv2D", "c", config, &[&[3, 3, 3, 4], &[4]])
-    }
-
-    fn head(inputs: usize) -> Layer {
-        layer(
-            "Dense",
-            "d",
-            json!({ "activation": "softmax" }),
-            &[&[inputs, 2], &[2]],
-        )
-    }
-
-    fn batch_normalization(channels: usize) -> Layer {
-        let shape: &[usize] = &[channels];
-        layer("BatchNormalization", "bn", json!({}), &[shape; 4])
-    }
-
-    fn mean() -> Layer {
-        layer("GlobalAveragePooling2D", "mean", json!({}), &[])
-    }
-
-    fn network(layers: &[Layer]) -> Network {
-        classifier("test", layers, None).unwrap().network
-    }
-
-    fn error(layers: &[Layer]) -> String {
-        let error = classifier("test", layers, None).unwrap_err();
-        error.to_string()
-    }
-
-    #[test]
-    fn padding_same_puts_the_odd_zero_behind() {
-        let config = json!({ "kernel_size": [3, 3], "strides": [2, 2], "padding": "same" });
-        let network = network(&[input(8), convolution(config), mean(), head(4)]);
-        let Op::Conv2d { window, .. } = &network.nodes[1].op else {
-            panic!("{:?}", network.nodes[1]);
-        };
-        assert_eq!((window.pad_before, window.pad_after), ([0, 0], [1, 1]));
-        assert_eq!(network.nodes[1].shape, Shape::new(4, 4, 4));
-    }
-
-    #[test]
-    fn the_largest_of_all_positions_is_a_pool_as_large_as_the_map() {
-        let config = json!({ "kernel_size": 3 });
-        let pool = layer("GlobalMaxPooling2D", "max", json!({}), &[]);
-        let network = network(&[input(8), convolution(config), pool, head(4)]);
-        assert!(matches!(network.nodes[2].op, Op::MaxPool(window) if window.size == [6, 6]));
-        assert_eq!(network.classes(), 2);
-    }
-
-    #[test]
-    fn layers_of_the_same_name_are_told_apart() {
-        let again = layer(
-            "Conv2D",
-            "c",
-            json!({ "kernel_size": 1 }),
-            &[&[1, 1, 4, 4], &[4]],
-        );
-        let layers = [
-            input(8),
-            convolution(json!({ "kernel_size": 3 })),
-            again,
-            mean(),
-            head(4),
-        ];
-        let network = network(&layers);
-        assert_eq!(
-            (&*network.nodes[1].name, &*network.nodes[2].name),
-            ("c", "c_2")
-        );
-    }
-
-    #[test]
-    fn what_is_not_supported_is_named_with_its_layer() {
-        let three = || json!({ "kernel_size": 3 });
-        let with = |key: &str, value: Value| {
-            let mut config = three();
-            config[key] = value;
-            convolution(config)
-        };
-        for (layer, expected) in [
-            (
-                with("groups", json!(3)),
-                r#"layer "c" (Conv2D): a convolution in groups is not supported"#,
-            ),
-            (
-                with("data_format", json!("channels_first")),
-                "channels_first is not supported",
-            ),
-            (
-                with("activation", json!("gelu")),
-                "the activation gelu is not supported",
-            ),
-            (
-                with("strides", json!([0, 1])),
-                "a window without extent is not supported",
-            ),
-            (
-                with("dilation_rate", json!(1e9)),
-                "dilation_rate 1000000000.0 is not supported",
-            ),
-            (
-                layer("Lambda", "l", json!({}), &[]),
-                r#"layer "l" (Lambda): this layer is not supported"#,
-            ),
-        ] {
-            let error = error(&[input(8), layer, mean(), head(4)]);
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn batch_normalization_that_no_layer_can_take_in_is_a_layer() {
-        let relu = json!({ "kernel_size": 3, "activation": "relu" });
-        let pool = layer("MaxPooling2D", "p", json!({ "pool_size": 2 }), &[]);
-        let layers = [
-            input(8),
-            convolution(relu),
-            batch_normalization(4),
-            pool,
-            mean(),
-            head(4),
-        ];
-        let network = network(&layers);
-        assert!(matches!(network.nodes[3].op, Op::Affine { .. }));
-        assert_eq!(network.nodes[3].name, "bn");
-    }
-
-    #[test]
-    fn means_of_windows_leave_padding_out() {
-        let config = json!({ "pool_size": 3, "strides": 2, "padding": "same" });
-        let pool = layer("AveragePooling2D", "p", config, &[]);
-        let first = convolution(json!({ "kernel_size": 3, "padding": "same" }));
-        let network = network(&[input(8), first, pool, mean(), head(4)]);
-        let Op::AvgPool {
-            window,
-            count_include_pad,
-        } = network.nodes[2].op
-        else {
-            panic!("{:?}", network.nodes[2]);
-        };
-        assert!(!count_include_pad);
-        assert_eq!((window.pad_before, window.pad_after), ([0, 0], [1, 1]));
-    }
-
-    #[test]
-    fn another_size_works_padding_out_again_or_is_refused() {
-        let config = json!({ "kernel_size": 3, "strides": 2, "padding": "same" });
-        let layers = [input(8), convolution(config), mean(), head(4)];
-        let network = classifier("test", &layers, Some(9)).unwrap().network;
-        let Op::Conv2d { window, .. } = &network.nodes[1].op else {
-            panic!("{:?}", network.nodes[1]);
-        };
-        assert_eq!((window.pad_before, window.pad_after), ([1, 1], [1, 1]));
-        let flatten = layer("Flatten", "f", json!({}), &[]);
-        let first = convolution(json!({ "kernel_size": 3 }));
-        let error = classifier("test", &[input(8), first, flatten, head(144)], Some(9));
-        let error = error.unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "pictures of 9 pixels do not fit: this network takes 8 x 8"
-        );
-    }
-
-    #[test]
-    fn a_base_without_a_head_is_told_from_a_classifier() {
-        let error = error(&[input(8), convolution(json!({ "kernel_size": 3 }))]);
-        assert!(error.contains("include_top=False"), "{error}");
-    }
-
-    #[test]
-    fn scaling_of_the_picture_becomes_its_preprocessing() {
-        let layers = [
-            input(8),
-            layer(
-                "Rescaling",
-                "r",
-                json!({ "scale": 0.5, "offset": 1.0 }),
-                &[],
-            ),
-            layer(
-                "Normalization",
-                "n",
-                json!({ "mean": [1.0, 2.0, 3.0], "variance": 4.0 }),
-                &[],
-            ),
-            convolution(json!({ "kernel_size": 3 })),
-            mean(),
-            head(4),
-        ];
-        let Classifier {
-            normalization,
-            normalization_evidence,
-            ..
-        } = classifier("test", &layers, None).unwrap();
-        assert_eq!(normalization_evidence, Evidence::Metadata);
-        for (c, mean) in [1.0, 2.0, 3.0].into_iter().enumerate() {
-            let value = 100.0;
-            let ours = (value * normalization.scale - normalization.mean[c]) / normalization.std[c];
-            assert!((ours - (value * 0.5 + 1.0 - mean) / 2.0).abs() < 1e-4);
-        }
-    }
-}
+mod tests;

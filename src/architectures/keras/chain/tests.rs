@@ -1,0 +1,229 @@
+use serde_json::json;
+
+use super::*;
+use crate::architectures::Evidence;
+
+fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
+    let weights = shapes
+        .iter()
+        .map(|shape| Tensor::repeated(shape.to_vec(), 0.5));
+    Layer {
+        class: class.into(),
+        name: name.into(),
+        config,
+        weights: weights.collect(),
+    }
+}
+
+fn input(side: usize) -> Layer {
+    layer(
+        "InputLayer",
+        "in",
+        json!({ "batch_shape": [null, side, side, 3] }),
+        &[],
+    )
+}
+
+fn convolution(config: Value) -> Layer {
+    layer("Conv2D", "c", config, &[&[3, 3, 3, 4], &[4]])
+}
+
+fn head(inputs: usize) -> Layer {
+    layer(
+        "Dense",
+        "d",
+        json!({ "activation": "softmax" }),
+        &[&[inputs, 2], &[2]],
+    )
+}
+
+fn batch_normalization(channels: usize) -> Layer {
+    let shape: &[usize] = &[channels];
+    layer("BatchNormalization", "bn", json!({}), &[shape; 4])
+}
+
+fn mean() -> Layer {
+    layer("GlobalAveragePooling2D", "mean", json!({}), &[])
+}
+
+fn network(layers: &[Layer]) -> Network {
+    classifier("test", layers, None).unwrap().network
+}
+
+fn error(layers: &[Layer]) -> String {
+    let error = classifier("test", layers, None).unwrap_err();
+    error.to_string()
+}
+
+#[test]
+fn padding_same_puts_the_odd_zero_behind() {
+    let config = json!({ "kernel_size": [3, 3], "strides": [2, 2], "padding": "same" });
+    let network = network(&[input(8), convolution(config), mean(), head(4)]);
+    let Op::Conv2d { window, .. } = &network.nodes[1].op else {
+        panic!("{:?}", network.nodes[1]);
+    };
+    assert_eq!((window.pad_before, window.pad_after), ([0, 0], [1, 1]));
+    assert_eq!(network.nodes[1].shape, Shape::new(4, 4, 4));
+}
+
+#[test]
+fn the_largest_of_all_positions_is_a_pool_as_large_as_the_map() {
+    let config = json!({ "kernel_size": 3 });
+    let pool = layer("GlobalMaxPooling2D", "max", json!({}), &[]);
+    let network = network(&[input(8), convolution(config), pool, head(4)]);
+    assert!(matches!(network.nodes[2].op, Op::MaxPool(window) if window.size == [6, 6]));
+    assert_eq!(network.classes(), 2);
+}
+
+#[test]
+fn layers_of_the_same_name_are_told_apart() {
+    let again = layer(
+        "Conv2D",
+        "c",
+        json!({ "kernel_size": 1 }),
+        &[&[1, 1, 4, 4], &[4]],
+    );
+    let layers = [
+        input(8),
+        convolution(json!({ "kernel_size": 3 })),
+        again,
+        mean(),
+        head(4),
+    ];
+    let network = network(&layers);
+    assert_eq!(
+        (&*network.nodes[1].name, &*network.nodes[2].name),
+        ("c", "c_2")
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_named_with_its_layer() {
+    let three = || json!({ "kernel_size": 3 });
+    let with = |key: &str, value: Value| {
+        let mut config = three();
+        config[key] = value;
+        convolution(config)
+    };
+    for (layer, expected) in [
+        (
+            with("groups", json!(3)),
+            r#"layer "c" (Conv2D): a convolution in groups is not supported"#,
+        ),
+        (
+            with("data_format", json!("channels_first")),
+            "channels_first is not supported",
+        ),
+        (
+            with("activation", json!("gelu")),
+            "the activation gelu is not supported",
+        ),
+        (
+            with("strides", json!([0, 1])),
+            "a window without extent is not supported",
+        ),
+        (
+            with("dilation_rate", json!(1e9)),
+            "dilation_rate 1000000000.0 is not supported",
+        ),
+        (
+            layer("Lambda", "l", json!({}), &[]),
+            r#"layer "l" (Lambda): this layer is not supported"#,
+        ),
+    ] {
+        let error = error(&[input(8), layer, mean(), head(4)]);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn batch_normalization_that_no_layer_can_take_in_is_a_layer() {
+    let relu = json!({ "kernel_size": 3, "activation": "relu" });
+    let pool = layer("MaxPooling2D", "p", json!({ "pool_size": 2 }), &[]);
+    let layers = [
+        input(8),
+        convolution(relu),
+        batch_normalization(4),
+        pool,
+        mean(),
+        head(4),
+    ];
+    let network = network(&layers);
+    assert!(matches!(network.nodes[3].op, Op::Affine { .. }));
+    assert_eq!(network.nodes[3].name, "bn");
+}
+
+#[test]
+fn means_of_windows_leave_padding_out() {
+    let config = json!({ "pool_size": 3, "strides": 2, "padding": "same" });
+    let pool = layer("AveragePooling2D", "p", config, &[]);
+    let first = convolution(json!({ "kernel_size": 3, "padding": "same" }));
+    let network = network(&[input(8), first, pool, mean(), head(4)]);
+    let Op::AvgPool {
+        window,
+        count_include_pad,
+    } = network.nodes[2].op
+    else {
+        panic!("{:?}", network.nodes[2]);
+    };
+    assert!(!count_include_pad);
+    assert_eq!((window.pad_before, window.pad_after), ([0, 0], [1, 1]));
+}
+
+#[test]
+fn another_size_works_padding_out_again_or_is_refused() {
+    let config = json!({ "kernel_size": 3, "strides": 2, "padding": "same" });
+    let layers = [input(8), convolution(config), mean(), head(4)];
+    let network = classifier("test", &layers, Some(9)).unwrap().network;
+    let Op::Conv2d { window, .. } = &network.nodes[1].op else {
+        panic!("{:?}", network.nodes[1]);
+    };
+    assert_eq!((window.pad_before, window.pad_after), ([1, 1], [1, 1]));
+    let flatten = layer("Flatten", "f", json!({}), &[]);
+    let first = convolution(json!({ "kernel_size": 3 }));
+    let error = classifier("test", &[input(8), first, flatten, head(144)], Some(9));
+    let error = error.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "pictures of 9 pixels do not fit: this network takes 8 x 8"
+    );
+}
+
+#[test]
+fn a_base_without_a_head_is_told_from_a_classifier() {
+    let error = error(&[input(8), convolution(json!({ "kernel_size": 3 }))]);
+    assert!(error.contains("include_top=False"), "{error}");
+}
+
+#[test]
+fn scaling_of_the_picture_becomes_its_preprocessing() {
+    let layers = [
+        input(8),
+        layer(
+            "Rescaling",
+            "r",
+            json!({ "scale": 0.5, "offset": 1.0 }),
+            &[],
+        ),
+        layer(
+            "Normalization",
+            "n",
+            json!({ "mean": [1.0, 2.0, 3.0], "variance": 4.0 }),
+            &[],
+        ),
+        convolution(json!({ "kernel_size": 3 })),
+        mean(),
+        head(4),
+    ];
+    let Classifier {
+        normalization,
+        normalization_evidence,
+        ..
+    } = classifier("test", &layers, None).unwrap();
+    assert_eq!(normalization_evidence, Evidence::Metadata);
+    for (c, mean) in [1.0, 2.0, 3.0].into_iter().enumerate() {
+        let value = 100.0;
+        let ours = (value * normalization.scale - normalization.mean[c]) / normalization.std[c];
+        assert!((ours - (value * 0.5 + 1.0 - mean) / 2.0).abs() < 1e-4);
+    }
+}
