@@ -3,12 +3,13 @@
 //
 //   y[n, c] = end(before + sum over r of x[n, first_row + r] * m[r, c]),  before = y[n, c] if accumulate, else 0
 //
-// m: rows x columns, columns in vec4 and rows padded with zeros to a multiple of 4; a part of a matrix larger than one
-// binding, starting at first_row; the parts accumulate and only the last one ends. x: N x x_columns, y: N x columns,
-// in vec4. extra: by `epilogue`, the bias (columns) or one image's activations in y's shape, shared by all n.
+// m: rows x columns, an element is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and
+// columns to a whole element; a part of a matrix larger than one binding, starting at first_row; the parts accumulate and
+// only the last one ends. x: N x x_columns, y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or one
+// image's activations in y's shape, shared by all n.
 //
 // A workgroup makes 16 columns (vec4) of up to 4 n: 16 x 16 invocations, 16 of them sharing a column's rows, which add
-// up at the end. CPU twin: linear_columns in tests/common/twins.rs.
+// up at the end; if HALF, two neighbours read the same elements. CPU twin: linear_columns in tests/common/twins.rs.
 
 struct Params {
     n: u32,
@@ -26,9 +27,12 @@ const EPILOGUE_MASK: u32 = 3u;
 const EPILOGUE_MASK_GUIDED: u32 = 4u;
 const EPILOGUE_MASK_DECONV: u32 = 5u;
 
+// Whether m holds float16.
+override HALF: bool = false;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> m: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> m: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -47,6 +51,16 @@ fn end(value: vec4<f32>, at: u32) -> vec4<f32> {
     }
 }
 
+// Column `c` (vec4) of the row that starts at element `row`.
+fn column_of(row: u32, c: u32) -> vec4<f32> {
+    if HALF {
+        let eight = m[row + c / 2u];
+        let four = select(eight.xy, eight.zw, c % 2u == 1u);
+        return vec4<f32>(unpack2x16float(four.x), unpack2x16float(four.y));
+    }
+    return bitcast<vec4<f32>>(m[row + c]);
+}
+
 @compute @workgroup_size(16, 16)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -57,14 +71,15 @@ fn main(
     let several = p.n - first_n;
     var acc = mat4x4<f32>();
     if column < p.columns {
+        let elements = select(p.columns, (p.columns + 1u) / 2u, HALF);
         let x0 = first_n * p.x_columns + p.first_row;
         for (var r = local.y; r < p.rows; r += 16u) {
-            let at = r * 4u * p.columns + column;
+            let top = r * 4u * elements;
             let block = mat4x4<f32>(
-                m[at],
-                m[at + p.columns],
-                m[at + 2u * p.columns],
-                m[at + 3u * p.columns],
+                column_of(top, column),
+                column_of(top + elements, column),
+                column_of(top + 2u * elements, column),
+                column_of(top + 3u * elements, column),
             );
             acc[0] += block * x[x0 + r];
             if several > 1u {

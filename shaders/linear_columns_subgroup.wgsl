@@ -3,13 +3,13 @@
 //
 //   y[n, c] = end(before + sum over r of x[n, first_row + r] * m[r, c]),  before = y[n, c] if accumulate, else 0
 //
-// m: an image, a texel is four columns of a row, rows padded with zeros to a multiple of 4; a part of the matrix, starting
-// at first_row; the parts accumulate and only the last one ends. x: an image of 4096 texels a row: a row of zeros, then
+// m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
+// to a whole texel; a part of the matrix, starting at first_row; the parts accumulate and only the last one ends. x: an image of 4096 texels a row: a row of zeros, then
 // N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or one image's activations
 // in y's shape, shared by all n.
 //
-// A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n: 512 bytes of each row in turn; an invocation keeps
-// the sums of every eighth column. Columns past the last read the last and are not written.
+// A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, a row after the other; an invocation keeps the
+// sums of every eighth texel's columns. Columns past the last read the last and are not written.
 // CPU twin: linear_columns in tests/common/twins.rs.
 
 struct Params {
@@ -30,9 +30,12 @@ const EPILOGUE_MASK_DECONV: u32 = 5u;
 
 const IMAGE_ROW: i32 = 4096;
 
+// Whether m holds float16.
+override HALF: bool = false;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var m: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var m: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -53,13 +56,34 @@ fn end(value: vec4<f32>, at: i32) -> vec4<f32> {
     }
 }
 
-// Four rows of one column (vec4), a row in each column of the matrix.
-fn block(c: i32, top: i32) -> mat4x4<f32> {
+// The first four of eight float16, and the other four.
+fn low(v: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));
+}
+
+fn high(v: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w));
+}
+
+// Four rows of a texel, which is one column (vec4): a row in each column of the matrix.
+fn block(t: i32, top: i32) -> mat4x4<f32> {
     return mat4x4<f32>(
-        textureLoad(m, vec2<i32>(c, top)),
-        textureLoad(m, vec2<i32>(c, top + 1)),
-        textureLoad(m, vec2<i32>(c, top + 2)),
-        textureLoad(m, vec2<i32>(c, top + 3)),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top))),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 1))),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 2))),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 3))),
+    );
+}
+
+// The same of a texel of two columns (vec4) in float16.
+fn half_blocks(t: i32, top: i32) -> array<mat4x4<f32>, 2> {
+    let m0 = textureLoad(m, vec2<i32>(t, top));
+    let m1 = textureLoad(m, vec2<i32>(t, top + 1));
+    let m2 = textureLoad(m, vec2<i32>(t, top + 2));
+    let m3 = textureLoad(m, vec2<i32>(t, top + 3));
+    return array<mat4x4<f32>, 2>(
+        mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)),
+        mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)),
     );
 }
 
@@ -77,12 +101,16 @@ fn store(sum: vec4<f32>, n: i32, c: i32) {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let c = i32(group.x * 32u + local.x);
-    let last = i32(p.columns) - 1;
-    let c0 = min(c, last);
-    let c1 = min(c + 8, last);
-    let c2 = min(c + 16, last);
-    let c3 = min(c + 24, last);
+    let lane = i32(local.x);
+    let first = i32(group.x) * 32;
+    // The texels that this invocation reads, and the columns in them.
+    let t = select(first + lane, first / 2 + lane, HALF);
+    let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
+    let t0 = min(t, last);
+    let t1 = min(t + 8, last);
+    let t2 = min(t + 16, last);
+    let t3 = min(t + 24, last);
+    let c = select(t + vec4<i32>(0, 8, 16, 24), t * 2 + vec4<i32>(0, 1, 16, 17), HALF);
     let n = i32(group.y) * 2;
     let two = n + 1 < i32(p.n);
     let x0 = n * i32(p.x_columns) + i32(p.first_row);
@@ -90,10 +118,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var s00 = vec4<f32>(); var s01 = vec4<f32>(); var s02 = vec4<f32>(); var s03 = vec4<f32>();
     var s10 = vec4<f32>(); var s11 = vec4<f32>(); var s12 = vec4<f32>(); var s13 = vec4<f32>();
     for (var r = 0; r < i32(p.rows); r++) {
-        let b0 = block(c0, r * 4);
-        let b1 = block(c1, r * 4);
-        let b2 = block(c2, r * 4);
-        let b3 = block(c3, r * 4);
+        var b0: mat4x4<f32>; var b1: mat4x4<f32>; var b2: mat4x4<f32>; var b3: mat4x4<f32>;
+        if HALF {
+            let two0 = half_blocks(t0, r * 4);
+            let two1 = half_blocks(t1, r * 4);
+            b0 = two0[0]; b1 = two0[1]; b2 = two1[0]; b3 = two1[1];
+        } else {
+            b0 = block(t0, r * 4);
+            b1 = block(t1, r * 4);
+            b2 = block(t2, r * 4);
+            b3 = block(t3, r * 4);
+        }
         let x = x_at(x0 + r);
         s00 += b0 * x; s01 += b1 * x; s02 += b2 * x; s03 += b3 * x;
         if two {
@@ -101,12 +136,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             s10 += b0 * x; s11 += b1 * x; s12 += b2 * x; s13 += b3 * x;
         }
     }
-    store(s00, n, c);
-    store(s01, n, c + 8);
-    store(s02, n, c + 16);
-    store(s03, n, c + 24);
-    store(s10, n + 1, c);
-    store(s11, n + 1, c + 8);
-    store(s12, n + 1, c + 16);
-    store(s13, n + 1, c + 24);
+    store(s00, n, c.x);
+    store(s01, n, c.y);
+    store(s02, n, c.z);
+    store(s03, n, c.w);
+    store(s10, n + 1, c.x);
+    store(s11, n + 1, c.y);
+    store(s12, n + 1, c.z);
+    store(s13, n + 1, c.w);
 }

@@ -3,9 +3,10 @@
 //
 //   y[n, first_row + r] = end(sum over c of m[r, c] * x[n, c])
 //
-// m: rows x columns, columns in vec4 and rows padded with zeros to a multiple of 4; a part of a matrix larger than one
-// binding, starting at first_row. x: N x columns, y: N x y_columns, in vec4. extra: by `epilogue`, the bias
-// (y_columns) or one image's activations in y's shape, shared by all n.
+// m: rows x columns, an element is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and
+// columns to a whole element; a part of a matrix larger than one binding, starting at first_row. x: N x columns,
+// y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or one image's activations in y's shape,
+// shared by all n.
 //
 // A workgroup makes 4 rows of up to 4 n: its 64 invocations stride over the columns, then add up in a tree.
 // CPU twin: linear_rows in tests/common/twins.rs.
@@ -25,9 +26,12 @@ const EPILOGUE_MASK: u32 = 3u;
 const EPILOGUE_MASK_GUIDED: u32 = 4u;
 const EPILOGUE_MASK_DECONV: u32 = 5u;
 
+// Whether m holds float16.
+override HALF: bool = false;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> m: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> m: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -46,6 +50,31 @@ fn end(value: vec4<f32>, at: u32) -> vec4<f32> {
     }
 }
 
+// The first four of eight float16, and the other four.
+fn low(v: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));
+}
+
+fn high(v: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w));
+}
+
+// A row of the matrix in each column of `block`: x * block is four dot products, of column `c` (vec4).
+fn add(acc: ptr<function, mat4x4<f32>>, block: mat4x4<f32>, first_n: u32, c: u32) {
+    let several = p.n - first_n;
+    let at = first_n * p.columns + c;
+    (*acc)[0] += x[at] * block;
+    if several > 1u {
+        (*acc)[1] += x[at + p.columns] * block;
+    }
+    if several > 2u {
+        (*acc)[2] += x[at + 2u * p.columns] * block;
+    }
+    if several > 3u {
+        (*acc)[3] += x[at + 3u * p.columns] * block;
+    }
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -57,23 +86,26 @@ fn main(
     let several = p.n - first_n;
     var acc = mat4x4<f32>();
     if row < p.rows {
-        let m0 = row * 4u * p.columns;
-        let m1 = m0 + p.columns;
-        let m2 = m1 + p.columns;
-        let m3 = m2 + p.columns;
-        let x0 = first_n * p.columns;
-        for (var c = lane; c < p.columns; c += 64u) {
-            // A row of the matrix in each column of `block`: x * block is four dot products.
-            let block = mat4x4<f32>(m[m0 + c], m[m1 + c], m[m2 + c], m[m3 + c]);
-            acc[0] += x[x0 + c] * block;
-            if several > 1u {
-                acc[1] += x[x0 + p.columns + c] * block;
-            }
-            if several > 2u {
-                acc[2] += x[x0 + 2u * p.columns + c] * block;
-            }
-            if several > 3u {
-                acc[3] += x[x0 + 3u * p.columns + c] * block;
+        let elements = select(p.columns, (p.columns + 1u) / 2u, HALF);
+        let top = row * 4u * elements;
+        for (var e = lane; e < elements; e += 64u) {
+            let m0 = m[top + e];
+            let m1 = m[top + elements + e];
+            let m2 = m[top + 2u * elements + e];
+            let m3 = m[top + 3u * elements + e];
+            if HALF {
+                add(&acc, mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)), first_n, e * 2u);
+                // Past the last column there are zeros in m.
+                let c = min(e * 2u + 1u, p.columns - 1u);
+                add(&acc, mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)), first_n, c);
+            } else {
+                let block = mat4x4<f32>(
+                    bitcast<vec4<f32>>(m0),
+                    bitcast<vec4<f32>>(m1),
+                    bitcast<vec4<f32>>(m2),
+                    bitcast<vec4<f32>>(m3),
+                );
+                add(&acc, block, first_n, e);
             }
         }
     }

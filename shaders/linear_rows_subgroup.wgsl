@@ -3,8 +3,8 @@
 //
 //   y[n, first_row + r] = end(sum over c of m[r, c] * x[n, c])
 //
-// m: an image, a texel is four columns of a row, rows padded with zeros to a multiple of 4; a part of the matrix, starting
-// at first_row. x: an image of 4096 texels a row: a row of zeros, then N x columns in vec4. y: N x y_columns, in vec4.
+// m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
+// to a whole texel; a part of the matrix, starting at first_row. x: an image of 4096 texels a row: a row of zeros, then N x columns in vec4. y: N x y_columns, in vec4.
 // extra: by `epilogue`, the bias (y_columns) or one image's activations in y's shape, shared by all n.
 //
 // A workgroup is one subgroup and makes 4 rows of up to 4 n: its 8 invocations stride over the columns, then add up.
@@ -27,9 +27,12 @@ const EPILOGUE_MASK_DECONV: u32 = 5u;
 
 const IMAGE_ROW: i32 = 4096;
 
+// Whether m holds float16.
+override HALF: bool = false;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var m: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var m: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -50,6 +53,32 @@ fn end(value: vec4<f32>, at: i32) -> vec4<f32> {
     }
 }
 
+// The first four of eight float16, and the other four.
+fn low(v: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));
+}
+
+fn high(v: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w));
+}
+
+// A row of the matrix in each column of `block`: x * block is four dot products, of column `c` (vec4).
+fn add(acc: ptr<function, mat4x4<f32>>, block: mat4x4<f32>, first_n: i32, c: i32) {
+    let columns = i32(p.columns);
+    let several = i32(p.n) - first_n;
+    let at = first_n * columns + c;
+    (*acc)[0] += x_at(at) * block;
+    if several > 1 {
+        (*acc)[1] += x_at(at + columns) * block;
+    }
+    if several > 2 {
+        (*acc)[2] += x_at(at + 2 * columns) * block;
+    }
+    if several > 3 {
+        (*acc)[3] += x_at(at + 3 * columns) * block;
+    }
+}
+
 @compute @workgroup_size(8)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -64,26 +93,27 @@ fn main(
     if row >= i32(p.rows) {
         return;
     }
-    let x0 = first_n * columns;
     let top = row * 4;
+    let texels = select(columns, (columns + 1) / 2, HALF);
     var acc = mat4x4<f32>();
-    for (var c = lane; c < columns; c += 8) {
-        // A row of the matrix in each column of `block`: x * block is four dot products.
-        let block = mat4x4<f32>(
-            textureLoad(m, vec2<i32>(c, top)),
-            textureLoad(m, vec2<i32>(c, top + 1)),
-            textureLoad(m, vec2<i32>(c, top + 2)),
-            textureLoad(m, vec2<i32>(c, top + 3)),
-        );
-        acc[0] += x_at(x0 + c) * block;
-        if several > 1 {
-            acc[1] += x_at(x0 + columns + c) * block;
-        }
-        if several > 2 {
-            acc[2] += x_at(x0 + 2 * columns + c) * block;
-        }
-        if several > 3 {
-            acc[3] += x_at(x0 + 3 * columns + c) * block;
+    for (var t = lane; t < texels; t += 8) {
+        let m0 = textureLoad(m, vec2<i32>(t, top));
+        let m1 = textureLoad(m, vec2<i32>(t, top + 1));
+        let m2 = textureLoad(m, vec2<i32>(t, top + 2));
+        let m3 = textureLoad(m, vec2<i32>(t, top + 3));
+        if HALF {
+            add(&acc, mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)), first_n, t * 2);
+            // Past the last column there are zeros in m.
+            let c = min(t * 2 + 1, columns - 1);
+            add(&acc, mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)), first_n, c);
+        } else {
+            let block = mat4x4<f32>(
+                bitcast<vec4<f32>>(m0),
+                bitcast<vec4<f32>>(m1),
+                bitcast<vec4<f32>>(m2),
+                bitcast<vec4<f32>>(m3),
+            );
+            add(&acc, block, first_n, t);
         }
     }
     let sum0 = subgroupAdd(acc[0]);

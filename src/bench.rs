@@ -3,6 +3,7 @@
 //! Results are checked before the clock starts. Times of whole passes are medians of warm runs with everything read
 //! back; times of kernels are the device's own, from timestamps around a pass each.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::cli::Bench;
 use crate::explain::Error;
 use crate::gpu::{Gpu, Selection, Session};
 use crate::network::{Network, NodeId, Shape};
-use crate::plan::{BackwardRequest, Plan, ReluRule, Request};
+use crate::plan::{BackwardRequest, MatrixDtype, Plan, ReluRule, Request};
 use crate::preprocess;
 use crate::weights;
 
@@ -22,7 +23,7 @@ mod report;
 
 pub use ceilings::{Ceilings, multiply_adds};
 pub use check::{Check, Wrong};
-pub use report::{KernelTime, LayerTime, Report, StartUp};
+pub use report::{Batch, KernelTime, LayerTime, Report, StartUp};
 
 /// Phases of the plan, in the order of its backward passes.
 const GRAD_CAM: usize = 0;
@@ -47,16 +48,19 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         Some(path) => path.clone(),
         None => PathBuf::from("the built-in network"),
     };
-    let classifier = architectures::recognise(&weights).map_err(|source| Error::Architecture {
-        path: name(),
-        source,
+    let input_size = flags.input_size.map(usize::from);
+    let classifier = architectures::recognise_at(&weights, input_size).map_err(|source| {
+        Error::Architecture {
+            path: name(),
+            source,
+        }
     })?;
     let reading = milliseconds(started);
     let at_weights = |source| Error::Explain {
         path: name(),
         source,
     };
-    let run = Run::new(&gpu, &classifier).map_err(at_weights)?;
+    let run = Run::new(&gpu, &classifier, flags.weights_dtype).map_err(at_weights)?;
     let started = Instant::now();
     run.forward().map_err(at_weights)?;
     let first_forward = milliseconds(started);
@@ -68,16 +72,32 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let in_ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let (weights_bytes, activations_bytes) = run.session.plan().bytes();
     let runs = flags.runs.get();
+    let forward_ms = median(runs, || run.forward().map(drop)).map_err(at_weights)?;
+    let gradcam_ms = median(runs, || run.grad_cam()).map_err(at_weights)?;
+    let guided_bprop_ms = median(runs, || run.guided()).map_err(at_weights)?;
+    let layers = layers(&run, runs).map_err(at_weights)?;
+    // The batch has weights and activations of its own.
+    drop(run);
+    let batch = match flags.batch.map(NonZeroUsize::get) {
+        None => None,
+        Some(pictures) => Some(Batch {
+            pictures,
+            milliseconds: forward_of(&gpu, &classifier, flags.weights_dtype, pictures, runs)
+                .map_err(at_weights)?,
+        }),
+    };
     Ok(Report {
         adapter: gpu.info().clone(),
         weights: weights.path.clone(),
         architecture: classifier.network.architecture.clone(),
         input: classifier.network.input_shape(),
+        matrices: flags.weights_dtype,
         runs,
         check,
-        forward_ms: median(runs, || run.forward().map(drop)).map_err(at_weights)?,
-        gradcam_ms: median(runs, || run.grad_cam()).map_err(at_weights)?,
-        guided_bprop_ms: median(runs, || run.guided()).map_err(at_weights)?,
+        forward_ms,
+        gradcam_ms,
+        guided_bprop_ms,
+        batch,
         start_up: StartUp {
             device,
             reading,
@@ -89,7 +109,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         weights_bytes,
         activations_bytes,
         ceilings: Ceilings::measure(&gpu)?,
-        layers: layers(&run, runs).map_err(at_weights)?,
+        layers,
     })
 }
 
@@ -106,7 +126,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(gpu: &'a Gpu, classifier: &'a Classifier) -> Result<Self> {
+    fn new(gpu: &'a Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
         let network = &classifier.network;
         let target = network.target(None)?;
         let pass = |to, rule| BackwardRequest {
@@ -118,12 +138,13 @@ impl<'a> Run<'a> {
         let request = Request {
             images: 1,
             keep: vec![target],
-            reruns: vec![],
             backward: vec![
                 pass(target, ReluRule::Plain),
                 pass(NodeId(0), ReluRule::Guided),
                 pass(NodeId(0), ReluRule::Plain),
             ],
+            matrices,
+            ..Request::default()
         };
         let plan = Plan::new(network, &request, gpu.limits())?;
         let mut run = Self {
@@ -184,6 +205,32 @@ impl<'a> Run<'a> {
         std::hint::black_box(self.backward(GUIDED)?);
         Ok(())
     }
+}
+
+/// Median of the forward pass of `pictures` at once, milliseconds.
+fn forward_of(
+    gpu: &Gpu,
+    classifier: &Classifier,
+    matrices: MatrixDtype,
+    pictures: usize,
+    runs: usize,
+) -> Result<f64> {
+    let network = &classifier.network;
+    let request = Request {
+        images: pictures,
+        matrices,
+        ..Request::default()
+    };
+    let session = Session::new(gpu, Plan::new(network, &request, gpu.limits())?)?;
+    let input = picture(classifier).repeat(pictures);
+    let logits = Shape::vector(network.classes());
+    let forward = || {
+        session.forward(&input, network.input_shape())?;
+        std::hint::black_box(session.read(session.plan().logits, pictures, logits)?);
+        Ok(())
+    };
+    forward()?;
+    median(runs, forward)
 }
 
 /// A picture with ramps and edges, as the network sees it.

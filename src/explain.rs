@@ -203,6 +203,7 @@ pub fn run(
         classes: choice.count(),
         settings: settings(options, baseline),
         masks: masks(options, baseline),
+        matrices: options.weights_dtype,
     };
     let at_weights = |source| Error::Explain {
         path: weights_name(&weights),

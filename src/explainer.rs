@@ -11,7 +11,9 @@ use crate::gpu::{Gpu, GpuError, Session};
 use crate::map::{Map, RawMap};
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::perturbation;
-use crate::plan::{BackwardRequest, Limits, Plan, PlanError, ReluRule, Request, classes_at_once};
+use crate::plan::{
+    BackwardRequest, Limits, MatrixDtype, Plan, PlanError, ReluRule, Request, classes_at_once,
+};
 use crate::score::{Objective, Score, Seed, probabilities};
 use rerun::{Counter, Tried};
 
@@ -46,6 +48,8 @@ pub struct Wanted {
     pub settings: Settings,
     /// Numbers that the methods that hide depend on.
     pub masks: perturbation::Settings,
+    /// What the device stores the matrices of linear layers as.
+    pub matrices: MatrixDtype,
 }
 
 impl Default for Wanted {
@@ -64,6 +68,7 @@ impl Default for Wanted {
             classes: 1,
             settings: Settings::default(),
             masks: perturbation::Settings::default(),
+            matrices: MatrixDtype::F32,
         }
     }
 }
@@ -220,6 +225,7 @@ pub fn request(
         keep: targets.clone(),
         reruns: rerun::requests(network, wanted, &targets, limits),
         backward: ways.iter().flat_map(pass).collect(),
+        matrices: wanted.matrices,
     };
     Ok((targets, request))
 }

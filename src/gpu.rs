@@ -127,6 +127,14 @@ pub enum GpuError {
         /// NaN or an infinity.
         value: f32,
     },
+    /// A weight beyond float16's largest number.
+    #[error("{tensor} hold {value}, more than float16 can: leave out --weights-dtype f16")]
+    NotHalf {
+        /// The layer and which of its tensors.
+        tensor: String,
+        /// 65520 or more in magnitude.
+        value: f32,
+    },
 }
 
 impl GpuError {

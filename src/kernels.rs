@@ -10,7 +10,7 @@
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
 //! | `conv2d`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
-//! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)) | bytes: half a multiply-add, n times, a matrix byte |
+//! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward` | 0 | 4 n o (q + p) + o p | bytes |
 //! | `adaptive_avg_pool`, and backward | 0 | 4 n o (q + p) | bytes |
@@ -80,6 +80,8 @@ pub enum Access {
     Write,
     /// Only read, through an image of float32 texels (rgba32float).
     Image,
+    /// Only read, through an image of texels of four words each (rgba32uint).
+    Words,
 }
 
 /// A shader of `shaders/`.
@@ -121,12 +123,20 @@ pub enum Kernel {
     Clip,
     /// `linear_rows.wgsl`
     LinearRows,
+    /// `linear_rows.wgsl`, the matrix in float16
+    LinearRowsHalf,
     /// `linear_columns.wgsl`
     LinearColumns,
+    /// `linear_columns.wgsl`, the matrix in float16
+    LinearColumnsHalf,
     /// `linear_rows_subgroup.wgsl`
     LinearRowsSubgroup,
+    /// `linear_rows_subgroup.wgsl`, the matrix in float16
+    LinearRowsSubgroupHalf,
     /// `linear_columns_subgroup.wgsl`
     LinearColumnsSubgroup,
+    /// `linear_columns_subgroup.wgsl`, the matrix in float16
+    LinearColumnsSubgroupHalf,
     /// `multiply_add.wgsl`: no layer's, a measure of the device
     MultiplyAdd,
 }
@@ -163,7 +173,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -182,15 +192,21 @@ impl Kernel {
         Self::Relu,
         Self::Clip,
         Self::LinearRows,
+        Self::LinearRowsHalf,
         Self::LinearColumns,
+        Self::LinearColumnsHalf,
         Self::LinearRowsSubgroup,
+        Self::LinearRowsSubgroupHalf,
         Self::LinearColumnsSubgroup,
+        Self::LinearColumnsSubgroupHalf,
         Self::MultiplyAdd,
     ];
 
     /// Its row of the table.
     pub const fn info(self) -> KernelInfo {
-        use Access::{Image, Read, Write};
+        use Access::{Image, Read, Words, Write};
+        const FULL: &[(&str, f64)] = &[("HALF", 0.0)];
+        const HALF: &[(&str, f64)] = &[("HALF", 1.0)];
         match self {
             Self::Conv2d => kernel!("conv2d", Conv2dParams, &[Read, Read, Read, Write]),
             Self::Conv2dTiledLarge => kernel!(
@@ -237,25 +253,53 @@ impl Kernel {
             Self::FlattenBackward => kernel!("flatten_backward", FlattenParams, &[Read, Write]),
             Self::Relu => kernel!("relu", ReluParams, &[Read, Read, Write]),
             Self::Clip => kernel!("clip", ClipParams, &[Read, Read, Write]),
-            Self::LinearRows => {
-                kernel!("linear_rows", LinearRowsParams, &[Read, Read, Read, Write])
-            }
-            Self::LinearColumns => {
-                kernel!(
-                    "linear_columns",
-                    LinearColumnsParams,
-                    &[Read, Read, Read, Write]
-                )
-            }
+            Self::LinearRows => kernel!(
+                "linear_rows",
+                LinearRowsParams,
+                &[Read, Read, Read, Write],
+                FULL
+            ),
+            Self::LinearRowsHalf => kernel!(
+                "linear_rows",
+                LinearRowsParams,
+                &[Read, Read, Read, Write],
+                HALF
+            ),
+            Self::LinearColumns => kernel!(
+                "linear_columns",
+                LinearColumnsParams,
+                &[Read, Read, Read, Write],
+                FULL
+            ),
+            Self::LinearColumnsHalf => kernel!(
+                "linear_columns",
+                LinearColumnsParams,
+                &[Read, Read, Read, Write],
+                HALF
+            ),
             Self::LinearRowsSubgroup => kernel!(
                 "linear_rows_subgroup",
                 LinearRowsParams,
-                &[Image, Image, Read, Write]
+                &[Image, Words, Read, Write],
+                FULL
+            ),
+            Self::LinearRowsSubgroupHalf => kernel!(
+                "linear_rows_subgroup",
+                LinearRowsParams,
+                &[Image, Words, Read, Write],
+                HALF
             ),
             Self::LinearColumnsSubgroup => kernel!(
                 "linear_columns_subgroup",
                 LinearColumnsParams,
-                &[Image, Image, Read, Write]
+                &[Image, Words, Read, Write],
+                FULL
+            ),
+            Self::LinearColumnsSubgroupHalf => kernel!(
+                "linear_columns_subgroup",
+                LinearColumnsParams,
+                &[Image, Words, Read, Write],
+                HALF
             ),
             Self::MultiplyAdd => kernel!("multiply_add", MultiplyAddParams, &[Write]),
         }

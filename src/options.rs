@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::cam;
 use crate::cli::{
-    self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse, Method,
-    Output, OutputKind, Preprocessing, Score, Size,
+    self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse,
+    MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size,
 };
 
 /// Classes explained when nobody says how many.
@@ -81,6 +81,8 @@ pub struct Options {
     pub json: bool,
     /// Errors only on standard error.
     pub quiet: bool,
+    /// What the device stores the matrices of dense layers as.
+    pub weights_dtype: MatrixDtype,
     /// Part of the name of the adapter to use.
     pub adapter: Option<String>,
     /// Graphics interface to use.
@@ -335,6 +337,7 @@ impl Options {
             labels: flags.labels,
             json: flags.json,
             quiet: flags.quiet,
+            weights_dtype: flags.weights_dtype,
             adapter: flags.adapter,
             backend: flags.backend,
         })

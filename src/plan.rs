@@ -11,6 +11,8 @@ mod slots;
 
 use std::ops::Range;
 
+use clap::ValueEnum;
+
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{FilterLayout, Network, Node, NodeId};
@@ -111,6 +113,8 @@ pub struct Request {
     pub reruns: Vec<RerunRequest>,
     /// Backward passes.
     pub backward: Vec<BackwardRequest>,
+    /// What the matrices of linear layers are stored as.
+    pub matrices: MatrixDtype,
 }
 
 /// Index of a buffer in [`Plan::buffers`].
@@ -162,16 +166,36 @@ pub enum Packing {
     Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
     Texels(FilterLayout, Direction),
-    /// Rows of a matrix as the file has them; columns and rows rounded up to 4 with zeros.
-    Rows(Range<usize>),
+    /// Rows of a matrix as the file has them; rows rounded up to 4 with zeros, columns to a whole element.
+    Rows(Range<usize>, MatrixDtype),
     /// The same, in an image: a row of the matrix in each of its rows.
-    TexelRows(Range<usize>),
+    TexelRows(Range<usize>, MatrixDtype),
+}
+
+/// What the matrices of linear layers are stored as on the device; sums are float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum MatrixDtype {
+    /// float32: as exact as the file
+    #[default]
+    F32,
+    /// float16: half the memory and half the bytes to read, eleven binary digits a weight
+    F16,
+}
+
+impl MatrixDtype {
+    /// Columns in 16 bytes.
+    pub const fn columns(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 8,
+        }
+    }
 }
 
 impl Packing {
     /// Whether it lies in an image.
     pub fn is_image(&self) -> bool {
-        matches!(self, Self::Texels(..) | Self::TexelRows(_))
+        matches!(self, Self::Texels(..) | Self::TexelRows(..))
     }
 }
 
@@ -301,15 +325,22 @@ impl Buffer {
         self.image_columns().is_some()
     }
 
+    /// Whether it holds rows of a matrix.
+    pub fn is_matrix(&self) -> bool {
+        matches!(&self.contents, Contents::Weights(Upload { packing, .. })
+            if matches!(packing, Packing::Rows(..) | Packing::TexelRows(..)))
+    }
+
     /// Texels in a row of the image that it is, if it is one.
     pub fn image_columns(&self) -> Option<usize> {
         match &self.contents {
             Contents::Weights(Upload { tensor, packing }) => match packing {
                 Packing::Texels(..) => Some(IMAGE_ROW),
-                Packing::TexelRows(_) => Some(blocks(tensor.shape()[1])),
-                Packing::Vector | Packing::Filters(..) | Packing::Depths(..) | Packing::Rows(_) => {
-                    None
-                }
+                Packing::TexelRows(_, dtype) => Some(tensor.shape()[1].div_ceil(dtype.columns())),
+                Packing::Vector
+                | Packing::Filters(..)
+                | Packing::Depths(..)
+                | Packing::Rows(..) => None,
             },
             Contents::Image => Some(IMAGE_ROW),
             Contents::Scratch { .. } => None,
@@ -324,7 +355,7 @@ impl Plan {
             request.backward.is_empty() || request.images == 1,
             "the backward kernels share one image's activations among all classes"
         );
-        let mut builder = Builder::new(network, request.images, limits);
+        let mut builder = Builder::new(network, request, limits);
         let logits = builder.forward();
         let kept = request
             .keep

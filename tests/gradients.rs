@@ -285,8 +285,8 @@ fn gradients_kept_on_the_way_are_those_of_passes_that_end_there() {
         let request = Request {
             images: 1,
             keep: vec![],
-            reruns: vec![],
             backward,
+            ..Request::default()
         };
         let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
@@ -327,8 +327,8 @@ fn a_backward_pass_can_run_again() {
     let request = Request {
         images: 1,
         keep: vec![target],
-        reruns: vec![],
         backward: vec![cam, to_input(1, ReluRule::Guided)],
+        ..Request::default()
     };
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
     let session = Session::new(&GPU, plan).unwrap();

@@ -8,12 +8,12 @@ mod common {
 }
 
 use common::device::{
-    GPU, assert_close, backward, backward_within, each_convolution, forward, forward_within, plain,
-    random, to_input,
+    GPU, assert_close, backward, backward_asked, backward_within, each_convolution, forward,
+    forward_asked, forward_within, plain, random, to_input,
 };
 use common::twins::{self, Filters};
 use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request};
+use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, ReluRule, Request};
 use gradcam::weights::Tensor;
 
 const TOLERANCE: f32 = 1e-5;
@@ -464,7 +464,7 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
 type Product = fn(&[f32], usize, &[f32]) -> Vec<f32>;
 
 #[track_caller]
-fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout) {
+fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: MatrixDtype) {
     let (rows, columns) = match layout {
         MatrixLayout::OutIn => (outputs, inputs),
         MatrixLayout::InOut => (inputs, outputs),
@@ -477,6 +477,12 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout) {
         layout,
     };
     let network = single(Shape::vector(inputs), op);
+    // What is stored is rounded once; the sums are float32 either way, so that the tolerance is the same.
+    let stored = |&m: &f32| match matrices {
+        MatrixDtype::F32 => m,
+        MatrixDtype::F16 => half::f16::from_f32(m).to_f32(),
+    };
+    let m: Vec<f32> = m.iter().map(stored).collect();
     let (rows_twin, columns_twin): (Product, Product) = (twins::linear_rows, twins::linear_columns);
     let (forward_twin, backward_twin) = match layout {
         MatrixLayout::OutIn => (rows_twin, columns_twin),
@@ -485,37 +491,61 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout) {
     // Through images, where this adapter runs that, and as every adapter does.
     for limits in [GPU.limits(), plain()] {
         let family = limits.family;
-        let what = format!("{inputs} to {outputs}, {layout:?}, {family:?}");
+        let what = format!("{inputs} to {outputs}, {layout:?}, {matrices:?}, {family:?}");
         for n in [1, 2, 5] {
             let x = random(32, n * inputs);
             let mut expected = forward_twin(&m, columns, &x);
             for y in expected.chunks_exact_mut(outputs) {
                 y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
             }
-            let actual = forward_within(limits, &network, n, &x);
+            let request = Request {
+                images: n,
+                matrices,
+                ..Request::default()
+            };
+            let actual = forward_asked(limits, &network, &request, &x);
             assert_close(&what, &actual, &expected, Shape::vector(outputs), TOLERANCE);
             let dy = random(33, n * outputs);
-            let request = to_input(n, ReluRule::Plain);
-            let (_, dx) = backward_within(limits, &network, request, &x[..inputs], &dy);
+            let request = Request {
+                images: 1,
+                backward: vec![to_input(n, ReluRule::Plain)],
+                ..request
+            };
+            let (_, dx) = backward_asked(limits, &network, &request, &x[..inputs], &dy);
             let expected = backward_twin(&m, columns, &dy);
-            assert_close(
-                &format!("{what}, backward"),
-                &dx,
-                &expected,
-                Shape::vector(inputs),
-                TOLERANCE,
-            );
+            let what = format!("{what}, backward");
+            assert_close(&what, &dx, &expected, Shape::vector(inputs), TOLERANCE);
         }
     }
 }
 
 #[test]
-fn linear_layers_of_odd_sizes_in_both_file_orders() {
+fn linear_layers_of_odd_sizes_in_both_file_orders_and_both_types() {
     for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
         for (inputs, outputs) in [(1, 1), (5, 3), (64, 65), (257, 21), (1031, 130)] {
-            check_linear(inputs, outputs, layout);
+            for matrices in [MatrixDtype::F32, MatrixDtype::F16] {
+                check_linear(inputs, outputs, layout, matrices);
+            }
         }
     }
+}
+
+#[test]
+fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
+    let op = Op::Linear {
+        weight: Tensor::from_f32(vec![1, 2], &[1.0, 65520.0]),
+        bias: None,
+        layout: MatrixLayout::OutIn,
+    };
+    let network = single(Shape::vector(2), op);
+    let request = Request {
+        images: 1,
+        matrices: MatrixDtype::F16,
+        ..Request::default()
+    };
+    let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+    let error = gradcam::gpu::Session::new(&GPU, plan).err().unwrap();
+    assert!(error.to_string().contains("65520"), "{error}");
 }
 
 #[test]
@@ -537,9 +567,8 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         let whole = forward(&network, 1, &x);
         let request = Request {
             images: 1,
-            keep: vec![],
-            reruns: vec![],
             backward: vec![to_input(2, ReluRule::Plain)],
+            ..Request::default()
         };
         let dy = random(43, 2 * outputs);
         let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);

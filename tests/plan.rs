@@ -82,11 +82,11 @@ fn request(network: &Network, classes: usize) -> Request {
     Request {
         images: 1,
         keep: vec![target],
-        reruns: vec![],
         backward: vec![
             pass(target, ReluRule::Plain),
             pass(NodeId(0), ReluRule::Guided),
         ],
+        ..Request::default()
     }
 }
 
@@ -94,7 +94,9 @@ fn request(network: &Network, classes: usize) -> Request {
 fn parts(plan: &Plan, name: &str) -> Vec<std::ops::Range<usize>> {
     let rows = |buffer: &Buffer| match &buffer.contents {
         Contents::Weights(upload) => match &upload.packing {
-            Packing::Rows(rows) if buffer.name == format!("{name} weights") => Some(rows.clone()),
+            Packing::Rows(rows, _) if buffer.name == format!("{name} weights") => {
+                Some(rows.clone())
+            }
             _ => None,
         },
         _ => None,

@@ -69,9 +69,9 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
         });
         let request = Request {
             images: 1,
-            keep: vec![],
             reruns: reruns.to_vec(),
             backward: vec![way_back],
+            ..Request::default()
         };
         let plan = Plan::new(&network, &request, limits).unwrap();
         let session = Session::new(&GPU, plan).unwrap();

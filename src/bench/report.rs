@@ -9,6 +9,7 @@ use super::{Ceilings, Check};
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::network::Shape;
+use crate::plan::MatrixDtype;
 
 /// Everything measured. Times are milliseconds.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Report {
     pub architecture: String,
     /// What it reads, one picture.
     pub input: Shape,
+    /// What the matrices of linear layers are stored as.
+    pub matrices: MatrixDtype,
     /// Runs behind each median.
     pub runs: usize,
     /// What was seen before the clock started.
@@ -31,6 +34,8 @@ pub struct Report {
     pub gradcam_ms: f64,
     /// From a preprocessed picture to one class's guided gradient at the pixels: forward and backward.
     pub guided_bprop_ms: f64,
+    /// Several pictures at once, if asked for.
+    pub batch: Option<Batch>,
     /// Before the first picture.
     pub start_up: StartUp,
     /// Device memory of the weights, bytes.
@@ -41,6 +46,15 @@ pub struct Report {
     pub ceilings: Ceilings,
     /// Each dispatch; empty where the adapter has no timestamps.
     pub layers: Vec<LayerTime>,
+}
+
+/// The forward pass of several pictures at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// How many.
+    pub pictures: usize,
+    /// From the preprocessed pictures to their logits on the host.
+    pub milliseconds: f64,
 }
 
 /// What comes before the first picture.
@@ -191,6 +205,7 @@ impl Report {
             "weights": {
                 "path": self.weights.as_ref().map(|path| path.to_string_lossy()),
                 "architecture": self.architecture,
+                "dtype": self.matrices.to_string(),
             },
             "input": [self.input.c, self.input.h, self.input.w],
             "runs": self.runs,
@@ -198,6 +213,10 @@ impl Report {
             "forward_ms": rounded(self.forward_ms),
             "gradcam_ms": rounded(self.gradcam_ms),
             "guided_bprop_ms": rounded(self.guided_bprop_ms),
+            "batch": self.batch.map(|batch| json!({
+                "pictures": batch.pictures,
+                "forward_ms": rounded(batch.milliseconds),
+            })),
             "start_up_ms": {
                 "device": rounded(self.start_up.device),
                 "reading": rounded(self.start_up.reading),
@@ -251,6 +270,18 @@ impl Report {
         ] {
             let ratio = ms / self.forward_ms;
             writeln!(text, "  {name:<24}{ms:>10.2} ms  {ratio:>6.2} of forward")?;
+        }
+        if let Some(Batch {
+            pictures,
+            milliseconds,
+        }) = self.batch
+        {
+            let name = format!("forward, {pictures} pictures");
+            let ratio = milliseconds / self.forward_ms;
+            writeln!(
+                text,
+                "  {name:<24}{milliseconds:>10.2} ms  {ratio:>6.2} of forward"
+            )?;
         }
         let StartUp {
             device,

@@ -12,6 +12,7 @@ pub use crate::fuse::Fuse;
 pub use crate::gpu::Backend;
 pub use crate::method::Method;
 pub use crate::network::OutputKind;
+pub use crate::plan::MatrixDtype;
 pub use crate::preprocess::Fit;
 pub use crate::score::Score;
 
@@ -166,6 +167,7 @@ display_as_typed!(
     Fuse,
     Preprocessing,
     OutputKind,
+    MatrixDtype,
     Precision,
     Channels,
     Baseline,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, extent, write_image};
+use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, WORDS, extent, write_image};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
 use crate::kernels::{Access, Kernel};
@@ -343,10 +343,14 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
             Access::Read | Access::Write => {
                 buffer(i + 1, wgpu::BufferBindingType::Storage { read_only }, 0)
             }
-            Access::Image => wgpu::BindGroupLayoutEntry {
+            Access::Image | Access::Words => wgpu::BindGroupLayoutEntry {
                 ty: wgpu::BindingType::StorageTexture {
                     access: wgpu::StorageTextureAccess::ReadOnly,
-                    format: TEXEL,
+                    format: if access == Access::Words {
+                        WORDS
+                    } else {
+                        TEXEL
+                    },
                     view_dimension: wgpu::TextureViewDimension::D2,
                 },
                 ..buffer(i + 1, wgpu::BufferBindingType::Uniform, 0)
@@ -395,7 +399,7 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
         gpu.check(|| format!("allocating {size} bytes for {name}"))?;
         Ok(Memory::Buffer(buffer))
     };
-    let image = |name: &str, size: u64, columns: usize| {
+    let image = |name: &str, size: u64, columns: usize, format| {
         let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(name),
             size: wgpu::Extent3d {
@@ -405,7 +409,7 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: TEXEL,
+            format,
             usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         });
@@ -422,7 +426,10 @@ fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
             return Ok(slots[slot].clone());
         }
         match planned.image_columns() {
-            Some(columns) => image(&planned.name, planned.bytes, columns),
+            Some(columns) => {
+                let format = if planned.is_matrix() { WORDS } else { TEXEL };
+                image(&planned.name, planned.bytes, columns, format)
+            }
             None => buffer(&planned.name, planned.bytes),
         }
     });

@@ -4,6 +4,8 @@ use crate::kernels::IMAGE_ROW;
 
 /// What an image holds: four float32.
 pub(super) const TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+/// What an image of a matrix holds: four float32 or eight float16, as words.
+pub(super) const WORDS: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Uint;
 /// Bytes of an image's row.
 pub(super) const IMAGE_ROW_BYTES: usize = IMAGE_ROW * 16;
 

@@ -1,17 +1,23 @@
 //! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::run::Memory;
 use super::texels::write_image;
 use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, pack_depths, pack_filters, pack_texels};
-use crate::plan::{Contents, Packing, Plan, Upload};
+use crate::plan::{Contents, MatrixDtype, Packing, Plan, Upload};
 use crate::weights::Tensor;
 
 /// Bytes converted and handed to the queue at once.
 const SLICE: usize = 32 << 20;
+/// The smallest number that float16 rounds to infinity.
+const HALF_OVERFLOWS: f32 = 65520.0;
 /// Bytes after which the queue is drained, so that its staging memory is given back.
 const IN_FLIGHT: usize = 64 << 20;
 
@@ -81,42 +87,73 @@ fn send(
             packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
             write(0, bytemuck::cast_slice(&packed))
         }
-        Packing::Rows(rows) | Packing::TexelRows(rows) => {
-            let columns = tensor.shape()[1];
-            let padded = blocks(columns) * 4;
-            let rows_at_once = (SLICE / (padded * 4) / 4 * 4).max(4);
-            let mut values = vec![];
-            let mut packed = vec![];
-            for first in rows.clone().step_by(rows_at_once) {
-                let last = rows.end.min(first + rows_at_once);
-                let (start, len) = (first * columns, (last - first) * columns);
-                let offset = (first - rows.start) * padded * 4;
-                // Four float32 rows of whole vec4 at a time go from the mapped file to the queue as they are.
-                let whole = columns == padded && (last - first).is_multiple_of(4);
-                let as_they_are = tensor.f32_bytes().filter(|_| whole);
-                if let Some(file) = as_they_are {
-                    let bytes = &file[start * 4..(start + len) * 4];
-                    let read =
-                        |word: &[u8]| f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                    check_finite(name, start, bytes.chunks_exact(4).map(read))?;
-                    write(offset, bytes)?;
-                } else {
-                    values.resize(len, 0.0);
-                    tensor.read(start, &mut values);
-                    check_finite(name, start, values.iter().copied())?;
-                    packed.clear();
-                    for row in values.chunks_exact(columns) {
-                        packed.extend_from_slice(row);
-                        packed.resize(packed.len().next_multiple_of(4), 0.0);
-                    }
-                    packed.resize(packed.len().next_multiple_of(padded * 4), 0.0);
-                    write(offset, bytemuck::cast_slice(&packed))?;
+        Packing::Rows(rows, MatrixDtype::F32) | Packing::TexelRows(rows, MatrixDtype::F32) => {
+            let as_they_are = |values: &[f32], packed: &mut Vec<f32>| {
+                packed.extend_from_slice(values);
+                Ok(())
+            };
+            send_rows(tensor, name, rows, 4, as_they_are, write)
+        }
+        Packing::Rows(rows, MatrixDtype::F16) | Packing::TexelRows(rows, MatrixDtype::F16) => {
+            let halved = |values: &[f32], packed: &mut Vec<u16>| {
+                let first = packed.len();
+                packed.resize(first + values.len(), 0);
+                let halves: &mut [f16] = packed[first..].reinterpret_cast_mut();
+                halves.convert_from_f32_slice(values);
+                match values.iter().find(|value| value.abs() >= HALF_OVERFLOWS) {
+                    Some(&value) => Err(GpuError::NotHalf {
+                        tensor: name.into(),
+                        value,
+                    }),
+                    None => Ok(()),
                 }
-                tensor.release(start, len);
-            }
-            Ok(())
+            };
+            send_rows(tensor, name, rows, 8, halved, write)
         }
     }
+}
+
+/// Rows of a matrix, converted by `convert`, `unit` columns to an element of the device's.
+fn send_rows<T: bytemuck::Pod>(
+    tensor: &Tensor,
+    name: &str,
+    rows: &Range<usize>,
+    unit: usize,
+    convert: impl Fn(&[f32], &mut Vec<T>) -> Result<(), GpuError>,
+    write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
+) -> Result<(), GpuError> {
+    let columns = tensor.shape()[1];
+    let padded = columns.next_multiple_of(unit);
+    let rows_at_once = (SLICE / (padded * 4) / 4 * 4).max(4);
+    let mut values = vec![];
+    let mut packed = vec![];
+    for first in rows.clone().step_by(rows_at_once) {
+        let last = rows.end.min(first + rows_at_once);
+        let (start, len) = (first * columns, (last - first) * columns);
+        let offset = (first - rows.start) * padded * size_of::<T>();
+        // Four float32 rows of whole vec4 at a time go from the mapped file to the queue as they are.
+        let whole = unit == 4 && columns == padded && (last - first).is_multiple_of(4);
+        let as_they_are = tensor.f32_bytes().filter(|_| whole);
+        if let Some(file) = as_they_are {
+            let bytes = &file[start * 4..(start + len) * 4];
+            let read = |word: &[u8]| f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            check_finite(name, start, bytes.chunks_exact(4).map(read))?;
+            write(offset, bytes)?;
+        } else {
+            values.resize(len, 0.0);
+            tensor.read(start, &mut values);
+            check_finite(name, start, values.iter().copied())?;
+            packed.clear();
+            for row in values.chunks_exact(columns) {
+                convert(row, &mut packed)?;
+                packed.resize(packed.len().next_multiple_of(padded), T::zeroed());
+            }
+            packed.resize(packed.len().next_multiple_of(padded * 4), T::zeroed());
+            write(offset, bytemuck::cast_slice(&packed))?;
+        }
+        tensor.release(start, len);
+    }
+    Ok(())
 }
 
 /// The values of a filter bank and its four axes.

@@ -2,8 +2,8 @@
 
 use super::slots::{self, Life};
 use super::{
-    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, Limits, Packing, PlanError,
-    RerunRequest, Upload,
+    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, Limits, MatrixDtype,
+    Packing, PlanError, Request, RerunRequest, Upload,
 };
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::padded_len;
@@ -20,6 +20,7 @@ pub(super) struct Builder<'a> {
     pub(super) network: &'a Network,
     pub(super) images: usize,
     pub(super) limits: Limits,
+    pub(super) matrices: MatrixDtype,
     buffers: Vec<Draft>,
     /// The buffer of each node's value; a node fused into its ReLU has none.
     pub(super) values: Vec<Option<BufferId>>,
@@ -50,11 +51,13 @@ enum Kind {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(network: &'a Network, images: usize, limits: Limits) -> Self {
+    pub(super) fn new(network: &'a Network, request: &Request, limits: Limits) -> Self {
+        let images = request.images;
         let mut builder = Self {
             network,
             images,
             limits,
+            matrices: request.matrices,
             buffers: vec![],
             values: vec![None; network.nodes.len()],
             argmax: vec![None; network.nodes.len()],
@@ -165,7 +168,7 @@ impl<'a> Builder<'a> {
         self.scratch(name.into(), (padded_len(n, shape) as u64).saturating_mul(4))
     }
 
-    /// A weight buffer; the same tensor in the same packing is uploaded once.
+    /// A weight buffer of so many float32; the same tensor in the same packing is uploaded once.
     pub(super) fn weights(
         &mut self,
         name: String,

@@ -109,12 +109,24 @@ pub(crate) fn forward_within(limits: Limits, network: &Network, n: usize, x: &[f
         images: n,
         ..Request::default()
     };
-    let plan = Plan::new(network, &request, limits).unwrap();
+    forward_asked(limits, network, &request, x)
+}
+
+/// The network's output for `request.images` pictures, from poisoned memory.
+pub(crate) fn forward_asked(
+    limits: Limits,
+    network: &Network,
+    request: &Request,
+    x: &[f32],
+) -> Vec<f32> {
+    let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison();
     session.forward(x, network.input_shape()).unwrap();
     let shape = network.node(network.output()).shape;
-    session.read(session.plan().logits, n, shape).unwrap()
+    session
+        .read(session.plan().logits, request.images, shape)
+        .unwrap()
 }
 
 /// The output for one picture, and for `request.classes` gradients at the output those at `request.to`.
@@ -135,13 +147,23 @@ pub(crate) fn backward_within(
     x: &[f32],
     dy: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
-    let plan = Request {
+    let request = Request {
         images: 1,
-        keep: vec![],
-        reruns: vec![],
         backward: vec![request],
+        ..Request::default()
     };
-    let plan = Plan::new(network, &plan, limits).unwrap();
+    backward_asked(limits, network, &request, x, dy)
+}
+
+/// The same of `request`'s first backward pass.
+pub(crate) fn backward_asked(
+    limits: Limits,
+    network: &Network,
+    request: &Request,
+    x: &[f32],
+    dy: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison();
     session.forward(x, network.input_shape()).unwrap();

@@ -9,7 +9,7 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks};
 use crate::network::MatrixLayout;
 use crate::plan::builder::{Builder, image_rows};
-use crate::plan::{BufferId, CopyToImage, Packing};
+use crate::plan::{BufferId, CopyToImage, MatrixDtype, Packing};
 use crate::weights::Tensor;
 
 /// Bytes of a matrix in one image: written at once, so that nothing clears it first.
@@ -48,8 +48,10 @@ impl Builder<'_> {
             (call.layout == MatrixLayout::OutIn) == (call.direction == Direction::Forward);
         let texels = n * blocks(if along_rows { columns } else { rows });
         let most_rows = self.limits.image_rows();
-        let through_image = image_rows(texels) <= most_rows && blocks(columns) <= most_rows;
-        let row_bytes = blocks(columns) as u64 * 16;
+        let dtype = self.matrices;
+        let row_elements = columns.div_ceil(dtype.columns());
+        let through_image = image_rows(texels) <= most_rows && row_elements <= most_rows;
+        let row_bytes = row_elements as u64 * 16;
         let rows_at_once = match through_image {
             true => most_rows.min((IMAGE_PART / row_bytes) as usize) / 4 * 4,
             false => (self.limits.tensor() / row_bytes) as usize / 4 * 4,
@@ -64,12 +66,12 @@ impl Builder<'_> {
             let part = first..rows.min(first + rows_at_once);
             let part_rows = blocks(part.len()) as u32;
             let packing = match through_image {
-                true => Packing::TexelRows(part.clone()),
-                false => Packing::Rows(part.clone()),
+                true => Packing::TexelRows(part.clone(), dtype),
+                false => Packing::Rows(part.clone(), dtype),
             };
             let m = self.weights(
                 format!("{} weights", call.name),
-                blocks(part.len()) * 4 * blocks(columns) * 4,
+                blocks(part.len()) * 4 * row_elements * 4,
                 weight,
                 packing,
             );
@@ -84,9 +86,11 @@ impl Builder<'_> {
                     y_columns: blocks(rows) as u32,
                     epilogue: end.epilogue as u32,
                 };
-                let kernel = match through_image {
-                    true => Kernel::LinearRowsSubgroup,
-                    false => Kernel::LinearRows,
+                let kernel = match (through_image, dtype) {
+                    (true, MatrixDtype::F32) => Kernel::LinearRowsSubgroup,
+                    (true, MatrixDtype::F16) => Kernel::LinearRowsSubgroupHalf,
+                    (false, MatrixDtype::F32) => Kernel::LinearRows,
+                    (false, MatrixDtype::F16) => Kernel::LinearRowsHalf,
                 };
                 let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
                 let workgroups = [gx, gy, (n as u32).div_ceil(LINEAR_BATCH)];
@@ -103,9 +107,15 @@ impl Builder<'_> {
                     accumulate: u32::from(first > 0),
                     epilogue: epilogue as u32,
                 };
-                let (kernel, [columns_at_once, batch]) = match through_image {
-                    true => (Kernel::LinearColumnsSubgroup, LINEAR_COLUMNS_SUBGROUP_TILE),
-                    false => (Kernel::LinearColumns, [LINEAR_COLUMNS_TILE, LINEAR_BATCH]),
+                let kernel = match (through_image, dtype) {
+                    (true, MatrixDtype::F32) => Kernel::LinearColumnsSubgroup,
+                    (true, MatrixDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
+                    (false, MatrixDtype::F32) => Kernel::LinearColumns,
+                    (false, MatrixDtype::F16) => Kernel::LinearColumnsHalf,
+                };
+                let [columns_at_once, batch] = match through_image {
+                    true => LINEAR_COLUMNS_SUBGROUP_TILE,
+                    false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
                 };
                 let groups = params.columns.div_ceil(columns_at_once);
                 let workgroups = [groups, params.n.div_ceil(batch), 1];
