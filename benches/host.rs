@@ -74,7 +74,7 @@ fn pack_filters(bencher: Bencher<'_, '_>) {
 
 /// Activations and gradients of conv5_3: 512 x 14 x 14.
 #[divan::bench(args = cam_methods())]
-fn weigh(bencher: Bencher<'_, '_>, method: &cam::Method) {
+fn weigh(bencher: Bencher<'_, '_>, method: cam::Method) {
     let values = |seed: usize| -> Vec<f32> {
         (0..512 * 196)
             .map(|i| ((i * seed) % 97) as f32 / 97.0 - 0.4)
@@ -87,6 +87,7 @@ fn weigh(bencher: Bencher<'_, '_>, method: &cam::Method) {
         gradients: &gradients,
         scale: 1.0,
         seed: 0,
+        tried: &[],
     };
     bencher.bench(|| method.map(black_box(&features)));
 }
