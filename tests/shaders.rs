@@ -4,11 +4,15 @@ use gradcam::kernels::{Access, Epilogue, Kernel};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
+/// Subgroups where an adapter has them; float16 out of words, which all of Vulkan, Metal and DX12 have.
+const CAPABILITIES: Capabilities =
+    Capabilities::SUBGROUP.union(Capabilities::SHADER_FLOAT16_IN_FLOAT32);
+
 fn parse(kernel: Kernel) -> Module {
     let info = kernel.info();
     let module = naga::front::wgsl::parse_str(info.source)
         .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
-    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+    Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
     module
