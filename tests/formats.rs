@@ -16,7 +16,7 @@ mod common {
 }
 use common::vgg::{explained, fixture};
 
-const FILES: [(&str, Format); 13] = [
+const FILES: [(&str, Format); 14] = [
     ("npy/tiny-p4.npy", Format::Npy),
     ("npy/tiny-python2.npy", Format::Npy),
     ("npy/tiny.npz", Format::Npz),
@@ -27,6 +27,7 @@ const FILES: [(&str, Format); 13] = [
     ("formats/tiny-legacy.onnx", Format::Onnx),
     ("formats/tiny-dynamo.onnx", Format::Onnx),
     ("formats/tiny-weights.h5", Format::Hdf5),
+    ("formats/tiny-keras1.h5", Format::Hdf5),
     ("formats/tiny.h5", Format::Hdf5),
     ("formats/tiny.weights.h5", Format::Hdf5),
     ("formats/tiny.keras", Format::Keras),
