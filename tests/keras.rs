@@ -142,6 +142,20 @@ fn layers_that_a_vgg_has_not_give_keras_numbers() {
 }
 
 #[test]
+fn bounded_activations_groups_padded_means_and_batch_norm_of_its_own_give_keras_numbers() {
+    let numbers = numbers("more");
+    let classifier = classifier("more.keras");
+    let input = picture(&numbers, classifier.network.input_shape(), |_, value| {
+        value / 64.0
+    });
+    let (_, probabilities, maps) = explain(&classifier, &input, Score::Prob);
+    for (p, expected) in probabilities.iter().zip(floats(&numbers["probabilities"])) {
+        assert!((p - expected).abs() < 1e-6, "{p} and {expected}");
+    }
+    assert_maps("more", &maps, &numbers);
+}
+
+#[test]
 fn layers_keep_the_names_that_keras_gave_them() {
     let names = classifier("nested.keras").network.target_names();
     assert_eq!(names[..3], ["block1_conv1", "block1_conv2", "block1_pool"]);

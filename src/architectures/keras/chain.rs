@@ -179,9 +179,9 @@ impl Chain {
     }
 
     fn convolution(&mut self, layer: &Layer) -> Result<(), ArchitectureError> {
-        if layer.config["groups"].as_u64().unwrap_or(1) != 1 {
-            return Err(layer.unsupported("a convolution in groups is").into());
-        }
+        let groups = layer.config["groups"].as_u64().unwrap_or(1);
+        let groups = usize::try_from(groups).ok().filter(|&groups| groups > 0);
+        let groups = groups.ok_or_else(|| layer.unsupported("such a number of groups is"))?;
         let (weight, bias) = kernel_and_bias(layer)?;
         let [before, after] = std::mem::take(&mut self.padding);
         let Shape { c, h, w } = self.shape();
@@ -196,7 +196,7 @@ impl Chain {
             bias: bias.cloned(),
             layout: FilterLayout::Hwio,
             window,
-            groups: 1,
+            groups,
         };
         self.push(&layer.name, op)?;
         self.own_activation(layer)

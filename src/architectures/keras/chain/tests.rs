@@ -107,8 +107,8 @@ fn what_is_not_supported_is_named_with_its_layer() {
     };
     for (layer, expected) in [
         (
-            with("groups", json!(3)),
-            r#"layer "c" (Conv2D): a convolution in groups is not supported"#,
+            with("groups", json!(0)),
+            r#"layer "c" (Conv2D): such a number of groups is not supported"#,
         ),
         (
             with("data_format", json!("channels_first")),
