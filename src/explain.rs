@@ -201,6 +201,7 @@ pub fn run(
         layers: options.layers.clone(),
         fuse: options.fuse,
         classes: choice.count(),
+        pictures: jobs.len(),
         settings: settings(options, baseline),
         masks: masks(options, baseline),
         matrices: options.weights_dtype,

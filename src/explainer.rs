@@ -44,6 +44,8 @@ pub struct Wanted {
     pub fuse: Fuse,
     /// Classes explained for each picture.
     pub classes: usize,
+    /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
+    pub pictures: usize,
     /// Numbers that pixel methods depend on, and the seed of random maps.
     pub settings: Settings,
     /// Numbers that the methods that hide depend on.
@@ -66,6 +68,7 @@ impl Default for Wanted {
             layers: vec![],
             fuse: Fuse::default(),
             classes: 1,
+            pictures: 1,
             settings: Settings::default(),
             masks: perturbation::Settings::default(),
             matrices: MatrixDtype::F32,
@@ -222,6 +225,7 @@ pub fn request(
     let pass = |way| passes(network, way, wanted.classes, limits);
     let request = Request {
         images: 1,
+        runs: wanted.pictures,
         keep: targets.clone(),
         reruns: rerun::requests(network, wanted, &targets, limits),
         backward: ways.iter().flat_map(pass).collect(),

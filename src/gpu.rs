@@ -13,7 +13,7 @@ pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{CONV3X3_SUBGROUP, IMAGE_ROW};
-use crate::plan::{KernelFamily, Limits};
+use crate::plan::{KernelFamily, Limits, Winograd};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -350,6 +350,7 @@ impl Gpu {
             buffer: self.limits.max_buffer_size,
             workgroups: self.limits.max_compute_workgroups_per_dimension,
             family: self.family,
+            winograd: Winograd::WhereFaster,
         }
     }
 

@@ -5,11 +5,15 @@
 //! # Arithmetic, bytes, bounds
 //!
 //! Work in multiply-adds and the least bytes moved, each value once, float32, for n pictures forward or classes backward; i
-//! inputs, o outputs, p positions of the output, q of the input, k x k taps; matrices of r rows and c columns, P elements.
+//! inputs, o outputs, p positions of the output, q of the input, k x k taps, t tiles of 4 x 4 positions; matrices of r rows and c columns, P elements.
 //!
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
-//! | `conv2d`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
+//! | `conv2d`, `conv2d_tiled`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
+//! | `winograd_filters`, once | 0 | 180 o i | bytes |
+//! | `winograd_input` | 0 | 4 n i (q + 36 t) | bytes |
+//! | `winograd_product_subgroup` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
+//! | `winograd_output` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward` | 0 | 4 n o (q + p) + o p | bytes |
@@ -82,6 +86,8 @@ pub enum Access {
     Image,
     /// Only read, through an image of texels of four words each (rgba32uint).
     Words,
+    /// Only written, through such an image.
+    WriteImage,
 }
 
 /// A shader of `shaders/`.
@@ -95,6 +101,16 @@ pub enum Kernel {
     Conv2dTiledSmall,
     /// `conv3x3_subgroup.wgsl`
     Conv3x3Subgroup,
+    /// `winograd_filters.wgsl`
+    WinogradFilters,
+    /// `winograd_input.wgsl`
+    WinogradInput,
+    /// `winograd_product_subgroup.wgsl`
+    WinogradProduct,
+    /// `winograd_product_subgroup.wgsl`, for the input gradient
+    WinogradProductTurned,
+    /// `winograd_output.wgsl`
+    WinogradOutput,
     /// `affine.wgsl`
     Affine,
     /// `avg_pool.wgsl`
@@ -173,11 +189,16 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
         Self::Conv3x3Subgroup,
+        Self::WinogradFilters,
+        Self::WinogradInput,
+        Self::WinogradProduct,
+        Self::WinogradProductTurned,
+        Self::WinogradOutput,
         Self::Affine,
         Self::AvgPool,
         Self::AvgPoolBackward,
@@ -204,7 +225,7 @@ impl Kernel {
 
     /// Its row of the table.
     pub const fn info(self) -> KernelInfo {
-        use Access::{Image, Read, Words, Write};
+        use Access::{Image, Read, Words, Write, WriteImage};
         const FULL: &[(&str, f64)] = &[("HALF", 0.0)];
         const HALF: &[(&str, f64)] = &[("HALF", 1.0)];
         match self {
@@ -225,6 +246,31 @@ impl Kernel {
                 "conv3x3_subgroup",
                 Conv3x3Params,
                 &[Image, Image, Read, Write]
+            ),
+            Self::WinogradFilters => kernel!(
+                "winograd_filters",
+                WinogradFiltersParams,
+                &[Image, WriteImage]
+            ),
+            Self::WinogradInput => {
+                kernel!("winograd_input", WinogradInputParams, &[Image, WriteImage])
+            }
+            Self::WinogradProduct => kernel!(
+                "winograd_product_subgroup",
+                WinogradProductParams,
+                &[Image, Image, WriteImage],
+                &[("TURNED", 0.0)]
+            ),
+            Self::WinogradProductTurned => kernel!(
+                "winograd_product_subgroup",
+                WinogradProductParams,
+                &[Image, Image, WriteImage],
+                &[("TURNED", 1.0)]
+            ),
+            Self::WinogradOutput => kernel!(
+                "winograd_output",
+                WinogradOutputParams,
+                &[Image, Read, Write]
             ),
             Self::Affine => kernel!("affine", AffineParams, &[Read, Read, Read, Write]),
             Self::AvgPool => kernel!("avg_pool", AvgPoolParams, &[Read, Write]),
@@ -316,6 +362,14 @@ pub const CONV2D_TILED_LARGE: u32 = 64;
 pub const CONV2D_TILED_SMALL: u32 = 32;
 /// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
 pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
+/// Tiles and blocks of four channels that a workgroup of `winograd_product_subgroup.wgsl` makes.
+pub const WINOGRAD_PRODUCT_TILE: [usize; 2] = [17, 8];
+/// Tiles that a workgroup of `winograd_input.wgsl` and `winograd_output.wgsl` takes, for one block of channels.
+pub const WINOGRAD_TILES: usize = 8;
+/// Rows and columns of outputs that a Winograd tile makes.
+pub const WINOGRAD_SIZE: usize = 4;
+/// Positions of a transformed tile: a product each in place of 9 for each of its 16 outputs.
+pub const WINOGRAD_POSITIONS: usize = 36;
 /// Invocations that the kernels `*_subgroup.wgsl` expect in a subgroup.
 pub const CONV3X3_SUBGROUP: u32 = 8;
 /// Texels in a row of an image, but for those of matrices.
@@ -376,6 +430,59 @@ pub struct Conv3x3Params {
     pub out_blocks: i32,
     pub size: [i32; 2],
     pub columns: i32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `winograd_filters.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradFiltersParams {
+    pub in_blocks: i32,
+    pub u_plane: i32,
+}
+
+/// Uniform of `winograd_input.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradInputParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub end: i32,
+    pub stride: i32,
+}
+
+/// Uniform of `winograd_product_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradProductParams {
+    pub depth: i32,
+    pub stride: i32,
+    pub u_lane: i32,
+    pub u_step: i32,
+    pub u_plane: i32,
+    pub m_blocks: i32,
+}
+
+/// Uniform of `winograd_output.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradOutputParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub end: i32,
+    pub stride: i32,
+    pub m_blocks: i32,
+    pub rows: i32,
     pub epilogue: u32,
 }
 

@@ -3,7 +3,8 @@
 //! A plan has one forward phase, any number of reruns (part of the network for many values at once) and any number of
 //! backward phases. A phase may run again as it is (the next image, the next classes), so what a phase reads from an
 //! earlier one stays until that phase is over; everything else shares memory as soon as it is no longer read. Reruns read
-//! nothing of the forward phase and leave what the backward phases read, so they may run at any time.
+//! nothing of the forward phase and leave what the backward phases read, so they may run at any time. Before all of them a
+//! preparation runs once: what is made of weights alone.
 
 mod builder;
 mod ops;
@@ -30,6 +31,20 @@ pub struct Limits {
     pub workgroups: u32,
     /// Which kernels suit it.
     pub family: KernelFamily,
+    /// Where 3x3 convolutions go by Winograd's algorithm, if the family has it.
+    pub winograd: Winograd,
+}
+
+/// Which 3x3 convolutions of stride 1 go by Winograd's F(4x4, 3x3), a quarter of the multiply-adds at about four times the
+/// rounding error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Winograd {
+    /// None: the direct kernel.
+    Never,
+    /// Those that it makes faster.
+    WhereFaster,
+    /// All that fit, to test it.
+    Everywhere,
 }
 
 /// The kernels that suit an adapter, where there are several for the same work.
@@ -107,6 +122,8 @@ pub struct RerunRequest {
 pub struct Request {
     /// Images at once in the forward pass; 1 where there is a backward pass.
     pub images: usize,
+    /// How often all of this will run, as far as is known; 0 counts as once. What is prepared once pays by it.
+    pub runs: usize,
     /// Nodes whose values are read back.
     pub keep: Vec<NodeId>,
     /// Further forward passes.
@@ -142,8 +159,23 @@ pub enum Contents {
     },
     /// Weights, uploaded once.
     Weights(Upload),
-    /// An image that convolutions read their input through, one after the other.
+    /// Weights that only [`Plan::prepare`] reads, uploaded for it and freed after it.
+    Source(Upload),
+    /// An image that [`Plan::prepare`] makes of weights.
+    Prepared,
+    /// An image that layers use one after the other, see [`ImageUse`].
     Image,
+}
+
+/// What the images are for that layers use one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageUse {
+    /// A layer's input, copied from its buffer.
+    Input,
+    /// Winograd's transformed tiles.
+    Tiles,
+    /// Their products with the transformed filters.
+    Products,
 }
 
 /// Where a weight buffer's bytes come from.
@@ -210,6 +242,8 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// What is copied before it runs, from a buffer to an image.
     pub copy: Option<CopyToImage>,
+    /// Texels of [`Contents::Image`] that it reads and writes: those images are as large as the largest layer needs.
+    pub image_texels: usize,
     /// Its buffers, in the order of [`crate::kernels::KernelInfo::bindings`].
     pub buffers: Vec<BufferId>,
     /// Workgroups in x, y, z.
@@ -272,6 +306,8 @@ pub struct Plan {
     pub logits: BufferId,
     /// Where the values of [`Request::keep`] are after the forward phase, in its order.
     pub kept: Vec<BufferId>,
+    /// What runs once before all phases: it makes every [`Contents::Prepared`].
+    pub prepare: Vec<Dispatch>,
     /// The forward phase.
     pub forward: Vec<Dispatch>,
     /// The further forward phases, in the order asked.
@@ -334,7 +370,8 @@ impl Buffer {
     /// Texels in a row of the image that it is, if it is one.
     pub fn image_columns(&self) -> Option<usize> {
         match &self.contents {
-            Contents::Weights(Upload { tensor, packing }) => match packing {
+            Contents::Weights(Upload { tensor, packing })
+            | Contents::Source(Upload { tensor, packing }) => match packing {
                 Packing::Texels(..) => Some(IMAGE_ROW),
                 Packing::TexelRows(_, dtype) => Some(tensor.shape()[1].div_ceil(dtype.columns())),
                 Packing::Vector
@@ -342,7 +379,7 @@ impl Buffer {
                 | Packing::Depths(..)
                 | Packing::Rows(..) => None,
             },
-            Contents::Image => Some(IMAGE_ROW),
+            Contents::Image | Contents::Prepared => Some(IMAGE_ROW),
             Contents::Scratch { .. } => None,
         }
     }
@@ -395,6 +432,7 @@ impl Plan {
         builder.hold_to_end_of_phase(&kept);
         let input = builder.value(NodeId(0));
         builder.check()?;
+        let prepare = builder.take_preparation();
         let (buffers, slots) = builder.finish();
         let plan = Self {
             images: request.images,
@@ -403,6 +441,7 @@ impl Plan {
             input,
             logits,
             kept,
+            prepare,
             forward,
             reruns,
             backward,
@@ -424,7 +463,7 @@ impl Plan {
     }
 
     fn check_workgroups(&self, has: u32) -> Result<(), PlanError> {
-        for dispatch in self.phases().flatten() {
+        for dispatch in self.phases().flatten().chain(&self.prepare) {
             let needs = dispatch.workgroups.into_iter().max().unwrap_or(0);
             if needs > has {
                 let name = dispatch.label.clone();
@@ -439,13 +478,15 @@ impl Plan {
         &self.buffers[id.0]
     }
 
-    /// Bytes of device memory: weights, and what the rest shares.
+    /// Bytes of device memory at its most: weights with what is prepared of them, and what the rest shares.
     pub fn bytes(&self) -> (u64, u64) {
         let mut weights = 0;
         let mut shared = self.slots.iter().sum();
         for buffer in &self.buffers {
             match buffer.contents {
-                Contents::Weights(_) => weights += buffer.bytes,
+                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared => {
+                    weights += buffer.bytes;
+                }
                 Contents::Image => shared += buffer.bytes,
                 Contents::Scratch { .. } => {}
             }
@@ -458,18 +499,18 @@ impl Plan {
         let each = dispatch.buffers.iter().map(|&id| {
             let buffer = self.buffer(id);
             match &buffer.contents {
-                // The image is as large as the largest input that goes through it.
-                Contents::Image => dispatch.copy.map_or(0, |copy| copy.texels as u64 * 16),
+                Contents::Image => 0,
                 _ => buffer.bytes,
             }
         });
-        each.sum()
+        each.sum::<u64>() + dispatch.image_texels as u64 * 16
     }
 
     /// Every kernel it calls.
     pub fn kernels(&self) -> std::collections::BTreeSet<Kernel> {
         self.phases()
             .flatten()
+            .chain(&self.prepare)
             .map(|dispatch| dispatch.kernel)
             .collect()
     }

@@ -13,7 +13,7 @@ use common::device::{
 };
 use common::twins::{self, Filters};
 use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, ReluRule, Request};
+use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, ReluRule, Request, Winograd};
 use gradcam::weights::Tensor;
 
 const TOLERANCE: f32 = 1e-5;
@@ -72,10 +72,9 @@ fn check_grouped_convolution(
     };
     let out = twins::output_shape(input, outputs, window);
     for limits in each_convolution() {
-        let kernel = limits.family;
         let what = format!(
-            "{input} to {out}, window {:?}, {groups} groups, {kernel:?}",
-            window.size
+            "{input} to {out}, window {:?}, {groups} groups, {:?}, Winograd {:?}",
+            window.size, limits.family, limits.winograd
         );
         for n in [1, 3] {
             let x = random(3, n * input.len());
@@ -142,6 +141,36 @@ fn tiles_laid_out_in_rows_make_every_position_once() {
             &expected,
             Shape::new(7, 21, 20),
             TOLERANCE,
+        );
+    }
+}
+
+/// Five images of 3136 tiles in 8 blocks need 69 MiB transformed, more than go at once.
+#[test]
+fn images_that_winograd_takes_in_parts_give_what_each_gives_alone() {
+    let limits = Limits {
+        winograd: Winograd::Everywhere,
+        ..GPU.limits()
+    };
+    let input = Shape::new(4, 224, 224);
+    let network = single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![1, 4, 3, 3], &random(1, 36)),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        },
+    );
+    let n = 5;
+    let x = random(3, n * input.len());
+    let together = forward_within(limits, &network, n, &x);
+    for (x, expected) in x.chunks(input.len()).zip(together.chunks(224 * 224)) {
+        let alone = forward_within(limits, &network, 1, x);
+        assert!(
+            alone == expected,
+            "an image in a part differs from itself alone"
         );
     }
 }
@@ -454,7 +483,10 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
         let expected = twins::conv2d_backward(&d_middle, 2, input, &a, window);
         for limits in each_convolution() {
             let (forward, dx) = backward_within(limits, &network, to_input(2, rule), &x, &dy);
-            let what = format!("{rule:?}, {:?}", limits.family);
+            let what = format!(
+                "{rule:?}, {:?}, Winograd {:?}",
+                limits.family, limits.winograd
+            );
             assert_close(&what, &forward, &y, Shape::new(5, 9, 7), TOLERANCE);
             assert_close(&what, &dx, &expected, input, TOLERANCE);
         }

@@ -1,12 +1,14 @@
 //! Plans for made-up adapters: no GPU is touched, and no weights are held.
 
+use std::collections::BTreeSet;
+
 use gradcam::kernels::{Access, IMAGE_ROW, Kernel};
 use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
 };
 use gradcam::plan::{
     BackwardRequest, Buffer, BufferId, Contents, Dispatch, KernelFamily, Limits, Packing, Plan,
-    PlanError, ReluRule, Request, RerunRequest, classes_at_once, images_at_once,
+    PlanError, ReluRule, Request, RerunRequest, Winograd, classes_at_once, images_at_once,
 };
 use gradcam::weights::Tensor;
 
@@ -24,6 +26,7 @@ fn adapter(binding: u64) -> Limits {
         buffer: 2048 * MIB,
         workgroups: 65_535,
         family: KernelFamily::Plain,
+        winograd: Winograd::WhereFaster,
     }
 }
 
@@ -173,10 +176,9 @@ fn grad_cam_alone_runs_no_convolution_backward() {
         };
         let plan = Plan::new(&network, &request(&network, 3), limits).unwrap();
         let convolutions = |dispatches: &[Dispatch]| {
-            dispatches
-                .iter()
-                .filter(|dispatch| dispatch.kernel.info().name.starts_with("conv"))
-                .count()
+            let labels = dispatches.iter().map(|dispatch| dispatch.label.as_str());
+            let layers: BTreeSet<&str> = labels.filter(|label| label.starts_with("conv")).collect();
+            layers.len()
         };
         let counts: Vec<usize> = plan.phases().map(convolutions).collect();
         assert_eq!(counts, [13, 0, 13]);
@@ -251,7 +253,12 @@ fn a_rerun_starts_after_its_node_and_shares_the_weights() {
         let [whole, rest] = &again.reruns[..] else {
             panic!("two reruns")
         };
-        assert_eq!(labels(&whole.dispatches), labels(&again.forward));
+        let layers = |dispatches: &[Dispatch]| {
+            let mut layers = labels(dispatches);
+            layers.dedup();
+            layers
+        };
+        assert_eq!(layers(&whole.dispatches), layers(&again.forward));
         let rest = labels(&rest.dispatches);
         assert_eq!(rest[0], "pool5");
         assert!(labels(&again.forward).ends_with(&rest));
@@ -368,6 +375,96 @@ fn a_small_layer_is_cut_into_smaller_tiles_where_it_would_leave_a_gpu_idle() {
     assert_eq!(call(backward, "conv4_2 backward"), (large, [13, 1, 24]));
     assert_eq!(call(backward, "conv5_1 backward"), (small, [7, 1, 48]));
     assert_eq!(call(backward, "conv1_1 backward"), (large, [784, 1, 3]));
+}
+
+#[test]
+fn transformed_filters_are_made_once_and_for_all_passes() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let limits = Limits {
+        family: FAMILIES[2],
+        ..adapter(128 * MIB)
+    };
+    let request = with_reruns(request(&network, 3), &network);
+    let plan = Plan::new(&network, &request, limits).unwrap();
+    let of = |dispatch: &Dispatch, wanted: fn(&Contents) -> bool| -> Vec<BufferId> {
+        let ids = dispatch.buffers.iter().copied();
+        ids.filter(|&id| wanted(&plan.buffer(id).contents))
+            .collect()
+    };
+    let is_prepared = |contents: &Contents| matches!(contents, Contents::Prepared);
+    let is_source = |contents: &Contents| matches!(contents, Contents::Source(_));
+    let made: Vec<BufferId> = plan
+        .prepare
+        .iter()
+        .flat_map(|dispatch| of(dispatch, is_prepared))
+        .collect();
+    let count = |wanted: fn(&Contents) -> bool| {
+        let buffers = plan.buffers.iter();
+        buffers.filter(|buffer| wanted(&buffer.contents)).count()
+    };
+    // All but conv1_1, whose picture has a single block of channels.
+    assert_eq!(made.len(), 12);
+    assert_eq!(count(is_prepared), 12);
+    assert_eq!(count(is_source), 12);
+    for dispatch in plan.phases().flatten() {
+        assert!(of(dispatch, is_prepared).iter().all(|id| made.contains(id)));
+        assert_eq!(of(dispatch, is_source), [], "{}", dispatch.label);
+    }
+}
+
+/// Transforming conv4's and conv5's filters takes longer than one picture gains.
+#[test]
+fn a_single_forward_pass_transforms_only_the_filters_that_repay_it() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let limits = Limits {
+        family: FAMILIES[2],
+        ..adapter(128 * MIB)
+    };
+    let prepared = |runs| {
+        let request = Request {
+            images: 1,
+            runs,
+            ..Request::default()
+        };
+        let plan = Plan::new(&network, &request, limits).unwrap();
+        let labels = plan.prepare.iter().map(|call| call.label.clone());
+        labels.collect::<Vec<_>>()
+    };
+    let once = prepared(1);
+    assert!(once.iter().any(|label| label.starts_with("conv2")));
+    assert!(!once.iter().any(|label| label.starts_with("conv4")));
+    assert!(!once.iter().any(|label| label.starts_with("conv5")));
+    assert_eq!(prepared(100).len(), 12);
+}
+
+#[test]
+fn winograd_can_be_left_out_and_runs_nowhere_else() {
+    let network = vgg16(MatrixLayout::OutIn);
+    for family in FAMILIES {
+        let limits = Limits {
+            family,
+            winograd: Winograd::Never,
+            ..adapter(128 * MIB)
+        };
+        let plan = Plan::new(&network, &request(&network, 1), limits).unwrap();
+        assert!(plan.prepare.is_empty());
+        let name = |kernel: &Kernel| kernel.info().name;
+        assert!(
+            !plan
+                .kernels()
+                .iter()
+                .any(|kernel| name(kernel).starts_with("winograd"))
+        );
+    }
+    for family in &FAMILIES[..2] {
+        let limits = Limits {
+            family: *family,
+            winograd: Winograd::Everywhere,
+            ..adapter(128 * MIB)
+        };
+        let plan = Plan::new(&network, &request(&network, 1), limits).unwrap();
+        assert!(plan.prepare.is_empty(), "{family:?}");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn bindings_are_those_of_the_table() {
             let space = match access {
                 Access::Read => storage(StorageAccess::LOAD),
                 Access::Write => storage(StorageAccess::LOAD | StorageAccess::STORE),
-                Access::Image | Access::Words => AddressSpace::Handle,
+                Access::Image | Access::Words | Access::WriteImage => AddressSpace::Handle,
             };
             expected.push((i as u32 + 1, space));
         }

@@ -73,11 +73,13 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
         input: y,
         logits: y,
         kept: vec![],
+        prepare: vec![],
         forward: vec![Dispatch {
             kernel: Kernel::MultiplyAdd,
             label: "multiply-adds".into(),
             params: bytemuck::bytes_of(&MultiplyAddParams { rounds }).to_vec(),
             copy: None,
+            image_texels: 0,
             buffers: vec![y],
             workgroups: [workgroups, 1, 1],
             multiply_adds: invocations * u64::from(rounds * MULTIPLY_ADDS_A_ROUND),

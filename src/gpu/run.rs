@@ -44,13 +44,17 @@ pub struct StartUp {
 pub(super) enum Memory {
     Buffer(wgpu::Buffer),
     Image(wgpu::Texture),
+    /// Read by the preparation alone, and given back after it.
+    Gone,
 }
 
 impl Memory {
     fn buffer(&self) -> &wgpu::Buffer {
         match self {
             Self::Buffer(buffer) => buffer,
-            Self::Image(_) => unreachable!("the plan copies from and reads back buffers alone"),
+            Self::Image(_) | Self::Gone => {
+                unreachable!("the plan copies from and reads back buffers alone")
+            }
         }
     }
 }
@@ -71,7 +75,7 @@ struct Pipeline {
 }
 
 impl<'a> Session<'a> {
-    /// Compiles the plan's kernels, allocates its buffers and uploads its weights.
+    /// Compiles the plan's kernels, allocates its buffers, uploads its weights and has the device prepare them.
     pub fn new(gpu: &'a Gpu, plan: Plan) -> Result<Self, GpuError> {
         // Compilation is the driver's work and upload is ours: they go side by side.
         let mut start_up = StartUp::default();
@@ -100,8 +104,14 @@ impl<'a> Session<'a> {
                 memory,
             )
         });
-        let (pipelines, memory) = (pipelines, memory?);
+        let (pipelines, mut memory) = (pipelines, memory?);
         gpu.check(|| "compiling the kernels".into())?;
+        prepare(gpu, &record(gpu, &plan, &plan.prepare, &pipelines, &memory));
+        for (buffer, memory) in plan.buffers.iter().zip(&mut memory) {
+            if matches!(buffer.contents, Contents::Source(_)) {
+                *memory = Memory::Gone;
+            }
+        }
         let record =
             |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
         let forward = record(&plan.forward);
@@ -300,6 +310,15 @@ impl Call {
     }
 }
 
+/// Runs the preparation, a submission a dispatch.
+fn prepare(gpu: &Gpu, calls: &[Call]) {
+    for call in calls {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        call.encode(&mut encoder.begin_compute_pass(&Default::default()));
+        gpu.queue.submit([encoder.finish()]);
+    }
+}
+
 fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {
     let compiled = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
@@ -343,9 +362,13 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
             Access::Read | Access::Write => {
                 buffer(i + 1, wgpu::BufferBindingType::Storage { read_only }, 0)
             }
-            Access::Image | Access::Words => wgpu::BindGroupLayoutEntry {
+            Access::Image | Access::Words | Access::WriteImage => wgpu::BindGroupLayoutEntry {
                 ty: wgpu::BindingType::StorageTexture {
-                    access: wgpu::StorageTextureAccess::ReadOnly,
+                    access: if access == Access::WriteImage {
+                        wgpu::StorageTextureAccess::WriteOnly
+                    } else {
+                        wgpu::StorageTextureAccess::ReadOnly
+                    },
                     format: if access == Access::Words {
                         WORDS
                     } else {
@@ -477,7 +500,7 @@ fn record(
             .iter()
             .map(|id| match &memory[id.0] {
                 Memory::Image(image) => Some(image.create_view(&Default::default())),
-                Memory::Buffer(_) => None,
+                Memory::Buffer(_) | Memory::Gone => None,
             })
             .collect();
         let mut resources = vec![part(&uniform_buffer, offset as u64, params)];
@@ -499,7 +522,7 @@ fn record(
                 to: to.clone(),
                 texels: copy.texels as u32,
             },
-            Memory::Buffer(_) => unreachable!("the plan copies to images alone"),
+            Memory::Buffer(_) | Memory::Gone => unreachable!("the plan copies to images alone"),
         });
         Call {
             copy,

@@ -28,13 +28,14 @@ pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Durat
     let mut handing_over = Duration::ZERO;
     let mut in_flight = 0;
     for (buffer, target) in plan.buffers.iter().zip(memory) {
-        let Contents::Weights(upload) = &buffer.contents else {
+        let (Contents::Weights(upload) | Contents::Source(upload)) = &buffer.contents else {
             continue;
         };
         let mut write = |offset: usize, bytes: &[u8]| {
             let started = Instant::now();
             match target {
                 Memory::Buffer(target) => gpu.queue.write_buffer(target, offset as u64, bytes),
+                Memory::Gone => unreachable!("nothing is gone before the preparation"),
                 Memory::Image(target) => {
                     let first_row = offset / (target.width() as usize * 16);
                     write_image(&gpu.queue, target, first_row as u32, bytes);

@@ -1,9 +1,11 @@
 //! A plan under construction: buffers by name and life, dispatches in order.
 
+use std::collections::BTreeMap;
+
 use super::slots::{self, Life};
 use super::{
-    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, Limits, MatrixDtype,
-    Packing, PlanError, Request, RerunRequest, Upload,
+    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, ImageUse, Limits,
+    MatrixDtype, Packing, PlanError, Request, RerunRequest, Upload,
 };
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::padded_len;
@@ -15,12 +17,19 @@ pub(super) fn image_rows(texels: usize) -> usize {
     1 + texels.div_ceil(IMAGE_ROW)
 }
 
+/// Bytes of whole rows that hold `texels`.
+fn image_bytes(texels: usize) -> u64 {
+    (texels.next_multiple_of(IMAGE_ROW) * 16) as u64
+}
+
 /// A plan under construction.
 pub(super) struct Builder<'a> {
     pub(super) network: &'a Network,
     pub(super) images: usize,
     pub(super) limits: Limits,
     pub(super) matrices: MatrixDtype,
+    /// For each node the images and gradients that go through it in all, as far as is known.
+    pub(super) images_in_all: Vec<usize>,
     buffers: Vec<Draft>,
     /// The buffer of each node's value; a node fused into its ReLU has none.
     pub(super) values: Vec<Option<BufferId>>,
@@ -28,11 +37,27 @@ pub(super) struct Builder<'a> {
     pub(super) argmax: Vec<Option<BufferId>>,
     /// Bound where a kernel has nothing to read.
     pub(super) nothing: BufferId,
-    /// What convolutions read their input through.
-    image: Option<BufferId>,
+    /// The images that layers use one after the other.
+    images_of: BTreeMap<ImageUse, BufferId>,
+    preparation: Vec<Dispatch>,
     dispatches: Vec<Dispatch>,
     /// Dispatches of the phases that are over.
     done: usize,
+}
+
+/// For each node the images and gradients that go through it in all.
+fn images_in_all(network: &Network, request: &Request) -> Vec<usize> {
+    let through = |id: NodeId| {
+        let reruns = request.reruns.iter().filter(|rerun| id > rerun.from);
+        let backward = request.backward.iter().filter(|pass| id > pass.to);
+        request.images
+            + reruns.map(|rerun| rerun.images).sum::<usize>()
+            + backward.map(|pass| pass.classes).sum::<usize>()
+    };
+    let nodes = (0..network.nodes.len()).map(NodeId);
+    nodes
+        .map(|id| through(id).saturating_mul(request.runs.max(1)))
+        .collect()
 }
 
 /// A buffer whose memory is not yet chosen.
@@ -47,6 +72,8 @@ struct Draft {
 enum Kind {
     Scratch,
     Weights(Upload),
+    Source(Upload),
+    Prepared,
     Image,
 }
 
@@ -58,11 +85,13 @@ impl<'a> Builder<'a> {
             images,
             limits,
             matrices: request.matrices,
+            images_in_all: images_in_all(network, request),
             buffers: vec![],
             values: vec![None; network.nodes.len()],
             argmax: vec![None; network.nodes.len()],
             nothing: BufferId(0),
-            image: None,
+            images_of: BTreeMap::new(),
+            preparation: vec![],
             dispatches: vec![],
             done: 0,
         };
@@ -178,7 +207,7 @@ impl<'a> Builder<'a> {
     ) -> BufferId {
         let same = |draft: &Draft| match &draft.kind {
             Kind::Weights(upload) => draft.name == name && upload.packing == packing,
-            Kind::Scratch | Kind::Image => false,
+            Kind::Scratch | Kind::Source(_) | Kind::Prepared | Kind::Image => false,
         };
         if let Some(found) = self.buffers.iter().position(same) {
             return BufferId(found);
@@ -196,15 +225,83 @@ impl<'a> Builder<'a> {
         BufferId(self.buffers.len() - 1)
     }
 
-    /// The image that convolutions read through, with room for `texels` beside its row of zeros.
-    pub(super) fn image(&mut self, texels: usize) -> BufferId {
-        let bytes = (image_rows(texels) * IMAGE_ROW * 16) as u64;
-        let id = self.image.unwrap_or_else(|| {
-            let id = self.scratch("image".into(), 0);
-            self.buffers[id.0].kind = Kind::Image;
-            id
+    /// What the preparation makes of a weight tensor, an image of `texels`, and whether it is new.
+    pub(super) fn prepared(&mut self, name: &str, texels: usize) -> (BufferId, bool) {
+        let same = |draft: &Draft| matches!(draft.kind, Kind::Prepared) && draft.name == name;
+        if let Some(found) = self.buffers.iter().position(same) {
+            return (BufferId(found), false);
+        }
+        self.buffers.push(Draft {
+            name: name.into(),
+            bytes: image_bytes(texels),
+            kind: Kind::Prepared,
+            life: None,
         });
-        self.image = Some(id);
+        (BufferId(self.buffers.len() - 1), true)
+    }
+
+    /// Weights for the preparation alone, an image of `texels`.
+    pub(super) fn source(
+        &mut self,
+        name: String,
+        texels: usize,
+        tensor: &Tensor,
+        packing: Packing,
+    ) -> BufferId {
+        let upload = Upload {
+            tensor: tensor.clone(),
+            packing,
+        };
+        self.buffers.push(Draft {
+            name,
+            bytes: image_bytes(texels),
+            kind: Kind::Source(upload),
+            life: None,
+        });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// Records a dispatch of the preparation.
+    pub(super) fn prepare<P: bytemuck::Pod>(
+        &mut self,
+        kernel: Kernel,
+        label: &str,
+        params: &P,
+        buffers: Vec<BufferId>,
+        workgroups: [u32; 3],
+    ) {
+        self.preparation.push(Dispatch {
+            kernel,
+            label: label.into(),
+            params: bytemuck::bytes_of(params).to_vec(),
+            copy: None,
+            image_texels: 0,
+            buffers,
+            workgroups,
+            multiply_adds: 0,
+        });
+    }
+
+    pub(super) fn take_preparation(&mut self) -> Vec<Dispatch> {
+        std::mem::take(&mut self.preparation)
+    }
+
+    /// The image that layers use for one thing after the other, with room for `texels` beside its row of zeros.
+    pub(super) fn image(&mut self, image_use: ImageUse, texels: usize) -> BufferId {
+        let bytes = (image_rows(texels) * IMAGE_ROW * 16) as u64;
+        let id = if let Some(&id) = self.images_of.get(&image_use) {
+            id
+        } else {
+            let name = match image_use {
+                ImageUse::Input => "image",
+                ImageUse::Tiles => "tiles",
+                ImageUse::Products => "products",
+            };
+            let id = self.scratch(name.into(), 0);
+            self.buffers[id.0].kind = Kind::Image;
+            self.images_of.insert(image_use, id);
+            id
+        };
         let draft = &mut self.buffers[id.0];
         draft.bytes = draft.bytes.max(bytes);
         id
@@ -228,6 +325,7 @@ impl<'a> Builder<'a> {
             label: label.into(),
             params: bytemuck::bytes_of(params).to_vec(),
             copy: None,
+            image_texels: 0,
             buffers,
             workgroups,
             multiply_adds: multiply_adds as u64,
@@ -236,9 +334,21 @@ impl<'a> Builder<'a> {
 
     /// Has the dispatch recorded last wait for a copy.
     pub(super) fn copy_before_last(&mut self, copy: CopyToImage) {
+        self.copy_before(1, copy);
+    }
+
+    /// Has the first of the dispatches recorded last, so many of them, wait for a copy.
+    pub(super) fn copy_before(&mut self, last: usize, copy: CopyToImage) {
+        let at = self.dispatches.len() - last;
+        self.dispatches[at].copy = Some(copy);
+        self.dispatches[at].image_texels += copy.texels;
+        self.touch(copy.from, self.done + at);
+    }
+
+    /// Counts texels that the dispatch recorded last reads or writes in images that layers share.
+    pub(super) fn count_image_texels(&mut self, texels: usize) {
         let last = self.dispatches.last_mut().expect("recorded just now");
-        last.copy = Some(copy);
-        self.touch(copy.from, self.done + self.dispatches.len() - 1);
+        last.image_texels += texels;
     }
 
     fn touch(&mut self, buffer: BufferId, at: usize) {
@@ -280,7 +390,7 @@ impl<'a> Builder<'a> {
         for draft in &self.buffers {
             // What goes into images was measured against their limit when the kernel was chosen.
             let image = match &draft.kind {
-                Kind::Image => true,
+                Kind::Image | Kind::Source(_) | Kind::Prepared => true,
                 Kind::Weights(upload) => upload.packing.is_image(),
                 Kind::Scratch => false,
             };
@@ -290,7 +400,9 @@ impl<'a> Builder<'a> {
                     needs: draft.bytes,
                     has: self.limits.tensor(),
                     advice: match draft.kind {
-                        Kind::Weights(_) => "choose another with --adapter",
+                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared => {
+                            "choose another with --adapter"
+                        }
                         Kind::Scratch | Kind::Image => {
                             "use smaller pictures or fewer classes, or choose another with --adapter"
                         }
@@ -304,7 +416,7 @@ impl<'a> Builder<'a> {
     pub(super) fn finish(self) -> (Vec<Buffer>, Vec<u64>) {
         let scratch = self.buffers.iter().map(|draft| match draft.kind {
             Kind::Scratch => Some((draft.bytes, draft.life?)),
-            Kind::Weights(_) | Kind::Image => None,
+            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared | Kind::Image => None,
         });
         let (assigned, slots) = slots::assign(&scratch.collect::<Vec<_>>());
         let buffers = self
@@ -317,6 +429,8 @@ impl<'a> Builder<'a> {
                 contents: match draft.kind {
                     Kind::Scratch => Contents::Scratch { slot },
                     Kind::Weights(upload) => Contents::Weights(upload),
+                    Kind::Source(upload) => Contents::Source(upload),
+                    Kind::Prepared => Contents::Prepared,
                     Kind::Image => Contents::Image,
                 },
             })

@@ -5,6 +5,7 @@ mod elements;
 mod end;
 mod linear;
 mod pools;
+mod winograd;
 
 use super::builder::Builder;
 use super::{BackwardRequest, BufferId};
@@ -78,6 +79,7 @@ impl Builder<'_> {
                     layout: *layout,
                     window,
                     groups: *groups,
+                    images_in_all: self.images_in_all[id.0],
                     direction,
                     n,
                     x,
@@ -186,6 +188,7 @@ impl Builder<'_> {
                     layout: *layout,
                     window,
                     groups: *groups,
+                    images_in_all: self.images_in_all[id.0],
                     direction,
                     n,
                     x: dy,

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use gradcam::gpu::{Gpu, Selection, Session};
 use gradcam::network::{Network, NodeId, Shape};
-use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request};
+use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
 pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
@@ -80,8 +80,8 @@ pub(crate) fn plain() -> Limits {
     }
 }
 
-/// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, and
-/// both tiles of the tiled one.
+/// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, both
+/// tiles of the tiled one, and Winograd's algorithm nowhere and everywhere.
 pub(crate) fn each_convolution() -> Vec<Limits> {
     let own = GPU.limits().family;
     let tiled = [0, u32::MAX].map(|workgroups| KernelFamily::Tiled { workgroups });
@@ -89,13 +89,22 @@ pub(crate) fn each_convolution() -> Vec<Limits> {
     if !kernels.contains(&own) {
         kernels.push(own);
     }
-    kernels
+    let mut each: Vec<Limits> = kernels
         .into_iter()
         .map(|family| Limits {
             family,
             ..GPU.limits()
         })
-        .collect()
+        .collect();
+    if matches!(own, KernelFamily::Subgroup8 { .. }) {
+        each.extend(
+            [Winograd::Never, Winograd::Everywhere].map(|winograd| Limits {
+                winograd,
+                ..GPU.limits()
+            }),
+        );
+    }
+    each
 }
 
 /// The network's output for `n` pictures, from poisoned memory.

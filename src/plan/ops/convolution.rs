@@ -1,6 +1,7 @@
 //! A convolution or its input gradient: which kernel, and what it needs.
 
 use super::end::End;
+use super::winograd::WinogradCall;
 use super::{grid, signed, size};
 use crate::kernels::{
     CONV2D_TILE, CONV2D_TILED_LARGE, CONV2D_TILED_SMALL, CONV3X3_TILE, Conv2dParams,
@@ -9,7 +10,7 @@ use crate::kernels::{
 use crate::layout::{Direction, GroupBlocks, blocks, depths, padded_len, texels as texels_of};
 use crate::network::{FilterLayout, Shape, Window};
 use crate::plan::builder::{Builder, image_rows};
-use crate::plan::{BufferId, CopyToImage, KernelFamily, Packing};
+use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Winograd};
 use crate::weights::Tensor;
 
 /// A convolution in either direction: y is made from x.
@@ -20,6 +21,8 @@ pub(super) struct Convolution<'a> {
     pub(super) layout: FilterLayout,
     pub(super) window: &'a Window,
     pub(super) groups: usize,
+    /// Images and gradients that go through the layer, in all passes.
+    pub(super) images_in_all: usize,
     pub(super) direction: Direction,
     pub(super) n: usize,
     pub(super) x: BufferId,
@@ -31,7 +34,7 @@ pub(super) struct Convolution<'a> {
 
 impl Convolution<'_> {
     /// Multiply-adds: every weight once for each position of the layer's own output, whichever way it goes.
-    fn work(&self) -> usize {
+    pub(super) fn work(&self) -> usize {
         let positions = match self.direction {
             Direction::Forward => self.out_shape.h * self.out_shape.w,
             Direction::Backward => self.in_shape.h * self.in_shape.w,
@@ -63,10 +66,18 @@ impl Builder<'_> {
                 let rows = image_rows(texels.max(weight_texels));
                 // Indices into an image are signed 32-bit numbers of texels.
                 let fits = rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok();
-                if call.window.is_3x3_same() && fits {
-                    self.convolution_3x3_subgroup(call, texels, weight_texels);
-                } else {
-                    self.convolution_plain(call);
+                let winograd = || Some(WinogradCall::new(call)).filter(|it| it.fits(most));
+                if !(call.window.is_3x3_same() && fits) {
+                    return self.convolution_plain(call);
+                }
+                let winograd = match self.limits.winograd {
+                    Winograd::Never => None,
+                    Winograd::WhereFaster => winograd().filter(WinogradCall::is_faster),
+                    Winograd::Everywhere => winograd(),
+                };
+                match winograd {
+                    Some(winograd) => self.convolution_winograd(&winograd, texels),
+                    None => self.convolution_3x3_subgroup(call, texels, weight_texels),
                 }
             }
         }
@@ -134,7 +145,7 @@ impl Builder<'_> {
             call.weight,
             Packing::Texels(call.layout, call.direction),
         );
-        let image = self.image(texels);
+        let image = self.image(ImageUse::Input, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let params = Conv3x3Params {
             in_blocks: in_blocks as i32,

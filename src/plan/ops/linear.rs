@@ -9,7 +9,7 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks};
 use crate::network::MatrixLayout;
 use crate::plan::builder::{Builder, image_rows};
-use crate::plan::{BufferId, CopyToImage, MatrixDtype, Packing};
+use crate::plan::{BufferId, CopyToImage, ImageUse, MatrixDtype, Packing};
 use crate::weights::Tensor;
 
 /// Bytes of a matrix in one image: written at once, so that nothing clears it first.
@@ -59,7 +59,7 @@ impl Builder<'_> {
         let rows_at_once = rows_at_once.clamp(4, rows.next_multiple_of(4));
         let copy = through_image.then(|| CopyToImage {
             from: x,
-            to: self.image(texels),
+            to: self.image(ImageUse::Input, texels),
             texels,
         });
         for first in (0..rows).step_by(rows_at_once) {

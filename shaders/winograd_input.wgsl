@@ -1,0 +1,119 @@
+// Winograd F(4x4, 3x3), first of three stages: each 6 x 6 tile of the input at the six points, along rows and columns.
+//
+//   v[t] = B^T d[t] B        B^T = | 1       0   -5/2      0    1    0 |   a = 1 / sqrt 2, b = sqrt 2
+//                                  | 0       b    2       -a   -1    0 |
+//                                  | 0      -b    2        a   -1    0 |
+//                                  | 0     a/2   -1/4     -a  1/2    0 |
+//                                  | 0    -a/2   -1/4      a  1/2    0 |
+//                                  | 0       1    0     -5/2    0    1 |
+//
+// Tiles make 4 x 4 outputs each and overlap by two; d is zero outside x. The points: winograd_filters.wgsl.
+// x: an image of 4096 texels a row, a row of zeros, then N x blocks x h x w texels of four channels.
+// v: the same without zeros, [position][blocks][stride]: tiles `first` to `end`, row by row, filled up to `stride`.
+// An invocation makes the 36 positions of one tile and block. CPU twin: conv2d in tests/common/twins.rs, which the stages
+// together must equal.
+
+struct Params {
+    blocks: i32,
+    h: i32,
+    w: i32,
+    row_tiles: i32,   // tiles in a row of an image
+    image_tiles: i32, // tiles of an image
+    first: i32,       // the first tile made, counted through all images
+    end: i32,         // the one after the last
+    stride: i32,
+}
+
+const ZERO: i32 = 0;
+const IMAGE_ROW: i32 = 4096;
+const A: f32 = 0.70710678;
+const B: f32 = 1.41421356;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var v: texture_storage_2d<rgba32float, write>;
+
+struct Six {
+    v0: vec4<f32>,
+    v1: vec4<f32>,
+    v2: vec4<f32>,
+    v3: vec4<f32>,
+    v4: vec4<f32>,
+    v5: vec4<f32>,
+}
+
+// Where texel `i` lies in an image.
+fn place(i: i32) -> vec2<i32> {
+    return vec2<i32>(i & 4095, i >> 12u);
+}
+
+fn transform(d: Six) -> Six {
+    let even_a = 2.0 * d.v2 - d.v4;
+    let odd_a = B * d.v1 - A * d.v3;
+    let even_b = 0.5 * d.v4 - 0.25 * d.v2;
+    let odd_b = A * d.v3 - (0.5 * A) * d.v1;
+    return Six(
+        (d.v0 + d.v4) - 2.5 * d.v2,
+        even_a + odd_a,
+        even_a - odd_a,
+        even_b - odd_b,
+        even_b + odd_b,
+        (d.v1 + d.v5) - 2.5 * d.v3,
+    );
+}
+
+fn load(plane: i32, row: i32, column: i32) -> vec4<f32> {
+    let inside = row >= 0 && row < p.h && column >= 0 && column < p.w;
+    return textureLoad(x, place(select(ZERO, plane + row * p.w + column, inside)));
+}
+
+// Six inputs of a row, transformed.
+fn row(plane: i32, r: i32, left: i32) -> Six {
+    return transform(Six(
+        load(plane, r, left),
+        load(plane, r, left + 1),
+        load(plane, r, left + 2),
+        load(plane, r, left + 3),
+        load(plane, r, left + 4),
+        load(plane, r, left + 5),
+    ));
+}
+
+fn store(at: i32, step: i32, column: Six) {
+    textureStore(v, place(at), column.v0);
+    textureStore(v, place(at + step), column.v1);
+    textureStore(v, place(at + 2 * step), column.v2);
+    textureStore(v, place(at + 3 * step), column.v3);
+    textureStore(v, place(at + 4 * step), column.v4);
+    textureStore(v, place(at + 5 * step), column.v5);
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
+    let place_of_tile = i32(group.x) * 8 + i32(local.x);
+    let tile = p.first + place_of_tile;
+    let block = i32(group.y);
+    if tile >= p.end {
+        return;
+    }
+    let n = tile / p.image_tiles;
+    let in_image = tile % p.image_tiles;
+    let top = in_image / p.row_tiles * 4 - 1;
+    let left = in_image % p.row_tiles * 4 - 1;
+    let plane = IMAGE_ROW + (n * p.blocks + block) * p.h * p.w;
+    let r0 = row(plane, top, left);
+    let r1 = row(plane, top + 1, left);
+    let r2 = row(plane, top + 2, left);
+    let r3 = row(plane, top + 3, left);
+    let r4 = row(plane, top + 4, left);
+    let r5 = row(plane, top + 5, left);
+    let position = p.blocks * p.stride;
+    let step = 6 * position;
+    let at = block * p.stride + place_of_tile;
+    store(at, step, transform(Six(r0.v0, r1.v0, r2.v0, r3.v0, r4.v0, r5.v0)));
+    store(at + position, step, transform(Six(r0.v1, r1.v1, r2.v1, r3.v1, r4.v1, r5.v1)));
+    store(at + 2 * position, step, transform(Six(r0.v2, r1.v2, r2.v2, r3.v2, r4.v2, r5.v2)));
+    store(at + 3 * position, step, transform(Six(r0.v3, r1.v3, r2.v3, r3.v3, r4.v3, r5.v3)));
+    store(at + 4 * position, step, transform(Six(r0.v4, r1.v4, r2.v4, r3.v4, r4.v4, r5.v4)));
+    store(at + 5 * position, step, transform(Six(r0.v5, r1.v5, r2.v5, r3.v5, r4.v5, r5.v5)));
+}

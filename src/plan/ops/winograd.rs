@@ -1,0 +1,249 @@
+//! A 3x3 convolution or its input gradient by Winograd's F(4x4, 3x3): the transforms, the products, and when they pay.
+
+use std::ops::Range;
+
+use super::convolution::Convolution;
+use super::size;
+use crate::kernels::{
+    CONV3X3_TILE, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE, WINOGRAD_SIZE,
+    WINOGRAD_TILES, WinogradFiltersParams, WinogradInputParams, WinogradOutputParams,
+    WinogradProductParams,
+};
+use crate::layout::{Direction, blocks};
+use crate::plan::builder::Builder;
+use crate::plan::{BufferId, CopyToImage, ImageUse, Packing};
+
+/// A convolution with its sizes in tiles and texels.
+pub(super) struct WinogradCall<'a> {
+    call: &'a Convolution<'a>,
+    in_blocks: usize,
+    out_blocks: usize,
+    /// Tiles in a row of an image, and of an image.
+    row_tiles: usize,
+    image_tiles: usize,
+    /// `out_blocks` in whole workgroups of the product.
+    made_blocks: usize,
+}
+
+/// Texels of transformed tiles, or of their products, at once: more images than that go one part after the other, and a
+/// layer whose single image needs more goes by the direct kernel.
+const TEXELS: usize = (64 << 20) / 16;
+
+// Nanoseconds of a workgroup on one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of `conv3x3_subgroup.wgsl` and of the
+// product for a block of inputs, of either transform, and of the filters' transform with clearing what it writes.
+const DIRECT: usize = 351;
+const PRODUCT: usize = 136;
+const TRANSFORM: usize = 3900;
+const FILTERS: usize = 7000;
+
+impl<'a> WinogradCall<'a> {
+    pub(super) fn new(call: &'a Convolution<'a>) -> Self {
+        let shape = call.out_shape;
+        let row_tiles = shape.w.div_ceil(WINOGRAD_SIZE);
+        let image_tiles = row_tiles * shape.h.div_ceil(WINOGRAD_SIZE);
+        let out_blocks = blocks(shape.c);
+        Self {
+            call,
+            in_blocks: blocks(call.in_shape.c),
+            out_blocks,
+            row_tiles,
+            image_tiles,
+            made_blocks: out_blocks.next_multiple_of(WINOGRAD_PRODUCT_TILE[1]),
+        }
+    }
+
+    /// `tiles` in whole workgroups of the product.
+    fn stride(tiles: usize) -> usize {
+        tiles.next_multiple_of(WINOGRAD_PRODUCT_TILE[0])
+    }
+
+    /// Texels of so many tiles, transformed, or of their products.
+    fn texels(&self, tiles: usize) -> usize {
+        WINOGRAD_POSITIONS * Self::stride(tiles) * self.in_blocks.max(self.made_blocks)
+    }
+
+    /// Images that go together; at least 1.
+    fn images_at_once(&self) -> usize {
+        (1..=self.call.n)
+            .rev()
+            .find(|images| self.texels(images * self.image_tiles) <= TEXELS)
+            .unwrap_or(1)
+    }
+
+    /// Whether what it needs for one image is within [`TEXELS`] and an image of `rows`.
+    pub(super) fn fits(&self, rows: u32) -> bool {
+        let most = (rows as usize).saturating_sub(1).saturating_mul(IMAGE_ROW);
+        self.texels(self.image_tiles) <= TEXELS.min(most)
+            && self.filter_texels() <= most.min(i32::MAX as usize)
+    }
+
+    /// Whether all passes over the layer take less time than by the direct kernel, the filters' transform included. The same
+    /// in both directions, so that they share the filters.
+    pub(super) fn is_faster(&self) -> bool {
+        let [columns, rows, _] = CONV3X3_TILE.map(|size| size as usize);
+        let shape = self.call.out_shape;
+        let [product_tiles, product_blocks] = WINOGRAD_PRODUCT_TILE;
+        let [outputs, inputs] = self.layer_blocks();
+        let workgroups = shape.w.div_ceil(columns) * shape.h.div_ceil(rows);
+        let direct = DIRECT * workgroups * outputs * inputs / 2;
+        let product = PRODUCT
+            * WINOGRAD_POSITIONS
+            * self.image_tiles.div_ceil(product_tiles)
+            * (outputs * inputs).div_ceil(product_blocks);
+        let transforms = TRANSFORM * self.image_tiles.div_ceil(WINOGRAD_TILES) * (outputs + inputs);
+        let gained = direct.saturating_sub(product + transforms);
+        let filters = FILTERS * outputs.div_ceil(2) * inputs;
+        gained.saturating_mul(self.call.images_in_all) > filters
+    }
+
+    /// The layer's own outputs and inputs in blocks, whichever way it goes.
+    fn layer_blocks(&self) -> [usize; 2] {
+        match self.call.direction {
+            Direction::Forward => [self.out_blocks, self.in_blocks],
+            Direction::Backward => [self.in_blocks, self.out_blocks],
+        }
+    }
+
+    /// Texels of one position of the transformed filters; outputs in whole eights.
+    fn filter_plane(&self) -> usize {
+        let [outputs, inputs] = self.layer_blocks();
+        outputs.next_multiple_of(2) * inputs * 4
+    }
+
+    fn filter_texels(&self) -> usize {
+        WINOGRAD_POSITIONS * self.filter_plane()
+    }
+}
+
+impl Builder<'_> {
+    /// `texels` of the input go through an image.
+    pub(super) fn convolution_winograd(&mut self, it: &WinogradCall<'_>, texels: usize) {
+        let u = self.transformed_filters(it);
+        let x = self.image(ImageUse::Input, texels);
+        let at_once = it.images_at_once();
+        for first in (0..it.call.n).step_by(at_once) {
+            let images = first..it.call.n.min(first + at_once);
+            self.winograd_stages(it, [x, u], images);
+            if first == 0 {
+                // The parts after the first find the image as it left it.
+                self.copy_before(
+                    3,
+                    CopyToImage {
+                        from: it.call.x,
+                        to: x,
+                        texels,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Input transform, products and output transform of some of the images.
+    fn winograd_stages(
+        &mut self,
+        it: &WinogradCall<'_>,
+        [x, u]: [BufferId; 2],
+        images: Range<usize>,
+    ) {
+        let call = it.call;
+        let tiles = images.len() * it.image_tiles;
+        let stride = WinogradCall::stride(tiles);
+        let v_texels = WINOGRAD_POSITIONS * it.in_blocks * stride;
+        let v = self.image(ImageUse::Tiles, v_texels);
+        let m_texels = WINOGRAD_POSITIONS * it.made_blocks * stride;
+        let m = self.image(ImageUse::Products, m_texels);
+        let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILES) as u32;
+        let first = (images.start * it.image_tiles) as i32;
+        let end = (images.end * it.image_tiles) as i32;
+        let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
+        let stride = stride as i32;
+
+        let params = WinogradInputParams {
+            blocks: it.in_blocks as i32,
+            size: size(call.in_shape),
+            row_tiles,
+            image_tiles,
+            first,
+            end,
+            stride,
+        };
+        let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
+        let (kernel, buffers) = (Kernel::WinogradInput, vec![x, v]);
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        self.count_image_texels(v_texels);
+
+        let [_, layer_inputs] = it.layer_blocks();
+        let across = layer_inputs as i32 * 4;
+        let (kernel, [u_lane, u_step]) = match call.direction {
+            Direction::Forward => (Kernel::WinogradProduct, [across, 4]),
+            Direction::Backward => (Kernel::WinogradProductTurned, [4, across]),
+        };
+        let params = WinogradProductParams {
+            depth: it.in_blocks as i32,
+            stride,
+            u_lane,
+            u_step,
+            u_plane: it.filter_plane() as i32,
+            m_blocks: it.made_blocks as i32,
+        };
+        let [product_tiles, product_blocks] = WINOGRAD_PRODUCT_TILE;
+        let workgroups = [
+            tiles.div_ceil(product_tiles) as u32,
+            (it.made_blocks / product_blocks) as u32,
+            WINOGRAD_POSITIONS as u32,
+        ];
+        // Counted as what they stand for, so that their speed compares with the direct kernel's.
+        let work = call.work() / call.n * images.len();
+        let buffers = vec![u, v, m];
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
+        self.count_image_texels(v_texels + m_texels);
+
+        let params = WinogradOutputParams {
+            blocks: it.out_blocks as i32,
+            size: size(call.out_shape),
+            row_tiles,
+            image_tiles,
+            first,
+            end,
+            stride,
+            m_blocks: it.made_blocks as i32,
+            rows: WINOGRAD_SIZE as i32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
+        let (kernel, buffers) = (Kernel::WinogradOutput, vec![m, call.end.extra, call.y]);
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        self.count_image_texels(m_texels);
+    }
+
+    /// The layer's transformed filters, made once for both directions.
+    fn transformed_filters(&mut self, it: &WinogradCall<'_>) -> BufferId {
+        let call = it.call;
+        let name = format!("{} weights", call.name);
+        let (u, new) = self.prepared(&name, it.filter_texels());
+        if new {
+            let [outputs, inputs] = it.layer_blocks();
+            let eights = outputs.div_ceil(2);
+            let w = self.source(
+                name,
+                eights * inputs * 72,
+                call.weight,
+                Packing::Texels(call.layout, Direction::Forward),
+            );
+            let params = WinogradFiltersParams {
+                in_blocks: inputs as i32,
+                u_plane: it.filter_plane() as i32,
+            };
+            let workgroups = [inputs as u32, eights as u32, 1];
+            let label = format!("{} filters", call.name);
+            self.prepare(
+                Kernel::WinogradFilters,
+                &label,
+                &params,
+                vec![w, u],
+                workgroups,
+            );
+        }
+        u
+    }
+}
