@@ -16,7 +16,7 @@
 //! | `winograd_output` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
-//! | `max_pool_backward` | 0 | 4 n o (q + p) + o p | bytes |
+//! | `max_pool_backward`, `_disjoint` | 0 | 4 n o (q + p) + o p, with a mask 4 o p more | bytes |
 //! | `adaptive_avg_pool`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `global_mean`, and backward | 0 | 4 n o (q + 1) | bytes |
 //! | `flatten`, and backward | 0 | 8 n P | bytes |
@@ -125,6 +125,8 @@ pub enum Kernel {
     MaxPool,
     /// `max_pool_backward.wgsl`
     MaxPoolBackward,
+    /// `max_pool_backward_disjoint.wgsl`
+    MaxPoolBackwardDisjoint,
     /// `global_mean.wgsl`
     GlobalMean,
     /// `global_mean_backward.wgsl`
@@ -189,7 +191,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -206,6 +208,7 @@ impl Kernel {
         Self::AdaptiveAvgPoolBackward,
         Self::MaxPool,
         Self::MaxPoolBackward,
+        Self::MaxPoolBackwardDisjoint,
         Self::GlobalMean,
         Self::GlobalMeanBackward,
         Self::Flatten,
@@ -291,6 +294,11 @@ impl Kernel {
                     &[Read, Read, Write]
                 )
             }
+            Self::MaxPoolBackwardDisjoint => kernel!(
+                "max_pool_backward_disjoint",
+                MaxPoolBackwardDisjointParams,
+                &[Read, Read, Read, Write]
+            ),
             Self::GlobalMean => kernel!("global_mean", GlobalMeanParams, &[Read, Write]),
             Self::GlobalMeanBackward => {
                 kernel!("global_mean_backward", GlobalMeanParams, &[Read, Write])
@@ -546,6 +554,21 @@ pub struct MaxPoolBackwardParams {
     pub taps: [i32; 2],
     pub stride: [i32; 2],
     pub pad: [i32; 2],
+}
+
+/// Uniform of `max_pool_backward_disjoint.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MaxPoolBackwardDisjointParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub rows: u32,
+    pub columns: u32,
+    pub in_size: [u32; 2],
+    pub out_size: [u32; 2],
+    pub taps: [u32; 2],
+    pub epilogue: u32,
 }
 
 /// Uniform of `global_mean.wgsl` and `global_mean_backward.wgsl`.

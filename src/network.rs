@@ -89,6 +89,11 @@ impl Window {
         Some(out)
     }
 
+    /// Whether windows lie side by side without padding: each element is in one at most.
+    pub fn is_disjoint(&self) -> bool {
+        self.size == self.stride && self.pad_before == [0, 0] && self.dilation == [1, 1]
+    }
+
     /// 3x3, stride 1, one zero on every side: the shape that the fast kernels are written for.
     pub fn is_3x3_same(&self) -> bool {
         *self == Self::square(3, 1, 1)

@@ -224,6 +224,15 @@ impl Builder<'_> {
                 self.clip(&step, [*low, *high], mask(request.rule), self.value(id));
                 (input, step.y)
             }
+            Op::MaxPool(window) if window.is_disjoint() => {
+                let (reached, dx, mut end) = self.masked_gradient(input, request);
+                if end.epilogue != Epilogue::None {
+                    // The activation that a gradient goes to is the maximum, the pool's own output.
+                    end.extra = self.value(id);
+                }
+                self.max_pool_backward_disjoint(id, &step(dx), window, end);
+                (reached, dx)
+            }
             Op::MaxPool(window) => {
                 let step = step(self.tensor(&name, n, in_shape));
                 self.max_pool(id, &step, window);

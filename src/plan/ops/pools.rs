@@ -1,9 +1,10 @@
 //! Pools and means.
 
+use super::end::End;
 use super::{Step, signed, size};
 use crate::kernels::{
-    AdaptiveAvgPoolParams, AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardParams,
-    MaxPoolParams,
+    AdaptiveAvgPoolParams, AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardDisjointParams,
+    MaxPoolBackwardParams, MaxPoolParams,
 };
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{NodeId, Window};
@@ -55,6 +56,37 @@ impl Builder<'_> {
                 );
             }
         }
+    }
+
+    /// The gradient of a max-pool whose windows lie side by side; `end` is the mask of a ReLU before it.
+    pub(super) fn max_pool_backward_disjoint(
+        &mut self,
+        id: NodeId,
+        step: &Step<'_>,
+        window: &Window,
+        end: End,
+    ) {
+        let argmax = self.argmax[id.0].expect("forward comes before backward");
+        let [taps_h, taps_w] = window.size;
+        let (inside, made) = (step.out_shape, step.in_shape);
+        let (rows, columns) = (made.h.div_ceil(taps_h), made.w.div_ceil(taps_w));
+        let params = MaxPoolBackwardDisjointParams {
+            count: (step.n * blocks(made.c) * rows * columns) as u32,
+            blocks: blocks(made.c) as u32,
+            rows: rows as u32,
+            columns: columns as u32,
+            in_size: [made.h as u32, made.w as u32],
+            out_size: [inside.h as u32, inside.w as u32],
+            taps: [taps_h as u32, taps_w as u32],
+            epilogue: end.epilogue as u32,
+        };
+        self.each(
+            Kernel::MaxPoolBackwardDisjoint,
+            step.label,
+            params.count,
+            &params,
+            vec![step.x, argmax, end.extra, step.y],
+        );
     }
 
     pub(super) fn avg_pool(&mut self, step: &Step<'_>, window: &Window, count_include_pad: bool) {
