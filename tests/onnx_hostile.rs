@@ -400,6 +400,32 @@ fn shape_arithmetic_is_checked() {
 }
 
 #[test]
+fn one_matrix_used_two_thousand_times_is_not_read_as_often() {
+    let mut model = Model::new(&[1, 3, 1, 1])
+        .constant(floats("w", &[512, 3, 1, 1], &[0.5; 3 * 512]))
+        .constant(floats("v", &[512], &[0.5; 512]))
+        .constant(floats("m", &[512, 512], &vec![0.5; 512 * 512]))
+        .node("Conv", "conv", &["x", "w"], &[])
+        .node("Flatten", "y0", &["conv"], &[]);
+    for i in 0..2000 {
+        let [y, relu, scaled, next] = [
+            format!("y{i}"),
+            format!("relu{i}"),
+            format!("scaled{i}"),
+            format!("y{}", i + 1),
+        ];
+        model = model
+            .node("Relu", &relu, &[&y], &[])
+            .node("Mul", &scaled, &[&relu, "v"], &[])
+            .node("MatMul", &next, &[&scaled, "m"], &[]);
+    }
+    let network = network(model.bytes()).unwrap();
+    let left = network.nodes.iter();
+    let left = left.filter(|node| matches!(node.op, Op::Affine { .. }));
+    assert_eq!(left.count(), 2000 - 1024);
+}
+
+#[test]
 fn gemm_takes_its_scalars_and_its_matrix_either_way() {
     let gemm = |attributes: &[Vec<u8>]| {
         let model = small().constant(floats("c", &[2], &[5.0, 7.0])).node(

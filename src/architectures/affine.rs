@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Node, NodeId, Op, Shape};
 use crate::weights::Tensor;
 
-/// Elements of a matrix read at once.
+/// Elements of a matrix read at once, and inputs of one at most: VGG's largest has 25,088.
 const PIECE: usize = 1 << 20;
+/// Elements of matrices read in all, twice what the largest VGG has: a graph may use one matrix a thousand times.
+const MOST: usize = 1 << 28;
 
 /// The same function with fewer layers: each `Affine` becomes a part of the convolution, linear layer or other `Affine`
 /// before it, else of the linear layer after it, where nothing else reads what lies between.
@@ -118,6 +120,7 @@ fn followed(op: &Op, scale: &Tensor, shift: &Tensor) -> Option<Op> {
 
 fn into_layers_after(mut network: Network) -> Network {
     let readers = readers(&network);
+    let mut left = MOST;
     // The `Affine`s that are a part of another layer now, and what they read.
     let mut gone: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     for id in (0..network.nodes.len()).map(NodeId) {
@@ -127,9 +130,17 @@ fn into_layers_after(mut network: Network) -> Network {
         let Some((linear, spread)) = linear_after(&network, &readers, id) else {
             continue;
         };
+        let node = network.node(linear);
+        let inputs = network.node(node.inputs[0]).shape.len();
+        let Some(rest) = left.checked_sub(node.op.parameters()) else {
+            continue;
+        };
+        if inputs > PIECE {
+            continue;
+        }
+        left = rest;
         let scale = spread.each(&factors(scale));
         let shift = spread.each(&factors(shift));
-        let node = network.node(linear);
         if let Some(op) = preceded(&node.op, node.shape.c, scale, &shift) {
             gone.insert(id, network.node(id).inputs[0]);
             network.nodes[linear.0].op = op;
