@@ -145,7 +145,7 @@ fn tiles_laid_out_in_rows_make_every_position_once() {
     }
 }
 
-/// Five images of 3136 tiles in 8 blocks need 69 MiB transformed, more than go at once.
+/// Five images of 3136 tiles in 8 blocks need 69 MiB transformed; 32 go at once.
 #[test]
 fn images_that_winograd_takes_in_parts_give_what_each_gives_alone() {
     let limits = Limits {

@@ -106,12 +106,7 @@ impl<'a> Session<'a> {
         });
         let (pipelines, mut memory) = (pipelines, memory?);
         gpu.check(|| "compiling the kernels".into())?;
-        prepare(gpu, &record(gpu, &plan, &plan.prepare, &pipelines, &memory));
-        for (buffer, memory) in plan.buffers.iter().zip(&mut memory) {
-            if matches!(buffer.contents, Contents::Source(_)) {
-                *memory = Memory::Gone;
-            }
-        }
+        prepare(gpu, &plan, &pipelines, &mut memory)?;
         let record =
             |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
         let forward = record(&plan.forward);
@@ -310,13 +305,28 @@ impl Call {
     }
 }
 
-/// Runs the preparation, a submission a dispatch.
-fn prepare(gpu: &Gpu, calls: &[Call]) {
-    for call in calls {
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        call.encode(&mut encoder.begin_compute_pass(&Default::default()));
-        gpu.queue.submit([encoder.finish()]);
+/// Runs the preparation, and gives back what it alone reads one dispatch after the other: the next one's results take that
+/// memory.
+fn prepare(
+    gpu: &Gpu,
+    plan: &Plan,
+    pipelines: &BTreeMap<Kernel, Pipeline>,
+    memory: &mut [Memory],
+) -> Result<(), GpuError> {
+    for dispatch in &plan.prepare {
+        for call in record(gpu, plan, std::slice::from_ref(dispatch), pipelines, memory) {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            call.encode(&mut encoder.begin_compute_pass(&Default::default()));
+            gpu.queue.submit([encoder.finish()]);
+        }
+        gpu.wait(|| format!("preparing {}", dispatch.label))?;
+        for id in &dispatch.buffers {
+            if matches!(plan.buffer(*id).contents, Contents::Source(_)) {
+                memory[id.0] = Memory::Gone;
+            }
+        }
     }
+    Ok(())
 }
 
 fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {

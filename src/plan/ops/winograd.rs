@@ -27,7 +27,7 @@ pub(super) struct WinogradCall<'a> {
 
 /// Texels of transformed tiles, or of their products, at once: more images than that go one part after the other, and a
 /// layer whose single image needs more goes by the direct kernel.
-const TEXELS: usize = (64 << 20) / 16;
+const TEXELS: usize = (32 << 20) / 16;
 
 // Nanoseconds of a workgroup on one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of `conv3x3_subgroup.wgsl` and of the
 // product for a block of inputs, of either transform, and of the filters' transform with clearing what it writes.
