@@ -88,6 +88,8 @@ fn weigh(bencher: Bencher<'_, '_>, method: cam::Method) {
         scale: 1.0,
         seed: 0,
         tried: &[],
+        eigen: false,
+        biases: &[],
     };
     bencher.bench(|| method.map(black_box(&features)));
 }

@@ -200,6 +200,8 @@ impl<'a> Run<'a> {
             scale: 1.0,
             seed: 0,
             tried: &[],
+            eigen: false,
+            biases: &[],
         }));
         Ok(())
     }

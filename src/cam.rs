@@ -7,6 +7,7 @@
 //!
 //! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function.
 
+mod full_grad;
 mod perturbed;
 mod principal;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::network::Shape;
 use crate::noise;
 
+pub use full_grad::{Bias, full_grad};
 pub use perturbed::{ablation_cam, choose, is_flat, masked, score_cam, without};
 
 /// Method that makes a map from activations and gradients.
@@ -57,6 +59,9 @@ pub enum Method {
     /// Ablation-CAM: channels weighted by what the score loses without each; the layers after the target, once a channel
     #[value(name = "ablationcam")]
     AblationCam,
+    /// FullGrad: gradients at the picture and at every bias, of no layer
+    #[value(name = "fullgrad")]
+    FullGrad,
     /// Channels weighted at random by --seed: the baseline that any method must beat
     #[value(name = "randomcam")]
     RandomCam,
@@ -75,6 +80,8 @@ pub enum Reads {
     Masked,
     /// For each channel the share of the score that is lost without it.
     Ablated,
+    /// For activations the picture, the gradient of the class's score there, and at every bias.
+    Biases,
 }
 
 impl Method {
@@ -91,8 +98,14 @@ impl Method {
             Self::FinerCam => Reads::FinerGradients,
             Self::ScoreCam => Reads::Masked,
             Self::AblationCam => Reads::Ablated,
+            Self::FullGrad => Reads::Biases,
             Self::EigenCam | Self::Fem | Self::RandomCam => Reads::Activations,
         }
+    }
+
+    /// Whether [`Features::eigen`] changes its map.
+    pub fn is_smoothed(self) -> bool {
+        !matches!(self, Self::EigenCam | Self::EigenGradCam | Self::FullGrad)
     }
 
     /// The map, H x W.
@@ -110,6 +123,7 @@ impl Method {
             Self::FinerCam => finer_cam(features),
             Self::ScoreCam => score_cam(features),
             Self::AblationCam => ablation_cam(features),
+            Self::FullGrad => full_grad(features),
             Self::RandomCam => random_cam(features),
         }
     }
@@ -130,6 +144,12 @@ pub struct Features<'a> {
     pub seed: u64,
     /// Channels tried and what each gave, for [`Reads::Masked`] and [`Reads::Ablated`].
     pub tried: &'a [(usize, f64)],
+    /// Whether the first principal component of the weighted channels takes the place of their sum, its sign as in
+    /// [`eigen_cam`]. As pytorch-grad-cam's `eigen_smooth`, but for FEM, where that does nothing, and FullGrad, where this
+    /// does nothing.
+    pub eigen: bool,
+    /// Of every layer; empty but for FullGrad.
+    pub biases: &'a [Bias<'a>],
 }
 
 impl Features<'_> {
@@ -147,8 +167,14 @@ impl Features<'_> {
 
     /// The sum over channels of weight times A.
     fn weighted_sum(&self, weights: impl Iterator<Item = f64>) -> Vec<f64> {
+        let channels = self.activations.chunks_exact(self.positions());
+        if self.eigen {
+            let weighted = weights.zip(channels);
+            let terms = weighted.flat_map(|(w, a)| a.iter().map(move |&a| w * f64::from(a)));
+            return principal::projection(&terms.collect::<Vec<_>>(), self.positions());
+        }
         let mut map = vec![0.0; self.positions()];
-        for (weight, a) in weights.zip(self.activations.chunks_exact(self.positions())) {
+        for (weight, a) in weights.zip(channels) {
             for (sum, &a) in map.iter_mut().zip(a) {
                 *sum += weight * f64::from(a);
             }
@@ -167,6 +193,9 @@ impl Features<'_> {
 
     /// The sum over channels of `term` of A and g.
     fn sum(&self, term: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+        if self.eigen {
+            return principal::projection(&self.terms(term), self.positions());
+        }
         let mut map = vec![0.0; self.positions()];
         for (a, g) in self.channels() {
             for ((sum, &a), g) in map.iter_mut().zip(a).zip(g) {
@@ -356,6 +385,8 @@ mod tests {
             scale: 0.5,
             seed: 0,
             tried: &[],
+            eigen: false,
+            biases: &[],
         }
     }
 
@@ -414,6 +445,30 @@ mod tests {
     }
 
     #[test]
+    fn an_eigen_smoothed_map_is_the_projection_of_what_would_be_summed() {
+        let smoothed = |method: Method| {
+            method.map(&Features {
+                eigen: true,
+                ..features(&A, &G)
+            })
+        };
+        // Weighted channels (2, 4) and (-1.5, -2): centred (-1, 1) and (0.25, -0.25), the sign that of the sum's rise.
+        let reach = (1.0f64 + 0.0625).sqrt();
+        let map = smoothed(Method::GradCam);
+        assert!(
+            (map[0] + reach).abs() < 1e-9 && (map[1] - reach).abs() < 1e-9,
+            "{map:?}"
+        );
+        for method in [Method::EigenCam, Method::EigenGradCam] {
+            assert_eq!(smoothed(method), method.map(&features(&A, &G)));
+        }
+        assert_eq!(
+            smoothed(Method::HiResCam),
+            eigen_grad_cam(&features(&A, &G))
+        );
+    }
+
+    #[test]
     fn random_maps_depend_on_the_seed_alone() {
         let map = |seed, gradients: &[f32]| {
             random_cam(&Features {
@@ -430,7 +485,10 @@ mod tests {
         for &method in Method::value_variants() {
             let without = method.map(&features(&A, &[]));
             let same = without == method.map(&features(&A, &G));
-            let reads = matches!(method.reads(), Reads::Gradients | Reads::FinerGradients);
+            let reads = match method.reads() {
+                Reads::Gradients | Reads::FinerGradients | Reads::Biases => true,
+                Reads::Activations | Reads::Masked | Reads::Ablated => false,
+            };
             assert_eq!(same, !reads, "{method:?}");
         }
     }

@@ -17,7 +17,7 @@ mod choices;
 
 pub use choices::{
     Backend, Baseline, Channels, ChannelsFlag, Colormap, Fit, Format, Fuse, MatrixDtype, Method,
-    Output, OutputKind, Precision, Preprocessing, Score, Size,
+    Output, OutputKind, Precision, Preprocessing, Score, Size, Smooth,
 };
 
 const EXAMPLES: &str = "\
@@ -249,6 +249,15 @@ pub struct Explain {
     /// where the dog beside it is. With --versus, what would turn the decision.
     #[arg(long, help_heading = "What is explained")]
     pub counterfactual: bool,
+
+    /// Make the maps of CAM methods smoother
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_delimiter = ',',
+        help_heading = "How methods work"
+    )]
+    pub smooth: Vec<Smooth>,
 
     /// How many channels scorecam and ablationcam try [default: all]; or rgb, bgr
     ///

@@ -12,7 +12,7 @@ use crate::architectures::{self, ArchitectureError, Classifier, Evidence};
 use crate::attribution;
 use crate::batch::{self, Computed};
 use crate::bench;
-use crate::cli::{Baseline, Channels, Output};
+use crate::cli::{Baseline, Channels, Output, Smooth};
 use crate::convert::ConvertError;
 use crate::draw::{self, Scene};
 use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Progress, Wanted};
@@ -200,6 +200,7 @@ pub fn run(
         perturbations: methods.perturbations,
         layers: options.layers.clone(),
         fuse: options.fuse,
+        eigen_smooth: options.smooth.contains(&Smooth::Eigen),
         classes: choice.count(),
         pictures: jobs.len(),
         settings: settings(options, baseline),

@@ -5,16 +5,17 @@
 mod rerun;
 
 use crate::attribution::{self, Inputs, Moments, Settings, Value};
-use crate::cam::{self, Features, Reads};
+use crate::cam::{self, Bias, Features, Reads};
 use crate::fuse::Fuse;
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::map::{Map, RawMap};
-use crate::network::{Network, NetworkError, NodeId, Shape};
+use crate::network::{Network, NetworkError, NodeId, Op, Shape};
 use crate::perturbation;
 use crate::plan::{
     BackwardRequest, Limits, MatrixDtype, Plan, PlanError, ReluRule, Request, classes_at_once,
 };
 use crate::score::{Objective, Score, Seed, probabilities};
+use crate::weights::Tensor;
 use rerun::{Counter, Tried};
 
 /// Device memory that the gradients of one backward pass may take, bytes.
@@ -42,6 +43,8 @@ pub struct Wanted {
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
     pub fuse: Fuse,
+    /// Whether CAM methods take a principal component for their sum, see [`Features::eigen`].
+    pub eigen_smooth: bool,
     /// Classes explained for each picture.
     pub classes: usize,
     /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
@@ -67,6 +70,7 @@ impl Default for Wanted {
             perturbations: vec![],
             layers: vec![],
             fuse: Fuse::default(),
+            eigen_smooth: false,
             classes: 1,
             pictures: 1,
             settings: Settings::default(),
@@ -173,6 +177,14 @@ impl Way {
         }
     }
 
+    /// To the picture and to every bias on the way there.
+    fn to_biases(network: &Network) -> Self {
+        Self {
+            keep: biased(network).map(|(id, _)| id).collect(),
+            ..Self::to_pixels(ReluRule::Plain)
+        }
+    }
+
     fn is_of(&self, pass: &BackwardRequest) -> bool {
         (self.to, self.rule) == (pass.to, pass.rule) && self.keep == pass.keep
     }
@@ -215,6 +227,9 @@ pub fn request(
     let mut ways = vec![];
     if needs_target(wanted) {
         ways = Way::to_targets(network, &targets);
+    }
+    if reads(wanted, Reads::Biases) {
+        ways.push(Way::to_biases(network));
     }
     for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
         let way = Way::to_pixels(rule);
@@ -329,12 +344,13 @@ impl<'a> Explainer<'a> {
         }
         let activations = self.activations()?;
         let gradients = |reads: Reads| {
-            let needed = self.wanted.methods.iter().any(|m| m.reads() == reads);
+            let needed = self::reads(&self.wanted, reads);
             if !(needed || reads == Reads::Gradients && rerun::chooses(&self.wanted)) {
                 return Ok(vec![]);
             }
             self.at_targets(&self.seeds(reads, prediction, classes))
         };
+        let of_biases = self.at_biases(prediction, classes)?;
         let of_score = gradients(Reads::Gradients)?;
         let of_finer = gradients(Reads::FinerGradients)?;
         let tried = self.tried(prediction, classes, &activations, &of_score, counter)?;
@@ -343,6 +359,7 @@ impl<'a> Explainer<'a> {
                 Reads::Activations | Reads::Masked | Reads::Ablated => None,
                 Reads::Gradients => Some(&of_score[class]),
                 Reads::FinerGradients => Some(&of_finer[class]),
+                Reads::Biases => return of_biases[class].clone(),
             };
             let tried = |layer: usize| tried[layer].of(method.reads(), class);
             self.map(*method, &activations, gradients, tried)
@@ -369,6 +386,8 @@ impl<'a> Explainer<'a> {
                 scale: gradients.map_or(0.0, |gradients| gradients.scale),
                 seed: self.wanted.settings.seed,
                 tried: tried(i),
+                eigen: self.wanted.eigen_smooth,
+                biases: &[],
             });
             RawMap {
                 width: shape.w,
@@ -382,6 +401,49 @@ impl<'a> Explainer<'a> {
         }
         let picture = self.network.input_shape();
         self.wanted.fuse.of(&maps, picture.w, picture.h)
+    }
+
+    /// For each class FullGrad's map; none where nobody asks for it.
+    fn at_biases(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+    ) -> Result<Vec<RawMap>, ExplainError> {
+        if !reads(&self.wanted, Reads::Biases) {
+            return Ok(vec![]);
+        }
+        let seeds = self.seeds(Reads::Biases, prediction, classes);
+        let gradients = self.gradients(&Way::to_biases(self.network), &seeds)?;
+        let biases: Vec<(Shape, Vec<f32>)> = biased(self.network)
+            .map(|(id, bias)| (self.network.node(id).shape, bias.to_vec()))
+            .collect();
+        let shape = self.network.input_shape();
+        let map = |gradient: &Gradient| {
+            let layers = biases.iter().zip(&gradient.kept);
+            let biases: Vec<Bias<'_>> = layers
+                .map(|((shape, values), gradients)| Bias {
+                    shape: *shape,
+                    values,
+                    gradients,
+                })
+                .collect();
+            let values = cam::full_grad(&Features {
+                shape,
+                activations: &prediction.input,
+                gradients: &gradient.values,
+                scale: gradient.scale,
+                seed: 0,
+                tried: &[],
+                eigen: false,
+                biases: &biases,
+            });
+            RawMap {
+                width: shape.w,
+                height: shape.h,
+                values,
+            }
+        };
+        Ok(gradients.iter().map(map).collect())
     }
 
     /// For each seed the gradients at the target layers.
@@ -426,9 +488,7 @@ impl<'a> Explainer<'a> {
         let (kind, logits) = (self.network.output_kind, &prediction.logits);
         let of = |&class: &usize| match reads {
             Reads::FinerGradients => objective.finer(logits, class),
-            Reads::Activations | Reads::Gradients | Reads::Masked | Reads::Ablated => {
-                objective.seed(kind, logits, class)
-            }
+            _ => objective.seed(kind, logits, class),
         };
         classes.iter().map(of).collect()
     }
@@ -602,9 +662,23 @@ fn needs_heat(wanted: &Wanted) -> bool {
 
 /// Whether gradients at the target layers are needed.
 fn needs_target(wanted: &Wanted) -> bool {
-    let reads = |method: &cam::Method| match method.reads() {
-        Reads::Gradients | Reads::FinerGradients => true,
-        Reads::Activations | Reads::Masked | Reads::Ablated => false,
-    };
-    needs_heat(wanted) || rerun::chooses(wanted) || wanted.methods.iter().any(reads)
+    let gradients = [Reads::Gradients, Reads::FinerGradients];
+    needs_heat(wanted) || rerun::chooses(wanted) || gradients.iter().any(|&r| reads(wanted, r))
+}
+
+/// Whether a CAM method `reads` so.
+fn reads(wanted: &Wanted, reads: Reads) -> bool {
+    wanted.methods.iter().any(|method| method.reads() == reads)
+}
+
+/// The nodes that FullGrad counts, with their biases: convolutions, and normalisations of feature maps.
+fn biased(network: &Network) -> impl Iterator<Item = (NodeId, &Tensor)> {
+    (0..)
+        .map(NodeId)
+        .zip(&network.nodes)
+        .filter_map(|(id, node)| match &node.op {
+            Op::Conv2d { bias, .. } => Some((id, bias.as_ref()?)),
+            Op::Affine { shift, .. } if node.shape.h * node.shape.w > 1 => Some((id, shift)),
+            _ => None,
+        })
 }

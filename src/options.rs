@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::cam;
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse,
-    MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size,
+    MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
 };
 
 /// Classes explained when nobody says how many.
@@ -39,6 +39,8 @@ pub struct Options {
     pub versus: Option<String>,
     /// Whether the gradient is negated.
     pub counterfactual: bool,
+    /// How maps are made smoother, each once.
+    pub smooth: Vec<Smooth>,
     /// Channels tried; `None`: all.
     pub channels: Option<NonZeroUsize>,
     /// Noisy copies, or masks; `None`: as many as the method usually takes.
@@ -173,6 +175,12 @@ pub enum UsageError {
     /// `--class ""` or `--versus ""`.
     #[error("{0} needs a number, a name or a synset, as in {0} \"traffic light\"")]
     EmptyClass(&'static str),
+    /// `--smooth eigen` for methods that it does not change.
+    #[error(
+        "--smooth eigen takes the main component of the channels that a CAM method weighs; \
+         {0} has none to weigh, or is that component: try it with gradcam or hirescam"
+    )]
+    NothingToSmooth(Method),
     /// `--fuse` without several layers.
     #[error(
         "--fuse makes one map of several layers: name them, as in \
@@ -286,6 +294,13 @@ impl Options {
         if !(flags.noise.is_finite() && flags.noise >= 0.0) {
             return Err(UsageError::NoiseOutOfRange(flags.noise));
         }
+        let smoothed = flags.methods.iter().any(|method| match method {
+            Method::Cam(cam) => cam.is_smoothed(),
+            Method::Pixel(_) | Method::Perturbation(_) => false,
+        });
+        if flags.smooth.contains(&Smooth::Eigen) && !smoothed {
+            return Err(UsageError::NothingToSmooth(flags.methods[0]));
+        }
         let layers = each_once(flags.layers);
         let patch = flags.patch;
         let half = NonZeroUsize::new(patch.get() / 2).unwrap_or(NonZeroUsize::MIN);
@@ -317,6 +332,7 @@ impl Options {
             versus: flags.versus,
             counterfactual: flags.counterfactual,
             channels: channels.count,
+            smooth: each_once(flags.smooth),
             samples: flags.samples,
             noise: flags.noise,
             steps: flags.steps,

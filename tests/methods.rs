@@ -141,7 +141,12 @@ fn every_other_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
     let methods: Vec<Method> = Method::value_variants()
         .iter()
         .copied()
-        .filter(|method| !matches!(method.reads(), Reads::Masked | Reads::Ablated))
+        .filter(|method| {
+            !matches!(
+                method.reads(),
+                Reads::Masked | Reads::Ablated | Reads::Biases
+            )
+        })
         .collect();
     let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
     for layer in ["conv5_3", "conv4_3"] {
@@ -174,6 +179,60 @@ fn maps_of_two_layers_fuse_as_pytorch_grad_cam_fuses_them() {
             let what = format!("fused {method}, class {}", explanation.class);
             let expected = expected.as_slice().unwrap();
             assert_close(&what, &map, expected, Shape::new(1, 28, 28), MAP);
+        }
+    }
+}
+
+#[test]
+fn fullgrad_agrees_with_pytorch_grad_cam() {
+    let wanted = |score| Wanted {
+        score,
+        methods: vec![Method::FullGrad],
+        classes: 3,
+        ..Wanted::default()
+    };
+    let input = input("methods/cat-and-coffee-64.png", &SMALL);
+    let maps = |score| {
+        let explainer = Explainer::new(&GPU, &SMALL.network, wanted(score)).unwrap();
+        let prediction = explainer.predict(&input).unwrap();
+        let explanations = explainer.explain(&prediction, &classes()).unwrap();
+        let map = |e: Explanation| e.maps[0].values.iter().map(|&v| v as f32).collect();
+        explanations.into_iter().map(map).collect::<Vec<Vec<f32>>>()
+    };
+    let file = fixture("methods/fullgrad.npy");
+    let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
+    let shape = Shape::new(1, 64, 64);
+    for (map, expected) in maps(Score::Logit).iter().zip(expected.outer_iter()) {
+        assert_close("fullgrad", map, expected.as_slice().unwrap(), shape, MAP);
+    }
+    // What is scaled away is not lost either: a probability near 0 has a map as bright as its logarithm's.
+    for (of_prob, of_log) in maps(Score::Prob).iter().zip(maps(Score::LogProb)) {
+        assert_close("fullgrad of a probability", of_prob, &of_log, shape, MAP);
+    }
+}
+
+#[test]
+fn eigen_smoothed_maps_agree_with_pytorch_grad_cam() {
+    let methods = [Method::GradCam, Method::LayerCam];
+    let (_, explanations, shape) = explain(Wanted {
+        score: Score::Logit,
+        methods: methods.to_vec(),
+        eigen_smooth: true,
+        classes: 3,
+        ..Wanted::default()
+    });
+    let shape = Shape { c: 1, ..shape };
+    for (i, method) in methods.iter().enumerate() {
+        let file = fixture(&format!("methods/eigen_{method}.npy"));
+        let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
+        for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
+            let map: Vec<f32> = explanation.maps[i]
+                .values
+                .iter()
+                .map(|&v| v as f32)
+                .collect();
+            let what = format!("eigen {method}, class {}", explanation.class);
+            assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
         }
     }
 }

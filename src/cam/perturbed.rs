@@ -141,6 +141,8 @@ mod tests {
             gradients,
             scale: 2.0,
             seed: 0,
+            eigen: false,
+            biases: &[],
             tried,
         }
     }

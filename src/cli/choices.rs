@@ -135,6 +135,13 @@ impl std::str::FromStr for ChannelsFlag {
     }
 }
 
+/// How maps are made smoother.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Smooth {
+    /// The first principal component of the weighted channels in place of their sum
+    Eigen,
+}
+
 /// Order of the network's input channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Channels {
@@ -163,6 +170,7 @@ display_as_typed!(
     Output,
     Format,
     Size,
+    Smooth,
     Fit,
     Fuse,
     Preprocessing,

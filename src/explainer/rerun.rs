@@ -28,7 +28,7 @@ impl Tried {
         match reads {
             Reads::Masked => &self.masked[class],
             Reads::Ablated => &self.ablated[class],
-            Reads::Activations | Reads::Gradients | Reads::FinerGradients => &[],
+            _ => &[],
         }
     }
 
@@ -180,7 +180,7 @@ impl Explainer<'_> {
             let each = wanted.methods.iter().map(|method| match method.reads() {
                 Reads::Masked => whole(network),
                 Reads::Ablated => after(network, target),
-                Reads::Activations | Reads::Gradients | Reads::FinerGradients => 0,
+                _ => 0,
             });
             channels(network, wanted, target) as u64 * each.sum::<u64>()
         };
@@ -238,6 +238,8 @@ impl Explainer<'_> {
                         scale: gradient.scale,
                         seed: 0,
                         tried: &[],
+                        eigen: false,
+                        biases: &[],
                     });
                     let features: Vec<Features<'_>> = of_class.collect();
                     cam::choose(&features, count)

@@ -69,6 +69,19 @@ fn a_contrast_is_of_logits_unless_the_score_is_named() {
 }
 
 #[test]
+fn smoothing_is_for_methods_that_weigh_channels() {
+    let options = options("a.jpg -m eigencam,hirescam --smooth eigen").unwrap();
+    assert_eq!(options.smooth, [Smooth::Eigen]);
+    for method in ["eigencam", "fullgrad", "smoothgrad"] {
+        let error = refused(&format!("a.jpg -m {method} --smooth eigen")).to_string();
+        assert!(
+            error.contains(&format!("{method} has none to weigh")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_number_is_a_count_only_at_the_end() {
     let options = options("2024 a.jpg ./5").unwrap();
     assert_eq!(
