@@ -12,7 +12,6 @@ mod perturbed;
 mod principal;
 
 use clap::ValueEnum;
-use serde::Serialize;
 
 use crate::network::Shape;
 use crate::noise;
@@ -322,55 +321,6 @@ pub fn random_cam(features: &Features<'_>) -> Vec<f64> {
     features.weighted_sum(weights)
 }
 
-/// What can be said of a map before anyone looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Something to see.
-    Ok,
-    /// Nothing above zero: no position raises the score.
-    Empty,
-    /// The probability is so near 1 that its gradient vanishes in float32.
-    Saturated,
-    /// The same value everywhere.
-    Flat,
-    /// NaN or infinity somewhere.
-    #[serde(rename = "not finite")]
-    NotFinite,
-}
-
-impl Verdict {
-    /// Judges a map before ReLU and scaling.
-    pub fn of(map: &[f64]) -> Self {
-        let largest = map.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let smallest = map.iter().copied().fold(f64::INFINITY, f64::min);
-        let reach = largest.abs().max(smallest.abs());
-        if map.iter().any(|value| !value.is_finite()) {
-            Self::NotFinite
-        } else if reach > 0.0 && reach < f64::from(f32::MIN_POSITIVE) {
-            Self::Saturated
-        } else if largest <= 0.0 {
-            Self::Empty
-        } else if map.len() > 1 && largest == smallest {
-            Self::Flat
-        } else {
-            Self::Ok
-        }
-    }
-}
-
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "ok",
-            Self::Empty => "empty",
-            Self::Saturated => "saturated",
-            Self::Flat => "flat",
-            Self::NotFinite => "not finite",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -491,15 +441,5 @@ mod tests {
             };
             assert_eq!(same, !reads, "{method:?}");
         }
-    }
-
-    #[test]
-    fn a_map_is_judged_before_it_is_drawn() {
-        assert_eq!(Verdict::of(&[0.0, 1.0]), Verdict::Ok);
-        assert_eq!(Verdict::of(&[0.0, -1.0]), Verdict::Empty);
-        assert_eq!(Verdict::of(&[0.0, 0.0]), Verdict::Empty);
-        assert_eq!(Verdict::of(&[1.0, 1.0]), Verdict::Flat);
-        assert_eq!(Verdict::of(&[0.0, f64::NAN]), Verdict::NotFinite);
-        assert_eq!(Verdict::of(&[0.0, 1e-40]), Verdict::Saturated);
     }
 }

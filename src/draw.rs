@@ -17,6 +17,7 @@ use crate::output::{self, Content, Destination, Question, Subject};
 use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report;
+use crate::verdict::Asked;
 
 /// What all classes of a picture share.
 pub struct Scene<'a> {
@@ -34,6 +35,8 @@ pub struct Scene<'a> {
     pub normalization: &'a Normalization,
     /// What is asked of the class.
     pub question: Question,
+    /// What is asked and found, for advice.
+    pub asked: Asked<'a>,
 }
 
 /// Guided backpropagation, an output of every run.
@@ -131,7 +134,8 @@ pub fn class(
     };
     let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
     for &method in &options.methods {
-        let map = report::Map::new(method, &of(method).values);
+        let map = &of(method).values;
+        let map = report::Map::new(method, map, explanation.gradient, &scene.asked);
         class.maps.push(map);
     }
     for content in contents(options) {

@@ -26,6 +26,7 @@ use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
 use crate::score;
+use crate::verdict::Asked;
 use crate::weights::{self, Weights, WeightsError};
 
 /// Why a command, or its work on one picture, failed.
@@ -154,6 +155,8 @@ struct Explained {
     picture: Prepared,
     prediction: Prediction,
     explanations: Vec<Explanation>,
+    /// The first layer whose values are not finite, where a map is not.
+    not_finite: Option<String>,
     timings: Vec<(&'static str, f64)>,
 }
 
@@ -262,6 +265,11 @@ pub fn run(
                     question: Question {
                         versus: choice.versus,
                         counterfactual: options.counterfactual,
+                    },
+                    asked: Asked {
+                        score: options.score,
+                        counterfactual: options.counterfactual,
+                        not_finite: explained.not_finite.as_deref(),
                     },
                 };
                 let mut classes = vec![];
@@ -562,6 +570,13 @@ fn compute(
     let passes = |progress| tell(Told::Passes(progress, started.elapsed()));
     let classes = choice.of(&prediction);
     let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
+    let not_finite = match explanations.iter().all(Explanation::is_finite) {
+        true => None,
+        // For words in a note: no reason to fail.
+        false => explainer
+            .first_not_finite(&prediction.input)
+            .unwrap_or(None),
+    };
     let timings = vec![
         ("decode", picture.milliseconds),
         ("forward", forward),
@@ -571,6 +586,7 @@ fn compute(
         picture,
         prediction,
         explanations,
+        not_finite,
         timings,
     })
 }

@@ -96,6 +96,7 @@ pub enum ExplainError {
 
 /// A network on a device, ready to explain pictures.
 pub struct Explainer<'a> {
+    gpu: &'a Gpu,
     network: &'a Network,
     session: Session<'a>,
     /// At least one, each once.
@@ -147,6 +148,17 @@ pub struct Explanation {
     /// Share of the weight, to first order, that the channels tried hold, the mean over target layers; `None` where all
     /// were tried, or none.
     pub kept: Option<f64>,
+    /// Largest magnitude of the score's gradient at the logits, for [`crate::verdict::Verdict::of`].
+    pub gradient: f64,
+}
+
+impl Explanation {
+    /// Whether every value of every method is a number, and no infinity.
+    pub fn is_finite(&self) -> bool {
+        let maps = self.maps.iter().map(|map| &map.values);
+        let pixels = self.pixels.iter().chain(&self.perturbations);
+        maps.chain(pixels).flatten().all(|v| v.is_finite())
+    }
 }
 
 /// How far the passes for one picture have come.
@@ -255,6 +267,7 @@ impl<'a> Explainer<'a> {
         let (targets, request) = request(network, &wanted, gpu.limits())?;
         let plan = Plan::new(network, &request, gpu.limits())?;
         Ok(Self {
+            gpu,
             network,
             session: Session::new(gpu, plan)?,
             targets,
@@ -294,6 +307,35 @@ impl<'a> Explainer<'a> {
         kept.iter().zip(shapes).map(read).collect()
     }
 
+    /// The name of the first layer whose values for the input, C x H x W, are not all finite; `None` where all are.
+    /// Sets the network up a second time, with every layer's values kept.
+    pub fn first_not_finite(&self, input: &[f32]) -> Result<Option<String>, ExplainError> {
+        let network = self.network;
+        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        if !finite(input) {
+            return Ok(Some(network.layer_name(PIXELS).to_owned()));
+        }
+        let nodes = (1..network.nodes.len()).map(NodeId);
+        // Before a ReLU that the kernels fuse there is nothing to read.
+        let keep: Vec<NodeId> = nodes
+            .filter(|&id| network.fused_relu(id).is_none())
+            .collect();
+        let request = Request {
+            images: 1,
+            keep: keep.clone(),
+            ..Request::default()
+        };
+        let plan = Plan::new(network, &request, self.gpu.limits())?;
+        let session = Session::new(self.gpu, plan)?;
+        session.forward(input, network.input_shape())?;
+        for (&id, &buffer) in keep.iter().zip(&session.plan().kept) {
+            if !finite(&session.read(buffer, 1, network.node(id).shape)?) {
+                return Ok(Some(network.layer_name(id).to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// How often the network runs for a picture, beside [`Explainer::predict`], see [`Progress::all`]; at most.
     pub fn passes(&self) -> usize {
         rerun::passes(rerun::whole(self.network), self.work())
@@ -320,16 +362,19 @@ impl<'a> Explainer<'a> {
         let (maps, kept) = self.maps(prediction, classes, &counter)?;
         let pixels = self.pixels(prediction, classes, &counter)?;
         let perturbed = self.perturbations(prediction, classes, &counter)?;
+        let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let mut kept = kept.into_iter();
         let explained = classes.iter().zip(maps).zip(pixels).zip(perturbed);
-        let explanation = |(((&class, maps), pixels), perturbations)| Explanation {
-            class,
-            maps,
-            pixels,
-            perturbations,
-            kept: kept.next(),
-        };
-        Ok(explained.map(explanation).collect())
+        let explanation =
+            |((((&class, maps), pixels), perturbations), seed): (_, Seed)| Explanation {
+                class,
+                maps,
+                pixels,
+                perturbations,
+                kept: kept.next(),
+                gradient: seed.scale,
+            };
+        Ok(explained.zip(seeds).map(explanation).collect())
     }
 
     /// For each class, for each CAM method the map; and [`Explanation::kept`], of none or of each.

@@ -22,7 +22,7 @@
 //! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
 //! | one picture through the network and back | [`explainer`] |
 //! | activations and gradients to maps; gradients at the pixels to pixel values | [`cam`], [`attribution`] |
-//! | maps of several layers to one | [`fuse`] |
+//! | maps of several layers to one; whether a map can be read | [`fuse`], [`verdict`] |
 //! | masks over the picture, and scores under them to maps | [`perturbation`] |
 //! | all methods by name; random numbers | [`method`], [`noise`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
@@ -47,7 +47,7 @@
 //! # As a library
 //!
 //! ```no_run
-//! use gradcam::{architectures, cam, explainer, gpu, image, preprocess, score, weights};
+//! use gradcam::{architectures, cam, explainer, gpu, image, preprocess, score, verdict, weights};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let classifier = architectures::recognise(&weights::builtin())?;
@@ -66,7 +66,7 @@
 //! let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
 //! let classes = score::top(&prediction.logits, 3);
 //! for explanation in explainer.explain(&prediction, &classes)? {
-//!     println!("class {}: {:?}", explanation.class, cam::Verdict::of(&explanation.maps[0].values));
+//!     println!("class {}: {:?}", explanation.class, verdict::Verdict::of(&explanation.maps[0].values, explanation.gradient));
 //! }
 //! # Ok(())
 //! # }
@@ -105,4 +105,5 @@ pub mod report;
 pub mod resize;
 pub mod score;
 pub mod sniff;
+pub mod verdict;
 pub mod weights;

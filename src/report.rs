@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::cam::Verdict;
 use crate::cli::{Fuse, Score};
 use crate::gpu::AdapterInfo;
 use crate::labels::Label;
 use crate::method::Method;
 use crate::output::Content;
+use crate::verdict::{Asked, Verdict};
 
 /// Version of the JSON's form.
 const SCHEMA: u32 = 1;
@@ -120,6 +120,9 @@ pub struct Map {
     pub empty: bool,
     /// Whether the map can be read as it is.
     pub verdict: Verdict,
+    /// What to know before reading it; absent from the JSON where the verdict is `ok`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Files written, by suffix; an array's with `.npy`. Those of outputs that no method asked for stand
     /// with the class's first map.
     #[serde(serialize_with = "files")]
@@ -181,41 +184,23 @@ impl Class {
 
 impl Map {
     /// What there is to say of a map before ReLU and scaling, or of pixel values, which are as good below zero as above;
-    /// no files yet.
-    pub fn new(method: Method, values: &[f64]) -> Self {
+    /// no files yet. `gradient` as in [`Verdict::of`].
+    pub fn new(method: Method, values: &[f64], gradient: f64, asked: &Asked<'_>) -> Self {
         let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let judged: Vec<f64> = match method {
             Method::Cam(_) | Method::Perturbation(_) => values.to_vec(),
             Method::Pixel(_) => values.iter().map(|v| v.abs()).collect(),
         };
+        let (verdict, max_value) = (Verdict::of(&judged, gradient), max(values) as f32);
         Self {
             method,
             min: values.iter().copied().fold(f64::INFINITY, f64::min) as f32,
-            max: max(values) as f32,
+            max: max_value,
             empty: max(&judged) <= 0.0,
-            verdict: Verdict::of(&judged),
+            verdict,
+            note: asked.words(verdict, method, max_value),
             files: Vec::new(),
         }
-    }
-
-    /// What the user must know before reading the map, if anything.
-    fn note(&self) -> Option<String> {
-        let Self { max, verdict, .. } = self;
-        let words = match verdict {
-            Verdict::Ok => return None,
-            Verdict::Empty => {
-                format!("nothing lies above zero, the largest value is {max:.3e}; written black")
-            }
-            Verdict::Saturated => {
-                "the network is so sure that the probability's gradient is lost; try --score logit"
-                    .to_owned()
-            }
-            Verdict::Flat => format!("{max:.3e} everywhere, so it shows no place"),
-            Verdict::NotFinite => {
-                "some values are infinite or no numbers; they are drawn as zero".to_owned()
-            }
-        };
-        Some(format!("{verdict}: {words}"))
     }
 }
 
@@ -255,11 +240,11 @@ impl Report {
         let mut notes = Vec::new();
         for class in &self.classes {
             for map in &class.maps {
-                if let Some(note) = map.note() {
+                if let Some(note) = &map.note {
                     let (image, Class { id, name, .. }) = (self.image.display(), class);
                     notes.push(format!(
-                        "{image}: the {} map of class {id}, {name}, is {note}",
-                        map.method
+                        "{image}: the {} map of class {id}, {name}, is {}: {note}",
+                        map.method, map.verdict
                     ));
                 }
             }
@@ -348,6 +333,7 @@ mod tests {
             max: 1.5,
             empty: false,
             verdict: Verdict::Ok,
+            note: None,
             files: vec![
                 (
                     "gradcam".to_owned(),
@@ -473,15 +459,45 @@ mod tests {
     fn a_map_that_misleads_is_noted_in_words() {
         let mut report = report();
         assert!(report.notes().is_empty());
-        let map = &mut report.classes[0].maps[0];
-        (map.max, map.empty, map.verdict) = (-0.125, true, Verdict::Empty);
-        assert_eq!(
-            report.notes(),
-            [
-                "street.jpg: the gradcam map of class 920, traffic_light, is empty: nothing lies above zero, \
-              the largest value is -1.250e-1; written black"
-            ]
-        );
+        let asked = Asked {
+            score: Score::Prob,
+            counterfactual: false,
+            not_finite: Some("conv3_1"),
+        };
+        let gradcam = Method::Cam(crate::cam::Method::GradCam);
+        for (values, gradient, told) in [
+            (
+                [-0.125, -0.5],
+                0.5,
+                "empty: nothing lies above zero, the largest value is -1.250e-1; written black; \
+                 try another class, --score logit or --counterfactual",
+            ),
+            (
+                [1e-42, 0.0],
+                1e-41,
+                "saturated: the network is so sure that the gradient of the probability is lost in float32; \
+                 try --score logit",
+            ),
+            (
+                [0.5, 0.5],
+                0.5,
+                "flat: 5.000e-1 everywhere, so it shows no place; try an earlier --layer",
+            ),
+            (
+                [f64::NAN, 0.5],
+                0.5,
+                "not finite: some values are infinite or no numbers, drawn as zero; \
+                 it began at layer conv3_1, whose values are not finite",
+            ),
+        ] {
+            report.classes[0].maps[0] = Map::new(gradcam, &values, gradient, &asked);
+            let start = "street.jpg: the gradcam map of class 920, traffic_light, is ";
+            assert_eq!(report.notes(), [format!("{start}{told}")]);
+            let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+            let map = &json["classes"][0]["maps"][0];
+            assert!(told.starts_with(map["verdict"].as_str().unwrap()));
+            assert!(told.ends_with(map["note"].as_str().unwrap()));
+        }
     }
 
     #[cfg(unix)]

@@ -304,7 +304,10 @@ fn a_map_with_nothing_above_zero_is_told_in_words_and_written_black() {
     let note = "note: cat.png: the gradcam map of class 3, class_3, is empty: nothing lies above zero, \
                 the largest value is -";
     assert!(
-        run.stderr.starts_with(note) && run.stderr.contains("; written black"),
+        run.stderr.starts_with(note)
+            && run
+                .stderr
+                .ends_with("; written black; try another class or --counterfactual\n"),
         "{run:#?}"
     );
     assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
@@ -337,6 +340,62 @@ fn a_map_with_nothing_above_zero_is_told_in_words_and_written_black() {
             .unwrap()
             .len(),
         7
+    );
+}
+
+#[test]
+fn values_beyond_float32_are_told_with_the_layer_where_they_began() {
+    let folder = Folder::new();
+    let weights = Tiny::new()
+        .with("conv2_1", 0, |_, v| v * 1e20)
+        .with("conv2_2", 0, |_, v| v.abs() * 1e20);
+    folder.put("huge.npy", &weights.bytes());
+    let run = folder.run("cat.png huge.npy -c 1 --outputs heatmap --json");
+    run.exits(0);
+    let note = "is not finite: some values are infinite or no numbers, drawn as zero; \
+                it began at layer conv2_2, whose values are not finite\n";
+    assert!(run.stderr.ends_with(note), "{run:#?}");
+    let map = &crate::harness::json_lines(&run.stdout)[0]["classes"][0]["maps"][0];
+    assert_eq!(map["verdict"], "not finite");
+    assert!(note.contains(map["note"].as_str().unwrap()));
+}
+
+/// A probability of 1 whose distance from 1 float64 does not hold either: nothing is left to differentiate.
+#[test]
+fn a_saturated_probability_is_told_and_its_logit_is_not() {
+    let folder = Folder::new();
+    let biased = Tiny::new().with("fc8", 1, |i, v| if i == 1 { 2000.0 } else { v });
+    folder.put("sure.npy", &biased.bytes());
+    let line = "cat.png sure.npy -c 1 --outputs heatmap --json";
+    let verdict = |line: &str| {
+        let run = folder.run(line);
+        let report = crate::harness::json_lines(&run.stdout).remove(0);
+        (report["classes"][0]["maps"][0]["verdict"].clone(), run)
+    };
+    let (saturated, run) = verdict(line);
+    assert_eq!(saturated, "saturated");
+    let note = "is saturated: the network is so sure that the gradient of the probability is lost in float32; \
+                try --score logit\n";
+    assert!(run.stderr.ends_with(note), "{run:#?}");
+    let (ok, run) = verdict(&format!("{line} --score logit"));
+    assert_eq!(ok, "ok");
+    run.notes_nothing();
+}
+
+/// Weights of zero and a bias after them: every position is alike.
+#[test]
+fn a_map_without_places_is_told_to_be_flat() {
+    let folder = Folder::new();
+    let weights = Tiny::new()
+        .with("conv5_3", 0, |_, _| 0.0)
+        .with("conv5_3", 1, |_, _| 1.0);
+    folder.put("flat.npy", &weights.bytes());
+    let run = folder.run("cat.png flat.npy 5 --outputs heatmap --score logit -m gradcam++");
+    run.exits(0);
+    assert!(run.stderr.contains("is flat: "), "{run:#?}");
+    assert!(
+        run.stderr
+            .contains("everywhere, so it shows no place; try an earlier --layer")
     );
 }
 
