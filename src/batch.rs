@@ -1,5 +1,6 @@
 //! Many pictures: decoding, computing and encoding overlap, and an error stays with its picture.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -8,12 +9,12 @@ const AHEAD: usize = 2;
 
 /// Passes each of `items` through `prepare`, `compute` and `finish`, each on a thread of its own (`compute` on this
 /// one), in order. An item whose stage fails skips the rest; all outcomes arrive at `finish`'s thread in order.
-/// `compute` stops everything by returning `Err(Stop)`, after handing over that item's error.
+/// `compute` stops everything by returning [`Computed::Stop`], after handing over that item's error; `finish` by breaking.
 pub fn run<I, A, B, E>(
     items: &[I],
     prepare: impl Fn(&I) -> Result<A, E> + Send + Sync,
     mut compute: impl FnMut(&I, A) -> Computed<B, E>,
-    mut finish: impl FnMut(&I, Result<B, E>) + Send,
+    mut finish: impl FnMut(&I, Result<B, E>) -> ControlFlow<()> + Send,
 ) where
     I: Sync,
     A: Send,
@@ -33,7 +34,9 @@ pub fn run<I, A, B, E>(
         });
         scope.spawn(move || {
             for (item, outcome) in computed {
-                finish(item, outcome);
+                if finish(item, outcome).is_break() {
+                    break;
+                }
             }
         });
         for (item, prepared) in prepared {
@@ -75,7 +78,10 @@ mod tests {
                     Ok(doubled)
                 })
             },
-            |&i, outcome| seen.push((i, outcome)),
+            |&i, outcome| {
+                seen.push((i, outcome));
+                ControlFlow::Continue(())
+            },
         );
         let expected: Vec<_> = items
             .iter()
@@ -86,6 +92,29 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn nobody_left_to_take_results_ends_the_run() {
+        let items: Vec<i32> = (0..100).collect();
+        let (mut computed, mut seen) = (0, vec![]);
+        run(
+            &items,
+            |&i| Ok::<_, &str>(i),
+            |_, i| {
+                computed += 1;
+                Computed::Done(Ok(i))
+            },
+            |&i, _| {
+                seen.push(i);
+                if i == 4 {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+        assert!(computed <= 5 + AHEAD + 1, "{computed}");
     }
 
     #[test]
@@ -102,7 +131,10 @@ mod tests {
                     Computed::Done(Ok(i))
                 }
             },
-            |&i, outcome| seen.push((i, outcome)),
+            |&i, outcome| {
+                seen.push((i, outcome));
+                ControlFlow::Continue(())
+            },
         );
         assert_eq!(seen.len(), 5);
         assert_eq!(seen[4], (4, Err("lost")));

@@ -1,10 +1,12 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::image::RgbImage;
 
@@ -230,7 +232,7 @@ pub fn run(
         ));
     }
     let input = classifier.network.input_shape();
-    let mut position = 0;
+    let (mut position, mut computed) = (0, 0);
     batch::run(
         &jobs,
         |job| {
@@ -247,9 +249,16 @@ pub fn run(
                 milliseconds: milliseconds(started),
             })
         },
-        |_, picture| match compute(&explainer, &choice, picture, tell) {
-            Ok(explained) => Computed::Done(Ok(explained)),
-            Err(error) => Computed::Stop(at_weights(error)),
+        |_, picture| {
+            let place = Place {
+                index: computed,
+                of: jobs.len(),
+            };
+            computed += 1;
+            match compute(&explainer, &choice, picture, place, tell) {
+                Ok(explained) => Computed::Done(Ok(explained)),
+                Err(error) => Computed::Stop(at_weights(error)),
+            }
         },
         |job, outcome: Result<Explained, Error>| {
             position += 1;
@@ -328,11 +337,17 @@ pub fn run(
                     .and_then(|()| out.flush())
                     .map_err(Error::Stdout)
             });
+            let mut next = ControlFlow::Continue(());
             if let Err(error) = reported {
                 all_well = false;
+                // Nobody takes the results of the other pictures either.
+                if matches!(error, Error::Stdout(_)) {
+                    next = ControlFlow::Break(());
+                }
                 tell(Told::Error(error));
             }
             tell(Told::Progress(position, jobs.len()));
+            next
         },
     );
     Ok(all_well)
@@ -344,10 +359,51 @@ pub enum Told {
     Note(String),
     /// One picture failed; the others go on.
     Error(Error),
+    /// What is ahead; once, when the first picture has gone through the network.
+    Cost(Cost),
+    /// So many passes of so many are done for the picture of this number, from 0.
+    Passes(usize, Progress),
     /// So many pictures of so many are done.
     Progress(usize, usize),
-    /// So many passes of so many are done for a picture, in this time.
-    Passes(Progress, Duration),
+}
+
+/// What there is to do. Shown in words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// Pictures.
+    pub pictures: usize,
+    /// Passes for each, beside its first one.
+    pub passes: usize,
+    /// Seconds that they take, by the time of the first pass.
+    pub seconds: f64,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |seconds: f64| match seconds {
+            s if s < 100.0 => format!("{s:.0} s"),
+            s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+            s => format!("{:.1} h", s / 3600.0),
+        };
+        let each = time(self.seconds);
+        let passes = self.passes;
+        write!(
+            f,
+            "{passes} passes through the network for a picture, about {each}"
+        )?;
+        if self.pictures > 1 {
+            let all = time(self.seconds * self.pictures as f64);
+            write!(f, "; {all} for {}", self.pictures)?;
+        }
+        Ok(())
+    }
+}
+
+/// A picture's number, from 0, of so many.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    of: usize,
 }
 
 /// The pictures that there are and where their files go, all of it checked before anything is computed; and whether
@@ -561,13 +617,21 @@ fn compute(
     explainer: &Explainer<'_>,
     choice: &Choice,
     picture: Prepared,
+    place: Place,
     tell: &impl Fn(Told),
 ) -> Result<Explained, ExplainError> {
     let started = Instant::now();
     let prediction = explainer.predict(&picture.input)?;
     let forward = milliseconds(started);
+    if place.index == 0 {
+        tell(Told::Cost(Cost {
+            pictures: place.of,
+            passes: explainer.passes(),
+            seconds: explainer.cost() * forward / 1e3,
+        }));
+    }
     let started = Instant::now();
-    let passes = |progress| tell(Told::Passes(progress, started.elapsed()));
+    let passes = |progress| tell(Told::Passes(place.index, progress));
     let classes = choice.of(&prediction);
     let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
     let not_finite = match explanations.iter().all(Explanation::is_finite) {
@@ -599,4 +663,29 @@ pub(crate) fn weights_name(weights: &Weights) -> PathBuf {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_is_told_in_words() {
+        let cost = |pictures, passes, seconds| {
+            let cost = Cost {
+                pictures,
+                passes,
+                seconds,
+            };
+            cost.to_string()
+        };
+        assert_eq!(
+            cost(1, 25, 41.3),
+            "25 passes through the network for a picture, about 41 s"
+        );
+        assert_eq!(
+            cost(20, 1000, 900.0),
+            "1000 passes through the network for a picture, about 15 min; 5.0 h for 20"
+        );
+    }
 }

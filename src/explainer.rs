@@ -341,6 +341,12 @@ impl<'a> Explainer<'a> {
         rerun::passes(rerun::whole(self.network), self.work())
     }
 
+    /// What those passes take, in times of [`Explainer::predict`]: one more for each class that a pass goes back for.
+    pub fn cost(&self) -> f64 {
+        let forward = self.work() as f64 / rerun::whole(self.network) as f64;
+        forward + (self.walked() * self.wanted.classes) as f64
+    }
+
     /// Explains classes of the picture that [`Explainer::predict`] saw last.
     pub fn explain(
         &self,

@@ -28,7 +28,7 @@
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
-//! | many pictures at once; errors, notes and progress | [`batch`], [`console`] |
+//! | many pictures at once; errors, notes and progress; Ctrl-C | [`batch`], [`console`], [`interrupt`] |
 //! | what the device does, and what it could do | [`mod@bench`] |
 //!
 //! # What may know what
@@ -89,6 +89,7 @@ pub mod fuse;
 pub mod gpu;
 pub mod image;
 pub mod info;
+pub mod interrupt;
 pub mod kernels;
 pub mod labels;
 pub mod layout;

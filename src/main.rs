@@ -1,16 +1,20 @@
-//! `gradcam`: parses the command line, runs it, prints errors, and exits with 0, 1 or 2.
+//! `gradcam`: parses the command line, runs it, prints errors, and exits with 0, 1 or 2, or 130 on Ctrl-C.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use gradcam::cli::{self, Cli, Command};
+use gradcam::console::{self, Console};
 use gradcam::explain::{self, Error, Told};
 use gradcam::options::Options;
-use gradcam::{bench, console, convert, gpu, info, report, weights};
+use gradcam::{bench, convert, gpu, info, interrupt, report, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();
+    if let Err(error) = interrupt::catch() {
+        console::error(format_args!("Ctrl-C will leave unfinished files: {error}"));
+    }
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -46,14 +50,15 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let converted = convert::run(&command)?;
             print(converted.to_string().as_bytes())?;
             if let Some(note) = converted.note {
-                console::tell(&Told::Note(note), false);
+                Console::new(false).tell(&Told::Note(note));
             }
         }
         Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {
             let options = Options::new(cli.explain, weights::looks_like_weights)?;
-            let tell = |told| console::tell(&told, options.quiet);
-            return explain::run(&options, &mut io::stdout(), &tell);
+            let console = Console::new(options.quiet);
+            let tell = |told| console.tell(&told);
+            return explain::run(&options, &mut console.results(), &tell);
         }
     }
     Ok(true)

@@ -8,6 +8,8 @@ use ndarray::{ArrayView, IxDyn, ShapeError};
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use thiserror::Error;
 
+use crate::interrupt::Unfinished;
+
 mod destination;
 mod name;
 
@@ -65,17 +67,22 @@ pub fn write_with<E: From<WriteError>>(
     fill(&mut buffered)?;
     buffered.flush().map_err(error)?;
     drop(buffered);
-    file.persist(path)
-        .map_err(|failed| error(failed.error))
-        .map(drop)?;
-    Ok(())
+    Ok(file.persist(path).map_err(error)?)
 }
 
 /// The error of writing `path`.
 pub fn at(path: &Path, source: io::Error) -> WriteError {
     WriteError::Write {
         path: path.to_owned(),
-        source,
+        source: without_temporary(source),
+    }
+}
+
+/// What the system says, without the name of the temporary file that tempfile adds to it.
+fn without_temporary(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((said, _)) => io::Error::new(error.kind(), said.to_owned()),
+        None => error,
     }
 }
 
@@ -105,9 +112,8 @@ fn or_here(folder: &Path) -> &Path {
     }
 }
 
-/// Removed when dropped. Open to whom the umask says, as any new file is; the default is the owner
-/// alone.
-fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// Open to whom the umask says, as any new file is; the default is the owner alone.
+fn temporary_file(folder: &Path) -> io::Result<Unfinished> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".gradcam-");
     #[cfg(unix)]
@@ -115,7 +121,7 @@ fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder)
+    Unfinished::new(|| builder.tempfile_in(folder)).map_err(without_temporary)
 }
 
 #[cfg(test)]
@@ -144,6 +150,23 @@ mod tests {
         assert!(matches!(write(&path, b"x"), Err(WriteError::Write { .. })));
         assert!(path.is_dir());
         assert_eq!(entries(home.path()), 1);
+    }
+
+    #[test]
+    fn an_error_names_the_file_that_was_asked_for_and_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let taken = home.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        let below_a_file = home.path().join("file/below.txt");
+        fs::write(home.path().join("file"), "x").unwrap();
+        for path in [taken, below_a_file] {
+            let text = write(&path, b"x").unwrap_err().to_string();
+            assert!(text.starts_with(&format!("{}: ", path.display())), "{text}");
+            assert!(!text.contains(".gradcam-"), "{text}");
+        }
+        let nowhere = temporary_file(&home.path().join("absent")).map(drop);
+        let text = nowhere.unwrap_err().to_string();
+        assert!(!text.contains(".gradcam-"), "{text}");
     }
 
     #[cfg(unix)]

@@ -169,13 +169,10 @@ impl Explainer<'_> {
         let Self {
             network, wanted, ..
         } = self;
-        let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
-        let walked = inputs.filter(|inputs| *inputs != Inputs::Picture);
-        let walked = walked.map(|inputs| inputs.count(&wanted.settings));
         let shape = network.input_shape();
         let hidden = wanted.perturbations.iter();
         let hidden = hidden.map(|method| method.count(&wanted.masks, shape));
-        let passes: usize = walked.chain(hidden).sum();
+        let passes = self.walked() + hidden.sum::<usize>();
         let tried = |&target: &NodeId| {
             let each = wanted.methods.iter().map(|method| match method.reads() {
                 Reads::Masked => whole(network),
@@ -186,6 +183,14 @@ impl Explainer<'_> {
         };
         let tried: u64 = self.targets.iter().map(tried).sum();
         passes as u64 * whole(network) + tried
+    }
+
+    /// Passes forward and back, beside those of the picture itself.
+    pub(super) fn walked(&self) -> usize {
+        let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
+        let walked = inputs.filter(|inputs| *inputs != Inputs::Picture);
+        let walked = walked.map(|inputs| inputs.count(&self.wanted.settings));
+        walked.sum()
     }
 
     /// The logits for `values` of node `from`, classes of each.

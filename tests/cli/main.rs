@@ -10,6 +10,7 @@ mod layers;
 mod pictures;
 mod question;
 mod results;
+mod stopped;
 mod usage;
 mod weights;
 

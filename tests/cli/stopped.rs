@@ -1,0 +1,96 @@
+//! Long methods: what is said of them before they start, and what is left when they are stopped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::Folder;
+
+/// A folder of twenty pictures, of which each takes a second, and the command over all of them.
+fn at_work(folder: &Folder) -> Child {
+    for i in 0..20 {
+        folder.put(format!("all/{i:02}.png"), &folder.read("cat.png"));
+    }
+    let line = "all tiny.npy -c 1 -m smoothgrad --samples 40 --outputs gradcam,raw";
+    let arguments: Vec<&str> = line.split(' ').collect();
+    let mut command = folder.command(&arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Names of the pictures' files: one a picture that is done.
+fn done(folder: &Folder) -> Vec<String> {
+    let names = folder.names().into_iter();
+    names
+        .filter(|name| name.ends_with("_smoothgrad.png"))
+        .collect()
+}
+
+#[test]
+fn a_long_method_says_what_it_costs_before_it_starts() {
+    let folder = Folder::new();
+    let line = "cat.png tiny.npy -c 1 -m integrated-gradients --steps 3 --outputs heatmap";
+    let run = folder.run(line);
+    run.exits(0);
+    let note = "note: 3 passes through the network for a picture, about ";
+    assert!(run.stderr.starts_with(note), "{run:#?}");
+    // A bar is for terminals.
+    assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
+    folder.prints(&format!("{line} --quiet"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_is_done_and_nothing_half_done() {
+    let folder = Folder::new();
+    let mut child = at_work(&folder);
+    let mut notes = BufReader::new(child.stderr.take().unwrap());
+    let mut cost = String::new();
+    notes.read_line(&mut cost).unwrap();
+    assert!(cost.starts_with("note: 40 passes"), "{cost}");
+    let mut results = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    results.read_line(&mut first).unwrap();
+    assert!(first.ends_with("00.png\n"), "{first}");
+
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &interrupt])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let mut rest = String::new();
+    notes.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    let done = done(&folder);
+    assert!(!done.is_empty() && done.len() < 20, "{done:?}");
+    for name in &done {
+        assert_eq!(folder.picture(name).dimensions(), (224, 224), "{name}");
+    }
+    let names = folder.names();
+    assert!(
+        !names.iter().any(|name| name.contains(".gradcam-")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_told_once_and_ends_the_work() {
+    let folder = Folder::new();
+    let mut child = at_work(&folder);
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("note: "))
+        .collect();
+    assert!(
+        errors.len() == 1 && errors[0].starts_with("error: standard output: "),
+        "{stderr}"
+    );
+    assert!(done(&folder).len() < 20);
+}
