@@ -121,7 +121,7 @@ type Result<T, E = crate::explainer::ExplainError> = std::result::Result<T, E>;
 /// A network on the device with one picture and one class to explain.
 struct Run<'a> {
     network: &'a Network,
-    session: Session<'a>,
+    session: Session,
     target: NodeId,
     input: Vec<f32>,
     /// The class's logit alone.
@@ -129,7 +129,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(gpu: &'a Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
+    fn new(gpu: &Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
         let network = &classifier.network;
         let target = network.target(None)?;
         let pass = |to, rule| BackwardRequest {

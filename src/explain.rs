@@ -614,7 +614,7 @@ fn identity(options: &Options, weights: &Weights) -> Identity {
 }
 
 fn compute(
-    explainer: &Explainer<'_>,
+    explainer: &Explainer,
     choice: &Choice,
     picture: Prepared,
     place: Place,

@@ -4,6 +4,8 @@
 
 mod rerun;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::attribution::{self, Inputs, Moments, Settings, Value};
 use crate::cam::{self, Bias, Features, Reads};
 use crate::fuse::Fuse;
@@ -14,7 +16,7 @@ use crate::perturbation;
 use crate::plan::{
     BackwardRequest, Limits, MatrixDtype, Plan, PlanError, ReluRule, Request, classes_at_once,
 };
-use crate::score::{Objective, Score, Seed, probabilities};
+use crate::score::{self, Objective, Score, Seed, probabilities};
 use crate::weights::Tensor;
 use rerun::{Counter, Tried};
 
@@ -45,7 +47,7 @@ pub struct Wanted {
     pub fuse: Fuse,
     /// Whether CAM methods take a principal component for their sum, see [`Features::eigen`].
     pub eigen_smooth: bool,
-    /// Classes explained for each picture.
+    /// Classes explained for each picture: as many go through the backward passes at once, as far as memory allows.
     pub classes: usize,
     /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
     pub pictures: usize,
@@ -92,16 +94,45 @@ pub enum ExplainError {
     /// The device failed, or the weights hold what no network should.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// An input of another size.
+    #[error("{found} values for a network that takes {expected}, which are {}", expected.len())]
+    InputLength {
+        /// Values given.
+        found: usize,
+        /// What the network takes.
+        expected: Shape,
+    },
+    /// A class beyond the last.
+    #[error("no class {class}: the network's classes are 0 to {}", classes.saturating_sub(1))]
+    NoSuchClass {
+        /// As given.
+        class: usize,
+        /// Classes the network has.
+        classes: usize,
+    },
+    /// A class that [`Wanted::versus`] names as well.
+    #[error("class {0} is compared with itself, which nothing can explain")]
+    VersusItself(usize),
+}
+
+fn check_class(network: &Network, class: usize) -> Result<(), ExplainError> {
+    let classes = network.classes();
+    match class < classes {
+        true => Ok(()),
+        false => Err(ExplainError::NoSuchClass { class, classes }),
+    }
 }
 
 /// A network on a device, ready to explain pictures.
-pub struct Explainer<'a> {
-    gpu: &'a Gpu,
-    network: &'a Network,
-    session: Session<'a>,
+pub struct Explainer {
+    gpu: Gpu,
+    network: Network,
+    session: Session,
     /// At least one, each once.
     targets: Vec<NodeId>,
     wanted: Wanted,
+    /// The input whose values lie on the device; none while others do. Locked by whoever has the device compute.
+    held: Mutex<Vec<f32>>,
 }
 
 /// A gradient as float32 holds it.
@@ -131,6 +162,13 @@ pub struct Prediction {
     pub logits: Vec<f32>,
     /// Their softmax.
     pub probabilities: Vec<f64>,
+}
+
+impl Prediction {
+    /// The `count` most likely classes, as [`crate::score::top`] has them.
+    pub fn top(&self, count: usize) -> Vec<usize> {
+        score::top(&self.logits, count)
+    }
 }
 
 /// One class explained.
@@ -261,17 +299,21 @@ pub fn request(
     Ok((targets, request))
 }
 
-impl<'a> Explainer<'a> {
+impl Explainer {
     /// Plans the work, compiles the kernels and uploads the weights.
-    pub fn new(gpu: &'a Gpu, network: &'a Network, wanted: Wanted) -> Result<Self, ExplainError> {
+    pub fn new(gpu: &Gpu, network: &Network, wanted: Wanted) -> Result<Self, ExplainError> {
+        if let Some(other) = wanted.versus {
+            check_class(network, other)?;
+        }
         let (targets, request) = request(network, &wanted, gpu.limits())?;
         let plan = Plan::new(network, &request, gpu.limits())?;
         Ok(Self {
-            gpu,
-            network,
+            gpu: gpu.clone(),
+            network: network.clone(),
             session: Session::new(gpu, plan)?,
             targets,
             wanted,
+            held: Mutex::default(),
         })
     }
 
@@ -287,7 +329,35 @@ impl<'a> Explainer<'a> {
     }
 
     /// Runs the network forward on one preprocessed picture, C x H x W.
+    ///
+    /// # Errors
+    /// [`ExplainError::InputLength`], and what the device reports.
     pub fn predict(&self, input: &[f32]) -> Result<Prediction, ExplainError> {
+        let mut held = self.held();
+        self.forward(&mut held, input)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<f32>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Explainer::predict`] for who has the device.
+    fn forward(&self, held: &mut Vec<f32>, input: &[f32]) -> Result<Prediction, ExplainError> {
+        held.clear();
+        let prediction = self.run(input)?;
+        held.extend(input);
+        Ok(prediction)
+    }
+
+    /// Runs the network forward; what lies on the device is nobody's.
+    fn run(&self, input: &[f32]) -> Result<Prediction, ExplainError> {
+        let shape = self.network.input_shape();
+        if input.len() != shape.len() {
+            return Err(ExplainError::InputLength {
+                found: input.len(),
+                expected: shape,
+            });
+        }
         self.session.forward(input, self.network.input_shape())?;
         let shape = Shape::vector(self.network.classes());
         let logits = self.session.read(self.session.plan().logits, 1, shape)?;
@@ -299,8 +369,23 @@ impl<'a> Explainer<'a> {
         })
     }
 
-    /// For each target layer its activations for the picture that [`Explainer::predict`] saw last, C x H x W.
-    pub fn activations(&self) -> Result<Vec<Vec<f32>>, ExplainError> {
+    /// For each target layer its activations for a picture, C x H x W.
+    pub fn activations(&self, prediction: &Prediction) -> Result<Vec<Vec<f32>>, ExplainError> {
+        let mut held = self.held();
+        self.hold(&mut held, prediction)?;
+        self.kept()
+    }
+
+    /// Has the device hold the values of this picture.
+    fn hold(&self, held: &mut Vec<f32>, prediction: &Prediction) -> Result<(), ExplainError> {
+        if *held != prediction.input {
+            self.forward(held, &prediction.input)?;
+        }
+        Ok(())
+    }
+
+    /// For each target layer its activations for the picture that the device holds.
+    fn kept(&self) -> Result<Vec<Vec<f32>>, ExplainError> {
         let kept = &self.session.plan().kept;
         let shapes = self.targets.iter().map(|&id| self.network.node(id).shape);
         let read = |(&id, shape)| Ok(self.session.read(id, 1, shape)?);
@@ -310,7 +395,7 @@ impl<'a> Explainer<'a> {
     /// The name of the first layer whose values for the input, C x H x W, are not all finite; `None` where all are.
     /// Sets the network up a second time, with every layer's values kept.
     pub fn first_not_finite(&self, input: &[f32]) -> Result<Option<String>, ExplainError> {
-        let network = self.network;
+        let network = &self.network;
         let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
         if !finite(input) {
             return Ok(Some(network.layer_name(PIXELS).to_owned()));
@@ -326,7 +411,7 @@ impl<'a> Explainer<'a> {
             ..Request::default()
         };
         let plan = Plan::new(network, &request, self.gpu.limits())?;
-        let session = Session::new(self.gpu, plan)?;
+        let session = Session::new(&self.gpu, plan)?;
         session.forward(input, network.input_shape())?;
         for (&id, &buffer) in keep.iter().zip(&session.plan().kept) {
             if !finite(&session.read(buffer, 1, network.node(id).shape)?) {
@@ -338,16 +423,20 @@ impl<'a> Explainer<'a> {
 
     /// How often the network runs for a picture, beside [`Explainer::predict`], see [`Progress::all`]; at most.
     pub fn passes(&self) -> usize {
-        rerun::passes(rerun::whole(self.network), self.work())
+        rerun::passes(rerun::whole(&self.network), self.work())
     }
 
     /// What those passes take, in times of [`Explainer::predict`]: one more for each class that a pass goes back for.
     pub fn cost(&self) -> f64 {
-        let forward = self.work() as f64 / rerun::whole(self.network) as f64;
+        let forward = self.work() as f64 / rerun::whole(&self.network) as f64;
         forward + (self.walked() * self.wanted.classes) as f64
     }
 
-    /// Explains classes of the picture that [`Explainer::predict`] saw last.
+    /// Explains classes of a picture, of which [`Explainer::predict`] need not be the last: where another one came between,
+    /// the network runs forward once more. More classes than [`Wanted::classes`] take more passes.
+    ///
+    /// # Errors
+    /// [`ExplainError::NoSuchClass`], [`ExplainError::VersusItself`], and what the device reports.
     pub fn explain(
         &self,
         prediction: &Prediction,
@@ -364,10 +453,21 @@ impl<'a> Explainer<'a> {
         classes: &[usize],
         tell: &dyn Fn(Progress),
     ) -> Result<Vec<Explanation>, ExplainError> {
-        let counter = Counter::new(self.network, self.work(), tell);
+        for &class in classes {
+            check_class(&self.network, class)?;
+            if self.wanted.versus == Some(class) {
+                return Err(ExplainError::VersusItself(class));
+            }
+        }
+        let mut held = self.held();
+        self.hold(&mut held, prediction)?;
+        let picture = std::mem::take(&mut *held);
+        let counter = Counter::new(&self.network, self.work(), tell);
         let (maps, kept) = self.maps(prediction, classes, &counter)?;
         let pixels = self.pixels(prediction, classes, &counter)?;
         let perturbed = self.perturbations(prediction, classes, &counter)?;
+        *held = picture;
+        drop(held);
         let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let mut kept = kept.into_iter();
         let explained = classes.iter().zip(maps).zip(pixels).zip(perturbed);
@@ -393,7 +493,7 @@ impl<'a> Explainer<'a> {
         if self.wanted.methods.is_empty() {
             return Ok((vec![vec![]; classes.len()], vec![]));
         }
-        let activations = self.activations()?;
+        let activations = self.kept()?;
         let gradients = |reads: Reads| {
             let needed = self::reads(&self.wanted, reads);
             if !(needed || reads == Reads::Gradients && rerun::chooses(&self.wanted)) {
@@ -464,8 +564,8 @@ impl<'a> Explainer<'a> {
             return Ok(vec![]);
         }
         let seeds = self.seeds(Reads::Biases, prediction, classes);
-        let gradients = self.gradients(&Way::to_biases(self.network), &seeds)?;
-        let biases: Vec<(Shape, Vec<f32>)> = biased(self.network)
+        let gradients = self.gradients(&Way::to_biases(&self.network), &seeds)?;
+        let biases: Vec<(Shape, Vec<f32>)> = biased(&self.network)
             .map(|(id, bias)| (self.network.node(id).shape, bias.to_vec()))
             .collect();
         let shape = self.network.input_shape();
@@ -504,7 +604,7 @@ impl<'a> Explainer<'a> {
             scale: seed.scale,
         };
         let mut found: Vec<TargetGradients> = seeds.iter().map(empty).collect();
-        for way in Way::to_targets(self.network, &self.targets) {
+        for way in Way::to_targets(&self.network, &self.targets) {
             let gradients = self.gradients(&way, seeds)?;
             let ids = || std::iter::once(&way.to).chain(&way.keep);
             for (found, gradient) in found.iter_mut().zip(gradients) {
@@ -572,7 +672,7 @@ impl<'a> Explainer<'a> {
             walked.push(self.walk(rule, inputs, prediction, classes, counter)?);
         }
         if walks.iter().any(|&(_, inputs)| inputs != Inputs::Picture) {
-            // Leaves the device as `predict` did.
+            // Leaves the device as it was.
             let shape = self.network.input_shape();
             self.session.forward(&prediction.input, shape)?;
         }
@@ -611,7 +711,7 @@ impl<'a> Explainer<'a> {
                 self.gradients(&Way::to_pixels(rule), &seeds)?
             } else {
                 let input = inputs.at(settings, &prediction.input, shape, index);
-                let there = self.predict(&input)?;
+                let there = self.run(&input)?;
                 let seeds = self.seeds(Reads::Gradients, &there, classes);
                 let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
                 counter.advance_one();
@@ -630,7 +730,7 @@ impl<'a> Explainer<'a> {
             return Ok(vec![]);
         }
         let input = self.network.input_shape();
-        let activations = self.activations()?;
+        let activations = self.kept()?;
         let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let heat = |gradients: &TargetGradients| {
             let map = self.map(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
@@ -646,19 +746,23 @@ impl<'a> Explainer<'a> {
         let mut gradients = vec![];
         let mut rest = seeds;
         while !rest.is_empty() {
-            // The largest pass that the rest fills.
+            // The largest pass that the rest fills, else the one that it fills best.
             let (phase, request) = phases
                 .iter()
                 .map(|backward| &backward.request)
                 .enumerate()
-                .filter(|(_, pass)| way.is_of(pass) && pass.classes <= rest.len())
-                .max_by_key(|(_, pass)| pass.classes)
-                .expect("as many classes as were planned");
-            let (group, later) = rest.split_at(request.classes);
-            let directions: Vec<f32> = group
+                .filter(|(_, pass)| way.is_of(pass))
+                .max_by_key(|(_, pass)| match pass.classes <= rest.len() {
+                    true => (1, pass.classes.cast_signed()),
+                    false => (0, -pass.classes.cast_signed()),
+                })
+                .expect("every way that methods need is planned");
+            let (group, later) = rest.split_at(request.classes.min(rest.len()));
+            let mut directions: Vec<f32> = group
                 .iter()
                 .flat_map(|seed| seed.direction.iter().copied())
                 .collect();
+            directions.resize(request.classes * logits.len(), 0.0);
             self.session.backward(phase, &directions, logits)?;
             let first = gradients.len();
             gradients.extend(group.iter().map(|seed| Gradient {
@@ -668,7 +772,7 @@ impl<'a> Explainer<'a> {
             }));
             let read = |buffer, at: NodeId| {
                 let shape = self.network.node(at).shape;
-                let all = self.session.read(buffer, group.len(), shape)?;
+                let all = self.session.read(buffer, request.classes, shape)?;
                 Ok::<_, ExplainError>((all, shape.len()))
             };
             let (all, len) = read(phases[phase].gradient, way.to)?;
@@ -692,7 +796,7 @@ const PIXELS: NodeId = NodeId(0);
 
 /// Backward passes that carry `classes` along a way: as many as go at once, and one for what is left over.
 fn passes(network: &Network, way: &Way, classes: usize, limits: Limits) -> Vec<BackwardRequest> {
-    let most = classes_at_once(network, way.to, &way.keep, limits, GRADIENTS).min(classes);
+    let most = classes_at_once(network, way.to, &way.keep, limits, GRADIENTS).min(classes.max(1));
     let pass = |classes| BackwardRequest {
         to: way.to,
         keep: way.keep.clone(),

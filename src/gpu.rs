@@ -1,6 +1,7 @@
 //! The device: which one, what it can do, what went wrong on it. Only this module and those below it know wgpu.
 
 mod copy_rate;
+mod device;
 mod read_back;
 mod run;
 mod texels;
@@ -9,6 +10,7 @@ mod upload;
 
 use std::sync::{Arc, Mutex};
 
+pub use device::required_limits;
 pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
@@ -105,6 +107,20 @@ pub enum GpuError {
         /// The driver's reason.
         source: wgpu::RequestDeviceError,
     },
+    /// The device allows less than the kernels need.
+    #[error(
+        "{adapter}: {limit} is {has}, the kernels need {needs}: take another adapter, or ask this one for more"
+    )]
+    TooWeak {
+        /// The adapter.
+        adapter: String,
+        /// The limit, by its name in wgpu.
+        limit: &'static str,
+        /// The least that will do.
+        needs: u64,
+        /// What there is.
+        has: u64,
+    },
     /// The device reported an error, is lost or ran out of memory.
     #[error("{adapter}: {fault} while {doing}{}", advice(fault))]
     Fault {
@@ -185,7 +201,8 @@ fn list(adapters: &[AdapterInfo]) -> String {
     names.join("; ")
 }
 
-/// A device, ready to compute.
+/// A device, ready to compute. Cheap to clone: a handle.
+#[derive(Clone)]
 pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -299,43 +316,7 @@ impl Gpu {
                     source,
                 }
             })?;
-        Ok(Self::from_device(device, queue, info))
-    }
-
-    /// A device that the caller made. Its handlers for uncaptured errors and for loss are replaced.
-    fn from_device(device: wgpu::Device, queue: wgpu::Queue, info: AdapterInfo) -> Self {
-        let fault = Arc::new(Mutex::new(None));
-        let keep_first = |fault: &Mutex<Option<Fault>>, new: Fault| {
-            if let Ok(mut slot) = fault.lock() {
-                slot.get_or_insert(new);
-            }
-        };
-        let uncaptured = Arc::clone(&fault);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            let new = match error {
-                wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory,
-                wgpu::Error::Validation { description, .. } => Fault::Validation(description),
-                wgpu::Error::Internal { description, .. } => Fault::Internal(description),
-            };
-            keep_first(&uncaptured, new);
-        }));
-        let lost = Arc::clone(&fault);
-        device.set_device_lost_callback(move |reason, message| {
-            // Dropping the device is not a fault.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                keep_first(&lost, Fault::Lost(message));
-            }
-        });
-        let limits = device.limits();
-        let family = kernel_family(&device);
-        Self {
-            device,
-            queue,
-            info,
-            limits,
-            family,
-            fault,
-        }
+        Self::from_device(device, queue)
     }
 
     /// The adapter behind the device.

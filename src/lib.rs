@@ -46,31 +46,44 @@
 //!
 //! # As a library
 //!
-//! ```no_run
-//! use gradcam::{architectures, cam, explainer, gpu, image, preprocess, score, verdict, weights};
+//! ```
+//! use gradcam::cam::Method;
+//! use gradcam::colormap::Colormap;
+//! use gradcam::explainer::{Explainer, Wanted};
+//! use gradcam::preprocess::{self, Fit};
+//! use gradcam::verdict::Verdict;
+//! use gradcam::{architectures, composite, gpu, image, weights};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let classifier = architectures::recognise(&weights::builtin())?;
 //! let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
-//! let wanted = explainer::Wanted {
-//!     score: score::Score::Logit,
-//!     methods: vec![cam::Method::GradCam, cam::Method::HiResCam],
-//!     classes: 3,
-//!     ..Default::default()
+//! let wanted = Wanted {
+//!     methods: vec![Method::GradCam, Method::HiResCam],
+//!     classes: 2,
+//!     ..Wanted::default()
 //! };
-//! let explainer = explainer::Explainer::new(&gpu, &classifier.network, wanted)?;
-//! let picture = image::open("photo.jpg".as_ref())?.rgb;
-//! let shape = classifier.network.input_shape();
-//! let fit = preprocess::Fit::Crop;
-//! let (seen, _) = preprocess::fit(&picture, fit, shape.w as u32, shape.h as u32);
+//! // Plans the passes, compiles the kernels, uploads the weights: once for any number of pictures.
+//! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
+//!
+//! let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
+//! let (seen, _) = preprocess::fit(&picture, Fit::Crop, 224, 224);
 //! let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
-//! let classes = score::top(&prediction.logits, 3);
-//! for explanation in explainer.explain(&prediction, &classes)? {
-//!     println!("class {}: {:?}", explanation.class, verdict::Verdict::of(&explanation.maps[0].values, explanation.gradient));
+//! for explanation in explainer.explain(&prediction, &prediction.top(2))? {
+//!     let map = &explanation.maps[0];
+//!     assert_eq!(Verdict::of(&map.values, explanation.gradient), Verdict::Ok);
+//!     let heat = map.scaled().resize(224, 224).heat();
+//!     let over_the_picture = composite::overlay(&heat, &seen, Colormap::Jet, None);
+//!     assert_eq!(over_the_picture.dimensions(), (224, 224));
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A program that has a wgpu device already hands it over with [`gpu::Gpu::from_device`]. An [`explainer::Explainer`] owns
+//! what it needs and may be shared by threads, which then take turns at the device.
+
+/// The version whose devices [`gpu::Gpu::from_device`] takes.
+pub use wgpu;
 
 pub mod architectures;
 pub mod attribution;

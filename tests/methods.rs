@@ -305,7 +305,7 @@ fn gradcam_is_proportional_to_cam() {
     };
     let explainer = Explainer::new(&GPU, &BUILTIN.network, wanted).unwrap();
     let prediction = explainer.predict(&input(PICTURE, &BUILTIN)).unwrap();
-    let activations = explainer.activations().unwrap().remove(0);
+    let activations = explainer.activations(&prediction).unwrap().remove(0);
     let explanations = explainer.explain(&prediction, &classes()).unwrap();
     let shape = explainer.map_shape();
     let weights = weights::builtin();

@@ -163,7 +163,7 @@ impl Layer<'_> {
     }
 }
 
-impl Explainer<'_> {
+impl Explainer {
     /// Work for a picture beside its own forward pass, multiply-adds; for channels that turn out to be nothing, too much.
     pub(super) fn work(&self) -> u64 {
         let Self {
@@ -218,7 +218,7 @@ impl Explainer<'_> {
             let batch = self.session.read(read, images, Shape::vector(classes))?;
             let each = batch.chunks_exact(classes).take(count);
             logits.extend(each.map(<[f32]>::to_vec));
-            counter.advance(count as u64 * after(self.network, from));
+            counter.advance(count as u64 * after(&self.network, from));
         }
     }
 
@@ -299,7 +299,7 @@ impl Explainer<'_> {
             }
             pass_of.push(pass);
         }
-        counter.skip((layer.channels.len() - passes.len()) as u64 * whole(self.network));
+        counter.skip((layer.channels.len() - passes.len()) as u64 * whole(&self.network));
         let input = self.network.input_shape();
         let value = |&k| cam::masked(&prediction.input, input, layer.channel(k), [h, w]);
         let logits = self.rerun(PIXELS, passes.iter().map(value), counter)?;
@@ -326,7 +326,7 @@ impl Explainer<'_> {
         let is_live = |k: &usize| layer.channel(*k).iter().any(|&a| a != 0.0);
         let live: Vec<usize> = layer.channels.iter().copied().filter(is_live).collect();
         let dead = layer.channels.len() - live.len();
-        counter.skip(dead as u64 * after(self.network, layer.target));
+        counter.skip(dead as u64 * after(&self.network, layer.target));
         let value = |&k| cam::without(layer.activations, layer.shape, k);
         let logits = self.rerun(layer.target, live.iter().map(value), counter)?;
         // A share has no direction of its own.

@@ -17,8 +17,8 @@ use crate::plan::{Buffer, BufferId, Contents, Dispatch, Plan};
 const SUBMISSION: u64 = 4_000_000_000;
 
 /// A plan on a device, with its weights uploaded; runs as often as there are pictures.
-pub struct Session<'a> {
-    gpu: &'a Gpu,
+pub struct Session {
+    gpu: Gpu,
     plan: Plan,
     /// The memory of each of the plan's buffers; those that share a slot share it.
     memory: Vec<Memory>,
@@ -74,9 +74,9 @@ struct Pipeline {
     layout: wgpu::BindGroupLayout,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Compiles the plan's kernels, allocates its buffers, uploads its weights and has the device prepare them.
-    pub fn new(gpu: &'a Gpu, plan: Plan) -> Result<Self, GpuError> {
+    pub fn new(gpu: &Gpu, plan: Plan) -> Result<Self, GpuError> {
         // Compilation is the driver's work and upload is ours: they go side by side.
         let mut start_up = StartUp::default();
         let StartUp {
@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
             .collect();
         gpu.check(|| "recording the plan".into())?;
         Ok(Self {
-            gpu,
+            gpu: gpu.clone(),
             plan,
             memory,
             forward,
@@ -271,7 +271,7 @@ impl<'a> Session<'a> {
         calls: &[Call],
         doing: &str,
     ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
-        let Some(timestamps) = Timestamps::new(self.gpu) else {
+        let Some(timestamps) = Timestamps::new(&self.gpu) else {
             self.submit(calls, doing)?;
             return Ok(None);
         };

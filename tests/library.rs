@@ -1,0 +1,166 @@
+//! The library as another program uses it: predictions in any order, any number of classes, wrong calls, threads.
+
+use std::sync::LazyLock;
+
+use gradcam::attribution;
+use gradcam::cam::Method;
+use gradcam::explainer::{ExplainError, Explainer, Wanted};
+use gradcam::gpu::Gpu;
+use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::score::Score;
+use gradcam::weights::Tensor;
+use gradcam::wgpu;
+
+#[allow(dead_code, reason = "every test program uses a part")]
+mod common {
+    pub(crate) mod device;
+}
+use common::device::{GPU, random};
+
+/// Convolution, ReLU, max-pool, mean and a linear layer of five classes, of drawn weights.
+static NETWORK: LazyLock<Network> = LazyLock::new(|| {
+    let drawn = |seed, shape: &[usize]| {
+        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
+    };
+    let mut network = Network::new("tiny", Shape::new(3, 8, 8));
+    let convolution = Op::Conv2d {
+        weight: drawn(1, &[8, 3, 3, 3]),
+        bias: Some(drawn(2, &[8])),
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+        groups: 1,
+    };
+    let linear = Op::Linear {
+        weight: drawn(3, &[5, 8]),
+        bias: Some(drawn(4, &[5])),
+        layout: MatrixLayout::OutIn,
+    };
+    network.chain("conv", convolution).unwrap();
+    network.chain("relu", Op::Relu).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network.chain("linear", linear).unwrap();
+    network
+});
+
+fn picture(seed: u32) -> Vec<f32> {
+    random(seed, NETWORK.input_shape().len())
+}
+
+fn explainer(classes: usize) -> Explainer {
+    let wanted = Wanted {
+        score: Score::Logit,
+        methods: vec![Method::GradCam, Method::EigenCam],
+        pixels: vec![
+            attribution::Method::Gradient,
+            attribution::Method::SmoothGrad,
+        ],
+        classes,
+        ..Wanted::default()
+    };
+    Explainer::new(&GPU, &NETWORK, wanted).unwrap()
+}
+
+#[test]
+fn predictions_may_be_explained_in_any_order_and_again() {
+    let explainer = explainer(2);
+    let [a, b] = [10, 11].map(|seed| explainer.predict(&picture(seed)).unwrap());
+    let of_b = explainer.explain(&b, &[0, 1]).unwrap();
+    let of_a = explainer.explain(&a, &[0, 1]).unwrap();
+    assert_ne!(of_a, of_b);
+    assert_eq!(of_b, explainer.explain(&b, &[0, 1]).unwrap());
+    let activations = explainer.activations(&a).unwrap();
+    assert_ne!(activations, explainer.activations(&b).unwrap());
+    assert_eq!(activations, explainer.activations(&a).unwrap());
+}
+
+#[test]
+fn any_number_of_classes_is_explained_whatever_was_planned_for() {
+    let all = [4, 0, 1, 3, 2];
+    let expected = explainer(5);
+    let prediction = expected.predict(&picture(12)).unwrap();
+    let expected = expected.explain(&prediction, &all).unwrap();
+    for planned in [0, 1, 2, 3, 9] {
+        let explainer = explainer(planned);
+        for count in 0..=5 {
+            let explained = explainer.explain(&prediction, &all[..count]).unwrap();
+            assert_eq!(
+                explained,
+                expected[..count],
+                "{planned} planned, {count} asked"
+            );
+        }
+    }
+}
+
+#[test]
+fn wrong_calls_are_errors() {
+    let explainer = explainer(1);
+    let error = explainer.predict(&[0.5; 7]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "7 values for a network that takes 3x8x8, which are 192"
+    );
+    let prediction = explainer.predict(&picture(13)).unwrap();
+    assert_eq!(prediction.top(9).len(), 5);
+    let error = explainer.explain(&prediction, &[5]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no class 5: the network's classes are 0 to 4"
+    );
+    let contrast = |versus| {
+        let wanted = Wanted {
+            versus: Some(versus),
+            ..Wanted::default()
+        };
+        Explainer::new(&GPU, &NETWORK, wanted)
+    };
+    let error = contrast(5).err().unwrap();
+    assert!(matches!(error, ExplainError::NoSuchClass { class: 5, .. }));
+    let error = contrast(3).unwrap().explain(&prediction, &[1, 3]);
+    assert!(matches!(error, Err(ExplainError::VersusItself(3))));
+}
+
+#[test]
+fn threads_take_turns_at_an_explainer() {
+    let explainer = explainer(1);
+    let explain = |seed| {
+        let prediction = explainer.predict(&picture(seed)).unwrap();
+        explainer.explain(&prediction, &[2]).unwrap()
+    };
+    let alone: Vec<_> = (20..24).map(explain).collect();
+    let together: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (20..24)
+            .map(|seed| scope.spawn(move || explain(seed)))
+            .collect();
+        let explained = threads.into_iter().map(|thread| thread.join().unwrap());
+        explained.collect()
+    });
+    assert_eq!(alone, together);
+}
+
+/// The device stays the caller's, and an explainer keeps what it needs of it.
+#[test]
+fn a_program_explains_on_its_own_device() {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let descriptor = wgpu::DeviceDescriptor::default();
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    let explainer = {
+        let gpu = Gpu::from_device(device.clone(), queue).unwrap();
+        let network = NETWORK.clone();
+        Explainer::new(&gpu, &network, Wanted::default()).unwrap()
+    };
+    let prediction = explainer.predict(&picture(14)).unwrap();
+    let explanation = explainer.explain(&prediction, &prediction.top(1)).unwrap();
+    assert_eq!(
+        (explanation[0].maps[0].width, explanation[0].maps[0].height),
+        (8, 8)
+    );
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 16,
+        usage: wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    assert_eq!(buffer.size(), 16);
+}
