@@ -5,6 +5,18 @@
 //! g may be that of a probability or of a logit ([`crate::score`]), and the maps differ. All sums are in float64.
 //! Formulas agree with pytorch-grad-cam 1.5.7, see `tests/fixtures/methods`.
 //!
+//! What they cost beside the picture's own forward pass, which all share:
+//!
+//! | methods | passes | on the host |
+//! | --- | --- | --- |
+//! | those that read gradients | one back to the target layer for all of them, a group of classes at once: the layers after the target alone | sums over A |
+//! | `finercam` | one more of the same | the same |
+//! | `eigencam`, `fem`, `randomcam` | none, and the map is of no class | sums; a principal component |
+//! | `eigengradcam`, `eigen` | none more | a principal component: products of all pairs of the fewer of channels and positions |
+//! | `fullgrad` | one back to the pixels, as long as a forward pass for each class | sums over every layer |
+//! | `scorecam` | one forward for each channel | masks |
+//! | `ablationcam` | the layers after the target for each channel that is not zero | nothing to speak of |
+//!
 //! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function.
 
 mod full_grad;
