@@ -206,6 +206,7 @@ pub fn run(
         layers: options.layers.clone(),
         fuse: options.fuse,
         eigen_smooth: options.smooth.contains(&Smooth::Eigen),
+        augmented: options.smooth.contains(&Smooth::Aug),
         classes: choice.count(),
         pictures: jobs.len(),
         settings: settings(options, baseline),

@@ -2,6 +2,7 @@
 //! that look at more inputs than the picture, as many of both as they need. Those that need no gradient go forward many at
 //! once.
 
+mod augment;
 mod rerun;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -47,6 +48,9 @@ pub struct Wanted {
     pub fuse: Fuse,
     /// Whether CAM methods take a principal component for their sum, see [`Features::eigen`].
     pub eigen_smooth: bool,
+    /// Whether each map of a CAM method is the mean of six, scaled, of the input as it is and flipped left to right, each
+    /// times 0.9, 1 and 1.1: pytorch-grad-cam's `aug_smooth`.
+    pub augmented: bool,
     /// Classes explained for each picture: as many go through the backward passes at once, as far as memory allows.
     pub classes: usize,
     /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
@@ -73,6 +77,7 @@ impl Default for Wanted {
             layers: vec![],
             fuse: Fuse::default(),
             eigen_smooth: false,
+            augmented: false,
             classes: 1,
             pictures: 1,
             settings: Settings::default(),
@@ -463,7 +468,10 @@ impl Explainer {
         self.hold(&mut held, prediction)?;
         let picture = std::mem::take(&mut *held);
         let counter = Counter::new(&self.network, self.work(), tell);
-        let (maps, kept) = self.maps(prediction, classes, &counter)?;
+        let (maps, kept) = match self.is_augmented() {
+            true => self.augmented_maps(prediction, classes, &counter)?,
+            false => self.maps(prediction, classes, &counter)?,
+        };
         let pixels = self.pixels(prediction, classes, &counter)?;
         let perturbed = self.perturbations(prediction, classes, &counter)?;
         *held = picture;

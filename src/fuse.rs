@@ -56,7 +56,7 @@ impl Fuse {
 }
 
 /// What is above zero, from 0 to 1; what is no number stays.
-fn unit(map: &RawMap) -> Map {
+pub(crate) fn unit(map: &RawMap) -> Map {
     let positive = map.values.iter().map(|&v| if v <= 0.0 { 0.0 } else { v });
     let least = positive.clone().fold(f64::INFINITY, f64::min);
     let most = positive.clone().fold(0.0, f64::max);

@@ -181,6 +181,9 @@ pub enum UsageError {
          {0} has none to weigh, or is that component: try it with gradcam or hirescam"
     )]
     NothingToSmooth(Method),
+    /// `--smooth aug` without a CAM method.
+    #[error("--smooth aug averages the maps of CAM methods, and {0} is none: try it with gradcam")]
+    NoMapToSmooth(Method),
     /// `--fuse` without several layers.
     #[error(
         "--fuse makes one map of several layers: name them, as in \
@@ -300,6 +303,10 @@ impl Options {
         });
         if flags.smooth.contains(&Smooth::Eigen) && !smoothed {
             return Err(UsageError::NothingToSmooth(flags.methods[0]));
+        }
+        let maps = flags.methods.iter().any(|m| matches!(m, Method::Cam(_)));
+        if flags.smooth.contains(&Smooth::Aug) && !maps {
+            return Err(UsageError::NoMapToSmooth(flags.methods[0]));
         }
         let layers = each_once(flags.layers);
         let patch = flags.patch;

@@ -79,10 +79,10 @@ fn explain(wanted: Wanted) -> (Prediction, Vec<Explanation>, Shape) {
     (prediction, explanations, explainer.map_shape())
 }
 
-/// Maps of `classifier` for the picture, the three classes and the methods of `wanted`, against the files of `names`.
-fn assert_maps(classifier: &Classifier, picture: &str, wanted: Wanted, names: &[String]) {
-    let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
-    let prediction = explainer.predict(&input(picture, classifier)).unwrap();
+/// Maps for the input, the three classes and the methods of `wanted`, against the files of `names`.
+fn assert_maps(network: &Network, input: &[f32], wanted: Wanted, names: &[String]) {
+    let explainer = Explainer::new(&GPU, network, wanted).unwrap();
+    let prediction = explainer.predict(input).unwrap();
     let explanations = explainer.explain(&prediction, &classes()).unwrap();
     let shape = Shape {
         c: 1,
@@ -118,13 +118,56 @@ fn wanted(methods: &[Method], layer: &str) -> Wanted {
 const PICTURE: &str = "builtin/cat-and-coffee-224.png";
 const SMALL_PICTURE: &str = "methods/cat-and-coffee-64.png";
 
-/// A forward pass a channel: at 64 x 64, where one costs a twelfth. `benches/scorecam.py` compares at 224 x 224.
+/// A forward pass a channel: at 64 x 64, where one costs a twelfth, and at 32 x 32. `benches/perturbed.py` compares at
+/// 224 x 224.
 #[test]
 fn score_cam_agrees_with_pytorch_grad_cam_at_two_layers() {
+    let name = &["scorecam".into()];
+    let wanted = |layer| wanted(&[Method::ScoreCam], layer);
+    let picture = input(SMALL_PICTURE, &SMALL);
+    assert_maps(&SMALL.network, &picture, wanted("conv5_3"), name);
+    let row = |row: usize| &picture[row * 64 + 16..][..32];
+    let rows = (0..3).flat_map(|c| c * 64 + 16..c * 64 + 48);
+    let centre: Vec<f32> = rows.flat_map(row).copied().collect();
+    let network = SMALL.network.at_input(Shape::new(3, 32, 32)).unwrap();
+    assert_maps(&network, &centre, wanted("conv4_3"), name);
+}
+
+/// The package's mean, before it resizes and scales that once more.
+#[test]
+fn maps_of_an_augmented_picture_agree_with_pytorch_grad_cam() {
+    let names = ["gradcam_aug".into(), "layercam_aug".into()];
     for layer in ["conv5_3", "conv4_3"] {
-        let wanted = wanted(&[Method::ScoreCam], layer);
-        assert_maps(&SMALL, SMALL_PICTURE, wanted, &["scorecam".into()]);
+        let wanted = Wanted {
+            augmented: true,
+            ..wanted(&[Method::GradCam, Method::LayerCam], layer)
+        };
+        let input = input(SMALL_PICTURE, &SMALL);
+        assert_maps(&SMALL.network, &input, wanted, &names);
     }
+}
+
+#[test]
+fn augmenting_leaves_the_device_and_other_methods_as_they_were() {
+    let ask = |augmented| {
+        explain_small(Wanted {
+            augmented,
+            pixels: vec![
+                attribution::Method::GuidedGradcam,
+                attribution::Method::GradientXInput,
+            ],
+            ..Wanted::default()
+        })
+    };
+    let (_, plain, none) = ask(false);
+    let (_, smooth, told) = ask(true);
+    for (plain, smooth) in plain.iter().zip(&smooth) {
+        assert_eq!(plain.pixels, smooth.pixels);
+        assert_ne!(plain.maps, smooth.maps);
+    }
+    assert_eq!(none, []);
+    // Five more, and one that puts the picture back.
+    assert_eq!(told.last(), Some(&Progress { done: 6, all: 6 }));
 }
 
 /// Three convolutions a channel at conv4_3: there at 64 x 64.
@@ -132,8 +175,18 @@ fn score_cam_agrees_with_pytorch_grad_cam_at_two_layers() {
 fn ablation_cam_agrees_with_pytorch_grad_cam_at_two_layers() {
     let name = &["ablationcam".into()];
     let wanted = |layer| wanted(&[Method::AblationCam], layer);
-    assert_maps(&BUILTIN, PICTURE, wanted("conv5_3"), name);
-    assert_maps(&SMALL, SMALL_PICTURE, wanted("conv4_3"), name);
+    assert_maps(
+        &BUILTIN.network,
+        &input(PICTURE, &BUILTIN),
+        wanted("conv5_3"),
+        name,
+    );
+    assert_maps(
+        &SMALL.network,
+        &input(SMALL_PICTURE, &SMALL),
+        wanted("conv4_3"),
+        name,
+    );
 }
 
 #[test]
@@ -150,7 +203,12 @@ fn every_other_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
         .collect();
     let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
     for layer in ["conv5_3", "conv4_3"] {
-        assert_maps(&BUILTIN, PICTURE, wanted(&methods, layer), &names);
+        assert_maps(
+            &BUILTIN.network,
+            &input(PICTURE, &BUILTIN),
+            wanted(&methods, layer),
+            &names,
+        );
     }
 }
 

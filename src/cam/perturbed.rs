@@ -12,8 +12,6 @@ pub fn is_flat(channel: &[f32]) -> bool {
 /// channel, bilinear to the picture's size with the corners of both on each other (`UpsamplingBilinear2d` of `PyTorch`), then
 /// less its minimum and divided by its range + 1e-8.
 pub fn masked(x: &[f32], shape: Shape, channel: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
-    let low = channel.iter().copied().fold(f32::INFINITY, f32::min);
-    let high = channel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (down, across) = (corners(rows, shape.h), corners(columns, shape.w));
     let mut mask = Vec::with_capacity(shape.h * shape.w);
     for &(row, below, t) in &down {
@@ -23,12 +21,8 @@ pub fn masked(x: &[f32], shape: Shape, channel: &[f32], [rows, columns]: [usize;
             (1.0 - t) * at(upper) + t * at(lower)
         }));
     }
-    // The corners are among the values in between, but the extremes need not be.
-    let (least, most) = mask
-        .iter()
-        .fold((f64::from(high), f64::from(low)), |(least, most), &m| {
-            (m.min(least), m.max(most))
-        });
+    let least = mask.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = mask.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for m in &mut mask {
         *m = (*m - least) / (most - least + 1e-8);
     }

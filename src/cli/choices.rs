@@ -138,6 +138,8 @@ impl std::str::FromStr for ChannelsFlag {
 /// How maps are made smoother.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Smooth {
+    /// The mean of the maps of the picture and of its mirror image, each at 0.9, 1 and 1.1 times its values
+    Aug,
     /// The first principal component of the weighted channels in place of their sum
     Eigen,
 }

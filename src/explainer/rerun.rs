@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, TargetGradients, Wanted};
+use super::{
+    ExplainError, Explainer, PIXELS, Prediction, Progress, TargetGradients, Wanted, augment,
+};
 use crate::attribution::Inputs;
 use crate::cam::{self, Features, Reads};
 use crate::network::{Network, Node, NodeId, Shape};
@@ -182,7 +184,11 @@ impl Explainer {
             channels(network, wanted, target) as u64 * each.sum::<u64>()
         };
         let tried: u64 = self.targets.iter().map(tried).sum();
-        passes as u64 * whole(network) + tried
+        let maps = match self.is_augmented() {
+            true => augment::PASSES as u64 * (whole(network) + tried),
+            false => tried,
+        };
+        passes as u64 * whole(network) + maps
     }
 
     /// Passes forward and back, beside those of the picture itself.
@@ -197,7 +203,7 @@ impl Explainer {
     fn rerun(
         &self,
         from: NodeId,
-        mut values: impl Iterator<Item = Vec<f32>>,
+        values: impl Iterator<Item = Vec<f32>>,
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<f32>>, ExplainError> {
         let shape = self.network.node(from).shape;
@@ -207,19 +213,23 @@ impl Explainer {
         let phase = phase.expect("planned where a method needs it");
         let images = reruns[phase].request.images;
         let mut logits = vec![];
-        loop {
-            let batch: Vec<f32> = values.by_ref().take(images).flatten().collect();
-            let count = batch.len() / shape.len();
-            if count == 0 {
-                return Ok(logits);
+        let mut values = values.peekable();
+        let mut batch = vec![];
+        while values.peek().is_some() {
+            batch.clear();
+            batch.reserve(images * shape.len());
+            for value in values.by_ref().take(images) {
+                batch.extend_from_slice(&value);
             }
             self.session.rerun(phase, &batch, shape)?;
             let read = reruns[phase].logits;
-            let batch = self.session.read(read, images, Shape::vector(classes))?;
-            let each = batch.chunks_exact(classes).take(count);
+            let rows = self.session.read(read, images, Shape::vector(classes))?;
+            let count = batch.len() / shape.len();
+            let each = rows.chunks_exact(classes).take(count);
             logits.extend(each.map(<[f32]>::to_vec));
             counter.advance(count as u64 * after(&self.network, from));
         }
+        Ok(logits)
     }
 
     /// Tries channels of each target layer, as far as a method needs it. `gradients` are each class's, of the score.

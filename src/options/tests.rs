@@ -313,3 +313,11 @@ fn patches_of_occlusion_meet() {
     let apart = stride("a.jpg --patch 8 --stride 9").unwrap_err();
     assert!(apart.to_string().contains("make it 8 or less"), "{apart}");
 }
+
+#[test]
+fn maps_that_augmenting_averages_are_of_cam_methods() {
+    let both = options("a.jpg --smooth aug,eigen").unwrap();
+    assert_eq!(both.smooth, [Smooth::Aug, Smooth::Eigen]);
+    let none = refused("a.jpg -m occlusion --smooth aug");
+    assert!(none.to_string().contains("occlusion is none"), "{none}");
+}

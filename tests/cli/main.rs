@@ -3,6 +3,7 @@
 //! Runs the program that was built. But for one test of the built-in network, a tiny VGG16 stands for the real one.
 
 mod adapters;
+mod again;
 mod files;
 mod harness;
 mod inputs;

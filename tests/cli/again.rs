@@ -1,0 +1,62 @@
+//! Methods that run the network again, and their options.
+
+use crate::harness::Folder;
+
+#[test]
+fn what_is_hidden_or_tried_is_drawn_as_a_map() {
+    let folder = Folder::new();
+    let options = "--patch 112 --samples 3 --channels 2 --outputs heatmap,segmented,raw -c 1";
+    let methods = "-m occlusion,rise -m scorecam -m ablationcam";
+    let run = folder.run(&format!("cat.png tiny.npy {methods} {options}"));
+    run.exits(0);
+    for (name, size) in [
+        ("occlusion", 224),
+        ("rise", 224),
+        ("scorecam", 14),
+        ("ablationcam", 14),
+    ] {
+        let stem = format!("cat_0_1_class_1_0.797_{name}");
+        let (map, shape) = folder.array(&format!("{stem}.npy"));
+        assert_eq!(shape, [size, size], "{name}");
+        assert!(map.iter().any(|&v| v != map[0]), "{name} shows no place");
+        for suffix in ["heatmap", "segmented"] {
+            let drawn = folder.picture(&format!("{stem}_{suffix}.png"));
+            assert_eq!(drawn.dimensions(), (224, 224), "{name}");
+        }
+    }
+    // Patches of 112 every 56 pixels are 3 x 3; 3 masks; 2 channels, and after the target next to nothing.
+    let notes = &run.stderr;
+    for note in [
+        "15 passes through the network",
+        "the 2 channels tried hold ",
+        " % of the weight for class_1, to first order",
+    ] {
+        assert!(notes.contains(note), "{note:?} is missing in: {notes}");
+    }
+}
+
+#[test]
+fn the_same_seed_hides_the_same_and_another_does_not() {
+    let folder = Folder::new();
+    let map = |options: &str| {
+        let line = "cat.png tiny.npy -q -m rise --samples 2 --outputs raw -c 1";
+        folder.prints(&format!("{line} {options}"));
+        folder.array("cat_0_1_class_1_0.797_rise.npy").0
+    };
+    let first = map("");
+    assert_eq!(first, map("--seed 0"));
+    assert_ne!(first, map("--seed 1"));
+    assert_ne!(first, map("--baseline white"));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let folder = Folder::new();
+    for (options, part) in [
+        ("--patch 8 --stride 9", "make it 8 or less"),
+        ("--channels 3 --channels 4", "--channels is given twice"),
+        ("-m occlusion --smooth aug", "occlusion is none"),
+    ] {
+        folder.refuses(&format!("cat.png tiny.npy {options}"), 2, &[part]);
+    }
+}
