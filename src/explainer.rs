@@ -3,26 +3,25 @@
 //! once.
 
 mod augment;
+mod backward;
+mod pixels;
 mod rerun;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::attribution::{self, Inputs, Moments, Settings, Value};
+use crate::attribution::{self, Settings};
 use crate::cam::{self, Bias, Features, Reads};
 use crate::fuse::Fuse;
 use crate::gpu::{Gpu, GpuError, Session};
-use crate::map::{Map, RawMap};
+use crate::map::RawMap;
 use crate::network::{Network, NetworkError, NodeId, Op, Shape};
 use crate::perturbation;
-use crate::plan::{
-    BackwardRequest, Limits, MatrixDtype, Plan, PlanError, ReluRule, Request, classes_at_once,
-};
+use crate::plan::{Limits, MatrixDtype, Plan, PlanError, Request};
 use crate::score::{self, Objective, Score, Seed, probabilities};
 use crate::weights::Tensor;
+use backward::{Gradient, Way};
+use pixels::needs_heat;
 use rerun::{Counter, Tried};
-
-/// Device memory that the gradients of one backward pass may take, bytes.
-const GRADIENTS: u64 = 256 << 20;
 
 /// What to compute for each class.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,16 +139,6 @@ pub struct Explainer {
     held: Mutex<Vec<f32>>,
 }
 
-/// A gradient as float32 holds it.
-struct Gradient {
-    /// At the end of the pass, divided by `scale`.
-    values: Vec<f32>,
-    /// The same at each node kept.
-    kept: Vec<Vec<f32>>,
-    /// The seed's.
-    scale: f64,
-}
-
 /// Gradients at the target layers, of one class.
 struct TargetGradients {
     /// One a target, divided by `scale`.
@@ -214,55 +203,6 @@ pub struct Progress {
     pub all: usize,
 }
 
-/// A kind of backward pass: where it ends, the nodes kept on the way, and what ReLUs let through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Way {
-    to: NodeId,
-    keep: Vec<NodeId>,
-    rule: ReluRule,
-}
-
-impl Way {
-    /// To the picture.
-    fn to_pixels(rule: ReluRule) -> Self {
-        Self {
-            to: PIXELS,
-            keep: vec![],
-            rule,
-        }
-    }
-
-    /// To the picture and to every bias on the way there.
-    fn to_biases(network: &Network) -> Self {
-        Self {
-            keep: biased(network).map(|(id, _)| id).collect(),
-            ..Self::to_pixels(ReluRule::Plain)
-        }
-    }
-
-    fn is_of(&self, pass: &BackwardRequest) -> bool {
-        (self.to, self.rule) == (pass.to, pass.rule) && self.keep == pass.keep
-    }
-
-    /// To all of `targets`: in one pass to the earliest, as far as that one's value reaches the others.
-    fn to_targets(network: &Network, targets: &[NodeId]) -> Vec<Self> {
-        let mut rest = targets.to_vec();
-        rest.sort();
-        let mut ways = vec![];
-        while let Some(&to) = rest.first() {
-            let reached = network.descendants(to);
-            let (keep, others) = rest[1..].iter().partition(|id| reached[id.0]);
-            ways.push(Self {
-                to,
-                keep,
-                rule: ReluRule::Plain,
-            });
-            rest = others;
-        }
-        ways
-    }
-}
-
 /// What `wanted` asks of a plan for an adapter of `limits`, and the target layers, each once.
 pub fn request(
     network: &Network,
@@ -292,7 +232,7 @@ pub fn request(
             ways.push(way);
         }
     }
-    let pass = |way| passes(network, way, wanted.classes, limits);
+    let pass = |way| backward::passes(network, way, wanted.classes, limits);
     let request = Request {
         images: 1,
         runs: wanted.pictures,
@@ -651,177 +591,10 @@ impl Explainer {
         };
         classes.iter().map(of).collect()
     }
-
-    /// The gradients that pixel methods share: rules and inputs, each pair once.
-    fn walks(&self) -> Vec<(ReluRule, Inputs)> {
-        let mut walks = vec![];
-        for recipe in self.wanted.pixels.iter().map(|method| method.recipe()) {
-            let walk = (recipe.rule, recipe.inputs);
-            if !walks.contains(&walk) {
-                walks.push(walk);
-            }
-        }
-        walks
-    }
-
-    /// For each class, for each pixel method its values.
-    fn pixels(
-        &self,
-        prediction: &Prediction,
-        classes: &[usize],
-        counter: &Counter<'_>,
-    ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
-        let heats = self.heats(prediction, classes)?;
-        let mut walks = self.walks();
-        // The picture itself comes first, while its own forward pass is still there.
-        walks.sort_by_key(|&(_, inputs)| inputs != Inputs::Picture);
-        let mut walked = vec![];
-        for &(rule, inputs) in &walks {
-            walked.push(self.walk(rule, inputs, prediction, classes, counter)?);
-        }
-        if walks.iter().any(|&(_, inputs)| inputs != Inputs::Picture) {
-            // Leaves the device as it was.
-            let shape = self.network.input_shape();
-            self.session.forward(&prediction.input, shape)?;
-        }
-        let value = |class: usize, method: &attribution::Method| {
-            let recipe = method.recipe();
-            let walk = walks
-                .iter()
-                .position(|&walk| walk == (recipe.rule, recipe.inputs));
-            walked[walk.expect("one walk for each method")][class].value(
-                recipe.value,
-                &self.wanted.settings,
-                &prediction.input,
-                self.network.input_shape(),
-                heats.get(class),
-            )
-        };
-        let values = |class| self.wanted.pixels.iter().map(|m| value(class, m)).collect();
-        Ok((0..classes.len()).map(values).collect())
-    }
-
-    /// For each class the gradients at the pixels over all inputs.
-    fn walk(
-        &self,
-        rule: ReluRule,
-        inputs: Inputs,
-        prediction: &Prediction,
-        classes: &[usize],
-        counter: &Counter<'_>,
-    ) -> Result<Vec<Moments>, ExplainError> {
-        let shape = self.network.input_shape();
-        let settings = &self.wanted.settings;
-        let mut moments = vec![Moments::new(shape.len()); classes.len()];
-        for index in 0..inputs.count(settings) {
-            let gradients = if inputs == Inputs::Picture {
-                let seeds = self.seeds(Reads::Gradients, prediction, classes);
-                self.gradients(&Way::to_pixels(rule), &seeds)?
-            } else {
-                let input = inputs.at(settings, &prediction.input, shape, index);
-                let there = self.run(&input)?;
-                let seeds = self.seeds(Reads::Gradients, &there, classes);
-                let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
-                counter.advance_one();
-                gradients
-            };
-            for (moments, gradient) in moments.iter_mut().zip(gradients) {
-                moments.add(&gradient.values, gradient.scale);
-            }
-        }
-        Ok(moments)
-    }
-
-    /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
-    fn heats(&self, prediction: &Prediction, classes: &[usize]) -> Result<Vec<Map>, ExplainError> {
-        if !needs_heat(&self.wanted) {
-            return Ok(vec![]);
-        }
-        let input = self.network.input_shape();
-        let activations = self.kept()?;
-        let seeds = self.seeds(Reads::Gradients, prediction, classes);
-        let heat = |gradients: &TargetGradients| {
-            let map = self.map(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
-            map.scaled().resize(input.w, input.h).heat()
-        };
-        Ok(self.at_targets(&seeds)?.iter().map(heat).collect())
-    }
-
-    /// For each seed the gradients that the way leads to.
-    fn gradients(&self, way: &Way, seeds: &[Seed]) -> Result<Vec<Gradient>, ExplainError> {
-        let logits = Shape::vector(self.network.classes());
-        let phases = &self.session.plan().backward;
-        let mut gradients = vec![];
-        let mut rest = seeds;
-        while !rest.is_empty() {
-            // The largest pass that the rest fills, else the one that it fills best.
-            let (phase, request) = phases
-                .iter()
-                .map(|backward| &backward.request)
-                .enumerate()
-                .filter(|(_, pass)| way.is_of(pass))
-                .max_by_key(|(_, pass)| match pass.classes <= rest.len() {
-                    true => (1, pass.classes.cast_signed()),
-                    false => (0, -pass.classes.cast_signed()),
-                })
-                .expect("every way that methods need is planned");
-            let (group, later) = rest.split_at(request.classes.min(rest.len()));
-            let mut directions: Vec<f32> = group
-                .iter()
-                .flat_map(|seed| seed.direction.iter().copied())
-                .collect();
-            directions.resize(request.classes * logits.len(), 0.0);
-            self.session.backward(phase, &directions, logits)?;
-            let first = gradients.len();
-            gradients.extend(group.iter().map(|seed| Gradient {
-                values: vec![],
-                kept: vec![],
-                scale: seed.scale,
-            }));
-            let read = |buffer, at: NodeId| {
-                let shape = self.network.node(at).shape;
-                let all = self.session.read(buffer, request.classes, shape)?;
-                Ok::<_, ExplainError>((all, shape.len()))
-            };
-            let (all, len) = read(phases[phase].gradient, way.to)?;
-            for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
-                gradient.values = values.to_vec();
-            }
-            for (&buffer, &at) in phases[phase].kept.iter().zip(&way.keep) {
-                let (all, len) = read(buffer, at)?;
-                for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
-                    gradient.kept.push(values.to_vec());
-                }
-            }
-            rest = later;
-        }
-        Ok(gradients)
-    }
 }
 
 /// The picture.
 const PIXELS: NodeId = NodeId(0);
-
-/// Backward passes that carry `classes` along a way: as many as go at once, and one for what is left over.
-fn passes(network: &Network, way: &Way, classes: usize, limits: Limits) -> Vec<BackwardRequest> {
-    let most = classes_at_once(network, way.to, &way.keep, limits, GRADIENTS).min(classes.max(1));
-    let pass = |classes| BackwardRequest {
-        to: way.to,
-        keep: way.keep.clone(),
-        classes,
-        rule: way.rule,
-    };
-    [most, classes % most]
-        .into_iter()
-        .filter(|&classes| classes > 0)
-        .map(pass)
-        .collect()
-}
-
-fn needs_heat(wanted: &Wanted) -> bool {
-    let values = wanted.pixels.iter().map(|method| method.recipe().value);
-    values.into_iter().any(|value| value == Value::TimesHeat)
-}
 
 /// Whether gradients at the target layers are needed.
 fn needs_target(wanted: &Wanted) -> bool {
