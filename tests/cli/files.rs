@@ -232,7 +232,7 @@ fn another_layer_gives_a_map_of_its_own_size() {
 #[test]
 fn a_layer_that_does_not_exist_is_answered_with_those_that_do() {
     let folder = Folder::new();
-    for layer in ["conv9_9", "input", "fc6", "CONV5_3"] {
+    for layer in ["conv9_9", "fc6", "CONV5_3"] {
         folder.refuses(
             &format!("cat.png tiny.npy --layer {layer}"),
             1,
