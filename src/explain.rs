@@ -1,7 +1,6 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -10,132 +9,29 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
-use crate::architectures::{self, ArchitectureError, Classifier, Evidence};
+use crate::architectures::{self, Classifier, Evidence};
 use crate::attribution;
 use crate::batch::{self, Computed};
-use crate::bench;
 use crate::cli::{Baseline, Channels, Output, Smooth};
-use crate::convert::ConvertError;
 use crate::draw::{self, Scene};
-use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Progress, Wanted};
-use crate::gpu::{Gpu, GpuError, Selection};
-use crate::image::{self, Picture, PictureError};
-use crate::info::Problem;
-use crate::labels::{ClassNotFound, Labels, LabelsError};
-use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess, UsageError};
-use crate::output::{self, Destination, DestinationError, Question, WriteError};
+use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::gpu::{Gpu, Selection};
+use crate::image::{self, Picture};
+use crate::labels::Labels;
+use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess};
+use crate::output::{self, Destination, Question};
 use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
 use crate::score;
 use crate::verdict::Asked;
-use crate::weights::{self, Weights, WeightsError};
+use crate::weights::{self, Weights};
 
-/// Why a command, or its work on one picture, failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Arguments that contradict each other.
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    /// A picture that cannot be read.
-    #[error(transparent)]
-    Picture(#[from] PictureError),
-    /// Weights that cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// Weights that make no network.
-    #[error("{}: {source}", path.display())]
-    Architecture {
-        /// The weights file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ArchitectureError,
-    },
-    /// Weights that do not run.
-    #[error("{}: {source}", path.display())]
-    Explain {
-        /// The weights file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ExplainError,
-    },
-    /// No device.
-    #[error(transparent)]
-    Gpu(#[from] GpuError),
-    /// Class names that do not fit.
-    #[error(transparent)]
-    Labels(#[from] LabelsError),
-    /// A class that is not there.
-    #[error(transparent)]
-    Class(#[from] ClassNotFound),
-    /// `--versus` names the class that is explained, or the only one there is. Wrong usage, exit code 2.
-    #[error(
-        "--versus {name}: nothing sets class {id}, {name}, apart from itself; name two different classes"
-    )]
-    VersusItself {
-        /// Its number.
-        id: usize,
-        /// Its name.
-        name: String,
-    },
-    /// More classes than there are.
-    #[error(
-        "{wanted} classes asked for, {} has {there}{}; give a number from 1 to {there}",
-        path.display(), if *versus { " beside that of --versus" } else { "" }
-    )]
-    TooManyClasses {
-        /// As asked.
-        wanted: usize,
-        /// As the network has.
-        there: usize,
-        /// Whether there is one more, with which they are compared.
-        versus: bool,
-        /// The weights file.
-        path: PathBuf,
-    },
-    /// A place that cannot be written to.
-    #[error(transparent)]
-    Destination(#[from] DestinationError),
-    /// A file that could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// Results that must not be timed.
-    #[error(transparent)]
-    Bench(#[from] bench::Wrong),
-    /// `gradcam info` found a file that cannot be used.
-    #[error(transparent)]
-    Info(Box<Problem>),
-    /// `gradcam convert` wrote nothing.
-    #[error(transparent)]
-    Convert(Box<ConvertError>),
-    /// Standard output is gone.
-    #[error("standard output: {0}")]
-    Stdout(std::io::Error),
-}
+mod error;
+mod told;
 
-impl Error {
-    /// Whether the command line is at fault, rather than a file or the device.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Usage(_) | Self::VersusItself { .. } => true,
-            Self::Destination(error) => error.is_usage(),
-            Self::Convert(error) => error.is_usage(),
-            _ => false,
-        }
-    }
-}
-
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
-        Self::Info(Box::new(problem))
-    }
-}
-
-impl From<ConvertError> for Error {
-    fn from(error: ConvertError) -> Self {
-        Self::Convert(Box::new(error))
-    }
-}
+pub use error::Error;
+pub use told::{Cost, Told};
 
 /// One picture and where its files go.
 struct Job {
@@ -352,52 +248,6 @@ pub fn run(
         },
     );
     Ok(all_well)
-}
-
-/// What the command says beside its results.
-pub enum Told {
-    /// Worth knowing.
-    Note(String),
-    /// One picture failed; the others go on.
-    Error(Error),
-    /// What is ahead; once, when the first picture has gone through the network.
-    Cost(Cost),
-    /// So many passes of so many are done for the picture of this number, from 0.
-    Passes(usize, Progress),
-    /// So many pictures of so many are done.
-    Progress(usize, usize),
-}
-
-/// What there is to do. Shown in words.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cost {
-    /// Pictures.
-    pub pictures: usize,
-    /// Passes for each, beside its first one.
-    pub passes: usize,
-    /// Seconds that they take, by the time of the first pass.
-    pub seconds: f64,
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |seconds: f64| match seconds {
-            s if s < 100.0 => format!("{s:.0} s"),
-            s if s < 6000.0 => format!("{:.0} min", s / 60.0),
-            s => format!("{:.1} h", s / 3600.0),
-        };
-        let each = time(self.seconds);
-        let passes = self.passes;
-        write!(
-            f,
-            "{passes} passes through the network for a picture, about {each}"
-        )?;
-        if self.pictures > 1 {
-            let all = time(self.seconds * self.pictures as f64);
-            write!(f, "; {all} for {}", self.pictures)?;
-        }
-        Ok(())
-    }
 }
 
 /// A picture's number, from 0, of so many.
@@ -664,29 +514,4 @@ pub(crate) fn weights_name(weights: &Weights) -> PathBuf {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cost_is_told_in_words() {
-        let cost = |pictures, passes, seconds| {
-            let cost = Cost {
-                pictures,
-                passes,
-                seconds,
-            };
-            cost.to_string()
-        };
-        assert_eq!(
-            cost(1, 25, 41.3),
-            "25 passes through the network for a picture, about 41 s"
-        );
-        assert_eq!(
-            cost(20, 1000, 900.0),
-            "1000 passes through the network for a picture, about 15 min; 5.0 h for 20"
-        );
-    }
 }

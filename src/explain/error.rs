@@ -1,0 +1,121 @@
+//! Why a command, or its work on one picture, failed.
+
+use std::path::PathBuf;
+
+use crate::architectures::ArchitectureError;
+use crate::bench;
+use crate::convert::ConvertError;
+use crate::explainer::ExplainError;
+use crate::gpu::GpuError;
+use crate::image::PictureError;
+use crate::info::Problem;
+use crate::labels::{ClassNotFound, LabelsError};
+use crate::options::UsageError;
+use crate::output::{DestinationError, WriteError};
+use crate::weights::WeightsError;
+
+/// Why a command, or its work on one picture, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Arguments that contradict each other.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A picture that cannot be read.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// Weights that cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights that make no network.
+    #[error("{}: {source}", path.display())]
+    Architecture {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ArchitectureError,
+    },
+    /// Weights that do not run.
+    #[error("{}: {source}", path.display())]
+    Explain {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ExplainError,
+    },
+    /// No device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// Class names that do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A class that is not there.
+    #[error(transparent)]
+    Class(#[from] ClassNotFound),
+    /// `--versus` names the class that is explained, or the only one there is. Wrong usage, exit code 2.
+    #[error(
+        "--versus {name}: nothing sets class {id}, {name}, apart from itself; name two different classes"
+    )]
+    VersusItself {
+        /// Its number.
+        id: usize,
+        /// Its name.
+        name: String,
+    },
+    /// More classes than there are.
+    #[error(
+        "{wanted} classes asked for, {} has {there}{}; give a number from 1 to {there}",
+        path.display(), if *versus { " beside that of --versus" } else { "" }
+    )]
+    TooManyClasses {
+        /// As asked.
+        wanted: usize,
+        /// As the network has.
+        there: usize,
+        /// Whether there is one more, with which they are compared.
+        versus: bool,
+        /// The weights file.
+        path: PathBuf,
+    },
+    /// A place that cannot be written to.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// A file that could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Results that must not be timed.
+    #[error(transparent)]
+    Bench(#[from] bench::Wrong),
+    /// `gradcam info` found a file that cannot be used.
+    #[error(transparent)]
+    Info(Box<Problem>),
+    /// `gradcam convert` wrote nothing.
+    #[error(transparent)]
+    Convert(Box<ConvertError>),
+    /// Standard output is gone.
+    #[error("standard output: {0}")]
+    Stdout(std::io::Error),
+}
+
+impl Error {
+    /// Whether the command line is at fault, rather than a file or the device.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Usage(_) | Self::VersusItself { .. } => true,
+            Self::Destination(error) => error.is_usage(),
+            Self::Convert(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Info(Box::new(problem))
+    }
+}
+
+impl From<ConvertError> for Error {
+    fn from(error: ConvertError) -> Self {
+        Self::Convert(Box::new(error))
+    }
+}
