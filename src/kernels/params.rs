@@ -1,0 +1,263 @@
+//! The uniform of each shader, as 32-bit words one after the other.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Uniform of `conv2d.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv2dParams {
+    pub in_blocks: u32,
+    pub in_size: [i32; 2],
+    pub out_blocks: u32,
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub span: u32,
+    pub group_inputs: u32,
+    pub group_outputs: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `conv2d_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv2dTiledParams {
+    pub in_blocks: u32,
+    pub in_size: [i32; 2],
+    pub out_blocks: u32,
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub steps: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `conv3x3_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv3x3Params {
+    pub in_blocks: i32,
+    pub out_blocks: i32,
+    pub size: [i32; 2],
+    pub columns: i32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `winograd_filters.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradFiltersParams {
+    pub in_blocks: i32,
+    pub u_plane: i32,
+}
+
+/// Uniform of `winograd_input.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradInputParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub end: i32,
+    pub stride: i32,
+}
+
+/// Uniform of `winograd_product_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradProductParams {
+    pub depth: i32,
+    pub stride: i32,
+    pub u_lane: i32,
+    pub u_step: i32,
+    pub u_plane: i32,
+    pub m_blocks: i32,
+}
+
+/// Uniform of `winograd_output.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradOutputParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub end: i32,
+    pub stride: i32,
+    pub m_blocks: i32,
+    pub rows: i32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `affine.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AffineParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub shifted: u32,
+}
+
+/// Uniform of `avg_pool.wgsl` and `avg_pool_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AvgPoolParams {
+    pub count: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub count_include_pad: u32,
+}
+
+/// Uniform of `adaptive_avg_pool.wgsl` and `adaptive_avg_pool_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AdaptiveAvgPoolParams {
+    pub count: u32,
+    pub in_size: [u32; 2],
+    pub out_size: [u32; 2],
+}
+
+/// Uniform of `max_pool.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MaxPoolParams {
+    pub count: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [u32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+}
+
+/// Uniform of `max_pool_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MaxPoolBackwardParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub in_size: [u32; 2],
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+}
+
+/// Uniform of `max_pool_backward_disjoint.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MaxPoolBackwardDisjointParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub rows: u32,
+    pub columns: u32,
+    pub in_size: [u32; 2],
+    pub out_size: [u32; 2],
+    pub taps: [u32; 2],
+    pub epilogue: u32,
+}
+
+/// Uniform of `global_mean.wgsl` and `global_mean_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct GlobalMeanParams {
+    pub count: u32,
+    pub positions: u32,
+}
+
+/// Uniform of `flatten.wgsl` and `flatten_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct FlattenParams {
+    pub count: u32,
+    pub row: u32,
+    pub channels: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub channel_stride: u32,
+    pub position_stride: u32,
+}
+
+/// Uniform of `relu.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ReluParams {
+    pub count: u32,
+    pub elements: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `clip.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ClipParams {
+    pub count: u32,
+    pub elements: u32,
+    pub low: f32,
+    pub high: f32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `linear_rows.wgsl` and `linear_rows_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LinearRowsParams {
+    pub n: u32,
+    pub rows: u32,
+    pub columns: u32,
+    pub first_row: u32,
+    pub y_columns: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `linear_columns.wgsl` and `linear_columns_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LinearColumnsParams {
+    pub n: u32,
+    pub rows: u32,
+    pub columns: u32,
+    pub first_row: u32,
+    pub x_columns: u32,
+    pub accumulate: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `multiply_add.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct MultiplyAddParams {
+    pub rounds: u32,
+}
