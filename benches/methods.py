@@ -4,12 +4,13 @@ Python 3.11.7, torch 2.15.0 (CPU), torchvision 0.29.2, grad-cam 1.5.7, captum 0.
 Command: python methods.py GRADCAM [METHOD...]    (all methods: about ten minutes on two cores)
 
 Both have the network loaded and the kernels compiled. Ours is what `--json` tells: the forward pass and everything after
-it up to the map; theirs is the package's call on two threads, which runs the forward pass too. Wall clock, the second of
-two runs where the first took under five seconds. The score is the logit of `cat`, at 224 x 224.
+it up to the map, of the last of three pictures; theirs is the second call on two threads, forward pass included. Where the
+first took over five seconds, it stands. Wall clock. The score is the logit of `cat`, at 224 x 224.
 """
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -103,19 +104,22 @@ def timed(call):
 
 
 def ours(gradcam, out, method):
+    seconds = run(gradcam, out, method, 1)
+    # The first picture waits for the upload too: of three, the last.
+    return run(gradcam, out, method, 3) if seconds < SHORT else seconds
+
+
+def run(gradcam, out, method, pictures):
     name, *options = method.split()
-    command = [gradcam, ROOT / "assets" / "cat-and-coffee.png", "-c", CLASS, "-m", name, *options]
-    command += ["--score", "logit", "--outputs", "raw", "--json", "-o", out]
-    seconds = SHORT
-    for _ in range(2):
-        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        if done.returncode:
-            sys.exit(f"{command} ended with {done.returncode}")
-        told = json.loads(done.stdout)["timings_ms"]
-        seconds = (told["forward"] + told["backward"]) / 1e3
-        if seconds > SHORT:
-            break
-    return seconds
+    copies = [pathlib.Path(out) / f"picture{i}.png" for i in range(pictures)]
+    for copy in copies:
+        shutil.copy(ROOT / "assets" / "cat-and-coffee.png", copy)
+    command = [gradcam, *copies, "-c", CLASS, "-m", name, *options, "--score", "logit", "--outputs", "raw", "--json"]
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(f"{command} ended with {done.returncode}")
+    told = json.loads(done.stdout.splitlines()[-1])["timings_ms"]
+    return (told["forward"] + told["backward"]) / 1e3
 
 
 def main():
