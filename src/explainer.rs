@@ -4,87 +4,22 @@
 
 mod augment;
 mod backward;
+mod maps;
 mod pixels;
 mod rerun;
+mod wanted;
+
+pub use wanted::{Wanted, request};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::attribution::{self, Settings};
-use crate::cam::{self, Bias, Features, Reads};
-use crate::fuse::Fuse;
+use crate::cam::Reads;
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::map::RawMap;
-use crate::network::{Network, NetworkError, NodeId, Op, Shape};
-use crate::perturbation;
-use crate::plan::{Limits, MatrixDtype, Plan, PlanError, Request};
-use crate::score::{self, Objective, Score, Seed, probabilities};
-use crate::weights::Tensor;
-use backward::{Gradient, Way};
-use pixels::needs_heat;
-use rerun::{Counter, Tried};
-
-/// What to compute for each class.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Wanted {
-    /// What is differentiated.
-    pub score: Score,
-    /// See [`Objective::versus`]. Not for Finer-CAM, which has rivals of its own; no class explained may be this one,
-    /// whose maps would be empty.
-    pub versus: Option<usize>,
-    /// See [`Objective::counterfactual`].
-    pub counterfactual: bool,
-    /// CAM methods, each giving a map.
-    pub methods: Vec<cam::Method>,
-    /// Channels that Score-CAM and Ablation-CAM try, those of the largest effect, see [`cam::choose`]; `None`: all.
-    pub channels: Option<usize>,
-    /// Pixel methods, each giving values at the pixels.
-    pub pixels: Vec<attribution::Method>,
-    /// Methods that hide parts of the picture, each giving a map of its size.
-    pub perturbations: Vec<perturbation::Method>,
-    /// The layers whose activations are weighed; none: the last convolution, after its ReLU.
-    pub layers: Vec<String>,
-    /// How the maps of several layers become one.
-    pub fuse: Fuse,
-    /// Whether CAM methods take a principal component for their sum, see [`Features::eigen`].
-    pub eigen_smooth: bool,
-    /// Whether each map of a CAM method is the mean of six, scaled, of the input as it is and flipped left to right, each
-    /// times 0.9, 1 and 1.1: pytorch-grad-cam's `aug_smooth`.
-    pub augmented: bool,
-    /// Classes explained for each picture: as many go through the backward passes at once, as far as memory allows.
-    pub classes: usize,
-    /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
-    pub pictures: usize,
-    /// Numbers that pixel methods depend on, and the seed of random maps.
-    pub settings: Settings,
-    /// Numbers that the methods that hide depend on.
-    pub masks: perturbation::Settings,
-    /// What the device stores the matrices of linear layers as.
-    pub matrices: MatrixDtype,
-}
-
-impl Default for Wanted {
-    /// Grad-CAM of one class's probability.
-    fn default() -> Self {
-        Self {
-            score: Score::Prob,
-            versus: None,
-            counterfactual: false,
-            methods: vec![cam::Method::GradCam],
-            channels: None,
-            pixels: vec![],
-            perturbations: vec![],
-            layers: vec![],
-            fuse: Fuse::default(),
-            eigen_smooth: false,
-            augmented: false,
-            classes: 1,
-            pictures: 1,
-            settings: Settings::default(),
-            masks: perturbation::Settings::default(),
-            matrices: MatrixDtype::F32,
-        }
-    }
-}
+use crate::network::{Network, NetworkError, NodeId, Shape};
+use crate::plan::{Plan, PlanError, Request};
+use crate::score::{self, Objective, Seed, probabilities};
+use rerun::Counter;
 
 /// Why a network cannot be explained.
 #[derive(Debug, thiserror::Error)]
@@ -137,14 +72,6 @@ pub struct Explainer {
     wanted: Wanted,
     /// The input whose values lie on the device; none while others do. Locked by whoever has the device compute.
     held: Mutex<Vec<f32>>,
-}
-
-/// Gradients at the target layers, of one class.
-struct TargetGradients {
-    /// One a target, divided by `scale`.
-    values: Vec<Vec<f32>>,
-    /// The seed's.
-    scale: f64,
 }
 
 /// What the network says of a picture.
@@ -201,47 +128,6 @@ pub struct Progress {
     /// Passes in all, of which each goes forward, and backward for every group of classes where a method asks for gradients.
     /// Where only part of the network runs, that part counts. May fall as it turns out that less is to do.
     pub all: usize,
-}
-
-/// What `wanted` asks of a plan for an adapter of `limits`, and the target layers, each once.
-pub fn request(
-    network: &Network,
-    wanted: &Wanted,
-    limits: Limits,
-) -> Result<(Vec<NodeId>, Request), NetworkError> {
-    let mut targets = vec![];
-    for name in &wanted.layers {
-        let target = network.target(Some(name))?;
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
-    if targets.is_empty() {
-        targets.push(network.target(None)?);
-    }
-    let mut ways = vec![];
-    if needs_target(wanted) {
-        ways = Way::to_targets(network, &targets);
-    }
-    if reads(wanted, Reads::Biases) {
-        ways.push(Way::to_biases(network));
-    }
-    for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
-        let way = Way::to_pixels(rule);
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
-    let pass = |way| backward::passes(network, way, wanted.classes, limits);
-    let request = Request {
-        images: 1,
-        runs: wanted.pictures,
-        keep: targets.clone(),
-        reruns: rerun::requests(network, wanted, &targets, limits),
-        backward: ways.iter().flat_map(pass).collect(),
-        matrices: wanted.matrices,
-    };
-    Ok((targets, request))
 }
 
 impl Explainer {
@@ -303,7 +189,7 @@ impl Explainer {
                 expected: shape,
             });
         }
-        self.session.forward(input, self.network.input_shape())?;
+        self.session.forward(input, shape)?;
         let shape = Shape::vector(self.network.classes());
         let logits = self.session.read(self.session.plan().logits, 1, shape)?;
         let probabilities = probabilities(self.network.output_kind, &logits);
@@ -431,141 +317,6 @@ impl Explainer {
         Ok(explained.zip(seeds).map(explanation).collect())
     }
 
-    /// For each class, for each CAM method the map; and [`Explanation::kept`], of none or of each.
-    fn maps(
-        &self,
-        prediction: &Prediction,
-        classes: &[usize],
-        counter: &Counter<'_>,
-    ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
-        if self.wanted.methods.is_empty() {
-            return Ok((vec![vec![]; classes.len()], vec![]));
-        }
-        let activations = self.kept()?;
-        let gradients = |reads: Reads| {
-            let needed = self::reads(&self.wanted, reads);
-            if !(needed || reads == Reads::Gradients && rerun::chooses(&self.wanted)) {
-                return Ok(vec![]);
-            }
-            self.at_targets(&self.seeds(reads, prediction, classes))
-        };
-        let of_biases = self.at_biases(prediction, classes)?;
-        let of_score = gradients(Reads::Gradients)?;
-        let of_finer = gradients(Reads::FinerGradients)?;
-        let tried = self.tried(prediction, classes, &activations, &of_score, counter)?;
-        let map = |method: &cam::Method, class: usize| {
-            let gradients = match method.reads() {
-                Reads::Activations | Reads::Masked | Reads::Ablated => None,
-                Reads::Gradients => Some(&of_score[class]),
-                Reads::FinerGradients => Some(&of_finer[class]),
-                Reads::Biases => return of_biases[class].clone(),
-            };
-            let tried = |layer: usize| tried[layer].of(method.reads(), class);
-            self.map(*method, &activations, gradients, tried)
-        };
-        let maps = |class| self.wanted.methods.iter().map(|m| map(m, class)).collect();
-        let maps = (0..classes.len()).map(maps).collect();
-        Ok((maps, Tried::kept(&tried)))
-    }
-
-    /// The map of one layer, or the fused one of several. `tried` gives [`Features::tried`] of each.
-    fn map<'t>(
-        &self,
-        method: cam::Method,
-        activations: &[Vec<f32>],
-        gradients: Option<&TargetGradients>,
-        tried: impl Fn(usize) -> &'t [(usize, f64)],
-    ) -> RawMap {
-        let of_layer = |(i, &target): (usize, &NodeId)| {
-            let shape = self.network.node(target).shape;
-            let values = method.map(&Features {
-                shape,
-                activations: &activations[i],
-                gradients: gradients.map_or(&[], |gradients| &gradients.values[i]),
-                scale: gradients.map_or(0.0, |gradients| gradients.scale),
-                seed: self.wanted.settings.seed,
-                tried: tried(i),
-                eigen: self.wanted.eigen_smooth,
-                biases: &[],
-            });
-            RawMap {
-                width: shape.w,
-                height: shape.h,
-                values,
-            }
-        };
-        let mut maps: Vec<RawMap> = self.targets.iter().enumerate().map(of_layer).collect();
-        if maps.len() == 1 {
-            return maps.remove(0);
-        }
-        let picture = self.network.input_shape();
-        self.wanted.fuse.of(&maps, picture.w, picture.h)
-    }
-
-    /// For each class FullGrad's map; none where nobody asks for it.
-    fn at_biases(
-        &self,
-        prediction: &Prediction,
-        classes: &[usize],
-    ) -> Result<Vec<RawMap>, ExplainError> {
-        if !reads(&self.wanted, Reads::Biases) {
-            return Ok(vec![]);
-        }
-        let seeds = self.seeds(Reads::Biases, prediction, classes);
-        let gradients = self.gradients(&Way::to_biases(&self.network), &seeds)?;
-        let biases: Vec<(Shape, Vec<f32>)> = biased(&self.network)
-            .map(|(id, bias)| (self.network.node(id).shape, bias.to_vec()))
-            .collect();
-        let shape = self.network.input_shape();
-        let map = |gradient: &Gradient| {
-            let layers = biases.iter().zip(&gradient.kept);
-            let biases: Vec<Bias<'_>> = layers
-                .map(|((shape, values), gradients)| Bias {
-                    shape: *shape,
-                    values,
-                    gradients,
-                })
-                .collect();
-            let values = cam::full_grad(&Features {
-                shape,
-                activations: &prediction.input,
-                gradients: &gradient.values,
-                scale: gradient.scale,
-                seed: 0,
-                tried: &[],
-                eigen: false,
-                biases: &biases,
-            });
-            RawMap {
-                width: shape.w,
-                height: shape.h,
-                values,
-            }
-        };
-        Ok(gradients.iter().map(map).collect())
-    }
-
-    /// For each seed the gradients at the target layers.
-    fn at_targets(&self, seeds: &[Seed]) -> Result<Vec<TargetGradients>, ExplainError> {
-        let empty = |seed: &Seed| TargetGradients {
-            values: vec![vec![]; self.targets.len()],
-            scale: seed.scale,
-        };
-        let mut found: Vec<TargetGradients> = seeds.iter().map(empty).collect();
-        for way in Way::to_targets(&self.network, &self.targets) {
-            let gradients = self.gradients(&way, seeds)?;
-            let ids = || std::iter::once(&way.to).chain(&way.keep);
-            for (found, gradient) in found.iter_mut().zip(gradients) {
-                let values = std::iter::once(gradient.values).chain(gradient.kept);
-                for (id, values) in ids().zip(values) {
-                    let target = self.targets.iter().position(|target| target == id);
-                    found.values[target.expect("a way to targets")] = values;
-                }
-            }
-        }
-        Ok(found)
-    }
-
     /// What is asked of each class.
     fn objective(&self) -> Objective {
         let Wanted {
@@ -595,26 +346,3 @@ impl Explainer {
 
 /// The picture.
 const PIXELS: NodeId = NodeId(0);
-
-/// Whether gradients at the target layers are needed.
-fn needs_target(wanted: &Wanted) -> bool {
-    let gradients = [Reads::Gradients, Reads::FinerGradients];
-    needs_heat(wanted) || rerun::chooses(wanted) || gradients.iter().any(|&r| reads(wanted, r))
-}
-
-/// Whether a CAM method `reads` so.
-fn reads(wanted: &Wanted, reads: Reads) -> bool {
-    wanted.methods.iter().any(|method| method.reads() == reads)
-}
-
-/// The nodes that FullGrad counts, with their biases: convolutions, and normalisations of feature maps.
-fn biased(network: &Network) -> impl Iterator<Item = (NodeId, &Tensor)> {
-    (0..)
-        .map(NodeId)
-        .zip(&network.nodes)
-        .filter_map(|(id, node)| match &node.op {
-            Op::Conv2d { bias, .. } => Some((id, bias.as_ref()?)),
-            Op::Affine { shift, .. } if node.shape.h * node.shape.w > 1 => Some((id, shift)),
-            _ => None,
-        })
-}

@@ -1,6 +1,7 @@
 //! Backward passes: where they lead, what of the way is kept, and how many classes go at once.
 
-use super::{ExplainError, Explainer, PIXELS, biased};
+use super::maps::biased;
+use super::{ExplainError, Explainer, PIXELS};
 use crate::network::{Network, NodeId, Shape};
 use crate::plan::{BackwardRequest, Limits, ReluRule, classes_at_once};
 use crate::score::Seed;

@@ -1,8 +1,9 @@
 //! The pixel methods: gradients at the picture, and at others like it.
 
 use super::backward::Way;
+use super::maps::TargetGradients;
 use super::rerun::Counter;
-use super::{ExplainError, Explainer, Prediction, TargetGradients, Wanted};
+use super::{ExplainError, Explainer, Prediction, Wanted};
 use crate::attribution::{self, Inputs, Moments, Value};
 use crate::cam::{self, Reads};
 use crate::map::Map;

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use super::{
-    ExplainError, Explainer, PIXELS, Prediction, Progress, TargetGradients, Wanted, augment,
-};
+use super::maps::TargetGradients;
+use super::wanted::reads;
+use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, Wanted, augment};
 use crate::attribution::Inputs;
 use crate::cam::{self, Features, Reads};
 use crate::network::{Network, Node, NodeId, Shape};
@@ -117,9 +117,9 @@ pub(super) fn requests(
     limits: Limits,
 ) -> Vec<RerunRequest> {
     let shape = network.input_shape();
-    let each_target = |reads| {
-        let reads = wanted.methods.iter().any(|method| method.reads() == reads);
-        let targets = targets.iter().filter(move |_| reads);
+    let each_target = |of| {
+        let asked = reads(wanted, of);
+        let targets = targets.iter().filter(move |_| asked);
         targets.map(|&target| (target, channels(network, wanted, target)))
     };
     let hidden = wanted.perturbations.iter();
@@ -144,8 +144,7 @@ fn channels(network: &Network, wanted: &Wanted, target: NodeId) -> usize {
 
 /// Whether gradients say which channels are tried.
 pub(super) fn chooses(wanted: &Wanted) -> bool {
-    let tries = |method: &cam::Method| matches!(method.reads(), Reads::Masked | Reads::Ablated);
-    wanted.channels.is_some() && wanted.methods.iter().any(tries)
+    wanted.channels.is_some() && (reads(wanted, Reads::Masked) || reads(wanted, Reads::Ablated))
 }
 
 /// A target layer of a picture.
@@ -267,15 +266,14 @@ impl Explainer {
                 activations,
                 channels,
             };
-            let reads = |reads| self.wanted.methods.iter().any(|m| m.reads() == reads);
             let mut tried = Tried {
                 kept,
                 ..Tried::default()
             };
-            if reads(Reads::Masked) {
+            if reads(&self.wanted, Reads::Masked) {
                 tried.masked = self.masked(prediction, classes, &layer, counter)?;
             }
-            if reads(Reads::Ablated) {
+            if reads(&self.wanted, Reads::Ablated) {
                 tried.ablated = self.ablated(prediction, classes, &layer, counter)?;
             }
             Ok(tried)

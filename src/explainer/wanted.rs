@@ -1,0 +1,127 @@
+//! What to compute, and what that asks of a plan.
+
+use super::backward::{self, Way};
+use super::pixels::needs_heat;
+use super::rerun;
+use crate::attribution::{self, Settings};
+use crate::cam::{self, Reads};
+use crate::fuse::Fuse;
+use crate::network::{Network, NetworkError, NodeId};
+use crate::perturbation;
+use crate::plan::{Limits, MatrixDtype, Request};
+use crate::score::Score;
+
+/// What to compute for each class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// What is differentiated.
+    pub score: Score,
+    /// See [`Objective::versus`]. Not for Finer-CAM, which has rivals of its own; no class explained may be this one,
+    /// whose maps would be empty.
+    pub versus: Option<usize>,
+    /// See [`Objective::counterfactual`].
+    pub counterfactual: bool,
+    /// CAM methods, each giving a map.
+    pub methods: Vec<cam::Method>,
+    /// Channels that Score-CAM and Ablation-CAM try, those of the largest effect, see [`cam::choose`]; `None`: all.
+    pub channels: Option<usize>,
+    /// Pixel methods, each giving values at the pixels.
+    pub pixels: Vec<attribution::Method>,
+    /// Methods that hide parts of the picture, each giving a map of its size.
+    pub perturbations: Vec<perturbation::Method>,
+    /// The layers whose activations are weighed; none: the last convolution, after its ReLU.
+    pub layers: Vec<String>,
+    /// How the maps of several layers become one.
+    pub fuse: Fuse,
+    /// Whether CAM methods take a principal component for their sum, see [`Features::eigen`].
+    pub eigen_smooth: bool,
+    /// Whether each map of a CAM method is the mean of six, scaled, of the input as it is and flipped left to right, each
+    /// times 0.9, 1 and 1.1: pytorch-grad-cam's `aug_smooth`.
+    pub augmented: bool,
+    /// Classes explained for each picture: as many go through the backward passes at once, as far as memory allows.
+    pub classes: usize,
+    /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
+    pub pictures: usize,
+    /// Numbers that pixel methods depend on, and the seed of random maps.
+    pub settings: Settings,
+    /// Numbers that the methods that hide depend on.
+    pub masks: perturbation::Settings,
+    /// What the device stores the matrices of linear layers as.
+    pub matrices: MatrixDtype,
+}
+
+impl Default for Wanted {
+    /// Grad-CAM of one class's probability.
+    fn default() -> Self {
+        Self {
+            score: Score::Prob,
+            versus: None,
+            counterfactual: false,
+            methods: vec![cam::Method::GradCam],
+            channels: None,
+            pixels: vec![],
+            perturbations: vec![],
+            layers: vec![],
+            fuse: Fuse::default(),
+            eigen_smooth: false,
+            augmented: false,
+            classes: 1,
+            pictures: 1,
+            settings: Settings::default(),
+            masks: perturbation::Settings::default(),
+            matrices: MatrixDtype::F32,
+        }
+    }
+}
+
+/// What `wanted` asks of a plan for an adapter of `limits`, and the target layers, each once.
+pub fn request(
+    network: &Network,
+    wanted: &Wanted,
+    limits: Limits,
+) -> Result<(Vec<NodeId>, Request), NetworkError> {
+    let mut targets = vec![];
+    for name in &wanted.layers {
+        let target = network.target(Some(name))?;
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    if targets.is_empty() {
+        targets.push(network.target(None)?);
+    }
+    let mut ways = vec![];
+    if needs_target(wanted) {
+        ways = Way::to_targets(network, &targets);
+    }
+    if reads(wanted, Reads::Biases) {
+        ways.push(Way::to_biases(network));
+    }
+    for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
+        let way = Way::to_pixels(rule);
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    let pass = |way| backward::passes(network, way, wanted.classes, limits);
+    let request = Request {
+        images: 1,
+        runs: wanted.pictures,
+        keep: targets.clone(),
+        reruns: rerun::requests(network, wanted, &targets, limits),
+        backward: ways.iter().flat_map(pass).collect(),
+        matrices: wanted.matrices,
+    };
+    Ok((targets, request))
+}
+
+/// Whether gradients at the target layers are needed.
+fn needs_target(wanted: &Wanted) -> bool {
+    let gradients = [Reads::Gradients, Reads::FinerGradients];
+    needs_heat(wanted) || rerun::chooses(wanted) || gradients.iter().any(|&r| reads(wanted, r))
+}
+
+/// Whether a CAM method `reads` so.
+pub(super) fn reads(wanted: &Wanted, reads: Reads) -> bool {
+    wanted.methods.iter().any(|method| method.reads() == reads)
+}
