@@ -1,0 +1,257 @@
+//! Convolutions in every kernel that the adapter runs, alone and with a ReLU before them.
+
+use gradcam::network::{FilterLayout, Network, Op, Shape, Window};
+use gradcam::plan::{KernelFamily, Limits, ReluRule, Winograd};
+use gradcam::weights::Tensor;
+
+use crate::common::device::{
+    GPU, assert_close, backward_within, each_convolution, forward, forward_within, random, to_input,
+};
+use crate::common::twins::{self, Filters};
+use crate::{SHAPES, TOLERANCE, single};
+
+#[track_caller]
+fn check_convolution(input: Shape, outputs: usize, window: Window, bias: bool) {
+    check_grouped_convolution(input, outputs, window, bias, 1);
+}
+
+#[track_caller]
+fn check_grouped_convolution(
+    input: Shape,
+    outputs: usize,
+    window: Window,
+    bias: bool,
+    groups: usize,
+) {
+    let [kh, kw] = window.size;
+    let inputs = input.c / groups;
+    let weight = random(1, outputs * inputs * kh * kw);
+    let bias = bias.then(|| random(2, outputs));
+    let network = single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![outputs, inputs, kh, kw], &weight),
+            bias: bias
+                .as_ref()
+                .map(|bias| Tensor::from_f32(vec![outputs], bias)),
+            layout: FilterLayout::Oihw,
+            window,
+            groups,
+        },
+    );
+    let filters = Filters {
+        values: &weight,
+        outputs,
+        inputs: input.c,
+        groups,
+    };
+    let out = twins::output_shape(input, outputs, window);
+    for limits in each_convolution() {
+        let what = format!(
+            "{input} to {out}, window {:?}, {groups} groups, {:?}, Winograd {:?}",
+            window.size, limits.family, limits.winograd
+        );
+        for n in [1, 3] {
+            let x = random(3, n * input.len());
+            let expected = twins::conv2d(&x, n, input, &filters, bias.as_deref(), window);
+            let actual = forward_within(limits, &network, n, &x);
+            assert_close(&what, &actual, &expected, out, TOLERANCE);
+        }
+        for n in [1, 2] {
+            let dy = random(4, n * out.len());
+            let request = to_input(n, ReluRule::Plain);
+            let x = random(3, input.len());
+            let (_, dx) = backward_within(limits, &network, request, &x, &dy);
+            let expected = twins::conv2d_backward(&dy, n, input, &filters, window);
+            assert_close(
+                &format!("{what}, backward"),
+                &dx,
+                &expected,
+                input,
+                TOLERANCE,
+            );
+        }
+    }
+}
+
+#[test]
+fn convolution_3x3_of_odd_shapes() {
+    for input in SHAPES {
+        check_convolution(input, 5, Window::square(3, 1, 1), true);
+    }
+}
+
+#[test]
+fn convolution_with_many_outputs_and_without_a_bias() {
+    check_convolution(Shape::new(5, 14, 14), 67, Window::square(3, 1, 1), false);
+}
+
+#[test]
+fn tiles_laid_out_in_rows_make_every_position_once() {
+    let input = Shape::new(3, 21, 20);
+    let weight = random(1, 7 * 3 * 9);
+    let network = single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![7, 3, 3, 3], &weight),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        },
+    );
+    let x = random(3, input.len());
+    let expected = forward(&network, 1, &x);
+    for tile in [0, u32::MAX] {
+        // 420 positions: 7 large tiles in 2 rows of 4, 14 small ones in 4 of 4.
+        let limits = Limits {
+            workgroups: 4,
+            family: KernelFamily::Tiled { workgroups: tile },
+            ..GPU.limits()
+        };
+        let actual = forward_within(limits, &network, 1, &x);
+        assert_close(
+            "in rows",
+            &actual,
+            &expected,
+            Shape::new(7, 21, 20),
+            TOLERANCE,
+        );
+    }
+}
+
+/// Five images of 3136 tiles in 8 blocks need 69 MiB transformed; 32 go at once.
+#[test]
+fn images_that_winograd_takes_in_parts_give_what_each_gives_alone() {
+    let limits = Limits {
+        winograd: Winograd::Everywhere,
+        ..GPU.limits()
+    };
+    let input = Shape::new(4, 224, 224);
+    let network = single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![1, 4, 3, 3], &random(1, 36)),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        },
+    );
+    let n = 5;
+    let x = random(3, n * input.len());
+    let together = forward_within(limits, &network, n, &x);
+    for (x, expected) in x.chunks(input.len()).zip(together.chunks(224 * 224)) {
+        let alone = forward_within(limits, &network, 1, x);
+        assert!(
+            alone == expected,
+            "an image in a part differs from itself alone"
+        );
+    }
+}
+
+/// The kernel for 8-wide subgroups is what the software adapter is for; were it left out there, only time would tell.
+#[test]
+fn the_software_adapter_runs_the_subgroup_convolution() {
+    let info = GPU.info();
+    if info.driver.contains("llvmpipe") && info.name.contains("256 bits") {
+        let kernel = GPU.limits().family;
+        assert!(
+            matches!(kernel, KernelFamily::Subgroup8 { .. }),
+            "{info}: {kernel:?}"
+        );
+    }
+}
+
+#[test]
+fn convolution_with_any_window() {
+    let input = Shape::new(5, 11, 9);
+    check_convolution(input, 6, Window::square(1, 1, 0), true);
+    check_convolution(input, 6, Window::square(5, 2, 2), true);
+    check_convolution(input, 6, Window::square(3, 2, 0), false);
+    let uneven = Window {
+        size: [3, 2],
+        stride: [3, 1],
+        pad_before: [2, 0],
+        pad_after: [1, 1],
+        dilation: [2, 3],
+    };
+    check_convolution(input, 6, uneven, true);
+}
+
+/// Groups of whole blocks of four channels, groups that straddle them, and one channel a group.
+#[test]
+fn convolution_in_groups() {
+    let any = Window {
+        size: [3, 2],
+        stride: [2, 1],
+        pad_before: [1, 0],
+        pad_after: [1, 1],
+        dilation: [1, 2],
+    };
+    for window in [Window::square(3, 1, 1), Window::square(5, 1, 2), any] {
+        let at = |c| Shape::new(c, 9, 11);
+        check_grouped_convolution(at(16), 24, window, true, 2);
+        check_grouped_convolution(at(9), 15, window, true, 3);
+        check_grouped_convolution(at(10), 4, window, false, 2);
+        check_grouped_convolution(at(11), 11, window, true, 11);
+        check_grouped_convolution(at(5), 15, window, true, 5);
+    }
+}
+
+/// A ReLU between two layers goes into the second one's backward kernel; the result must not differ.
+#[test]
+fn a_relu_fused_into_a_layer_follows_the_same_rule() {
+    let input = Shape::new(6, 9, 7);
+    let layer = |seed: u32, o: usize, i: usize| Op::Conv2d {
+        weight: Tensor::from_f32(vec![o, i, 3, 3], &random(seed, o * i * 9)),
+        bias: Some(Tensor::from_f32(vec![o], &random(seed + 1, o))),
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+        groups: 1,
+    };
+    let mut network = Network::new("pair", input);
+    network.chain("a", layer(20, 7, 6)).unwrap();
+    network.chain("relu", Op::Relu).unwrap();
+    network.chain("b", layer(22, 5, 7)).unwrap();
+    let (wa, wb) = (random(20, 7 * 6 * 9), random(22, 5 * 7 * 9));
+    let a = Filters {
+        values: &wa,
+        outputs: 7,
+        inputs: 6,
+        groups: 1,
+    };
+    let b = Filters {
+        values: &wb,
+        outputs: 5,
+        inputs: 7,
+        groups: 1,
+    };
+    let window = Window::square(3, 1, 1);
+    let middle = Shape::new(7, 9, 7);
+    let x = random(24, input.len());
+    let activations = twins::relu(&twins::conv2d(
+        &x,
+        1,
+        input,
+        &a,
+        Some(&random(21, 7)),
+        window,
+    ));
+    let y = twins::conv2d(&activations, 1, middle, &b, Some(&random(23, 5)), window);
+    let dy = random(25, 2 * 5 * 9 * 7);
+    for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+        let d_middle = twins::conv2d_backward(&dy, 2, middle, &b, window);
+        let d_middle = twins::relu_backward(&d_middle, &activations, rule);
+        let expected = twins::conv2d_backward(&d_middle, 2, input, &a, window);
+        for limits in each_convolution() {
+            let (forward, dx) = backward_within(limits, &network, to_input(2, rule), &x, &dy);
+            let what = format!(
+                "{rule:?}, {:?}, Winograd {:?}",
+                limits.family, limits.winograd
+            );
+            assert_close(&what, &forward, &y, Shape::new(5, 9, 7), TOLERANCE);
+            assert_close(&what, &dx, &expected, input, TOLERANCE);
+        }
+    }
+}

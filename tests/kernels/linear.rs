@@ -1,0 +1,161 @@
+//! Linear layers in both file orders, in float32 and float16, whole and in parts.
+
+use gradcam::network::{MatrixLayout, Op, Shape};
+use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, ReluRule, Request};
+use gradcam::weights::Tensor;
+
+use crate::common::device::{
+    GPU, assert_close, backward, backward_asked, forward, forward_asked, plain, random, to_input,
+};
+use crate::common::twins;
+use crate::{TOLERANCE, single};
+
+type Product = fn(&[f32], usize, &[f32]) -> Vec<f32>;
+
+#[track_caller]
+fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: MatrixDtype) {
+    let (rows, columns) = match layout {
+        MatrixLayout::OutIn => (outputs, inputs),
+        MatrixLayout::InOut => (inputs, outputs),
+    };
+    let m = random(30, rows * columns);
+    let bias = random(31, outputs);
+    let op = Op::Linear {
+        weight: Tensor::from_f32(vec![rows, columns], &m),
+        bias: Some(Tensor::from_f32(vec![outputs], &bias)),
+        layout,
+    };
+    let network = single(Shape::vector(inputs), op);
+    // What is stored is rounded once; the sums are float32 either way, so that the tolerance is the same.
+    let stored = |&m: &f32| match matrices {
+        MatrixDtype::F32 => m,
+        MatrixDtype::F16 => half::f16::from_f32(m).to_f32(),
+    };
+    let m: Vec<f32> = m.iter().map(stored).collect();
+    let (rows_twin, columns_twin): (Product, Product) = (twins::linear_rows, twins::linear_columns);
+    let (forward_twin, backward_twin) = match layout {
+        MatrixLayout::OutIn => (rows_twin, columns_twin),
+        MatrixLayout::InOut => (columns_twin, rows_twin),
+    };
+    // Through images, where this adapter runs that, and as every adapter does.
+    for limits in [GPU.limits(), plain()] {
+        let family = limits.family;
+        let what = format!("{inputs} to {outputs}, {layout:?}, {matrices:?}, {family:?}");
+        for n in [1, 2, 5] {
+            let x = random(32, n * inputs);
+            let mut expected = forward_twin(&m, columns, &x);
+            for y in expected.chunks_exact_mut(outputs) {
+                y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
+            }
+            let request = Request {
+                images: n,
+                matrices,
+                ..Request::default()
+            };
+            let actual = forward_asked(limits, &network, &request, &x);
+            assert_close(&what, &actual, &expected, Shape::vector(outputs), TOLERANCE);
+            let dy = random(33, n * outputs);
+            let request = Request {
+                images: 1,
+                backward: vec![to_input(n, ReluRule::Plain)],
+                ..request
+            };
+            let (_, dx) = backward_asked(limits, &network, &request, &x[..inputs], &dy);
+            let expected = backward_twin(&m, columns, &dy);
+            let what = format!("{what}, backward");
+            assert_close(&what, &dx, &expected, Shape::vector(inputs), TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn linear_layers_of_odd_sizes_in_both_file_orders_and_both_types() {
+    for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
+        for (inputs, outputs) in [(1, 1), (5, 3), (64, 65), (257, 21), (1031, 130)] {
+            for matrices in [MatrixDtype::F32, MatrixDtype::F16] {
+                check_linear(inputs, outputs, layout, matrices);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
+    let op = Op::Linear {
+        weight: Tensor::from_f32(vec![1, 2], &[1.0, 65520.0]),
+        bias: None,
+        layout: MatrixLayout::OutIn,
+    };
+    let network = single(Shape::vector(2), op);
+    let request = Request {
+        images: 1,
+        matrices: MatrixDtype::F16,
+        ..Request::default()
+    };
+    let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+    let error = gradcam::gpu::Session::new(&GPU, plan).err().unwrap();
+    assert!(error.to_string().contains("65520"), "{error}");
+}
+
+#[test]
+fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
+    let (inputs, outputs) = (150, 70);
+    for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
+        let (rows, columns) = match layout {
+            MatrixLayout::OutIn => (outputs, inputs),
+            MatrixLayout::InOut => (inputs, outputs),
+        };
+        let op = Op::Linear {
+            weight: Tensor::from_f32(vec![rows, columns], &random(40, rows * columns)),
+            bias: Some(Tensor::from_f32(vec![outputs], &random(41, outputs))),
+            layout,
+        };
+        let mut network = single(Shape::vector(inputs), op);
+        network.chain("relu", Op::Relu).unwrap();
+        let x = random(42, inputs);
+        let whole = forward(&network, 1, &x);
+        let request = Request {
+            images: 1,
+            backward: vec![to_input(2, ReluRule::Plain)],
+            ..Request::default()
+        };
+        let dy = random(43, 2 * outputs);
+        let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
+        let small_images = Limits {
+            family: match GPU.limits().family {
+                KernelFamily::Subgroup8 { .. } => KernelFamily::Subgroup8 { image_rows: 40 },
+                other => other,
+            },
+            ..GPU.limits()
+        };
+        let small_bindings = Limits {
+            binding: 9000,
+            ..plain()
+        };
+        // Without images the first has nothing to split.
+        let mut small = vec![small_bindings];
+        if small_images.image_rows() > 0 {
+            small.push(small_images);
+        }
+        for limits in small {
+            let plan = Plan::new(&network, &request, limits).unwrap();
+            assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
+            let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+            session.poison();
+            session.forward(&x, network.input_shape()).unwrap();
+            let parts = session
+                .read(session.plan().logits, 1, Shape::vector(outputs))
+                .unwrap();
+            assert_close("forward", &parts, &whole, Shape::vector(outputs), TOLERANCE);
+            session.backward(0, &dy, Shape::vector(outputs)).unwrap();
+            let dx = session
+                .read(
+                    session.plan().backward[0].gradient,
+                    2,
+                    Shape::vector(inputs),
+                )
+                .unwrap();
+            assert_close("backward", &dx, &expected, Shape::vector(inputs), TOLERANCE);
+        }
+    }
+}
