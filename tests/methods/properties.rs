@@ -1,0 +1,264 @@
+//! What must hold of a method by its formula, whatever the network.
+
+use gradcam::attribution::{self, Settings};
+use gradcam::cam::Method;
+use gradcam::explainer::{Explainer, Progress, Wanted};
+use gradcam::fuse::Fuse;
+use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::score::Score;
+use gradcam::weights::{self, Tensor};
+
+use crate::common::device::{GPU, assert_close, random};
+use crate::{
+    BUILTIN, PICTURE, SMALL, SMALL_PICTURE, classes, explain, explain_small, input, settings,
+};
+
+/// Each layer alone gives what it gives beside others, whichever of them is named first.
+#[test]
+fn layers_share_a_backward_pass_without_a_trace() {
+    let methods = vec![Method::GradCam, Method::HiResCam];
+    let maps = |layers: &[&str]| {
+        let wanted = Wanted {
+            score: Score::Logit,
+            methods: methods.clone(),
+            layers: layers.iter().map(|&layer| layer.into()).collect(),
+            classes: 1,
+            ..Wanted::default()
+        };
+        let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
+        let input = input(SMALL_PICTURE, &SMALL);
+        let prediction = explainer.predict(&input).unwrap();
+        let mut explanations = explainer.explain(&prediction, &[5]).unwrap();
+        explanations.remove(0).maps
+    };
+    let layers = ["pool5", "relu4_3", "conv5_1"];
+    let alone = layers.map(|layer| maps(&[layer]));
+    let together = [
+        maps(&layers),
+        maps(&["conv5_1", "pool5", "conv4_3", "conv4_3"]),
+    ];
+    for i in 0..methods.len() {
+        let each: Vec<_> = alone.iter().map(|maps| maps[i].clone()).collect();
+        let expected = Fuse::Mean.of(&each, 64, 64).values;
+        for together in &together {
+            for (a, e) in together[i].values.iter().zip(&expected) {
+                assert!((a - e).abs() < 1e-6, "{}: {a} and {e}", methods[i]);
+            }
+        }
+    }
+}
+
+/// After the last convolution the built-in network takes the maximum of each window, the mean over positions, and a
+/// linear layer: linear in what the maxima let through.
+#[test]
+fn hirescam_sums_to_the_logit_less_its_bias() {
+    let (prediction, explanations, _) = explain(Wanted {
+        score: Score::Logit,
+        methods: vec![Method::HiResCam],
+        classes: 3,
+        ..Wanted::default()
+    });
+    let weights = weights::builtin();
+    let bias = weights.tensor("classifier.bias").unwrap().to_vec();
+    for explanation in explanations {
+        let sum: f64 = explanation.maps[0].values.iter().sum();
+        let expected = f64::from(prediction.logits[explanation.class] - bias[explanation.class]);
+        assert!(
+            (sum - expected).abs() < 1e-4 * expected.abs().max(1.0),
+            "{sum} and {expected}"
+        );
+    }
+}
+
+/// CAM (arXiv 1512.04150) weighs the last activations by the linear layer's row for the class. Grad-CAM's weights are
+/// those times what a mean and a pool leave of a gradient of 1, the same for every channel.
+#[test]
+fn gradcam_is_proportional_to_cam() {
+    let wanted = Wanted {
+        score: Score::Logit,
+        classes: 3,
+        ..Wanted::default()
+    };
+    let explainer = Explainer::new(&GPU, &BUILTIN.network, wanted).unwrap();
+    let prediction = explainer.predict(&input(PICTURE, &BUILTIN)).unwrap();
+    let activations = explainer.activations(&prediction).unwrap().remove(0);
+    let explanations = explainer.explain(&prediction, &classes()).unwrap();
+    let shape = explainer.map_shape();
+    let weights = weights::builtin();
+    let matrix = weights.tensor("classifier.weight").unwrap().to_vec();
+    let positions = shape.h * shape.w;
+    for explanation in explanations {
+        let row = &matrix[explanation.class * shape.c..][..shape.c];
+        let mut cam = vec![0.0f64; positions];
+        for (weight, channel) in row.iter().zip(activations.chunks_exact(positions)) {
+            for (sum, a) in cam.iter_mut().zip(channel) {
+                *sum += f64::from(*weight) * f64::from(*a);
+            }
+        }
+        // 49 windows share a gradient of 1, and each gives its share to one of 196 positions.
+        let map: Vec<f32> = explanation.maps[0]
+            .values
+            .iter()
+            .map(|v| (v * 196.0) as f32)
+            .collect();
+        let cam: Vec<f32> = cam.iter().map(|&v| v as f32).collect();
+        assert_close("cam", &map, &cam, Shape { c: 1, ..shape }, 1e-5);
+    }
+}
+
+/// Convolution, ReLU, max-pool, mean and a linear layer, of drawn weights.
+fn tiny() -> Network {
+    let drawn = |seed, shape: &[usize]| {
+        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
+    };
+    let mut network = Network::new("tiny", Shape::new(3, 8, 8));
+    let convolution = Op::Conv2d {
+        weight: drawn(1, &[8, 3, 3, 3]),
+        bias: Some(drawn(2, &[8])),
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+        groups: 1,
+    };
+    let linear = Op::Linear {
+        weight: drawn(3, &[4, 8]),
+        bias: Some(drawn(4, &[4])),
+        layout: MatrixLayout::OutIn,
+    };
+    let pool = Op::MaxPool(Window::square(2, 2, 0));
+    network.chain("conv", convolution).unwrap();
+    network.chain("relu", Op::Relu).unwrap();
+    network.chain("pool", pool).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network.chain("linear", linear).unwrap();
+    network
+}
+
+/// Between changes of sides of its ReLUs and maxima the network is linear, where middles of steps are exact: only steps
+/// with a change in them err, so the error falls as one over the steps.
+#[test]
+fn integrated_gradients_sum_to_the_rise_of_the_score_within_the_error_of_the_steps() {
+    let network = tiny();
+    let input = random(5, network.input_shape().len());
+    let baseline = [0.5, -0.5, 0.25];
+    for steps in [4, 40, 400] {
+        let wanted = Wanted {
+            score: Score::Logit,
+            methods: vec![],
+            pixels: vec![attribution::Method::IntegratedGradients],
+            settings: Settings {
+                steps,
+                baseline,
+                ..settings()
+            },
+            classes: 4,
+            ..Wanted::default()
+        };
+        let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
+        let from: Vec<f32> = baseline.iter().flat_map(|&v| [v; 64]).collect();
+        let from = explainer.predict(&from).unwrap();
+        let prediction = explainer.predict(&input).unwrap();
+        let explanations = explainer.explain(&prediction, &[0, 1, 2, 3]).unwrap();
+        for explanation in explanations {
+            let class = explanation.class;
+            let sum: f64 = explanation.pixels[0].iter().sum();
+            let rise = f64::from(prediction.logits[class] - from.logits[class]);
+            let error = (sum - rise).abs() * steps as f64;
+            assert!(
+                error < 1.0,
+                "{steps} steps, class {class}: {sum} and {rise}, {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn guided_gradcam_is_zero_where_either_is() {
+    let wanted = Wanted {
+        pixels: vec![
+            attribution::Method::GuidedBprop,
+            attribution::Method::GuidedGradcam,
+        ],
+        ..Wanted::default()
+    };
+    let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
+    let input = input(SMALL_PICTURE, &SMALL);
+    let prediction = explainer.predict(&input).unwrap();
+    let explanations = explainer.explain(&prediction, &classes()[..1]).unwrap();
+    let [guided, product] = &explanations[0].pixels[..] else {
+        panic!("two methods")
+    };
+    let heat = explanations[0].maps[0].scaled().resize(64, 64).heat();
+    for (i, (&guided, &product)) in guided.iter().zip(product).enumerate() {
+        let heat = heat.values[i % (64 * 64)];
+        assert_eq!(product == 0.0, guided == 0.0 || heat == 0.0, "value {i}");
+    }
+    assert!(heat.values.contains(&0.0), "the map leaves nothing out");
+}
+
+#[test]
+fn augmenting_leaves_the_device_and_other_methods_as_they_were() {
+    let ask = |augmented| {
+        explain_small(Wanted {
+            augmented,
+            pixels: vec![
+                attribution::Method::GuidedGradcam,
+                attribution::Method::GradientXInput,
+            ],
+            ..Wanted::default()
+        })
+    };
+    let (_, plain, none) = ask(false);
+    let (_, smooth, told) = ask(true);
+    for (plain, smooth) in plain.iter().zip(&smooth) {
+        assert_eq!(plain.pixels, smooth.pixels);
+        assert_ne!(plain.maps, smooth.maps);
+    }
+    assert_eq!(none, []);
+    // Five more, and one that puts the picture back.
+    assert_eq!(told.last(), Some(&Progress { done: 6, all: 6 }));
+}
+
+#[test]
+fn some_channels_are_the_first_of_all_and_the_rest_weigh_nothing() {
+    let try_channels = |channels, methods: &[Method]| {
+        explain_small(Wanted {
+            channels,
+            methods: methods.to_vec(),
+            ..Wanted::default()
+        })
+    };
+    let ablation = [Method::AblationCam];
+    let (_, all, _) = try_channels(None, &ablation);
+    let (_, beyond, _) = try_channels(Some(10_000), &ablation);
+    let (_, few, told) = try_channels(Some(40), &[Method::AblationCam, Method::ScoreCam]);
+    for ((all, beyond), few) in all.iter().zip(&beyond).zip(&few) {
+        assert_eq!(all.kept, None);
+        assert_eq!(all.maps[0], beyond.maps[0]);
+        assert!((beyond.kept.unwrap() - 1.0).abs() < 1e-9);
+        let kept = few.kept.unwrap();
+        assert!((0.3..0.95).contains(&kept), "{kept}");
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (a, b) = (&all.maps[0].values, &few.maps[0].values);
+        let alike = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        assert!(alike > 0.8, "cosine {alike}");
+        assert_ne!(few.maps[1], few.maps[0]);
+    }
+    // A pass a channel, and the layers after the last convolution 40 times.
+    assert_eq!(told.last().map(|told| told.all), Some(41));
+}
+
+/// A share of the score has no direction of its own.
+#[test]
+fn counterfactuals_of_ablation_turn_the_map_around() {
+    let ask = |counterfactual| {
+        let methods = vec![Method::AblationCam];
+        let (_, explanations, _) = explain_small(Wanted {
+            counterfactual,
+            methods,
+            ..Wanted::default()
+        });
+        explanations[0].maps[0].values.clone()
+    };
+    let negative: Vec<f64> = ask(true).iter().map(|v| -v).collect();
+    assert_eq!(ask(false), negative);
+}
