@@ -1,0 +1,219 @@
+//! Models that are read: layers and weights however they are written, and data beside the file.
+
+use std::fs;
+use std::path::Path;
+
+use gradcam::network::{Op, OutputKind};
+use gradcam::weights;
+
+use crate::common::handmade::open;
+use crate::common::onnx_writer::{
+    Model, attribute_float, attribute_int, bytes, floats, int, tensor, varint,
+};
+use crate::{network, refused, small};
+
+#[test]
+fn gemm_takes_its_scalars_and_its_matrix_either_way() {
+    let gemm = |attributes: &[Vec<u8>]| {
+        let model = small().constant(floats("c", &[2], &[5.0, 7.0])).node(
+            "Gemm",
+            "gemm",
+            &["flat", "m", "c"],
+            attributes,
+        );
+        network(model.bytes()).unwrap()
+    };
+    let plain = gemm(&[]);
+    let Op::Linear { bias, .. } = &plain.nodes.last().unwrap().op else {
+        panic!("the bias is a part of the layer");
+    };
+    assert_eq!(bias.as_ref().unwrap().to_vec(), [5.0, 7.0]);
+    let scaled = gemm(&[
+        attribute_float("alpha", 0.5),
+        attribute_float("beta", 2.0),
+        attribute_int("transB", 1),
+    ]);
+    let Op::Linear { weight, bias, .. } = &scaled.nodes.last().unwrap().op else {
+        panic!("a scale is a part of the layer");
+    };
+    assert_eq!(weight.to_vec(), [0.5, 1.0, 1.5, 2.0]);
+    assert_eq!(bias.as_ref().unwrap().to_vec(), [10.0, 14.0]);
+}
+
+#[test]
+fn the_end_of_a_graph_says_what_the_logits_mean() {
+    let end = |op: &str| {
+        let network = network(small().node(op, "p", &["dense"], &[]).bytes()).unwrap();
+        assert_eq!(network.nodes.last().unwrap().name, "dense");
+        network.output_kind
+    };
+    assert_eq!(end("Softmax"), OutputKind::Softmax);
+    assert_eq!(end("LogSoftmax"), OutputKind::Softmax);
+    assert_eq!(end("Sigmoid"), OutputKind::Sigmoid);
+}
+
+#[test]
+fn weights_are_read_however_they_are_stored() {
+    let values = [1.0f32, 2.0, 3.0, 4.0];
+    let packed: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let single = values
+        .iter()
+        .flat_map(|v| [varint(4 << 3 | 5), v.to_le_bytes().to_vec()].concat());
+    let doubles: Vec<u8> = values
+        .iter()
+        .flat_map(|&v| f64::from(v).to_le_bytes())
+        .collect();
+    let halves = [0x3c00_u64, 0x4000, 0x4200, 0x4400];
+    let half: Vec<u8> = halves.iter().flat_map(|&v| varint(v)).collect();
+    let half_single: Vec<u8> = halves.iter().flat_map(|&v| int(5, v as i64)).collect();
+    let forms = [
+        tensor("m", 1, &[2, 2], &bytes(4, &packed)),
+        tensor(
+            "m",
+            1,
+            &[2, 2],
+            &[bytes(4, &packed[..8]), bytes(4, &packed[8..])].concat(),
+        ),
+        tensor("m", 1, &[2, 2], &single.collect::<Vec<u8>>()),
+        tensor("m", 11, &[2, 2], &bytes(10, &doubles)),
+        tensor("m", 11, &[2, 2], &bytes(9, &doubles)),
+        tensor("m", 10, &[2, 2], &bytes(5, &half)),
+        tensor("m", 10, &[2, 2], &half_single),
+        tensor(
+            "m",
+            16,
+            &[2, 2],
+            &bytes(9, &[0x80, 0x3f, 0, 0x40, 0x40, 0x40, 0x80, 0x40]),
+        ),
+    ];
+    for form in forms {
+        let mut model = small();
+        model.constants[1] = form;
+        let weights = open(model.bytes()).unwrap();
+        assert_eq!(weights.tensor("m").unwrap().to_vec(), values);
+    }
+    let mut short = small();
+    short.constants[1] = tensor("m", 1, &[2, 2], &bytes(4, &packed[..12]));
+    assert!(refused(&short).contains("takes 16 bytes, but there are 12"));
+}
+
+#[test]
+fn one_matrix_used_two_thousand_times_is_not_read_as_often() {
+    let mut model = Model::new(&[1, 3, 1, 1])
+        .constant(floats("w", &[512, 3, 1, 1], &[0.5; 3 * 512]))
+        .constant(floats("v", &[512], &[0.5; 512]))
+        .constant(floats("m", &[512, 512], &vec![0.5; 512 * 512]))
+        .node("Conv", "conv", &["x", "w"], &[])
+        .node("Flatten", "y0", &["conv"], &[]);
+    for i in 0..2000 {
+        let [y, relu, scaled, next] = [
+            format!("y{i}"),
+            format!("relu{i}"),
+            format!("scaled{i}"),
+            format!("y{}", i + 1),
+        ];
+        model = model
+            .node("Relu", &relu, &[&y], &[])
+            .node("Mul", &scaled, &[&relu, "v"], &[])
+            .node("MatMul", &next, &[&scaled, "m"], &[]);
+    }
+    let network = network(model.bytes()).unwrap();
+    let left = network.nodes.iter();
+    let left = left.filter(|node| matches!(node.op, Op::Affine { .. }));
+    assert_eq!(left.count(), 2000 - 1024);
+}
+
+/// A model in `folder` whose matrix is said to lie at `location`.
+fn with_data_at(folder: &Path, location: &str, extra: &[(&str, &str)]) -> Result<Vec<f32>, String> {
+    let entry = |key: &str, value: &str| {
+        bytes(
+            13,
+            &[bytes(1, key.as_bytes()), bytes(2, value.as_bytes())].concat(),
+        )
+    };
+    let mut data = entry("location", location);
+    for (key, value) in extra {
+        data.extend(entry(key, value));
+    }
+    data.extend(int(14, 1));
+    let mut model = small();
+    model.constants[1] = tensor("m", 1, &[2, 2], &data);
+    let path = folder.join("model.onnx");
+    fs::write(&path, model.bytes()).unwrap();
+    let weights = weights::open(&path).map_err(|error| error.to_string())?;
+    Ok(weights.tensor("m").unwrap().to_vec())
+}
+
+#[test]
+fn data_beside_the_model_are_found_and_nothing_outside_is() {
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    fs::create_dir(folder.join("below")).unwrap();
+    let data: Vec<u8> = [9.0f32, 1.0, 2.0, 3.0, 4.0]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    for place in ["model/w.bin", "model/below/w.bin", "secret.bin"] {
+        fs::write(above.path().join(place), &data).unwrap();
+    }
+    let at = |location: &str, extra: &[(&str, &str)]| with_data_at(&folder, location, extra);
+    let expected = Ok(vec![1.0, 2.0, 3.0, 4.0]);
+    let place = [("offset", "4"), ("length", "16")];
+    assert_eq!(at("w.bin", &place), expected);
+    assert_eq!(at("./below/w.bin", &[("offset", "4")]), expected);
+    let absolute = above.path().join("secret.bin");
+    for outside in [
+        "../secret.bin",
+        "below/../../secret.bin",
+        "/etc/passwd",
+        absolute.to_str().unwrap(),
+        "..\\secret.bin",
+    ] {
+        let error = at(outside, &place).unwrap_err();
+        assert!(
+            error.contains("refused") && error.contains("\"m\""),
+            "{outside}: {error}"
+        );
+    }
+    for (location, extra, told) in [
+        ("", &place[..], "location"),
+        ("absent.bin", &place, "absent.bin"),
+        ("below", &place, "not a file"),
+        ("w.bin", &[("offset", "5")], "1 more bytes"),
+        (
+            "w.bin",
+            &[("offset", "18446744073709551615"), ("length", "16")],
+            "cut off",
+        ),
+        ("w.bin", &[("offset", "-1")], "offset"),
+        ("w.bin", &[("length", "8")], "takes 16 bytes"),
+    ] {
+        let error = at(location, extra).unwrap_err();
+        assert!(error.contains(told), "{location}: {error}");
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("../secret.bin", folder.join("link.bin")).unwrap();
+        assert!(at("link.bin", &place).unwrap_err().contains("refused"));
+        // As a cache of downloads has them: model and data are links into the same folder.
+        let cache = above.path().join("cache");
+        fs::create_dir(&cache).unwrap();
+        fs::rename(folder.join("model.onnx"), cache.join("1")).unwrap();
+        fs::write(cache.join("2"), &data).unwrap();
+        let links = above.path().join("links");
+        fs::create_dir(&links).unwrap();
+        std::os::unix::fs::symlink("../cache/1", links.join("model.onnx")).unwrap();
+        std::os::unix::fs::symlink("../cache/2", links.join("link.bin")).unwrap();
+        let weights = weights::open(&links.join("model.onnx")).unwrap();
+        assert_eq!(weights.tensor("m").unwrap().to_vec(), [1.0, 2.0, 3.0, 4.0]);
+    }
+    let in_memory = fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx/torch-vgg-external.onnx"),
+    );
+    assert!(
+        network(in_memory.unwrap())
+            .unwrap_err()
+            .contains("not in a file")
+    );
+}

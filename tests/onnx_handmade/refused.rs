@@ -1,0 +1,170 @@
+//! Graphs that are whole but cannot be run, refused with the node that is the reason.
+
+use crate::common::onnx_writer::{
+    Model, attribute_float, attribute_int, attribute_ints, bytes, floats, int, ints,
+};
+use crate::{network, refused, small};
+
+/// Graphs within attributes are not read, so no depth of them matters.
+#[test]
+fn nested_graphs_are_refused_by_name_at_any_depth() {
+    let mut graph = vec![];
+    for _ in 0..2000 {
+        graph = bytes(6, &bytes(1, &bytes(5, &graph)));
+    }
+    let model = small();
+    let nested = [bytes(1, b"then_branch"), graph, int(20, 5)].concat();
+    let error = refused(&model.node("If", "choice", &["dense"], &[nested]));
+    assert_eq!(error, "node \"choice\" is a If, which is not supported");
+    let groups = vec![0x0b; 100_000];
+    assert!(network([int(1, 8), bytes(2, b"x"), groups].concat()).is_err());
+}
+
+#[test]
+fn a_graph_that_is_no_graph_is_refused_with_the_node() {
+    let cycle = Model::new(&[1, 3, 8, 8])
+        .constant(floats("w", &[1], &[1.0]))
+        .node("Add", "a", &["x", "b"], &[])
+        .node("Relu", "b", &["a"], &[]);
+    assert_eq!(
+        refused(&cycle),
+        "node \"a\" reads \"b\", which nothing before it gives"
+    );
+    let missing = small().node("Relu", "last", &["nowhere"], &[]);
+    assert!(
+        refused(&missing).contains("reads 0 inputs"),
+        "{}",
+        refused(&missing)
+    );
+    let twice = small().node("Relu", "conv", &["dense"], &[]);
+    assert!(refused(&twice).contains("\"conv\""));
+    let constant = small().constant(floats("dense", &[1], &[1.0]));
+    assert!(refused(&constant).contains("given twice"));
+    let nothing = Model {
+        output: "absent".into(),
+        ..small()
+    };
+    assert!(refused(&nothing).contains("reads 0 inputs"));
+    let outside = Model {
+        output: "x".into(),
+        ..small()
+    };
+    assert!(refused(&outside).contains("a map"));
+}
+
+#[test]
+fn what_is_not_supported_is_named_with_its_node() {
+    let cases: [(&str, Vec<Vec<u8>>, &str); 8] = [
+        (
+            "LSTM",
+            vec![],
+            "node \"odd\" is a LSTM, which is not supported",
+        ),
+        ("LRN", vec![], "node \"odd\" is a LRN"),
+        (
+            "Clip",
+            vec![attribute_float("min", 6.0), attribute_float("max", 0.0)],
+            "nothing between them",
+        ),
+        (
+            "MaxPool",
+            vec![attribute_ints("kernel_shape", &[17, 17])],
+            "256 places",
+        ),
+        (
+            "MaxPool",
+            vec![
+                attribute_ints("kernel_shape", &[2, 2]),
+                attribute_ints("dilations", &[2, 2]),
+            ],
+            "dilations",
+        ),
+        (
+            "ReduceMean",
+            vec![attribute_ints("axes", &[1])],
+            "all rows and columns",
+        ),
+        (
+            "Transpose",
+            vec![attribute_ints("perm", &[0, 1, 2, 2])],
+            "perm",
+        ),
+        (
+            "Softmax",
+            vec![attribute_int("axis", 3)],
+            "over other than the classes",
+        ),
+    ];
+    for (op, attributes, expected) in cases {
+        let model = Model::new(&[1, 3, 32, 32]).constant(floats("w", &[1], &[1.0]));
+        let error = refused(&model.node(op, "odd", &["x"], &attributes));
+        assert!(
+            error.contains(expected) && error.contains("\"odd\""),
+            "{op}: {error}"
+        );
+    }
+    let residual = small().node("Add", "sum", &["dense", "dense"], &[]);
+    assert_eq!(
+        refused(&residual),
+        "node \"sum\": Add of two layers is not supported"
+    );
+    let after = small()
+        .node("Softmax", "p", &["dense"], &[])
+        .node("Relu", "late", &["p"], &[]);
+    assert_eq!(
+        refused(&after),
+        "node \"late\": Relu after a softmax or sigmoid is not supported"
+    );
+    let map = Model::new(&[1, 3, 8, 8]).constant(floats("w", &[1], &[1.0]));
+    assert!(refused(&map.node("Relu", "r", &["x"], &[])).contains("is a map"));
+    let grey = Model {
+        input: vec![1, 1, 8, 8],
+        ..small()
+    };
+    assert!(refused(&grey).contains("[1, 1, 8, 8]"));
+}
+
+#[test]
+fn shape_arithmetic_is_checked() {
+    let reshape = |make: &dyn Fn(Model) -> Model| {
+        let model = small().node("Shape", "s", &["relu"], &[]);
+        make(model).node("Reshape", "out", &["relu", "t"], &[])
+    };
+    let good = reshape(&|m| {
+        m.constant(ints("i", &[0]))
+            .constant(ints("minus", &[-1]))
+            .node("Gather", "n", &["s", "i"], &[])
+            .node("Concat", "t", &["n", "minus"], &[attribute_int("axis", 0)])
+    });
+    assert_eq!(network(good.bytes()).unwrap().classes(), 128);
+    let overflow = reshape(&|m| {
+        m.constant(ints("big", &[i64::MAX]))
+            .node("Mul", "t", &["big", "big"], &[])
+    });
+    assert!(refused(&overflow).contains("\"t\""));
+    let by_zero = reshape(&|m| {
+        m.constant(ints("a", &[i64::MIN, 1]))
+            .constant(ints("b", &[-1, 0]))
+            .node("Div", "t", &["a", "b"], &[])
+    });
+    assert!(refused(&by_zero).contains("\"t\""));
+    let filled = reshape(&|m| {
+        m.constant(ints("n", &[1 << 40]))
+            .node("ConstantOfShape", "t", &["n"], &[])
+    });
+    assert!(refused(&filled).contains("\"t\""));
+    let wrong = reshape(&|m| m.constant(ints("t", &[1, 129])));
+    assert!(refused(&wrong).contains("\"out\""));
+    let index = reshape(&|m| {
+        m.constant(ints("i", &[9]))
+            .node("Gather", "t", &["s", "i"], &[])
+    });
+    assert!(refused(&index).contains("\"t\""));
+    // Each step doubles the list.
+    let mut doubling = small().constant(ints("d0", &[1, 1]));
+    for i in 0..60 {
+        let (from, to) = (format!("d{i}"), format!("d{}", i + 1));
+        doubling = doubling.node("Concat", &to, &[&from, &from], &[]);
+    }
+    assert!(refused(&doubling.node("Reshape", "out", &["relu", "d60"], &[])).contains("d10"));
+}
