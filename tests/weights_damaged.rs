@@ -11,8 +11,10 @@ use gradcam::weights::{ContentsError, PickleError, SafetensorsError};
 mod common {
     pub(crate) mod handmade;
     pub(crate) mod memory;
+    pub(crate) mod splitmix;
 }
 use common::handmade::{fixture, npy, open, pickle_error, safetensors_of};
+use common::splitmix::Random;
 
 fn fixtures() -> Vec<PathBuf> {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -36,19 +38,6 @@ fn safetensors() -> Vec<u8> {
     ]
     .concat();
     safetensors_of(&header, 20)
-}
-
-/// The numbers of a small, fast and repeatable generator (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((x ^ (x >> 31)) % end as u64) as usize
-    }
 }
 
 #[test]

@@ -12,9 +12,11 @@ use gradcam::weights::{ContentsError, DType, Hdf5Error, KerasError};
 mod common {
     pub(crate) mod handmade;
     pub(crate) mod memory;
+    pub(crate) mod splitmix;
     pub(crate) mod zip_writer;
 }
 use common::handmade::open;
+use common::splitmix::Random;
 use common::zip_writer::{Member, zip};
 
 const HDF5: [&str; 6] = [
@@ -111,19 +113,6 @@ fn a_keras_archive_cut_at_any_byte_is_an_error() {
         for length in 0..whole.len() {
             open(whole[..length].to_vec()).expect_err("cut");
         }
-    }
-}
-
-/// The numbers of a small, fast and repeatable generator (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((x ^ (x >> 31)) % end as u64) as usize
     }
 }
 

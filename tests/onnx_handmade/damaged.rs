@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::common::onnx_writer::{
     Model, attribute_int, attribute_ints, bytes, floats, int, varint,
 };
+use crate::common::splitmix::Random;
 use crate::{network, refused, small};
 
 fn files() -> Vec<(String, Vec<u8>)> {
@@ -55,19 +56,6 @@ fn a_file_cut_at_any_byte_is_an_error() {
             outcome.is_err() || length + 64 > whole.len(),
             "{name} at {length}"
         );
-    }
-}
-
-/// A generator of numbers, small, fast and repeatable (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((x ^ (x >> 31)) % end as u64) as usize
     }
 }
 

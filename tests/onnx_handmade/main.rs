@@ -11,6 +11,7 @@ mod common {
     pub(crate) mod handmade;
     pub(crate) mod memory;
     pub(crate) mod onnx_writer;
+    pub(crate) mod splitmix;
 }
 
 use common::handmade::open;
