@@ -6,41 +6,19 @@ use gradcam::attribution;
 use gradcam::cam::Method;
 use gradcam::explainer::{ExplainError, Explainer, Wanted};
 use gradcam::gpu::Gpu;
-use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::network::Network;
 use gradcam::score::Score;
-use gradcam::weights::Tensor;
 use gradcam::wgpu;
 
 #[allow(dead_code, reason = "every test program uses a part")]
 mod common {
     pub(crate) mod device;
+    pub(crate) mod tiny;
 }
 use common::device::{GPU, random};
+use common::tiny::tiny;
 
-/// Convolution, ReLU, max-pool, mean and a linear layer of five classes, of drawn weights.
-static NETWORK: LazyLock<Network> = LazyLock::new(|| {
-    let drawn = |seed, shape: &[usize]| {
-        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
-    };
-    let mut network = Network::new("tiny", Shape::new(3, 8, 8));
-    let convolution = Op::Conv2d {
-        weight: drawn(1, &[8, 3, 3, 3]),
-        bias: Some(drawn(2, &[8])),
-        layout: FilterLayout::Oihw,
-        window: Window::square(3, 1, 1),
-        groups: 1,
-    };
-    let linear = Op::Linear {
-        weight: drawn(3, &[5, 8]),
-        bias: Some(drawn(4, &[5])),
-        layout: MatrixLayout::OutIn,
-    };
-    network.chain("conv", convolution).unwrap();
-    network.chain("relu", Op::Relu).unwrap();
-    network.chain("mean", Op::GlobalMean).unwrap();
-    network.chain("linear", linear).unwrap();
-    network
-});
+static NETWORK: LazyLock<Network> = LazyLock::new(tiny);
 
 fn picture(seed: u32) -> Vec<f32> {
     random(seed, NETWORK.input_shape().len())

@@ -4,11 +4,12 @@ use gradcam::attribution::{self, Settings};
 use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Progress, Wanted};
 use gradcam::fuse::Fuse;
-use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::network::Shape;
 use gradcam::score::Score;
-use gradcam::weights::{self, Tensor};
+use gradcam::weights;
 
 use crate::common::device::{GPU, assert_close, random};
+use crate::common::tiny::tiny;
 use crate::{
     BUILTIN, PICTURE, SMALL, SMALL_PICTURE, classes, explain, explain_small, input, settings,
 };
@@ -104,33 +105,6 @@ fn gradcam_is_proportional_to_cam() {
         let cam: Vec<f32> = cam.iter().map(|&v| v as f32).collect();
         assert_close("cam", &map, &cam, Shape { c: 1, ..shape }, 1e-5);
     }
-}
-
-/// Convolution, ReLU, max-pool, mean and a linear layer, of drawn weights.
-fn tiny() -> Network {
-    let drawn = |seed, shape: &[usize]| {
-        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
-    };
-    let mut network = Network::new("tiny", Shape::new(3, 8, 8));
-    let convolution = Op::Conv2d {
-        weight: drawn(1, &[8, 3, 3, 3]),
-        bias: Some(drawn(2, &[8])),
-        layout: FilterLayout::Oihw,
-        window: Window::square(3, 1, 1),
-        groups: 1,
-    };
-    let linear = Op::Linear {
-        weight: drawn(3, &[4, 8]),
-        bias: Some(drawn(4, &[4])),
-        layout: MatrixLayout::OutIn,
-    };
-    let pool = Op::MaxPool(Window::square(2, 2, 0));
-    network.chain("conv", convolution).unwrap();
-    network.chain("relu", Op::Relu).unwrap();
-    network.chain("pool", pool).unwrap();
-    network.chain("mean", Op::GlobalMean).unwrap();
-    network.chain("linear", linear).unwrap();
-    network
 }
 
 /// Between changes of sides of its ReLUs and maxima the network is linear, where middles of steps are exact: only steps
