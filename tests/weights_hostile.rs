@@ -11,7 +11,7 @@ mod common {
     pub(crate) mod memory;
 }
 use common::handmade::{
-    ARRAY, array, dtype, fixture, npy, npy_of, open, pickle_error, safetensors_of,
+    ARRAY, array, doubling_lists, dtype, fixture, npy, npy_of, open, pickle_error, safetensors_of,
 };
 
 fn numpy_error(bytes: Vec<u8>) -> NumpyError {
@@ -185,23 +185,7 @@ fn values_that_hold_themselves_end_as_too_deep() {
 
 #[test]
 fn lists_that_double_with_every_level_are_given_up() {
-    let mut object = b"]q\x000".to_vec();
-    for level in 0..25_u8 {
-        object.extend([
-            b']',
-            b'h',
-            level,
-            b'a',
-            b'h',
-            level,
-            b'a',
-            b'q',
-            level + 1,
-            b'0',
-        ]);
-    }
-    object.extend(b"h\x19");
-    assert_eq!(numpy_error(npy_of(&object)), NumpyError::TooMany);
+    assert_eq!(numpy_error(npy_of(&doubling_lists())), NumpyError::TooMany);
 }
 
 #[test]

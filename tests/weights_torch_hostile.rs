@@ -12,7 +12,7 @@ mod common {
     pub(crate) mod torch_writer;
     pub(crate) mod zip_writer;
 }
-use common::handmade::open;
+use common::handmade::{doubling_lists, open};
 use common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
 use common::zip_writer::{Member, zip};
 
@@ -145,23 +145,7 @@ fn checkpoints_that_hold_themselves_or_double_with_every_level_are_given_up() {
         state_dict_error(b"ccollections\nOrderedDict\n)Rq\0X\x01\0\0\0kh\0s"),
         StateDictError::TooDeep
     );
-    let mut doubling = b"]q\x000".to_vec();
-    for level in 0..25_u8 {
-        doubling.extend([
-            b']',
-            b'h',
-            level,
-            b'a',
-            b'h',
-            level,
-            b'a',
-            b'q',
-            level + 1,
-            b'0',
-        ]);
-    }
-    doubling.extend(b"h\x19");
-    assert_eq!(state_dict_error(&doubling), StateDictError::TooMany);
+    assert_eq!(state_dict_error(&doubling_lists()), StateDictError::TooMany);
     let mut many = PAIR.tensor();
     many.extend(b"q\x000](");
     many.extend(b"h\0".repeat(20_000));

@@ -80,3 +80,24 @@ pub(crate) fn dtype(code: &str) -> Vec<u8> {
 pub(crate) fn array(shape: &[u8], data: &[u8]) -> Vec<u8> {
     [ARRAY, b"(K\x01", shape, &dtype("f4"), b"\x89", data, b"tb"].concat()
 }
+
+/// A list of 2^25 lists, as opcodes: each level holds the one below twice.
+pub(crate) fn doubling_lists() -> Vec<u8> {
+    let mut object = b"]q\x000".to_vec();
+    for level in 0..25_u8 {
+        object.extend([
+            b']',
+            b'h',
+            level,
+            b'a',
+            b'h',
+            level,
+            b'a',
+            b'q',
+            level + 1,
+            b'0',
+        ]);
+    }
+    object.extend(b"h\x19");
+    object
+}
