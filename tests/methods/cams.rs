@@ -25,6 +25,17 @@ fn wanted(methods: &[Method], layer: &str) -> Wanted {
     }
 }
 
+/// Each class's map of method `i` against the file.
+fn assert_file(file: &str, i: usize, explanations: &[Explanation], shape: Shape) {
+    let expected: Array3<f32> = ndarray_npy::read_npy(fixture(file)).unwrap();
+    for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
+        let values = explanation.maps[i].values.iter();
+        let map: Vec<f32> = values.map(|&v| v as f32).collect();
+        let what = format!("{file}, class {}", explanation.class);
+        assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
+    }
+}
+
 /// Maps for the input, the three classes and the methods of `wanted`, against the files of `names`.
 fn assert_maps(network: &Network, input: &[f32], wanted: Wanted, names: &[String]) {
     let explainer = Explainer::new(&GPU, network, wanted).unwrap();
@@ -36,16 +47,7 @@ fn assert_maps(network: &Network, input: &[f32], wanted: Wanted, names: &[String
     };
     for (i, name) in names.iter().enumerate() {
         let file = format!("methods/{}_{name}.npy", explainer.layers()[0]);
-        let expected: Array3<f32> = ndarray_npy::read_npy(fixture(&file)).unwrap();
-        for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-            let map: Vec<f32> = explanation.maps[i]
-                .values
-                .iter()
-                .map(|&v| v as f32)
-                .collect();
-            let what = format!("{file}, class {}", explanation.class);
-            assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
-        }
+        assert_file(&file, i, &explanations, shape);
     }
 }
 
@@ -189,16 +191,7 @@ fn eigen_smoothed_maps_agree_with_pytorch_grad_cam() {
     });
     let shape = Shape { c: 1, ..shape };
     for (i, method) in methods.iter().enumerate() {
-        let file = fixture(&format!("methods/eigen_{method}.npy"));
-        let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
-        for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-            let map: Vec<f32> = explanation.maps[i]
-                .values
-                .iter()
-                .map(|&v| v as f32)
-                .collect();
-            let what = format!("eigen {method}, class {}", explanation.class);
-            assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
-        }
+        let file = format!("methods/eigen_{method}.npy");
+        assert_file(&file, i, &explanations, shape);
     }
 }
