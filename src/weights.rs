@@ -241,22 +241,14 @@ fn other_types(skipped: &BTreeMap<String, Skipped>) -> String {
 ///
 /// The file must not be changed while the result or one of its tensors is in use.
 pub fn open(path: &Path) -> Result<Weights, WeightsError> {
-    let io_error = |error| WeightsError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    // Before opening: to open a pipe would wait for its writer.
-    let metadata = path.metadata().map_err(io_error)?;
-    if !metadata.is_file() {
-        return Err(WeightsError::NotAFile {
+    let source = Source::open(path)
+        .map_err(|error| WeightsError::Io {
             path: path.to_owned(),
-        });
-    }
-    let file = File::open(path).map_err(io_error)?;
-    let source = match metadata.len() {
-        0 => Source::Static(&[]),
-        _ => Source::map(&file).map_err(io_error)?,
-    };
+            error,
+        })?
+        .ok_or_else(|| WeightsError::NotAFile {
+            path: path.to_owned(),
+        })?;
     let weights = read(source, Some(path)).map_err(|error| WeightsError::Contents {
         path: path.to_owned(),
         error,

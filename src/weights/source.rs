@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::path::Path;
 
 use memmap2::Mmap;
 
@@ -18,8 +19,22 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// The file at `path`; `None` where that leads to a folder, a pipe or a device.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        // Before opening: to open a pipe would wait for its writer.
+        let metadata = path.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let file = File::open(path)?;
+        match metadata.len() {
+            0 => Ok(Some(Self::Static(&[]))),
+            _ => Self::map(&file).map(Some),
+        }
+    }
+
     /// Maps the whole of `file`, which must not be empty.
-    pub(super) fn map(file: &File) -> io::Result<Self> {
+    fn map(file: &File) -> io::Result<Self> {
         #[expect(
             unsafe_code,
             reason = "a mapping is the only way to read 553 MB without a second copy"

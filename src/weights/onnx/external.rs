@@ -1,7 +1,6 @@
 //! Weights in files beside the model, as exporters write them for large models.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -152,23 +151,14 @@ impl Folder {
         if self.files.len() == MAX_FILES {
             return Err(ExternalError::TooManyFiles);
         }
-        let io_error = |error| ExternalError::Io {
-            path: path.to_owned(),
-            error,
-        };
-        // Before opening: to open a pipe would wait for its writer.
-        let metadata = path.metadata().map_err(io_error)?;
-        if !metadata.is_file() {
-            return Err(ExternalError::NotAFile {
+        let source = Source::open(path)
+            .map_err(|error| ExternalError::Io {
                 path: path.to_owned(),
-            });
-        }
-        let source = match metadata.len() {
-            0 => Source::Static(&[]),
-            _ => File::open(path)
-                .and_then(|file| Source::map(&file))
-                .map_err(io_error)?,
-        };
+                error,
+            })?
+            .ok_or_else(|| ExternalError::NotAFile {
+                path: path.to_owned(),
+            })?;
         let source = Arc::new(source);
         self.files.insert(path.to_owned(), Arc::clone(&source));
         Ok(source)
