@@ -77,6 +77,27 @@ enum Kind {
     Image,
 }
 
+/// A dispatch that waits for no copy.
+fn dispatch<P: bytemuck::Pod>(
+    kernel: Kernel,
+    label: &str,
+    params: &P,
+    buffers: Vec<BufferId>,
+    workgroups: [u32; 3],
+    multiply_adds: usize,
+) -> Dispatch {
+    Dispatch {
+        kernel,
+        label: label.into(),
+        params: bytemuck::bytes_of(params).to_vec(),
+        copy: None,
+        image_texels: 0,
+        buffers,
+        workgroups,
+        multiply_adds: multiply_adds as u64,
+    }
+}
+
 impl<'a> Builder<'a> {
     pub(super) fn new(network: &'a Network, request: &Request, limits: Limits) -> Self {
         let images = request.images;
@@ -183,10 +204,14 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn scratch(&mut self, name: String, bytes: u64) -> BufferId {
+        self.add(name, bytes, Kind::Scratch)
+    }
+
+    fn add(&mut self, name: String, bytes: u64, kind: Kind) -> BufferId {
         self.buffers.push(Draft {
             name,
             bytes,
-            kind: Kind::Scratch,
+            kind,
             life: None,
         });
         BufferId(self.buffers.len() - 1)
@@ -216,13 +241,7 @@ impl<'a> Builder<'a> {
             tensor: tensor.clone(),
             packing,
         };
-        self.buffers.push(Draft {
-            name,
-            bytes: values as u64 * 4,
-            kind: Kind::Weights(upload),
-            life: None,
-        });
-        BufferId(self.buffers.len() - 1)
+        self.add(name, values as u64 * 4, Kind::Weights(upload))
     }
 
     /// What the preparation makes of a weight tensor, an image of `texels`, and whether it is new.
@@ -231,13 +250,8 @@ impl<'a> Builder<'a> {
         if let Some(found) = self.buffers.iter().position(same) {
             return (BufferId(found), false);
         }
-        self.buffers.push(Draft {
-            name: name.into(),
-            bytes: image_bytes(texels),
-            kind: Kind::Prepared,
-            life: None,
-        });
-        (BufferId(self.buffers.len() - 1), true)
+        let image = self.add(name.into(), image_bytes(texels), Kind::Prepared);
+        (image, true)
     }
 
     /// Weights for the preparation alone, an image of `texels`.
@@ -252,13 +266,7 @@ impl<'a> Builder<'a> {
             tensor: tensor.clone(),
             packing,
         };
-        self.buffers.push(Draft {
-            name,
-            bytes: image_bytes(texels),
-            kind: Kind::Source(upload),
-            life: None,
-        });
-        BufferId(self.buffers.len() - 1)
+        self.add(name, image_bytes(texels), Kind::Source(upload))
     }
 
     /// Records a dispatch of the preparation.
@@ -270,16 +278,8 @@ impl<'a> Builder<'a> {
         buffers: Vec<BufferId>,
         workgroups: [u32; 3],
     ) {
-        self.preparation.push(Dispatch {
-            kernel,
-            label: label.into(),
-            params: bytemuck::bytes_of(params).to_vec(),
-            copy: None,
-            image_texels: 0,
-            buffers,
-            workgroups,
-            multiply_adds: 0,
-        });
+        let dispatch = dispatch(kernel, label, params, buffers, workgroups, 0);
+        self.preparation.push(dispatch);
     }
 
     pub(super) fn take_preparation(&mut self) -> Vec<Dispatch> {
@@ -320,16 +320,8 @@ impl<'a> Builder<'a> {
         for &buffer in &buffers {
             self.touch(buffer, at);
         }
-        self.dispatches.push(Dispatch {
-            kernel,
-            label: label.into(),
-            params: bytemuck::bytes_of(params).to_vec(),
-            copy: None,
-            image_texels: 0,
-            buffers,
-            workgroups,
-            multiply_adds: multiply_adds as u64,
-        });
+        let dispatch = dispatch(kernel, label, params, buffers, workgroups, multiply_adds);
+        self.dispatches.push(dispatch);
     }
 
     /// Has the dispatch recorded last wait for a copy.
