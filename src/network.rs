@@ -192,13 +192,13 @@ pub enum Op {
 }
 
 impl Op {
-    /// Its weights and biases, in elements.
-    pub fn parameters(&self) -> usize {
+    /// Its weights and its biases, where it has them; of an affine step what scales and what shifts.
+    pub(crate) fn tensors(&self) -> [Option<&Tensor>; 2] {
         match self {
             Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
-                weight.len() + bias.as_ref().map_or(0, Tensor::len)
+                [Some(weight), bias.as_ref()]
             }
-            Self::Affine { scale, shift } => scale.len() + shift.len(),
+            Self::Affine { scale, shift } => [Some(scale), Some(shift)],
             Self::Input
             | Self::Relu
             | Self::Clip { .. }
@@ -206,8 +206,13 @@ impl Op {
             | Self::AvgPool { .. }
             | Self::AdaptiveAvgPool(_)
             | Self::GlobalMean
-            | Self::Flatten(_) => 0,
+            | Self::Flatten(_) => [None, None],
         }
+    }
+
+    /// Its weights and biases, in elements.
+    pub fn parameters(&self) -> usize {
+        self.tensors().into_iter().flatten().map(Tensor::len).sum()
     }
 }
 

@@ -172,24 +172,9 @@ fn words(op: &Op) -> Option<Words> {
 pub(crate) fn tensors(network: &Network) -> Vec<(String, &Tensor)> {
     let mut tensors = vec![];
     for node in &network.nodes {
-        match &node.op {
-            Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
-                tensors.push((format!("{}.weight", node.name), weight));
-                let bias = bias.iter();
-                tensors.extend(bias.map(|bias| (format!("{}.bias", node.name), bias)));
-            }
-            Op::Affine { scale, shift } => {
-                tensors.push((format!("{}.weight", node.name), scale));
-                tensors.push((format!("{}.bias", node.name), shift));
-            }
-            Op::Input
-            | Op::Relu
-            | Op::Clip { .. }
-            | Op::MaxPool(_)
-            | Op::AvgPool { .. }
-            | Op::AdaptiveAvgPool(_)
-            | Op::GlobalMean
-            | Op::Flatten(_) => {}
+        for (part, tensor) in ["weight", "bias"].into_iter().zip(node.op.tensors()) {
+            let name = format!("{}.{part}", node.name);
+            tensors.extend(tensor.map(|tensor| (name, tensor)));
         }
     }
     tensors
