@@ -18,6 +18,7 @@ mod numpy;
 pub mod onnx;
 mod opcode;
 mod pickle;
+mod pickled;
 mod safetensors;
 mod source;
 mod state_dict;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::numpy::{self, Kind, NumpyError};
 use super::pickle::{self, PickleError};
+use super::pickled::MAX_DIMENSIONS;
 use super::source::Source;
 use super::tensor::{Data, Order, Tensor, TensorError};
 use super::{Contents, Shape, Skipped};
@@ -257,7 +258,7 @@ impl<'a> Literal<'a> {
             let digits = self.rest.find(|c: char| !c.is_ascii_digit())?;
             let (number, rest) = self.rest.split_at(digits);
             shape.push(number.parse().ok()?);
-            if shape.len() > numpy::MAX_DIMENSIONS {
+            if shape.len() > MAX_DIMENSIONS {
                 return None;
             }
             // Python 2 may mark a long integer.

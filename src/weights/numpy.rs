@@ -13,22 +13,11 @@ use thiserror::Error;
 
 use super::element::{DType, Element, Endian};
 use super::latin1::Latin1;
-use super::pickle::{self, Dialect, Id, Object, Pickle, Value};
+use super::pickle::{self, Dialect};
+use super::pickled::{Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value};
 use super::source::Source;
 use super::tensor::{Data, Order, Tensor, TensorError, element_count};
 use super::{Shape, Skipped};
-
-/// Dictionaries and lists within each other at most; weights have two or three.
-const MAX_DEPTH: usize = 32;
-/// Bytes in a tensor's name at most.
-const MAX_NAME: usize = 512;
-/// Tensors at most.
-const MAX_TENSORS: usize = 1 << 14;
-/// Values looked at, at most. Lists that share their items would otherwise double in number with
-/// every level.
-const MAX_VISITS: usize = 1 << 20;
-/// Dimensions at most: numpy's own limit is 64.
-pub(super) const MAX_DIMENSIONS: usize = 64;
 
 /// Why the objects of a pickle are not weights. Names are paths: `conv1_1/0`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -260,7 +249,7 @@ impl<'a> Walk<'a> {
 
     /// Python 2 gives the items of an `OrderedDict` as its argument: a list of lists of two.
     fn ordered_dict_args(&mut self, args: Id, depth: usize) -> Result<(), NumpyError> {
-        let [list] = self.tuple(args) else {
+        let [list] = self.pickle.tuple(args) else {
             return Ok(());
         };
         let Value::List(pairs) = &self.pickle[*list] else {
@@ -359,8 +348,8 @@ impl<'a> Walk<'a> {
     fn array(&self, object: &Object<Global>) -> Result<Option<Array>, NumpyError> {
         let array = match (
             object.callable,
-            self.tuple(object.args),
-            object.state.map(|state| self.tuple(state)),
+            self.pickle.tuple(object.args),
+            object.state.map(|state| self.pickle.tuple(state)),
         ) {
             (Global::Reconstruct, _, Some(&[_, shape, dtype, fortran, data])) => Array {
                 shape: self.shape(shape)?,
@@ -397,15 +386,9 @@ impl<'a> Walk<'a> {
     }
 
     fn shape(&self, id: Id) -> Result<Vec<usize>, NumpyError> {
-        let lengths = match &self.pickle[id] {
-            Value::Tuple(lengths) if lengths.len() <= MAX_DIMENSIONS => lengths,
-            _ => return Err(self.damaged("a shape")),
-        };
-        let length = |&id: &Id| match self.pickle[id] {
-            Value::Int(length) => usize::try_from(length).map_err(|_| self.damaged("a shape")),
-            _ => Err(self.damaged("a shape")),
-        };
-        lengths.iter().map(length).collect()
+        self.pickle
+            .lengths(id)
+            .ok_or_else(|| self.damaged("a shape"))
     }
 
     fn kind(&self, id: Id) -> Result<Kind, NumpyError> {
@@ -413,12 +396,12 @@ impl<'a> Walk<'a> {
         let Value::Object(object) = &self.pickle[id] else {
             return Err(damaged());
         };
-        let (Global::DType, [code, ..]) = (object.callable, self.tuple(object.args)) else {
+        let (Global::DType, [code, ..]) = (object.callable, self.pickle.tuple(object.args)) else {
             return Err(damaged());
         };
         let code = self.text(*code).ok_or_else(damaged)?;
         // The order stands in the state; old pickles have it in the code as well.
-        let order = match object.state.map(|state| self.tuple(state)) {
+        let order = match object.state.map(|state| self.pickle.tuple(state)) {
             Some([_, order, ..]) => self.text(*order).ok_or_else(damaged)?,
             Some(_) => return Err(damaged()),
             None => code,
@@ -433,7 +416,7 @@ impl<'a> Walk<'a> {
         let pickle = self.pickle;
         match &pickle[id] {
             Value::Bytes(span) => Ok(Data::Raw(span.clone())),
-            Value::Object(object) => match (object.callable, self.tuple(object.args)) {
+            Value::Object(object) => match (object.callable, self.pickle.tuple(object.args)) {
                 (Global::Bytes, []) => Ok(Data::Raw(0..0)),
                 (Global::Encode, &[text, encoding])
                     if matches!(self.text(encoding), Some("latin1" | "latin-1")) =>
@@ -460,22 +443,8 @@ impl<'a> Walk<'a> {
         Ok(scanned)
     }
 
-    /// The items of a tuple; nothing for any other value.
-    fn tuple(&self, id: Id) -> &'a [Id] {
-        match &self.pickle[id] {
-            Value::Tuple(items) => items,
-            _ => &[],
-        }
-    }
-
-    /// Text, or the bytes that Python 2 means as text.
     fn text(&self, id: Id) -> Option<&'a str> {
-        match &self.pickle[id] {
-            Value::Text(span) | Value::Bytes(span) if span.len() <= MAX_NAME => {
-                std::str::from_utf8(&self.source.bytes()[span.clone()]).ok()
-            }
-            _ => None,
-        }
+        self.pickle.text(self.source, id)
     }
 
     fn damaged(&self, part: &'static str) -> NumpyError {

@@ -1,25 +1,22 @@
-//! A pickle as plain data. A pickle is a program for a stack machine that may call any Python
+//! A pickle read as plain data. A pickle is a program for a stack machine that may call any Python
 //! function; this machine knows the opcodes that build values, and instead of calling anything it
 //! notes the call as an [`Object`]. The caller says which functions and classes may be named at
 //! all, and gives the objects their meaning.
-//!
-//! Values live in one list and name each other by number, as the memo of the format does: a value
-//! that holds itself neither loops nor leaks, and no depth of nesting meets the machine's own
-//! stack. Strings and arrays stay in the file.
 
 use std::collections::HashMap;
-use std::ops::{Index, Range};
+use std::ops::Range;
 
 use thiserror::Error;
 
 use super::opcode as op;
+use super::pickled::{Id, Object, Pickle, Value};
 
 /// Opcodes that are run at most. A VGG16 takes about a thousand, a checkpoint with its optimiser
 /// about fifty a tensor. Each makes at most one value of some 32 bytes, so this bounds memory too.
 pub(super) const MAX_OPCODES: usize = 1 << 19;
 
 /// Bytes in a module's or function's name at most.
-const MAX_NAME: usize = 256;
+const MAX_GLOBAL: usize = 256;
 
 /// Why a pickle was not read. Positions count bytes from the beginning of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -66,50 +63,6 @@ pub enum PickleError {
     TooLong(usize),
 }
 
-/// A value's place in [`Pickle`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Id(u32);
-
-/// A value of a pickle; `G` names the functions and classes on the caller's list.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value<G> {
-    None,
-    Bool(bool),
-    Int(i64),
-    /// A whole number beyond those, as seeds are: no length and no index.
-    Huge,
-    Float(f64),
-    /// `bytes`, `bytearray` and Python 2's `str`: where they lie in the file.
-    Bytes(Range<usize>),
-    /// `str` and Python 2's `unicode`: where its UTF-8, not checked yet, lies in the file.
-    Text(Range<usize>),
-    Tuple(Box<[Id]>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    Global(G),
-    Object(Box<Object<G>>),
-}
-
-/// What would have been the result of `callable(*args)` or `callable.__new__(*args)`, then `__setstate__(state)` and `[key] =
-/// value` for the items.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Object<G> {
-    pub(super) callable: G,
-    /// A tuple.
-    pub(super) args: Id,
-    pub(super) state: Option<Id>,
-    pub(super) items: Vec<(Id, Id)>,
-}
-
-/// All values of a pickle, and the one that it stands for.
-#[derive(Debug)]
-pub(super) struct Pickle<G> {
-    pub(super) values: Vec<Value<G>>,
-    pub(super) root: Id,
-    /// Where the file goes on after it.
-    pub(super) end: usize,
-}
-
 /// What a format allows in its pickles.
 pub(super) struct Dialect<G> {
     /// The closed list: from module and name to the caller's own.
@@ -119,14 +72,6 @@ pub(super) struct Dialect<G> {
     pub(super) persistent_id: Option<G>,
     /// Opcodes that are run at most.
     pub(super) max_opcodes: usize,
-}
-
-impl<G> Index<Id> for Pickle<G> {
-    type Output = Value<G>;
-
-    fn index(&self, id: Id) -> &Value<G> {
-        &self.values[id.0 as usize]
-    }
 }
 
 /// Reads the pickle that begins at `start` of `file`.
@@ -386,9 +331,9 @@ impl<'a, G: Copy> Machine<'a, G> {
     /// An argument that ends with the line.
     fn line(&mut self) -> Result<&'a str, PickleError> {
         let rest = &self.file[self.at..];
-        let near = &rest[..rest.len().min(MAX_NAME)];
+        let near = &rest[..rest.len().min(MAX_GLOBAL)];
         let Some(length) = near.iter().position(|&byte| byte == b'\n') else {
-            return Err(if near.len() < MAX_NAME {
+            return Err(if near.len() < MAX_GLOBAL {
                 PickleError::Truncated { missing: 1 }
             } else {
                 self.damaged()
@@ -487,7 +432,7 @@ impl<'a, G: Copy> Machine<'a, G> {
     /// The text of a module's or function's name.
     fn name(&self, id: Id) -> Result<&'a str, PickleError> {
         match self.value(id) {
-            Value::Text(span) if span.len() <= MAX_NAME => {
+            Value::Text(span) if span.len() <= MAX_GLOBAL => {
                 std::str::from_utf8(&self.file[span.clone()]).map_err(|_| self.damaged())
             }
             _ => Err(self.damaged()),

@@ -11,23 +11,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::element::Element;
-use super::pickle::{Id, Object, Pickle, Value};
+use super::pickled::{Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value};
 use super::source::Source;
 use super::tensor::{Tensor, TensorError};
 use super::torch::Storages;
 use super::torch_global::{Global, Type};
 use super::{Contents, Skipped};
-
-/// Dictionaries and lists within each other at most; a checkpoint's optimiser has four.
-const MAX_DEPTH: usize = 32;
-/// Bytes in a tensor's name at most.
-const MAX_NAME: usize = 512;
-/// Tensors at most, those of the optimiser included.
-const MAX_TENSORS: usize = 1 << 14;
-/// Values looked at, at most: lists may share their items.
-const MAX_VISITS: usize = 1 << 20;
-/// Dimensions at most: torch's own limit is 64.
-const MAX_DIMENSIONS: usize = 64;
 
 /// Under which names checkpoints keep the network, beside an optimiser and counters. The running
 /// average of a network comes last: it is taken where it is the only one.
@@ -182,21 +171,11 @@ impl<'a> Storage<'a> {
             return None;
         };
         let storage = Self {
-            key: text(source, pickle, key)?,
+            key: pickle.text(source, key)?,
             element,
             len: usize::try_from(len).ok()?,
         };
-        (whole && text(source, pickle, kind)? == "storage").then_some(storage)
-    }
-}
-
-/// Text, or the bytes that Python 2 means as text.
-fn text<'a>(source: &'a Source, pickle: &Pickle<Global>, id: Id) -> Option<&'a str> {
-    match &pickle[id] {
-        Value::Text(span) | Value::Bytes(span) if span.len() <= MAX_NAME => {
-            std::str::from_utf8(&source.bytes()[span.clone()]).ok()
-        }
-        _ => None,
+        (whole && pickle.text(source, kind)? == "storage").then_some(storage)
     }
 }
 
@@ -211,7 +190,7 @@ struct Walk<'a> {
     found: Contents,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     /// Adds the tensors in `id`. Numbers, text and the like beside them are passed over.
     fn visit(&mut self, id: Id, depth: usize) -> Result<(), StateDictError> {
         self.visits += 1;
@@ -232,12 +211,9 @@ impl<'a> Walk<'a> {
                     self.pairs(object.args, depth)
                 }
                 Global::Parameter => {
-                    let state = object.state.map_or(&[][..], |state| self.tuple(state));
-                    let parts = self
-                        .tuple(object.args)
-                        .first()
-                        .into_iter()
-                        .chain(state.first());
+                    let state = object.state.map_or(&[][..], |state| pickle.tuple(state));
+                    let args = pickle.tuple(object.args);
+                    let parts = args.first().into_iter().chain(state.first());
                     for &part in parts {
                         self.visit(part, depth + 1)?;
                     }
@@ -255,8 +231,10 @@ impl<'a> Walk<'a> {
             match &self.pickle[key] {
                 Value::Int(number) => self.child(&number.to_string(), value, depth)?,
                 Value::Text(_) | Value::Bytes(_) => {
-                    let key =
-                        text(self.source, self.pickle, key).ok_or_else(|| self.long_name())?;
+                    let key = self
+                        .pickle
+                        .text(self.source, key)
+                        .ok_or_else(|| self.long_name())?;
                     self.child(key, value, depth)?;
                 }
                 // No name, and so none of the network's.
@@ -275,7 +253,7 @@ impl<'a> Walk<'a> {
 
     /// Python 2 gives the items of an `OrderedDict` as its argument: a list of lists of two.
     fn pairs(&mut self, args: Id, depth: usize) -> Result<(), StateDictError> {
-        if let [list] = *self.tuple(args)
+        if let [list] = *self.pickle.tuple(args)
             && let Value::List(pairs) = &self.pickle[list]
         {
             for &pair in pairs {
@@ -307,7 +285,7 @@ impl<'a> Walk<'a> {
 
     /// Adds a tensor under the name at hand.
     fn add(&mut self, object: &Object<Global>) -> Result<(), StateDictError> {
-        let &[storage, offset, size, stride, ref rest @ ..] = self.tuple(object.args) else {
+        let &[storage, offset, size, stride, ref rest @ ..] = self.pickle.tuple(object.args) else {
             return Err(self.damaged("a tensor"));
         };
         let storage = match &self.pickle[storage] {
@@ -324,8 +302,12 @@ impl<'a> Walk<'a> {
             },
             _ => storage.element,
         };
-        let shape = self.lengths(size)?;
-        let strides = self.lengths(stride)?;
+        let lengths = |id| {
+            self.pickle
+                .lengths(id)
+                .ok_or_else(|| self.damaged("a shape"))
+        };
+        let (shape, strides) = (lengths(size)?, lengths(stride)?);
         let &Value::Int(offset) = &self.pickle[offset] else {
             return Err(self.damaged("an offset"));
         };
@@ -376,27 +358,6 @@ impl<'a> Walk<'a> {
             });
         }
         Ok(())
-    }
-
-    /// A shape, or strides.
-    fn lengths(&self, id: Id) -> Result<Vec<usize>, StateDictError> {
-        let lengths = match &self.pickle[id] {
-            Value::Tuple(lengths) if lengths.len() <= MAX_DIMENSIONS => lengths,
-            _ => return Err(self.damaged("a shape")),
-        };
-        let length = |&id: &Id| match self.pickle[id] {
-            Value::Int(length) => usize::try_from(length).map_err(|_| self.damaged("a shape")),
-            _ => Err(self.damaged("a shape")),
-        };
-        lengths.iter().map(length).collect()
-    }
-
-    /// The items of a tuple; nothing for any other value.
-    fn tuple(&self, id: Id) -> &'a [Id] {
-        match &self.pickle[id] {
-            Value::Tuple(items) => items,
-            _ => &[],
-        }
     }
 
     fn long_name(&self) -> StateDictError {

@@ -13,7 +13,8 @@ use thiserror::Error;
 
 use super::Contents;
 use super::element::Endian;
-use super::pickle::{self, Dialect, PickleError, Value};
+use super::pickle::{self, Dialect, PickleError};
+use super::pickled::Value;
 use super::source::Source;
 use super::state_dict::{self, StateDictError};
 use super::torch_global;
