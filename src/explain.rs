@@ -18,20 +18,22 @@ use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted}
 use crate::gpu::{Gpu, Selection};
 use crate::image::{self, Picture};
 use crate::labels::Labels;
-use crate::options::{Classes, DEFAULT_TOP_N, Options, Preprocess};
+use crate::options::{Options, Preprocess};
 use crate::output::{self, Destination, Question};
 use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
-use crate::score;
 use crate::verdict::Asked;
 use crate::weights::{self, Weights};
 
+mod choice;
 mod error;
 mod told;
 
 pub use error::Error;
 pub use told::{Cost, Told};
+
+use choice::Choice;
 
 /// One picture and where its files go.
 struct Job {
@@ -81,7 +83,7 @@ pub fn run(
         classifier.network.classes(),
         &weights_name(&weights),
     )?;
-    let choice = choice(options, &weights, &classifier, &labels)?;
+    let choice = Choice::new(options, &weights, &classifier, &labels)?;
     let started = Instant::now();
     let gpu = Gpu::open(&Selection {
         adapter: options.adapter.clone(),
@@ -376,74 +378,6 @@ fn baseline(options: &Options, normalization: &Normalization) -> [f32; 3] {
         Baseline::Black => of_colour(0),
         Baseline::White => of_colour(255),
     }
-}
-
-/// Which classes to explain in each picture.
-struct Choice {
-    classes: Chosen,
-    /// The class that they are compared with, none of them.
-    versus: Option<usize>,
-}
-
-enum Chosen {
-    Top(usize),
-    These(Vec<usize>),
-}
-
-impl Choice {
-    fn count(&self) -> usize {
-        match &self.classes {
-            Chosen::Top(count) => *count,
-            Chosen::These(classes) => classes.len(),
-        }
-    }
-
-    fn of(&self, prediction: &Prediction) -> Vec<usize> {
-        match &self.classes {
-            Chosen::Top(count) => {
-                let mut classes = score::top(&prediction.logits, prediction.logits.len());
-                classes.retain(|&class| Some(class) != self.versus);
-                classes.truncate(*count);
-                classes
-            }
-            Chosen::These(classes) => classes.clone(),
-        }
-    }
-}
-
-fn choice(
-    options: &Options,
-    weights: &Weights,
-    classifier: &Classifier,
-    labels: &Labels,
-) -> Result<Choice, Error> {
-    let versus = options.versus.as_deref().map(|text| labels.find(text));
-    let versus = versus.transpose()?;
-    let there = classifier.network.classes() - usize::from(versus.is_some());
-    let classes = match &options.classes {
-        Classes::Default => Chosen::Top(DEFAULT_TOP_N.min(there)),
-        Classes::Top(count) if count.get() > there && there > 0 => {
-            return Err(Error::TooManyClasses {
-                wanted: count.get(),
-                there,
-                versus: versus.is_some(),
-                path: weights_name(weights),
-            });
-        }
-        Classes::Top(count) => Chosen::Top(count.get()),
-        Classes::Named(names) => Chosen::These(labels.find_each(names)?),
-    };
-    if let Some(id) = versus {
-        let among = matches!(&classes, Chosen::These(classes) if classes.contains(&id));
-        if among || there == 0 {
-            let label = labels.get(id).expect("one label a class");
-            return Err(Error::VersusItself {
-                id,
-                name: label.printed_name(),
-            });
-        }
-    }
-    Ok(Choice { classes, versus })
 }
 
 /// What identifies a weights file.
