@@ -1,4 +1,4 @@
-//! From raw flags to [`Options`]: every rule between flags, and what is said when one is broken.
+//! From raw flags to [`Options`]: every rule between flags.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -6,13 +6,15 @@ use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
 use crate::cam;
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse,
     MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
 };
+
+mod error;
+
+pub use error::{RgbError, UsageError};
 
 /// Classes explained when nobody says how many.
 pub const DEFAULT_TOP_N: usize = 3;
@@ -116,148 +118,6 @@ pub enum Preprocess {
         /// Order in which the network takes the three.
         channels: Channels,
     },
-}
-
-/// Wrong usage, exit code 2. Every text says what to type instead.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum UsageError {
-    /// No positional at all.
-    #[error("no picture named; the command is: gradcam [OPTIONS] IMAGE... [WEIGHTS] [TOP_N]")]
-    NoImage,
-    /// Nothing but a weights file, and perhaps a count.
-    #[error(
-        "no picture named: {file} is a weights file; put a picture before it: \
-         gradcam photo.jpg {file}",
-        file = .0.display()
-    )]
-    OnlyWeights(PathBuf),
-    /// Nothing but a count.
-    #[error(
-        "no picture named: {0} is read as the number of classes; \
-         a picture or folder of that name is ./{0}"
-    )]
-    OnlyCount(usize),
-    /// An unset shell variable, most likely.
-    #[error("one of the names is empty; is a shell variable unset?")]
-    EmptyName,
-    /// A command after options or pictures.
-    #[error("a command comes first: gradcam {0}; a picture or folder of that name is ./{0}")]
-    CommandNotFirst(String),
-    /// Two weights files, by position or with `--weights`.
-    #[error(
-        "two weights files, {} and {}: a run reads one; run the command once for each",
-        .0.display(), .1.display()
-    )]
-    TwoWeights(PathBuf, PathBuf),
-    /// The count by position and with `--top-n`.
-    #[error(
-        "the number of classes is given twice, {positional} and --top-n {flag}: keep one; \
-         a picture or folder called {positional} is ./{positional}"
-    )]
-    TwoCounts {
-        /// The last positional.
-        positional: usize,
-        /// The flag's value.
-        flag: usize,
-    },
-    /// A count of 0.
-    #[error("0 classes leave nothing to explain: the number of classes starts at 1")]
-    ZeroCount,
-    /// A positional count that does not fit an integer.
-    #[error("{0} is too large for a number of classes; a picture or folder of that name is ./{0}")]
-    HugeCount(String),
-    /// `--class` and a count.
-    #[error(
-        "--class names the classes to explain, so there is no number of classes to give: \
-         drop --class, or the {0}"
-    )]
-    ClassesAndCount(usize),
-    /// `--class ""` or `--versus ""`.
-    #[error("{0} needs a number, a name or a synset, as in {0} \"traffic light\"")]
-    EmptyClass(&'static str),
-    /// `--smooth eigen` for methods that it does not change.
-    #[error(
-        "--smooth eigen takes the main component of the channels that a CAM method weighs; \
-         {0} has none to weigh, or is that component: try it with gradcam or hirescam"
-    )]
-    NothingToSmooth(Method),
-    /// `--smooth aug` without a CAM method.
-    #[error("--smooth aug averages the maps of CAM methods, and {0} is none: try it with gradcam")]
-    NoMapToSmooth(Method),
-    /// `--fuse` without several layers.
-    #[error(
-        "--fuse makes one map of several layers: name them, as in \
-         --layer conv4_3 --layer conv5_3 --fuse {0}"
-    )]
-    FuseOneLayer(Fuse),
-    /// `--versus` with a method that has rivals of its own.
-    #[error(
-        "finercam compares a class with the three nearest to it, not with that of --versus: \
-         drop --versus, or name another method"
-    )]
-    FinerVersus,
-    /// A share outside 0..1, or no number.
-    #[error(
-        "--alpha {0} is not a share: \
-         it goes from 0 (the picture alone) to 1 (the heat map alone), as in --alpha 0.5"
-    )]
-    AlphaOutOfRange(f32),
-    /// Noise below 0, infinite or no number.
-    #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
-    NoiseOutOfRange(f64),
-    /// Patches that do not meet.
-    #[error(
-        "--stride {stride} leaves pixels between patches of {patch} that none hides: make it {patch} or less"
-    )]
-    StrideBeyondPatch {
-        /// Pixels from one patch to the next.
-        stride: NonZeroUsize,
-        /// Pixels along a patch.
-        patch: NonZeroUsize,
-    },
-    /// Two numbers or two orders.
-    #[error("--channels is given twice as {0}: keep one")]
-    TwoChannels(&'static str),
-    /// Preprocessing by name and by numbers.
-    #[error("--preprocess {name} already says what {flag} says: drop one of the two")]
-    PreprocessTwice {
-        /// The name given.
-        name: Preprocessing,
-        /// The first flag that contradicts it.
-        flag: &'static str,
-    },
-    /// A mean or scale that is infinite or no number, or a scale of 0 or below.
-    #[error("{flag} {value} cannot be used: the mean is a finite number, the scale one above 0")]
-    UnusableNumber {
-        /// `--mean` or `--std`.
-        flag: &'static str,
-        /// The value refused.
-        value: f32,
-    },
-    /// Numbers published for pixels in 0..1, which would send values in the hundreds through the
-    /// network unnoticed.
-    #[error(
-        "--mean and --std are for pixels in 0..255, and these look like numbers for 0..1: \
-         multiply them by 255, as in --mean {} --std {}",
-        triple(.mean, 255.0), triple(.std, 255.0)
-    )]
-    UnitScale {
-        /// The mean as given.
-        mean: [f32; 3],
-        /// The scale as given.
-        std: [f32; 3],
-    },
-}
-
-/// Why a text is no `R,G,B`.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RgbError {
-    /// Not three parts.
-    #[error("{0} numbers where three are needed, as in 123.68,116.779,103.939")]
-    Count(usize),
-    /// A part that is no number.
-    #[error("`{0}` is not a number; write three, as in 123.68,116.779,103.939")]
-    NotANumber(String),
 }
 
 impl Options {
@@ -529,10 +389,6 @@ fn each_once<T: Clone + Eq + Hash>(mut list: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::new();
     list.retain(|item| seen.insert(item.clone()));
     list
-}
-
-fn triple(values: &[f32; 3], factor: f32) -> String {
-    values.map(|value| (value * factor).to_string()).join(",")
 }
 
 #[cfg(test)]
