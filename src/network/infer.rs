@@ -1,0 +1,101 @@
+//! The shape that an op gives, and whether its weights fit what comes in.
+
+use super::{FilterLayout, MatrixLayout, NetworkError, Op, Shape, Window};
+use crate::weights::Tensor;
+
+/// Output channels, input channels and taps of a filter bank, or `None` when it has not four axes.
+fn filter_axes(shape: &[usize], layout: FilterLayout) -> Option<(usize, usize, [usize; 2])> {
+    match (*<&[usize; 4]>::try_from(shape).ok()?, layout) {
+        ([o, i, h, w], FilterLayout::Oihw) | ([h, w, i, o], FilterLayout::Hwio) => {
+            Some((o, i, [h, w]))
+        }
+    }
+}
+
+/// The shape of `op`'s value for an input of shape `input`; `name` is for the error.
+pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
+    let slide = |window: &Window| {
+        window
+            .output(input.h, input.w)
+            .ok_or_else(|| NetworkError::WindowDoesNotFit {
+                node: name.into(),
+                size: window.size,
+                input,
+            })
+    };
+    let wrong = |what, found: &Tensor, expected: String| NetworkError::WrongShape {
+        node: name.into(),
+        what,
+        found: found.shape().to_vec(),
+        expected,
+    };
+    let check_bias = |bias: &Option<Tensor>, len: usize| match bias {
+        Some(bias) if bias.shape() != [len] => Err(wrong("biases", bias, format!("[{len}]"))),
+        _ => Ok(()),
+    };
+    match op {
+        Op::Input | Op::Relu | Op::Clip { .. } => Ok(input),
+        Op::Conv2d {
+            weight,
+            bias,
+            layout,
+            window,
+            groups,
+        } => {
+            let axes = filter_axes(weight.shape(), *layout);
+            let [kh, kw] = window.size;
+            let fits = |&(o, i, taps): &(usize, usize, [usize; 2])| {
+                let in_groups = o > 0 && *groups > 0 && o % groups == 0;
+                in_groups && i.checked_mul(*groups) == Some(input.c) && taps == window.size
+            };
+            let Some((out, _, _)) = axes.filter(fits) else {
+                let inputs = input.c / groups.max(&1);
+                let expected = match layout {
+                    FilterLayout::Oihw => format!("[outputs, {inputs}, {kh}, {kw}]"),
+                    FilterLayout::Hwio => format!("[{kh}, {kw}, {inputs}, outputs]"),
+                };
+                return Err(wrong("weights", weight, expected));
+            };
+            check_bias(bias, out)?;
+            let [h, w] = slide(window)?;
+            Ok(Shape::new(out, h, w))
+        }
+        Op::Affine { scale, shift } => {
+            for (what, values) in [("scales", scale), ("shifts", shift)] {
+                if values.shape() != [input.c] {
+                    return Err(wrong(what, values, format!("[{}]", input.c)));
+                }
+            }
+            Ok(input)
+        }
+        Op::MaxPool(window) | Op::AvgPool { window, .. } => {
+            let [h, w] = slide(window)?;
+            Ok(Shape::new(input.c, h, w))
+        }
+        Op::AdaptiveAvgPool([h, w]) => Ok(Shape::new(input.c, *h, *w)),
+        Op::GlobalMean => Ok(Shape::vector(input.c)),
+        Op::Flatten(_) => Ok(Shape::vector(input.len())),
+        Op::Linear {
+            weight,
+            bias,
+            layout,
+        } => {
+            let out = match (weight.shape(), layout) {
+                (&[o, i], MatrixLayout::OutIn) | (&[i, o], MatrixLayout::InOut)
+                    if o > 0 && i == input.len() =>
+                {
+                    o
+                }
+                _ => {
+                    let expected = match layout {
+                        MatrixLayout::OutIn => format!("[outputs, {}]", input.len()),
+                        MatrixLayout::InOut => format!("[{}, outputs]", input.len()),
+                    };
+                    return Err(wrong("weights", weight, expected));
+                }
+            };
+            check_bias(bias, out)?;
+            Ok(Shape::vector(out))
+        }
+    }
+}

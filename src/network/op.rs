@@ -1,0 +1,171 @@
+//! What a node may compute, and the orders of axes in which files have its weights.
+
+use serde::{Deserialize, Serialize};
+
+use crate::weights::Tensor;
+
+/// A sliding window, in (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Taps.
+    pub size: [usize; 2],
+    /// Step between outputs.
+    pub stride: [usize; 2],
+    /// Zeros (for pooling: nothing) before the first row and column.
+    pub pad_before: [usize; 2],
+    /// The same after the last.
+    pub pad_after: [usize; 2],
+    /// Step between taps.
+    pub dilation: [usize; 2],
+}
+
+impl Window {
+    /// A square window of `size` taps, `stride` apart, with `pad` on every side.
+    pub const fn square(size: usize, stride: usize, pad: usize) -> Self {
+        Self {
+            size: [size; 2],
+            stride: [stride; 2],
+            pad_before: [pad; 2],
+            pad_after: [pad; 2],
+            dilation: [1; 2],
+        }
+    }
+
+    /// Output rows and columns for an input of `h` x `w`: floor((in + pads - reach) / stride) + 1, or `None` where
+    /// the window does not fit.
+    pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
+        let mut out = [0; 2];
+        for (axis, len) in [h, w].into_iter().enumerate() {
+            let reach = self.dilation[axis] * self.size[axis].checked_sub(1)? + 1;
+            let room = (len + self.pad_before[axis] + self.pad_after[axis]).checked_sub(reach)?;
+            out[axis] = room / self.stride[axis] + 1;
+        }
+        Some(out)
+    }
+
+    /// Whether windows lie side by side without padding: each element is in one at most.
+    pub fn is_disjoint(&self) -> bool {
+        self.size == self.stride && self.pad_before == [0, 0] && self.dilation == [1, 1]
+    }
+
+    /// 3x3, stride 1, one zero on every side: the shape that the fast kernels are written for.
+    pub fn is_3x3_same(&self) -> bool {
+        *self == Self::square(3, 1, 1)
+    }
+}
+
+/// Order of a convolution's weights in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterLayout {
+    /// `PyTorch`: output channel, input channel, row, column.
+    Oihw,
+    /// TensorFlow and Keras: row, column, input channel, output channel.
+    Hwio,
+}
+
+/// Order of a linear layer's weights in the file; the GPU keeps it, since turning 411 MB around costs more than it saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatrixLayout {
+    /// `PyTorch`: one row an output.
+    OutIn,
+    /// TensorFlow and Keras: one row an input.
+    InOut,
+}
+
+/// Order in which a feature map is written out as a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlattenOrder {
+    /// `PyTorch`.
+    Chw,
+    /// TensorFlow and Keras.
+    Hwc,
+}
+
+/// What a node computes from its inputs. A closed list: a new op makes the compiler name every place that must know it.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// The preprocessed picture.
+    Input,
+    /// `y[o] = bias[o] + sum over i, taps of weight[o, i, tap] x[i, tap]`: cross-correlation, as every framework has it.
+    Conv2d {
+        /// Filters, in `layout`.
+        weight: Tensor,
+        /// One value an output channel.
+        bias: Option<Tensor>,
+        /// Order of the filters' axes.
+        layout: FilterLayout,
+        /// Taps, stride, padding.
+        window: Window,
+        /// Equal parts of the inputs and outputs; each output reads the inputs of its own part.
+        groups: usize,
+    },
+    /// `y[c] = scale[c] x[c] + shift[c]` at every position.
+    Affine {
+        /// One value a channel.
+        scale: Tensor,
+        /// One value a channel.
+        shift: Tensor,
+    },
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, low), high): 0 and 6 are `ReLU6`.
+    Clip {
+        /// Below `high`.
+        low: f32,
+        /// May be infinite.
+        high: f32,
+    },
+    /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
+    MaxPool(Window),
+    /// The mean of each window.
+    AvgPool {
+        /// Size, stride, padding; without dilation.
+        window: Window,
+        /// Whether padding counts as zeros; otherwise the mean is over the places that are there.
+        count_include_pad: bool,
+    },
+    /// The mean of each of so many bins along rows and columns, as `PyTorch`'s adaptive pooling has them: bin i of n over a
+    /// length goes from floor(i length / n) to ceil((i + 1) length / n).
+    AdaptiveAvgPool([usize; 2]),
+    /// Mean over all positions: C x H x W to a vector of C.
+    GlobalMean,
+    /// A feature map as a vector.
+    Flatten(FlattenOrder),
+    /// y = W x + bias over a vector.
+    Linear {
+        /// Matrix, in `layout`.
+        weight: Tensor,
+        /// One value an output.
+        bias: Option<Tensor>,
+        /// Order of the matrix's axes.
+        layout: MatrixLayout,
+    },
+}
+
+impl Op {
+    /// Its weights and its biases, where it has them; of an affine step what scales and what shifts.
+    pub(crate) fn tensors(&self) -> [Option<&Tensor>; 2] {
+        match self {
+            Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
+                [Some(weight), bias.as_ref()]
+            }
+            Self::Affine { scale, shift } => [Some(scale), Some(shift)],
+            Self::Input
+            | Self::Relu
+            | Self::Clip { .. }
+            | Self::MaxPool(_)
+            | Self::AvgPool { .. }
+            | Self::AdaptiveAvgPool(_)
+            | Self::GlobalMean
+            | Self::Flatten(_) => [None, None],
+        }
+    }
+
+    /// Its weights and biases, in elements.
+    pub fn parameters(&self) -> usize {
+        self.tensors().into_iter().flatten().map(Tensor::len).sum()
+    }
+}
