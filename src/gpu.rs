@@ -15,7 +15,7 @@ pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{CONV3X3_SUBGROUP, IMAGE_ROW};
-use crate::plan::{KernelFamily, Limits, Winograd};
+use crate::plan::{Hardware, KernelFamily, Limits, Winograd};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,10 +249,22 @@ pub fn adapters() -> Result<Vec<AdapterInfo>, GpuError> {
     }
 }
 
-/// Two workgroups for each core of a large discrete GPU, and of a large integrated one: wgpu tells the kind, but not the
-/// number of cores. Too many costs a large tile's reuse of what it read, too few leaves cores idle.
-const BUSY_DISCRETE: u32 = 256;
-const BUSY_INTEGRATED: u32 = 32;
+// wgpu tells the kind of a GPU, but neither the number of its cores nor its speed: a typical one of each stands for all.
+//
+// Two workgroups for each core of a large one. Too many costs a large tile's reuse of what it read, too few leaves cores
+// idle.
+//
+// Multiply-adds a byte: the makers' peaks of float32 arithmetic and of bandwidth give 10 (H100 SXM), 18 (RTX 3060), 33 (RTX
+// 3090) and 41 (RTX 4090); 15 (Iris Xe), 19 (M1) and 18 (M3 Max). Of its arithmetic a tiled kernel gets 33 to 45 %, see
+// the marks of others' kernels (ggml's convolution on an RTX 3090 and a GTX 1060, WGSL matrix products on an M1).
+const DISCRETE: Hardware = Hardware {
+    workgroups: 256,
+    multiply_adds_a_byte: 12,
+};
+const INTEGRATED: Hardware = Hardware {
+    workgroups: 32,
+    multiply_adds_a_byte: 6,
+};
 
 /// What suits the adapter. On a CPU workgroup memory is as slow as any, and a barrier stops the whole workgroup; a GPU
 /// with subgroups of 8 would leave most of itself idle in workgroups of 8.
@@ -269,14 +281,10 @@ fn kernel_family(device: &wgpu::Device) -> KernelFamily {
                 false => KernelFamily::Plain,
             }
         }
-        wgpu::DeviceType::IntegratedGpu => KernelFamily::Tiled {
-            workgroups: BUSY_INTEGRATED,
-        },
+        wgpu::DeviceType::IntegratedGpu => KernelFamily::Tiled(INTEGRATED),
         // What a driver calls virtual or other is most often a whole card.
         wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => {
-            KernelFamily::Tiled {
-                workgroups: BUSY_DISCRETE,
-            }
+            KernelFamily::Tiled(DISCRETE)
         }
     }
 }

@@ -10,10 +10,10 @@
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
 //! | `conv2d`, `conv2d_tiled`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
-//! | `winograd_filters`, once | 0 | 180 o i | bytes |
-//! | `winograd_input` | 0 | 4 n i (q + 36 t) | bytes |
-//! | `winograd_product_subgroup` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
-//! | `winograd_output` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
+//! | `winograd_filters`, and `_tiled`, once | 0 | 180 o i | bytes |
+//! | `winograd_input`, and `_tiled` | 0 | 4 n i (q + 36 t) | bytes |
+//! | `winograd_product_subgroup`, and `_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
+//! | `winograd_output`, and `_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward`, `_disjoint` | 0 | 4 n o (q + p) + o p, with a mask 4 o p more | bytes |
@@ -44,7 +44,23 @@
 //! bench` prints the same quotients against the ceilings that it measures on the device at hand.
 //!
 //! Winograd's products are a quarter of the direct form's arithmetic, so that a kernel of that form may beat the bounds
-//! above; it runs on the software adapter alone.
+//! above, but its tiles and filters are many bytes. The same quotients for its three stages, each dispatch at the longer of
+//! its arithmetic and its bytes:
+//!
+//! | layers | GFLOP | MB | RTX 4090 | H100 | Iris Xe |
+//! | --- | --- | --- | --- | --- | --- |
+//! | conv1_2 | 0.92 | 141.9 | 0.141 ms | 0.042 ms | 2.09 ms |
+//! | conv2_* | 1.39 | 127.2 | 0.126 ms | 0.043 ms | 1.87 ms |
+//! | conv3_* | 2.31 | 120.7 | 0.120 ms | 0.052 ms | 2.00 ms |
+//! | conv4_* | 2.31 | 142.9 | 0.142 ms | 0.043 ms | 2.10 ms |
+//! | conv5_* | 0.91 | 129.8 | 0.129 ms | 0.039 ms | 1.91 ms |
+//!
+//! At the makers' peaks it would lose on the first card. No kernel of float32 in tiles reaches them: others' get 33 to 45 %
+//! of the arithmetic, and the planner's model takes that for its own, 12 multiply-adds a byte moved on a card and 6 on an
+//! integrated GPU, and chooses the shorter time over all passes with the filters' transform. One picture goes directly
+//! through conv1_1, and on a card through conv5, whose filters are 38 MB a layer for 16 tiles; several at once share them
+//! and go by Winograd's algorithm there too. No GPU was at hand: on these kernels and this model there is correctness,
+//! tested on the software adapter, and no time taken.
 //!
 //! Tiles: on those three `conv2d_tiled` makes 64 positions x 64 outputs a workgroup where that gives workgroups enough,
 //! 256 on a card and 32 on an integrated GPU, else 32 x 32.
@@ -57,8 +73,12 @@
 //! | conv4_* | 104 | 32 | 64 |
 //! | conv5_* | 32 | 32 | 64 |
 //!
+//! `winograd_product_tiled` makes 64 tiles x 64 outputs by the same rule, 32 x 32 also where there are no more than 32
+//! tiles; 36 matrices are workgroups enough: 1764 for conv1_2, 936, 576 and 288 for the layers down to conv4, and for conv5
+//! 576 small ones, on all three.
+//!
 //! The other kernels have one tile for every adapter, see the constants below; those of the software adapter end in
-//! `_subgroup` or begin with `winograd_`.
+//! `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
 
 mod params;
 
@@ -112,9 +132,9 @@ pub enum Access {
 pub enum Kernel {
     /// `conv2d.wgsl`
     Conv2d,
-    /// `conv2d_tiled.wgsl`, [`CONV2D_TILED_LARGE`]
+    /// `conv2d_tiled.wgsl`, [`TILED_LARGE`]
     Conv2dTiledLarge,
-    /// `conv2d_tiled.wgsl`, [`CONV2D_TILED_SMALL`]
+    /// `conv2d_tiled.wgsl`, [`TILED_SMALL`]
     Conv2dTiledSmall,
     /// `conv3x3_subgroup.wgsl`
     Conv3x3Subgroup,
@@ -128,6 +148,16 @@ pub enum Kernel {
     WinogradProductTurned,
     /// `winograd_output.wgsl`
     WinogradOutput,
+    /// `winograd_filters_tiled.wgsl`
+    WinogradFiltersTiled,
+    /// `winograd_input_tiled.wgsl`
+    WinogradInputTiled,
+    /// `winograd_product_tiled.wgsl`, [`TILED_LARGE`]
+    WinogradProductTiledLarge,
+    /// `winograd_product_tiled.wgsl`, [`TILED_SMALL`]
+    WinogradProductTiledSmall,
+    /// `winograd_output_tiled.wgsl`
+    WinogradOutputTiled,
     /// `affine.wgsl`
     Affine,
     /// `avg_pool.wgsl`
@@ -208,7 +238,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -218,6 +248,11 @@ impl Kernel {
         Self::WinogradProduct,
         Self::WinogradProductTurned,
         Self::WinogradOutput,
+        Self::WinogradFiltersTiled,
+        Self::WinogradInputTiled,
+        Self::WinogradProductTiledLarge,
+        Self::WinogradProductTiledSmall,
+        Self::WinogradOutputTiled,
         Self::Affine,
         Self::AvgPool,
         Self::AvgPoolBackward,
@@ -248,19 +283,21 @@ impl Kernel {
         use Access::{Image, Read, Words, Write, WriteImage};
         const FULL: &[(&str, f64)] = &[("HALF", 0.0)];
         const HALF: &[(&str, f64)] = &[("HALF", 1.0)];
+        const LARGE: &[(&str, f64)] = &[("TILE", TILED_LARGE as f64)];
+        const SMALL: &[(&str, f64)] = &[("TILE", TILED_SMALL as f64)];
         match self {
             Self::Conv2d => kernel!("conv2d", Conv2dParams, &[Read, Read, Read, Write]),
             Self::Conv2dTiledLarge => kernel!(
                 "conv2d_tiled",
                 Conv2dTiledParams,
                 &[Read, Read, Read, Write],
-                &[("TILE", CONV2D_TILED_LARGE as f64)]
+                LARGE
             ),
             Self::Conv2dTiledSmall => kernel!(
                 "conv2d_tiled",
                 Conv2dTiledParams,
                 &[Read, Read, Read, Write],
-                &[("TILE", CONV2D_TILED_SMALL as f64)]
+                SMALL
             ),
             Self::Conv3x3Subgroup => kernel!(
                 "conv3x3_subgroup",
@@ -291,6 +328,33 @@ impl Kernel {
                 "winograd_output",
                 WinogradOutputParams,
                 &[Image, Read, Write]
+            ),
+            Self::WinogradFiltersTiled => kernel!(
+                "winograd_filters_tiled",
+                WinogradFiltersTiledParams,
+                &[Read, Write]
+            ),
+            Self::WinogradInputTiled => kernel!(
+                "winograd_input_tiled",
+                WinogradInputTiledParams,
+                &[Read, Write]
+            ),
+            Self::WinogradProductTiledLarge => kernel!(
+                "winograd_product_tiled",
+                WinogradProductTiledParams,
+                &[Read, Read, Write],
+                LARGE
+            ),
+            Self::WinogradProductTiledSmall => kernel!(
+                "winograd_product_tiled",
+                WinogradProductTiledParams,
+                &[Read, Read, Write],
+                SMALL
+            ),
+            Self::WinogradOutputTiled => kernel!(
+                "winograd_output_tiled",
+                WinogradOutputTiledParams,
+                &[Read, Read, Write]
             ),
             Self::Affine => kernel!("affine", AffineParams, &[Read, Read, Read, Write]),
             Self::AvgPool => kernel!("avg_pool", AvgPoolParams, &[Read, Write]),
@@ -381,16 +445,20 @@ impl Kernel {
 pub const LANES: u32 = 64;
 /// Columns and rows of y that a workgroup of `conv2d.wgsl` makes.
 pub const CONV2D_TILE: [u32; 2] = [8, 32];
-/// Positions, and outputs, of y that a workgroup of `conv2d_tiled.wgsl` makes where there is work enough.
-pub const CONV2D_TILED_LARGE: u32 = 64;
+/// Positions, or tiles, and outputs that a workgroup of `conv2d_tiled.wgsl` and `winograd_product_tiled.wgsl` makes where
+/// there is work enough.
+pub const TILED_LARGE: usize = 64;
 /// The same where there is less.
-pub const CONV2D_TILED_SMALL: u32 = 32;
+pub const TILED_SMALL: usize = 32;
 /// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
 pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
 /// Tiles and blocks of four channels that a workgroup of `winograd_product_subgroup.wgsl` makes.
 pub const WINOGRAD_PRODUCT_TILE: [usize; 2] = [17, 8];
 /// Tiles that a workgroup of `winograd_input.wgsl` and `winograd_output.wgsl` takes, for one block of channels.
 pub const WINOGRAD_TILES: usize = 8;
+/// The same of `winograd_input_tiled.wgsl` and `winograd_output_tiled.wgsl`, and elements that one of
+/// `winograd_filters_tiled.wgsl` takes.
+pub const WINOGRAD_TILED_TILES: usize = 64;
 /// Rows and columns of outputs that a Winograd tile makes.
 pub const WINOGRAD_SIZE: usize = 4;
 /// Positions of a transformed tile: a product each in place of 9 for each of its 16 outputs.

@@ -53,11 +53,8 @@ pub enum KernelFamily {
     /// `conv2d.wgsl`, which needs nothing and waits for nobody, and the linear kernels for all: a CPU without anything
     /// better.
     Plain,
-    /// `conv2d_tiled.wgsl` in place of `conv2d.wgsl`: a GPU.
-    Tiled {
-        /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller ones.
-        workgroups: u32,
-    },
+    /// The kernels `*_tiled.wgsl` in place of `conv2d.wgsl`: a GPU.
+    Tiled(Hardware),
     /// The kernels `*_subgroup.wgsl` where they apply, otherwise as [`Self::Plain`]: a CPU with subgroups of 8.
     Subgroup8 {
         /// Rows and columns that an image may have.
@@ -65,12 +62,28 @@ pub enum KernelFamily {
     },
 }
 
+/// What a GPU is, as far as the choice of its kernels depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hardware {
+    /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller ones.
+    pub workgroups: u32,
+    /// Multiply-adds of float32 that a tiled kernel does in the time in which the memory moves a byte.
+    pub multiply_adds_a_byte: u32,
+}
+
+impl Hardware {
+    /// The time of a dispatch, in bytes that the memory moves meanwhile: the longer of its arithmetic and its bytes.
+    fn time(self, multiply_adds: usize, bytes: usize) -> usize {
+        bytes.max(multiply_adds / (self.multiply_adds_a_byte.max(1) as usize))
+    }
+}
+
 impl Limits {
     /// Rows and columns that an image may have; 0 where the kernels that read through images do not run.
     pub const fn image_rows(&self) -> usize {
         match self.family {
             KernelFamily::Subgroup8 { image_rows } => image_rows as usize,
-            KernelFamily::Plain | KernelFamily::Tiled { .. } => 0,
+            KernelFamily::Plain | KernelFamily::Tiled(_) => 0,
         }
     }
 
@@ -161,8 +174,11 @@ pub enum Contents {
     Weights(Upload),
     /// Weights that only [`Plan::prepare`] reads, uploaded for it and freed after it.
     Source(Upload),
-    /// An image that [`Plan::prepare`] makes of weights.
-    Prepared,
+    /// What [`Plan::prepare`] makes of weights.
+    Prepared {
+        /// Whether in an image.
+        image: bool,
+    },
     /// An image that layers use one after the other, see [`ImageUse`].
     Image,
 }
@@ -379,8 +395,8 @@ impl Buffer {
                 | Packing::Depths(..)
                 | Packing::Rows(..) => None,
             },
-            Contents::Image | Contents::Prepared => Some(IMAGE_ROW),
-            Contents::Scratch { .. } => None,
+            Contents::Image | Contents::Prepared { image: true } => Some(IMAGE_ROW),
+            Contents::Scratch { .. } | Contents::Prepared { image: false } => None,
         }
     }
 }
@@ -484,7 +500,7 @@ impl Plan {
         let mut shared = self.slots.iter().sum();
         for buffer in &self.buffers {
             match buffer.contents {
-                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared => {
+                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared { .. } => {
                     weights += buffer.bytes;
                 }
                 Contents::Image => shared += buffer.bytes,

@@ -4,12 +4,14 @@ mod common {
     pub(crate) mod device;
 }
 
-use common::device::{GPU, assert_close, backward, forward, random, to_input};
+use common::device::{
+    GPU, assert_close, backward, backward_within, forward_within, random, tiled, to_input,
+};
 use gradcam::gpu::Session;
 use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Shape, Window,
 };
-use gradcam::plan::{BackwardRequest, Plan, ReluRule, Request};
+use gradcam::plan::{BackwardRequest, Limits, Plan, ReluRule, Request, Winograd};
 use gradcam::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -76,8 +78,20 @@ fn fixture(name: &str) -> (Network, Value) {
     (network, fixture)
 }
 
-/// Each picture of the fixture's batch, explained for its class under every rule and both scores.
+/// Each picture of the fixture's batch, explained for its class under every rule and both scores, by the kernels of this
+/// adapter and by those of a GPU.
 fn check_against_pytorch(name: &str, tolerance: f32) {
+    let gpu = [tiled(0), tiled(u32::MAX)].map(|family| Limits {
+        family,
+        winograd: Winograd::Everywhere,
+        ..GPU.limits()
+    });
+    for limits in [GPU.limits(), gpu[0], gpu[1]] {
+        check_within(limits, name, tolerance);
+    }
+}
+
+fn check_within(limits: Limits, name: &str, tolerance: f32) {
     let (network, fixture) = fixture(name);
     let shape = network.input_shape();
     let classes = Shape::vector(network.classes());
@@ -85,7 +99,7 @@ fn check_against_pytorch(name: &str, tolerance: f32) {
     let (_, logits) = numbers(&fixture["logits"]);
     assert_close(
         "logits",
-        &forward(&network, 2, &input),
+        &forward_within(limits, &network, 2, &input),
         &logits,
         classes,
         tolerance,
@@ -101,14 +115,18 @@ fn check_against_pytorch(name: &str, tolerance: f32) {
                 let class = fixture["classes"][n].as_u64().unwrap() as usize;
                 let logits = &logits[n * classes.c..(n + 1) * classes.c];
                 let seed = Objective::from(score).seed(OutputKind::Softmax, logits, class);
-                let (_, dx) = backward(&network, to_input(1, rule), x, &seed.direction);
+                let request = to_input(1, rule);
+                let (_, dx) = backward_within(limits, &network, request, x, &seed.direction);
                 let dx: Vec<f32> = dx
                     .iter()
                     .map(|&g| (f64::from(g) * seed.scale) as f32)
                     .collect();
                 let expected = &expected[n * shape.len()..(n + 1) * shape.len()];
                 assert_close(
-                    &format!("{name}, {score_name}, {rule_name}, picture {n}"),
+                    &format!(
+                        "{name}, {score_name}, {rule_name}, picture {n}, {:?}",
+                        limits.family
+                    ),
                     &dx,
                     expected,
                     shape,

@@ -1,6 +1,6 @@
 //! Whole VGG16 networks against PyTorch: the built-in one, and one of full size with 1,000 classes.
 //!
-//! Tolerances, as the project promises them: probabilities 1e-4; maps 1e-3 of their largest value; guided
+//! Tolerances, as the project promises them: probabilities 1e-4, logits 1e-4 and maps 1e-3 of their largest value; guided
 //! backpropagation 1e-2 (relative L2). PyTorch's own float32 is off by up to 1e-5 and 6e-4 from the float64 that the
 //! fixtures hold; the rest is room for other adapters.
 
@@ -15,6 +15,7 @@ use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
 use gradcam::map::Map;
 use gradcam::network::Shape;
+use gradcam::plan::{Limits, ReluRule};
 use gradcam::preprocess::{to_picture, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
@@ -27,12 +28,13 @@ mod common {
     pub(crate) mod npy_writer;
     pub(crate) mod seeded;
 }
-use common::device::{GPU, assert_close};
+use common::device::{GPU, assert_close, backward_within, tiled, to_input};
 use common::npy_writer::{self, Python};
 use common::seeded::{self, VGG16};
 
 const PROBABILITY: f64 = 1e-4;
 const MAP: f32 = 1e-3;
+const LOGITS: f32 = 1e-4;
 const GUIDED: f64 = 1e-2;
 
 fn fixtures(name: &str) -> PathBuf {
@@ -151,6 +153,43 @@ fn the_built_in_network_agrees_with_pytorch() {
             "the food's map has {food} of its energy on the left half"
         );
     }
+}
+
+/// The kernels that a GPU would run, Winograd's among them, whatever there is here: forward, and back to the picture.
+#[test]
+fn the_built_in_network_agrees_with_pytorch_by_the_kernels_of_a_gpu() {
+    let reference = json(&fixtures("builtin/builtin.json"));
+    let classifier = architectures::recognise(&weights::builtin()).unwrap();
+    let picture = image::open(fixtures("builtin/cat-and-coffee-224.png"))
+        .unwrap()
+        .into_rgb8();
+    let x = to_tensor(&picture, &classifier.normalization);
+    let names = reference["classes"].as_array().unwrap();
+    let seed: Vec<f32> = names
+        .iter()
+        .map(|name| f32::from(u8::from(name == "food")))
+        .collect();
+    let limits = Limits {
+        family: tiled(256),
+        ..GPU.limits()
+    };
+    let request = to_input(1, ReluRule::Guided);
+    let (logits, gradient) = backward_within(limits, &classifier.network, request, &x, &seed);
+    let expected: Vec<f32> = reference["logits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap() as f32)
+        .collect();
+    let shape = Shape::vector(expected.len());
+    assert_close("logits", &logits, &expected, shape, LOGITS);
+    let gradient: Vec<f64> = gradient.into_iter().map(f64::from).collect();
+    let gradient: Vec<f32> = to_picture(&gradient, &classifier.normalization, 1)
+        .iter()
+        .map(|&g| g as f32)
+        .collect();
+    let file = fixtures("builtin/food_guided_bprop_logit.npy");
+    assert_guided("food", &gradient, &file);
 }
 
 /// The command's JSON line.

@@ -105,6 +105,54 @@ pub struct WinogradOutputParams {
     pub epilogue: u32,
 }
 
+/// Uniform of `winograd_filters_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradFiltersTiledParams {
+    pub plane: u32,
+}
+
+/// Uniform of `winograd_input_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradInputTiledParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub tiles: i32,
+}
+
+/// Uniform of `winograd_product_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradProductTiledParams {
+    pub depth: u32,
+    pub blocks: u32,
+    pub tiles: u32,
+    pub row: u32,
+    pub plane: u32,
+    pub turned: u32,
+}
+
+/// Uniform of `winograd_output_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradOutputTiledParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub tiles: i32,
+    pub epilogue: u32,
+}
+
 /// Uniform of `affine.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -17,9 +17,10 @@ pub(super) fn image_rows(texels: usize) -> usize {
     1 + texels.div_ceil(IMAGE_ROW)
 }
 
-/// Bytes of whole rows that hold `texels`.
-fn image_bytes(texels: usize) -> u64 {
-    (texels.next_multiple_of(IMAGE_ROW) * 16) as u64
+/// Bytes of `texels`, in an image of whole rows.
+fn texel_bytes(texels: usize, image: bool) -> u64 {
+    let unit = if image { IMAGE_ROW } else { 1 };
+    (texels.next_multiple_of(unit) * 16) as u64
 }
 
 /// A plan under construction.
@@ -28,8 +29,8 @@ pub(super) struct Builder<'a> {
     pub(super) images: usize,
     pub(super) limits: Limits,
     pub(super) matrices: MatrixDtype,
-    /// For each node the images and gradients that go through it in all, as far as is known.
-    pub(super) images_in_all: Vec<usize>,
+    /// What goes through each node.
+    traffic: Vec<Traffic>,
     buffers: Vec<Draft>,
     /// The buffer of each node's value; a node fused into its ReLU has none.
     pub(super) values: Vec<Option<BufferId>>,
@@ -45,19 +46,32 @@ pub(super) struct Builder<'a> {
     done: usize,
 }
 
-/// For each node the images and gradients that go through it in all.
-fn images_in_all(network: &Network, request: &Request) -> Vec<usize> {
-    let through = |id: NodeId| {
+/// What goes through a node, as far as is known.
+#[derive(Clone)]
+pub(super) struct Traffic {
+    /// Images or gradients at once, of each pass.
+    pub(super) passes: Vec<usize>,
+    /// How often all the passes run.
+    pub(super) runs: usize,
+}
+
+impl Traffic {
+    fn new(request: &Request, id: NodeId) -> Self {
         let reruns = request.reruns.iter().filter(|rerun| id > rerun.from);
         let backward = request.backward.iter().filter(|pass| id > pass.to);
-        request.images
-            + reruns.map(|rerun| rerun.images).sum::<usize>()
-            + backward.map(|pass| pass.classes).sum::<usize>()
-    };
-    let nodes = (0..network.nodes.len()).map(NodeId);
-    nodes
-        .map(|id| through(id).saturating_mul(request.runs.max(1)))
-        .collect()
+        let mut passes = vec![request.images];
+        passes.extend(reruns.map(|rerun| rerun.images));
+        passes.extend(backward.map(|pass| pass.classes));
+        Self {
+            passes,
+            runs: request.runs.max(1),
+        }
+    }
+
+    /// Images and gradients in all.
+    pub(super) fn images(&self) -> usize {
+        self.passes.iter().sum::<usize>().saturating_mul(self.runs)
+    }
 }
 
 /// A buffer whose memory is not yet chosen.
@@ -73,7 +87,7 @@ enum Kind {
     Scratch,
     Weights(Upload),
     Source(Upload),
-    Prepared,
+    Prepared { image: bool },
     Image,
 }
 
@@ -106,7 +120,9 @@ impl<'a> Builder<'a> {
             images,
             limits,
             matrices: request.matrices,
-            images_in_all: images_in_all(network, request),
+            traffic: (0..network.nodes.len())
+                .map(|id| Traffic::new(request, NodeId(id)))
+                .collect(),
             buffers: vec![],
             values: vec![None; network.nodes.len()],
             argmax: vec![None; network.nodes.len()],
@@ -197,6 +213,11 @@ impl<'a> Builder<'a> {
         Ok((seed, at(request.to), kept))
     }
 
+    /// What goes through a node.
+    pub(super) fn traffic(&self, id: NodeId) -> Traffic {
+        self.traffic[id.0].clone()
+    }
+
     /// The buffer of a node's value.
     pub(super) fn value(&self, id: NodeId) -> BufferId {
         self.values[id.0]
@@ -232,7 +253,7 @@ impl<'a> Builder<'a> {
     ) -> BufferId {
         let same = |draft: &Draft| match &draft.kind {
             Kind::Weights(upload) => draft.name == name && upload.packing == packing,
-            Kind::Scratch | Kind::Source(_) | Kind::Prepared | Kind::Image => false,
+            Kind::Scratch | Kind::Source(_) | Kind::Prepared { .. } | Kind::Image => false,
         };
         if let Some(found) = self.buffers.iter().position(same) {
             return BufferId(found);
@@ -244,17 +265,19 @@ impl<'a> Builder<'a> {
         self.add(name, values as u64 * 4, Kind::Weights(upload))
     }
 
-    /// What the preparation makes of a weight tensor, an image of `texels`, and whether it is new.
-    pub(super) fn prepared(&mut self, name: &str, texels: usize) -> (BufferId, bool) {
-        let same = |draft: &Draft| matches!(draft.kind, Kind::Prepared) && draft.name == name;
+    /// What the preparation makes of a weight tensor, an image or a buffer of `texels`, and whether it is new.
+    pub(super) fn prepared(&mut self, name: &str, texels: usize, image: bool) -> (BufferId, bool) {
+        let same =
+            |draft: &Draft| matches!(draft.kind, Kind::Prepared { .. }) && draft.name == name;
         if let Some(found) = self.buffers.iter().position(same) {
             return (BufferId(found), false);
         }
-        let image = self.add(name.into(), image_bytes(texels), Kind::Prepared);
-        (image, true)
+        let bytes = texel_bytes(texels, image);
+        let made = self.add(name.into(), bytes, Kind::Prepared { image });
+        (made, true)
     }
 
-    /// Weights for the preparation alone, an image of `texels`.
+    /// Weights for the preparation alone, an image or a buffer of `texels`.
     pub(super) fn source(
         &mut self,
         name: String,
@@ -266,7 +289,8 @@ impl<'a> Builder<'a> {
             tensor: tensor.clone(),
             packing,
         };
-        self.add(name, image_bytes(texels), Kind::Source(upload))
+        let bytes = texel_bytes(texels, upload.packing.is_image());
+        self.add(name, bytes, Kind::Source(upload))
     }
 
     /// Records a dispatch of the preparation.
@@ -382,8 +406,9 @@ impl<'a> Builder<'a> {
         for draft in &self.buffers {
             // What goes into images was measured against their limit when the kernel was chosen.
             let image = match &draft.kind {
-                Kind::Image | Kind::Source(_) | Kind::Prepared => true,
-                Kind::Weights(upload) => upload.packing.is_image(),
+                Kind::Image => true,
+                Kind::Prepared { image } => *image,
+                Kind::Weights(upload) | Kind::Source(upload) => upload.packing.is_image(),
                 Kind::Scratch => false,
             };
             if !image && draft.bytes > self.limits.tensor() {
@@ -392,7 +417,7 @@ impl<'a> Builder<'a> {
                     needs: draft.bytes,
                     has: self.limits.tensor(),
                     advice: match draft.kind {
-                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared => {
+                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared { .. } => {
                             "choose another with --adapter"
                         }
                         Kind::Scratch | Kind::Image => {
@@ -408,7 +433,7 @@ impl<'a> Builder<'a> {
     pub(super) fn finish(self) -> (Vec<Buffer>, Vec<u64>) {
         let scratch = self.buffers.iter().map(|draft| match draft.kind {
             Kind::Scratch => Some((draft.bytes, draft.life?)),
-            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared | Kind::Image => None,
+            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared { .. } | Kind::Image => None,
         });
         let (assigned, slots) = slots::assign(&scratch.collect::<Vec<_>>());
         let buffers = self
@@ -422,7 +447,7 @@ impl<'a> Builder<'a> {
                     Kind::Scratch => Contents::Scratch { slot },
                     Kind::Weights(upload) => Contents::Weights(upload),
                     Kind::Source(upload) => Contents::Source(upload),
-                    Kind::Prepared => Contents::Prepared,
+                    Kind::Prepared { image } => Contents::Prepared { image },
                     Kind::Image => Contents::Image,
                 },
             })

@@ -5,7 +5,9 @@ mod elements;
 mod end;
 mod linear;
 mod pools;
+mod tiled;
 mod winograd;
+mod winograd_tiled;
 
 use super::builder::Builder;
 use super::{BackwardRequest, BufferId};
@@ -79,7 +81,7 @@ impl Builder<'_> {
                     layout: *layout,
                     window,
                     groups: *groups,
-                    images_in_all: self.images_in_all[id.0],
+                    traffic: self.traffic(id),
                     direction,
                     n,
                     x,
@@ -188,7 +190,7 @@ impl Builder<'_> {
                     layout: *layout,
                     window,
                     groups: *groups,
-                    images_in_all: self.images_in_all[id.0],
+                    traffic: self.traffic(id),
                     direction,
                     n,
                     x: dy,

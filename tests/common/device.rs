@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use gradcam::gpu::{Gpu, Selection, Session};
 use gradcam::network::{Network, NodeId, Shape};
-use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::plan::{BackwardRequest, Hardware, KernelFamily, Limits, Plan, Request, Winograd};
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
 pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
@@ -80,29 +80,30 @@ pub(crate) fn plain() -> Limits {
     }
 }
 
+/// The kernels for a GPU that so many workgroups keep busy: with 0 in large tiles, with the most in small ones.
+pub(crate) fn tiled(workgroups: u32) -> KernelFamily {
+    KernelFamily::Tiled(Hardware {
+        workgroups,
+        multiply_adds_a_byte: 12,
+    })
+}
+
 /// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, both
-/// tiles of the tiled one, and Winograd's algorithm nowhere and everywhere.
+/// tiles of the tiled ones, and Winograd's algorithm nowhere and everywhere.
 pub(crate) fn each_convolution() -> Vec<Limits> {
-    let own = GPU.limits().family;
-    let tiled = [0, u32::MAX].map(|workgroups| KernelFamily::Tiled { workgroups });
-    let mut kernels = vec![KernelFamily::Plain, tiled[0], tiled[1]];
-    if !kernels.contains(&own) {
-        kernels.push(own);
+    let own = GPU.limits();
+    let mut each = vec![own, plain()];
+    let mut families = vec![tiled(0), tiled(u32::MAX)];
+    if matches!(own.family, KernelFamily::Subgroup8 { .. }) {
+        families.push(own.family);
     }
-    let mut each: Vec<Limits> = kernels
-        .into_iter()
-        .map(|family| Limits {
+    for family in families {
+        let both = [Winograd::Never, Winograd::Everywhere];
+        each.extend(both.map(|winograd| Limits {
             family,
-            ..GPU.limits()
-        })
-        .collect();
-    if matches!(own, KernelFamily::Subgroup8 { .. }) {
-        each.extend(
-            [Winograd::Never, Winograd::Everywhere].map(|winograd| Limits {
-                winograd,
-                ..GPU.limits()
-            }),
-        );
+            winograd,
+            ..own
+        }));
     }
     each
 }

@@ -2,14 +2,11 @@
 
 use super::end::End;
 use super::winograd::WinogradCall;
-use super::{grid, signed, size};
-use crate::kernels::{
-    CONV2D_TILE, CONV2D_TILED_LARGE, CONV2D_TILED_SMALL, CONV3X3_TILE, Conv2dParams,
-    Conv2dTiledParams, Conv3x3Params, IMAGE_ROW, Kernel,
-};
-use crate::layout::{Direction, GroupBlocks, blocks, depths, padded_len, texels as texels_of};
+use super::{signed, size};
+use crate::kernels::{CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, IMAGE_ROW, Kernel};
+use crate::layout::{Direction, GroupBlocks, blocks, padded_len, texels as texels_of};
 use crate::network::{FilterLayout, Shape, Window};
-use crate::plan::builder::{Builder, image_rows};
+use crate::plan::builder::{Builder, Traffic, image_rows};
 use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Winograd};
 use crate::weights::Tensor;
 
@@ -21,8 +18,8 @@ pub(super) struct Convolution<'a> {
     pub(super) layout: FilterLayout,
     pub(super) window: &'a Window,
     pub(super) groups: usize,
-    /// Images and gradients that go through the layer, in all passes.
-    pub(super) images_in_all: usize,
+    /// What goes through the layer, in all passes.
+    pub(super) traffic: Traffic,
     pub(super) direction: Direction,
     pub(super) n: usize,
     pub(super) x: BufferId,
@@ -43,7 +40,7 @@ impl Convolution<'_> {
     }
 
     /// Stride, padding and how far x is spread apart.
-    fn window_steps(&self) -> [[i32; 2]; 3] {
+    pub(super) fn window_steps(&self) -> [[i32; 2]; 3] {
         let window = self.window;
         match self.direction {
             Direction::Forward => [signed(window.stride), signed(window.pad_before), [1, 1]],
@@ -59,7 +56,7 @@ impl Builder<'_> {
             KernelFamily::Plain => self.convolution_plain(call),
             // Groups are rare, and of a few channels each: the plain kernel reads no others.
             _ if call.groups > 1 => self.convolution_plain(call),
-            KernelFamily::Tiled { workgroups } => self.convolution_tiled(call, workgroups),
+            KernelFamily::Tiled(gpu) => self.convolution_tiled(call, gpu),
             KernelFamily::Subgroup8 { image_rows: most } => {
                 let texels = padded_len(call.n, call.in_shape) / 4;
                 let weight_texels = texels_of(call.out_shape.c, call.in_shape.c);
@@ -81,56 +78,6 @@ impl Builder<'_> {
                 }
             }
         }
-    }
-
-    fn convolution_tiled(&mut self, call: &Convolution<'_>, busy: u32) {
-        let Convolution { window, .. } = call;
-        let taps = window.size[0] * window.size[1];
-        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
-        let depths = depths(taps, call.in_shape.c);
-        let w = self.weights(
-            format!("{} weights", call.name),
-            depths * 4 * out_blocks * 4,
-            call.weight,
-            Packing::Depths(call.layout, call.direction),
-        );
-        let [stride, pad, up] = call.window_steps();
-        let params = Conv2dTiledParams {
-            in_blocks: in_blocks as u32,
-            in_size: size(call.in_shape),
-            out_blocks: out_blocks as u32,
-            out_size: size(call.out_shape),
-            taps: signed(window.size),
-            stride,
-            pad,
-            dilation: signed(window.dilation),
-            up,
-            steps: (depths / 4) as u32,
-            epilogue: call.end.epilogue as u32,
-        };
-        let positions = (call.out_shape.h * call.out_shape.w) as u32;
-        let most = self.limits.workgroups;
-        let workgroups = |tile: u32| {
-            let [x, y, _] = grid(positions.div_ceil(tile), most);
-            let across = (out_blocks * 4).div_ceil(tile as usize);
-            [x, y, (call.n * across) as u32]
-        };
-        let large = workgroups(CONV2D_TILED_LARGE);
-        let (kernel, workgroups) =
-            if large.map(u64::from).into_iter().product::<u64>() < u64::from(busy) {
-                (Kernel::Conv2dTiledSmall, workgroups(CONV2D_TILED_SMALL))
-            } else {
-                (Kernel::Conv2dTiledLarge, large)
-            };
-        let buffers = vec![call.x, w, call.end.extra, call.y];
-        self.dispatch(
-            kernel,
-            call.label,
-            &params,
-            buffers,
-            workgroups,
-            call.work(),
-        );
     }
 
     fn convolution_3x3_subgroup(

@@ -93,7 +93,7 @@ impl<'a> WinogradCall<'a> {
         let transforms = TRANSFORM * self.image_tiles.div_ceil(WINOGRAD_TILES) * (outputs + inputs);
         let gained = direct.saturating_sub(product + transforms);
         let filters = FILTERS * outputs.div_ceil(2) * inputs;
-        gained.saturating_mul(self.call.images_in_all) > filters
+        gained.saturating_mul(self.call.traffic.images()) > filters
     }
 
     /// The layer's own outputs and inputs in blocks, whichever way it goes.
@@ -220,7 +220,7 @@ impl Builder<'_> {
     fn transformed_filters(&mut self, it: &WinogradCall<'_>) -> BufferId {
         let call = it.call;
         let name = format!("{} weights", call.name);
-        let (u, new) = self.prepared(&name, it.filter_texels());
+        let (u, new) = self.prepared(&name, it.filter_texels(), true);
         if new {
             let [outputs, inputs] = it.layer_blocks();
             let eights = outputs.div_ceil(2);

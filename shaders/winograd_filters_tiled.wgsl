@@ -1,0 +1,67 @@
+// Winograd F(4x4, 3x3) in buffers, before any picture: the transform of the filters; for GPUs.
+//
+//   u[i, o] = G g[i, o] G^T        G, and why its rows have this scale: winograd_filters.wgsl
+//
+// w: 9 matrices, one a tap, u: 36, one a position, both row by row: an input a row, four outputs an element. That is what
+// winograd_product_tiled.wgsl reads along its rows for the layer itself and along its columns for the input gradient.
+// An invocation makes the 36 positions of one element: neighbours read and write neighbours.
+// CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
+
+struct Params {
+    plane: u32, // elements of a matrix
+}
+
+const A: f32 = 0.70710678;
+const B: f32 = 1.41421356;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>;
+
+struct Six {
+    v0: vec4<f32>,
+    v1: vec4<f32>,
+    v2: vec4<f32>,
+    v3: vec4<f32>,
+    v4: vec4<f32>,
+    v5: vec4<f32>,
+}
+
+fn transform(g0: vec4<f32>, g1: vec4<f32>, g2: vec4<f32>) -> Six {
+    let even_a = (g0 + 0.5 * g2) * (2.0 / 3.0);
+    let odd_a = g1 * (2.0 / 3.0 * A);
+    let even_b = (0.5 * g0 + g2) * (2.0 / 3.0);
+    let odd_b = g1 * (1.0 / 3.0 * B);
+    return Six(g0, even_a + odd_a, even_a - odd_a, even_b - odd_b, even_b + odd_b, g2);
+}
+
+// Taps of one row, transformed.
+fn row(at: u32) -> Six {
+    return transform(w[at], w[at + p.plane], w[at + 2u * p.plane]);
+}
+
+fn store(at: u32, column: Six) {
+    u[at] = column.v0;
+    u[at + 6u * p.plane] = column.v1;
+    u[at + 12u * p.plane] = column.v2;
+    u[at + 18u * p.plane] = column.v3;
+    u[at + 24u * p.plane] = column.v4;
+    u[at + 30u * p.plane] = column.v5;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let at = id.y * groups.x * 64u + id.x;
+    if at >= p.plane {
+        return;
+    }
+    let r0 = row(at);
+    let r1 = row(at + 3u * p.plane);
+    let r2 = row(at + 6u * p.plane);
+    store(at, transform(r0.v0, r1.v0, r2.v0));
+    store(at + p.plane, transform(r0.v1, r1.v1, r2.v1));
+    store(at + 2u * p.plane, transform(r0.v2, r1.v2, r2.v2));
+    store(at + 3u * p.plane, transform(r0.v3, r1.v3, r2.v3));
+    store(at + 4u * p.plane, transform(r0.v4, r1.v4, r2.v4));
+    store(at + 5u * p.plane, transform(r0.v5, r1.v5, r2.v5));
+}

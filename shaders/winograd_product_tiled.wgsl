@@ -1,0 +1,187 @@
+// Winograd F(4x4, 3x3) in buffers, second of three stages: 36 matrix products in tiles through workgroup memory; for GPUs.
+//
+//   m[p, o, t] = sum over i of u[p, i, o] * v[p, i, t]            forward
+//   m[p, i, t] = sum over o of u[35 - p, i, o] * v[p, o, t]       turned: the input gradient
+//
+// p is the position in a transformed tile, t the tile. Turning a 3x3 filter by 180 degrees only reverses the positions of
+// its transform (winograd_filters.wgsl), so that both directions read the same u.
+//
+// u: [p][i][o / 4], each element four outputs. v: [p][depth][tiles] and m: [p][blocks][tiles], each element four channels.
+//
+// A workgroup makes TILE tiles x TILE channels at one position. Each step sums STEP = 256 / TILE blocks of channels: an
+// invocation brings four elements of v and one 4 x 4 block of u, which it transposes where the sum runs along u's rows;
+// then it multiplies its 8 tiles x 8 channels (TILE = 64) or 4 x 4 (TILE = 32). What the next step needs is on its way
+// from storage meanwhile. Past the last tile and the last block made, loads repeat the last and nothing is written; past
+// the last block summed both are zero. CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
+//
+// Barriers: between the two of a step the invocations write the tiles, each element by one of them (brings: (depth, tile)
+// and (depth, input, block) are one to one with an invocation and its four loads), and nobody reads; from the second to
+// the next step's first they read and nobody writes. The number of steps is in the uniform, the same for all, so that
+// every invocation comes to every barrier. m is written after the sums, each element by one invocation; u and v never.
+//
+// With TILE = 64, a step of an invocation is 1024 multiply-adds to 64 elements from workgroup memory and 8 from storage,
+// as in conv2d_tiled.wgsl, without its arithmetic of windows; with TILE = 32 it is 512 to 64 and 8.
+
+struct Params {
+    depth: u32,  // blocks of channels that are summed
+    blocks: u32, // blocks of channels that are made
+    tiles: u32,
+    row: u32,    // elements of u in a row
+    plane: u32,  // and at a position
+    turned: u32,
+}
+
+// Tiles and channels that a workgroup makes: 64 or 32.
+override TILE: u32;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> u: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> m: array<vec4<f32>>;
+
+// v_tile: [depth of the step][tile], 256 elements; u_tile: [depth of the step][channel summed][block made], rows one longer
+// than what they hold, so that invocations that bring different depths of one block write to different banks.
+var<workgroup> v_tile: array<vec4<f32>, 256>;
+var<workgroup> u_tile: array<vec4<f32>, 288>;
+
+// v of one tile, `at` on a plane of which `depth` is the block.
+fn fetch_v(depth: u32, at: u32) -> vec4<f32> {
+    if depth >= p.depth {
+        return vec4<f32>();
+    }
+    return v[at + depth * p.tiles];
+}
+
+// A column for each of four channels summed, of the four channels made in `block`.
+fn fetch_u(depth: u32, block: u32, plane: u32) -> mat4x4<f32> {
+    if depth >= p.depth {
+        return mat4x4<f32>();
+    }
+    let turned = p.turned != 0u;
+    let at = plane + 4u * select(depth, block, turned) * p.row + select(block, depth, turned);
+    let four = mat4x4<f32>(u[at], u[at + p.row], u[at + 2u * p.row], u[at + 3u * p.row]);
+    if turned {
+        return transpose(four);
+    }
+    return four;
+}
+
+// sum + u * v, one tile a column; each line a chain of multiply-adds, which `sum + u * v` on matrices is not.
+fn multiply_add(sum: mat4x4<f32>, u: mat4x4<f32>, v: mat4x4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        sum[0] + u[0] * v[0].x + u[1] * v[0].y + u[2] * v[0].z + u[3] * v[0].w,
+        sum[1] + u[0] * v[1].x + u[1] * v[1].y + u[2] * v[1].z + u[3] * v[1].w,
+        sum[2] + u[0] * v[2].x + u[1] * v[2].y + u[2] * v[2].z + u[3] * v[2].w,
+        sum[3] + u[0] * v[3].x + u[1] * v[3].y + u[2] * v[3].z + u[3] * v[3].w,
+    );
+}
+
+fn store(position: u32, block: u32, tile: u32, value: vec4<f32>) {
+    if block < p.blocks && tile < p.tiles {
+        m[(position * p.blocks + block) * p.tiles + tile] = value;
+    }
+}
+
+// Four tiles, 8 apart.
+fn store_four(position: u32, block: u32, tile: u32, values: mat4x4<f32>) {
+    store(position, block, tile, values[0]);
+    store(position, block, tile + 8u, values[1]);
+    store(position, block, tile + 16u, values[2]);
+    store(position, block, tile + 24u, values[3]);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let columns = TILE / 4u;
+    let row = columns + 1u;
+    let step = 256u / TILE;
+    let first_tile = group.x * TILE;
+    let first_block = group.y * columns;
+    let position = group.z;
+
+    // What the invocation brings: v for one tile and every 64 / TILE-th depth, u for one depth and one block. Neighbours
+    // take what lies side by side in u: blocks, turned depths.
+    let v_step = 64u / TILE;
+    let v_depth = lane / TILE;
+    let v_at = position * p.depth * p.tiles + min(first_tile + lane % TILE, p.tiles - 1u);
+    let turned = p.turned != 0u;
+    let u_depth = select(lane / columns, lane % step, turned);
+    let u_block = select(lane % columns, lane / step, turned);
+    let u_plane = select(position, 35u - position, turned) * p.plane;
+    let from_block = min(first_block + u_block, p.blocks - 1u);
+    let u_to = u_depth * 4u * row + u_block;
+
+    // What it multiplies: tiles 8 apart from one another, and blocks 8 apart.
+    let my_tile = lane % 8u;
+    let my_block = lane / 8u;
+
+    var v0 = fetch_v(v_depth, v_at);
+    var v1 = fetch_v(v_depth + v_step, v_at);
+    var v2 = fetch_v(v_depth + 2u * v_step, v_at);
+    var v3 = fetch_v(v_depth + 3u * v_step, v_at);
+    var four = fetch_u(u_depth, from_block, u_plane);
+
+    // Sums of four tiles x one block: s<tiles><block>.
+    var s00 = mat4x4<f32>();
+    var s01 = mat4x4<f32>();
+    var s10 = mat4x4<f32>();
+    var s11 = mat4x4<f32>();
+    for (var first = 0u; first < p.depth; first += step) {
+        workgroupBarrier();
+        v_tile[lane] = v0;
+        v_tile[lane + 64u] = v1;
+        v_tile[lane + 128u] = v2;
+        v_tile[lane + 192u] = v3;
+        u_tile[u_to] = four[0];
+        u_tile[u_to + row] = four[1];
+        u_tile[u_to + 2u * row] = four[2];
+        u_tile[u_to + 3u * row] = four[3];
+        workgroupBarrier();
+        let next = first + step;
+        v0 = fetch_v(next + v_depth, v_at);
+        v1 = fetch_v(next + v_depth + v_step, v_at);
+        v2 = fetch_v(next + v_depth + 2u * v_step, v_at);
+        v3 = fetch_v(next + v_depth + 3u * v_step, v_at);
+        four = fetch_u(next + u_depth, from_block, u_plane);
+        var v_from = my_tile;
+        var u_from = my_block;
+        for (var depth = 0u; depth < step; depth++) {
+            let va = mat4x4<f32>(v_tile[v_from], v_tile[v_from + 8u], v_tile[v_from + 16u], v_tile[v_from + 24u]);
+            let ua = mat4x4<f32>(
+                u_tile[u_from],
+                u_tile[u_from + row],
+                u_tile[u_from + 2u * row],
+                u_tile[u_from + 3u * row],
+            );
+            s00 = multiply_add(s00, ua, va);
+            if TILE == 64u {
+                let vb = mat4x4<f32>(
+                    v_tile[v_from + 32u],
+                    v_tile[v_from + 40u],
+                    v_tile[v_from + 48u],
+                    v_tile[v_from + 56u],
+                );
+                let u8 = u_from + 8u;
+                let ub = mat4x4<f32>(
+                    u_tile[u8],
+                    u_tile[u8 + row],
+                    u_tile[u8 + 2u * row],
+                    u_tile[u8 + 3u * row],
+                );
+                s01 = multiply_add(s01, ub, va);
+                s10 = multiply_add(s10, ua, vb);
+                s11 = multiply_add(s11, ub, vb);
+            }
+            v_from += TILE;
+            u_from += 4u * row;
+        }
+    }
+    let to_block = first_block + my_block;
+    let to_tile = first_tile + my_tile;
+    store_four(position, to_block, to_tile, s00);
+    if TILE == 64u {
+        store_four(position, to_block + 8u, to_tile, s01);
+        store_four(position, to_block, to_tile + 32u, s10);
+        store_four(position, to_block + 8u, to_tile + 32u, s11);
+    }
+}

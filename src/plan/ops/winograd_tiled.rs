@@ -1,0 +1,236 @@
+//! A 3x3 convolution or its input gradient by Winograd's F(4x4, 3x3) on a GPU: the stages in buffers, and when they pay.
+
+use std::ops::Range;
+
+use super::convolution::Convolution;
+use super::tiled::tile;
+use super::{grid, size};
+use crate::kernels::{
+    Kernel, TILED_LARGE, TILED_SMALL, WINOGRAD_POSITIONS, WINOGRAD_SIZE, WINOGRAD_TILED_TILES,
+    WinogradFiltersTiledParams, WinogradInputTiledParams, WinogradOutputTiledParams,
+    WinogradProductTiledParams,
+};
+use crate::layout::{Direction, blocks, depths};
+use crate::plan::builder::Builder;
+use crate::plan::{BufferId, Hardware, Limits, Packing};
+
+/// Bytes of transformed tiles, or of their products, at once: more tiles go one part after the other. Both together stay
+/// in the last caches of large cards (RTX 4090 72 MB, H100 50 MB), and even 512 channels make workgroups enough.
+const BYTES: u64 = 32 << 20;
+
+/// What a dispatch costs beside its work, as bytes that the memory could have moved: 3 microseconds, the least that is
+/// reported (<https://forums.developer.nvidia.com/t/233645>), at 700 GB/s.
+const DISPATCH_BYTES: usize = 2 << 20;
+
+/// A convolution with its sizes in tiles and elements of four channels.
+pub(super) struct WinogradTiled<'a> {
+    call: &'a Convolution<'a>,
+    in_blocks: usize,
+    out_blocks: usize,
+    /// Tiles in a row of an image, of an image, and the most at once.
+    row_tiles: usize,
+    image_tiles: usize,
+    most: usize,
+}
+
+impl<'a> WinogradTiled<'a> {
+    /// `None` where the window is another, or an adapter of `limits` cannot hold what it needs.
+    pub(super) fn new(call: &'a Convolution<'a>, limits: &Limits) -> Option<Self> {
+        let shape = call.out_shape;
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(shape.c));
+        let row_tiles = shape.w.div_ceil(WINOGRAD_SIZE);
+        let image_tiles = row_tiles * shape.h.div_ceil(WINOGRAD_SIZE);
+        let most_blocks = in_blocks.max(out_blocks);
+        let workgroups = limits.workgroups as usize;
+        let by_memory =
+            BYTES.min(limits.tensor()) as usize / (WINOGRAD_POSITIONS * 16 * most_blocks);
+        let by_workgroups = workgroups.saturating_mul(TILED_SMALL);
+        // In whole workgroups.
+        let most = by_memory.min(by_workgroups) / TILED_LARGE * TILED_LARGE;
+        let it = Self {
+            call,
+            in_blocks,
+            out_blocks,
+            row_tiles,
+            image_tiles,
+            most,
+        };
+        let filters = (WINOGRAD_POSITIONS * it.filter_plane()) as u64 * 16;
+        let fits = most > 0
+            && most_blocks.max(WINOGRAD_POSITIONS) <= workgroups
+            && filters <= limits.tensor();
+        (call.window.is_3x3_same() && fits).then_some(it)
+    }
+
+    /// Whether all passes over the layer take less time than by the direct kernel, the filters' transform included: the
+    /// products saved against the bytes that the stages move. The same in all of them, so that they share the filters.
+    pub(super) fn is_faster(&self, hardware: Hardware) -> bool {
+        let traffic = &self.call.traffic;
+        let sum = |time: fn(&Self, Hardware, usize) -> usize| {
+            let passes = traffic.passes.iter().map(|&n| time(self, hardware, n));
+            passes.sum::<usize>()
+        };
+        let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
+        let filters = (9 + WINOGRAD_POSITIONS) * self.filter_plane() * 16 + DISPATCH_BYTES;
+        gained.saturating_mul(traffic.runs) > filters
+    }
+
+    /// Of the direct kernel for `n` images, in bytes that the memory moves meanwhile. A dispatch takes as long as the longer
+    /// of its arithmetic and its bytes; these are counted as if no cache held them.
+    fn direct_time(&self, hardware: Hardware, n: usize) -> usize {
+        let positions = self.call.out_shape.h * self.call.out_shape.w;
+        let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
+        let edge = tile([positions, outputs], n, hardware);
+        let made = n * positions.next_multiple_of(edge) * outputs.next_multiple_of(edge);
+        let moved = n * positions * (inputs + outputs) + 9 * inputs * outputs;
+        hardware.time(9 * made * inputs, moved * 4)
+    }
+
+    /// The same of the three stages.
+    fn winograd_time(&self, hardware: Hardware, n: usize) -> usize {
+        let positions = self.call.out_shape.h * self.call.out_shape.w;
+        let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
+        let tiles = n * self.image_tiles;
+        let parts = tiles.div_ceil(self.most);
+        let edge = product_tile(tiles.min(self.most), outputs, hardware);
+        let made = tiles.next_multiple_of(edge) * outputs.next_multiple_of(edge);
+        let products = hardware.time(
+            WINOGRAD_POSITIONS * made * inputs,
+            WINOGRAD_POSITIONS * (tiles * (inputs + outputs) + parts * inputs * outputs) * 4,
+        );
+        let transforms = (n * positions + WINOGRAD_POSITIONS * tiles) * (inputs + outputs) * 4;
+        products + transforms + (3 * parts).saturating_sub(1) * DISPATCH_BYTES
+    }
+
+    /// The layer's own outputs and inputs in blocks, whichever way it goes.
+    fn layer_blocks(&self) -> [usize; 2] {
+        match self.call.direction {
+            Direction::Forward => [self.out_blocks, self.in_blocks],
+            Direction::Backward => [self.in_blocks, self.out_blocks],
+        }
+    }
+
+    /// Elements of the filters at one position, transformed, or of one tap.
+    fn filter_plane(&self) -> usize {
+        4 * self.in_blocks * self.out_blocks
+    }
+}
+
+/// Tiles and channels that a workgroup of the products makes. A large one of few tiles would be half empty.
+fn product_tile(tiles: usize, channels: usize, hardware: Hardware) -> usize {
+    if tiles <= TILED_SMALL {
+        return TILED_SMALL;
+    }
+    tile([tiles, channels], WINOGRAD_POSITIONS, hardware)
+}
+
+impl Builder<'_> {
+    pub(super) fn convolution_winograd_tiled(
+        &mut self,
+        it: &WinogradTiled<'_>,
+        hardware: Hardware,
+    ) {
+        let u = self.filters_tiled(it);
+        let tiles = it.call.n * it.image_tiles;
+        for first in (0..tiles).step_by(it.most) {
+            let part = first..tiles.min(first + it.most);
+            self.winograd_stages_tiled(it, u, part, hardware);
+        }
+    }
+
+    /// Input transform, products and output transform of some of the tiles.
+    fn winograd_stages_tiled(
+        &mut self,
+        it: &WinogradTiled<'_>,
+        u: BufferId,
+        part: Range<usize>,
+        hardware: Hardware,
+    ) {
+        let call = it.call;
+        let tiles = part.len();
+        let bytes = |blocks: usize| (WINOGRAD_POSITIONS * blocks * tiles * 16) as u64;
+        let v = self.scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
+        let m = self.scratch(format!("{} products", call.label), bytes(it.out_blocks));
+        let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILED_TILES) as u32;
+
+        let params = WinogradInputTiledParams {
+            blocks: it.in_blocks as i32,
+            size: size(call.in_shape),
+            row_tiles: it.row_tiles as i32,
+            image_tiles: it.image_tiles as i32,
+            first: part.start as i32,
+            tiles: tiles as i32,
+        };
+        let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
+        let (kernel, buffers) = (Kernel::WinogradInputTiled, vec![call.x, v]);
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+
+        let [outputs, _] = it.layer_blocks();
+        let params = WinogradProductTiledParams {
+            depth: it.in_blocks as u32,
+            blocks: it.out_blocks as u32,
+            tiles: tiles as u32,
+            row: outputs as u32,
+            plane: it.filter_plane() as u32,
+            turned: u32::from(call.direction == Direction::Backward),
+        };
+        let tile = product_tile(tiles, it.out_blocks * 4, hardware);
+        let kernel = match tile {
+            TILED_LARGE => Kernel::WinogradProductTiledLarge,
+            _ => Kernel::WinogradProductTiledSmall,
+        };
+        let workgroups = [
+            tiles.div_ceil(tile) as u32,
+            (it.out_blocks * 4).div_ceil(tile) as u32,
+            WINOGRAD_POSITIONS as u32,
+        ];
+        // Counted as what they stand for, so that their speed compares with the direct kernel's.
+        let work = call.work() / (call.n * it.image_tiles) * tiles;
+        self.dispatch(kernel, call.label, &params, vec![u, v, m], workgroups, work);
+
+        let params = WinogradOutputTiledParams {
+            blocks: it.out_blocks as i32,
+            size: size(call.out_shape),
+            row_tiles: it.row_tiles as i32,
+            image_tiles: it.image_tiles as i32,
+            first: part.start as i32,
+            tiles: tiles as i32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
+        let (kernel, buffers) = (Kernel::WinogradOutputTiled, vec![m, call.end.extra, call.y]);
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+    }
+
+    /// The layer's transformed filters, made once for both directions.
+    fn filters_tiled(&mut self, it: &WinogradTiled<'_>) -> BufferId {
+        let call = it.call;
+        let name = format!("{} weights", call.name);
+        let plane = it.filter_plane();
+        let (u, new) = self.prepared(&name, WINOGRAD_POSITIONS * plane, false);
+        if new {
+            let [outputs, inputs] = it.layer_blocks();
+            let w = self.source(
+                name,
+                depths(9, inputs * 4) * 4 * outputs,
+                call.weight,
+                Packing::Depths(call.layout, Direction::Forward),
+            );
+            let params = WinogradFiltersTiledParams {
+                plane: plane as u32,
+            };
+            let count = plane.div_ceil(WINOGRAD_TILED_TILES) as u32;
+            let workgroups = grid(count, self.limits.workgroups);
+            let label = format!("{} filters", call.name);
+            let buffers = vec![w, u];
+            self.prepare(
+                Kernel::WinogradFiltersTiled,
+                &label,
+                &params,
+                buffers,
+                workgroups,
+            );
+        }
+        u
+    }
+}
