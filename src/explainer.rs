@@ -98,7 +98,7 @@ pub struct Explanation {
     /// Its number.
     pub class: usize,
     /// For each of [`Wanted::methods`] the map before ReLU and scaling, of the target layer's size; of several layers the
-    /// fused one ([`Fuse::of`]), of the size of the network's input.
+    /// fused one ([`Fuse::of`](crate::fuse::Fuse::of)), of the size of the network's input.
     pub maps: Vec<RawMap>,
     /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
     pub pixels: Vec<Vec<f64>>,

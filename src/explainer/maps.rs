@@ -19,7 +19,7 @@ pub(super) struct TargetGradients {
 }
 
 impl Explainer {
-    /// For each class, for each CAM method the map; and [`Explanation::kept`], of none or of each.
+    /// For each class, for each CAM method the map; and [`Explanation::kept`](super::Explanation::kept), of none or of each.
     pub(super) fn maps(
         &self,
         prediction: &Prediction,

@@ -16,10 +16,10 @@ use crate::score::Score;
 pub struct Wanted {
     /// What is differentiated.
     pub score: Score,
-    /// See [`Objective::versus`]. Not for Finer-CAM, which has rivals of its own; no class explained may be this one,
-    /// whose maps would be empty.
+    /// See [`Objective::versus`](crate::score::Objective::versus). Not for Finer-CAM, which has rivals of its own; no class
+    /// explained may be this one, whose maps would be empty.
     pub versus: Option<usize>,
-    /// See [`Objective::counterfactual`].
+    /// See [`Objective::counterfactual`](crate::score::Objective::counterfactual).
     pub counterfactual: bool,
     /// CAM methods, each giving a map.
     pub methods: Vec<cam::Method>,
@@ -33,7 +33,7 @@ pub struct Wanted {
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
     pub fuse: Fuse,
-    /// Whether CAM methods take a principal component for their sum, see [`Features::eigen`].
+    /// Whether CAM methods take a principal component for their sum, see [`cam::Features::eigen`].
     pub eigen_smooth: bool,
     /// Whether each map of a CAM method is the mean of six, scaled, of the input as it is and flipped left to right, each
     /// times 0.9, 1 and 1.1: pytorch-grad-cam's `aug_smooth`.
