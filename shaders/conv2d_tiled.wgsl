@@ -9,6 +9,8 @@
 // The sum runs over depth = (tap, in block), the taps outermost, in steps of 4; what fills up the last step is zero.
 // w: depth x 4 inputs x out_blocks, each element the weights of four outputs for one input.
 // extra: by `epilogue`, the bias (out_blocks) or the activations of one image in y's shape, shared by all n.
+// Where one image makes few workgroups, its sums are cut into parts of `part_steps`: y is then as many tensors one after
+// the other, each of all images, and split_sum.wgsl adds them and ends.
 //
 // A workgroup makes TILE positions (in row order) x TILE outputs of one image. Each step brings 4 x TILE elements of x
 // and 16 x TILE / 4 of w into workgroup memory, neighbours from neighbours; then an invocation multiplies its 8
@@ -35,7 +37,9 @@ struct Params {
     dilation_w: i32,
     up_h: i32,
     up_w: i32,
+    images: u32,
     steps: u32,
+    part_steps: u32,
     epilogue: u32,
 }
 
@@ -118,20 +122,21 @@ fn end(value: vec4<f32>, block: u32, at: u32) -> vec4<f32> {
     }
 }
 
-fn store(n: u32, block: u32, position: u32, value: vec4<f32>) {
+// `to` counts images through all parts.
+fn store(to: u32, block: u32, position: u32, value: vec4<f32>) {
     let plane = u32(p.out_h * p.out_w);
     if position < plane && block < p.out_blocks {
         let at = block * plane + position;
-        y[n * p.out_blocks * plane + at] = end(value, block, at);
+        y[to * p.out_blocks * plane + at] = end(value, block, at);
     }
 }
 
 // Four positions, 8 apart.
-fn store_four(n: u32, block: u32, position: u32, values: mat4x4<f32>) {
-    store(n, block, position, values[0]);
-    store(n, block, position + 8u, values[1]);
-    store(n, block, position + 16u, values[2]);
-    store(n, block, position + 24u, values[3]);
+fn store_four(to: u32, block: u32, position: u32, values: mat4x4<f32>) {
+    store(to, block, position, values[0]);
+    store(to, block, position + 8u, values[1]);
+    store(to, block, position + 16u, values[2]);
+    store(to, block, position + 24u, values[3]);
 }
 
 @compute @workgroup_size(64)
@@ -142,7 +147,11 @@ fn main(
 ) {
     let columns = TILE / 4u;
     let across = (p.out_blocks + columns - 1u) / columns;
-    let n = group.z / across;
+    let to = group.z / across;
+    let part = to / p.images;
+    let n = to - part * p.images;
+    let first_step = part * p.part_steps;
+    let steps = min(p.part_steps, p.steps - first_step);
     let first_block = group.z % across * columns;
     let first_position = (group.y * groups.x + group.x) * TILE;
 
@@ -156,9 +165,9 @@ fn main(
     walk.plane = n * p.in_blocks * u32(p.in_h * p.in_w);
     walk.first = vec2<i32>(row * p.stride_h - p.pad_h, col * p.stride_w - p.pad_w);
     walk.at = place(walk.first, walk.tap);
-    advance(&walk, lane / TILE);
+    advance(&walk, first_step * 4u + lane / TILE);
     let w_stride = 256u / TILE * p.out_blocks;
-    var w_at = lane / columns * p.out_blocks + min(first_block + lane % columns, p.out_blocks - 1u);
+    var w_at = (first_step * 16u + lane / columns) * p.out_blocks + min(first_block + lane % columns, p.out_blocks - 1u);
 
     // What it multiplies: positions 8 apart from one another, and out blocks 8 apart.
     let my_position = lane % 8u;
@@ -169,7 +178,7 @@ fn main(
     var s01 = mat4x4<f32>();
     var s10 = mat4x4<f32>();
     var s11 = mat4x4<f32>();
-    for (var step = 0u; step < p.steps; step++) {
+    for (var step = 0u; step < steps; step++) {
         let x0 = fetch(&walk);
         advance(&walk, x_stride);
         let x1 = fetch(&walk);
@@ -237,10 +246,10 @@ fn main(
     }
     let to_block = first_block + my_block;
     let to_position = first_position + my_position;
-    store_four(n, to_block, to_position, s00);
+    store_four(to, to_block, to_position, s00);
     if TILE == 64u {
-        store_four(n, to_block + 8u, to_position, s01);
-        store_four(n, to_block, to_position + 32u, s10);
-        store_four(n, to_block + 8u, to_position + 32u, s11);
+        store_four(to, to_block + 8u, to_position, s01);
+        store_four(to, to_block, to_position + 32u, s10);
+        store_four(to, to_block + 8u, to_position + 32u, s11);
     }
 }

@@ -10,6 +10,7 @@
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
 //! | `conv2d`, `conv2d_tiled`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
+//! | `split_sum`, of s parts | 0 | 4 n o p (s + 1), with a mask 4 o p more | bytes |
 //! | `winograd_filters`, and `_tiled`, once | 0 | 180 o i | bytes |
 //! | `winograd_input`, and `_tiled` | 0 | 4 n i (q + 36 t) | bytes |
 //! | `winograd_product_subgroup`, and `_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
@@ -71,7 +72,10 @@
 //! | conv2_* | 392 | 64 | 64 |
 //! | conv3_* | 196 | 32 | 64 |
 //! | conv4_* | 104 | 32 | 64 |
-//! | conv5_* | 32 | 32 | 64 |
+//! | conv5_* | 32 | 32, in 3 parts | 64 |
+//!
+//! Where even small tiles make too few workgroups, the sums are cut into parts, which `split_sum` adds: conv5's 112 on a
+//! card make 336, AlexNet's five convolutions (190, 138, 72, 48 and 48) 380, 276, 288, 288 and 288; on the Iris Xe none.
 //!
 //! `winograd_product_tiled` makes 64 tiles x 64 outputs by the same rule, 32 x 32 also where there are no more than 32
 //! tiles; 36 matrices are workgroups enough: 1764 for conv1_2, 936, 576 and 288 for the layers down to conv4, and for conv5
@@ -136,6 +140,8 @@ pub enum Kernel {
     Conv2dTiledLarge,
     /// `conv2d_tiled.wgsl`, [`TILED_SMALL`]
     Conv2dTiledSmall,
+    /// `split_sum.wgsl`
+    SplitSum,
     /// `conv3x3_subgroup.wgsl`
     Conv3x3Subgroup,
     /// `winograd_filters.wgsl`
@@ -238,10 +244,11 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
+        Self::SplitSum,
         Self::Conv3x3Subgroup,
         Self::WinogradFilters,
         Self::WinogradInput,
@@ -299,6 +306,7 @@ impl Kernel {
                 &[Read, Read, Read, Write],
                 SMALL
             ),
+            Self::SplitSum => kernel!("split_sum", SplitSumParams, &[Read, Read, Write]),
             Self::Conv3x3Subgroup => kernel!(
                 "conv3x3_subgroup",
                 Conv3x3Params,

@@ -65,7 +65,7 @@ pub enum KernelFamily {
 /// What a GPU is, as far as the choice of its kernels depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hardware {
-    /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller ones.
+    /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller tiles, then into parts of its sums.
     pub workgroups: u32,
     /// Multiply-adds of float32 that a tiled kernel does in the time in which the memory moves a byte.
     pub multiply_adds_a_byte: u32,

@@ -36,7 +36,21 @@ pub struct Conv2dTiledParams {
     pub pad: [i32; 2],
     pub dilation: [i32; 2],
     pub up: [i32; 2],
+    pub images: u32,
     pub steps: u32,
+    pub part_steps: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `split_sum.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct SplitSumParams {
+    pub count: u32,
+    pub image: u32,
+    pub positions: u32,
+    pub parts: u32,
     pub epilogue: u32,
 }
 

@@ -34,6 +34,46 @@ fn a_small_layer_is_cut_into_smaller_tiles_where_it_would_leave_a_gpu_idle() {
 }
 
 #[test]
+fn sums_are_cut_into_parts_where_even_small_tiles_would_leave_a_gpu_idle() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let calls = |limits, label: &str| {
+        let limits = Limits {
+            winograd: Winograd::Never,
+            ..limits
+        };
+        let request = Request {
+            images: 1,
+            ..Request::default()
+        };
+        let plan = Plan::new(&network, &request, limits).unwrap();
+        let calls = plan.forward.iter().filter(|call| call.label == label);
+        let calls = calls.map(|call| (call.kernel, call.workgroups));
+        calls.collect::<Vec<_>>()
+    };
+    let small = |workgroups| (Kernel::Conv2dTiledSmall, workgroups);
+    let busy = |workgroups| Limits {
+        family: tiled(workgroups),
+        ..adapter(128 * MIB)
+    };
+    // 7 x 16 tiles three times are more than 256; 25,088 elements of y, 64 an invocation of the sum.
+    let sum = (Kernel::SplitSum, [392, 1, 1]);
+    assert_eq!(calls(busy(256), "conv5_1"), [small([7, 1, 48]), sum]);
+    assert_eq!(calls(busy(112), "conv5_1"), [small([7, 1, 16])]);
+    // 288 steps make 36 parts of 8; the 3 steps of a picture's single block of channels make none.
+    assert_eq!(
+        calls(busy(u32::MAX), "conv5_1"),
+        [small([7, 1, 16 * 36]), sum]
+    );
+    assert_eq!(calls(busy(u32::MAX), "conv1_1"), [small([1568, 1, 2])]);
+    // 16 tiles of each lie along one dimension.
+    let narrow = Limits {
+        workgroups: 130,
+        ..busy(u32::MAX)
+    };
+    assert_eq!(calls(narrow, "conv5_1")[0], small([7, 1, 16 * 8]));
+}
+
+#[test]
 fn more_tiles_than_a_dimension_holds_are_laid_out_in_rows() {
     let network = vgg16(MatrixLayout::OutIn);
     let limits = Limits {

@@ -65,7 +65,8 @@ impl Builder<'_> {
         (reached, dx, end)
     }
 
-    fn plain_end(&self) -> End {
+    /// Stored as it is.
+    pub(super) fn plain_end(&self) -> End {
         End {
             epilogue: Epilogue::None,
             extra: self.nothing,

@@ -3,10 +3,10 @@
 use super::convolution::Convolution;
 use super::winograd_tiled::WinogradTiled;
 use super::{grid, signed, size};
-use crate::kernels::{Conv2dTiledParams, Kernel, TILED_LARGE, TILED_SMALL};
+use crate::kernels::{Conv2dTiledParams, Kernel, SplitSumParams, TILED_LARGE, TILED_SMALL};
 use crate::layout::{blocks, depths};
 use crate::plan::builder::Builder;
-use crate::plan::{Hardware, Packing, Winograd};
+use crate::plan::{BufferId, Hardware, Packing, Winograd};
 
 impl Builder<'_> {
     pub(super) fn convolution_tiled(&mut self, call: &Convolution<'_>, hardware: Hardware) {
@@ -34,6 +34,23 @@ impl Builder<'_> {
             Packing::Depths(call.layout, call.direction),
         );
         let [stride, pad, up] = call.window_steps();
+        let positions = call.out_shape.h * call.out_shape.w;
+        let most = self.limits.workgroups as usize;
+        let steps = depths / 4;
+        let channels = out_blocks * 4;
+        let cut = Cut::new([positions, channels], call.n, steps, hardware);
+        let across = channels.div_ceil(cut.tile);
+        let fit = self.limits.tensor() as usize / (call.n * positions * channels * 4).max(1);
+        let cut = cut.into_parts(cut.parts.min(fit).min(most / (call.n * across).max(1)));
+        // Parts are stored as they are, and added by another kernel.
+        let (y, end) = match cut.parts {
+            1 => (call.y, call.end),
+            parts => {
+                let bytes = (parts * call.n * out_blocks * positions * 16) as u64;
+                let sums = self.scratch(format!("{} parts", call.label), bytes);
+                (sums, self.plain_end())
+            }
+        };
         let params = Conv2dTiledParams {
             in_blocks: in_blocks as u32,
             in_size: size(call.in_shape),
@@ -44,36 +61,91 @@ impl Builder<'_> {
             pad,
             dilation: signed(window.dilation),
             up,
-            steps: (depths / 4) as u32,
-            epilogue: call.end.epilogue as u32,
+            images: call.n as u32,
+            steps: steps as u32,
+            part_steps: cut.part_steps as u32,
+            epilogue: end.epilogue as u32,
         };
-        let positions = call.out_shape.h * call.out_shape.w;
-        let tile = tile([positions, out_blocks * 4], call.n, hardware);
-        let kernel = match tile {
+        let kernel = match cut.tile {
             TILED_LARGE => Kernel::Conv2dTiledLarge,
             _ => Kernel::Conv2dTiledSmall,
         };
-        let [x, y, _] = grid(positions.div_ceil(tile) as u32, self.limits.workgroups);
-        let across = (out_blocks * 4).div_ceil(tile);
-        let workgroups = [x, y, (call.n * across) as u32];
-        let buffers = vec![call.x, w, call.end.extra, call.y];
-        self.dispatch(
-            kernel,
-            call.label,
-            &params,
-            buffers,
-            workgroups,
-            call.work(),
-        );
+        let [columns, rows, _] = grid(positions.div_ceil(cut.tile) as u32, most as u32);
+        let workgroups = [columns, rows, (cut.parts * call.n * across) as u32];
+        let buffers = vec![call.x, w, end.extra, y];
+        let work = call.work();
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
+        if cut.parts > 1 {
+            self.split_sum(call, y, cut.parts);
+        }
+    }
+
+    /// Adds the parts of a convolution's sums, and ends as it does.
+    fn split_sum(&mut self, call: &Convolution<'_>, sums: BufferId, parts: usize) {
+        let shape = call.out_shape;
+        let (positions, out_blocks) = (shape.h * shape.w, blocks(shape.c));
+        let params = SplitSumParams {
+            count: (call.n * out_blocks * positions) as u32,
+            image: (out_blocks * positions) as u32,
+            positions: positions as u32,
+            parts: parts as u32,
+            epilogue: call.end.epilogue as u32,
+        };
+        let buffers = vec![sums, call.end.extra, call.y];
+        self.each(Kernel::SplitSum, call.label, params.count, &params, buffers);
     }
 }
 
 /// Rows and columns that a workgroup makes of `matrices` of `size`: the large tile where that makes workgroups enough.
 pub(super) fn tile(size: [usize; 2], matrices: usize, hardware: Hardware) -> usize {
-    let [rows, columns] = size.map(|len| len.div_ceil(TILED_LARGE));
-    if matrices * rows * columns < hardware.workgroups as usize {
+    if matrices * groups(size, TILED_LARGE) < hardware.workgroups as usize {
         TILED_SMALL
     } else {
         TILED_LARGE
+    }
+}
+
+/// Tiles of a matrix of `size`.
+fn groups(size: [usize; 2], tile: usize) -> usize {
+    size.map(|len| len.div_ceil(tile)).iter().product()
+}
+
+/// Fewest steps of a part: a workgroup of a small tile then reads 32 KiB for 4 KiB of sums that it stores and another kernel
+/// reads.
+const PART_STEPS: usize = 8;
+
+/// How a direct convolution is cut into workgroups.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) tile: usize,
+    /// Parts of the sums, and steps of each but the last.
+    pub(super) parts: usize,
+    part_steps: usize,
+    steps: usize,
+}
+
+impl Cut {
+    /// Of `n` images of `size` (positions and channels) and sums of `steps`: in parts where even small tiles make too few
+    /// workgroups.
+    pub(super) fn new(size: [usize; 2], n: usize, steps: usize, hardware: Hardware) -> Self {
+        let tile = tile(size, n, hardware);
+        let wanted = (hardware.workgroups as usize).div_ceil((n * groups(size, tile)).max(1));
+        let cut = Self {
+            tile,
+            parts: 1,
+            part_steps: steps,
+            steps,
+        };
+        cut.into_parts(wanted.min(steps / PART_STEPS))
+    }
+
+    /// In at most so many parts, none empty.
+    fn into_parts(self, parts: usize) -> Self {
+        let part_steps = self.steps.div_ceil(parts.max(1));
+        Self {
+            parts: self.steps.div_ceil(part_steps),
+            part_steps,
+            ..self
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::convolution::Convolution;
-use super::tiled::tile;
+use super::tiled::{Cut, tile};
 use super::{grid, size};
 use crate::kernels::{
     Kernel, TILED_LARGE, TILED_SMALL, WINOGRAD_POSITIONS, WINOGRAD_SIZE, WINOGRAD_TILED_TILES,
@@ -80,10 +80,16 @@ impl<'a> WinogradTiled<'a> {
     fn direct_time(&self, hardware: Hardware, n: usize) -> usize {
         let positions = self.call.out_shape.h * self.call.out_shape.w;
         let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
-        let edge = tile([positions, outputs], n, hardware);
-        let made = n * positions.next_multiple_of(edge) * outputs.next_multiple_of(edge);
+        let steps = depths(9, inputs) / 4;
+        let cut = Cut::new([positions, outputs], n, steps, hardware);
+        let made = n * positions.next_multiple_of(cut.tile) * outputs.next_multiple_of(cut.tile);
         let moved = n * positions * (inputs + outputs) + 9 * inputs * outputs;
-        hardware.time(9 * made * inputs, moved * 4)
+        // Parts of sums are written and read.
+        let sums = match cut.parts {
+            1 => 0,
+            parts => 2 * parts * n * positions * outputs * 4 + DISPATCH_BYTES,
+        };
+        hardware.time(9 * made * inputs, moved * 4) + sums
     }
 
     /// The same of the three stages.
