@@ -152,6 +152,10 @@ pub enum Kernel {
     WinogradProduct,
     /// `winograd_product_subgroup.wgsl`, for the input gradient
     WinogradProductTurned,
+    /// `winograd_product_subgroup.wgsl`, [`WINOGRAD_PRODUCT_WIDE`]
+    WinogradProductWide,
+    /// The same for the input gradient
+    WinogradProductWideTurned,
     /// `winograd_output.wgsl`
     WinogradOutput,
     /// `winograd_filters_tiled.wgsl`
@@ -244,7 +248,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -254,6 +258,8 @@ impl Kernel {
         Self::WinogradInput,
         Self::WinogradProduct,
         Self::WinogradProductTurned,
+        Self::WinogradProductWide,
+        Self::WinogradProductWideTurned,
         Self::WinogradOutput,
         Self::WinogradFiltersTiled,
         Self::WinogradInputTiled,
@@ -324,13 +330,25 @@ impl Kernel {
                 "winograd_product_subgroup",
                 WinogradProductParams,
                 &[Image, Image, WriteImage],
-                &[("TURNED", 0.0)]
+                &[("TURNED", 0.0), ("WIDE", 0.0)]
             ),
             Self::WinogradProductTurned => kernel!(
                 "winograd_product_subgroup",
                 WinogradProductParams,
                 &[Image, Image, WriteImage],
-                &[("TURNED", 1.0)]
+                &[("TURNED", 1.0), ("WIDE", 0.0)]
+            ),
+            Self::WinogradProductWide => kernel!(
+                "winograd_product_subgroup",
+                WinogradProductParams,
+                &[Image, Image, WriteImage],
+                &[("TURNED", 0.0), ("WIDE", 1.0)]
+            ),
+            Self::WinogradProductWideTurned => kernel!(
+                "winograd_product_subgroup",
+                WinogradProductParams,
+                &[Image, Image, WriteImage],
+                &[("TURNED", 1.0), ("WIDE", 1.0)]
             ),
             Self::WinogradOutput => kernel!(
                 "winograd_output",
@@ -462,6 +480,8 @@ pub const TILED_SMALL: usize = 32;
 pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
 /// Tiles and blocks of four channels that a workgroup of `winograd_product_subgroup.wgsl` makes.
 pub const WINOGRAD_PRODUCT_TILE: [usize; 2] = [17, 8];
+/// Tiles that it makes where many images go through.
+pub const WINOGRAD_PRODUCT_WIDE: usize = 49;
 /// Tiles that a workgroup of `winograd_input.wgsl` and `winograd_output.wgsl` takes, for one block of channels.
 pub const WINOGRAD_TILES: usize = 8;
 /// The same of `winograd_input_tiled.wgsl` and `winograd_output_tiled.wgsl`, and elements that one of

@@ -128,6 +128,8 @@ pub struct RerunRequest {
     pub from: NodeId,
     /// Values at once.
     pub images: usize,
+    /// How often it runs for each run of the forward pass, as far as is known.
+    pub times: usize,
 }
 
 /// What is asked of a network.

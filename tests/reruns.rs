@@ -66,6 +66,7 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
         let reruns = [(0, 5), (2, 3), (4, 70)].map(|(from, images)| RerunRequest {
             from: NodeId(from),
             images,
+            times: 1,
         });
         let request = Request {
             images: 1,
@@ -77,7 +78,7 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
         let session = Session::new(&GPU, plan).unwrap();
         session.poison();
         session.forward(&picture, shape).unwrap();
-        for (phase, RerunRequest { from, images }) in reruns.into_iter().enumerate() {
+        for (phase, RerunRequest { from, images, .. }) in reruns.into_iter().enumerate() {
             let shape = network.node(from).shape;
             let rest = rest(&network, from);
             // The last batch of many is not full.

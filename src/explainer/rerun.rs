@@ -129,8 +129,13 @@ pub(super) fn requests(
     let request = |(from, count): (NodeId, usize)| {
         // Batches of the same size, none of them all but empty.
         let most = images_at_once(network, from, limits, VALUES);
-        let images = count.div_ceil(count.div_ceil(most).max(1)).max(1);
-        RerunRequest { from, images }
+        let times = count.div_ceil(most).max(1);
+        let images = count.div_ceil(times).max(1);
+        RerunRequest {
+            from,
+            images,
+            times,
+        }
     };
     let from = pictures.into_iter().chain(each_target(Reads::Ablated));
     from.map(request).collect()

@@ -1,6 +1,7 @@
 //! A plan under construction: buffers by name and life, dispatches in order.
 
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 
 use super::slots::{self, Life};
 use super::{
@@ -60,7 +61,7 @@ impl Traffic {
         let reruns = request.reruns.iter().filter(|rerun| id > rerun.from);
         let backward = request.backward.iter().filter(|pass| id > pass.to);
         let mut passes = vec![request.images];
-        passes.extend(reruns.map(|rerun| rerun.images));
+        passes.extend(reruns.flat_map(|rerun| repeat_n(rerun.images, rerun.times)));
         passes.extend(backward.map(|pass| pass.classes));
         Self {
             passes,
@@ -159,7 +160,7 @@ impl<'a> Builder<'a> {
 
     /// Records a further forward phase; returns where its values go, and its logits.
     pub(super) fn rerun(&mut self, request: RerunRequest) -> (BufferId, BufferId) {
-        let RerunRequest { from, images } = request;
+        let RerunRequest { from, images, .. } = request;
         let node = self.network.node(from);
         let input = self.tensor(&format!("{} again", node.name), images, node.shape);
         self.touch(input, self.done);

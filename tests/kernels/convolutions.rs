@@ -1,5 +1,6 @@
 //! Convolutions in every kernel that the adapter runs, alone and with a ReLU before them.
 
+use gradcam::kernels::Kernel;
 use gradcam::network::{FilterLayout, Network, Op, Shape, Window};
 use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request, Winograd};
 use gradcam::weights::Tensor;
@@ -129,16 +130,7 @@ fn tiles_laid_out_in_rows_make_every_position_once() {
 #[test]
 fn tiles_that_a_gpu_takes_in_parts_give_what_they_give_together() {
     let input = Shape::new(5, 13, 22);
-    let network = single(
-        input,
-        Op::Conv2d {
-            weight: Tensor::from_f32(vec![7, 5, 3, 3], &random(1, 7 * 5 * 9)),
-            bias: Some(Tensor::from_f32(vec![7], &random(2, 7))),
-            layout: FilterLayout::Oihw,
-            window: Window::square(3, 1, 1),
-            groups: 1,
-        },
-    );
+    let network = five_to_seven(input);
     let n = 6;
     let x = random(3, n * input.len());
     let run = |binding| {
@@ -162,7 +154,7 @@ fn tiles_that_a_gpu_takes_in_parts_give_what_they_give_together() {
     assert!(in_parts == together, "a part differs from the whole");
 }
 
-/// Five images of 3136 tiles in 8 blocks need 69 MiB transformed; 32 go at once.
+/// Five images of 3136 tiles, of which the software adapter takes 3145 at once: parts end within images.
 #[test]
 fn images_that_winograd_takes_in_parts_give_what_each_gives_alone() {
     let limits = Limits {
@@ -189,6 +181,66 @@ fn images_that_winograd_takes_in_parts_give_what_each_gives_alone() {
             alone == expected,
             "an image in a part differs from itself alone"
         );
+    }
+}
+
+/// A convolution of 5 channels to 7.
+fn five_to_seven(input: Shape) -> Network {
+    single(
+        input,
+        Op::Conv2d {
+            weight: Tensor::from_f32(vec![7, 5, 3, 3], &random(1, 7 * 5 * 9)),
+            bias: Some(Tensor::from_f32(vec![7], &random(2, 7))),
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        },
+    )
+}
+
+/// On the software adapter many images take the product that makes 49 tiles at once, and one takes that of 17.
+#[test]
+fn many_images_and_gradients_give_what_each_gives_alone() {
+    let limits = Limits {
+        winograd: Winograd::Everywhere,
+        ..GPU.limits()
+    };
+    let (input, output) = (Shape::new(5, 13, 22), Shape::new(7, 13, 22));
+    let network = five_to_seven(input);
+    let n = 40;
+    let request = |images, classes| Request {
+        images,
+        backward: vec![to_input(classes, ReluRule::Plain)],
+        ..Request::default()
+    };
+    let has_wide = |plan: &Plan| {
+        let wide = [
+            Kernel::WinogradProductWide,
+            Kernel::WinogradProductWideTurned,
+        ];
+        plan.kernels().iter().any(|kernel| wide.contains(kernel))
+    };
+    let wide = matches!(limits.family, KernelFamily::Subgroup8 { .. });
+    let many = Plan::new(&network, &request(1, n), limits).unwrap();
+    assert_eq!(has_wide(&many), wide);
+    let one = Plan::new(&network, &request(1, 1), limits).unwrap();
+    assert!(!has_wide(&one));
+
+    let x = random(3, n * input.len());
+    let together = forward_within(limits, &network, n, &x);
+    let dy = random(4, n * output.len());
+    let back = |classes, dy: &[f32]| {
+        let asked = to_input(classes, ReluRule::Plain);
+        backward_within(limits, &network, asked, &x[..input.len()], dy).1
+    };
+    let gradients = back(n, &dy);
+    for i in [0, 1, 20, n - 1] {
+        let alone = forward_within(limits, &network, 1, &x[i * input.len()..][..input.len()]);
+        let of_many = &together[i * output.len()..][..output.len()];
+        assert!(of_many == alone, "image {i} differs from itself alone");
+        let alone = back(1, &dy[i * output.len()..][..output.len()]);
+        let of_many = &gradients[i * input.len()..][..input.len()];
+        assert!(of_many == alone, "gradient {i} differs from itself alone");
     }
 }
 

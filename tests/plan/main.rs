@@ -238,7 +238,11 @@ fn every_buffer_is_written_before_it_is_read() {
 
 /// Everything again for 3 pictures, and what comes after the target for 5 values of it.
 fn with_reruns(request: Request, network: &Network) -> Request {
-    let rerun = |from, images| RerunRequest { from, images };
+    let rerun = |from, images| RerunRequest {
+        from,
+        images,
+        times: 1,
+    };
     let target = network.target(None).unwrap();
     Request {
         reruns: vec![rerun(NodeId(0), 3), rerun(target, 5)],

@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::convolution::Convolution;
 use super::size;
 use crate::kernels::{
-    CONV3X3_TILE, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE, WINOGRAD_SIZE,
-    WINOGRAD_TILES, WinogradFiltersParams, WinogradInputParams, WinogradOutputParams,
-    WinogradProductParams,
+    CONV3X3_TILE, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE,
+    WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WINOGRAD_TILES, WinogradFiltersParams,
+    WinogradInputParams, WinogradOutputParams, WinogradProductParams,
 };
 use crate::layout::{Direction, blocks};
 use crate::plan::builder::Builder;
@@ -23,18 +23,25 @@ pub(super) struct WinogradCall<'a> {
     image_tiles: usize,
     /// `out_blocks` in whole workgroups of the product.
     made_blocks: usize,
+    /// Tiles that a workgroup of the product makes.
+    product_tiles: usize,
 }
 
-/// Texels of transformed tiles, or of their products, at once: more images than that go one part after the other, and a
-/// layer whose single image needs more goes by the direct kernel.
-const TEXELS: usize = (32 << 20) / 16;
+/// Texels of transformed tiles and their products, together, that a layer has at once; more tiles than that go one part
+/// after the other, so that each stage finds in the processor's caches what the one before it left.
+const TEXELS: usize = (16 << 20) / 16;
 
 // Nanoseconds of a workgroup on one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of `conv3x3_subgroup.wgsl` and of the
 // product for a block of inputs, of either transform, and of the filters' transform with clearing what it writes.
 const DIRECT: usize = 351;
 const PRODUCT: usize = 136;
+const PRODUCT_WIDE: usize = 290;
 const TRANSFORM: usize = 3900;
 const FILTERS: usize = 7000;
+
+/// Images from which on the wide product is worth its compilation: 0.4 s where the driver has not kept it, for some 15 ms
+/// gained in a pass through VGG16.
+const WIDE_IMAGES: usize = 32;
 
 impl<'a> WinogradCall<'a> {
     pub(super) fn new(call: &'a Convolution<'a>) -> Self {
@@ -42,6 +49,11 @@ impl<'a> WinogradCall<'a> {
         let row_tiles = shape.w.div_ceil(WINOGRAD_SIZE);
         let image_tiles = row_tiles * shape.h.div_ceil(WINOGRAD_SIZE);
         let out_blocks = blocks(shape.c);
+        let tiles = call.n * image_tiles;
+        let [narrow, _] = WINOGRAD_PRODUCT_TILE;
+        let is_wide = call.traffic.images() >= WIDE_IMAGES
+            && PRODUCT_WIDE * tiles.div_ceil(WINOGRAD_PRODUCT_WIDE)
+                < PRODUCT * tiles.div_ceil(narrow);
         Self {
             call,
             in_blocks: blocks(call.in_shape.c),
@@ -49,32 +61,37 @@ impl<'a> WinogradCall<'a> {
             row_tiles,
             image_tiles,
             made_blocks: out_blocks.next_multiple_of(WINOGRAD_PRODUCT_TILE[1]),
+            product_tiles: if is_wide {
+                WINOGRAD_PRODUCT_WIDE
+            } else {
+                narrow
+            },
         }
     }
 
     /// `tiles` in whole workgroups of the product.
-    fn stride(tiles: usize) -> usize {
-        tiles.next_multiple_of(WINOGRAD_PRODUCT_TILE[0])
+    fn stride(&self, tiles: usize) -> usize {
+        tiles.next_multiple_of(self.product_tiles)
     }
 
-    /// Texels of so many tiles, transformed, or of their products.
-    fn texels(&self, tiles: usize) -> usize {
-        WINOGRAD_POSITIONS * Self::stride(tiles) * self.in_blocks.max(self.made_blocks)
+    /// Tiles of all images.
+    fn tiles(&self) -> usize {
+        self.call.n * self.image_tiles
     }
 
-    /// Images that go together; at least 1.
-    fn images_at_once(&self) -> usize {
-        (1..=self.call.n)
-            .rev()
-            .find(|images| self.texels(images * self.image_tiles) <= TEXELS)
-            .unwrap_or(1)
+    /// Tiles that go together: equal parts of all, each in whole workgroups of the product.
+    fn part_tiles(&self) -> usize {
+        let each = WINOGRAD_POSITIONS * (self.in_blocks + self.made_blocks);
+        let most = (TEXELS / each).max(self.product_tiles);
+        let parts = self.tiles().div_ceil(most);
+        self.stride(self.tiles().div_ceil(parts))
     }
 
-    /// Whether what it needs for one image is within [`TEXELS`] and an image of `rows`.
+    /// Whether what it needs is within an image of `rows`.
     pub(super) fn fits(&self, rows: u32) -> bool {
         let most = (rows as usize).saturating_sub(1).saturating_mul(IMAGE_ROW);
-        self.texels(self.image_tiles) <= TEXELS.min(most)
-            && self.filter_texels() <= most.min(i32::MAX as usize)
+        let made = WINOGRAD_POSITIONS * self.part_tiles() * self.in_blocks.max(self.made_blocks);
+        made.max(self.filter_texels()) <= most.min(i32::MAX as usize)
     }
 
     /// Whether all passes over the layer take less time than by the direct kernel, the filters' transform included. The same
@@ -120,10 +137,10 @@ impl Builder<'_> {
     pub(super) fn convolution_winograd(&mut self, it: &WinogradCall<'_>, texels: usize) {
         let u = self.transformed_filters(it);
         let x = self.image(ImageUse::Input, texels);
-        let at_once = it.images_at_once();
-        for first in (0..it.call.n).step_by(at_once) {
-            let images = first..it.call.n.min(first + at_once);
-            self.winograd_stages(it, [x, u], images);
+        let (tiles, at_once) = (it.tiles(), it.part_tiles());
+        for first in (0..tiles).step_by(at_once) {
+            let part = first..tiles.min(first + at_once);
+            self.winograd_stages(it, [x, u], part);
             if first == 0 {
                 // The parts after the first find the image as it left it.
                 self.copy_before(
@@ -138,23 +155,22 @@ impl Builder<'_> {
         }
     }
 
-    /// Input transform, products and output transform of some of the images.
+    /// Input transform, products and output transform of some of the tiles.
     fn winograd_stages(
         &mut self,
         it: &WinogradCall<'_>,
         [x, u]: [BufferId; 2],
-        images: Range<usize>,
+        part: Range<usize>,
     ) {
         let call = it.call;
-        let tiles = images.len() * it.image_tiles;
-        let stride = WinogradCall::stride(tiles);
+        let tiles = part.len();
+        let stride = it.stride(tiles);
         let v_texels = WINOGRAD_POSITIONS * it.in_blocks * stride;
         let v = self.image(ImageUse::Tiles, v_texels);
         let m_texels = WINOGRAD_POSITIONS * it.made_blocks * stride;
         let m = self.image(ImageUse::Products, m_texels);
         let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILES) as u32;
-        let first = (images.start * it.image_tiles) as i32;
-        let end = (images.end * it.image_tiles) as i32;
+        let (first, end) = (part.start as i32, part.end as i32);
         let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
         let stride = stride as i32;
 
@@ -174,9 +190,12 @@ impl Builder<'_> {
 
         let [_, layer_inputs] = it.layer_blocks();
         let across = layer_inputs as i32 * 4;
-        let (kernel, [u_lane, u_step]) = match call.direction {
-            Direction::Forward => (Kernel::WinogradProduct, [across, 4]),
-            Direction::Backward => (Kernel::WinogradProductTurned, [4, across]),
+        let is_wide = it.product_tiles == WINOGRAD_PRODUCT_WIDE;
+        let (kernel, [u_lane, u_step]) = match (call.direction, is_wide) {
+            (Direction::Forward, false) => (Kernel::WinogradProduct, [across, 4]),
+            (Direction::Forward, true) => (Kernel::WinogradProductWide, [across, 4]),
+            (Direction::Backward, false) => (Kernel::WinogradProductTurned, [4, across]),
+            (Direction::Backward, true) => (Kernel::WinogradProductWideTurned, [4, across]),
         };
         let params = WinogradProductParams {
             depth: it.in_blocks as i32,
@@ -186,14 +205,14 @@ impl Builder<'_> {
             u_plane: it.filter_plane() as i32,
             m_blocks: it.made_blocks as i32,
         };
-        let [product_tiles, product_blocks] = WINOGRAD_PRODUCT_TILE;
+        let [_, product_blocks] = WINOGRAD_PRODUCT_TILE;
         let workgroups = [
-            tiles.div_ceil(product_tiles) as u32,
+            tiles.div_ceil(it.product_tiles) as u32,
             (it.made_blocks / product_blocks) as u32,
             WINOGRAD_POSITIONS as u32,
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
-        let work = call.work() / call.n * images.len();
+        let work = call.work() / it.tiles() * tiles;
         let buffers = vec![u, v, m];
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
         self.count_image_texels(v_texels + m_texels);
