@@ -161,12 +161,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     v_tile[v_from + 48u],
                     v_tile[v_from + 56u],
                 );
-                let u8 = u_from + 8u;
+                let u_next = u_from + 8u;
                 let ub = mat4x4<f32>(
-                    u_tile[u8],
-                    u_tile[u8 + row],
-                    u_tile[u8 + 2u * row],
-                    u_tile[u8 + 3u * row],
+                    u_tile[u_next],
+                    u_tile[u_next + row],
+                    u_tile[u_next + 2u * row],
+                    u_tile[u_next + 3u * row],
                 );
                 s01 = multiply_add(s01, ub, va);
                 s10 = multiply_add(s10, ua, vb);

@@ -41,7 +41,8 @@ pub struct Limits {
 pub enum Winograd {
     /// None: the direct kernel.
     Never,
-    /// Those that it makes faster.
+    /// Those that it makes faster: by measured times for [`KernelFamily::Subgroup8`], by a model for
+    /// [`KernelFamily::Tiled`].
     WhereFaster,
     /// All that fit, to test it.
     Everywhere,
