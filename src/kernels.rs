@@ -14,6 +14,7 @@
 //! | `winograd_filters`, and `_tiled`, once | 0 | 180 o i | bytes |
 //! | `winograd_input`, and `_tiled` | 0 | 4 n i (q + 36 t) | bytes |
 //! | `winograd_product_subgroup`, and `_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
+//! | `winograd_output_pool` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
 //! | `winograd_output`, and `_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
@@ -158,6 +159,8 @@ pub enum Kernel {
     WinogradProductWideTurned,
     /// `winograd_output.wgsl`
     WinogradOutput,
+    /// `winograd_output_pool.wgsl`
+    WinogradOutputPool,
     /// `winograd_filters_tiled.wgsl`
     WinogradFiltersTiled,
     /// `winograd_input_tiled.wgsl`
@@ -248,7 +251,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -261,6 +264,7 @@ impl Kernel {
         Self::WinogradProductWide,
         Self::WinogradProductWideTurned,
         Self::WinogradOutput,
+        Self::WinogradOutputPool,
         Self::WinogradFiltersTiled,
         Self::WinogradInputTiled,
         Self::WinogradProductTiledLarge,
@@ -354,6 +358,11 @@ impl Kernel {
                 "winograd_output",
                 WinogradOutputParams,
                 &[Image, Read, Write]
+            ),
+            Self::WinogradOutputPool => kernel!(
+                "winograd_output_pool",
+                WinogradOutputPoolParams,
+                &[Image, Read, Write, Write]
             ),
             Self::WinogradFiltersTiled => kernel!(
                 "winograd_filters_tiled",
@@ -482,7 +491,7 @@ pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
 pub const WINOGRAD_PRODUCT_TILE: [usize; 2] = [17, 8];
 /// Tiles that it makes where many images go through.
 pub const WINOGRAD_PRODUCT_WIDE: usize = 49;
-/// Tiles that a workgroup of `winograd_input.wgsl` and `winograd_output.wgsl` takes, for one block of channels.
+/// Tiles that a workgroup of `winograd_input.wgsl`, `winograd_output.wgsl` and `winograd_output_pool.wgsl` takes, for one block of channels.
 pub const WINOGRAD_TILES: usize = 8;
 /// The same of `winograd_input_tiled.wgsl` and `winograd_output_tiled.wgsl`, and elements that one of
 /// `winograd_filters_tiled.wgsl` takes.

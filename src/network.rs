@@ -243,6 +243,18 @@ impl Network {
             .filter(|&id| matches!(self.node(id).op, Op::Relu))
     }
 
+    /// The ReLU and the 2 x 2 max-pool of stride 2 that are each the only reader of what is before them, `id` first; where
+    /// the pool's windows are all within its input.
+    pub fn fused_pool(&self, id: NodeId) -> Option<[NodeId; 2]> {
+        let relu = self.fused_relu(id)?;
+        let mut consumers = self.consumers(relu);
+        let pool = consumers.next().filter(|_| consumers.next().is_none())?;
+        let (before, after) = (self.node(relu).shape, self.node(pool).shape);
+        let inside = after.h * 2 <= before.h && after.w * 2 <= before.w;
+        let halves = matches!(&self.node(pool).op, Op::MaxPool(window) if *window == Window::square(2, 2, 0));
+        (halves && inside).then_some([relu, pool])
+    }
+
     /// Names of layers to look at, those that people speak of: convolutions and pools that give a feature map.
     pub fn target_names(&self) -> Vec<String> {
         self.nodes

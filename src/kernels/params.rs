@@ -119,6 +119,21 @@ pub struct WinogradOutputParams {
     pub epilogue: u32,
 }
 
+/// Uniform of `winograd_output_pool.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradOutputPoolParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub end: i32,
+    pub stride: i32,
+    pub m_blocks: i32,
+}
+
 /// Uniform of `winograd_filters_tiled.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

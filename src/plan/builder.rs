@@ -10,7 +10,7 @@ use super::{
 };
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::padded_len;
-use crate::network::{Network, NodeId, Op, Shape};
+use crate::network::{Network, NodeId, Shape};
 use crate::weights::Tensor;
 
 /// Rows of an image that holds a row of zeros and `texels` after it.
@@ -32,8 +32,10 @@ pub(super) struct Builder<'a> {
     pub(super) matrices: MatrixDtype,
     /// What goes through each node.
     traffic: Vec<Traffic>,
+    /// Whether a node's value or its gradient is asked for.
+    asked: Vec<bool>,
     buffers: Vec<Draft>,
-    /// The buffer of each node's value; a node fused into its ReLU has none.
+    /// The buffer of each node's value; a node fused into the one after it has none.
     pub(super) values: Vec<Option<BufferId>>,
     /// Where each max-pool's maxima were.
     pub(super) argmax: Vec<Option<BufferId>>,
@@ -113,6 +115,17 @@ fn dispatch<P: bytemuck::Pod>(
     }
 }
 
+/// For each node whether its value or its gradient is asked for.
+fn asked(network: &Network, request: &Request) -> Vec<bool> {
+    let mut asked = vec![false; network.nodes.len()];
+    let backward = request.backward.iter();
+    let gradients = backward.flat_map(|pass| pass.keep.iter().chain([&pass.to]));
+    for id in request.keep.iter().chain(gradients) {
+        asked[id.0] = true;
+    }
+    asked
+}
+
 impl<'a> Builder<'a> {
     pub(super) fn new(network: &'a Network, request: &Request, limits: Limits) -> Self {
         let images = request.images;
@@ -124,6 +137,7 @@ impl<'a> Builder<'a> {
             traffic: (0..network.nodes.len())
                 .map(|id| Traffic::new(request, NodeId(id)))
                 .collect(),
+            asked: asked(network, request),
             buffers: vec![],
             values: vec![None; network.nodes.len()],
             argmax: vec![None; network.nodes.len()],
@@ -146,13 +160,20 @@ impl<'a> Builder<'a> {
         self.value(self.network.output())
     }
 
+    /// The ReLU and the max-pool after `id` that a kernel may take with it: nobody asks for what goes into the pool.
+    pub(super) fn fused_pool(&self, id: NodeId) -> Option<[NodeId; 2]> {
+        let fused = self.network.fused_pool(id)?;
+        let [relu, _] = fused;
+        (!self.asked[id.0] && !self.asked[relu.0]).then_some(fused)
+    }
+
     /// Records what computes every node that reads of `from`.
     fn record_after(&mut self, from: NodeId) {
         let reached = self.network.descendants(from);
         for id in (from.0 + 1..self.network.nodes.len()).map(NodeId) {
-            let node = self.network.node(id);
-            let fused_into_input = matches!(node.op, Op::Relu) && self.values[id.0].is_some();
-            if reached[id.0] && !fused_into_input {
+            let is_there = |id: NodeId| self.values[id.0].is_some();
+            let fused = is_there(id) || self.network.consumers(id).any(is_there);
+            if reached[id.0] && !fused {
                 self.record_forward(id);
             }
         }

@@ -73,8 +73,7 @@ impl Builder<'_> {
                 window,
                 groups,
             } => {
-                let (y, end) = self.layer_output(id, bias.as_ref());
-                self.convolution(&Convolution {
+                let mut call = Convolution {
                     name: &node.name,
                     label,
                     weight,
@@ -86,10 +85,19 @@ impl Builder<'_> {
                     n,
                     x,
                     in_shape,
-                    y,
+                    y: self.nothing,
                     out_shape,
-                    end,
-                });
+                    end: self.plain_end(),
+                    pool: None,
+                };
+                match (bias, self.fused_pool(id)) {
+                    (Some(bias), Some([_, pool])) if self.winograd(&call).is_some() => {
+                        let (y, end, pooled) = self.pooled_output(id, pool, bias);
+                        (call.y, call.end, call.pool) = (y, end, Some(pooled));
+                    }
+                    _ => (call.y, call.end) = self.layer_output(id, bias.as_ref()),
+                }
+                self.convolution(&call);
             }
             Op::Linear {
                 weight,
@@ -182,7 +190,7 @@ impl Builder<'_> {
                 groups,
                 ..
             } => {
-                let (reached, dx, end) = self.masked_gradient(input, request);
+                let (reached, dx, end) = self.masked_gradient(input, input, request);
                 self.convolution(&Convolution {
                     name: &node.name,
                     label,
@@ -198,11 +206,12 @@ impl Builder<'_> {
                     y: dx,
                     out_shape: in_shape,
                     end,
+                    pool: None,
                 });
                 (reached, dx)
             }
             Op::Linear { weight, layout, .. } => {
-                let (reached, dx, end) = self.masked_gradient(input, request);
+                let (reached, dx, end) = self.masked_gradient(input, input, request);
                 self.linear(&Linear {
                     name: &node.name,
                     label,
@@ -227,11 +236,8 @@ impl Builder<'_> {
                 (input, step.y)
             }
             Op::MaxPool(window) if window.is_disjoint() => {
-                let (reached, dx, mut end) = self.masked_gradient(input, request);
-                if end.epilogue != Epilogue::None {
-                    // The activation that a gradient goes to is the maximum, the pool's own output.
-                    end.extra = self.value(id);
-                }
+                // The activation that a gradient goes to is the maximum, the pool's own output.
+                let (reached, dx, end) = self.masked_gradient(input, id, request);
                 self.max_pool_backward_disjoint(id, &step(dx), window, end);
                 (reached, dx)
             }

@@ -1,10 +1,14 @@
 //! Maxima and means over windows, bins and whole maps.
 
-use gradcam::network::{Op, Shape, Window};
-use gradcam::plan::ReluRule;
+use gradcam::kernels::Kernel;
+use gradcam::network::{FilterLayout, Network, Op, Shape, Window};
+use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request, Winograd};
+use gradcam::weights::Tensor;
 
-use crate::common::device::{assert_close, backward, forward, random, to_input};
-use crate::common::twins;
+use crate::common::device::{
+    GPU, assert_close, backward, backward_asked, forward, forward_within, random, to_input,
+};
+use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE, single};
 
 #[test]
@@ -81,6 +85,75 @@ fn max_pool_and_its_gradient() {
             let (_, dx) = backward(&network, to_input(n, ReluRule::Plain), &x, &dy);
             let expected = twins::max_pool_backward(&dy, n, input, window, &argmax);
             assert_close("max pool backward", &dx, &expected, input, TOLERANCE);
+        }
+    }
+}
+
+/// A convolution, a ReLU and a 2 x 2 max-pool in one, as the software adapter's Winograd has them, and each by itself where
+/// what goes into the pool is asked for.
+#[test]
+fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
+    let outputs = 7;
+    for (input, n) in [
+        (Shape::new(5, 13, 22), 3),
+        (Shape::new(3, 28, 9), 1),
+        (Shape::new(9, 8, 3), 2),
+    ] {
+        let weight = random(40, outputs * input.c * 9);
+        let bias = random(41, outputs);
+        let mut network = Network::new("pooled", input);
+        let convolution = Op::Conv2d {
+            weight: Tensor::from_f32(vec![outputs, input.c, 3, 3], &weight),
+            bias: Some(Tensor::from_f32(vec![outputs], &bias)),
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        };
+        network.chain("convolution", convolution).unwrap();
+        let relu = network.chain("relu", Op::Relu).unwrap();
+        let halves = Window::square(2, 2, 0);
+        network.chain("pool", Op::MaxPool(halves)).unwrap();
+        let middle = Shape::new(outputs, input.h, input.w);
+        let out = twins::output_shape(middle, outputs, halves);
+
+        let limits = Limits {
+            winograd: Winograd::Everywhere,
+            ..GPU.limits()
+        };
+        let asked = |keep, rule| Request {
+            images: 1,
+            keep,
+            backward: vec![to_input(2, rule)],
+            ..Request::default()
+        };
+        let is_one = |request: &Request| {
+            let plan = Plan::new(&network, request, limits).unwrap();
+            !plan.kernels().contains(&Kernel::MaxPool)
+        };
+        let subgroups = matches!(limits.family, KernelFamily::Subgroup8 { .. });
+        assert_eq!(is_one(&asked(vec![], ReluRule::Plain)), subgroups);
+        assert!(!is_one(&asked(vec![relu], ReluRule::Plain)));
+
+        let x = random(42, n * input.len());
+        let filters = Filters {
+            values: &weight,
+            outputs,
+            inputs: input.c,
+            groups: 1,
+        };
+        let before = twins::conv2d(&x, n, input, &filters, Some(&bias), Window::square(3, 1, 1));
+        let (expected, _) = twins::max_pool(&twins::relu(&before), n, middle, halves);
+        let actual = forward_within(limits, &network, n, &x);
+        assert_close("in one", &actual, &expected, out, TOLERANCE);
+
+        let dy = random(43, 2 * out.len());
+        let one = &x[..input.len()];
+        for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+            let together = backward_asked(limits, &network, &asked(vec![], rule), one, &dy);
+            let alone = backward_asked(limits, &network, &asked(vec![relu], rule), one, &dy);
+            let what = format!("{input}, {rule:?}: one kernel beside three");
+            assert_close(&what, &together.0, &alone.0, out, TOLERANCE);
+            assert_close(&what, &together.1, &alone.1, input, TOLERANCE);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A convolution or its input gradient: which kernel, and what it needs.
 
-use super::end::End;
+use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
 use super::{signed, size};
 use crate::kernels::{CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, IMAGE_ROW, Kernel};
@@ -27,6 +27,8 @@ pub(super) struct Convolution<'a> {
     pub(super) y: BufferId,
     pub(super) out_shape: Shape,
     pub(super) end: End,
+    /// Where it is there, y is the pool's; only Winograd's algorithm for subgroups takes one.
+    pub(super) pool: Option<Pooled>,
 }
 
 impl Convolution<'_> {
@@ -37,6 +39,21 @@ impl Convolution<'_> {
             Direction::Backward => self.in_shape.h * self.in_shape.w,
         };
         self.n * self.weight.len() * positions
+    }
+
+    /// Texels of x.
+    pub(super) fn texels(&self) -> usize {
+        padded_len(self.n, self.in_shape) / 4
+    }
+
+    fn weight_texels(&self) -> usize {
+        texels_of(self.out_shape.c, self.in_shape.c)
+    }
+
+    /// Whether x and the weights are within an image of `most` rows, whose indices are signed 32-bit numbers of texels.
+    fn fits(&self, most: u32) -> bool {
+        let rows = image_rows(self.texels().max(self.weight_texels()));
+        rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
     }
 
     /// Stride, padding and how far x is spread apart.
@@ -58,34 +75,36 @@ impl Builder<'_> {
             _ if call.groups > 1 => self.convolution_plain(call),
             KernelFamily::Tiled(gpu) => self.convolution_tiled(call, gpu),
             KernelFamily::Subgroup8 { image_rows: most } => {
-                let texels = padded_len(call.n, call.in_shape) / 4;
-                let weight_texels = texels_of(call.out_shape.c, call.in_shape.c);
-                let rows = image_rows(texels.max(weight_texels));
-                // Indices into an image are signed 32-bit numbers of texels.
-                let fits = rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok();
-                let winograd = || Some(WinogradCall::new(call)).filter(|it| it.fits(most));
-                if !(call.window.is_3x3_same() && fits) {
+                if !(call.window.is_3x3_same() && call.fits(most)) {
                     return self.convolution_plain(call);
                 }
-                let winograd = match self.limits.winograd {
-                    Winograd::Never => None,
-                    Winograd::WhereFaster => winograd().filter(WinogradCall::is_faster),
-                    Winograd::Everywhere => winograd(),
-                };
-                match winograd {
-                    Some(winograd) => self.convolution_winograd(&winograd, texels),
-                    None => self.convolution_3x3_subgroup(call, texels, weight_texels),
+                match self.winograd(call) {
+                    Some(winograd) => self.convolution_winograd(&winograd),
+                    None => self.convolution_3x3_subgroup(call),
                 }
             }
         }
     }
 
-    fn convolution_3x3_subgroup(
-        &mut self,
-        call: &Convolution<'_>,
-        texels: usize,
-        weight_texels: usize,
-    ) {
+    /// Winograd's algorithm for subgroups, where it is what this adapter runs for the convolution.
+    pub(super) fn winograd<'a>(&self, call: &'a Convolution<'a>) -> Option<WinogradCall<'a>> {
+        let KernelFamily::Subgroup8 { image_rows: most } = self.limits.family else {
+            return None;
+        };
+        if call.groups > 1 || !call.window.is_3x3_same() || !call.fits(most) {
+            return None;
+        }
+        let it = WinogradCall::new(call);
+        let chosen = match self.limits.winograd {
+            Winograd::Never => false,
+            Winograd::WhereFaster => it.is_faster(),
+            Winograd::Everywhere => true,
+        };
+        (chosen && it.fits(most)).then_some(it)
+    }
+
+    fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>) {
+        let (texels, weight_texels) = (call.texels(), call.weight_texels());
         let w = self.weights(
             format!("{} weights", call.name),
             weight_texels.next_multiple_of(IMAGE_ROW) * 4,

@@ -2,7 +2,7 @@
 
 use crate::kernels::Epilogue;
 use crate::layout::blocks;
-use crate::network::{NodeId, Op};
+use crate::network::{NodeId, Op, Shape};
 use crate::plan::builder::Builder;
 use crate::plan::{BackwardRequest, BufferId, Packing, ReluRule};
 use crate::weights::Tensor;
@@ -12,6 +12,15 @@ use crate::weights::Tensor;
 pub(super) struct End {
     pub(super) epilogue: Epilogue,
     pub(super) extra: BufferId,
+}
+
+/// The max-pool that a layer's kernel takes with it.
+#[derive(Clone, Copy)]
+pub(super) struct Pooled {
+    /// Where the maxima were.
+    pub(super) argmax: BufferId,
+    /// Of the pool's output.
+    pub(super) shape: Shape,
 }
 
 impl Builder<'_> {
@@ -25,13 +34,7 @@ impl Builder<'_> {
         let Some(bias) = bias else {
             return (y, self.plain_end());
         };
-        let values = blocks(bias.len()) * 4;
-        let extra = self.weights(
-            format!("{} biases", node.name),
-            values,
-            bias,
-            Packing::Vector,
-        );
+        let extra = self.biases(&node.name, bias);
         let epilogue = match relu {
             Some(_) => Epilogue::BiasRelu,
             None => Epilogue::Bias,
@@ -39,12 +42,39 @@ impl Builder<'_> {
         (y, End { epilogue, extra })
     }
 
+    /// The output of a layer that ends with a bias, a ReLU and the max-pool after it.
+    pub(super) fn pooled_output(
+        &mut self,
+        id: NodeId,
+        pool: NodeId,
+        bias: &Tensor,
+    ) -> (BufferId, End, Pooled) {
+        let node = self.network.node(pool);
+        let y = self.tensor(&node.name, self.images, node.shape);
+        self.values[pool.0] = Some(y);
+        let end = End {
+            epilogue: Epilogue::BiasRelu,
+            extra: self.biases(&self.network.node(id).name, bias),
+        };
+        let pooled = Pooled {
+            argmax: self.argmax(pool),
+            shape: node.shape,
+        };
+        (y, end, pooled)
+    }
+
+    fn biases(&mut self, layer: &str, bias: &Tensor) -> BufferId {
+        let values = blocks(bias.len()) * 4;
+        self.weights(format!("{layer} biases"), values, bias, Packing::Vector)
+    }
+
     /// The buffer for the gradient at `input`. When that is a ReLU on the way to the target whose own gradient nobody
     /// asked for, the kernel that makes the gradient applies its mask, and what it makes is the gradient at the ReLU's
-    /// own input.
+    /// own input. The mask is read of the value of `activation`.
     pub(super) fn masked_gradient(
         &mut self,
         input: NodeId,
+        activation: NodeId,
         request: &BackwardRequest,
     ) -> (NodeId, BufferId, End) {
         let node = self.network.node(input);
@@ -54,7 +84,7 @@ impl Builder<'_> {
         let (reached, end) = if masked {
             let end = End {
                 epilogue: mask(request.rule),
-                extra: self.value(input),
+                extra: self.value(activation),
             };
             (node.inputs[0], end)
         } else {

@@ -8,17 +8,25 @@ use crate::kernels::{
 };
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{NodeId, Window};
+use crate::plan::BufferId;
 use crate::plan::builder::Builder;
 
 impl Builder<'_> {
+    /// The buffer for where the maxima of a max-pool are.
+    pub(super) fn argmax(&mut self, id: NodeId) -> BufferId {
+        let node = self.network.node(id);
+        let bytes = padded_len(self.images, node.shape) as u64;
+        let argmax = self.scratch(format!("{}_argmax", node.name), bytes);
+        self.argmax[id.0] = Some(argmax);
+        argmax
+    }
+
     pub(super) fn max_pool(&mut self, id: NodeId, step: &Step<'_>, window: &Window) {
         let (taps, stride) = (signed(window.size), signed(window.stride));
         let pad = signed(window.pad_before);
         match step.direction {
             Direction::Forward => {
-                let argmax_bytes = padded_len(step.n, step.out_shape) as u64;
-                let argmax = self.scratch(format!("{}_argmax", step.label), argmax_bytes);
-                self.argmax[id.0] = Some(argmax);
+                let argmax = self.argmax(id);
                 let params = MaxPoolParams {
                     count: step.count(),
                     in_size: size(step.in_shape),

@@ -7,7 +7,7 @@ use super::size;
 use crate::kernels::{
     CONV3X3_TILE, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE,
     WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WINOGRAD_TILES, WinogradFiltersParams,
-    WinogradInputParams, WinogradOutputParams, WinogradProductParams,
+    WinogradInputParams, WinogradOutputParams, WinogradOutputPoolParams, WinogradProductParams,
 };
 use crate::layout::{Direction, blocks};
 use crate::plan::builder::Builder;
@@ -133,9 +133,10 @@ impl<'a> WinogradCall<'a> {
 }
 
 impl Builder<'_> {
-    /// `texels` of the input go through an image.
-    pub(super) fn convolution_winograd(&mut self, it: &WinogradCall<'_>, texels: usize) {
+    /// The input goes through an image.
+    pub(super) fn convolution_winograd(&mut self, it: &WinogradCall<'_>) {
         let u = self.transformed_filters(it);
+        let texels = it.call.texels();
         let x = self.image(ImageUse::Input, texels);
         let (tiles, at_once) = (it.tiles(), it.part_tiles());
         for first in (0..tiles).step_by(at_once) {
@@ -217,21 +218,40 @@ impl Builder<'_> {
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
         self.count_image_texels(v_texels + m_texels);
 
-        let params = WinogradOutputParams {
-            blocks: it.out_blocks as i32,
-            size: size(call.out_shape),
-            row_tiles,
-            image_tiles,
-            first,
-            end,
-            stride,
-            m_blocks: it.made_blocks as i32,
-            rows: WINOGRAD_SIZE as i32,
-            epilogue: call.end.epilogue as u32,
-        };
         let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
-        let (kernel, buffers) = (Kernel::WinogradOutput, vec![m, call.end.extra, call.y]);
-        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        let blocks = it.out_blocks as i32;
+        let m_blocks = it.made_blocks as i32;
+        if let Some(pool) = call.pool {
+            let params = WinogradOutputPoolParams {
+                blocks,
+                size: size(pool.shape),
+                row_tiles,
+                image_tiles,
+                first,
+                end,
+                stride,
+                m_blocks,
+            };
+            let buffers = vec![m, call.end.extra, call.y, pool.argmax];
+            let kernel = Kernel::WinogradOutputPool;
+            self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        } else {
+            let params = WinogradOutputParams {
+                blocks,
+                size: size(call.out_shape),
+                row_tiles,
+                image_tiles,
+                first,
+                end,
+                stride,
+                m_blocks,
+                rows: WINOGRAD_SIZE as i32,
+                epilogue: call.end.epilogue as u32,
+            };
+            let buffers = vec![m, call.end.extra, call.y];
+            let kernel = Kernel::WinogradOutput;
+            self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        }
         self.count_image_texels(m_texels);
     }
 
