@@ -74,13 +74,13 @@ fn seeded_vgg16() -> Classifier {
 
 /// Within 1e-3; where weights are drawn, but for a fiftieth of the positions, which are within 1e-2: two inputs of a
 /// max-pool, or an input of a ReLU and zero, may lie closer together than float32 rounds, and the gradient goes the other
-/// way. PyTorch's own float32 is off by 8e-3 at such places.
+/// way. PyTorch's own float32 is off by 8e-3 at such places, and Winograd's rounding, some ten times a direct sum's, by more.
 #[track_caller]
 fn assert_map(what: &str, map: &[f32], expected: &[f32], shape: Shape, switches: bool) {
     if !switches {
         return assert_close(what, map, expected, shape, 1e-3);
     }
-    assert_close(what, map, expected, shape, 1e-2);
+    assert_close(what, map, expected, shape, 2e-2);
     let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let pairs = map.iter().zip(expected);
     let far = pairs

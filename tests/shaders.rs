@@ -74,15 +74,12 @@ fn uniforms_have_the_size_that_the_host_writes() {
             panic!("{}: the uniform is a struct", info.name);
         };
         assert_eq!(*span as usize, info.params_size, "{}", info.name);
-        // The host writes 32-bit words one after the other: no vector that would leave a gap.
+        // The host writes 32-bit words one after the other: no member may leave a gap before it.
+        let mut end = 0;
         for member in members {
-            let inner = &module.types[member.ty].inner;
-            let word = matches!(inner, TypeInner::Scalar(scalar) if scalar.width == 4);
-            assert!(
-                word,
-                "{}: {:?} is not a 32-bit word",
-                info.name, member.name
-            );
+            let name = member.name.as_deref();
+            assert_eq!(member.offset, end, "{}: {name:?}", info.name);
+            end += module.types[member.ty].inner.size(module.to_ctx());
         }
     }
 }

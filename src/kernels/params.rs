@@ -87,6 +87,7 @@ pub struct WinogradInputParams {
     pub first: i32,
     pub end: i32,
     pub stride: i32,
+    pub transform: [[f32; 8]; 6],
 }
 
 /// Uniform of `winograd_product_subgroup.wgsl`.

@@ -43,6 +43,19 @@ const FILTERS: usize = 7000;
 /// gained in a pass through VGG16.
 const WIDE_IMAGES: usize = 32;
 
+const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
+const B: f32 = std::f32::consts::SQRT_2;
+
+/// B^T of `winograd_input.wgsl`, rows padded to 8.
+const TRANSFORM_OF_INPUTS: [[f32; 8]; 6] = [
+    [1.0, 0.0, -2.5, 0.0, 1.0, 0.0, 0.0, 0.0],
+    [0.0, B, 2.0, -A, -1.0, 0.0, 0.0, 0.0],
+    [0.0, -B, 2.0, A, -1.0, 0.0, 0.0, 0.0],
+    [0.0, A / 2.0, -0.25, -A, 0.5, 0.0, 0.0, 0.0],
+    [0.0, -A / 2.0, -0.25, A, 0.5, 0.0, 0.0, 0.0],
+    [0.0, 1.0, 0.0, -2.5, 0.0, 1.0, 0.0, 0.0],
+];
+
 impl<'a> WinogradCall<'a> {
     pub(super) fn new(call: &'a Convolution<'a>) -> Self {
         let shape = call.out_shape;
@@ -183,6 +196,7 @@ impl Builder<'_> {
             first,
             end,
             stride,
+            transform: TRANSFORM_OF_INPUTS,
         };
         let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
         let (kernel, buffers) = (Kernel::WinogradInput, vec![x, v]);
