@@ -13,7 +13,7 @@ use crate::cli::Bench;
 use crate::explain::Error;
 use crate::gpu::{Gpu, Selection, Session};
 use crate::network::{Network, NodeId, Shape};
-use crate::plan::{BackwardRequest, MatrixDtype, Plan, ReluRule, Request};
+use crate::plan::{BackwardRequest, MatrixDtype, Means, Plan, ReluRule, Request};
 use crate::preprocess;
 use crate::weights;
 
@@ -132,20 +132,21 @@ impl<'a> Run<'a> {
     fn new(gpu: &Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
         let network = &classifier.network;
         let target = network.target(None)?;
-        let pass = |to, rule| BackwardRequest {
+        let pass = |to, rule, means| BackwardRequest {
             to,
             keep: vec![],
             classes: 1,
             rule,
+            means,
         };
         let request = Request {
             images: 1,
             runs: MANY,
             keep: vec![target],
             backward: vec![
-                pass(target, ReluRule::Plain),
-                pass(NodeId(0), ReluRule::Guided),
-                pass(NodeId(0), ReluRule::Plain),
+                pass(target, ReluRule::Plain, Means::WhereFaster),
+                pass(NodeId(0), ReluRule::Guided, Means::Never),
+                pass(NodeId(0), ReluRule::Plain, Means::Never),
             ],
             matrices,
             ..Request::default()
@@ -184,8 +185,7 @@ impl<'a> Run<'a> {
         self.session
             .backward(phase, &self.seed, self.logits_shape())?;
         let backward = &self.session.plan().backward[phase];
-        let shape = self.network.node(backward.request.to).shape;
-        Ok(self.session.read(backward.gradient, 1, shape)?)
+        Ok(self.session.read(backward.gradient, 1, backward.shape)?)
     }
 
     fn grad_cam(&self) -> Result<()> {

@@ -114,6 +114,12 @@ impl Method {
         }
     }
 
+    /// Whether it reads the target layer's gradient by position; of a class's gradient the others need each channel's mean.
+    pub fn reads_positions(self) -> bool {
+        let gradients = matches!(self.reads(), Reads::Gradients | Reads::FinerGradients);
+        gradients && !matches!(self, Self::GradCam | Self::FinerCam)
+    }
+
     /// Whether [`Features::eigen`] changes its map.
     pub fn is_smoothed(self) -> bool {
         !matches!(self, Self::EigenCam | Self::EigenGradCam | Self::FullGrad)
@@ -147,7 +153,8 @@ pub struct Features<'a> {
     pub shape: Shape,
     /// A.
     pub activations: &'a [f32],
-    /// g divided by `scale`; empty for a method that reads none.
+    /// g divided by `scale`, C x H x W; empty for a method that reads none. For one that does not read it by position
+    /// ([`Method::reads_positions`]) the mean of each channel will do, C x 1 x 1.
     pub gradients: &'a [f32],
     /// See [`crate::score::Seed`].
     pub scale: f64,
@@ -174,6 +181,16 @@ impl Features<'_> {
         channels
             .zip(self.gradients.chunks_exact(self.positions()))
             .map(|(a, g)| (a, g.iter().map(|&g| f64::from(g) * self.scale)))
+    }
+
+    /// For each channel the mean of g.
+    fn mean_gradients(&self) -> impl Iterator<Item = f64> {
+        // One where they are means already.
+        let positions = self.gradients.len() / self.shape.c;
+        self.gradients.chunks_exact(positions.max(1)).map(|g| {
+            let sum: f64 = g.iter().map(|&g| f64::from(g) * self.scale).sum();
+            sum / g.len() as f64
+        })
     }
 
     /// The sum over channels of weight times A.
@@ -222,10 +239,7 @@ impl Features<'_> {
 /// The method to begin with: coarse, smooth, and of the class. What it cannot show is where in the picture a channel
 /// counted: a channel is weighted as a whole.
 pub fn grad_cam(features: &Features<'_>) -> Vec<f64> {
-    let weights = features
-        .channels()
-        .map(|(a, g)| g.sum::<f64>() / a.len() as f64);
-    features.weighted_sum(weights)
+    features.weighted_sum(features.mean_gradients())
 }
 
 /// Grad-CAM++ (arXiv 1710.11063): a = g^2 / (2 g^2 + S_k g^3 + 1e-6) with S_k the sum of A_k, 0 where g is 0; w_k = sum of ReLU(g) a.

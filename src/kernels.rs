@@ -17,6 +17,7 @@
 //! | `winograd_output_pool` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
 //! | `winograd_output`, and `_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
+//! | `linear_means`, and `_subgroup`, once; r c the matrix, P positions | 0 | 4 (r c + r c / P), 2 r c less in float16 | bytes |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward`, `_disjoint` | 0 | 4 n o (q + p) + o p, with a mask 4 o p more | bytes |
 //! | `adaptive_avg_pool`, and backward | 0 | 4 n o (q + p) | bytes |
@@ -215,6 +216,14 @@ pub enum Kernel {
     LinearColumnsSubgroup,
     /// `linear_columns_subgroup.wgsl`, the matrix in float16
     LinearColumnsSubgroupHalf,
+    /// `linear_means.wgsl`
+    LinearMeans,
+    /// `linear_means.wgsl`, the matrix in float16
+    LinearMeansHalf,
+    /// `linear_means_subgroup.wgsl`
+    LinearMeansSubgroup,
+    /// `linear_means_subgroup.wgsl`, the matrix in float16
+    LinearMeansSubgroupHalf,
     /// `multiply_add.wgsl`: no layer's, a measure of the device
     MultiplyAdd,
 }
@@ -251,7 +260,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 45] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -292,6 +301,10 @@ impl Kernel {
         Self::LinearRowsSubgroupHalf,
         Self::LinearColumnsSubgroup,
         Self::LinearColumnsSubgroupHalf,
+        Self::LinearMeans,
+        Self::LinearMeansHalf,
+        Self::LinearMeansSubgroup,
+        Self::LinearMeansSubgroupHalf,
         Self::MultiplyAdd,
     ];
 
@@ -469,6 +482,24 @@ impl Kernel {
                 "linear_columns_subgroup",
                 LinearColumnsParams,
                 &[Image, Words, Read, Write],
+                HALF
+            ),
+            Self::LinearMeans => {
+                kernel!("linear_means", LinearMeansParams, &[Read, Write], FULL)
+            }
+            Self::LinearMeansHalf => {
+                kernel!("linear_means", LinearMeansParams, &[Read, Write], HALF)
+            }
+            Self::LinearMeansSubgroup => kernel!(
+                "linear_means_subgroup",
+                LinearMeansParams,
+                &[Words, Write],
+                FULL
+            ),
+            Self::LinearMeansSubgroupHalf => kernel!(
+                "linear_means_subgroup",
+                LinearMeansParams,
+                &[Words, Write],
                 HALF
             ),
             Self::MultiplyAdd => kernel!("multiply_add", MultiplyAddParams, &[Write]),

@@ -16,9 +16,9 @@ use clap::ValueEnum;
 
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::{Direction, blocks, padded_len};
-use crate::network::{FilterLayout, Network, Node, NodeId};
+use crate::network::{FilterLayout, Network, Node, NodeId, Shape};
 use crate::weights::Tensor;
-use builder::Builder;
+use builder::{Back, Builder};
 
 /// What an adapter can do, as far as a plan depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,19 @@ pub enum ReluRule {
     Deconv,
 }
 
+/// Whether a backward pass gives each channel's mean gradient over positions in place of the gradient. Where the way back
+/// ends with pools after a dense layer, the means are that layer's matrix away, summed over positions once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Means {
+    /// The gradient is needed.
+    #[default]
+    Never,
+    /// The means will do: where they are possible and repay their preparation.
+    WhereFaster,
+    /// The same wherever they are possible, to test it.
+    WherePossible,
+}
+
 /// A backward pass: the gradient of some combination of logits at an earlier node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackwardRequest {
@@ -120,6 +133,8 @@ pub struct BackwardRequest {
     pub classes: usize,
     /// What each ReLU lets through.
     pub rule: ReluRule,
+    /// Whether means will do at `to`; not where `keep` holds anything.
+    pub means: Means,
 }
 
 /// A further forward pass, from values that the host writes to the logits.
@@ -302,8 +317,10 @@ pub struct Backward {
     pub request: BackwardRequest,
     /// Gradients at the logits: classes x logits. The host writes it.
     pub seed: BufferId,
-    /// Gradients at `request.to`: classes x its shape.
+    /// Gradients at `request.to`, or their means: classes x `shape`.
     pub gradient: BufferId,
+    /// Of `request.to`, or one mean a channel.
+    pub shape: Shape,
     /// The same at each of `request.keep`.
     pub kept: Vec<BufferId>,
     /// The work, in order.
@@ -435,7 +452,12 @@ impl Plan {
         }
         let mut backward = vec![];
         for request in &request.backward {
-            let (seed, gradient, kept) = builder.backward(request)?;
+            let Back {
+                seed,
+                gradient,
+                shape,
+                kept,
+            } = builder.backward(request)?;
             builder.hold_to_end_of_phase(&[gradient]);
             builder.hold_to_end_of_phase(&kept);
             let dispatches = builder.end_phase();
@@ -443,6 +465,7 @@ impl Plan {
                 request: request.clone(),
                 seed,
                 gradient,
+                shape,
                 kept,
                 dispatches,
             });

@@ -11,7 +11,7 @@ use gradcam::gpu::Session;
 use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Shape, Window,
 };
-use gradcam::plan::{BackwardRequest, Limits, Plan, ReluRule, Request, Winograd};
+use gradcam::plan::{BackwardRequest, Limits, Means, Plan, ReluRule, Request, Winograd};
 use gradcam::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -297,6 +297,7 @@ fn gradients_kept_on_the_way_are_those_of_passes_that_end_there() {
             keep,
             classes: 2,
             rule: ReluRule::Plain,
+            means: Means::Never,
         };
         let mut backward = vec![pass(NodeId(0), on_the_way.clone()), pass(NodeId(0), vec![])];
         backward.extend(on_the_way.iter().map(|&to| pass(to, vec![])));
@@ -341,6 +342,7 @@ fn a_backward_pass_can_run_again() {
         keep: vec![],
         classes: 1,
         rule: ReluRule::Plain,
+        means: Means::Never,
     };
     let request = Request {
         images: 1,

@@ -1,9 +1,10 @@
 //! Backward passes: where they lead, what of the way is kept, and how many classes go at once.
 
 use super::maps::biased;
-use super::{ExplainError, Explainer, PIXELS};
+use super::wanted::needs_positions;
+use super::{ExplainError, Explainer, PIXELS, Wanted};
 use crate::network::{Network, NodeId, Shape};
-use crate::plan::{BackwardRequest, Limits, ReluRule, classes_at_once};
+use crate::plan::{BackwardRequest, Limits, Means, ReluRule, classes_at_once};
 use crate::score::Seed;
 
 /// Device memory that the gradients of one backward pass may take, bytes.
@@ -11,7 +12,7 @@ const GRADIENTS: u64 = 256 << 20;
 
 /// A gradient as float32 holds it.
 pub(super) struct Gradient {
-    /// At the end of the pass, divided by `scale`.
+    /// At the end of the pass, divided by `scale`; where means do, perhaps those of each channel.
     pub(super) values: Vec<f32>,
     /// The same at each node kept.
     pub(super) kept: Vec<Vec<f32>>,
@@ -25,6 +26,7 @@ pub(super) struct Way {
     pub(super) to: NodeId,
     pub(super) keep: Vec<NodeId>,
     rule: ReluRule,
+    means: Means,
 }
 
 impl Way {
@@ -34,6 +36,7 @@ impl Way {
             to: PIXELS,
             keep: vec![],
             rule,
+            means: Means::Never,
         }
     }
 
@@ -50,7 +53,7 @@ impl Way {
     }
 
     /// To all of `targets`: in one pass to the earliest, as far as that one's value reaches the others.
-    pub(super) fn to_targets(network: &Network, targets: &[NodeId]) -> Vec<Self> {
+    pub(super) fn to_targets(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Vec<Self> {
         let mut rest = targets.to_vec();
         rest.sort();
         let mut ways = vec![];
@@ -61,6 +64,10 @@ impl Way {
                 to,
                 keep,
                 rule: ReluRule::Plain,
+                means: match needs_positions(wanted) {
+                    true => Means::Never,
+                    false => Means::WhereFaster,
+                },
             });
             rest = others;
         }
@@ -81,6 +88,7 @@ pub(super) fn passes(
         keep: way.keep.clone(),
         classes,
         rule: way.rule,
+        means: way.means,
     };
     [most, classes % most]
         .into_iter()
@@ -125,17 +133,16 @@ impl Explainer {
                 kept: vec![],
                 scale: seed.scale,
             }));
-            let read = |buffer, at: NodeId| {
-                let shape = self.network.node(at).shape;
+            let read = |buffer, shape: Shape| {
                 let all = self.session.read(buffer, request.classes, shape)?;
                 Ok::<_, ExplainError>((all, shape.len()))
             };
-            let (all, len) = read(phases[phase].gradient, way.to)?;
+            let (all, len) = read(phases[phase].gradient, phases[phase].shape)?;
             for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
                 gradient.values = values.to_vec();
             }
             for (&buffer, &at) in phases[phase].kept.iter().zip(&way.keep) {
-                let (all, len) = read(buffer, at)?;
+                let (all, len) = read(buffer, self.network.node(at).shape)?;
                 for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
                     gradient.kept.push(values.to_vec());
                 }

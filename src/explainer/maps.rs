@@ -12,7 +12,7 @@ use crate::weights::Tensor;
 
 /// Gradients at the target layers, of one class.
 pub(super) struct TargetGradients {
-    /// One a target, divided by `scale`.
+    /// One a target, divided by `scale`: [`Features::gradients`].
     pub(super) values: Vec<Vec<f32>>,
     /// The seed's.
     pub(super) scale: f64,
@@ -140,7 +140,7 @@ impl Explainer {
             scale: seed.scale,
         };
         let mut found: Vec<TargetGradients> = seeds.iter().map(empty).collect();
-        for way in Way::to_targets(&self.network, &self.targets) {
+        for way in Way::to_targets(&self.network, &self.targets, &self.wanted) {
             let gradients = self.gradients(&way, seeds)?;
             let ids = || std::iter::once(&way.to).chain(&way.keep);
             for (found, gradient) in found.iter_mut().zip(gradients) {

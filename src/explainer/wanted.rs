@@ -92,7 +92,7 @@ pub fn request(
     }
     let mut ways = vec![];
     if needs_target(wanted) {
-        ways = Way::to_targets(network, &targets);
+        ways = Way::to_targets(network, &targets, wanted);
     }
     if reads(wanted, Reads::Biases) {
         ways.push(Way::to_biases(network));
@@ -119,6 +119,11 @@ pub fn request(
 fn needs_target(wanted: &Wanted) -> bool {
     let gradients = [Reads::Gradients, Reads::FinerGradients];
     needs_heat(wanted) || rerun::chooses(wanted) || gradients.iter().any(|&r| reads(wanted, r))
+}
+
+/// Whether anything reads the gradients at the target layers by position, and not the means of channels alone.
+pub(super) fn needs_positions(wanted: &Wanted) -> bool {
+    rerun::chooses(wanted) || wanted.methods.iter().any(|method| method.reads_positions())
 }
 
 /// Whether a CAM method `reads` so.

@@ -332,6 +332,25 @@ pub struct LinearColumnsParams {
     pub epilogue: u32,
 }
 
+/// Uniform of `linear_means.wgsl` and `linear_means_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LinearMeansParams {
+    pub s_columns: u32,
+    pub rows: u32,
+    pub columns: u32,
+    pub first_row: u32,
+    pub first_position: u32,
+    pub end_position: u32,
+    pub channels: u32,
+    pub positions: u32,
+    pub channel_stride: u32,
+    pub position_stride: u32,
+    pub inputs_in_rows: u32,
+    pub scale: f32,
+}
+
 /// Uniform of `multiply_add.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

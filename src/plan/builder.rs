@@ -8,7 +8,7 @@ use super::{
     BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, ImageUse, Limits,
     MatrixDtype, Packing, PlanError, Request, RerunRequest, Upload,
 };
-use crate::kernels::{IMAGE_ROW, Kernel};
+use crate::kernels::{IMAGE_ROW, Kernel, LINEAR_BATCH};
 use crate::layout::padded_len;
 use crate::network::{Network, NodeId, Shape};
 use crate::weights::Tensor;
@@ -27,6 +27,7 @@ fn texel_bytes(texels: usize, image: bool) -> u64 {
 /// A plan under construction.
 pub(super) struct Builder<'a> {
     pub(super) network: &'a Network,
+    request: &'a Request,
     pub(super) images: usize,
     pub(super) limits: Limits,
     pub(super) matrices: MatrixDtype,
@@ -47,6 +48,16 @@ pub(super) struct Builder<'a> {
     dispatches: Vec<Dispatch>,
     /// Dispatches of the phases that are over.
     done: usize,
+}
+
+/// Where a backward phase begins and ends.
+pub(super) struct Back {
+    pub(super) seed: BufferId,
+    pub(super) gradient: BufferId,
+    /// Of `gradient`, one class's.
+    pub(super) shape: Shape,
+    /// The gradients kept on the way.
+    pub(super) kept: Vec<BufferId>,
 }
 
 /// What goes through a node, as far as is known.
@@ -127,10 +138,11 @@ fn asked(network: &Network, request: &Request) -> Vec<bool> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(network: &'a Network, request: &Request, limits: Limits) -> Self {
+    pub(super) fn new(network: &'a Network, request: &'a Request, limits: Limits) -> Self {
         let images = request.images;
         let mut builder = Self {
             network,
+            request,
             images,
             limits,
             matrices: request.matrices,
@@ -199,11 +211,8 @@ impl<'a> Builder<'a> {
         (input, logits)
     }
 
-    /// Records a backward phase; returns its seed, its result and the gradients kept on the way.
-    pub(super) fn backward(
-        &mut self,
-        request: &BackwardRequest,
-    ) -> Result<(BufferId, BufferId, Vec<BufferId>), PlanError> {
+    /// Records a backward phase.
+    pub(super) fn backward(&mut self, request: &BackwardRequest) -> Result<Back, PlanError> {
         let network = self.network;
         let output = network.output();
         let seed = self.tensor(
@@ -212,6 +221,7 @@ impl<'a> Builder<'a> {
             network.node(output).shape,
         );
         self.touch(seed, self.done);
+        let dense = self.ends_at(request);
         let on_the_way = network.descendants(request.to);
         let mut gradients: Vec<Option<BufferId>> = vec![None; network.nodes.len()];
         gradients[output.0] = Some(seed);
@@ -219,6 +229,14 @@ impl<'a> Builder<'a> {
             let Some(gradient) = gradients[id.0] else {
                 continue;
             };
+            if let Some(dense) = dense.filter(|dense| dense.id == id) {
+                return Ok(Back {
+                    seed,
+                    gradient: self.record_means(&dense, gradient, request),
+                    shape: Shape::vector(network.node(request.to).shape.c),
+                    kept: vec![],
+                });
+            }
             for &input in &network.node(id).inputs {
                 if !on_the_way[input.0] {
                     continue;
@@ -231,8 +249,20 @@ impl<'a> Builder<'a> {
             }
         }
         let at = |id: NodeId| gradients[id.0].expect("the output depends on every target");
-        let kept = request.keep.iter().map(|&id| at(id)).collect();
-        Ok((seed, at(request.to), kept))
+        Ok(Back {
+            seed,
+            gradient: at(request.to),
+            shape: network.node(request.to).shape,
+            kept: request.keep.iter().map(|&id| at(id)).collect(),
+        })
+    }
+
+    /// Readings of a matrix by all passes together that go back as `pass` does, as far as is known.
+    pub(super) fn readings_like(&self, pass: &BackwardRequest) -> usize {
+        let same = |other: &&BackwardRequest| (other.to, other.means) == (pass.to, pass.means);
+        let passes = self.request.backward.iter().filter(same);
+        let each = passes.map(|pass| pass.classes.div_ceil(LINEAR_BATCH as usize));
+        each.sum::<usize>().saturating_mul(self.request.runs.max(1))
     }
 
     /// What goes through a node.

@@ -4,6 +4,7 @@ mod convolution;
 mod elements;
 mod end;
 mod linear;
+mod means;
 mod pools;
 mod tiled;
 mod winograd;

@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 
 use gradcam::gpu::{Gpu, Selection, Session};
 use gradcam::network::{Network, NodeId, Shape};
-use gradcam::plan::{BackwardRequest, Hardware, KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::plan::{
+    BackwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request, Winograd,
+};
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
 pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
@@ -194,5 +196,6 @@ pub(crate) fn to_input(classes: usize, rule: gradcam::plan::ReluRule) -> Backwar
         keep: vec![],
         classes,
         rule,
+        means: Means::Never,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Tensors are N x C x H x W. A backward twin takes N gradients that share one image's activations.
 
-use gradcam::network::{FlattenOrder, Shape, Window};
+use gradcam::network::{FlattenOrder, MatrixLayout, Shape, Window};
 use gradcam::plan::ReluRule;
 
 /// Filters O x I / groups x H x W.
@@ -263,6 +263,35 @@ pub(crate) fn linear_columns(m: &[f32], columns: usize, x: &[f32]) -> Vec<f32> {
             }
             sums.into_iter().map(|sum| sum as f32)
         })
+        .collect()
+}
+
+/// The matrix over the positions of its input's channels: sums times `scale`, as the matrix has its axes.
+pub(crate) fn linear_means(
+    m: &[f32],
+    layout: MatrixLayout,
+    order: FlattenOrder,
+    [channels, positions]: [usize; 2],
+    scale: f64,
+) -> Vec<f32> {
+    let inputs = channels * positions;
+    let outputs = m.len() / inputs;
+    let input = |c: usize, p: usize| match order {
+        FlattenOrder::Chw => c * positions + p,
+        FlattenOrder::Hwc => p * channels + c,
+    };
+    let at = |c: usize, o: usize, p: usize| match layout {
+        MatrixLayout::OutIn => o * inputs + input(c, p),
+        MatrixLayout::InOut => input(c, p) * outputs + o,
+    };
+    let sum =
+        |c: usize, o: usize| -> f64 { (0..positions).map(|p| f64::from(m[at(c, o, p)])).sum() };
+    let made = |i: usize| match layout {
+        MatrixLayout::OutIn => sum(i % channels, i / channels),
+        MatrixLayout::InOut => sum(i / outputs, i % outputs),
+    };
+    (0..channels * outputs)
+        .map(|i| (made(i) * scale) as f32)
         .collect()
 }
 

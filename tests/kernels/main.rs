@@ -5,6 +5,7 @@
 mod convolutions;
 mod elementwise;
 mod linear;
+mod means;
 mod pools;
 
 #[path = "../common"]

@@ -2,9 +2,10 @@
 
 use gradcam::attribution::{self, Settings};
 use gradcam::cam::Method;
-use gradcam::explainer::{Explainer, Progress, Wanted};
+use gradcam::explainer::{Explainer, Progress, Wanted, request};
 use gradcam::fuse::Fuse;
 use gradcam::network::Shape;
+use gradcam::plan::Plan;
 use gradcam::score::Score;
 use gradcam::weights;
 
@@ -46,6 +47,62 @@ fn layers_share_a_backward_pass_without_a_trace() {
                 assert!((a - e).abs() < 1e-6, "{}: {a} and {e}", methods[i]);
             }
         }
+    }
+}
+
+/// Whether the plan for many pictures makes means of channels in place of the gradient at the target.
+fn goes_by_means(methods: &[Method], layers: &[&str], channels: Option<usize>) -> bool {
+    let wanted = Wanted {
+        methods: methods.to_vec(),
+        layers: layers.iter().map(|&layer| layer.into()).collect(),
+        channels,
+        pictures: 1000,
+        ..Wanted::default()
+    };
+    let (_, request) = request(&SMALL.network, &wanted, GPU.limits()).unwrap();
+    let plan = Plan::new(&SMALL.network, &request, GPU.limits()).unwrap();
+    plan.backward[0].shape.h == 1
+}
+
+#[test]
+fn means_of_channels_are_for_methods_that_read_no_gradient_by_position() {
+    assert!(goes_by_means(&[Method::GradCam, Method::Fem], &[], None));
+    assert!(goes_by_means(&[Method::FinerCam], &["pool5"], None));
+    assert!(!goes_by_means(
+        &[Method::GradCam, Method::HiResCam],
+        &[],
+        None
+    ));
+    // Which channels are tried depends on the gradient at each position.
+    let tried = [Method::GradCam, Method::AblationCam];
+    assert!(goes_by_means(&tried, &[], None) && !goes_by_means(&tried, &[], Some(8)));
+    // Layers that share a pass, and one whose way leads through a convolution.
+    assert!(!goes_by_means(
+        &[Method::GradCam],
+        &["conv5_3", "pool5"],
+        None
+    ));
+    assert!(!goes_by_means(&[Method::GradCam], &["conv5_2"], None));
+}
+
+#[test]
+fn maps_by_mean_gradients_are_those_of_whole_gradients() {
+    let maps = |pictures| {
+        let wanted = Wanted {
+            methods: vec![Method::GradCam, Method::FinerCam],
+            pictures,
+            ..Wanted::default()
+        };
+        let (_, explanations, _) = explain_small(wanted);
+        explanations
+            .into_iter()
+            .flat_map(|explanation| explanation.maps)
+    };
+    for (means, whole) in maps(1000).zip(maps(1)) {
+        let shape = Shape::new(1, whole.height, whole.width);
+        let [means, whole] = [means, whole]
+            .map(|map| -> Vec<f32> { map.values.iter().map(|&value| value as f32).collect() });
+        assert_close("map", &means, &whole, shape, 1e-5);
     }
 }
 

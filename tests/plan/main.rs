@@ -7,8 +7,9 @@ use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
 };
 use gradcam::plan::{
-    BackwardRequest, Buffer, BufferId, Contents, Dispatch, Hardware, KernelFamily, Limits, Packing,
-    Plan, PlanError, ReluRule, Request, RerunRequest, Winograd, classes_at_once, images_at_once,
+    BackwardRequest, Buffer, BufferId, Contents, Dispatch, Hardware, KernelFamily, Limits, Means,
+    Packing, Plan, PlanError, ReluRule, Request, RerunRequest, Winograd, classes_at_once,
+    images_at_once,
 };
 use gradcam::weights::Tensor;
 
@@ -91,6 +92,7 @@ fn request(network: &Network, classes: usize) -> Request {
         keep: vec![],
         classes,
         rule,
+        means: Means::Never,
     };
     Request {
         images: 1,

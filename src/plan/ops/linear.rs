@@ -1,5 +1,7 @@
 //! A linear layer or its input gradient: which kernel, and in how many parts.
 
+use std::ops::Range;
+
 use super::end::End;
 use super::grid;
 use crate::kernels::{
@@ -28,103 +30,182 @@ pub(super) struct Linear<'a> {
     pub(super) end: End,
 }
 
+/// A matrix as it lies on the device, in parts of whole rows that one binding or image holds.
+pub(super) struct MatrixParts {
+    pub(super) through_image: bool,
+    rows: usize,
+    rows_at_once: usize,
+    /// Elements of 16 bytes in a row.
+    row_elements: usize,
+}
+
+impl MatrixParts {
+    /// Of a matrix whose products are with `texels` of input.
+    pub(super) fn new(builder: &Builder<'_>, weight: &Tensor, texels: usize) -> Self {
+        let &[rows, columns] = weight.shape() else {
+            unreachable!("the network checked the shape")
+        };
+        let most_rows = builder.limits.image_rows();
+        let row_elements = columns.div_ceil(builder.matrices.columns());
+        let through_image = image_rows(texels) <= most_rows && row_elements <= most_rows;
+        let row_bytes = row_elements as u64 * 16;
+        let rows_at_once = match through_image {
+            true => most_rows.min((IMAGE_PART / row_bytes) as usize) / 4 * 4,
+            false => (builder.limits.tensor() / row_bytes) as usize / 4 * 4,
+        };
+        Self {
+            through_image,
+            rows,
+            rows_at_once: rows_at_once.clamp(4, rows.next_multiple_of(4)),
+            row_elements,
+        }
+    }
+
+    /// The rows of each part.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, at_once) = (self.rows, self.rows_at_once);
+        let firsts = (0..rows).step_by(at_once);
+        firsts.map(move |first| first..rows.min(first + at_once))
+    }
+}
+
+/// The product with one part of a matrix, as the kernels take it.
+pub(super) struct Product<'a> {
+    pub(super) label: &'a str,
+    /// Whether y has a value a row, else one a column.
+    pub(super) along_rows: bool,
+    pub(super) through_image: bool,
+    pub(super) dtype: MatrixDtype,
+    pub(super) n: usize,
+    /// Of the whole matrix.
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) part: Range<usize>,
+    pub(super) m: BufferId,
+    pub(super) x: BufferId,
+    pub(super) y: BufferId,
+    pub(super) end: End,
+}
+
 impl Builder<'_> {
     /// y = W x or dx = W^T dy. The matrix stays as its file has it: a product that runs along its rows is a dot product
     /// a row, the other a weighted sum of rows. A matrix larger than one binding goes in parts of whole rows.
     pub(super) fn linear(&mut self, call: &Linear<'_>) {
-        let &Linear {
-            label,
-            weight,
-            n,
-            x,
-            y,
-            end,
-            ..
-        } = call;
+        let &Linear { weight, n, x, .. } = call;
         let &[rows, columns] = weight.shape() else {
             unreachable!("the network checked the shape")
         };
         let along_rows =
             (call.layout == MatrixLayout::OutIn) == (call.direction == Direction::Forward);
         let texels = n * blocks(if along_rows { columns } else { rows });
-        let most_rows = self.limits.image_rows();
-        let dtype = self.matrices;
-        let row_elements = columns.div_ceil(dtype.columns());
-        let through_image = image_rows(texels) <= most_rows && row_elements <= most_rows;
-        let row_bytes = row_elements as u64 * 16;
-        let rows_at_once = match through_image {
-            true => most_rows.min((IMAGE_PART / row_bytes) as usize) / 4 * 4,
-            false => (self.limits.tensor() / row_bytes) as usize / 4 * 4,
-        };
-        let rows_at_once = rows_at_once.clamp(4, rows.next_multiple_of(4));
-        let copy = through_image.then(|| CopyToImage {
+        let parts = MatrixParts::new(self, weight, texels);
+        let copy = parts.through_image.then(|| CopyToImage {
             from: x,
             to: self.image(ImageUse::Input, texels),
             texels,
         });
-        for first in (0..rows).step_by(rows_at_once) {
-            let part = first..rows.min(first + rows_at_once);
-            let part_rows = blocks(part.len()) as u32;
-            let packing = match through_image {
-                true => Packing::TexelRows(part.clone(), dtype),
-                false => Packing::Rows(part.clone(), dtype),
-            };
-            let m = self.weights(
-                format!("{} weights", call.name),
-                blocks(part.len()) * 4 * row_elements * 4,
-                weight,
-                packing,
-            );
-            let work = n * part.len() * columns;
-            let buffers = vec![copy.map_or(x, |copy| copy.to), m, end.extra, y];
-            if along_rows {
-                let params = LinearRowsParams {
-                    n: n as u32,
-                    rows: part_rows,
-                    columns: blocks(columns) as u32,
-                    first_row: (first / 4) as u32,
-                    y_columns: blocks(rows) as u32,
-                    epilogue: end.epilogue as u32,
-                };
-                let kernel = match (through_image, dtype) {
-                    (true, MatrixDtype::F32) => Kernel::LinearRowsSubgroup,
-                    (true, MatrixDtype::F16) => Kernel::LinearRowsSubgroupHalf,
-                    (false, MatrixDtype::F32) => Kernel::LinearRows,
-                    (false, MatrixDtype::F16) => Kernel::LinearRowsHalf,
-                };
-                let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
-                let workgroups = [gx, gy, (n as u32).div_ceil(LINEAR_BATCH)];
-                self.dispatch(kernel, label, &params, buffers, workgroups, work);
-            } else {
-                let last = part.end == rows;
-                let epilogue = if last { end.epilogue } else { Epilogue::None };
-                let params = LinearColumnsParams {
-                    n: n as u32,
-                    rows: part_rows,
-                    columns: blocks(columns) as u32,
-                    first_row: (first / 4) as u32,
-                    x_columns: blocks(rows) as u32,
-                    accumulate: u32::from(first > 0),
-                    epilogue: epilogue as u32,
-                };
-                let kernel = match (through_image, dtype) {
-                    (true, MatrixDtype::F32) => Kernel::LinearColumnsSubgroup,
-                    (true, MatrixDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
-                    (false, MatrixDtype::F32) => Kernel::LinearColumns,
-                    (false, MatrixDtype::F16) => Kernel::LinearColumnsHalf,
-                };
-                let [columns_at_once, batch] = match through_image {
-                    true => LINEAR_COLUMNS_SUBGROUP_TILE,
-                    false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
-                };
-                let groups = params.columns.div_ceil(columns_at_once);
-                let workgroups = [groups, params.n.div_ceil(batch), 1];
-                self.dispatch(kernel, label, &params, buffers, workgroups, work);
-            }
+        for part in parts.ranges() {
+            let first = part.start;
+            let m = self.matrix_part(call.name, weight, &parts, part.clone());
+            self.product(&Product {
+                label: call.label,
+                along_rows,
+                through_image: parts.through_image,
+                dtype: self.matrices,
+                n,
+                rows,
+                columns,
+                part,
+                m,
+                x: copy.map_or(x, |copy| copy.to),
+                y: call.y,
+                end: call.end,
+            });
             // The parts after the first find the image as it left it.
             if let Some(copy) = copy.filter(|_| first == 0) {
                 self.copy_before_last(copy);
             }
+        }
+    }
+
+    /// The buffer or image of a part of a layer's matrix.
+    pub(super) fn matrix_part(
+        &mut self,
+        layer: &str,
+        weight: &Tensor,
+        parts: &MatrixParts,
+        part: Range<usize>,
+    ) -> BufferId {
+        let values = blocks(part.len()) * 4 * parts.row_elements * 4;
+        let packing = match parts.through_image {
+            true => Packing::TexelRows(part, self.matrices),
+            false => Packing::Rows(part, self.matrices),
+        };
+        self.weights(format!("{layer} weights"), values, weight, packing)
+    }
+
+    /// Records the product with one part.
+    pub(super) fn product(&mut self, it: &Product<'_>) {
+        let &Product {
+            label,
+            through_image,
+            dtype,
+            n,
+            rows,
+            columns,
+            m,
+            x,
+            y,
+            end,
+            ..
+        } = it;
+        let first = it.part.start;
+        let part_rows = blocks(it.part.len()) as u32;
+        let work = n * it.part.len() * columns;
+        let buffers = vec![x, m, end.extra, y];
+        if it.along_rows {
+            let params = LinearRowsParams {
+                n: n as u32,
+                rows: part_rows,
+                columns: blocks(columns) as u32,
+                first_row: (first / 4) as u32,
+                y_columns: blocks(rows) as u32,
+                epilogue: end.epilogue as u32,
+            };
+            let kernel = match (through_image, dtype) {
+                (true, MatrixDtype::F32) => Kernel::LinearRowsSubgroup,
+                (true, MatrixDtype::F16) => Kernel::LinearRowsSubgroupHalf,
+                (false, MatrixDtype::F32) => Kernel::LinearRows,
+                (false, MatrixDtype::F16) => Kernel::LinearRowsHalf,
+            };
+            let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
+            let workgroups = [gx, gy, (n as u32).div_ceil(LINEAR_BATCH)];
+            self.dispatch(kernel, label, &params, buffers, workgroups, work);
+        } else {
+            let last = it.part.end == rows;
+            let epilogue = if last { end.epilogue } else { Epilogue::None };
+            let params = LinearColumnsParams {
+                n: n as u32,
+                rows: part_rows,
+                columns: blocks(columns) as u32,
+                first_row: (first / 4) as u32,
+                x_columns: blocks(rows) as u32,
+                accumulate: u32::from(first > 0),
+                epilogue: epilogue as u32,
+            };
+            let kernel = match (through_image, dtype) {
+                (true, MatrixDtype::F32) => Kernel::LinearColumnsSubgroup,
+                (true, MatrixDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
+                (false, MatrixDtype::F32) => Kernel::LinearColumns,
+                (false, MatrixDtype::F16) => Kernel::LinearColumnsHalf,
+            };
+            let [columns_at_once, batch] = match through_image {
+                true => LINEAR_COLUMNS_SUBGROUP_TILE,
+                false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
+            };
+            let groups = params.columns.div_ceil(columns_at_once);
+            let workgroups = [groups, params.n.div_ceil(batch), 1];
+            self.dispatch(kernel, label, &params, buffers, workgroups, work);
         }
     }
 }
