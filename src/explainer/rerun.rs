@@ -217,18 +217,16 @@ impl Explainer {
         let phase = phase.expect("planned where a method needs it");
         let images = reruns[phase].request.images;
         let mut logits = vec![];
-        let mut values = values.peekable();
-        let mut batch = vec![];
-        while values.peek().is_some() {
-            batch.clear();
-            batch.reserve(images * shape.len());
-            for value in values.by_ref().take(images) {
-                batch.extend_from_slice(&value);
-            }
+        let mut values = values.fuse();
+        let mut next_batch = || -> Vec<f32> { values.by_ref().take(images).flatten().collect() };
+        let mut batch = next_batch();
+        while !batch.is_empty() {
             self.session.rerun(phase, &batch, shape)?;
+            let count = batch.len() / shape.len();
+            // Made while the device runs.
+            batch = next_batch();
             let read = reruns[phase].logits;
             let rows = self.session.read(read, images, Shape::vector(classes))?;
-            let count = batch.len() / shape.len();
             let each = rows.chunks_exact(classes).take(count);
             logits.extend(each.map(<[f32]>::to_vec));
             counter.advance(count as u64 * after(&self.network, from));
