@@ -399,6 +399,8 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
         bind_group_layouts: &[Some(&layout)],
         immediate_size: 0,
     });
+    // naga's bounds and loop checks stay in: leaving them out made the direct convolution 3.5 % faster on the software adapter,
+    // Winograd's product and transforms not measurably, and takes unsafe code.
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(info.name),
         source: wgpu::ShaderSource::Wgsl(info.source.into()),
