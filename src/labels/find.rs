@@ -212,7 +212,7 @@ struct Suggestion<'a>(&'a [(usize, Label)]);
 impl fmt::Display for Suggestion<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return Ok(());
+            return f.write_str("; give its number, another of its names or its synset");
         }
         write!(f, "; near it: {}", Listed(self.0))
     }
@@ -302,7 +302,10 @@ mod tests {
             "no class called `trafic ligth`; \
              near it: 920 n06874185 traffic light, traffic signal, stoplight"
         );
-        assert_eq!(not_found("quux").to_string(), "no class called `quux`");
+        assert_eq!(
+            not_found("quux").to_string(),
+            "no class called `quux`; give its number, another of its names or its synset"
+        );
         let everyday = Labels::from_json(r#"["cat", "dog", "food"]"#, 3, Path::new("w")).unwrap();
         assert_eq!(
             everyday.find("kat").unwrap_err().to_string(),
