@@ -1,15 +1,24 @@
-// Winograd F(4x4, 3x3) in buffers, before any picture: the transform of the filters; for GPUs.
+// Winograd F(4x4, 3x3) and F(2x2, 3x3) in buffers, before any picture: the transform of the filters; for GPUs.
 //
-//   u[i, o] = G g[i, o] G^T        G, and why its rows have this scale: winograd_filters.wgsl
+//   u[i, o] = G g[i, o] G^T        G of F(4x4), and why its rows have this scale: winograd_filters.wgsl
 //
-// w: 9 matrices, one a tap, u: 36, one a position, both row by row: an input a row, four outputs an element. That is what
-// winograd_product_tiled.wgsl reads along its rows for the layer itself and along its columns for the input gradient.
-// An invocation makes the 36 positions of one element: neighbours read and write neighbours.
+//                                  G of F(2x2) = |  1     0    0  |   points 0, 1, -1, infinity (Lavin and Gray,
+//                                                | 1/2   1/2  1/2 |   arXiv 1509.09308)
+//                                                | 1/2  -1/2  1/2 |
+//                                                |  0     0    1  |
+//
+// A filter read backwards has the same values at 1 and at -1, and those at 0 and infinity change places.
+// w: 9 matrices, one a tap, u: 36 or 16, one a position, both row by row: an input a row, four outputs an element. That is
+// what winograd_product_tiled.wgsl reads along its rows for the layer itself and along its columns for the input gradient.
+// An invocation makes all positions of one element: neighbours read and write neighbours.
 // CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
 
 struct Params {
     plane: u32, // elements of a matrix
 }
+
+// Outputs along a side of a tile: 4 or 2.
+override SIZE: u32;
 
 const A: f32 = 0.70710678;
 const B: f32 = 1.41421356;
@@ -18,6 +27,7 @@ const B: f32 = 1.41421356;
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>;
 
+// With SIZE 2 only the first four count.
 struct Six {
     v0: vec4<f32>,
     v1: vec4<f32>,
@@ -28,6 +38,11 @@ struct Six {
 }
 
 fn transform(g0: vec4<f32>, g1: vec4<f32>, g2: vec4<f32>) -> Six {
+    if SIZE == 2u {
+        let even = 0.5 * (g0 + g2);
+        let odd = 0.5 * g1;
+        return Six(g0, even + odd, even - odd, g2, vec4<f32>(), vec4<f32>());
+    }
     let even_a = (g0 + 0.5 * g2) * (2.0 / 3.0);
     let odd_a = g1 * (2.0 / 3.0 * A);
     let even_b = (0.5 * g0 + g2) * (2.0 / 3.0);
@@ -40,13 +55,18 @@ fn row(at: u32) -> Six {
     return transform(w[at], w[at + p.plane], w[at + 2u * p.plane]);
 }
 
-fn store(at: u32, column: Six) {
-    u[at] = column.v0;
-    u[at + 6u * p.plane] = column.v1;
-    u[at + 12u * p.plane] = column.v2;
-    u[at + 18u * p.plane] = column.v3;
-    u[at + 24u * p.plane] = column.v4;
-    u[at + 30u * p.plane] = column.v5;
+// A column of the element at `at`.
+fn store(at: u32, column: u32, values: Six) {
+    let first = at + column * p.plane;
+    let step = (SIZE + 2u) * p.plane;
+    u[first] = values.v0;
+    u[first + step] = values.v1;
+    u[first + 2u * step] = values.v2;
+    u[first + 3u * step] = values.v3;
+    if SIZE == 4u {
+        u[first + 4u * step] = values.v4;
+        u[first + 5u * step] = values.v5;
+    }
 }
 
 @compute @workgroup_size(64)
@@ -58,10 +78,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let r0 = row(at);
     let r1 = row(at + 3u * p.plane);
     let r2 = row(at + 6u * p.plane);
-    store(at, transform(r0.v0, r1.v0, r2.v0));
-    store(at + p.plane, transform(r0.v1, r1.v1, r2.v1));
-    store(at + 2u * p.plane, transform(r0.v2, r1.v2, r2.v2));
-    store(at + 3u * p.plane, transform(r0.v3, r1.v3, r2.v3));
-    store(at + 4u * p.plane, transform(r0.v4, r1.v4, r2.v4));
-    store(at + 5u * p.plane, transform(r0.v5, r1.v5, r2.v5));
+    store(at, 0u, transform(r0.v0, r1.v0, r2.v0));
+    store(at, 1u, transform(r0.v1, r1.v1, r2.v1));
+    store(at, 2u, transform(r0.v2, r1.v2, r2.v2));
+    store(at, 3u, transform(r0.v3, r1.v3, r2.v3));
+    if SIZE == 4u {
+        store(at, 4u, transform(r0.v4, r1.v4, r2.v4));
+        store(at, 5u, transform(r0.v5, r1.v5, r2.v5));
+    }
 }

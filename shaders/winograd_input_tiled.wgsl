@@ -1,13 +1,18 @@
-// Winograd F(4x4, 3x3) in buffers, first of three stages: each 6 x 6 tile of the input at the six points, along rows and
-// columns; for GPUs.
+// Winograd F(4x4, 3x3) and F(2x2, 3x3) in buffers, first of three stages: each 6 x 6 or 4 x 4 tile of the input at the six
+// or four points, along rows and columns; for GPUs.
 //
-//   v[t] = B^T d[t] B        B^T: winograd_input.wgsl
+//   v[t] = B^T d[t] B        B^T of F(4x4): winograd_input.wgsl
 //
-// Tiles make 4 x 4 outputs each and overlap by two; d is zero outside x.
+//                            B^T of F(2x2) = | 1   0  -1   0 |   the points: winograd_filters_tiled.wgsl
+//                                            | 0   1   1   0 |
+//                                            | 0  -1   1   0 |
+//                                            | 0  -1   0   1 |
+//
+// Tiles make 4 x 4 or 2 x 2 outputs each and overlap by two; d is zero outside x.
 // x: N x blocks x h x w, each element four channels (NC4HW4).
 // v: [position][blocks][tiles], the same four channels: tiles `first` and after it, row by row, counted through all images.
-// An invocation makes the 36 positions of one tile and block: neighbours read the next four columns of x and write next
-// to one another. CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
+// An invocation makes all positions of one tile and block: neighbours read the next columns of x and write next to one
+// another. CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
 
 struct Params {
     blocks: i32,
@@ -19,6 +24,9 @@ struct Params {
     tiles: i32,       // how many
 }
 
+// Outputs along a side of a tile: 4 or 2.
+override SIZE: i32;
+
 const A: f32 = 0.70710678;
 const B: f32 = 1.41421356;
 
@@ -26,6 +34,7 @@ const B: f32 = 1.41421356;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;
 
+// With SIZE 2 only the first four count.
 struct Six {
     v0: vec4<f32>,
     v1: vec4<f32>,
@@ -36,6 +45,9 @@ struct Six {
 }
 
 fn transform(d: Six) -> Six {
+    if SIZE == 2 {
+        return Six(d.v0 - d.v2, d.v1 + d.v2, d.v2 - d.v1, d.v3 - d.v1, vec4<f32>(), vec4<f32>());
+    }
     let even_a = 2.0 * d.v2 - d.v4;
     let odd_a = B * d.v1 - A * d.v3;
     let even_b = 0.5 * d.v4 - 0.25 * d.v2;
@@ -57,7 +69,7 @@ fn load(plane: i32, row: i32, column: i32) -> vec4<f32> {
     return x[plane + row * p.w + column];
 }
 
-// Six inputs of a row, transformed.
+// Inputs of a row, transformed; those that are not needed a compiler leaves out.
 fn row(plane: i32, r: i32, left: i32) -> Six {
     return transform(Six(
         load(plane, r, left),
@@ -69,13 +81,19 @@ fn row(plane: i32, r: i32, left: i32) -> Six {
     ));
 }
 
-fn store(at: i32, step: i32, column: Six) {
-    v[at] = column.v0;
-    v[at + step] = column.v1;
-    v[at + 2 * step] = column.v2;
-    v[at + 3 * step] = column.v3;
-    v[at + 4 * step] = column.v4;
-    v[at + 5 * step] = column.v5;
+// A column of the tile that is at `at` of each position.
+fn store(at: i32, column: i32, values: Six) {
+    let position = p.blocks * p.tiles;
+    let first = at + column * position;
+    let step = (SIZE + 2) * position;
+    v[first] = values.v0;
+    v[first + step] = values.v1;
+    v[first + 2 * step] = values.v2;
+    v[first + 3 * step] = values.v3;
+    if SIZE == 4 {
+        v[first + 4 * step] = values.v4;
+        v[first + 5 * step] = values.v5;
+    }
 }
 
 @compute @workgroup_size(64)
@@ -89,8 +107,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = tile / p.image_tiles;
     let in_image = tile - n * p.image_tiles;
     let tile_row = in_image / p.row_tiles;
-    let top = tile_row * 4 - 1;
-    let left = (in_image - tile_row * p.row_tiles) * 4 - 1;
+    let top = tile_row * SIZE - 1;
+    let left = (in_image - tile_row * p.row_tiles) * SIZE - 1;
     let plane = (n * p.blocks + block) * p.h * p.w;
     let r0 = row(plane, top, left);
     let r1 = row(plane, top + 1, left);
@@ -98,13 +116,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let r3 = row(plane, top + 3, left);
     let r4 = row(plane, top + 4, left);
     let r5 = row(plane, top + 5, left);
-    let position = p.blocks * p.tiles;
-    let step = 6 * position;
     let at = block * p.tiles + column;
-    store(at, step, transform(Six(r0.v0, r1.v0, r2.v0, r3.v0, r4.v0, r5.v0)));
-    store(at + position, step, transform(Six(r0.v1, r1.v1, r2.v1, r3.v1, r4.v1, r5.v1)));
-    store(at + 2 * position, step, transform(Six(r0.v2, r1.v2, r2.v2, r3.v2, r4.v2, r5.v2)));
-    store(at + 3 * position, step, transform(Six(r0.v3, r1.v3, r2.v3, r3.v3, r4.v3, r5.v3)));
-    store(at + 4 * position, step, transform(Six(r0.v4, r1.v4, r2.v4, r3.v4, r4.v4, r5.v4)));
-    store(at + 5 * position, step, transform(Six(r0.v5, r1.v5, r2.v5, r3.v5, r4.v5, r5.v5)));
+    store(at, 0, transform(Six(r0.v0, r1.v0, r2.v0, r3.v0, r4.v0, r5.v0)));
+    store(at, 1, transform(Six(r0.v1, r1.v1, r2.v1, r3.v1, r4.v1, r5.v1)));
+    store(at, 2, transform(Six(r0.v2, r1.v2, r2.v2, r3.v2, r4.v2, r5.v2)));
+    store(at, 3, transform(Six(r0.v3, r1.v3, r2.v3, r3.v3, r4.v3, r5.v3)));
+    if SIZE == 4 {
+        store(at, 4, transform(Six(r0.v4, r1.v4, r2.v4, r3.v4, r4.v4, r5.v4)));
+        store(at, 5, transform(Six(r0.v5, r1.v5, r2.v5, r3.v5, r4.v5, r5.v5)));
+    }
 }

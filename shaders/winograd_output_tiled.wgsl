@@ -1,11 +1,15 @@
-// Winograd F(4x4, 3x3) in buffers, last of three stages: 4 x 4 outputs of each tile from its 36 products; for GPUs.
+// Winograd F(4x4, 3x3) and F(2x2, 3x3) in buffers, last of three stages: 4 x 4 or 2 x 2 outputs of each tile from its 36 or
+// 16 products; for GPUs.
 //
-//   y[t] = end(A^T m[t] A)        A^T: winograd_output.wgsl
+//   y[t] = end(A^T m[t] A)        A^T of F(4x4): winograd_output.wgsl
+//
+//                                 A^T of F(2x2) = | 1   1   1   0 |   the points: winograd_filters_tiled.wgsl
+//                                                 | 0   1  -1   1 |
 //
 // m: [position][blocks][tiles], each element four channels, from winograd_product_tiled.wgsl: tiles `first` and after it,
 // counted through all images. y: N x blocks x h x w, each element four channels (NC4HW4); outputs past its edges are not
 // written. extra: by `epilogue`, the bias (blocks) or the activations of one image in y's shape, shared by all n.
-// An invocation makes one tile of one block: neighbours read next to one another and write the next four columns of y.
+// An invocation makes one tile of one block: neighbours read next to one another and write the next columns of y.
 // CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
 
 struct Params {
@@ -25,6 +29,9 @@ const EPILOGUE_MASK: u32 = 3u;
 const EPILOGUE_MASK_GUIDED: u32 = 4u;
 const EPILOGUE_MASK_DECONV: u32 = 5u;
 
+// Outputs along a side of a tile: 4 or 2.
+override SIZE: i32;
+
 const A: f32 = 0.70710678;
 const B: f32 = 1.41421356;
 
@@ -33,6 +40,7 @@ const B: f32 = 1.41421356;
 @group(0) @binding(2) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
+// With SIZE 2 the first four products give the first two columns.
 fn transform(
     m0: vec4<f32>,
     m1: vec4<f32>,
@@ -41,6 +49,9 @@ fn transform(
     m4: vec4<f32>,
     m5: vec4<f32>,
 ) -> mat4x4<f32> {
+    if SIZE == 2 {
+        return mat4x4<f32>(m0 + (m1 + m2), (m1 - m2) + m3, vec4<f32>(), vec4<f32>());
+    }
     let even_a = m1 + m2;
     let odd_a = A * (m1 - m2);
     let even_b = m4 + m3;
@@ -53,15 +64,23 @@ fn transform(
     );
 }
 
-// Six products of a row of the tile, transformed.
-fn row(at: i32, step: i32) -> mat4x4<f32> {
+// The product at one position of the tile that is at `at` of each.
+fn product(at: i32, row: i32, column: i32) -> vec4<f32> {
+    if max(row, column) >= SIZE + 2 {
+        return vec4<f32>();
+    }
+    return m[at + (row * (SIZE + 2) + column) * p.blocks * p.tiles];
+}
+
+// Products of a row of the tile, transformed.
+fn row(at: i32, r: i32) -> mat4x4<f32> {
     return transform(
-        m[at],
-        m[at + step],
-        m[at + 2 * step],
-        m[at + 3 * step],
-        m[at + 4 * step],
-        m[at + 5 * step],
+        product(at, r, 0),
+        product(at, r, 1),
+        product(at, r, 2),
+        product(at, r, 3),
+        product(at, r, 4),
+        product(at, r, 5),
     );
 }
 
@@ -82,11 +101,12 @@ struct Place {
     n: i32,
     block: i32,
     top: i32,
+    left: i32,
 }
 
 fn store(to: Place, row: i32, column: i32, value: vec4<f32>) {
-    if to.top + row < p.h && column < p.w {
-        let at = (to.block * p.h + to.top + row) * p.w + column;
+    if max(row, column) < SIZE && to.top + row < p.h && to.left + column < p.w {
+        let at = (to.block * p.h + to.top + row) * p.w + to.left + column;
         y[to.n * p.blocks * p.h * p.w + at] = end(value, to.block, at);
     }
 }
@@ -105,23 +125,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if column >= p.tiles {
         return;
     }
-    let step = p.blocks * p.tiles;
     let at = block * p.tiles + column;
-    let r0 = row(at, step);
-    let r1 = row(at + 6 * step, step);
-    let r2 = row(at + 12 * step, step);
-    let r3 = row(at + 18 * step, step);
-    let r4 = row(at + 24 * step, step);
-    let r5 = row(at + 30 * step, step);
+    let r0 = row(at, 0);
+    let r1 = row(at, 1);
+    let r2 = row(at, 2);
+    let r3 = row(at, 3);
+    let r4 = row(at, 4);
+    let r5 = row(at, 5);
 
     let tile = p.first + column;
     let n = tile / p.image_tiles;
     let in_image = tile - n * p.image_tiles;
     let tile_row = in_image / p.row_tiles;
-    let left = (in_image - tile_row * p.row_tiles) * 4;
-    let to = Place(n, block, tile_row * 4);
-    store_column(to, left, transform(r0[0], r1[0], r2[0], r3[0], r4[0], r5[0]));
-    store_column(to, left + 1, transform(r0[1], r1[1], r2[1], r3[1], r4[1], r5[1]));
-    store_column(to, left + 2, transform(r0[2], r1[2], r2[2], r3[2], r4[2], r5[2]));
-    store_column(to, left + 3, transform(r0[3], r1[3], r2[3], r3[3], r4[3], r5[3]));
+    let left = (in_image - tile_row * p.row_tiles) * SIZE;
+    let to = Place(n, block, tile_row * SIZE, left);
+    store_column(to, 0, transform(r0[0], r1[0], r2[0], r3[0], r4[0], r5[0]));
+    store_column(to, 1, transform(r0[1], r1[1], r2[1], r3[1], r4[1], r5[1]));
+    store_column(to, 2, transform(r0[2], r1[2], r2[2], r3[2], r4[2], r5[2]));
+    store_column(to, 3, transform(r0[3], r1[3], r2[3], r3[3], r4[3], r5[3]));
 }

@@ -1,10 +1,12 @@
-// Winograd F(4x4, 3x3) in buffers, second of three stages: 36 matrix products in tiles through workgroup memory; for GPUs.
+// Winograd F(4x4, 3x3) and F(2x2, 3x3) in buffers, second of three stages: 36 or 16 matrix products in tiles through
+// workgroup memory; for GPUs.
 //
 //   m[p, o, t] = sum over i of u[p, i, o] * v[p, i, t]            forward
-//   m[p, i, t] = sum over o of u[35 - p, i, o] * v[p, o, t]       turned: the input gradient
+//   m[p, i, t] = sum over o of u[p', i, o] * v[p, o, t]       turned: the input gradient
 //
-// p is the position in a transformed tile, t the tile. Turning a 3x3 filter by 180 degrees only reverses the positions of
-// its transform (winograd_filters.wgsl), so that both directions read the same u.
+// p is the position in a transformed tile, p' that of turned_position, t the tile. Turning a 3x3 filter by 180 degrees only
+// changes the places of its transform's values (winograd_filters.wgsl, winograd_filters_tiled.wgsl), so that both directions
+// read the same u.
 //
 // u: [p][i][o / 4], each element four outputs. v: [p][depth][tiles] and m: [p][blocks][tiles], each element four channels.
 //
@@ -28,6 +30,7 @@ struct Params {
     tiles: u32,
     row: u32,    // elements of u in a row
     plane: u32,  // and at a position
+    side: u32,   // positions along a side of a transformed tile: 6 or 4
     turned: u32,
 }
 
@@ -43,6 +46,16 @@ override TILE: u32;
 // than what they hold, so that invocations that bring different depths of one block write to different banks.
 var<workgroup> v_tile: array<vec4<f32>, 256>;
 var<workgroup> u_tile: array<vec4<f32>, 288>;
+
+// The position at which the filters have what they have at `position` when turned. Along rows and columns all points of
+// F(4x4) change places, the first with the last and so on; of F(2x2) the outer two do.
+fn turned_position(position: u32) -> u32 {
+    let at = vec2<u32>(position / p.side, position % p.side);
+    let other = p.side - 1u - at;
+    let moves = (min(at, other) == vec2<u32>()) | vec2<bool>(p.side == 6u);
+    let to = select(at, other, moves);
+    return to.x * p.side + to.y;
+}
 
 // v of one tile, `at` on a plane of which `depth` is the block.
 fn fetch_v(depth: u32, at: u32) -> vec4<f32> {
@@ -107,7 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let turned = p.turned != 0u;
     let u_depth = select(lane / columns, lane % step, turned);
     let u_block = select(lane % columns, lane / step, turned);
-    let u_plane = select(position, 35u - position, turned) * p.plane;
+    let u_plane = select(position, turned_position(position), turned) * p.plane;
     let from_block = min(first_block + u_block, p.blocks - 1u);
     let u_to = u_depth * 4u * row + u_block;
 

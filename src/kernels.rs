@@ -5,13 +5,14 @@
 //! # Arithmetic, bytes, bounds
 //!
 //! Work in multiply-adds and the least bytes moved, each value once, float32, for n pictures forward or classes backward; i
-//! inputs, o outputs, p positions of the output, q of the input, k x k taps, t tiles of 4 x 4 positions; matrices of r rows and c columns, P elements.
+//! inputs, o outputs, p positions of the output, q of the input, k x k taps, t tiles of 4 x 4 positions (of 2 x 2 for F(2x2),
+//! which has 16 for each 36 below); matrices of r rows and c columns, P elements.
 //!
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
 //! | `conv2d`, `conv2d_tiled`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
 //! | `split_sum`, of s parts | 0 | 4 n o p (s + 1), with a mask 4 o p more | bytes |
-//! | `winograd_filters`, and `_tiled`, once | 0 | 180 o i | bytes |
+//! | `winograd_filters`, and `_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
 //! | `winograd_input`, and `_tiled` | 0 | 4 n i (q + 36 t) | bytes |
 //! | `winograd_product_subgroup`, and `_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
 //! | `winograd_output_pool` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
@@ -46,9 +47,9 @@
 //! A tensor of a few megabytes may stay in the caches of the first two, and then beats the bound of its bytes. `gradcam
 //! bench` prints the same quotients against the ceilings that it measures on the device at hand.
 //!
-//! Winograd's products are a quarter of the direct form's arithmetic, so that a kernel of that form may beat the bounds
-//! above, but its tiles and filters are many bytes. The same quotients for its three stages, each dispatch at the longer of
-//! its arithmetic and its bytes:
+//! Winograd's products are a quarter of the direct form's arithmetic by F(4x4, 3x3), four ninths by F(2x2, 3x3), so that a
+//! kernel of that form may beat the bounds above, but its tiles and filters are many bytes. The same quotients for its three
+//! stages, each dispatch at the longer of its arithmetic and its bytes; by F(4x4) where nothing else is said:
 //!
 //! | layers | GFLOP | MB | RTX 4090 | H100 | Iris Xe |
 //! | --- | --- | --- | --- | --- | --- |
@@ -57,13 +58,22 @@
 //! | conv3_* | 2.31 | 120.7 | 0.120 ms | 0.052 ms | 2.00 ms |
 //! | conv4_* | 2.31 | 142.9 | 0.142 ms | 0.043 ms | 2.10 ms |
 //! | conv5_* | 0.91 | 129.8 | 0.129 ms | 0.039 ms | 1.91 ms |
+//! | conv5_*, F(2x2) | 1.23 | 72.0 | 0.071 ms | 0.022 ms | 1.06 ms |
 //!
 //! At the makers' peaks it would lose on the first card. No kernel of float32 in tiles reaches them: others' get 33 to 45 %
 //! of the arithmetic, and the planner's model takes that for its own, 12 multiply-adds a byte moved on a card and 6 on an
-//! integrated GPU, and chooses the shorter time over all passes with the filters' transform. One picture goes directly
-//! through conv1_1, and on a card through conv5, whose filters are 38 MB a layer for 16 tiles; several at once share them
-//! and go by Winograd's algorithm there too. No GPU was at hand: on these kernels and this model there is correctness,
-//! tested on the software adapter, and no time taken.
+//! integrated GPU, and chooses the shortest time over all passes with the filters' transform, the same form in both
+//! directions. All pictures go directly through conv1_1 and by F(4x4) through the others up to conv4_3. A layer of conv5
+//! reads 9 MB of filters as they are, 17 by F(2x2) and 38 by F(4x4): the model has, in MB moved meanwhile on a card and on an
+//! integrated GPU, without the filters' transform (28 and 49),
+//!
+//! | a layer of conv5 | direct | F(2x2) | F(4x4) |
+//! | --- | --- | --- | --- |
+//! | 1 picture | 49, 101 | 31, 53 | 48, 58 |
+//! | 16 at once | 805, 1611 | 359, 650 | 256, 457 |
+//!
+//! so that one picture goes by F(2x2), but for a single forward pass on a card, which is direct, and sixteen by F(4x4). No GPU
+//! was at hand: on these kernels and this model there is correctness, tested on the software adapter, and no time taken.
 //!
 //! Tiles: on those three `conv2d_tiled` makes 64 positions x 64 outputs a workgroup where that gives workgroups enough,
 //! 256 on a card and 32 on an integrated GPU, else 32 x 32.
@@ -80,8 +90,8 @@
 //! card make 336, AlexNet's five convolutions (190, 138, 72, 48 and 48) 380, 276, 288, 288 and 288; on the Iris Xe none.
 //!
 //! `winograd_product_tiled` makes 64 tiles x 64 outputs by the same rule, 32 x 32 also where there are no more than 32
-//! tiles; 36 matrices are workgroups enough: 1764 for conv1_2, 936, 576 and 288 for the layers down to conv4, and for conv5
-//! 576 small ones, on all three.
+//! tiles; 36 matrices are workgroups enough: 1764 for conv1_2, 936, 576 and 288 for the layers down to conv4, on all three.
+//! The 16 of F(2x2) make 512 small ones for conv5 on a card, and 128 large ones on the Iris Xe.
 //!
 //! The other kernels have one tile for every adapter, see the constants below; those of the software adapter end in
 //! `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
@@ -162,16 +172,22 @@ pub enum Kernel {
     WinogradOutput,
     /// `winograd_output_pool.wgsl`
     WinogradOutputPool,
-    /// `winograd_filters_tiled.wgsl`
+    /// `winograd_filters_tiled.wgsl`, [`WINOGRAD_SIZE`]
     WinogradFiltersTiled,
-    /// `winograd_input_tiled.wgsl`
+    /// `winograd_filters_tiled.wgsl`, [`WINOGRAD_SMALL_SIZE`]
+    WinogradFiltersTiled2x2,
+    /// `winograd_input_tiled.wgsl`, [`WINOGRAD_SIZE`]
     WinogradInputTiled,
+    /// `winograd_input_tiled.wgsl`, [`WINOGRAD_SMALL_SIZE`]
+    WinogradInputTiled2x2,
     /// `winograd_product_tiled.wgsl`, [`TILED_LARGE`]
     WinogradProductTiledLarge,
     /// `winograd_product_tiled.wgsl`, [`TILED_SMALL`]
     WinogradProductTiledSmall,
-    /// `winograd_output_tiled.wgsl`
+    /// `winograd_output_tiled.wgsl`, [`WINOGRAD_SIZE`]
     WinogradOutputTiled,
+    /// `winograd_output_tiled.wgsl`, [`WINOGRAD_SMALL_SIZE`]
+    WinogradOutputTiled2x2,
     /// `affine.wgsl`
     Affine,
     /// `avg_pool.wgsl`
@@ -260,7 +276,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 48] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -275,10 +291,13 @@ impl Kernel {
         Self::WinogradOutput,
         Self::WinogradOutputPool,
         Self::WinogradFiltersTiled,
+        Self::WinogradFiltersTiled2x2,
         Self::WinogradInputTiled,
+        Self::WinogradInputTiled2x2,
         Self::WinogradProductTiledLarge,
         Self::WinogradProductTiledSmall,
         Self::WinogradOutputTiled,
+        Self::WinogradOutputTiled2x2,
         Self::Affine,
         Self::AvgPool,
         Self::AvgPoolBackward,
@@ -315,6 +334,8 @@ impl Kernel {
         const HALF: &[(&str, f64)] = &[("HALF", 1.0)];
         const LARGE: &[(&str, f64)] = &[("TILE", TILED_LARGE as f64)];
         const SMALL: &[(&str, f64)] = &[("TILE", TILED_SMALL as f64)];
+        const F_4X4: &[(&str, f64)] = &[("SIZE", WINOGRAD_SIZE as f64)];
+        const F_2X2: &[(&str, f64)] = &[("SIZE", WINOGRAD_SMALL_SIZE as f64)];
         match self {
             Self::Conv2d => kernel!("conv2d", Conv2dParams, &[Read, Read, Read, Write]),
             Self::Conv2dTiledLarge => kernel!(
@@ -380,12 +401,26 @@ impl Kernel {
             Self::WinogradFiltersTiled => kernel!(
                 "winograd_filters_tiled",
                 WinogradFiltersTiledParams,
-                &[Read, Write]
+                &[Read, Write],
+                F_4X4
+            ),
+            Self::WinogradFiltersTiled2x2 => kernel!(
+                "winograd_filters_tiled",
+                WinogradFiltersTiledParams,
+                &[Read, Write],
+                F_2X2
             ),
             Self::WinogradInputTiled => kernel!(
                 "winograd_input_tiled",
                 WinogradInputTiledParams,
-                &[Read, Write]
+                &[Read, Write],
+                F_4X4
+            ),
+            Self::WinogradInputTiled2x2 => kernel!(
+                "winograd_input_tiled",
+                WinogradInputTiledParams,
+                &[Read, Write],
+                F_2X2
             ),
             Self::WinogradProductTiledLarge => kernel!(
                 "winograd_product_tiled",
@@ -402,7 +437,14 @@ impl Kernel {
             Self::WinogradOutputTiled => kernel!(
                 "winograd_output_tiled",
                 WinogradOutputTiledParams,
-                &[Read, Read, Write]
+                &[Read, Read, Write],
+                F_4X4
+            ),
+            Self::WinogradOutputTiled2x2 => kernel!(
+                "winograd_output_tiled",
+                WinogradOutputTiledParams,
+                &[Read, Read, Write],
+                F_2X2
             ),
             Self::Affine => kernel!("affine", AffineParams, &[Read, Read, Read, Write]),
             Self::AvgPool => kernel!("avg_pool", AvgPoolParams, &[Read, Write]),
@@ -529,7 +571,9 @@ pub const WINOGRAD_TILES: usize = 8;
 pub const WINOGRAD_TILED_TILES: usize = 64;
 /// Rows and columns of outputs that a Winograd tile makes.
 pub const WINOGRAD_SIZE: usize = 4;
-/// Positions of a transformed tile: a product each in place of 9 for each of its 16 outputs.
+/// The same of the smaller tiles that `winograd_*_tiled.wgsl` make as well.
+pub const WINOGRAD_SMALL_SIZE: usize = 2;
+/// Positions of a transformed tile of [`WINOGRAD_SIZE`]: a product each in place of 9 for each of its 16 outputs.
 pub const WINOGRAD_POSITIONS: usize = 36;
 /// Invocations that the kernels `*_subgroup.wgsl` expect in a subgroup.
 pub const CONV3X3_SUBGROUP: u32 = 8;

@@ -36,7 +36,7 @@ pub struct Limits {
 }
 
 /// Which 3x3 convolutions of stride 1 go by Winograd's F(4x4, 3x3), a quarter of the multiply-adds at about four times the
-/// rounding error.
+/// rounding error, or, for [`KernelFamily::Tiled`] alone, by F(2x2, 3x3), four ninths at no greater error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Winograd {
     /// None: the direct kernel.
@@ -46,6 +46,8 @@ pub enum Winograd {
     WhereFaster,
     /// All that fit, to test it.
     Everywhere,
+    /// All that fit by F(2x2, 3x3), to test that; none for [`KernelFamily::Subgroup8`], which has no kernels for it.
+    Everywhere2x2,
 }
 
 /// The kernels that suit an adapter, where there are several for the same work.

@@ -166,6 +166,7 @@ pub struct WinogradProductTiledParams {
     pub tiles: u32,
     pub row: u32,
     pub plane: u32,
+    pub side: u32,
     pub turned: u32,
 }
 

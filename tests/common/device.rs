@@ -91,21 +91,26 @@ pub(crate) fn tiled(workgroups: u32) -> KernelFamily {
 }
 
 /// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, both
-/// tiles of the tiled ones, and Winograd's algorithm nowhere and everywhere.
+/// tiles of the tiled ones, and Winograd's algorithm nowhere and everywhere in each of the family's forms.
 pub(crate) fn each_convolution() -> Vec<Limits> {
     let own = GPU.limits();
     let mut each = vec![own, plain()];
-    let mut families = vec![tiled(0), tiled(u32::MAX)];
-    if matches!(own.family, KernelFamily::Subgroup8 { .. }) {
-        families.push(own.family);
-    }
-    for family in families {
-        let both = [Winograd::Never, Winograd::Everywhere];
-        each.extend(both.map(|winograd| Limits {
+    let mut add = |family, forms: &[Winograd]| {
+        each.extend(forms.iter().map(|&winograd| Limits {
             family,
             winograd,
             ..own
         }));
+    };
+    let forms = [
+        Winograd::Never,
+        Winograd::Everywhere,
+        Winograd::Everywhere2x2,
+    ];
+    add(tiled(0), &forms);
+    add(tiled(u32::MAX), &forms);
+    if matches!(own.family, KernelFamily::Subgroup8 { .. }) {
+        add(own.family, &forms[..2]);
     }
     each
 }

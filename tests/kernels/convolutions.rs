@@ -50,7 +50,8 @@ fn check_grouped_convolution(
     let out = twins::output_shape(input, outputs, window);
     let winograd = window == Window::square(3, 1, 1) && groups == 1;
     for limits in each_convolution() {
-        if limits.winograd == Winograd::Everywhere && !winograd {
+        let forced = [Winograd::Everywhere, Winograd::Everywhere2x2].contains(&limits.winograd);
+        if forced && !winograd {
             continue;
         }
         let what = format!(
@@ -126,18 +127,19 @@ fn tiles_laid_out_in_rows_make_every_position_once() {
     }
 }
 
-/// Six images of 24 tiles, of which the smaller binding holds 64 in two blocks: parts end within images.
+/// Six images of 24 tiles of 4 x 4 outputs or 77 of 2 x 2, of which the smaller binding holds 64 or 128 in two blocks: parts
+/// end within images.
 #[test]
 fn tiles_that_a_gpu_takes_in_parts_give_what_they_give_together() {
     let input = Shape::new(5, 13, 22);
     let network = five_to_seven(input);
     let n = 6;
     let x = random(3, n * input.len());
-    let run = |binding| {
+    let run = |winograd, binding| {
         let limits = Limits {
             binding,
             family: tiled(u32::MAX),
-            winograd: Winograd::Everywhere,
+            winograd,
             ..GPU.limits()
         };
         let request = Request {
@@ -147,11 +149,13 @@ fn tiles_that_a_gpu_takes_in_parts_give_what_they_give_together() {
         let plan = Plan::new(&network, &request, limits).unwrap();
         (plan.forward.len(), forward_within(limits, &network, n, &x))
     };
-    let (dispatches, together) = run(GPU.limits().binding);
-    assert_eq!(dispatches, 3);
-    let (dispatches, in_parts) = run(64 * 36 * 16 * 2);
-    assert_eq!(dispatches, 9);
-    assert!(in_parts == together, "a part differs from the whole");
+    for (winograd, parts) in [(Winograd::Everywhere, 3), (Winograd::Everywhere2x2, 4)] {
+        let (dispatches, together) = run(winograd, GPU.limits().binding);
+        assert_eq!(dispatches, 3);
+        let (dispatches, in_parts) = run(winograd, 64 * 36 * 16 * 2);
+        assert_eq!(dispatches, 3 * parts);
+        assert!(in_parts == together, "{winograd:?}: a part differs");
+    }
 }
 
 /// Five images of 3136 tiles, of which the software adapter takes 3145 at once: parts end within images.

@@ -451,19 +451,19 @@ fn winograd_can_be_left_out_and_forced_where_there_are_kernels_for_it() {
                 .any(|kernel| name(kernel).starts_with("winograd"))
         );
     }
-    for family in FAMILIES {
+    let transformed = |family, winograd| {
         let limits = Limits {
             family,
-            winograd: Winograd::Everywhere,
+            winograd,
             ..adapter(128 * MIB)
         };
         let plan = Plan::new(&network, &request(&network, 1), limits).unwrap();
-        let transformed = match family {
-            KernelFamily::Plain => 0,
-            KernelFamily::Tiled(_) | KernelFamily::Subgroup8 { .. } => 13,
-        };
-        assert_eq!(plan.prepare.len(), transformed, "{family:?}");
-    }
+        plan.prepare.len()
+    };
+    let counts = FAMILIES.map(|family| {
+        [Winograd::Everywhere, Winograd::Everywhere2x2].map(|form| transformed(family, form))
+    });
+    assert_eq!(counts, [[0, 0], [13, 13], [13, 0]]);
 }
 
 #[test]

@@ -89,46 +89,114 @@ fn more_tiles_than_a_dimension_holds_are_laid_out_in_rows() {
     assert_eq!(plan.forward[0].workgroups, [262, 3, 1]);
 }
 
-/// Layers of VGG16 that go by Winograd's algorithm for so many images at once.
-fn transformed(limits: Limits, images: usize) -> BTreeSet<String> {
-    let request = Request {
+/// Layers of VGG16 that go by Winograd's F(4x4) and F(2x2).
+fn forms(limits: Limits, request: &Request) -> [BTreeSet<String>; 2] {
+    let plan = Plan::new(&vgg16(MatrixLayout::OutIn), request, limits).unwrap();
+    [Kernel::WinogradInputTiled, Kernel::WinogradInputTiled2x2].map(|kernel| {
+        let calls = plan.forward.iter().filter(|call| call.kernel == kernel);
+        calls.map(|call| call.label.clone()).collect()
+    })
+}
+
+/// So many images at once.
+fn images(images: usize) -> Request {
+    Request {
         images,
         ..Request::default()
-    };
-    let plan = Plan::new(&vgg16(MatrixLayout::OutIn), &request, limits).unwrap();
-    let calls = plan.forward.iter();
-    let products = calls.filter(|call| call.kernel == Kernel::WinogradInputTiled);
-    products.map(|call| call.label.clone()).collect()
+    }
 }
 
 fn layers(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
+const MIDDLE: [&str; 9] = [
+    "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2",
+    "conv4_3",
+];
+const LAST: [&str; 3] = ["conv5_1", "conv5_2", "conv5_3"];
+
+/// A GPU of so many multiply-adds a byte.
+fn gpu(workgroups: u32, multiply_adds_a_byte: u32) -> Limits {
+    Limits {
+        family: KernelFamily::Tiled(Hardware {
+            workgroups,
+            multiply_adds_a_byte,
+        }),
+        ..adapter(512 * MIB)
+    }
+}
+
 #[test]
 fn winograd_runs_where_the_products_it_saves_outweigh_the_bytes_it_moves() {
-    let within = |multiply_adds_a_byte, images| {
-        let family = KernelFamily::Tiled(Hardware {
-            workgroups: 256,
-            multiply_adds_a_byte,
-        });
-        let limits = Limits {
-            family,
-            ..adapter(128 * MIB)
-        };
-        transformed(limits, images)
+    let within = |multiply_adds, n| {
+        let [large, small] = forms(gpu(256, multiply_adds), &images(n));
+        &large | &small
     };
-    let middle = [
-        "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2",
-        "conv4_3",
-    ];
-    // conv5's filters are more than its 16 tiles are worth, but not more than those of several images.
-    assert_eq!(within(12, 1), layers(&middle));
-    let all = [&middle[..], &["conv5_1", "conv5_2", "conv5_3"]].concat();
-    assert_eq!(within(12, 4), layers(&all));
+    // conv5's filters are more than its tiles of one image are worth, but not more than those of several.
+    assert_eq!(within(12, 1), layers(&MIDDLE));
+    let all = layers(&[&MIDDLE[..], &LAST].concat());
+    assert_eq!(within(12, 4), all);
     // Where arithmetic is slow beside memory, for a single one too; where it costs nothing, nowhere.
-    assert_eq!(within(3, 1), layers(&all));
+    assert_eq!(within(3, 1), all);
     assert_eq!(within(10_000, 4), layers(&[]));
+}
+
+/// What the program takes a card and an integrated GPU to be, those of the table in `src/kernels.rs` among them.
+fn card_and_integrated() -> [Limits; 2] {
+    [gpu(256, 12), gpu(32, 6)]
+}
+
+#[test]
+fn smaller_tiles_run_where_they_are_few_to_share_the_filters_and_larger_where_they_are_many() {
+    let (middle, last) = (layers(&MIDDLE), layers(&LAST));
+    let small_last = [middle.clone(), last.clone()];
+    let [card, integrated] = card_and_integrated();
+    assert_eq!(forms(integrated, &images(1)), small_last);
+    // On a card what one picture gains does not repay the transform of conv5's filters, what two gain does.
+    assert_eq!(forms(card, &images(1)), [middle.clone(), layers(&[])]);
+    let twice = Request {
+        runs: 2,
+        ..images(1)
+    };
+    assert_eq!(forms(card, &twice), small_last);
+    let all = &middle | &last;
+    for limits in [card, integrated] {
+        assert_eq!(forms(limits, &images(16)), [all.clone(), layers(&[])]);
+    }
+}
+
+#[test]
+fn a_layer_takes_the_same_tiles_and_filters_in_both_directions() {
+    let network = vgg16(MatrixLayout::OutIn);
+    for limits in card_and_integrated() {
+        let plan = Plan::new(&network, &request(&network, 1), limits).unwrap();
+        let prepared = plan.prepare.iter();
+        let prepared = prepared.filter(|call| call.label.starts_with("conv5_1"));
+        let [filters] = prepared.collect::<Vec<_>>()[..] else {
+            panic!("conv5_1 has not its filters once");
+        };
+        assert_eq!(filters.kernel, Kernel::WinogradFiltersTiled2x2);
+        let back = &plan.backward[1].dispatches;
+        for (calls, label) in [(&plan.forward, "conv5_1"), (back, "conv5_1 backward")] {
+            let calls: Vec<_> = calls.iter().filter(|call| call.label == label).collect();
+            assert_eq!(calls[0].kernel, Kernel::WinogradInputTiled2x2, "{label}");
+            assert_eq!(calls[1].buffers[0], filters.buffers[1], "{label}");
+        }
+    }
+}
+
+#[test]
+fn smaller_tiles_run_where_the_filters_of_larger_ones_do_not_fit() {
+    let [card, _] = card_and_integrated();
+    // Filters of 512 x 512 channels are 36 MiB for large tiles and 16 MiB for small ones.
+    let smaller = Limits {
+        binding: 35 * MIB,
+        ..card
+    };
+    let [_, small] = forms(smaller, &images(2));
+    let widest = layers(&["conv4_2", "conv4_3"]);
+    assert_eq!(small, &widest | &layers(&LAST));
 }
 
 #[test]
@@ -139,7 +207,8 @@ fn a_layer_whose_filters_or_workgroups_an_adapter_cannot_hold_goes_by_the_direct
             winograd: Winograd::Everywhere,
             ..adapter(binding)
         };
-        transformed(limits, 1)
+        let [large, _] = forms(limits, &images(1));
+        large
     };
     assert_eq!(within(128 * MIB).len(), 13);
     // 36 MiB for 512 x 512 filters, transformed; 18 MiB for 256 x 512.

@@ -96,7 +96,7 @@ impl Builder<'_> {
         }
         let it = WinogradCall::new(call);
         let chosen = match self.limits.winograd {
-            Winograd::Never => false,
+            Winograd::Never | Winograd::Everywhere2x2 => false,
             Winograd::WhereFaster => it.is_faster(),
             Winograd::Everywhere => true,
         };

@@ -3,18 +3,22 @@
 use super::convolution::Convolution;
 use super::winograd_tiled::WinogradTiled;
 use super::{grid, signed, size};
-use crate::kernels::{Conv2dTiledParams, Kernel, SplitSumParams, TILED_LARGE, TILED_SMALL};
+use crate::kernels::{
+    Conv2dTiledParams, Kernel, SplitSumParams, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE,
+    WINOGRAD_SMALL_SIZE,
+};
 use crate::layout::{blocks, depths};
 use crate::plan::builder::Builder;
 use crate::plan::{BufferId, Hardware, Packing, Winograd};
 
 impl Builder<'_> {
     pub(super) fn convolution_tiled(&mut self, call: &Convolution<'_>, hardware: Hardware) {
-        let winograd = || WinogradTiled::new(call, &self.limits);
+        let winograd = |size| WinogradTiled::new(call, size, &self.limits);
         let winograd = match self.limits.winograd {
             Winograd::Never => None,
-            Winograd::WhereFaster => winograd().filter(|it| it.is_faster(hardware)),
-            Winograd::Everywhere => winograd(),
+            Winograd::WhereFaster => WinogradTiled::where_faster(call, &self.limits, hardware),
+            Winograd::Everywhere => winograd(WINOGRAD_SIZE),
+            Winograd::Everywhere2x2 => winograd(WINOGRAD_SMALL_SIZE),
         };
         match winograd {
             Some(winograd) => self.convolution_winograd_tiled(&winograd, hardware),

@@ -1,4 +1,5 @@
-//! A 3x3 convolution or its input gradient by Winograd's F(4x4, 3x3) on a GPU: the stages in buffers, and when they pay.
+//! A 3x3 convolution or its input gradient by Winograd's F(4x4, 3x3) or F(2x2, 3x3) on a GPU: the stages in buffers, and when
+//! they pay.
 
 use std::ops::Range;
 
@@ -6,7 +7,7 @@ use super::convolution::Convolution;
 use super::tiled::{Cut, tile};
 use super::{grid, size};
 use crate::kernels::{
-    Kernel, TILED_LARGE, TILED_SMALL, WINOGRAD_POSITIONS, WINOGRAD_SIZE, WINOGRAD_TILED_TILES,
+    Kernel, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, WINOGRAD_TILED_TILES,
     WinogradFiltersTiledParams, WinogradInputTiledParams, WinogradOutputTiledParams,
     WinogradProductTiledParams,
 };
@@ -25,6 +26,9 @@ const DISPATCH_BYTES: usize = 2 << 20;
 /// A convolution with its sizes in tiles and elements of four channels.
 pub(super) struct WinogradTiled<'a> {
     call: &'a Convolution<'a>,
+    /// Rows and columns of outputs that a tile makes, and its positions when transformed.
+    size: usize,
+    positions: usize,
     in_blocks: usize,
     out_blocks: usize,
     /// Tiles in a row of an image, of an image, and the most at once.
@@ -34,45 +38,63 @@ pub(super) struct WinogradTiled<'a> {
 }
 
 impl<'a> WinogradTiled<'a> {
-    /// `None` where the window is another, or an adapter of `limits` cannot hold what it needs.
-    pub(super) fn new(call: &'a Convolution<'a>, limits: &Limits) -> Option<Self> {
+    /// In tiles of `size`. `None` where the window is another, or an adapter of `limits` cannot hold what it needs.
+    pub(super) fn new(call: &'a Convolution<'a>, size: usize, limits: &Limits) -> Option<Self> {
         let shape = call.out_shape;
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(shape.c));
-        let row_tiles = shape.w.div_ceil(WINOGRAD_SIZE);
-        let image_tiles = row_tiles * shape.h.div_ceil(WINOGRAD_SIZE);
+        let positions = (size + 2).pow(2);
+        let row_tiles = shape.w.div_ceil(size);
+        let image_tiles = row_tiles * shape.h.div_ceil(size);
         let most_blocks = in_blocks.max(out_blocks);
         let workgroups = limits.workgroups as usize;
-        let by_memory =
-            BYTES.min(limits.tensor()) as usize / (WINOGRAD_POSITIONS * 16 * most_blocks);
+        let by_memory = BYTES.min(limits.tensor()) as usize / (positions * 16 * most_blocks);
         let by_workgroups = workgroups.saturating_mul(TILED_SMALL);
         // In whole workgroups.
         let most = by_memory.min(by_workgroups) / TILED_LARGE * TILED_LARGE;
         let it = Self {
             call,
+            size,
+            positions,
             in_blocks,
             out_blocks,
             row_tiles,
             image_tiles,
             most,
         };
-        let filters = (WINOGRAD_POSITIONS * it.filter_plane()) as u64 * 16;
-        let fits = most > 0
-            && most_blocks.max(WINOGRAD_POSITIONS) <= workgroups
-            && filters <= limits.tensor();
+        let filters = (positions * it.filter_plane()) as u64 * 16;
+        let fits =
+            most > 0 && most_blocks.max(positions) <= workgroups && filters <= limits.tensor();
         (call.window.is_3x3_same() && fits).then_some(it)
     }
 
-    /// Whether all passes over the layer take less time than by the direct kernel, the filters' transform included: the
+    /// In the tiles in which all passes over the layer take least time, if that is less than by the direct kernel: the
     /// products saved against the bytes that the stages move. The same in all of them, so that they share the filters.
-    pub(super) fn is_faster(&self, hardware: Hardware) -> bool {
+    ///
+    /// Large tiles save more and move less, but their filters are 36 matrices in place of 16: small ones win where there are
+    /// few tiles to share them, as in VGG16's conv5 of one picture.
+    pub(super) fn where_faster(
+        call: &'a Convolution<'a>,
+        limits: &Limits,
+        hardware: Hardware,
+    ) -> Option<Self> {
+        let gain = |it: &Self| it.gain(hardware);
+        let sizes = [WINOGRAD_SMALL_SIZE, WINOGRAD_SIZE];
+        let each = sizes
+            .into_iter()
+            .filter_map(|size| Self::new(call, size, limits));
+        each.max_by_key(gain).filter(|it| gain(it) > 0)
+    }
+
+    /// The time of all passes that is gained over the direct kernel's, less that of the filters' transform; 0 where none is.
+    fn gain(&self, hardware: Hardware) -> usize {
         let traffic = &self.call.traffic;
         let sum = |time: fn(&Self, Hardware, usize) -> usize| {
             let passes = traffic.passes.iter().map(|&n| time(self, hardware, n));
             passes.sum::<usize>()
         };
         let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
-        let filters = (9 + WINOGRAD_POSITIONS) * self.filter_plane() * 16 + DISPATCH_BYTES;
-        gained.saturating_mul(traffic.runs) > filters
+        let filters = (9 + self.positions) * self.filter_plane() * 16 + DISPATCH_BYTES;
+        gained.saturating_mul(traffic.runs).saturating_sub(filters)
     }
 
     /// Of the direct kernel for `n` images, in bytes that the memory moves meanwhile. A dispatch takes as long as the longer
@@ -94,17 +116,17 @@ impl<'a> WinogradTiled<'a> {
 
     /// The same of the three stages.
     fn winograd_time(&self, hardware: Hardware, n: usize) -> usize {
-        let positions = self.call.out_shape.h * self.call.out_shape.w;
+        let out_positions = self.call.out_shape.h * self.call.out_shape.w;
         let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
         let tiles = n * self.image_tiles;
         let parts = tiles.div_ceil(self.most);
-        let edge = product_tile(tiles.min(self.most), outputs, hardware);
+        let edge = self.product_tile(tiles.min(self.most), outputs, hardware);
         let made = tiles.next_multiple_of(edge) * outputs.next_multiple_of(edge);
         let products = hardware.time(
-            WINOGRAD_POSITIONS * made * inputs,
-            WINOGRAD_POSITIONS * (tiles * (inputs + outputs) + parts * inputs * outputs) * 4,
+            self.positions * made * inputs,
+            self.positions * (tiles * (inputs + outputs) + parts * inputs * outputs) * 4,
         );
-        let transforms = (n * positions + WINOGRAD_POSITIONS * tiles) * (inputs + outputs) * 4;
+        let transforms = (n * out_positions + self.positions * tiles) * (inputs + outputs) * 4;
         products + transforms + (3 * parts).saturating_sub(1) * DISPATCH_BYTES
     }
 
@@ -120,14 +142,30 @@ impl<'a> WinogradTiled<'a> {
     fn filter_plane(&self) -> usize {
         4 * self.in_blocks * self.out_blocks
     }
-}
 
-/// Tiles and channels that a workgroup of the products makes. A large one of few tiles would be half empty.
-fn product_tile(tiles: usize, channels: usize, hardware: Hardware) -> usize {
-    if tiles <= TILED_SMALL {
-        return TILED_SMALL;
+    /// Tiles and channels that a workgroup of the products makes. A large one of few tiles would be half empty.
+    fn product_tile(&self, tiles: usize, channels: usize, hardware: Hardware) -> usize {
+        if tiles <= TILED_SMALL {
+            return TILED_SMALL;
+        }
+        tile([tiles, channels], self.positions, hardware)
     }
-    tile([tiles, channels], WINOGRAD_POSITIONS, hardware)
+
+    /// Of the transforms: of filters, inputs and outputs.
+    fn transforms(&self) -> [Kernel; 3] {
+        match self.size {
+            WINOGRAD_SMALL_SIZE => [
+                Kernel::WinogradFiltersTiled2x2,
+                Kernel::WinogradInputTiled2x2,
+                Kernel::WinogradOutputTiled2x2,
+            ],
+            _ => [
+                Kernel::WinogradFiltersTiled,
+                Kernel::WinogradInputTiled,
+                Kernel::WinogradOutputTiled,
+            ],
+        }
+    }
 }
 
 impl Builder<'_> {
@@ -154,10 +192,11 @@ impl Builder<'_> {
     ) {
         let call = it.call;
         let tiles = part.len();
-        let bytes = |blocks: usize| (WINOGRAD_POSITIONS * blocks * tiles * 16) as u64;
+        let bytes = |blocks: usize| (it.positions * blocks * tiles * 16) as u64;
         let v = self.scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
         let m = self.scratch(format!("{} products", call.label), bytes(it.out_blocks));
         let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILED_TILES) as u32;
+        let [_, input, output] = it.transforms();
 
         let params = WinogradInputTiledParams {
             blocks: it.in_blocks as i32,
@@ -168,8 +207,8 @@ impl Builder<'_> {
             tiles: tiles as i32,
         };
         let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
-        let (kernel, buffers) = (Kernel::WinogradInputTiled, vec![call.x, v]);
-        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        let buffers = vec![call.x, v];
+        self.dispatch(input, call.label, &params, buffers, workgroups, 0);
 
         let [outputs, _] = it.layer_blocks();
         let params = WinogradProductTiledParams {
@@ -178,9 +217,10 @@ impl Builder<'_> {
             tiles: tiles as u32,
             row: outputs as u32,
             plane: it.filter_plane() as u32,
+            side: it.size as u32 + 2,
             turned: u32::from(call.direction == Direction::Backward),
         };
-        let tile = product_tile(tiles, it.out_blocks * 4, hardware);
+        let tile = it.product_tile(tiles, it.out_blocks * 4, hardware);
         let kernel = match tile {
             TILED_LARGE => Kernel::WinogradProductTiledLarge,
             _ => Kernel::WinogradProductTiledSmall,
@@ -188,7 +228,7 @@ impl Builder<'_> {
         let workgroups = [
             tiles.div_ceil(tile) as u32,
             (it.out_blocks * 4).div_ceil(tile) as u32,
-            WINOGRAD_POSITIONS as u32,
+            it.positions as u32,
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
         let work = call.work() / (call.n * it.image_tiles) * tiles;
@@ -204,8 +244,8 @@ impl Builder<'_> {
             epilogue: call.end.epilogue as u32,
         };
         let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
-        let (kernel, buffers) = (Kernel::WinogradOutputTiled, vec![m, call.end.extra, call.y]);
-        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        let buffers = vec![m, call.end.extra, call.y];
+        self.dispatch(output, call.label, &params, buffers, workgroups, 0);
     }
 
     /// The layer's transformed filters, made once for both directions.
@@ -213,7 +253,7 @@ impl Builder<'_> {
         let call = it.call;
         let name = format!("{} weights", call.name);
         let plane = it.filter_plane();
-        let (u, new) = self.prepared(&name, WINOGRAD_POSITIONS * plane, false);
+        let (u, new) = self.prepared(&name, it.positions * plane, false);
         if new {
             let [outputs, inputs] = it.layer_blocks();
             let w = self.source(
@@ -229,13 +269,8 @@ impl Builder<'_> {
             let workgroups = grid(count, self.limits.workgroups);
             let label = format!("{} filters", call.name);
             let buffers = vec![w, u];
-            self.prepare(
-                Kernel::WinogradFiltersTiled,
-                &label,
-                &params,
-                buffers,
-                workgroups,
-            );
+            let [kernel, ..] = it.transforms();
+            self.prepare(kernel, &label, &params, buffers, workgroups);
         }
         u
     }
