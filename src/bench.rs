@@ -74,7 +74,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let parts = run.session.start_up();
     let in_ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let (weights_bytes, activations_bytes) = run.session.plan().bytes();
-    let runs = flags.runs.get();
+    let runs = flags.runs as usize;
     let forward_ms = median(runs, || run.forward().map(drop)).map_err(at_weights)?;
     let gradcam_ms = median(runs, || run.grad_cam()).map_err(at_weights)?;
     let guided_bprop_ms = median(runs, || run.guided()).map_err(at_weights)?;

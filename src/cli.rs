@@ -29,7 +29,7 @@ Examples:
 
 /// Grad-CAM pictures: where an image classifier looked
 ///
-/// Runs a picture through a VGG network on the GPU, prints the most likely classes and writes, for
+/// Runs a picture through the classifier on the GPU, prints the most likely classes and writes, for
 /// each of them, where the evidence lies: the heat map, the heat map over the picture, the picture
 /// lit by it, and guided backpropagation.
 #[derive(Debug, Parser)]
@@ -106,11 +106,11 @@ pub struct Bench {
     pub json: bool,
 
     /// Runs of each measurement, of which the median is taken
-    #[arg(long, value_name = "N", default_value = "5")]
-    pub runs: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "5", value_parser = passes(), allow_negative_numbers = true)]
+    pub runs: u32,
 
     /// Pixels along each side of what the network sees
-    #[arg(long, value_name = "N", value_parser = input_size())]
+    #[arg(long, value_name = "N", value_parser = input_size(), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
 
     /// Time the forward pass of N pictures at once as well
@@ -149,7 +149,7 @@ pub struct Convert {
     #[arg(long, value_name = "NAME")]
     pub preprocess: Option<Preprocessing>,
     /// Pixels along each side of the network's input [default: what the weights ask for]
-    #[arg(long, value_name = "N", value_parser = input_size())]
+    #[arg(long, value_name = "N", value_parser = input_size(), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
     /// What the network ends with [default: what the weights say, else softmax]
     #[arg(long, value_name = "NAME")]
@@ -159,6 +159,16 @@ pub struct Convert {
 /// Pixels along each side of a network's input: no adapter holds the activations of more.
 fn input_size() -> RangedU64ValueParser<u16> {
     RangedU64ValueParser::new().range(1..=4096)
+}
+
+/// How often a network may run: more than a million times is a slip.
+fn passes() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(1..=1_000_000)
+}
+
+/// Pixels along a side of a part of the picture; a part larger than the picture is all of it.
+fn pixels() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// The raw flags of the main command, before `options` has looked at them.
@@ -197,6 +207,7 @@ pub struct Explain {
         short,
         long = "class",
         value_name = "CLASS",
+        allow_negative_numbers = true,
         help_heading = "What is explained"
     )]
     pub classes: Vec<String>,
@@ -240,7 +251,12 @@ pub struct Explain {
     /// Explain what raises the class's score above that of CLASS, rather than the score itself: the
     /// difference of the two logits, or with --score of the two probabilities or their logarithms.
     /// CLASS is left out of the most likely classes.
-    #[arg(long, value_name = "CLASS", help_heading = "What is explained")]
+    #[arg(
+        long,
+        value_name = "CLASS",
+        allow_negative_numbers = true,
+        help_heading = "What is explained"
+    )]
     pub versus: Option<String>,
 
     /// Explain what would lower the score
@@ -265,60 +281,56 @@ pub struct Explain {
     /// the largest effect on the score to first order [default: all]. A note says what share of
     /// the weight they hold. As rgb or bgr: the order of the network's input channels, with --mean
     /// or --std [default: rgb]. May be given once as each.
-    #[arg(long, value_name = "K|ORDER", help_heading = "How methods work")]
-    pub channels: Vec<ChannelsFlag>,
-
-    /// Noisy copies of smoothgrad, squaregrad and vargrad [default: 25]; masks of rise [default: 1000]
-    #[arg(long, value_name = "N", help_heading = "How methods work")]
-    pub samples: Option<NonZeroUsize>,
-
-    /// Standard deviation of their noise, as a share of the range of the input's values
     #[arg(
         long,
-        value_name = "SHARE",
-        default_value_t = 0.15,
+        value_name = "K|ORDER",
         allow_negative_numbers = true,
         help_heading = "How methods work"
     )]
-    pub noise: f64,
+    pub channels: Vec<ChannelsFlag>,
 
-    /// Steps of integrated-gradients
+    /// Noisy copies of smoothgrad, squaregrad and vargrad [default: 25]; masks of rise [default: 1000]
+    #[arg(long, value_name = "N", value_parser = passes(), allow_negative_numbers = true,
+        help_heading = "How methods work")]
+    pub samples: Option<u32>,
+
+    /// Standard deviation of their noise, as a share of the range of the input's values [default: 0.15]
     #[arg(
         long,
-        value_name = "N",
-        default_value = "50",
+        value_name = "SHARE",
+        allow_negative_numbers = true,
         help_heading = "How methods work"
     )]
-    pub steps: NonZeroUsize,
+    pub noise: Option<f64>,
 
-    /// Rows and columns that occlusion hides at once, pixels
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "32",
-        help_heading = "How methods work"
-    )]
-    pub patch: NonZeroUsize,
+    /// Steps of integrated-gradients [default: 50]
+    #[arg(long, value_name = "N", value_parser = passes(), allow_negative_numbers = true,
+        help_heading = "How methods work")]
+    pub steps: Option<u32>,
+
+    /// Rows and columns that occlusion hides at once, pixels [default: 32]
+    #[arg(long, value_name = "N", value_parser = pixels(), allow_negative_numbers = true,
+        help_heading = "How methods work")]
+    pub patch: Option<u32>,
 
     /// Pixels from one patch of occlusion to the next [default: half the patch]
-    #[arg(long, value_name = "N", help_heading = "How methods work")]
-    pub stride: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = pixels(), allow_negative_numbers = true,
+        help_heading = "How methods work")]
+    pub stride: Option<u32>,
 
     /// The picture that integrated-gradients and gradient-x-input compare with, and occlusion and rise hide behind
-    #[arg(
-        long, value_name = "NAME", default_value_t = Baseline::Mean,
-        help_heading = "How methods work"
-    )]
-    pub baseline: Baseline,
+    /// [default: mean]
+    #[arg(long, value_name = "NAME", help_heading = "How methods work")]
+    pub baseline: Option<Baseline>,
 
-    /// Seed of the random numbers: the same one draws the same numbers on every machine
+    /// Seed of the random numbers: the same one draws the same numbers on every machine [default: 0]
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 0,
+        allow_negative_numbers = true,
         help_heading = "How methods work"
     )]
-    pub seed: u64,
+    pub seed: Option<u64>,
 
     /// What to write, as a list
     #[arg(
@@ -400,7 +412,7 @@ pub struct Explain {
     ///
     /// Pixels along each side of what the network sees. A network over the mean of all positions
     /// takes any multiple of 32, and a larger one gives a finer map; others take one size only.
-    #[arg(long, value_name = "N", value_parser = input_size(),
+    #[arg(long, value_name = "N", value_parser = input_size(), allow_negative_numbers = true,
         help_heading = "What the network sees")]
     pub input_size: Option<u16>,
 

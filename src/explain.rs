@@ -71,6 +71,9 @@ pub fn run(
     if jobs.is_empty() {
         return Ok(all_well);
     }
+    for unread in &options.unread {
+        tell(Told::Note(unread.to_string()));
+    }
     let several = jobs.len() > 1 || options.images.len() > 1;
     let weights = match &options.weights {
         Some(path) => weights::open(path)?,
@@ -130,6 +133,9 @@ pub fn run(
             "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1".into(),
         ));
     }
+    // There may be no more than all.
+    let tried = options.channels.map(NonZeroUsize::get);
+    let tried = tried.filter(|&tried| tried < explainer.channels());
     let input = classifier.network.input_shape();
     let (mut position, mut computed) = (0, 0);
     batch::run(
@@ -183,7 +189,7 @@ pub fn run(
                 let mut classes = vec![];
                 for (rank, explanation) in explained.explanations.iter().enumerate() {
                     let label = labels.get(explanation.class).expect("one label a class");
-                    if let (Some(kept), Some(tried)) = (explanation.kept, options.channels) {
+                    if let (Some(kept), Some(tried)) = (explanation.kept, tried) {
                         let name = label.printed_name();
                         let share = 100.0 * kept;
                         tell(Told::Note(format!(
@@ -222,6 +228,7 @@ pub fn run(
                         report::Versus::new(id, label)
                     }),
                     counterfactual: options.counterfactual,
+                    unread: options.unread.iter().map(|unread| unread.option).collect(),
                     timings_ms,
                     classes,
                 };
@@ -347,9 +354,9 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
 fn settings(options: &Options, baseline: [f32; 3]) -> attribution::Settings {
     let usual = attribution::Settings::default();
     attribution::Settings {
-        samples: options.samples.map_or(usual.samples, NonZeroUsize::get),
+        samples: options.samples.unwrap_or(usual.samples),
         noise: options.noise,
-        steps: options.steps.get(),
+        steps: options.steps,
         baseline,
         seed: options.seed,
     }
@@ -358,9 +365,9 @@ fn settings(options: &Options, baseline: [f32; 3]) -> attribution::Settings {
 fn masks(options: &Options, baseline: [f32; 3]) -> perturbation::Settings {
     let usual = perturbation::Settings::default();
     perturbation::Settings {
-        patch: options.patch.get(),
-        stride: options.stride.get(),
-        masks: options.samples.map_or(usual.masks, NonZeroUsize::get),
+        patch: options.patch,
+        stride: options.stride,
+        masks: options.samples.unwrap_or(usual.masks),
         baseline,
         seed: options.seed,
     }

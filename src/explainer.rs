@@ -159,6 +159,12 @@ impl Explainer {
         self.network.node(self.targets[0]).shape
     }
 
+    /// Channels of the target layer that has the most.
+    pub fn channels(&self) -> usize {
+        let channels = |&target| self.network.node(target).shape.c;
+        self.targets.iter().map(channels).max().unwrap_or(0)
+    }
+
     /// Runs the network forward on one preprocessed picture, C x H x W.
     ///
     /// # Errors

@@ -6,15 +6,19 @@ use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use crate::attribution;
 use crate::cam;
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse,
     MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
 };
+use crate::perturbation;
 
 mod error;
+mod unread;
 
 pub use error::{RgbError, UsageError};
+pub use unread::Unread;
 
 /// Classes explained when nobody says how many.
 pub const DEFAULT_TOP_N: usize = 3;
@@ -45,20 +49,22 @@ pub struct Options {
     pub smooth: Vec<Smooth>,
     /// Channels tried; `None`: all.
     pub channels: Option<NonZeroUsize>,
-    /// Noisy copies, or masks; `None`: as many as the method usually takes.
-    pub samples: Option<NonZeroUsize>,
+    /// Noisy copies, or masks; at least 1. `None`: as many as the method usually takes.
+    pub samples: Option<usize>,
     /// Their deviation, as a share of the range of the input's values; finite, 0 or more.
     pub noise: f64,
-    /// Steps from the baseline to the picture.
-    pub steps: NonZeroUsize,
-    /// Pixels along each side of what is hidden at once.
-    pub patch: NonZeroUsize,
-    /// Pixels from one patch to the next, not more than the patch has.
-    pub stride: NonZeroUsize,
+    /// Steps from the baseline to the picture; at least 1.
+    pub steps: usize,
+    /// Pixels along each side of what is hidden at once; at least 1.
+    pub patch: usize,
+    /// Pixels from one patch to the next; at least 1, not more than the patch has.
+    pub stride: usize,
     /// What pictures are compared with.
     pub baseline: Baseline,
     /// Of the random numbers.
     pub seed: u64,
+    /// Options given that change nothing.
+    pub unread: Vec<Unread>,
     /// Each once, at least one.
     pub outputs: Vec<Output>,
     /// `None`: beside each picture.
@@ -128,6 +134,7 @@ impl Options {
         looks_like_weights: impl Fn(&Path) -> bool,
     ) -> Result<Self, UsageError> {
         let channels = each_channels(&flags.channels)?;
+        let unread = unread::unread(&flags);
         let preprocess = preprocess(&flags, channels.order)?;
         let Positionals {
             images,
@@ -154,8 +161,10 @@ impl Options {
         if let Some(alpha) = flags.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
             return Err(UsageError::AlphaOutOfRange(alpha));
         }
-        if !(flags.noise.is_finite() && flags.noise >= 0.0) {
-            return Err(UsageError::NoiseOutOfRange(flags.noise));
+        let usual = attribution::Settings::default();
+        let noise = flags.noise.unwrap_or(usual.noise);
+        if !(noise.is_finite() && noise >= 0.0) {
+            return Err(UsageError::NoiseOutOfRange(noise));
         }
         let smoothed = flags.methods.iter().any(|method| match method {
             Method::Cam(cam) => cam.is_smoothed(),
@@ -169,9 +178,10 @@ impl Options {
             return Err(UsageError::NoMapToSmooth(flags.methods[0]));
         }
         let layers = each_once(flags.layers);
-        let patch = flags.patch;
-        let half = NonZeroUsize::new(patch.get() / 2).unwrap_or(NonZeroUsize::MIN);
-        let stride = flags.stride.unwrap_or(half);
+        let patch = perturbation::Settings::default().patch;
+        let patch = flags.patch.map_or(patch, |patch| patch as usize);
+        let half = (patch / 2).max(1);
+        let stride = flags.stride.map_or(half, |stride| stride as usize);
         if stride > patch {
             return Err(UsageError::StrideBeyondPatch { stride, patch });
         }
@@ -200,13 +210,14 @@ impl Options {
             counterfactual: flags.counterfactual,
             channels: channels.count,
             smooth: each_once(flags.smooth),
-            samples: flags.samples,
-            noise: flags.noise,
-            steps: flags.steps,
-            patch: flags.patch,
+            samples: flags.samples.map(|samples| samples as usize),
+            noise,
+            steps: flags.steps.map_or(usual.steps, |steps| steps as usize),
+            patch,
             stride,
-            baseline: flags.baseline,
-            seed: flags.seed,
+            baseline: flags.baseline.unwrap_or(Baseline::Mean),
+            seed: flags.seed.unwrap_or(usual.seed),
+            unread,
             outputs: each_once(flags.outputs),
             out_dir: flags.out_dir,
             format: flags.format,
@@ -372,6 +383,10 @@ fn preprocess(
             flag: "--std",
             value,
         });
+    }
+    let beyond = |(m, s): (f32, f32)| [0.0, 255.0].iter().any(|v| !((v - m) / s).is_finite());
+    if std::iter::zip(mean, std).any(beyond) {
+        return Err(UsageError::BeyondFloats);
     }
     if mean.iter().all(|value| (0.0..=1.0).contains(value)) && std.iter().all(|&value| value < 1.0)
     {

@@ -44,6 +44,9 @@ pub struct Report {
     /// Whether the gradient was negated; absent from the JSON where it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counterfactual: bool,
+    /// Options given that no method read, as typed; absent from the JSON where all were.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<&'static str>,
     /// Stages and the milliseconds they took, in the order they ran.
     #[serde(serialize_with = "timings")]
     pub timings_ms: Vec<(&'static str, f64)>,
@@ -362,6 +365,7 @@ mod tests {
             score: Score::Prob,
             versus: None,
             counterfactual: false,
+            unread: vec![],
             timings_ms: vec![("decode", 1.234_56), ("forward", 20.0)],
             classes: vec![class],
         }

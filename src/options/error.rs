@@ -1,6 +1,5 @@
 //! What is said when a rule between flags is broken.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -100,9 +99,9 @@ pub enum UsageError {
     )]
     StrideBeyondPatch {
         /// Pixels from one patch to the next.
-        stride: NonZeroUsize,
+        stride: usize,
         /// Pixels along a patch.
-        patch: NonZeroUsize,
+        patch: usize,
     },
     /// Two numbers or two orders.
     #[error("--channels is given twice as {0}: keep one")]
@@ -123,6 +122,12 @@ pub enum UsageError {
         /// The value refused.
         value: f32,
     },
+    /// A scale so small that pixels become infinite.
+    #[error(
+        "--mean and --std take pixels beyond what float32 holds: \
+         both are for pixels in 0..255, as in --mean 123.68,116.779,103.939 --std 58.4,57.1,57.4"
+    )]
+    BeyondFloats,
     /// Numbers published for pixels in 0..1, which would send values in the hundreds through the
     /// network unnoticed.
     #[error(

@@ -237,6 +237,7 @@ fn numbers_that_cannot_be_meant_are_refused() {
             "{line}"
         );
     }
+    assert_eq!(refused("a.jpg --std 1,1e-40,1"), UsageError::BeyondFloats);
     let error = refused("a.jpg --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5");
     assert!(
         error
@@ -305,7 +306,7 @@ fn channels_are_given_once_as_a_number_and_once_as_an_order() {
 
 #[test]
 fn patches_of_occlusion_meet() {
-    let stride = |line| options(line).map(|options| options.stride.get());
+    let stride = |line| options(line).map(|options| options.stride);
     assert_eq!(stride("a.jpg"), Ok(16));
     assert_eq!(stride("a.jpg --patch 9"), Ok(4));
     assert_eq!(stride("a.jpg --patch 1"), Ok(1));
@@ -320,4 +321,63 @@ fn maps_that_augmenting_averages_are_of_cam_methods() {
     assert_eq!(both.smooth, [Smooth::Aug, Smooth::Eigen]);
     let none = refused("a.jpg -m occlusion --smooth aug");
     assert!(none.to_string().contains("occlusion is none"), "{none}");
+}
+
+#[test]
+fn options_that_no_method_reads_are_told_with_those_that_do() {
+    let told = |line: &str| -> Vec<String> {
+        let unread = options(&format!("photo.jpg {line}")).unwrap().unread;
+        unread.iter().map(ToString::to_string).collect()
+    };
+    let says = |option: &str, readers: &str| {
+        vec![format!("no method asked for reads {option}; {readers}")]
+    };
+    assert_eq!(
+        told("--channels 64"),
+        says("--channels", "scorecam and ablationcam do")
+    );
+    assert_eq!(
+        told("--samples 9"),
+        says("--samples", "smoothgrad, squaregrad, vargrad and rise do")
+    );
+    assert_eq!(
+        told("-m smoothgrad --steps 50"),
+        says("--steps", "integrated-gradients does")
+    );
+    assert_eq!(
+        told("-m vargrad -l conv4_3"),
+        says("--layer", "gradcam, gradcam++, hirescam and 11 others do")
+    );
+    // Guided backpropagation, of the usual outputs, has a score.
+    assert_eq!(told("-m fem --score logit"), [] as [&str; 0]);
+    assert_eq!(told("-m fem --score logit --outputs heatmap").len(), 1);
+    assert_eq!(
+        told("-m gradient -l conv4_3 --outputs guided_gradcam"),
+        [] as [&str; 0]
+    );
+    assert_eq!(
+        told("--channels 4 --samples 9 --noise 0.1 --steps 3 --patch 8 --stride 4 --baseline white --seed 1").len(),
+        8
+    );
+    let readers = "scorecam,smoothgrad,integrated-gradients,occlusion";
+    let all = "--channels 4 --samples 9 --noise 0.1 --steps 3 --patch 8 --stride 4 --baseline white --seed 1";
+    assert_eq!(told(&format!("-m {readers} {all}")), [] as [&str; 0]);
+    // The order of the input's channels is another matter.
+    assert_eq!(told("--channels bgr"), [] as [&str; 0]);
+}
+
+/// The help says them in words.
+#[test]
+fn numbers_that_are_not_given_are_the_usual_ones() {
+    let options = options("photo.jpg").unwrap();
+    let pixels = attribution::Settings::default();
+    assert_eq!((options.noise, options.steps, options.seed), (0.15, 50, 0));
+    assert_eq!(
+        (pixels.noise, pixels.steps, pixels.samples, pixels.seed),
+        (0.15, 50, 25, 0)
+    );
+    let masks = perturbation::Settings::default();
+    assert_eq!((options.patch, options.stride), (masks.patch, masks.stride));
+    assert_eq!((masks.patch, masks.masks), (32, 1000));
+    assert_eq!(options.baseline, Baseline::Mean);
 }

@@ -1,6 +1,6 @@
 //! Wrong usage, help, version and completions.
 
-use crate::harness::{Folder, Run};
+use crate::harness::{Folder, Run, json_lines};
 
 /// A line that only its reader can have meant otherwise: exit code 2, nothing on standard output, nothing written.
 #[track_caller]
@@ -41,6 +41,7 @@ fn no_classes_are_wrong_usage_and_too_many_are_told_how_many_there_are() {
             &["classes asked for, tiny.npy has 5", "from 1 to 5"],
         );
     }
+    folder.refuses("cat.png tiny.npy -c -1", 1, &["`-1`", "0 to 4"]);
     folder.refuses(
         "cat.png 22",
         1,
@@ -94,7 +95,38 @@ fn values_out_of_range_or_unknown_are_wrong_usage() {
     assert_wrong_usage("cat.png --method gradcan", &["gradcam++"]);
     assert_wrong_usage("cat.png --format gif", &["png", "webp"]);
     assert_wrong_usage("cat.png --colour jet", &["unexpected argument", "--help"]);
+    assert_wrong_usage("cat.png --samples 0", &["'0'", "--samples", "1..=1000000"]);
+    assert_wrong_usage(
+        "cat.png -m smoothgrad --samples 18446744073709551615",
+        &["--samples", "1..=1000000"],
+    );
+    for option in ["--steps", "--patch", "--stride", "--input-size", "--seed"] {
+        let line = format!("cat.png {option} -1");
+        assert_wrong_usage(&line, &["invalid value '-1'", option]);
+    }
     assert_wrong_usage("completions shellfish", &["bash", "zsh", "fish"]);
+}
+
+#[test]
+fn an_option_that_no_method_reads_is_told_and_changes_nothing() {
+    let folder = Folder::new();
+    let line = "cat.png tiny.npy -c 1 --outputs heatmap";
+    let plain = folder.json(line).remove(0);
+    assert!(plain.get("unread").is_none(), "{plain}");
+    let run = folder.run(&format!("{line} --json --steps 7 --channels 3"));
+    run.exits(0);
+    let notes: Vec<&str> = run.stderr.lines().collect();
+    assert_eq!(
+        notes,
+        [
+            "note: no method asked for reads --channels; scorecam and ablationcam do",
+            "note: no method asked for reads --steps; integrated-gradients does",
+        ]
+    );
+    let told = json_lines(&run.stdout).remove(0);
+    assert_eq!(told["unread"], serde_json::json!(["--channels", "--steps"]));
+    assert_eq!(told["classes"], plain["classes"]);
+    folder.prints(&format!("{line} --steps 7 -q"));
 }
 
 #[test]
