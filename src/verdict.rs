@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cam::Reads;
 use crate::method::Method;
+use crate::perturbation;
 use crate::score::Score;
 
 /// Whether a map can be read as it is.
@@ -90,7 +91,14 @@ impl Asked<'_> {
                 }
             ),
             Verdict::Flat => {
-                format!("{max:.3e} everywhere, so it shows no place; try an earlier --layer")
+                let finer = match method {
+                    Method::Cam(cam) if cam.reads() == Reads::Biases => "another class",
+                    Method::Cam(_) => "an earlier --layer",
+                    Method::Pixel(_) => "another method",
+                    Method::Perturbation(perturbation::Method::Occlusion) => "a smaller --patch",
+                    Method::Perturbation(perturbation::Method::Rise) => "more --samples",
+                };
+                format!("{max:.3e} everywhere, so it shows no place; try {finer}")
             }
             Verdict::NotFinite => format!(
                 "some values are infinite or no numbers, drawn as zero; it began {}",
@@ -178,5 +186,10 @@ mod tests {
             not_finite: None,
         };
         assert_eq!(instead(tried, gradcam), "another class");
+
+        let flat = |method| prob.words(Verdict::Flat, method, 0.5).unwrap();
+        assert!(flat(gradcam).ends_with("try an earlier --layer"));
+        let occlusion = perturbation::Method::Occlusion.into();
+        assert!(flat(occlusion).ends_with("try a smaller --patch"));
     }
 }
