@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ::image::RgbImage;
@@ -31,7 +31,7 @@ mod error;
 mod told;
 
 pub use error::Error;
-pub use told::{Cost, Told};
+pub use told::{Cost, Told, in_words};
 
 use choice::Choice;
 
@@ -278,10 +278,8 @@ fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<(Vec<Job>, bool), Err
             tell(Told::Error(error.into()));
             vec![]
         });
-        // A picture may be named and lie in a folder that is named too.
-        let new = images
-            .into_iter()
-            .filter(|image| seen.insert(image.clone()));
+        // A picture may be named twice, as cat.png and ./cat.png, or lie in a folder that is named too.
+        let new = images.into_iter().filter(|image| seen.insert(place(image)));
         jobs.extend(new.map(|image| Job {
             destination: Destination::of(&image, options.out_dir.as_deref(), options.format),
             image,
@@ -298,6 +296,18 @@ fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<(Vec<Job>, bool), Err
         )));
     }
     Ok((jobs, all_there))
+}
+
+/// The same for two spellings of a path. Links have names of their own, and so have their files.
+fn place(image: &Path) -> PathBuf {
+    let folder = image.parent().unwrap_or(Path::new(""));
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    // A folder that cannot be looked up is known by what was typed.
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.join(image.file_name().unwrap_or_default())
 }
 
 /// The network, with the user's preprocessing where there is one.

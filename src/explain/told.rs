@@ -30,15 +30,27 @@ pub struct Cost {
     pub seconds: f64,
 }
 
+impl Cost {
+    /// Seconds that all pictures take.
+    pub fn all_seconds(&self) -> f64 {
+        self.seconds * self.pictures as f64
+    }
+}
+
+/// A time, to two digits or three: nobody knows it better.
+pub fn in_words(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => "a second".into(),
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 6e3 => format!("{:.0} min", s / 60.0),
+        s if s < 3.6e5 => format!("{:.1} h", s / 3.6e3),
+        s => format!("{:.0} days", s / 86.4e3),
+    }
+}
+
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |seconds: f64| match seconds {
-            s if s < 1.0 => "a second".into(),
-            s if s < 100.0 => format!("{s:.0} s"),
-            s if s < 6000.0 => format!("{:.0} min", s / 60.0),
-            s => format!("{:.1} h", s / 3600.0),
-        };
-        let each = time(self.seconds);
+        let each = in_words(self.seconds);
         let passes = match self.passes {
             1 => "one pass".into(),
             passes => format!("{passes} passes"),
@@ -48,8 +60,12 @@ impl fmt::Display for Cost {
             "{passes} through the network for a picture, about {each}"
         )?;
         if self.pictures > 1 {
-            let all = time(self.seconds * self.pictures as f64);
-            write!(f, "; {all} for {}", self.pictures)?;
+            write!(
+                f,
+                "; {} for {}",
+                in_words(self.all_seconds()),
+                self.pictures
+            )?;
         }
         Ok(())
     }
@@ -58,6 +74,17 @@ impl fmt::Display for Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_in_the_unit_that_suits_them() {
+        let words = [0.2, 59.6, 99.0, 150.0, 5e3, 7.2e3, 8.64e5].map(in_words);
+        assert_eq!(
+            words,
+            [
+                "a second", "60 s", "99 s", "2 min", "83 min", "2.0 h", "10 days"
+            ]
+        );
+    }
 
     #[test]
     fn a_cost_is_told_in_words() {

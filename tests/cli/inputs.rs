@@ -17,12 +17,16 @@ fn a_missing_picture_is_an_error_before_any_work() {
 }
 
 #[test]
-fn a_picture_named_beside_its_folder_is_explained_once() {
+fn a_picture_named_twice_is_explained_once() {
     let folder = Folder::new();
     folder.put("all/cat.png", &folder.read("cat.png"));
     let reports = folder.json("all all/cat.png tiny.npy --outputs heatmap -c 1");
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0]["image"], "all/cat.png");
+    let line = "./cat.png cat.png all/../cat.png tiny.npy -o maps --outputs heatmap -c 1 -q";
+    let reports = folder.json(line);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0]["image"], "./cat.png");
 }
 
 #[test]

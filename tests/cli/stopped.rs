@@ -17,6 +17,14 @@ fn at_work(folder: &Folder) -> Child {
     command.spawn().unwrap()
 }
 
+/// What Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let kill = format!("kill -INT {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(sent.success());
+}
+
 /// Names of the pictures' files: one a picture that is done.
 fn done(folder: &Folder) -> Vec<String> {
     let names = folder.names().into_iter();
@@ -38,6 +46,74 @@ fn a_long_method_says_what_it_costs_before_it_starts() {
     folder.prints(&format!("{line} --quiet"));
 }
 
+#[test]
+fn passes_are_told_as_many_as_there_are() {
+    let folder = Folder::new();
+    // The last layer has 8 channels; patches of 112 every 56 pixels are 3 x 3.
+    for (method, passes) in [
+        ("scorecam", "8 passes"),
+        ("scorecam --channels 3", "3 passes"),
+        ("smoothgrad,vargrad --samples 3", "3 passes"),
+        (
+            "smoothgrad,integrated-gradients --samples 3 --steps 4",
+            "7 passes",
+        ),
+        ("occlusion --patch 112", "9 passes"),
+        ("rise --samples 5", "5 passes"),
+        ("gradcam --smooth aug", "6 passes"),
+        ("gradcam,gradient", ""),
+    ] {
+        let line = format!("cat.png tiny.npy 2 -m {method} --outputs heatmap");
+        let run = folder.run(&line);
+        run.exits(0);
+        let mut notes = run
+            .stderr
+            .lines()
+            .filter(|note| note.contains("through the network"));
+        match passes {
+            "" => assert_eq!(notes.next(), None, "{method}"),
+            _ => {
+                let note = notes.next().unwrap_or_default();
+                assert!(
+                    note.starts_with(&format!("note: {passes} ")),
+                    "{method}: {run:#?}"
+                );
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_before_the_first_picture_is_done_leaves_nothing() {
+    for method in [
+        "rise --samples 100000",
+        "scorecam,smoothgrad --samples 100000",
+    ] {
+        let folder = Folder::new();
+        let line = format!("cat.png tiny.npy -o maps -c 1 -m {method}");
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let mut command = folder.command(&arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut notes = BufReader::new(child.stderr.take().unwrap());
+        let mut note = String::new();
+        while !note.contains(" passes through the network") {
+            note.clear();
+            assert_ne!(notes.read_line(&mut note).unwrap(), 0, "no cost told");
+        }
+        interrupt(&child);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{method}");
+        assert_eq!(output.stdout, b"", "{method}");
+        let mut rest = String::new();
+        notes.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+        assert_eq!(folder.names(), [] as [&str; 0], "{method}");
+        assert!(!folder.path().join("maps").exists(), "{method}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_what_is_done_and_nothing_half_done() {
@@ -52,14 +128,7 @@ fn ctrl_c_leaves_what_is_done_and_nothing_half_done() {
     results.read_line(&mut first).unwrap();
     assert!(first.ends_with("00.png\n"), "{first}");
 
-    let interrupt = format!("kill -INT {}", child.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &interrupt])
-            .status()
-            .unwrap()
-            .success()
-    );
+    interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut rest = String::new();
     notes.read_to_string(&mut rest).unwrap();
