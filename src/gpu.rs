@@ -91,6 +91,17 @@ pub enum GpuError {
         /// What was looked through.
         backends: &'static str,
     },
+    /// None on the backend asked for, but some on others.
+    #[error(
+        "no adapter on {backend}; there are: {}; leave out --backend, or name another",
+        list(present)
+    )]
+    NotOnBackend {
+        /// What was looked through.
+        backend: &'static str,
+        /// What there is on others.
+        present: Vec<AdapterInfo>,
+    },
     /// The text of `--adapter` matches none.
     #[error("no adapter matches {wanted:?}; there are: {}", list(present))]
     NoMatch {
@@ -153,16 +164,23 @@ pub enum GpuError {
     },
 }
 
+const EVERY_BACKEND: &str = "Vulkan, Metal or DX12";
+
 impl GpuError {
     /// There is no adapter on `backend`, or on any.
     fn none(backend: Option<Backend>) -> Self {
-        Self::NoAdapter {
-            backends: match backend {
-                None => "Vulkan, Metal or DX12",
-                Some(Backend::Vulkan) => "Vulkan",
-                Some(Backend::Metal) => "Metal",
-                Some(Backend::Dx12) => "DX12",
+        let backends = match backend {
+            None => EVERY_BACKEND,
+            Some(Backend::Vulkan) => "Vulkan",
+            Some(Backend::Metal) => "Metal",
+            Some(Backend::Dx12) => "DX12",
+        };
+        match adapters() {
+            Ok(present) if backend.is_some() => Self::NotOnBackend {
+                backend: backends,
+                present,
             },
+            _ => Self::NoAdapter { backends },
         }
     }
 }
@@ -244,7 +262,9 @@ fn enumerate(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
 pub fn adapters() -> Result<Vec<AdapterInfo>, GpuError> {
     let infos = |adapter: &wgpu::Adapter| AdapterInfo::new(&adapter.get_info());
     match enumerate(None) {
-        none if none.is_empty() => Err(GpuError::none(None)),
+        none if none.is_empty() => Err(GpuError::NoAdapter {
+            backends: EVERY_BACKEND,
+        }),
         adapters => Ok(adapters.iter().map(infos).collect()),
     }
 }

@@ -43,7 +43,10 @@ pub struct Label {
 #[derive(Debug, Error)]
 pub enum LabelsError {
     /// The file cannot be opened or read.
-    #[error("{}: {source}", path.display())]
+    #[error(
+        "{}: class names cannot be read from it ({source}); --labels takes a text file, one name on each line",
+        path.display()
+    )]
     Read {
         /// The file of class names.
         path: PathBuf,
@@ -57,7 +60,7 @@ pub enum LabelsError {
     )]
     TooLarge(PathBuf),
     /// The file is in another encoding, or no text.
-    #[error("{}: line {line} is not UTF-8 text", path.display())]
+    #[error("{}: line {line} is not UTF-8 text; --labels takes a text file, one name on each line", path.display())]
     NotUtf8 {
         /// The file of class names.
         path: PathBuf,
@@ -358,7 +361,7 @@ mod tests {
     fn text_that_is_not_utf8_is_refused_by_line() {
         assert_eq!(
             lines(b"cat\ncaf\xe9\n").unwrap_err().to_string(),
-            "labels.txt: line 2 is not UTF-8 text"
+            "labels.txt: line 2 is not UTF-8 text; --labels takes a text file, one name on each line"
         );
     }
 

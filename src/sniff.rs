@@ -70,9 +70,11 @@ fn text(start: &[u8]) -> Option<Guess> {
             "a Git LFS pointer, not the file it stands for",
             "run `git lfs pull` where it came from",
         )
-    } else if lower.contains("<svg") {
+    } else if lower.starts_with('<') && lower.contains("<svg") {
         ("an SVG drawing", CONVERT)
-    } else if lower.starts_with("<!doctype html") || lower.contains("<html") {
+    } else if lower.starts_with("<!doctype html")
+        || lower.starts_with('<') && lower.contains("<html")
+    {
         (
             "an HTML page",
             "the download fetched a page about the file: fetch the file itself",
@@ -97,6 +99,7 @@ mod tests {
     fn pages_pointers_and_drawings_are_told_from_text() {
         assert_eq!(what(b"\n<!DOCTYPE html><p>404"), Some("an HTML page"));
         assert_eq!(what(b"<HTML lang=en>"), Some("an HTML page"));
+        assert_eq!(what(b"print('<html>', '<svg>')"), Some("text"));
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0";
         assert!(what(pointer).unwrap().starts_with("a Git LFS pointer"));
         let svg = b"<?xml version='1.0'?><svg width='1'/>";

@@ -166,8 +166,14 @@ impl Contents {
 /// Why weights were not read, with the file's name.
 #[derive(Debug, Error)]
 pub enum WeightsError {
+    /// There is none of that name.
+    #[error("no such file: {}; check its name, or give the whole path", path.display())]
+    NotFound {
+        /// The path.
+        path: PathBuf,
+    },
     /// The system cannot open or map the file.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: cannot be read: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -175,7 +181,10 @@ pub enum WeightsError {
         error: io::Error,
     },
     /// The path leads to a folder, a pipe or a device.
-    #[error("{}: not a file", path.display())]
+    #[error(
+        "{}: not a file, but a folder, a pipe or a device: give the weights file itself",
+        path.display()
+    )]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -243,9 +252,14 @@ fn other_types(skipped: &BTreeMap<String, Skipped>) -> String {
 /// The file must not be changed while the result or one of its tensors is in use.
 pub fn open(path: &Path) -> Result<Weights, WeightsError> {
     let source = Source::open(path)
-        .map_err(|error| WeightsError::Io {
-            path: path.to_owned(),
-            error,
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => WeightsError::NotFound {
+                path: path.to_owned(),
+            },
+            _ => WeightsError::Io {
+                path: path.to_owned(),
+                error,
+            },
         })?
         .ok_or_else(|| WeightsError::NotAFile {
             path: path.to_owned(),

@@ -321,8 +321,11 @@ fn files_that_hold_something_else_are_refused_in_one_sentence() {
 fn what_is_not_there_or_not_a_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let absent = weights::open(&folder.path().join("absent.npy")).unwrap_err();
-    assert!(matches!(absent, WeightsError::Io { .. }));
-    assert!(absent.to_string().contains("absent.npy: "), "{absent}");
+    assert!(matches!(absent, WeightsError::NotFound { .. }));
+    assert!(
+        absent.to_string().contains("absent.npy; check its name"),
+        "{absent}"
+    );
     let error = weights::open(folder.path()).unwrap_err();
     assert!(matches!(error, WeightsError::NotAFile { .. }));
 }

@@ -37,7 +37,7 @@ pub enum PictureError {
     #[error("{path} is larger than {} GiB, more than any picture that is read; scale it down first", MAX_FILE >> 30)]
     FileTooLarge { path: PathBuf },
 
-    #[error("{path} is not a picture: it seems to be {}; {}", guess.what, guess.advice)]
+    #[error("{path} is not a picture that can be read: it seems to be {}; {}", guess.what, guess.advice)]
     NotAPicture { path: PathBuf, guess: Guess },
 
     #[error(

@@ -103,9 +103,9 @@ impl Content {
             Self::GitLfs => ": run `git lfs pull` in the repository that it comes from",
             Self::Archive(_) => ": unpack it and give the weights in it",
             Self::Picture(_) | Self::Pdf | Self::Text => {
-                ", not weights: give a .npy, .npz, .safetensors or .pth file"
+                ", not weights: give a .npy, .npz, .safetensors, .pth, .onnx, .h5 or .keras file"
             }
-            Self::Unknown => ": give a .npy, .npz, .safetensors or .pth file",
+            Self::Unknown => ": give a .npy, .npz, .safetensors, .pth, .onnx, .h5 or .keras file",
         }
     }
 }

@@ -94,7 +94,7 @@ mod linux {
         Folder::new().refuses(
             "cat.png tiny.npy --backend metal",
             1,
-            &["no adapter", "Metal"],
+            &["no adapter on Metal; there are: ", "leave out --backend"],
         );
     }
 

@@ -36,9 +36,18 @@ fn npy(descr: &str, shape: &str, rest: &[u8]) -> Vec<u8> {
 #[test]
 fn weights_that_are_not_there_are_named() {
     let folder = Folder::new();
-    folder.refuses("cat.png VGG16.npy", 1, &["VGG16.npy", "No such file"]);
-    folder.refuses("cat.png -w VGG16", 1, &["VGG16", "No such file"]);
-    folder.refuses("cat.png -w .", 1, &[".: not a file"]);
+    folder.refuses(
+        "cat.png VGG16.npy",
+        1,
+        &["no such file: VGG16.npy; check its name"],
+    );
+    folder.refuses(
+        "cat.png -w VGG16",
+        1,
+        &["no such file: VGG16; check its name"],
+    );
+    folder.refuses("cat.png -w .", 1, &[".: not a file, but a folder"]);
+    folder.refuses("info VGG16.npy", 1, &["no such file: VGG16.npy"]);
 }
 
 #[test]
