@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
+use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::{ImageFormat, RgbImage};
 
 use super::PictureError;
@@ -14,10 +15,16 @@ const JPEG_QUALITY: u8 = 95;
 /// The bytes of a picture file. Lossless but for JPEG.
 pub fn encode(rgb: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, PictureError> {
     let mut bytes = Cursor::new(Vec::new());
-    let written = if format == ImageFormat::Jpeg {
-        rgb.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
-    } else {
-        rgb.write_to(&mut bytes, format)
+    let written = match format {
+        ImageFormat::Jpeg => {
+            rgb.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+        }
+        // Left to itself, the encoder writes the PAM form, which hardly anything reads.
+        ImageFormat::Pnm => {
+            let ppm = PnmSubtype::Pixmap(SampleEncoding::Binary);
+            rgb.write_with_encoder(PnmEncoder::new(&mut bytes).with_subtype(ppm))
+        }
+        _ => rgb.write_to(&mut bytes, format),
     };
     written.map_err(|reason| PictureError::Encode {
         format,
@@ -56,6 +63,12 @@ mod tests {
             let allowed = if format == ImageFormat::Jpeg { 8 } else { 0 };
             assert!(worst.unwrap() <= allowed, "{format:?}: {worst:?}");
         }
+    }
+
+    #[test]
+    fn a_ppm_is_the_binary_form_that_everything_reads() {
+        let bytes = encode(&RgbImage::new(3, 2), ImageFormat::Pnm).unwrap();
+        assert!(bytes.starts_with(b"P6\n3 2 255\n"), "{bytes:?}");
     }
 
     #[test]
