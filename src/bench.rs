@@ -3,7 +3,6 @@
 //! Results are checked before the clock starts. Times of whole passes are medians of warm runs with everything read
 //! back; times of kernels are the device's own, from timestamps around a pass each.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -81,7 +80,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let layers = layers(&run, runs).map_err(at_weights)?;
     // The batch has weights and activations of its own.
     drop(run);
-    let batch = match flags.batch.map(NonZeroUsize::get) {
+    let batch = match flags.batch.map(usize::from) {
         None => None,
         Some(pictures) => Some(Batch {
             pictures,

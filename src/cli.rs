@@ -4,7 +4,6 @@
 //! help of `-h`, the whole comment that of `--help`.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
@@ -114,8 +113,8 @@ pub struct Bench {
     pub input_size: Option<u16>,
 
     /// Time the forward pass of N pictures at once as well
-    #[arg(long, value_name = "N")]
-    pub batch: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = batch(), allow_negative_numbers = true)]
+    pub batch: Option<u16>,
 
     /// What the device stores the matrices of dense layers as
     #[arg(long, value_name = "TYPE", default_value_t = MatrixDtype::F32)]
@@ -164,6 +163,11 @@ fn input_size() -> RangedU64ValueParser<u16> {
 /// How often a network may run: more than a million times is a slip.
 fn passes() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(1..=1_000_000)
+}
+
+/// Pictures at once: far more than any adapter holds.
+fn batch() -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(1..=4096)
 }
 
 /// Pixels along a side of a part of the picture; a part larger than the picture is all of it.

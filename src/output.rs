@@ -61,7 +61,11 @@ pub fn write_with<E: From<WriteError>>(
 ) -> Result<(), E> {
     let error = |error| at(path, error);
     let folder = or_here(path.parent().unwrap_or(Path::new("")));
-    fs::create_dir_all(folder).map_err(error)?;
+    fs::create_dir_all(folder).map_err(|source| match folder.is_dir() || !folder.exists() {
+        true => error(source),
+        // The system says that it exists, which is not what is wrong.
+        false => error(io::ErrorKind::NotADirectory.into()),
+    })?;
     let mut file = temporary_file(folder).map_err(error)?;
     let mut buffered = BufWriter::new(&mut file);
     fill(&mut buffered)?;
@@ -164,6 +168,11 @@ mod tests {
             assert!(text.starts_with(&format!("{}: ", path.display())), "{text}");
             assert!(!text.contains(".gradcam-"), "{text}");
         }
+        let in_a_file = write(&home.path().join("file/a.txt"), b"x").unwrap_err();
+        assert!(
+            in_a_file.to_string().contains("not a directory"),
+            "{in_a_file}"
+        );
         let nowhere = temporary_file(&home.path().join("absent")).map(drop);
         let text = nowhere.unwrap_err().to_string();
         assert!(!text.contains(".gradcam-"), "{text}");

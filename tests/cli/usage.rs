@@ -104,6 +104,10 @@ fn values_out_of_range_or_unknown_are_wrong_usage() {
         let line = format!("cat.png {option} -1");
         assert_wrong_usage(&line, &["invalid value '-1'", option]);
     }
+    assert_wrong_usage(
+        "bench tiny.npy --batch 99999999999",
+        &["--batch", "1..=4096"],
+    );
     assert_wrong_usage("completions shellfish", &["bash", "zsh", "fish"]);
 }
 
