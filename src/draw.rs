@@ -127,7 +127,7 @@ pub fn class(
         Size::Original => scene.original,
     };
     let methods = methods(options);
-    let values: Vec<(Method, Values)> = methods.values(scene, explanation);
+    let values: Vec<(Method, Given)> = methods.values(scene, explanation);
     let of = |method| {
         let found = values.iter().find(|(m, _)| *m == method);
         &found.expect("values of each method needed").1
@@ -167,32 +167,36 @@ pub fn class(
 }
 
 /// What a method gave for a class.
-struct Values {
+struct Given {
     /// Rows, columns, and 1 or 3 values at each place.
     shape: [usize; 3],
     /// Row by row.
     values: Vec<f64>,
+    /// What is drawn as nothing.
+    nothing: f64,
 }
 
-impl Values {
+impl Given {
     /// Red, green and blue at each place, rather than one value.
     fn is_rgb(&self) -> bool {
         self.shape[2] == 3
     }
 
-    /// Divided by the largest magnitude, see [`Map::scaled`].
+    /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`].
     fn scaled(&self) -> Map {
         let [rows, columns, channels] = self.shape;
-        Map::scaled(columns * channels, rows, &self.values)
+        let values: Vec<f64> = self.values.iter().map(|v| v - self.nothing).collect();
+        Map::scaled(columns * channels, rows, &values)
     }
 }
 
 impl Methods {
-    fn values(&self, scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, Values)> {
+    fn values(&self, scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, Given)> {
         let cams = self.cams.iter().zip(&explanation.maps).map(|(&cam, map)| {
-            let values = Values {
+            let values = Given {
                 shape: [map.height, map.width, 1],
                 values: map.values.clone(),
+                nothing: 0.0,
             };
             (Method::Cam(cam), values)
         });
@@ -200,17 +204,19 @@ impl Methods {
         let pixels = self.pixels.iter().zip(&explanation.pixels);
         let pixels = pixels.map(|(&method, values)| {
             let degree = method.recipe().value.degree();
-            let values = Values {
+            let values = Given {
                 shape: [rows as usize, columns as usize, 3],
                 values: preprocess::to_picture(values, scene.normalization, degree),
+                nothing: 0.0,
             };
             (Method::Pixel(method), values)
         });
         let perturbations = self.perturbations.iter().zip(&explanation.perturbations);
         let perturbations = perturbations.map(|(&method, map)| {
-            let values = Values {
+            let values = Given {
                 shape: [rows as usize, columns as usize, 1],
                 values: map.clone(),
+                nothing: method.nothing(map),
             };
             (Method::Perturbation(method), values)
         });
@@ -220,7 +226,7 @@ impl Methods {
 
 impl Scene<'_> {
     /// The values as a map to draw, at the size of the pictures written.
-    fn heat(&self, values: &Values) -> Map {
+    fn heat(&self, values: &Given) -> Map {
         let map = match values.is_rgb() {
             true => {
                 let [rows, columns, _] = values.shape;
@@ -236,7 +242,7 @@ impl Scene<'_> {
     }
 
     /// Pixel values as a picture, at the size of the pictures written.
-    fn pixels(&self, values: &Values) -> RgbImage {
+    fn pixels(&self, values: &Given) -> RgbImage {
         let scaled = values.scaled().values;
         let (w, h) = self.seen.dimensions();
         match self.options.size {

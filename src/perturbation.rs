@@ -26,8 +26,8 @@ pub enum Method {
     ///
     /// Sum of s_i m_i / (N p) (arXiv 1806.07421). A mask is 7 x 7 cells, each 1 with probability p = 1/2, bilinear to a cell
     /// more than the picture and cropped at random. Passes: --samples, 1000; the paper takes 4000 for VGG16. The map lies around
-    /// the mean score of a half-hidden picture and tells by its differences; it is as noisy as there are few masks. The authors'
-    /// code mirrors cells at the edge where this one repeats them.
+    /// the mean score of a half-hidden picture and tells by its differences: it is drawn from its least value up, as the authors
+    /// draw it. It is as noisy as there are few masks. The authors' code mirrors cells at the edge where this one repeats them.
     Rise,
 }
 
@@ -70,6 +70,16 @@ impl Method {
         match self {
             Self::Occlusion => steps(shape.h, settings) * steps(shape.w, settings),
             Self::Rise => settings.masks,
+        }
+    }
+
+    /// The value that is drawn as nothing: zero for what a score loses, the least for scores themselves, of which no sign tells
+    /// anything: all probabilities are above zero, all their logarithms below.
+    pub fn nothing(self, map: &[f64]) -> f64 {
+        let finite = map.iter().copied().filter(|v| v.is_finite());
+        match self {
+            Self::Occlusion => 0.0,
+            Self::Rise => finite.reduce(f64::min).unwrap_or(0.0),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::gpu::AdapterInfo;
 use crate::labels::Label;
 use crate::method::Method;
 use crate::output::Content;
+use crate::perturbation;
 use crate::verdict::{Asked, Verdict};
 
 /// Version of the JSON's form.
@@ -186,13 +187,17 @@ impl Class {
 }
 
 impl Map {
-    /// What there is to say of a map before ReLU and scaling, or of pixel values, which are as good below zero as above;
-    /// no files yet. `gradient` as in [`Verdict::of`].
+    /// What there is to say of a map before ReLU and scaling, or of values that are as good below zero as above: those of
+    /// pixels, and RISE's. No files yet. `gradient` as in [`Verdict::of`].
     pub fn new(method: Method, values: &[f64], gradient: f64, asked: &Asked<'_>) -> Self {
         let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let judged: Vec<f64> = match method {
-            Method::Cam(_) | Method::Perturbation(_) => values.to_vec(),
-            Method::Pixel(_) => values.iter().map(|v| v.abs()).collect(),
+            Method::Cam(_) | Method::Perturbation(perturbation::Method::Occlusion) => {
+                values.to_vec()
+            }
+            Method::Pixel(_) | Method::Perturbation(perturbation::Method::Rise) => {
+                values.iter().map(|v| v.abs()).collect()
+            }
         };
         let (verdict, max_value) = (Verdict::of(&judged, gradient), max(values) as f32);
         Self {

@@ -49,6 +49,31 @@ fn the_same_seed_hides_the_same_and_another_does_not() {
     assert_ne!(first, map("--baseline white"));
 }
 
+/// Scores are all above zero, their logarithms all below: RISE tells by differences.
+#[test]
+fn rise_is_drawn_from_its_least_value_up_whatever_the_sign() {
+    let folder = Folder::new();
+    let file = |suffix: &str| format!("cat_0_1_class_1_0.797{suffix}");
+    for (options, infix) in [
+        ("", ""),
+        ("--score logprob", ""),
+        ("--counterfactual", "_counterfactual"),
+    ] {
+        let line = "cat.png tiny.npy -q -m rise --samples 5 --outputs heatmap,raw -c 1";
+        let report = folder.json(&format!("{line} {options}")).remove(0);
+        let map = &report["classes"][0]["maps"][0];
+        assert_eq!(map["verdict"], "ok", "{options}: {map}");
+        let (values, _) = folder.array(&file(&format!("{infix}_rise.npy")));
+        let drawn = folder.picture(&file(&format!("{infix}_rise_heatmap.png")));
+        let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+        let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for (value, pixel) in values.iter().zip(drawn.pixels()) {
+            let share = 255.0 * (value - least) / (most - least);
+            assert!((f32::from(pixel[0]) - share).abs() <= 1.0, "{options}");
+        }
+    }
+}
+
 #[test]
 fn options_that_contradict_each_other_are_refused() {
     let folder = Folder::new();
