@@ -17,6 +17,7 @@ use crate::architectures::{
 };
 use crate::cli;
 use crate::explain::weights_name;
+use crate::info;
 use crate::labels::{Labels, LabelsError};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op};
 use crate::output::{self, WriteError};
@@ -125,9 +126,9 @@ pub struct Converted {
 
 impl std::fmt::Display for Converted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mib = self.bytes as f64 / f64::from(1 << 20);
+        let size = info::size(self.bytes);
         let (path, architecture, tensors) = (self.path.display(), &self.architecture, self.tensors);
-        writeln!(f, "{path}: {architecture}, {tensors} tensors, {mib:.1} MiB")
+        writeln!(f, "{path}: {architecture}, {tensors} tensors, {size}")
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+pub(crate) use text::size;
+
 use crate::architectures::{self, ArchitectureError, Classifier};
 use crate::attribution;
 use crate::cam::Method;

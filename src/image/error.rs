@@ -17,7 +17,7 @@ use crate::sniff::Guess;
     reason = "the messages say it; paths are as the user gave them"
 )]
 pub enum PictureError {
-    #[error("no such file: {path}; check its name, or give the whole path")]
+    #[error("no such file: {path}; {}", where_it_may_be(path))]
     NotFound { path: PathBuf },
 
     #[error("cannot read {path}: {reason}")]
@@ -110,6 +110,16 @@ impl PictureError {
                 reason,
             },
         }
+    }
+}
+
+/// A number that is not the last word was meant as the number of classes, most likely.
+fn where_it_may_be(path: &Path) -> String {
+    match path.to_str().map(str::parse::<usize>) {
+        Some(Ok(count)) => {
+            format!("a number of classes comes last, and once, or is given as --top-n {count}")
+        }
+        _ => "check its name, or give the whole path".to_owned(),
     }
 }
 

@@ -166,7 +166,8 @@ fn dimensions([c, h, w]: [usize; 3]) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// As people write it.
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..0x10_0000 => format!("{:.1} KiB", bytes as f64 / f64::from(1 << 10)),
         _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),

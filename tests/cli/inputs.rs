@@ -17,6 +17,18 @@ fn a_missing_picture_is_an_error_before_any_work() {
 }
 
 #[test]
+fn a_count_before_the_last_word_is_told_where_it_belongs() {
+    let folder = Folder::new();
+    for line in ["cat.png 2 tiny.npy", "cat.png tiny.npy 2 2"] {
+        let run = folder.run(&format!("{line} --outputs heatmap"));
+        run.exits(1);
+        let advice =
+            "no such file: 2; a number of classes comes last, and once, or is given as --top-n 2";
+        assert_eq!(run.errors(), [format!("error: {advice}")]);
+    }
+}
+
+#[test]
 fn a_picture_named_twice_is_explained_once() {
     let folder = Folder::new();
     folder.put("all/cat.png", &folder.read("cat.png"));
