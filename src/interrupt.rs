@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// As shells have it: 128 and the number of the signal.
@@ -23,7 +22,9 @@ pub fn catch() -> Result<(), ctrlc::Error> {
         if io::stderr().is_terminal() {
             let _ = writeln!(io::stderr());
         }
-        process::exit(EXIT_CODE)
+        // Not by `std::process::exit`: that lets drivers tear down what their threads are still working with, and now and then
+        // the program ended by a segmentation fault in Mesa's.
+        signal_hook::low_level::exit(EXIT_CODE)
     })
 }
 
