@@ -9,7 +9,8 @@
 //
 // Tiles make 4 x 4 outputs each and overlap by two; d is zero outside x. The points: winograd_filters.wgsl.
 // x: an image of 4096 texels a row, a row of zeros, then N x blocks x h x w texels of four channels.
-// v: the same without zeros, [position][blocks][stride]: tiles `first` to `end`, row by row, filled up to `stride`.
+// tiles: where `listed`, how many there are, and the tiles made, counted through all images.
+// v: as x without zeros, [position][blocks][stride]: tiles from `first` on, row by row, filled up to `stride`.
 // An invocation makes the 36 positions of one tile and block. CPU twin: conv2d in tests/common/twins.rs, which the stages
 // together must equal.
 
@@ -17,11 +18,11 @@ struct Params {
     blocks: i32,
     h: i32,
     w: i32,
-    row_tiles: i32,   // tiles in a row of an image
-    image_tiles: i32, // tiles of an image
-    first: i32,       // the first tile made, counted through all images
-    end: i32,         // the one after the last
+    row_tiles: i32, // tiles in a row of an image
+    first: i32,     // the first tile made, counted through all images or in the list
+    end: i32,       // the one after the last
     stride: i32,
+    listed: u32,
     // B^T: six coefficients a row, padded to eight.
     transform: array<vec4<f32>, 12>,
 }
@@ -33,7 +34,8 @@ const B: f32 = 1.41421356;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var v: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(2) var<storage, read> tiles: array<i32>;
+@group(0) @binding(3) var v: texture_storage_2d<rgba32float, write>;
 
 struct Six {
     v0: vec4<f32>,
@@ -99,13 +101,18 @@ fn store(at: i32, step: i32, column: Six) {
 @compute @workgroup_size(8)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let place_of_tile = i32(group.x) * 8 + i32(local.x);
-    let tile = p.first + place_of_tile;
+    let index = p.first + place_of_tile;
+    // By selection: behind a branch the driver makes the rest of the kernel twice as slow.
+    let is_listed = p.listed != 0u;
+    let tile = select(index, tiles[1 + index * i32(p.listed)], is_listed);
+    let end = select(p.end, min(p.end, tiles[0]), is_listed);
     let block = i32(group.y);
-    if tile >= p.end {
+    if index >= end {
         return;
     }
-    let n = tile / p.image_tiles;
-    let in_image = tile % p.image_tiles;
+    let image_tiles = p.row_tiles * ((p.h + 3) / 4);
+    let n = tile / image_tiles;
+    let in_image = tile % image_tiles;
     let top = in_image / p.row_tiles * 4 - 1;
     let left = in_image % p.row_tiles * 4 - 1;
     let plane = IMAGE_ROW + (n * p.blocks + block) * p.h * p.w;

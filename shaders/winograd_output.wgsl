@@ -8,6 +8,7 @@
 // m: an image of 4096 texels a row, [position][m_blocks][stride] texels of four channels, from
 // winograd_product_subgroup.wgsl. y: N x blocks x h x w, each element four channels (NC4HW4); outputs past its edges are
 // not written. extra: by `epilogue`, the bias (blocks) or the activations of one image in y's shape, shared by all n.
+// tiles: where `listed`, how many there are, and the tiles made, counted through all images.
 // An invocation makes one tile of one block. CPU twin: conv2d in tests/common/twins.rs, which the stages together must
 // equal.
 
@@ -17,12 +18,13 @@ struct Params {
     w: i32,
     row_tiles: i32,   // tiles in a row of an image
     image_tiles: i32, // tiles of an image
-    first: i32,       // the first tile made, counted through all images
+    first: i32,       // the first tile made, counted through all images or in the list
     end: i32,         // the one after the last
     stride: i32,
     m_blocks: i32,
     rows: i32,        // 4; as a constant, the driver would unroll the end and take long to compile
     epilogue: u32,
+    listed: u32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -37,7 +39,8 @@ const B: f32 = 1.41421356;
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var m: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> extra: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> tiles: array<i32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
 // Where texel `i` lies in an image.
 fn place(i: i32) -> vec2<i32> {
@@ -79,7 +82,12 @@ fn row(at: i32, step: i32) -> mat4x4<f32> {
 @compute @workgroup_size(8)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let place_of_tile = i32(group.x) * 8 + i32(local.x);
-    let tile = p.first + place_of_tile;
+    let index = p.first + place_of_tile;
+    // By selection: behind a branch the driver makes the rest of the kernel twice as slow.
+    let is_listed = p.listed != 0u;
+    let tile = select(index, tiles[1 + index * i32(p.listed)], is_listed);
+    let end = select(p.end, min(p.end, tiles[0]), is_listed);
+    let inside = index < end;
     let block = i32(group.y);
     let step = p.m_blocks * p.stride;
     let at = block * p.stride + place_of_tile;
@@ -99,7 +107,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let in_image = tile % p.image_tiles;
     let top = in_image / p.row_tiles * 4;
     let left = in_image % p.row_tiles * 4;
-    let inside = tile < p.end;
     let masked = p.epilogue == EPILOGUE_MASK || p.epilogue == EPILOGUE_MASK_GUIDED;
     let rectified = p.epilogue == EPILOGUE_BIAS_RELU || p.epilogue == EPILOGUE_MASK_GUIDED
         || p.epilogue == EPILOGUE_MASK_DECONV;

@@ -7,6 +7,7 @@
 // m: an image of 4096 texels a row, [position][m_blocks][stride] texels of four channels, from
 // winograd_product_subgroup.wgsl. bias: blocks. y: N x blocks x h x w, each element four channels (NC4HW4), h and w of the
 // pool; windows past them are not written. argmax: as y, one u32 each.
+// tiles: where `listed`, how many there are, and the tiles made, counted through all images.
 // An invocation makes one tile of one block. CPU twin: max_pool of conv2d in tests/common/twins.rs.
 
 struct Params {
@@ -15,10 +16,11 @@ struct Params {
     w: i32,
     row_tiles: i32,   // tiles in a row of an image
     image_tiles: i32, // tiles of an image
-    first: i32,       // the first tile made, counted through all images
+    first: i32,       // the first tile made, counted through all images or in the list
     end: i32,         // the one after the last
     stride: i32,
     m_blocks: i32,
+    listed: u32,
 }
 
 const A: f32 = 0.70710678;
@@ -27,8 +29,9 @@ const B: f32 = 1.41421356;
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var m: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> argmax: array<u32>;
+@group(0) @binding(3) var<storage, read> tiles: array<i32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> argmax: array<u32>;
 
 // Where texel `i` lies in an image.
 fn place(i: i32) -> vec2<i32> {
@@ -87,7 +90,12 @@ fn pool(at: i32, b: vec4<f32>, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: 
 @compute @workgroup_size(8)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let place_of_tile = i32(group.x) * 8 + i32(local.x);
-    let tile = p.first + place_of_tile;
+    let index = p.first + place_of_tile;
+    // By selection: behind a branch the driver makes the rest of the kernel twice as slow.
+    let is_listed = p.listed != 0u;
+    let tile = select(index, tiles[1 + index * i32(p.listed)], is_listed);
+    let end = select(p.end, min(p.end, tiles[0]), is_listed);
+    let inside = index < end;
     let block = i32(group.y);
     let step = p.m_blocks * p.stride;
     let at = block * p.stride + place_of_tile;
@@ -108,16 +116,16 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let left = in_image % p.row_tiles * 2;
     let to = ((n * p.blocks + block) * p.h + top) * p.w + left;
     let b = bias[block];
-    if tile < p.end && top < p.h && left < p.w {
+    if inside && top < p.h && left < p.w {
         pool(to, b, c0[0], c1[0], c0[1], c1[1]);
     }
-    if tile < p.end && top < p.h && left + 1 < p.w {
+    if inside && top < p.h && left + 1 < p.w {
         pool(to + 1, b, c2[0], c3[0], c2[1], c3[1]);
     }
-    if tile < p.end && top + 1 < p.h && left < p.w {
+    if inside && top + 1 < p.h && left < p.w {
         pool(to + p.w, b, c0[2], c1[2], c0[3], c1[3]);
     }
-    if tile < p.end && top + 1 < p.h && left + 1 < p.w {
+    if inside && top + 1 < p.h && left + 1 < p.w {
         pool(to + p.w + 1, b, c2[2], c3[2], c2[3], c3[3]);
     }
 }

@@ -17,6 +17,7 @@
 //! | `winograd_product_subgroup`, and `_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
 //! | `winograd_output_pool` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
 //! | `winograd_output`, and `_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
+//! | `copy_tiles`, of t | 0 | 128 n t o | bytes |
 //! | `linear_rows`, `linear_columns`, and `_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
 //! | `linear_means`, and `_subgroup`, once; r c the matrix, P positions | 0 | 4 (r c + r c / P), 2 r c less in float16 | bytes |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
@@ -172,6 +173,8 @@ pub enum Kernel {
     WinogradOutput,
     /// `winograd_output_pool.wgsl`
     WinogradOutputPool,
+    /// `copy_tiles.wgsl`
+    CopyTiles,
     /// `winograd_filters_tiled.wgsl`, [`WINOGRAD_SIZE`]
     WinogradFiltersTiled,
     /// `winograd_filters_tiled.wgsl`, [`WINOGRAD_SMALL_SIZE`]
@@ -276,7 +279,7 @@ macro_rules! kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::Conv2d,
         Self::Conv2dTiledLarge,
         Self::Conv2dTiledSmall,
@@ -290,6 +293,7 @@ impl Kernel {
         Self::WinogradProductWideTurned,
         Self::WinogradOutput,
         Self::WinogradOutputPool,
+        Self::CopyTiles,
         Self::WinogradFiltersTiled,
         Self::WinogradFiltersTiled2x2,
         Self::WinogradInputTiled,
@@ -361,9 +365,11 @@ impl Kernel {
                 WinogradFiltersParams,
                 &[Image, WriteImage]
             ),
-            Self::WinogradInput => {
-                kernel!("winograd_input", WinogradInputParams, &[Image, WriteImage])
-            }
+            Self::WinogradInput => kernel!(
+                "winograd_input",
+                WinogradInputParams,
+                &[Image, Read, WriteImage]
+            ),
             Self::WinogradProduct => kernel!(
                 "winograd_product_subgroup",
                 WinogradProductParams,
@@ -391,13 +397,14 @@ impl Kernel {
             Self::WinogradOutput => kernel!(
                 "winograd_output",
                 WinogradOutputParams,
-                &[Image, Read, Write]
+                &[Image, Read, Read, Write]
             ),
             Self::WinogradOutputPool => kernel!(
                 "winograd_output_pool",
                 WinogradOutputPoolParams,
-                &[Image, Read, Write, Write]
+                &[Image, Read, Read, Write, Write]
             ),
+            Self::CopyTiles => kernel!("copy_tiles", CopyTilesParams, &[Read, Read, Write]),
             Self::WinogradFiltersTiled => kernel!(
                 "winograd_filters_tiled",
                 WinogradFiltersTiledParams,

@@ -19,7 +19,7 @@ pub enum Method {
     ///
     /// The value of a pixel is the mean of s - s_i over the patches i that cover it (arXiv 1311.2901). Agrees with captum's
     /// `Occlusion`. Patches start every --stride pixels; the last of a row or column may reach over the edge. Passes: the
-    /// patches, 169 for the defaults at 224 x 224. Exact about what it asks, and in units of the score; coarse, and blind to
+    /// patches, 169 for the defaults at 224 x 224; on the software adapter 3x3 convolutions run only where a patch reaches. Exact about what it asks, and in units of the score; coarse, and blind to
     /// evidence that is there twice.
     Occlusion,
     /// RISE: the mean of random masks, weighted by the score under each
@@ -88,6 +88,14 @@ impl Method {
         match self {
             Self::Occlusion => patch(settings, shape, index),
             Self::Rise => cells(settings, shape, index),
+        }
+    }
+
+    /// What masks hold in most places.
+    pub fn ground(self) -> f32 {
+        match self {
+            Self::Occlusion => 1.0,
+            Self::Rise => 0.0,
         }
     }
 

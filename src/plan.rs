@@ -3,12 +3,14 @@
 //! A plan has one forward phase, any number of reruns (part of the network for many values at once) and any number of
 //! backward phases. A phase may run again as it is (the next image, the next classes), so what a phase reads from an
 //! earlier one stays until that phase is over; everything else shares memory as soon as it is no longer read. Reruns read
-//! nothing of the forward phase and leave what the backward phases read, so they may run at any time. Before all of them a
-//! preparation runs once: what is made of weights alone.
+//! nothing of the forward phase and leave what the backward phases read, so they may run at any time; one whose values share
+//! a [`Base`] has a pass of that before it. Before all of them a preparation runs once: what is made of weights alone.
 
 mod builder;
 mod ops;
+mod reruns;
 mod slots;
+mod tiles;
 
 use std::ops::Range;
 
@@ -19,6 +21,7 @@ use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{FilterLayout, Network, Node, NodeId, Shape};
 use crate::weights::Tensor;
 use builder::{Back, Builder};
+pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
 /// What an adapter can do, as far as a plan depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +151,8 @@ pub struct RerunRequest {
     pub images: usize,
     /// How often it runs for each run of the forward pass, as far as is known.
     pub times: usize,
+    /// Whether the values share a base, from which they differ in places only.
+    pub based: bool,
 }
 
 /// What is asked of a network.
@@ -276,6 +281,8 @@ pub struct Dispatch {
     pub label: String,
     /// The kernel's uniform.
     pub params: Vec<u8>,
+    /// Where it takes listed tiles, which.
+    pub listed: Option<Listed>,
     /// What is copied before it runs, from a buffer to an image.
     pub copy: Option<CopyToImage>,
     /// Texels of [`Contents::Image`] that it reads and writes: those images are as large as the largest layer needs.
@@ -308,6 +315,8 @@ pub struct Rerun {
     pub input: BufferId,
     /// Where the logits are afterwards, images x classes.
     pub logits: BufferId,
+    /// What makes tiles of the base's; none where no base was asked for or no layer gains by it.
+    pub base: Option<Base>,
     /// The work, in order.
     pub dispatches: Vec<Dispatch>,
 }
@@ -442,15 +451,7 @@ impl Plan {
         let forward = builder.end_phase();
         let mut reruns = vec![];
         for &request in &request.reruns {
-            let (input, logits) = builder.rerun(request);
-            builder.hold_to_end_of_phase(&[logits]);
-            let dispatches = builder.end_phase();
-            reruns.push(Rerun {
-                request,
-                input,
-                logits,
-                dispatches,
-            });
+            reruns.push(builder.rerun(request));
         }
         let mut backward = vec![];
         for request in &request.backward {
@@ -496,7 +497,10 @@ impl Plan {
 
     /// The work of every phase, in order.
     pub fn phases(&self) -> impl Iterator<Item = &[Dispatch]> {
-        let reruns = self.reruns.iter().map(|phase| phase.dispatches.as_slice());
+        let reruns = self.reruns.iter().flat_map(|phase| {
+            let base = phase.base.iter().map(|base| base.dispatches.as_slice());
+            base.chain([phase.dispatches.as_slice()])
+        });
         let backward = self
             .backward
             .iter()

@@ -7,10 +7,11 @@ mod common {
 use common::device::{
     GPU, assert_close, backward_within, each_convolution, forward_within, random, to_input,
 };
+use gradcam::architectures;
 use gradcam::gpu::Session;
 use gradcam::network::{FilterLayout, MatrixLayout, Network, NodeId, Op, Shape, Window};
-use gradcam::plan::{Plan, ReluRule, Request, RerunRequest};
-use gradcam::weights::Tensor;
+use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request, RerunRequest, lists};
+use gradcam::weights::{self, Tensor};
 
 const CLASSES: usize = 4;
 
@@ -67,6 +68,7 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
             from: NodeId(from),
             images,
             times: 1,
+            based: false,
         });
         let request = Request {
             images: 1,
@@ -84,7 +86,7 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
             // The last batch of many is not full.
             for count in [images, images - 1] {
                 let values = random(9 + phase as u32, count * shape.len());
-                session.rerun(phase, &values, shape).unwrap();
+                session.rerun(phase, &values, shape, &[]).unwrap();
                 let read = session.plan().reruns[phase].logits;
                 let together = session.read(read, images, logits).unwrap();
                 for i in [0, 1, count - 1] {
@@ -101,4 +103,167 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
         let after = session.read(read, 1, shape).unwrap();
         assert_eq!(after, gradient, "{:?}", limits.family);
     }
+}
+
+/// Convolutions of so many outputs, and where there are none pools.
+fn deep(input: Shape, outputs: &[usize]) -> Network {
+    let mut network = Network::new("deep", input);
+    let mut inputs = 3;
+    for (i, &outputs) in outputs.iter().enumerate() {
+        let i = i as u32;
+        if outputs == 0 {
+            network
+                .chain(format!("pool{i}"), Op::MaxPool(Window::square(2, 2, 0)))
+                .unwrap();
+            continue;
+        }
+        let drawn = |seed, shape: &[usize]| {
+            Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
+        };
+        let convolution = Op::Conv2d {
+            weight: drawn(20 + i, &[outputs, inputs, 3, 3]),
+            bias: Some(drawn(30 + i, &[outputs])),
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        };
+        network.chain(format!("conv{i}"), convolution).unwrap();
+        // Not after all of them, so that not all pools are taken into convolutions.
+        if i != 4 {
+            network.chain(format!("relu{i}"), Op::Relu).unwrap();
+        }
+        inputs = outputs;
+    }
+    let linear = Op::Linear {
+        weight: Tensor::from_f32(vec![CLASSES, inputs], &random(40, CLASSES * inputs)),
+        bias: None,
+        layout: MatrixLayout::OutIn,
+    };
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network.chain("linear", linear).unwrap();
+    network
+}
+
+#[test]
+fn values_beside_their_base_have_the_logits_that_they_have_alone() {
+    // Of sizes that are no whole tiles.
+    beside_base(
+        &deep(Shape::new(3, 43, 34), &[5, 8, 0, 4, 9, 0, 6]),
+        &[NodeId(0), NodeId(3)],
+        1,
+        &each_convolution(),
+    );
+}
+
+#[test]
+fn values_beside_their_base_may_take_several_parts() {
+    let network = deep(Shape::new(3, 37, 41), &[256, 256]);
+    // Often enough for the wide product.
+    let mut limits = each_convolution();
+    limits.retain(|limits| matches!(limits.family, KernelFamily::Subgroup8 { .. }));
+    beside_base(&network, &[NodeId(0)], 9, &limits);
+}
+
+fn beside_base(network: &Network, nodes: &[NodeId], times: usize, limits: &[Limits]) {
+    let logits = Shape::vector(CLASSES);
+    let mut in_tiles = 0;
+    for &limits in limits {
+        for &from in nodes {
+            let shape = network.node(from).shape;
+            let request = RerunRequest {
+                from,
+                images: 5,
+                times,
+                based: true,
+            };
+            let plan = Plan::new(
+                network,
+                &Request {
+                    images: 1,
+                    reruns: vec![request],
+                    ..Request::default()
+                },
+                limits,
+            )
+            .unwrap();
+            let session = Session::new(&GPU, plan).unwrap();
+            session.poison();
+            let rest = rest(network, from);
+            // The same, another place each, all of it and most of it, and fewer in the second batch.
+            for (base, count) in [(random(50, shape.len()), 5), (vec![0.0; shape.len()], 3)] {
+                let mut values = base.repeat(count);
+                let mut change = |value: usize, row: usize, column: usize| {
+                    values[value * shape.len() + row * shape.w + column] += 3.0;
+                };
+                change(1, 0, 0);
+                change(2, shape.h - 1, shape.w - 1);
+                change(2, shape.h / 2, 5);
+                if count == 5 {
+                    let last = 4 * shape.len();
+                    values[3 * shape.len()..last].fill(0.5);
+                    values[last + 7 * shape.w..last + shape.h * shape.w].fill(0.5);
+                }
+                session.rerun_base(0, &base, shape).unwrap();
+                let rerun = &session.plan().reruns[0];
+                let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
+                in_tiles += layers.len();
+                let lists = lists(network, from, layers, &base, &values);
+                session.rerun(0, &values, shape, &lists).unwrap();
+                let together = session.read(rerun.logits, 5, logits).unwrap();
+                for i in 0..count {
+                    let value = &values[i * shape.len()..][..shape.len()];
+                    let alone = forward_within(limits, &rest, 1, value);
+                    let together = &together[i * CLASSES..][..CLASSES];
+                    let what = format!("{:?}, from {from:?}, {i}", limits.family);
+                    assert_close(&what, together, &alone, logits, 1e-5);
+                }
+            }
+        }
+    }
+    let subgroups = matches!(GPU.limits().family, KernelFamily::Subgroup8 { .. });
+    assert!(in_tiles > 0 || !subgroups, "no layer computed listed tiles");
+}
+
+/// Large enough that lists of tiles end within a workgroup of a later part.
+#[test]
+fn the_built_in_network_gives_quarters_of_a_picture_the_logits_that_it_gives_without_a_base() {
+    let network = architectures::recognise(&weights::builtin())
+        .unwrap()
+        .network;
+    let shape = network.input_shape();
+    let base: Vec<f32> = random(60, shape.len()).iter().map(|v| v * 100.0).collect();
+    let mut values = base.repeat(4);
+    for (quarter, value) in values.chunks_exact_mut(shape.len()).enumerate() {
+        for (row, line) in value.chunks_exact_mut(shape.w).enumerate() {
+            if row % shape.h * 2 / shape.h == quarter / 2 {
+                line[quarter % 2 * shape.w / 2..][..shape.w / 2].fill(0.0);
+            }
+        }
+    }
+    let logits = [true, false].map(|based| {
+        let rerun = RerunRequest {
+            from: NodeId(0),
+            images: 4,
+            times: 1,
+            based,
+        };
+        let request = Request {
+            images: 1,
+            reruns: vec![rerun],
+            ..Request::default()
+        };
+        let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+        let session = Session::new(&GPU, plan).unwrap();
+        session.poison();
+        session.rerun_base(0, &base, shape).unwrap();
+        let rerun = &session.plan().reruns[0];
+        let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
+        let lists = lists(&network, NodeId(0), layers, &base, &values);
+        session.rerun(0, &values, shape, &lists).unwrap();
+        let classes = Shape::vector(network.classes());
+        session.read(rerun.logits, 4, classes).unwrap()
+    });
+    let [beside, alone] = &logits;
+    let all = Shape::vector(alone.len());
+    assert_close("quarters", beside, alone, all, 1e-5);
 }

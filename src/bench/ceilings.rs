@@ -78,6 +78,7 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
             kernel: Kernel::MultiplyAdd,
             label: "multiply-adds".into(),
             params: bytemuck::bytes_of(&MultiplyAddParams { rounds }).to_vec(),
+            listed: None,
             copy: None,
             image_texels: 0,
             buffers: vec![y],

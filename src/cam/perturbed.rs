@@ -83,7 +83,8 @@ fn shares(features: &Features<'_>) -> Vec<f64> {
 /// and min-maxed; map = sum over k of w_k A_k.
 ///
 /// Asks no gradient: what a channel is worth is what the network says of the part of the picture where it is active. Costs a
-/// forward pass a channel, whatever the number of classes; channels that are the same everywhere share one. Always of the
+/// forward pass a channel, whatever the number of classes; channels that are the same everywhere share one, and on the
+/// software adapter 3x3 convolutions run only where the channel lights the picture. Always of the
 /// logit, whatever the score: probabilities lie so close together that their softmax weighs all channels alike. Channels that
 /// were not tried weigh nothing.
 ///

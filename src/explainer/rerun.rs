@@ -9,7 +9,7 @@ use crate::attribution::Inputs;
 use crate::cam::{self, Features, Reads};
 use crate::network::{Network, Node, NodeId, Shape};
 use crate::perturbation::under;
-use crate::plan::{Limits, RerunRequest, images_at_once};
+use crate::plan::{Limits, Lists, RerunRequest, images_at_once, lists};
 use crate::score::{Objective, Score};
 
 /// Device memory that the values of one rerun may take, bytes.
@@ -135,6 +135,7 @@ pub(super) fn requests(
             from,
             images,
             times,
+            based: true,
         }
     };
     let from = pictures.into_iter().chain(each_target(Reads::Ablated));
@@ -203,10 +204,12 @@ impl Explainer {
         walked.sum()
     }
 
-    /// The logits for `values` of node `from`, classes of each.
+    /// The logits for `values` of node `from`, classes of each. What they share with `base`, another value, is computed once,
+    /// as far as the layers can.
     fn rerun(
         &self,
         from: NodeId,
+        base: &[f32],
         values: impl Iterator<Item = Vec<f32>>,
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<f32>>, ExplainError> {
@@ -218,13 +221,20 @@ impl Explainer {
         let images = reruns[phase].request.images;
         let mut logits = vec![];
         let mut values = values.fuse();
-        let mut next_batch = || -> Vec<f32> { values.by_ref().take(images).flatten().collect() };
-        let mut batch = next_batch();
+        let layers = reruns[phase].base.as_ref();
+        let layers = layers.map_or(&[][..], |base| &base.layers);
+        let mut next_batch = || -> (Vec<f32>, Vec<Lists>) {
+            let batch: Vec<f32> = values.by_ref().take(images).flatten().collect();
+            let lists = lists(&self.network, from, layers, base, &batch);
+            (batch, lists)
+        };
+        self.session.rerun_base(phase, base, shape)?;
+        let (mut batch, mut lists) = next_batch();
         while !batch.is_empty() {
-            self.session.rerun(phase, &batch, shape)?;
+            self.session.rerun(phase, &batch, shape, &lists)?;
             let count = batch.len() / shape.len();
             // Made while the device runs.
-            batch = next_batch();
+            (batch, lists) = next_batch();
             let read = reruns[phase].logits;
             let rows = self.session.read(read, images, Shape::vector(classes))?;
             let each = rows.chunks_exact(classes).take(count);
@@ -313,7 +323,9 @@ impl Explainer {
         counter.skip((layer.channels.len() - passes.len()) as u64 * whole(&self.network));
         let input = self.network.input_shape();
         let value = |&k| cam::masked(&prediction.input, input, layer.channel(k), [h, w]);
-        let logits = self.rerun(PIXELS, passes.iter().map(value), counter)?;
+        // Where a channel is least, nothing of the picture is seen.
+        let dark = vec![0.0; input.len()];
+        let logits = self.rerun(PIXELS, &dark, passes.iter().map(value), counter)?;
         let objective = Objective {
             score: Score::Logit,
             ..self.objective()
@@ -339,7 +351,8 @@ impl Explainer {
         let dead = layer.channels.len() - live.len();
         counter.skip(dead as u64 * after(&self.network, layer.target));
         let value = |&k| cam::without(layer.activations, layer.shape, k);
-        let logits = self.rerun(layer.target, live.iter().map(value), counter)?;
+        let (base, values) = (layer.activations, live.iter().map(value));
+        let logits = self.rerun(layer.target, base, values, counter)?;
         // A share has no direction of its own.
         let sign = if self.wanted.counterfactual {
             -1.0
@@ -379,11 +392,10 @@ impl Explainer {
         let mut maps = vec![vec![]; classes.len()];
         for method in &self.wanted.perturbations {
             let masks = 0..method.count(settings, shape);
-            let value = |index| {
-                let mask = method.mask(settings, shape, index);
-                under(&mask, settings, &prediction.input, shape)
-            };
-            let logits = self.rerun(PIXELS, masks.map(value), counter)?;
+            let seen = |mask: &[f32]| under(mask, settings, &prediction.input, shape);
+            let value = |index| seen(&method.mask(settings, shape, index));
+            let base = seen(&vec![method.ground(); shape.h * shape.w]);
+            let logits = self.rerun(PIXELS, &base, masks.map(value), counter)?;
             for (maps, &class) in maps.iter_mut().zip(classes) {
                 let score = objective.value(kind, &prediction.logits, class);
                 let scores = self.scores(objective, &logits, class);

@@ -10,7 +10,7 @@ use super::{Gpu, GpuError, upload};
 use crate::kernels::{Access, Kernel};
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
-use crate::plan::{Buffer, BufferId, Contents, Dispatch, Plan};
+use crate::plan::{Buffer, BufferId, Contents, Dispatch, Listed, Lists, Plan};
 
 /// Multiply-adds in one submission. Windows resets a device after two seconds in one; a GPU that does fewer than
 /// 2 x 10^9 a second is slower than any that still has a driver.
@@ -23,6 +23,8 @@ pub struct Session {
     /// The memory of each of the plan's buffers; those that share a slot share it.
     memory: Vec<Memory>,
     forward: Vec<Call>,
+    /// Of each rerun, empty where it has no base.
+    bases: Vec<Vec<Call>>,
     reruns: Vec<Vec<Call>>,
     backward: Vec<Vec<Call>>,
     start_up: StartUp,
@@ -65,6 +67,7 @@ struct Call {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
+    listed: Option<Listed>,
     multiply_adds: u64,
 }
 
@@ -110,6 +113,11 @@ impl Session {
         let record =
             |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
         let forward = record(&plan.forward);
+        let bases = plan.reruns.iter().map(|phase| {
+            let base = phase.base.as_ref();
+            base.map_or(vec![], |base| record(&base.dispatches))
+        });
+        let bases = bases.collect();
         let reruns = plan
             .reruns
             .iter()
@@ -126,6 +134,7 @@ impl Session {
             plan,
             memory,
             forward,
+            bases,
             reruns,
             backward,
             start_up,
@@ -169,7 +178,7 @@ impl Session {
     pub fn forward(&self, pictures: &[f32], shape: Shape) -> Result<(), GpuError> {
         let blocked = to_blocks(pictures, self.plan.images, shape);
         self.write(self.plan.input, &blocked);
-        self.submit(&self.forward, "the forward pass")
+        self.submit(&self.forward, &[], "the forward pass")
     }
 
     /// [`Session::forward`], with the time of each dispatch; `None` where the adapter has no timestamps.
@@ -183,14 +192,44 @@ impl Session {
         self.submit_timed(&self.forward, "the forward pass")
     }
 
+    /// Runs the pass of the base of rerun `phase`, where it has one, on a value of its node, C x H x W of `shape`.
+    pub fn rerun_base(&self, phase: usize, value: &[f32], shape: Shape) -> Result<(), GpuError> {
+        let Some(base) = &self.plan.reruns[phase].base else {
+            return Ok(());
+        };
+        self.write(base.input, &to_blocks(value, 1, shape));
+        self.submit(&self.bases[phase], &[], "the pass of a base")
+    }
+
     /// Runs rerun `phase` on values of its node, C x H x W of `shape` each; of fewer than it was planned for, the logits
-    /// of the others mean nothing.
-    pub fn rerun(&self, phase: usize, values: &[f32], shape: Shape) -> Result<(), GpuError> {
+    /// of the others mean nothing. Where it has a base, that was run before, and `lists` are those of the values, one a
+    /// layer of [`crate::plan::Base::layers`].
+    pub fn rerun(
+        &self,
+        phase: usize,
+        values: &[f32],
+        shape: Shape,
+        lists: &[Lists],
+    ) -> Result<(), GpuError> {
         let rerun = &self.plan.reruns[phase];
         let images = values.len() / shape.len();
         assert!(images <= rerun.request.images, "as many as were planned");
         self.write(rerun.input, &to_blocks(values, images, shape));
-        self.submit(&self.reruns[phase], "a further forward pass")
+        let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
+        assert_eq!(layers.len(), lists.len(), "one a layer");
+        for (layer, lists) in layers.iter().zip(lists) {
+            self.write_list(layer.computed, &lists.computed);
+            self.write_list(layer.copied, &lists.copied);
+        }
+        self.submit(&self.reruns[phase], lists, "a further forward pass")
+    }
+
+    /// Writes a list of tiles, its length before it.
+    fn write_list(&self, id: BufferId, tiles: &[u32]) {
+        let list = [&[tiles.len() as u32], tiles].concat();
+        let memory = self.memory[id.0].buffer();
+        let bytes = bytemuck::cast_slice(&list);
+        self.gpu.queue.write_buffer(memory, 0, bytes);
     }
 
     /// Runs backward phase `phase` from gradients at the logits, `shape.c` a class.
@@ -198,7 +237,7 @@ impl Session {
         let backward = &self.plan.backward[phase];
         let blocked = to_blocks(seed, backward.request.classes, shape);
         self.write(backward.seed, &blocked);
-        self.submit(&self.backward[phase], "the backward pass")
+        self.submit(&self.backward[phase], &[], "the backward pass")
     }
 
     /// [`Session::backward`], with the time of each dispatch; `None` where the adapter has no timestamps.
@@ -231,7 +270,8 @@ impl Session {
             .write_buffer(self.memory[id.0].buffer(), 0, bytes);
     }
 
-    fn submit(&self, calls: &[Call], doing: &str) -> Result<(), GpuError> {
+    /// Submits a phase; `lists` for the calls that take parts of them.
+    fn submit(&self, calls: &[Call], lists: &[Lists], doing: &str) -> Result<(), GpuError> {
         let mut rest = calls;
         while !rest.is_empty() {
             let mut work = 0;
@@ -255,7 +295,7 @@ impl Session {
                 let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
                 let mut pass = encoder.begin_compute_pass(&Default::default());
                 for call in together {
-                    call.encode(&mut pass);
+                    call.encode(&mut pass, lists);
                 }
                 now = later;
             }
@@ -272,7 +312,7 @@ impl Session {
         doing: &str,
     ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
         let Some(timestamps) = Timestamps::new(&self.gpu) else {
-            self.submit(calls, doing)?;
+            self.submit(calls, &[], doing)?;
             return Ok(None);
         };
         let mut times = vec![];
@@ -286,7 +326,7 @@ impl Session {
                     label: None,
                     timestamp_writes: Some(timestamps.around(index)),
                 });
-                call.encode(&mut pass);
+                call.encode(&mut pass, &[]);
                 drop(pass);
                 self.gpu.queue.submit([encoder.finish()]);
             }
@@ -297,10 +337,14 @@ impl Session {
 }
 
 impl Call {
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, lists: &[Lists]) {
+        let [all, y, z] = self.workgroups;
+        let x = self.listed.map_or(all, |listed| listed.workgroups(lists));
+        if x == 0 {
+            return;
+        }
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);
-        let [x, y, z] = self.workgroups;
         pass.dispatch_workgroups(x, y, z);
     }
 }
@@ -316,7 +360,7 @@ fn prepare(
     for dispatch in &plan.prepare {
         for call in record(gpu, plan, std::slice::from_ref(dispatch), pipelines, memory) {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            call.encode(&mut encoder.begin_compute_pass(&Default::default()));
+            call.encode(&mut encoder.begin_compute_pass(&Default::default()), &[]);
             gpu.queue.submit([encoder.finish()]);
         }
         gpu.wait(|| format!("preparing {}", dispatch.label))?;
@@ -545,6 +589,7 @@ fn record(
             }),
             pipeline: kernel.pipeline.clone(),
             workgroups: dispatch.workgroups,
+            listed: dispatch.listed,
             multiply_adds: dispatch.multiply_adds,
         }
     });

@@ -83,10 +83,10 @@ pub struct WinogradInputParams {
     pub blocks: i32,
     pub size: [i32; 2],
     pub row_tiles: i32,
-    pub image_tiles: i32,
     pub first: i32,
     pub end: i32,
     pub stride: i32,
+    pub listed: u32,
     pub transform: [[f32; 8]; 6],
 }
 
@@ -118,6 +118,7 @@ pub struct WinogradOutputParams {
     pub m_blocks: i32,
     pub rows: i32,
     pub epilogue: u32,
+    pub listed: u32,
 }
 
 /// Uniform of `winograd_output_pool.wgsl`.
@@ -133,6 +134,19 @@ pub struct WinogradOutputPoolParams {
     pub end: i32,
     pub stride: i32,
     pub m_blocks: i32,
+    pub listed: u32,
+}
+
+/// Uniform of `copy_tiles.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct CopyTilesParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub side: i32,
 }
 
 /// Uniform of `winograd_filters_tiled.wgsl`.

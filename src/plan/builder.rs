@@ -5,8 +5,8 @@ use std::iter::repeat_n;
 
 use super::slots::{self, Life};
 use super::{
-    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, ImageUse, Limits,
-    MatrixDtype, Packing, PlanError, Request, RerunRequest, Upload,
+    BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, ImageUse, Limits, Listed,
+    MatrixDtype, Packing, PlanError, Request, TileLayer, Upload,
 };
 use crate::kernels::{IMAGE_ROW, Kernel, LINEAR_BATCH};
 use crate::layout::padded_len;
@@ -48,6 +48,16 @@ pub(super) struct Builder<'a> {
     dispatches: Vec<Dispatch>,
     /// Dispatches of the phases that are over.
     done: usize,
+    /// Where a rerun with a base is recorded, what that needs.
+    pub(super) beside: Option<BesideBase>,
+}
+
+/// A rerun beside its base.
+pub(super) struct BesideBase {
+    /// The buffer of each node's value in the base's pass.
+    pub(super) values: Vec<Option<BufferId>>,
+    /// The layers recorded so far that compute listed tiles.
+    pub(super) layers: Vec<TileLayer>,
 }
 
 /// Where a backward phase begins and ends.
@@ -118,6 +128,7 @@ fn dispatch<P: bytemuck::Pod>(
         kernel,
         label: label.into(),
         params: bytemuck::bytes_of(params).to_vec(),
+        listed: None,
         copy: None,
         image_texels: 0,
         buffers,
@@ -158,6 +169,7 @@ impl<'a> Builder<'a> {
             preparation: vec![],
             dispatches: vec![],
             done: 0,
+            beside: None,
         };
         builder.nothing = builder.scratch("nothing".into(), 16);
         let input = builder.tensor("input", images, network.input_shape());
@@ -168,7 +180,7 @@ impl<'a> Builder<'a> {
 
     /// Records the forward phase; returns the logits.
     pub(super) fn forward(&mut self) -> BufferId {
-        self.record_after(NodeId(0));
+        self.record_after(NodeId(0), self.network.output());
         self.value(self.network.output())
     }
 
@@ -179,36 +191,16 @@ impl<'a> Builder<'a> {
         (!self.asked[id.0] && !self.asked[relu.0]).then_some(fused)
     }
 
-    /// Records what computes every node that reads of `from`.
-    fn record_after(&mut self, from: NodeId) {
+    /// Records what computes every node up to `last` that reads of `from`.
+    pub(super) fn record_after(&mut self, from: NodeId, last: NodeId) {
         let reached = self.network.descendants(from);
-        for id in (from.0 + 1..self.network.nodes.len()).map(NodeId) {
+        for id in (from.0 + 1..=last.0).map(NodeId) {
             let is_there = |id: NodeId| self.values[id.0].is_some();
             let fused = is_there(id) || self.network.consumers(id).any(is_there);
             if reached[id.0] && !fused {
                 self.record_forward(id);
             }
         }
-    }
-
-    /// Records a further forward phase; returns where its values go, and its logits.
-    pub(super) fn rerun(&mut self, request: RerunRequest) -> (BufferId, BufferId) {
-        let RerunRequest { from, images, .. } = request;
-        let node = self.network.node(from);
-        let input = self.tensor(&format!("{} again", node.name), images, node.shape);
-        self.touch(input, self.done);
-        // What the first pass left stays for the backward phases.
-        let first_images = std::mem::replace(&mut self.images, images);
-        let none = vec![None; self.network.nodes.len()];
-        let first_values = std::mem::replace(&mut self.values, none.clone());
-        let first_argmax = std::mem::replace(&mut self.argmax, none);
-        self.values[from.0] = Some(input);
-        self.record_after(from);
-        let logits = self.value(self.network.output());
-        self.images = first_images;
-        self.values = first_values;
-        self.argmax = first_argmax;
-        (input, logits)
     }
 
     /// Records a backward phase.
@@ -417,6 +409,17 @@ impl<'a> Builder<'a> {
     pub(super) fn count_image_texels(&mut self, texels: usize) {
         let last = self.dispatches.last_mut().expect("recorded just now");
         last.image_texels += texels;
+    }
+
+    /// Has the dispatch recorded last take part of a list.
+    pub(super) fn list_last(&mut self, listed: Option<Listed>) {
+        let last = self.dispatches.last_mut().expect("recorded just now");
+        last.listed = listed;
+    }
+
+    /// Has a buffer live from the beginning of the phase on, when the host writes it.
+    pub(super) fn written_before_phase(&mut self, buffer: BufferId) {
+        self.touch(buffer, self.done);
     }
 
     fn touch(&mut self, buffer: BufferId, at: usize) {

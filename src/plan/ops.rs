@@ -15,7 +15,7 @@ use super::{BackwardRequest, BufferId};
 use crate::kernels::{Epilogue, Kernel, LANES};
 use crate::layout::{Direction, padded_len};
 use crate::network::{NodeId, Op, Shape};
-use convolution::Convolution;
+use convolution::{Beside, Convolution};
 use end::mask;
 use linear::Linear;
 
@@ -46,7 +46,7 @@ impl Step<'_> {
     }
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// Records the dispatches that compute a node's value from its inputs' values.
     pub(super) fn record_forward(&mut self, id: NodeId) {
         let network = self.network;
@@ -67,37 +67,21 @@ impl Builder<'_> {
         };
         match &node.op {
             Op::Input => unreachable!("the first node alone, and it is not computed"),
-            Op::Conv2d {
-                weight,
-                bias,
-                layout,
-                window,
-                groups,
-            } => {
-                let mut call = Convolution {
-                    name: &node.name,
-                    label,
-                    weight,
-                    layout: *layout,
-                    window,
-                    groups: *groups,
-                    traffic: self.traffic(id),
-                    direction,
-                    n,
-                    x,
-                    in_shape,
-                    y: self.nothing,
-                    out_shape,
-                    end: self.plain_end(),
-                    pool: None,
-                };
-                match (bias, self.fused_pool(id)) {
+            Op::Conv2d { bias, .. } => {
+                let mut call = self.forward_convolution(id, x).expect("it is one");
+                let made = match (bias, self.fused_pool(id)) {
                     (Some(bias), Some([_, pool])) if self.winograd(&call).is_some() => {
                         let (y, end, pooled) = self.pooled_output(id, pool, bias);
                         (call.y, call.end, call.pool) = (y, end, Some(pooled));
+                        pool
                     }
-                    _ => (call.y, call.end) = self.layer_output(id, bias.as_ref()),
-                }
+                    _ => {
+                        let (made, y, end) = self.layer_output(id, bias.as_ref());
+                        (call.y, call.end) = (y, end);
+                        made
+                    }
+                };
+                call.beside = self.beside_base(id, made);
                 self.convolution(&call);
             }
             Op::Linear {
@@ -105,7 +89,7 @@ impl Builder<'_> {
                 bias,
                 layout,
             } => {
-                let (y, end) = self.layer_output(id, bias.as_ref());
+                let (_, y, end) = self.layer_output(id, bias.as_ref());
                 self.linear(&Linear {
                     name: &node.name,
                     label,
@@ -208,6 +192,8 @@ impl Builder<'_> {
                     out_shape: in_shape,
                     end,
                     pool: None,
+                    in_tiles: false,
+                    beside: None,
                 });
                 (reached, dx)
             }
@@ -276,6 +262,59 @@ impl Builder<'_> {
                 (input, step.y)
             }
         }
+    }
+
+    /// The convolution of node `id` over `x`, but for where it goes; none where the node is something else.
+    fn forward_convolution(&self, id: NodeId, x: BufferId) -> Option<Convolution<'a>> {
+        let network = self.network;
+        let node = network.node(id);
+        let Op::Conv2d {
+            weight,
+            layout,
+            window,
+            groups,
+            ..
+        } = &node.op
+        else {
+            return None;
+        };
+        Some(Convolution {
+            name: &node.name,
+            label: &node.name,
+            weight,
+            layout: *layout,
+            window,
+            groups: *groups,
+            traffic: self.traffic(id),
+            direction: Direction::Forward,
+            n: self.images,
+            x,
+            in_shape: network.node(node.inputs[0]).shape,
+            y: self.nothing,
+            out_shape: node.shape,
+            end: self.plain_end(),
+            pool: None,
+            in_tiles: self.beside.is_some(),
+            beside: None,
+        })
+    }
+
+    /// Whether node `id` is a convolution that can compute listed tiles of so many images.
+    pub(super) fn computes_tiles(&self, id: NodeId, images: usize) -> bool {
+        let call = self.forward_convolution(id, self.nothing);
+        let call = call.map(|call| Convolution {
+            n: images,
+            in_tiles: true,
+            ..call
+        });
+        call.is_some_and(|call| self.winograd(&call).is_some())
+    }
+
+    /// What convolution `conv` making the value of `made` needs to compute listed tiles, where a rerun beside its base is
+    /// recorded.
+    fn beside_base(&self, conv: NodeId, made: NodeId) -> Option<Beside> {
+        let base = self.beside.as_ref()?.values[made.0]?;
+        Some(Beside { conv, made, base })
     }
 
     /// The output of a node that ends as it is.

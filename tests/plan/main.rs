@@ -218,9 +218,20 @@ fn every_buffer_is_written_before_it_is_read() {
         }
         let rerun = |memory: &mut Memory<'_>| {
             for phase in &plan.reruns {
-                memory.write(phase.input);
-                memory.run(&phase.dispatches);
-                memory.read(phase.logits, "the host");
+                if let Some(base) = &phase.base {
+                    memory.write(base.input);
+                    memory.run(&base.dispatches);
+                }
+                // Batch after batch beside one base.
+                for _ in 0..2 {
+                    memory.write(phase.input);
+                    for layer in phase.base.iter().flat_map(|base| &base.layers) {
+                        memory.write(layer.computed);
+                        memory.write(layer.copied);
+                    }
+                    memory.run(&phase.dispatches);
+                    memory.read(phase.logits, "the host");
+                }
             }
         };
         for phase in &plan.backward {
@@ -241,6 +252,7 @@ fn every_buffer_is_written_before_it_is_read() {
 /// Everything again for 3 pictures, and what comes after the target for 5 values of it.
 fn with_reruns(request: Request, network: &Network) -> Request {
     let rerun = |from, images| RerunRequest {
+        based: true,
         from,
         images,
         times: 1,
@@ -279,6 +291,11 @@ fn a_rerun_starts_after_its_node_and_shares_the_weights() {
         assert_eq!(layers(&whole.dispatches), layers(&again.forward));
         let rest = labels(&rest.dispatches);
         assert_eq!(rest[0], "pool5");
+        // No convolution is left there.
+        assert!(again.reruns[1].base.is_none());
+        let in_tiles = whole.base.as_ref().map_or(0, |base| base.layers.len());
+        let listing = matches!(family, KernelFamily::Subgroup8 { .. });
+        assert_eq!(in_tiles, if listing { 13 } else { 0 });
         assert!(labels(&again.forward).ends_with(&rest));
         assert_eq!(again.bytes().0, once.bytes().0, "{family:?}: weights");
     }

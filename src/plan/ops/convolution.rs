@@ -5,7 +5,7 @@ use super::winograd::WinogradCall;
 use super::{signed, size};
 use crate::kernels::{CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, IMAGE_ROW, Kernel};
 use crate::layout::{Direction, GroupBlocks, blocks, padded_len, texels as texels_of};
-use crate::network::{FilterLayout, Shape, Window};
+use crate::network::{FilterLayout, NodeId, Shape, Window};
 use crate::plan::builder::{Builder, Traffic, image_rows};
 use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Winograd};
 use crate::weights::Tensor;
@@ -29,6 +29,20 @@ pub(super) struct Convolution<'a> {
     pub(super) end: End,
     /// Where it is there, y is the pool's; only Winograd's algorithm for subgroups takes one.
     pub(super) pool: Option<Pooled>,
+    /// Whether listed tiles will do, which the same algorithm alone computes by themselves.
+    pub(super) in_tiles: bool,
+    /// What that needs, where it is done.
+    pub(super) beside: Option<Beside>,
+}
+
+/// A layer's value in the pass of a rerun's base.
+#[derive(Clone, Copy)]
+pub(super) struct Beside {
+    /// The convolution, and the node whose value it makes.
+    pub(super) conv: NodeId,
+    pub(super) made: NodeId,
+    /// The value of `made`.
+    pub(super) base: BufferId,
 }
 
 impl Convolution<'_> {

@@ -24,22 +24,27 @@ pub(super) struct Pooled {
 }
 
 impl Builder<'_> {
-    /// The output of a layer that ends with a bias, and with the ReLU after it where there is one.
-    pub(super) fn layer_output(&mut self, id: NodeId, bias: Option<&Tensor>) -> (BufferId, End) {
+    /// The output of a layer that ends with a bias, and with the ReLU after it where there is one; whose value it is.
+    pub(super) fn layer_output(
+        &mut self,
+        id: NodeId,
+        bias: Option<&Tensor>,
+    ) -> (NodeId, BufferId, End) {
         let node = self.network.node(id);
         let y = self.tensor(&node.name, self.images, node.shape);
         // A ReLU after a layer without a bias takes a kernel of its own: rare, and one epilogue fewer.
         let relu = self.network.fused_relu(id).filter(|_| bias.is_some());
-        self.values[relu.unwrap_or(id).0] = Some(y);
+        let made = relu.unwrap_or(id);
+        self.values[made.0] = Some(y);
         let Some(bias) = bias else {
-            return (y, self.plain_end());
+            return (made, y, self.plain_end());
         };
         let extra = self.biases(&node.name, bias);
         let epilogue = match relu {
             Some(_) => Epilogue::BiasRelu,
             None => Epilogue::Bias,
         };
-        (y, End { epilogue, extra })
+        (made, y, End { epilogue, extra })
     }
 
     /// The output of a layer that ends with a bias, a ReLU and the max-pool after it.

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use super::convolution::Convolution;
+use super::convolution::{Beside, Convolution};
 use super::size;
 use crate::kernels::{
-    CONV3X3_TILE, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE,
+    CONV3X3_TILE, CopyTilesParams, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE,
     WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WINOGRAD_TILES, WinogradFiltersParams,
     WinogradInputParams, WinogradOutputParams, WinogradOutputPoolParams, WinogradProductParams,
 };
 use crate::layout::{Direction, blocks};
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, CopyToImage, ImageUse, Packing};
+use crate::plan::{BufferId, CopyToImage, ImageUse, List, Listed, Packing, TileLayer};
 
 /// A convolution with its sizes in tiles and texels.
 pub(super) struct WinogradCall<'a> {
@@ -42,6 +42,10 @@ const FILTERS: usize = 7000;
 /// Images from which on the wide product is worth its compilation: 0.4 s where the driver has not kept it, for some 15 ms
 /// gained in a pass through VGG16.
 const WIDE_IMAGES: usize = 32;
+
+/// Of how many tiles one is listed, beside a base, as far as that decides about the algorithm. For Score-CAM it is one of two
+/// to five in VGG16's first ten layers.
+const LISTED: usize = 2;
 
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
@@ -87,6 +91,14 @@ impl<'a> WinogradCall<'a> {
         tiles.next_multiple_of(self.product_tiles)
     }
 
+    /// Positions of the value that it makes along the side of a tile.
+    fn side(&self) -> usize {
+        match self.call.pool {
+            Some(_) => WINOGRAD_SIZE / 2,
+            None => WINOGRAD_SIZE,
+        }
+    }
+
     /// Tiles of all images.
     fn tiles(&self) -> usize {
         self.call.n * self.image_tiles
@@ -121,7 +133,12 @@ impl<'a> WinogradCall<'a> {
             * self.image_tiles.div_ceil(product_tiles)
             * (outputs * inputs).div_ceil(product_blocks);
         let transforms = TRANSFORM * self.image_tiles.div_ceil(WINOGRAD_TILES) * (outputs + inputs);
-        let gained = direct.saturating_sub(product + transforms);
+        let all = product + transforms;
+        let gained = direct.saturating_sub(if self.call.in_tiles {
+            all / LISTED
+        } else {
+            all
+        });
         let filters = FILTERS * outputs.div_ceil(2) * inputs;
         gained.saturating_mul(self.call.traffic.images()) > filters
     }
@@ -152,9 +169,10 @@ impl Builder<'_> {
         let texels = it.call.texels();
         let x = self.image(ImageUse::Input, texels);
         let (tiles, at_once) = (it.tiles(), it.part_tiles());
+        let layer = it.call.beside.map(|beside| self.tile_layer(it, beside));
         for first in (0..tiles).step_by(at_once) {
             let part = first..tiles.min(first + at_once);
-            self.winograd_stages(it, [x, u], part);
+            self.winograd_stages(it, [x, u], part, layer);
             if first == 0 {
                 // The parts after the first find the image as it left it.
                 self.copy_before(
@@ -167,17 +185,86 @@ impl Builder<'_> {
                 );
             }
         }
+        if let Some((beside, layer)) = it.call.beside.zip(layer) {
+            self.copy_tiles(it, beside, layer);
+        }
     }
 
-    /// Input transform, products and output transform of some of the tiles.
+    /// Notes that a layer computes listed tiles; returns which of such layers it is.
+    fn tile_layer(&mut self, it: &WinogradCall<'_>, beside: Beside) -> usize {
+        let mut list = |what| {
+            let bytes = (1 + it.tiles() as u64) * 4;
+            let list = self.scratch(format!("{} tiles {what}", it.call.name), bytes);
+            self.written_before_phase(list);
+            list
+        };
+        let layer = TileLayer {
+            conv: beside.conv,
+            made: beside.made,
+            side: it.side(),
+            grid: [it.image_tiles / it.row_tiles, it.row_tiles],
+            computed: list("computed"),
+            copied: list("copied"),
+        };
+        let layers = &mut self.beside.as_mut().expect("beside a base").layers;
+        layers.push(layer);
+        layers.len() - 1
+    }
+
+    /// Copies the tiles that are read and not computed.
+    fn copy_tiles(&mut self, it: &WinogradCall<'_>, beside: Beside, layer: usize) {
+        let call = it.call;
+        let shape = call.pool.map_or(call.out_shape, |pool| pool.shape);
+        let tiles = it.tiles();
+        let params = CopyTilesParams {
+            blocks: it.out_blocks as i32,
+            size: size(shape),
+            row_tiles: it.row_tiles as i32,
+            image_tiles: it.image_tiles as i32,
+            side: it.side() as i32,
+        };
+        let list = self.beside.as_ref().expect("beside a base").layers[layer].copied;
+        let groups = tiles.div_ceil(WINOGRAD_TILES) as u32;
+        self.dispatch(
+            Kernel::CopyTiles,
+            call.label,
+            &params,
+            vec![beside.base, list, call.y],
+            [groups, it.out_blocks as u32, 1],
+            0,
+        );
+        self.list_last(Some(Listed {
+            layer,
+            list: List::Copied,
+            first: 0,
+            most: tiles,
+            each: WINOGRAD_TILES,
+        }));
+    }
+
+    /// Input transform, products and output transform of some of the tiles, or of the list of layer `layer`.
     fn winograd_stages(
         &mut self,
         it: &WinogradCall<'_>,
         [x, u]: [BufferId; 2],
         part: Range<usize>,
+        layer: Option<usize>,
     ) {
         let call = it.call;
         let tiles = part.len();
+        let listed = |each| {
+            layer.map(|layer| Listed {
+                layer,
+                list: List::Computed,
+                first: part.start,
+                most: tiles,
+                each,
+            })
+        };
+        let beside = self.beside.as_ref().zip(layer);
+        let list = beside.map_or(self.nothing, |(beside, layer)| {
+            beside.layers[layer].computed
+        });
         let stride = it.stride(tiles);
         let v_texels = WINOGRAD_POSITIONS * it.in_blocks * stride;
         let v = self.image(ImageUse::Tiles, v_texels);
@@ -185,6 +272,7 @@ impl Builder<'_> {
         let m = self.image(ImageUse::Products, m_texels);
         let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILES) as u32;
         let (first, end) = (part.start as i32, part.end as i32);
+        let is_listed = u32::from(layer.is_some());
         let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
         let stride = stride as i32;
 
@@ -192,15 +280,16 @@ impl Builder<'_> {
             blocks: it.in_blocks as i32,
             size: size(call.in_shape),
             row_tiles,
-            image_tiles,
             first,
             end,
             stride,
+            listed: is_listed,
             transform: TRANSFORM_OF_INPUTS,
         };
         let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
-        let (kernel, buffers) = (Kernel::WinogradInput, vec![x, v]);
+        let (kernel, buffers) = (Kernel::WinogradInput, vec![x, list, v]);
         self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+        self.list_last(listed(WINOGRAD_TILES));
         self.count_image_texels(v_texels);
 
         let [_, layer_inputs] = it.layer_blocks();
@@ -230,6 +319,7 @@ impl Builder<'_> {
         let work = call.work() / it.tiles() * tiles;
         let buffers = vec![u, v, m];
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
+        self.list_last(listed(it.product_tiles));
         self.count_image_texels(v_texels + m_texels);
 
         let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
@@ -245,8 +335,9 @@ impl Builder<'_> {
                 end,
                 stride,
                 m_blocks,
+                listed: is_listed,
             };
-            let buffers = vec![m, call.end.extra, call.y, pool.argmax];
+            let buffers = vec![m, call.end.extra, list, call.y, pool.argmax];
             let kernel = Kernel::WinogradOutputPool;
             self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
         } else {
@@ -261,11 +352,13 @@ impl Builder<'_> {
                 m_blocks,
                 rows: WINOGRAD_SIZE as i32,
                 epilogue: call.end.epilogue as u32,
+                listed: is_listed,
             };
-            let buffers = vec![m, call.end.extra, call.y];
+            let buffers = vec![m, call.end.extra, list, call.y];
             let kernel = Kernel::WinogradOutput;
             self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
         }
+        self.list_last(listed(WINOGRAD_TILES));
         self.count_image_texels(m_texels);
     }
 
