@@ -6,6 +6,7 @@
 //! nothing of the forward phase and leave what the backward phases read, so they may run at any time; one whose values share
 //! a [`Base`] has a pass of that before it. Before all of them a preparation runs once: what is made of weights alone.
 
+mod at_once;
 mod builder;
 mod ops;
 mod reruns;
@@ -17,9 +18,10 @@ use std::ops::Range;
 use clap::ValueEnum;
 
 use crate::kernels::{IMAGE_ROW, Kernel};
-use crate::layout::{Direction, blocks, padded_len};
-use crate::network::{FilterLayout, Network, Node, NodeId, Shape};
+use crate::layout::Direction;
+use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
+pub use at_once::{classes_at_once, images_at_once};
 use builder::{Back, Builder};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
@@ -562,62 +564,4 @@ impl Plan {
             .map(|dispatch| dispatch.kernel)
             .collect()
     }
-}
-
-/// Multiply-adds of the longest dispatch. Windows resets a device after two seconds in one, and nobody knows how fast
-/// the device is.
-const DISPATCH: usize = 8_000_000_000;
-
-/// Most classes that one backward pass to `to` may carry that keeps the gradients at `keep`, so that no tensor on its way
-/// outgrows a binding, all its gradients together stay within `budget` bytes, and no dispatch takes long enough for a
-/// watchdog; at least 1.
-pub fn classes_at_once(
-    network: &Network,
-    to: NodeId,
-    keep: &[NodeId],
-    limits: Limits,
-    budget: u64,
-) -> usize {
-    at_once(network, to, keep, limits, budget)
-}
-
-/// Most values of `from` that one rerun may carry, by the same measures; at least 1.
-pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u64) -> usize {
-    at_once(network, from, &[], limits, budget)
-}
-
-fn at_once(
-    network: &Network,
-    first: NodeId,
-    keep: &[NodeId],
-    limits: Limits,
-    budget: u64,
-) -> usize {
-    let nodes = || network.nodes[first.0..].iter();
-    let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
-    let largest = nodes().map(bytes).max().unwrap_or(0).max(1);
-    let kept: u64 = keep.iter().map(|&id| bytes(network.node(id))).sum();
-    let longest = nodes().map(Node::multiply_adds).max().unwrap_or(0).max(1);
-    // Convolutions lay images and blocks of channels along one dimension.
-    let maps = nodes().filter(|node| node.shape.h * node.shape.w > 1);
-    let most_blocks = maps
-        .map(|node| blocks(node.shape.c))
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    // Two tensors are alive at a time beside those kept: the one that a layer reads and the one that it writes.
-    let by_budget = (budget / (2 * largest + kept)) as usize;
-    let mut bytes = limits.tensor();
-    if limits.image_rows() > 1 {
-        // What is larger than an image goes through a slower kernel.
-        bytes = bytes.min(((limits.image_rows() - 1) * IMAGE_ROW * 16) as u64);
-    }
-    let by_memory = (bytes / largest) as usize;
-    let by_length = DISPATCH / longest;
-    let by_workgroups = limits.workgroups as usize / most_blocks;
-    by_memory
-        .min(by_budget)
-        .min(by_length)
-        .min(by_workgroups)
-        .max(1)
 }
