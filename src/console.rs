@@ -192,6 +192,7 @@ mod tests {
             pictures,
             passes,
             seconds: 7200.0,
+            is_most: false,
         };
         let target = ProgressDrawTarget::term_like(Box::new(line.clone()));
         console.show(cost, target);

@@ -430,6 +430,7 @@ fn compute(
             pictures: place.of,
             passes: explainer.passes(),
             seconds: explainer.cost() * forward / 1e3,
+            is_most: explainer.shares_passes(),
         }));
     }
     let started = Instant::now();

@@ -266,7 +266,13 @@ impl Explainer {
     /// What those passes take, in times of [`Explainer::predict`]: one more for each class that a pass goes back for.
     pub fn cost(&self) -> f64 {
         let forward = self.work() as f64 / rerun::whole(&self.network) as f64;
-        forward + (self.walked() * self.wanted.classes) as f64
+        forward + self.walked() as f64 * self.wanted.classes as f64
+    }
+
+    /// Whether that is the most, because passes share what they have in common.
+    pub fn shares_passes(&self) -> bool {
+        let mut reruns = self.session.plan().reruns.iter();
+        reruns.any(|rerun| rerun.base.is_some())
     }
 
     /// Explains classes of a picture, of which [`Explainer::predict`] need not be the last: where another one came between,
