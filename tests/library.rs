@@ -7,6 +7,7 @@ use gradcam::cam::Method;
 use gradcam::explainer::{ExplainError, Explainer, Wanted};
 use gradcam::gpu::Gpu;
 use gradcam::network::Network;
+use gradcam::perturbation;
 use gradcam::score::Score;
 use gradcam::wgpu;
 
@@ -141,4 +142,19 @@ fn a_program_explains_on_its_own_device() {
         mapped_at_creation: false,
     });
     assert_eq!(buffer.size(), 16);
+}
+
+#[test]
+fn any_number_of_passes_is_counted_and_none_of_them_planned_one_by_one() {
+    let mut wanted = Wanted {
+        pixels: vec![attribution::Method::SmoothGrad],
+        perturbations: vec![perturbation::Method::Rise],
+        classes: 3,
+        ..Wanted::default()
+    };
+    wanted.settings.samples = usize::MAX;
+    wanted.masks.masks = usize::MAX;
+    let explainer = Explainer::new(&GPU, &NETWORK, wanted).unwrap();
+    assert!(explainer.passes() > 1_000_000_000);
+    assert!(explainer.cost() > 1e9);
 }

@@ -179,7 +179,7 @@ impl Explainer {
         let shape = network.input_shape();
         let hidden = wanted.perturbations.iter();
         let hidden = hidden.map(|method| method.count(&wanted.masks, shape));
-        let passes = self.walked() + hidden.sum::<usize>();
+        let passes = hidden.fold(self.walked(), usize::saturating_add);
         let tried = |&target: &NodeId| {
             let each = wanted.methods.iter().map(|method| match method.reads() {
                 Reads::Masked => whole(network),
@@ -193,7 +193,8 @@ impl Explainer {
             true => augment::PASSES as u64 * (whole(network) + tried),
             false => tried,
         };
-        passes as u64 * whole(network) + maps
+        let passes = (passes as u64).saturating_mul(whole(network));
+        passes.saturating_add(maps)
     }
 
     /// Passes forward and back, beside those of the picture itself.
@@ -201,7 +202,7 @@ impl Explainer {
         let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
         let walked = inputs.filter(|inputs| *inputs != Inputs::Picture);
         let walked = walked.map(|inputs| inputs.count(&self.wanted.settings));
-        walked.sum()
+        walked.fold(0, usize::saturating_add)
     }
 
     /// The logits for `values` of node `from`, classes of each. What they share with `base`, another value, is computed once,

@@ -1,7 +1,6 @@
 //! A plan under construction: buffers by name and life, dispatches in order.
 
 use std::collections::BTreeMap;
-use std::iter::repeat_n;
 
 use super::slots::{self, Life};
 use super::{
@@ -73,8 +72,8 @@ pub(super) struct Back {
 /// What goes through a node, as far as is known.
 #[derive(Clone)]
 pub(super) struct Traffic {
-    /// Images or gradients at once, of each pass.
-    pub(super) passes: Vec<usize>,
+    /// Of each pass the images or gradients at once, and how often it runs.
+    pub(super) passes: Vec<(usize, usize)>,
     /// How often all the passes run.
     pub(super) runs: usize,
 }
@@ -83,9 +82,9 @@ impl Traffic {
     fn new(request: &Request, id: NodeId) -> Self {
         let reruns = request.reruns.iter().filter(|rerun| id > rerun.from);
         let backward = request.backward.iter().filter(|pass| id > pass.to);
-        let mut passes = vec![request.images];
-        passes.extend(reruns.flat_map(|rerun| repeat_n(rerun.images, rerun.times)));
-        passes.extend(backward.map(|pass| pass.classes));
+        let mut passes = vec![(request.images, 1)];
+        passes.extend(reruns.map(|rerun| (rerun.images, rerun.times)));
+        passes.extend(backward.map(|pass| (pass.classes, 1)));
         Self {
             passes,
             runs: request.runs.max(1),
@@ -94,7 +93,10 @@ impl Traffic {
 
     /// Images and gradients in all.
     pub(super) fn images(&self) -> usize {
-        self.passes.iter().sum::<usize>().saturating_mul(self.runs)
+        let passes = self.passes.iter();
+        let images = passes.map(|(images, times)| images.saturating_mul(*times));
+        let images = images.fold(0, usize::saturating_add);
+        images.saturating_mul(self.runs)
     }
 }
 

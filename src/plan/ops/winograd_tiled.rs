@@ -89,8 +89,9 @@ impl<'a> WinogradTiled<'a> {
     fn gain(&self, hardware: Hardware) -> usize {
         let traffic = &self.call.traffic;
         let sum = |time: fn(&Self, Hardware, usize) -> usize| {
-            let passes = traffic.passes.iter().map(|&n| time(self, hardware, n));
-            passes.sum::<usize>()
+            let passes = traffic.passes.iter();
+            let times = passes.map(|&(n, times)| time(self, hardware, n).saturating_mul(times));
+            times.fold(0, usize::saturating_add)
         };
         let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
         let filters = (9 + self.positions) * self.filter_plane() * 16 + DISPATCH_BYTES;
