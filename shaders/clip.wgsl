@@ -5,7 +5,7 @@
 //   epilogue MASK_GUIDED:  y = x where low < act < high and x > 0  (guided backpropagation, arXiv 1412.6806)
 //   epilogue MASK_DECONV:  y = x where x > 0                       (deconvolution, arXiv 1311.2901)
 //
-// x, y: N x elements, four channels each; act: one image's clipped values (elements), shared by all n.
+// x, y: N x elements, four channels each; act: clipped values, one image's (elements) for `sharing` n.
 // An invocation makes one element of y. CPU twin: clip in tests/common/twins.rs.
 
 struct Params {
@@ -14,6 +14,7 @@ struct Params {
     low: f32,
     high: f32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_MASK: u32 = 3u;
@@ -39,7 +40,7 @@ fn main(
     let low = vec4<f32>(p.low);
     let high = vec4<f32>(p.high);
     let value = x[at];
-    let i = at % p.elements;
+    let i = at / p.elements / p.sharing * p.elements + at % p.elements;
     switch p.epilogue {
         case EPILOGUE_MASK: { y[at] = select(zero, value, (act[i] > low) & (act[i] < high)); }
         case EPILOGUE_MASK_GUIDED: { y[at] = select(zero, max(value, zero), (act[i] > low) & (act[i] < high)); }

@@ -10,7 +10,7 @@
 //
 // Groups: an output reads the `group_inputs` inputs of its own group of `group_outputs`. A block of outputs reads `span`
 // blocks of inputs, all that its groups touch; weights between different groups are zero. One group: span = in_blocks.
-// extra: by `epilogue`, the bias (out_blocks) or the activations of one image in y's shape, shared by all n.
+// extra: by `epilogue`, the bias (out_blocks) or activations in y's shape, one image's for `sharing` n.
 //
 // A workgroup makes 8 columns x 32 rows of one output block of one image; an invocation 4 rows of one column.
 // CPU twin: conv2d in tests/common/twins.rs.
@@ -36,6 +36,7 @@ struct Params {
     group_inputs: u32,
     group_outputs: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -64,13 +65,13 @@ fn load(plane: u32, spread_row: i32, spread_col: i32) -> vec4<f32> {
     return x[plane + u32(row * p.in_w + col)];
 }
 
-fn end(value: vec4<f32>, block: u32, at: u32) -> vec4<f32> {
+fn end(value: vec4<f32>, block: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -79,7 +80,8 @@ fn end(value: vec4<f32>, block: u32, at: u32) -> vec4<f32> {
 fn store(n: u32, block: u32, row: i32, col: i32, value: vec4<f32>) {
     if row < p.out_h {
         let at = (block * u32(p.out_h) + u32(row)) * u32(p.out_w) + u32(col);
-        y[n * p.out_blocks * u32(p.out_h * p.out_w) + at] = end(value, block, at);
+        let image = p.out_blocks * u32(p.out_h * p.out_w);
+        y[n * image + at] = end(value, block, n / p.sharing * image + at);
     }
 }
 

@@ -8,7 +8,7 @@
 // x: N x in_blocks x in_h x in_w, y: N x out_blocks x out_h x out_w, each element four channels (NC4HW4).
 // The sum runs over depth = (tap, in block), the taps outermost, in steps of 4; what fills up the last step is zero.
 // w: depth x 4 inputs x out_blocks, each element the weights of four outputs for one input.
-// extra: by `epilogue`, the bias (out_blocks) or the activations of one image in y's shape, shared by all n.
+// extra: by `epilogue`, the bias (out_blocks) or activations in y's shape, one image's for `sharing` n.
 // Where one image makes few workgroups, its sums are cut into parts of `part_steps`: y is then as many tensors one after
 // the other, each of all images, and split_sum.wgsl adds them and ends.
 //
@@ -41,6 +41,7 @@ struct Params {
     steps: u32,
     part_steps: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -110,13 +111,13 @@ fn multiply_add(sum: mat4x4<f32>, w: mat4x4<f32>, x: mat4x4<f32>) -> mat4x4<f32>
     );
 }
 
-fn end(value: vec4<f32>, block: u32, at: u32) -> vec4<f32> {
+fn end(value: vec4<f32>, block: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -127,7 +128,8 @@ fn store(to: u32, block: u32, position: u32, value: vec4<f32>) {
     let plane = u32(p.out_h * p.out_w);
     if position < plane && block < p.out_blocks {
         let at = block * plane + position;
-        y[to * p.out_blocks * plane + at] = end(value, block, at);
+        let image = p.out_blocks * plane;
+        y[to * image + at] = end(value, block, to / p.sharing * image + at);
     }
 }
 

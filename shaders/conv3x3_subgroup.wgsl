@@ -5,7 +5,7 @@
 // The input gradient is the same sum with the filters turned by 180 degrees and their channels swapped.
 //
 // y: N x out_blocks x h x w, each element four channels (NC4HW4). extra: by `epilogue`, the bias (out_blocks) or the
-// activations of one image in y's shape, shared by all n.
+// activations in y's shape, one image's for `sharing` n.
 // x and w are read through images of 4096 texels a row, since Mesa's software adapter loads from an image in a quarter
 // of the time that it takes from a storage buffer. x: a row of zeros, then N x in_blocks x h x w as they lie in their
 // buffer. w: [out / 8][in_blocks][tap][out % 8] texels of four inputs each.
@@ -22,6 +22,7 @@ struct Params {
     w: i32,
     columns: i32, // 7; as a constant, the driver would unroll the end and take twice as long to compile
     epilogue: u32,
+    sharing: i32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -294,11 +295,12 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
         bias = extra[block];
     }
     let at = block * plane + row * p.w + left;
+    let act = n / p.sharing * p.out_blocks * plane + at;
     let columns = select(0, min(p.columns, p.w - left), inside);
     for (var k = 0; k < columns; k++) {
         var value = tile[k] + bias;
         if masked {
-            value = select(vec4<f32>(), value, extra[at + k] > vec4<f32>());
+            value = select(vec4<f32>(), value, extra[act + k] > vec4<f32>());
         }
         if rectified {
             value = max(value, vec4<f32>());

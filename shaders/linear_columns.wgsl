@@ -5,8 +5,8 @@
 //
 // m: rows x columns, an element is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and
 // columns to a whole element; a part of a matrix larger than one binding, starting at first_row; the parts accumulate and
-// only the last one ends. x: N x x_columns, y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or one
-// image's activations in y's shape, shared by all n.
+// only the last one ends. x: N x x_columns, y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or
+// activations in y's shape, one image's for `sharing` n.
 //
 // A workgroup makes 16 columns (vec4) of up to 4 n: 16 x 16 invocations, 16 of them sharing a column's rows, which add
 // up at the end; if HALF, two neighbours read the same elements. CPU twin: linear_columns in tests/common/twins.rs.
@@ -19,6 +19,7 @@ struct Params {
     x_columns: u32, // in vec4
     accumulate: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -39,13 +40,13 @@ override HALF: bool = false;
 // [slice][column] of each n; 16 KiB, the least that an adapter may offer.
 var<workgroup> partial: array<mat4x4<f32>, 256>;
 
-fn end(value: vec4<f32>, at: u32) -> vec4<f32> {
+fn end(value: vec4<f32>, at: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[at]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -103,11 +104,12 @@ fn main(
         workgroupBarrier();
     }
     if column < p.columns && local.y < min(several, 4u) {
-        let at = (first_n + local.y) * p.columns + column;
+        let n = first_n + local.y;
+        let at = n * p.columns + column;
         var sum = partial[local.x][local.y];
         if p.accumulate != 0u {
             sum += y[at];
         }
-        y[at] = end(sum, column);
+        y[at] = end(sum, column, n / p.sharing * p.columns + column);
     }
 }

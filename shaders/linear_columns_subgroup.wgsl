@@ -5,8 +5,8 @@
 //
 // m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
 // to a whole texel; a part of the matrix, starting at first_row; the parts accumulate and only the last one ends. x: an image of 4096 texels a row: a row of zeros, then
-// N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or one image's activations
-// in y's shape, shared by all n.
+// N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or activations in y's
+// shape, one image's for `sharing` n.
 //
 // A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, a row after the other; an invocation keeps the
 // sums of every eighth texel's columns. Columns past the last read the last and are not written.
@@ -20,6 +20,7 @@ struct Params {
     x_columns: u32, // in vec4
     accumulate: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -44,13 +45,13 @@ fn x_at(i: i32) -> vec4<f32> {
     return textureLoad(x, vec2<i32>(i & 4095, 1 + (i >> 12u)));
 }
 
-fn end(value: vec4<f32>, at: i32) -> vec4<f32> {
+fn end(value: vec4<f32>, at: i32, act: i32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[at]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -96,7 +97,7 @@ fn store(sum: vec4<f32>, n: i32, c: i32) {
     if p.accumulate != 0u {
         value += y[at];
     }
-    y[at] = end(value, c);
+    y[at] = end(value, c, n / i32(p.sharing) * i32(p.columns) + c);
 }
 
 @compute @workgroup_size(8)

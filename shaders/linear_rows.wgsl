@@ -5,8 +5,8 @@
 //
 // m: rows x columns, an element is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and
 // columns to a whole element; a part of a matrix larger than one binding, starting at first_row. x: N x columns,
-// y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or one image's activations in y's shape,
-// shared by all n.
+// y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or activations in y's shape, one
+// image's for `sharing` n.
 //
 // A workgroup makes 4 rows of up to 4 n: its 64 invocations stride over the columns, then add up in a tree.
 // CPU twin: linear_rows in tests/common/twins.rs.
@@ -18,6 +18,7 @@ struct Params {
     first_row: u32, // in vec4
     y_columns: u32, // in vec4
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -38,13 +39,13 @@ override HALF: bool = false;
 // Each invocation's four rows, for four n.
 var<workgroup> partial: array<mat4x4<f32>, 64>;
 
-fn end(value: vec4<f32>, at: u32) -> vec4<f32> {
+fn end(value: vec4<f32>, at: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[at]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -119,6 +120,7 @@ fn main(
     }
     if row < p.rows && lane < min(several, 4u) {
         let at = p.first_row + row;
-        y[(first_n + lane) * p.y_columns + at] = end(partial[0][lane], at);
+        let n = first_n + lane;
+        y[n * p.y_columns + at] = end(partial[0][lane], at, n / p.sharing * p.y_columns + at);
     }
 }

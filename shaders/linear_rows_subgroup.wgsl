@@ -5,7 +5,7 @@
 //
 // m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
 // to a whole texel; a part of the matrix, starting at first_row. x: an image of 4096 texels a row: a row of zeros, then N x columns in vec4. y: N x y_columns, in vec4.
-// extra: by `epilogue`, the bias (y_columns) or one image's activations in y's shape, shared by all n.
+// extra: by `epilogue`, the bias (y_columns) or activations in y's shape, one image's for `sharing` n.
 //
 // A workgroup is one subgroup and makes 4 rows of up to 4 n: its 8 invocations stride over the columns, then add up.
 // CPU twin: linear_rows in tests/common/twins.rs.
@@ -17,6 +17,7 @@ struct Params {
     first_row: u32, // in vec4
     y_columns: u32, // in vec4
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -41,13 +42,13 @@ fn x_at(i: i32) -> vec4<f32> {
     return textureLoad(x, vec2<i32>(i & 4095, 1 + (i >> 12u)));
 }
 
-fn end(value: vec4<f32>, at: i32) -> vec4<f32> {
+fn end(value: vec4<f32>, at: i32, act: i32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[at]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -123,6 +124,8 @@ fn main(
     if lane < min(several, 4) {
         let at = i32(p.first_row) + row;
         let sum = select(select(sum0, sum1, lane == 1), select(sum2, sum3, lane == 3), lane >= 2);
-        y[(first_n + lane) * i32(p.y_columns) + at] = end(sum, at);
+        let n = first_n + lane;
+        let y_columns = i32(p.y_columns);
+        y[n * y_columns + at] = end(sum, at, n / i32(p.sharing) * y_columns + at);
     }
 }

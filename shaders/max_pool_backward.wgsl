@@ -1,7 +1,7 @@
 // Max-pool backward: each gradient goes to the element that was its window's maximum.
 //
 //   dx[n, b, r, c] = sum of dy[n, b, R, C] over the windows (R, C) whose argmax is (r, c), per channel
-// argmax is one image's, shared by all n (the classes of that image).
+// argmax is one image's for `sharing` n (the classes of that image).
 //
 // dx: N x blocks x in_h x in_w, dy: N x blocks x out_h x out_w, four channels an element; argmax: blocks x out_h x out_w.
 // An invocation gathers one element of dx, so that overlapping windows need no atomics.
@@ -20,6 +20,7 @@ struct Params {
     stride_w: i32,
     pad_h: i32,
     pad_w: i32,
+    sharing: u32, // n of an image
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -39,6 +40,7 @@ fn main(
     }
     let plane = at / (p.in_h * p.in_w);
     let out_plane = u32(p.out_h * p.out_w);
+    let image_plane = plane / p.blocks / p.sharing * p.blocks + plane % p.blocks;
     let row = i32(at / p.in_w % p.in_h) + p.pad_h;
     let col = i32(at % p.in_w) + p.pad_w;
     // Windows that cover the element: floor((row - taps) / stride) + 1 up to floor(row / stride).
@@ -51,7 +53,7 @@ fn main(
         for (var c = first_c; c <= last_c; c++) {
             let tap = u32((row - r * p.stride_h) * p.taps_w + col - c * p.stride_w);
             let here = u32(r * p.out_w + c);
-            let packed = argmax[plane % p.blocks * out_plane + here];
+            let packed = argmax[image_plane * out_plane + here];
             let winner = vec4<u32>(packed, packed >> 8u, packed >> 16u, packed >> 24u) & vec4<u32>(255u);
             sum += select(vec4<f32>(), dy[plane * out_plane + here], winner == vec4<u32>(tap));
         }

@@ -5,7 +5,7 @@
 //   end by `epilogue`, with the pool's output in `extra`
 //
 // dx: N x blocks x in_h x in_w, dy: N x blocks x out_h x out_w, four channels an element; argmax, extra: one image's,
-// blocks x out_h x out_w, shared by all n (the classes of that image). Elements past the last window are zero.
+// blocks x out_h x out_w, for `sharing` n (the classes of that image). Elements past the last window are zero.
 // An invocation makes the elements of one window. CPU twin: max_pool_backward in tests/common/twins.rs.
 
 struct Params {
@@ -20,6 +20,7 @@ struct Params {
     taps_h: u32,
     taps_w: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_MASK: u32 = 3u;
@@ -50,7 +51,8 @@ fn main(
     if row < p.out_h && column < p.out_w {
         let out_plane = p.out_h * p.out_w;
         let here = row * p.out_w + column;
-        let image_here = plane % p.blocks * out_plane + here;
+        let image_plane = plane / p.blocks / p.sharing * p.blocks + plane % p.blocks;
+        let image_here = image_plane * out_plane + here;
         let packed = argmax[image_here];
         winner = vec4<u32>(packed, packed >> 8u, packed >> 16u, packed >> 24u) & vec4<u32>(255u);
         gradient = dy[plane * out_plane + here];

@@ -5,13 +5,14 @@
 //   epilogue MASK_GUIDED:  y = x where act > 0 and x > 0        (guided backpropagation, arXiv 1412.6806)
 //   epilogue MASK_DECONV:  y = x where x > 0                    (deconvolution, arXiv 1311.2901)
 //
-// x, y: N x elements, four channels each; act: one image's activations (elements), shared by all n.
+// x, y: N x elements, four channels each; act: activations, one image's (elements) for `sharing` n.
 // An invocation makes one element of y. CPU twin: relu in tests/common/twins.rs.
 
 struct Params {
     count: u32, // elements of y: N * elements
     elements: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS_RELU: u32 = 2u;
@@ -36,7 +37,7 @@ fn main(
     }
     let zero = vec4<f32>();
     let value = x[at];
-    let i = at % p.elements;
+    let i = at / p.elements / p.sharing * p.elements + at % p.elements;
     switch p.epilogue {
         case EPILOGUE_BIAS_RELU, EPILOGUE_MASK_DECONV: { y[at] = max(value, zero); }
         case EPILOGUE_MASK: { y[at] = select(zero, value, act[i] > zero); }

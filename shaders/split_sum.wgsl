@@ -3,7 +3,7 @@
 //   y = end(sum over s of x[s])
 //
 // x: `parts` tensors of y's shape, y: N x blocks x positions, each element four channels (NC4HW4). extra: by `epilogue`, the
-// bias (blocks) or the activations of one image in y's shape, shared by all n.
+// bias (blocks) or activations in y's shape, one image's for `sharing` n.
 // An invocation makes one element. CPU twin: conv2d in tests/common/twins.rs, which conv2d_tiled.wgsl and this together
 // must equal.
 
@@ -13,6 +13,7 @@ struct Params {
     positions: u32,
     parts: u32,
     epilogue: u32,
+    sharing: u32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -26,13 +27,13 @@ const EPILOGUE_MASK_DECONV: u32 = 5u;
 @group(0) @binding(2) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-fn end(value: vec4<f32>, block: u32, at: u32) -> vec4<f32> {
+fn end(value: vec4<f32>, block: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -49,5 +50,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         sum += x[part * p.count + i];
     }
     let at = i % p.image;
-    y[i] = end(sum, at / p.positions, at);
+    y[i] = end(sum, at / p.positions, i / p.image / p.sharing * p.image + at);
 }

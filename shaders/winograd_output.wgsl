@@ -7,7 +7,7 @@
 //
 // m: an image of 4096 texels a row, [position][m_blocks][stride] texels of four channels, from
 // winograd_product_subgroup.wgsl. y: N x blocks x h x w, each element four channels (NC4HW4); outputs past its edges are
-// not written. extra: by `epilogue`, the bias (blocks) or the activations of one image in y's shape, shared by all n.
+// not written. extra: by `epilogue`, the bias (blocks) or activations in y's shape, one image's for `sharing` n.
 // tiles: where `listed`, how many there are, and the tiles made, counted through all images.
 // An invocation makes one tile of one block. CPU twin: conv2d in tests/common/twins.rs, which the stages together must
 // equal.
@@ -24,6 +24,7 @@ struct Params {
     m_blocks: i32,
     rows: i32,        // 4; as a constant, the driver would unroll the end and take long to compile
     epilogue: u32,
+    sharing: i32,     // n of an image
     listed: u32,
 }
 
@@ -117,12 +118,13 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let plane = p.h * p.w;
     let height = select(0, min(p.rows, p.h - top), inside);
     let width = min(4, p.w - left);
+    let act = n / p.sharing * p.blocks * plane;
     for (var r = 0; r < height; r++) {
         for (var c = 0; c < width; c++) {
             let to = block * plane + (top + r) * p.w + left + c;
             var value = columns[c][r] + bias;
             if masked {
-                value = select(vec4<f32>(), value, extra[to] > vec4<f32>());
+                value = select(vec4<f32>(), value, extra[act + to] > vec4<f32>());
             }
             if rectified {
                 value = max(value, vec4<f32>());

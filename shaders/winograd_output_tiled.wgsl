@@ -8,7 +8,7 @@
 //
 // m: [position][blocks][tiles], each element four channels, from winograd_product_tiled.wgsl: tiles `first` and after it,
 // counted through all images. y: N x blocks x h x w, each element four channels (NC4HW4); outputs past its edges are not
-// written. extra: by `epilogue`, the bias (blocks) or the activations of one image in y's shape, shared by all n.
+// written. extra: by `epilogue`, the bias (blocks) or activations in y's shape, one image's for `sharing` n.
 // An invocation makes one tile of one block: neighbours read next to one another and write the next columns of y.
 // CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
 
@@ -21,6 +21,7 @@ struct Params {
     first: i32,       // the first tile made
     tiles: i32,       // how many
     epilogue: u32,
+    sharing: i32, // n of an image
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -84,13 +85,13 @@ fn row(at: i32, r: i32) -> mat4x4<f32> {
     );
 }
 
-fn end(value: vec4<f32>, block: i32, at: i32) -> vec4<f32> {
+fn end(value: vec4<f32>, block: i32, act: i32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[at] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[at] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }
@@ -107,7 +108,8 @@ struct Place {
 fn store(to: Place, row: i32, column: i32, value: vec4<f32>) {
     if max(row, column) < SIZE && to.top + row < p.h && to.left + column < p.w {
         let at = (to.block * p.h + to.top + row) * p.w + to.left + column;
-        y[to.n * p.blocks * p.h * p.w + at] = end(value, to.block, at);
+        let image = p.blocks * p.h * p.w;
+        y[to.n * image + at] = end(value, to.block, to.n / p.sharing * image + at);
     }
 }
 

@@ -1,15 +1,15 @@
 //! From a network and what is asked of it to buffers and dispatches: pure data, made and tested without a GPU.
 //!
-//! A plan has one forward phase, any number of reruns (part of the network for many values at once) and any number of
-//! backward phases. A phase may run again as it is (the next image, the next classes), so what a phase reads from an
-//! earlier one stays until that phase is over; everything else shares memory as soon as it is no longer read. Reruns read
-//! nothing of the forward phase and leave what the backward phases read, so they may run at any time; one whose values share
-//! a [`Base`] has a pass of that before it. Before all of them a preparation runs once: what is made of weights alone.
+//! A plan has one forward phase, any number of reruns (part of the network for many values at once), of walks (many images
+//! there and back, each by its own masks) and of backward phases of the forward one. A phase may run again as it is (the next image, the next classes), so what a phase reads from an
+//! earlier one stays until that phase is over; everything else shares memory as soon as it is no longer read. Reruns and walks
+//! read nothing of the forward phase and leave what the backward phases read, so they may run at any time; a rerun whose
+//! values share a [`Base`] has a pass of that before it. Before all of them a preparation runs once: what is made of weights alone.
 
 mod at_once;
 mod builder;
 mod ops;
-mod reruns;
+mod phases;
 mod slots;
 mod tiles;
 
@@ -21,8 +21,8 @@ use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::Direction;
 use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
-pub use at_once::{classes_at_once, images_at_once};
-use builder::{Back, Builder};
+pub use at_once::{classes_at_once, images_at_once, walks_at_once};
+use builder::Builder;
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
 /// What an adapter can do, as far as a plan depends on it.
@@ -157,6 +157,17 @@ pub struct RerunRequest {
     pub based: bool,
 }
 
+/// Passes there and back of images of their own, beside the forward phase and what it leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalkRequest {
+    /// Images at once.
+    pub images: usize,
+    /// The way back of each, with [`BackwardRequest::classes`] gradients an image.
+    pub back: BackwardRequest,
+    /// How often it runs for each run of the forward pass, as far as is known.
+    pub times: usize,
+}
+
 /// What is asked of a network.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -170,6 +181,8 @@ pub struct Request {
     pub reruns: Vec<RerunRequest>,
     /// Backward passes.
     pub backward: Vec<BackwardRequest>,
+    /// Passes there and back.
+    pub walks: Vec<WalkRequest>,
     /// What the matrices of linear layers are stored as.
     pub matrices: MatrixDtype,
 }
@@ -323,6 +336,21 @@ pub struct Rerun {
     pub dispatches: Vec<Dispatch>,
 }
 
+/// A pass there and back: two phases, between which the host reads the logits and writes gradients.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// Images at once.
+    pub images: usize,
+    /// The images. The host writes them.
+    pub input: BufferId,
+    /// Where their logits are after the way there, images x classes.
+    pub logits: BufferId,
+    /// The way there.
+    pub there: Vec<Dispatch>,
+    /// The way back. An image's gradients lie one after the other, image after image.
+    pub back: Backward,
+}
+
 /// A backward phase.
 #[derive(Clone, Debug)]
 pub struct Backward {
@@ -363,6 +391,8 @@ pub struct Plan {
     pub reruns: Vec<Rerun>,
     /// The backward phases, in the order asked.
     pub backward: Vec<Backward>,
+    /// The passes there and back, in the order asked.
+    pub walks: Vec<Walk>,
 }
 
 /// Why there is no plan.
@@ -455,26 +485,11 @@ impl Plan {
         for &request in &request.reruns {
             reruns.push(builder.rerun(request));
         }
-        let mut backward = vec![];
-        for request in &request.backward {
-            let Back {
-                seed,
-                gradient,
-                shape,
-                kept,
-            } = builder.backward(request)?;
-            builder.hold_to_end_of_phase(&[gradient]);
-            builder.hold_to_end_of_phase(&kept);
-            let dispatches = builder.end_phase();
-            backward.push(Backward {
-                request: request.clone(),
-                seed,
-                gradient,
-                shape,
-                kept,
-                dispatches,
-            });
-        }
+        let walks = request.walks.iter().map(|request| builder.walk(request));
+        let walks = walks.collect::<Result<_, _>>()?;
+        let backward = request.backward.iter();
+        let backward = backward.map(|request| builder.backward_phase(request));
+        let backward = backward.collect::<Result<_, _>>()?;
         // The host may read these at any time.
         builder.hold_to_end_of_phase(&kept);
         let input = builder.value(NodeId(0));
@@ -492,6 +507,7 @@ impl Plan {
             forward,
             reruns,
             backward,
+            walks,
         };
         plan.check_workgroups(limits.workgroups)?;
         Ok(plan)
@@ -507,8 +523,11 @@ impl Plan {
             .backward
             .iter()
             .map(|phase| phase.dispatches.as_slice());
+        let walks = self.walks.iter();
+        let walks = walks.flat_map(|walk| [walk.there.as_slice(), &walk.back.dispatches]);
         std::iter::once(self.forward.as_slice())
             .chain(reruns)
+            .chain(walks)
             .chain(backward)
     }
 

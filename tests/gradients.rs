@@ -5,13 +5,16 @@ mod common {
 }
 
 use common::device::{
-    GPU, assert_close, backward, backward_within, forward_within, random, tiled, to_input,
+    GPU, assert_close, backward, backward_within, each_convolution, forward_within, random, tiled,
+    to_input,
 };
 use gradcam::gpu::Session;
 use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Shape, Window,
 };
-use gradcam::plan::{BackwardRequest, Limits, Means, Plan, ReluRule, Request, Winograd};
+use gradcam::plan::{
+    BackwardRequest, Limits, Means, Plan, ReluRule, Request, WalkRequest, Winograd,
+};
 use gradcam::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -376,5 +379,112 @@ fn a_backward_pass_can_run_again() {
         // The next picture; then the first one again.
         session.forward(&input[shape.len()..], shape).unwrap();
         session.forward(&input[..shape.len()], shape).unwrap();
+    }
+}
+
+/// What reads a picture's activations on the way back: masks within layers and by themselves, and maxima.
+fn masks_of_every_kind() -> Network {
+    let drawn = |seed, shape: &[usize]| {
+        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
+    };
+    let convolution = |seed, outputs, inputs, size, bias: bool| Op::Conv2d {
+        weight: drawn(seed, &[outputs, inputs, size, size]),
+        bias: bias.then(|| drawn(seed + 1, &[outputs])),
+        layout: FilterLayout::Oihw,
+        window: Window::square(size, 1, size / 2),
+        groups: 1,
+    };
+    let linear = |seed, outputs, inputs, layout| Op::Linear {
+        weight: match layout {
+            MatrixLayout::OutIn => drawn(seed, &[outputs, inputs]),
+            MatrixLayout::InOut => drawn(seed, &[inputs, outputs]),
+        },
+        bias: Some(drawn(seed + 1, &[outputs])),
+        layout,
+    };
+    let mut network = Network::new("masks", Shape::new(3, 18, 15));
+    let mut chain = |name: &str, op| network.chain(name, op).map(drop).unwrap();
+    chain("conv1", convolution(81, 6, 3, 3, true));
+    chain("relu1", Op::Relu);
+    chain("conv2", convolution(83, 5, 6, 3, true));
+    chain("relu2", Op::Relu);
+    chain("pool2", Op::MaxPool(Window::square(2, 2, 0)));
+    chain("conv3", convolution(85, 7, 5, 5, true));
+    chain(
+        "clip3",
+        Op::Clip {
+            low: -2.0,
+            high: 2.0,
+        },
+    );
+    chain("pool3", Op::MaxPool(Window::square(3, 2, 0)));
+    chain("conv4", convolution(87, 8, 7, 3, false));
+    chain("relu4", Op::Relu);
+    chain("flatten", Op::Flatten(FlattenOrder::Chw));
+    chain("linear5", linear(89, 9, 96, MatrixLayout::OutIn));
+    chain("relu5", Op::Relu);
+    chain("linear6", linear(91, 7, 9, MatrixLayout::InOut));
+    chain("relu6", Op::Relu);
+    chain("linear7", linear(93, 4, 7, MatrixLayout::OutIn));
+    network
+}
+
+#[test]
+fn pictures_that_go_there_and_back_together_have_the_gradients_that_each_has_alone() {
+    let network = masks_of_every_kind();
+    let (shape, logits) = (network.input_shape(), Shape::vector(network.classes()));
+    let (images, classes) = (3, 2);
+    let pictures = random(95, images * shape.len());
+    let seeds = random(96, images * classes * logits.c);
+    let here = random(97, shape.len());
+    for limits in each_convolution() {
+        let rules = match limits == GPU.limits() {
+            true => &[ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv][..],
+            false => &[ReluRule::Guided],
+        };
+        for &rule in rules {
+            let back = to_input(classes, rule);
+            let request = Request {
+                images: 1,
+                backward: vec![back.clone()],
+                walks: vec![WalkRequest {
+                    images,
+                    back: back.clone(),
+                    times: 1,
+                }],
+                ..Request::default()
+            };
+            let session = Session::new(&GPU, Plan::new(&network, &request, limits).unwrap());
+            let session = session.unwrap();
+            session.poison();
+            session.forward(&here, shape).unwrap();
+            let walk = &session.plan().walks[0];
+            // Fewer than there is room for, then all.
+            for count in [images - 1, images] {
+                let some = &pictures[..count * shape.len()];
+                session.walk_there(0, some, shape).unwrap();
+                let there = session.read(walk.logits, images, logits).unwrap();
+                session.walk_back(0, &seeds, logits).unwrap();
+                let gradient = walk.back.gradient;
+                let gradients = session.read(gradient, images * classes, shape).unwrap();
+                let row = classes * shape.len();
+                for (i, picture) in some.chunks_exact(shape.len()).enumerate() {
+                    let seeds = &seeds[i * classes * logits.c..][..classes * logits.c];
+                    let (y, dx) = backward_within(limits, &network, back.clone(), picture, seeds);
+                    let what = format!("{:?}, {rule:?}, {i} of {count}", limits.family);
+                    assert_close(&what, &there[i * logits.c..][..logits.c], &y, logits, 1e-5);
+                    let all = Shape::new(classes * shape.c, shape.h, shape.w);
+                    assert_close(&what, &gradients[i * row..][..row], &dx, all, 1e-5);
+                }
+            }
+            // The picture's own pass is still there.
+            let seeds = &seeds[..classes * logits.c];
+            session.backward(0, seeds, logits).unwrap();
+            let own = session.plan().backward[0].gradient;
+            let own = session.read(own, classes, shape).unwrap();
+            let (_, alone) = backward_within(limits, &network, back, &here, seeds);
+            let all = Shape::new(classes * shape.c, shape.h, shape.w);
+            assert_close("the picture's own", &own, &alone, all, 1e-5);
+        }
     }
 }

@@ -87,5 +87,6 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
         }],
         reruns: vec![],
         backward: vec![],
+        walks: vec![],
     }
 }

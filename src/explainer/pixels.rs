@@ -1,27 +1,20 @@
 //! The pixel methods: gradients at the picture, and at others like it.
 
-use super::backward::Way;
+use super::backward::{self, Way};
 use super::maps::TargetGradients;
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, Prediction, Wanted};
 use crate::attribution::{self, Inputs, Moments, Value};
 use crate::cam::{self, Reads};
 use crate::map::Map;
-use crate::plan::ReluRule;
+use crate::network::{Network, Shape};
+use crate::plan::{Limits, ReluRule, WalkRequest, walks_at_once};
+use crate::score::Seed;
+
+/// Device memory that pictures on their way there and back may take, bytes.
+const HELD: u64 = 512 << 20;
 
 impl Explainer {
-    /// The gradients that pixel methods share: rules and inputs, each pair once.
-    pub(super) fn walks(&self) -> Vec<(ReluRule, Inputs)> {
-        let mut walks = vec![];
-        for recipe in self.wanted.pixels.iter().map(|method| method.recipe()) {
-            let walk = (recipe.rule, recipe.inputs);
-            if !walks.contains(&walk) {
-                walks.push(walk);
-            }
-        }
-        walks
-    }
-
     /// For each class, for each pixel method its values.
     pub(super) fn pixels(
         &self,
@@ -30,17 +23,13 @@ impl Explainer {
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
         let heats = self.heats(prediction, classes)?;
-        let mut walks = self.walks();
-        // The picture itself comes first, while its own forward pass is still there.
-        walks.sort_by_key(|&(_, inputs)| inputs != Inputs::Picture);
+        let walks = walks(&self.wanted);
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
-            walked.push(self.walk(rule, inputs, prediction, classes, counter)?);
-        }
-        if walks.iter().any(|&(_, inputs)| inputs != Inputs::Picture) {
-            // Leaves the device as it was.
-            let shape = self.network.input_shape();
-            self.session.forward(&prediction.input, shape)?;
+            walked.push(match inputs {
+                Inputs::Picture => self.gradients_here(rule, prediction, classes)?,
+                _ => self.walk(rule, inputs, prediction, classes, counter)?,
+            });
         }
         let value = |class: usize, method: &attribution::Method| {
             let recipe = method.recipe();
@@ -59,7 +48,24 @@ impl Explainer {
         Ok((0..classes.len()).map(values).collect())
     }
 
-    /// For each class the gradients at the pixels over all inputs.
+    /// For each class the gradient at the pixels, after the picture's own forward pass.
+    fn gradients_here(
+        &self,
+        rule: ReluRule,
+        prediction: &Prediction,
+        classes: &[usize],
+    ) -> Result<Vec<Moments>, ExplainError> {
+        let seeds = self.seeds(Reads::Gradients, prediction, classes);
+        let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
+        let moments = gradients.iter().map(|gradient| {
+            let mut moments = Moments::new(gradient.values.len());
+            moments.add(&gradient.values, gradient.scale);
+            moments
+        });
+        Ok(moments.collect())
+    }
+
+    /// For each class the gradients at the pixels over all inputs, many of them at once.
     fn walk(
         &self,
         rule: ReluRule,
@@ -69,23 +75,47 @@ impl Explainer {
         counter: &Counter<'_>,
     ) -> Result<Vec<Moments>, ExplainError> {
         let shape = self.network.input_shape();
-        let settings = &self.wanted.settings;
+        let logits = Shape::vector(self.network.classes());
+        let (settings, objective) = (&self.wanted.settings, self.objective());
+        let walks = &self.session.plan().walks;
+        let phase = walks.iter().position(|walk| walk.back.request.rule == rule);
+        let phase = phase.expect("every walk that methods need is planned");
+        let (images, at_once) = (walks[phase].images, walks[phase].back.request.classes);
         let mut moments = vec![Moments::new(shape.len()); classes.len()];
-        for index in 0..inputs.count(settings) {
-            let gradients = if inputs == Inputs::Picture {
-                let seeds = self.seeds(Reads::Gradients, prediction, classes);
-                self.gradients(&Way::to_pixels(rule), &seeds)?
-            } else {
-                let input = inputs.at(settings, &prediction.input, shape, index);
-                let there = self.run(&input)?;
-                let seeds = self.seeds(Reads::Gradients, &there, classes);
-                let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
-                counter.advance_one();
-                gradients
-            };
-            for (moments, gradient) in moments.iter_mut().zip(gradients) {
-                moments.add(&gradient.values, gradient.scale);
+        let count = inputs.count(settings);
+        for first in (0..count).step_by(images) {
+            let batch = first..count.min(first + images);
+            let input = |index| inputs.at(settings, &prediction.input, shape, index);
+            let pictures: Vec<f32> = batch.clone().flat_map(input).collect();
+            self.session.walk_there(phase, &pictures, shape)?;
+            let there = self.session.read(walks[phase].logits, images, logits)?;
+            let there = || there.chunks_exact(logits.len()).take(batch.len());
+            for (classes, moments) in classes.chunks(at_once).zip(moments.chunks_mut(at_once)) {
+                let seed = |there: &[f32], class: &usize| {
+                    objective.seed(self.network.output_kind, there, *class)
+                };
+                // A row of classes for each picture, filled up with nothing.
+                let seeds = there().map(|there| classes.iter().map(|class| seed(there, class)));
+                let seeds: Vec<Vec<Seed>> = seeds.map(Iterator::collect).collect();
+                let mut directions = vec![0.0; images * at_once * logits.len()];
+                let rows = directions.chunks_exact_mut(at_once * logits.len());
+                for (row, seeds) in rows.zip(&seeds) {
+                    for (to, seed) in row.chunks_exact_mut(logits.len()).zip(seeds) {
+                        to.copy_from_slice(&seed.direction);
+                    }
+                }
+                self.session.walk_back(phase, &directions, logits)?;
+                let read = walks[phase].back.gradient;
+                let gradients = self.session.read(read, images * at_once, shape)?;
+                let rows = gradients.chunks_exact(at_once * shape.len());
+                for (row, seeds) in rows.zip(&seeds) {
+                    let each = row.chunks_exact(shape.len()).zip(seeds);
+                    for (moments, (gradient, seed)) in moments.iter_mut().zip(each) {
+                        moments.add(gradient, seed.scale);
+                    }
+                }
             }
+            batch.for_each(|_| counter.advance_one());
         }
         Ok(moments)
     }
@@ -104,6 +134,45 @@ impl Explainer {
         };
         Ok(self.at_targets(&seeds)?.iter().map(heat).collect())
     }
+}
+
+/// The passes there and back that methods over many inputs need, one for each rule.
+pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Vec<WalkRequest> {
+    let mut requests: Vec<WalkRequest> = vec![];
+    for (rule, inputs) in walks(wanted) {
+        if inputs == Inputs::Picture {
+            continue;
+        }
+        let count = inputs.count(&wanted.settings);
+        let way = Way::to_pixels(rule);
+        let back = backward::passes(network, &way, wanted.classes, limits).swap_remove(0);
+        let most = walks_at_once(network, back.classes, limits, HELD);
+        let images = count.clamp(1, most);
+        match requests.iter_mut().find(|request| request.back == back) {
+            Some(request) => {
+                request.images = request.images.max(images);
+                request.times = request.times.saturating_add(count.div_ceil(images));
+            }
+            None => requests.push(WalkRequest {
+                images,
+                back,
+                times: count.div_ceil(images),
+            }),
+        }
+    }
+    requests
+}
+
+/// The gradients that pixel methods share: rules and inputs, each pair once.
+pub(super) fn walks(wanted: &Wanted) -> Vec<(ReluRule, Inputs)> {
+    let mut walks = vec![];
+    for recipe in wanted.pixels.iter().map(|method| method.recipe()) {
+        let walk = (recipe.rule, recipe.inputs);
+        if !walks.contains(&walk) {
+            walks.push(walk);
+        }
+    }
+    walks
 }
 
 /// Whether a pixel method asks for the Grad-CAM map.

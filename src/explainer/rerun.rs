@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::maps::TargetGradients;
+use super::pixels::walks;
 use super::wanted::reads;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, Wanted, augment};
 use crate::attribution::Inputs;
@@ -199,7 +200,7 @@ impl Explainer {
 
     /// Passes forward and back, beside those of the picture itself.
     pub(super) fn walked(&self) -> usize {
-        let inputs = self.walks().into_iter().map(|(_, inputs)| inputs);
+        let inputs = walks(&self.wanted).into_iter().map(|(_, inputs)| inputs);
         let walked = inputs.filter(|inputs| *inputs != Inputs::Picture);
         let walked = walked.map(|inputs| inputs.count(&self.wanted.settings));
         walked.fold(0, usize::saturating_add)

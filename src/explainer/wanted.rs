@@ -1,9 +1,9 @@
 //! What to compute, and what that asks of a plan.
 
 use super::backward::{self, Way};
-use super::pixels::needs_heat;
+use super::pixels::{self, needs_heat};
 use super::rerun;
-use crate::attribution::{self, Settings};
+use crate::attribution::{self, Inputs, Settings};
 use crate::cam::{self, Reads};
 use crate::fuse::Fuse;
 use crate::network::{Network, NetworkError, NodeId};
@@ -97,8 +97,9 @@ pub fn request(
     if reads(wanted, Reads::Biases) {
         ways.push(Way::to_biases(network));
     }
-    for rule in wanted.pixels.iter().map(|method| method.recipe().rule) {
-        let way = Way::to_pixels(rule);
+    let recipes = wanted.pixels.iter().map(|method| method.recipe());
+    for recipe in recipes.filter(|recipe| recipe.inputs == Inputs::Picture) {
+        let way = Way::to_pixels(recipe.rule);
         if !ways.contains(&way) {
             ways.push(way);
         }
@@ -110,6 +111,7 @@ pub fn request(
         keep: targets.clone(),
         reruns: rerun::requests(network, wanted, &targets, limits),
         backward: ways.iter().flat_map(pass).collect(),
+        walks: pixels::requests(network, wanted, limits),
         matrices: wanted.matrices,
     };
     Ok((targets, request))

@@ -27,6 +27,8 @@ pub struct Session {
     bases: Vec<Vec<Call>>,
     reruns: Vec<Vec<Call>>,
     backward: Vec<Vec<Call>>,
+    /// There, and back.
+    walks: Vec<(Vec<Call>, Vec<Call>)>,
     start_up: StartUp,
 }
 
@@ -128,6 +130,9 @@ impl Session {
             .iter()
             .map(|phase| record(&phase.dispatches))
             .collect();
+        let walks = plan.walks.iter();
+        let walks = walks.map(|walk| (record(&walk.there), record(&walk.back.dispatches)));
+        let walks = walks.collect();
         gpu.check(|| "recording the plan".into())?;
         Ok(Self {
             gpu: gpu.clone(),
@@ -137,6 +142,7 @@ impl Session {
             bases,
             reruns,
             backward,
+            walks,
             start_up,
         })
     }
@@ -230,6 +236,25 @@ impl Session {
         let memory = self.memory[id.0].buffer();
         let bytes = bytemuck::cast_slice(&list);
         self.gpu.queue.write_buffer(memory, 0, bytes);
+    }
+
+    /// Runs the way there of pass `phase` there and back, for pictures of C x H x W of `shape` each; of fewer than it was
+    /// planned for, what comes of the others means nothing.
+    pub fn walk_there(&self, phase: usize, pictures: &[f32], shape: Shape) -> Result<(), GpuError> {
+        let walk = &self.plan.walks[phase];
+        let images = pictures.len() / shape.len();
+        assert!(images <= walk.images, "as many as were planned");
+        self.write(walk.input, &to_blocks(pictures, images, shape));
+        self.submit(&self.walks[phase].0, &[], "a pass there")
+    }
+
+    /// Runs the way back of pass `phase` from gradients at the logits, `shape.c` a class, the classes of each picture one
+    /// after the other.
+    pub fn walk_back(&self, phase: usize, seed: &[f32], shape: Shape) -> Result<(), GpuError> {
+        let walk = &self.plan.walks[phase];
+        let gradients = walk.images * walk.back.request.classes;
+        self.write(walk.back.seed, &to_blocks(seed, gradients, shape));
+        self.submit(&self.walks[phase].1, &[], "a pass back")
     }
 
     /// Runs backward phase `phase` from gradients at the logits, `shape.c` a class.

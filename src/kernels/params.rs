@@ -20,6 +20,7 @@ pub struct Conv2dParams {
     pub group_inputs: u32,
     pub group_outputs: u32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `conv2d_tiled.wgsl`.
@@ -40,6 +41,7 @@ pub struct Conv2dTiledParams {
     pub steps: u32,
     pub part_steps: u32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `split_sum.wgsl`.
@@ -52,6 +54,7 @@ pub struct SplitSumParams {
     pub positions: u32,
     pub parts: u32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `conv3x3_subgroup.wgsl`.
@@ -64,6 +67,7 @@ pub struct Conv3x3Params {
     pub size: [i32; 2],
     pub columns: i32,
     pub epilogue: u32,
+    pub sharing: i32,
 }
 
 /// Uniform of `winograd_filters.wgsl`.
@@ -118,6 +122,7 @@ pub struct WinogradOutputParams {
     pub m_blocks: i32,
     pub rows: i32,
     pub epilogue: u32,
+    pub sharing: i32,
     pub listed: u32,
 }
 
@@ -196,6 +201,7 @@ pub struct WinogradOutputTiledParams {
     pub first: i32,
     pub tiles: i32,
     pub epilogue: u32,
+    pub sharing: i32,
 }
 
 /// Uniform of `affine.wgsl`.
@@ -258,6 +264,7 @@ pub struct MaxPoolBackwardParams {
     pub taps: [i32; 2],
     pub stride: [i32; 2],
     pub pad: [i32; 2],
+    pub sharing: u32,
 }
 
 /// Uniform of `max_pool_backward_disjoint.wgsl`.
@@ -273,6 +280,7 @@ pub struct MaxPoolBackwardDisjointParams {
     pub out_size: [u32; 2],
     pub taps: [u32; 2],
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `global_mean.wgsl` and `global_mean_backward.wgsl`.
@@ -306,6 +314,7 @@ pub struct ReluParams {
     pub count: u32,
     pub elements: u32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `clip.wgsl`.
@@ -318,6 +327,7 @@ pub struct ClipParams {
     pub low: f32,
     pub high: f32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `linear_rows.wgsl` and `linear_rows_subgroup.wgsl`.
@@ -331,6 +341,7 @@ pub struct LinearRowsParams {
     pub first_row: u32,
     pub y_columns: u32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `linear_columns.wgsl` and `linear_columns_subgroup.wgsl`.
@@ -345,6 +356,7 @@ pub struct LinearColumnsParams {
     pub x_columns: u32,
     pub accumulate: u32,
     pub epilogue: u32,
+    pub sharing: u32,
 }
 
 /// Uniform of `linear_means.wgsl` and `linear_means_subgroup.wgsl`.

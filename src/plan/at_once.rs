@@ -3,7 +3,7 @@
 use super::Limits;
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, padded_len};
-use crate::network::{Network, Node, NodeId};
+use crate::network::{Network, Node, NodeId, Op};
 
 /// Multiply-adds of the longest dispatch. Windows resets a device after two seconds in one, and nobody knows how fast
 /// the device is.
@@ -25,6 +25,20 @@ pub fn classes_at_once(
 /// Most values of `from` that one rerun may carry, by the same measures; at least 1.
 pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u64) -> usize {
     at_once(network, from, &[], limits, budget)
+}
+
+/// Most images that one pass there and back to the picture may carry with the gradients of `classes` each, so that what
+/// the way back reads and its gradients stay within `budget` bytes, and by the same measures; at least 1.
+pub fn walks_at_once(network: &Network, classes: usize, limits: Limits, budget: u64) -> usize {
+    let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
+    // A layer's own value is the one of the ReLU after it.
+    let is_held = |node: &&Node| !matches!(node.op, Op::Conv2d { .. } | Op::Linear { .. });
+    let held: u64 = network.nodes.iter().filter(is_held).map(bytes).sum();
+    let largest = network.nodes.iter().map(bytes).max().unwrap_or(0);
+    let classes = classes.max(1);
+    let by_budget = budget / (held + 2 * largest * classes as u64).max(1);
+    let gradients = at_once(network, NodeId(0), &[], limits, u64::MAX);
+    (gradients / classes).min(by_budget as usize).max(1)
 }
 
 fn at_once(

@@ -28,6 +28,8 @@ pub(super) struct Builder<'a> {
     pub(super) network: &'a Network,
     request: &'a Request,
     pub(super) images: usize,
+    /// Gradients that go back through the same image.
+    pub(super) sharing: usize,
     pub(super) limits: Limits,
     pub(super) matrices: MatrixDtype,
     /// What goes through each node.
@@ -85,6 +87,10 @@ impl Traffic {
         let mut passes = vec![(request.images, 1)];
         passes.extend(reruns.map(|rerun| (rerun.images, rerun.times)));
         passes.extend(backward.map(|pass| (pass.classes, 1)));
+        for walk in &request.walks {
+            let gradients = walk.images * walk.back.classes;
+            passes.extend([(walk.images, walk.times), (gradients, walk.times)]);
+        }
         Self {
             passes,
             runs: request.runs.max(1),
@@ -142,7 +148,8 @@ fn dispatch<P: bytemuck::Pod>(
 /// For each node whether its value or its gradient is asked for.
 fn asked(network: &Network, request: &Request) -> Vec<bool> {
     let mut asked = vec![false; network.nodes.len()];
-    let backward = request.backward.iter();
+    let walks = request.walks.iter().map(|walk| &walk.back);
+    let backward = request.backward.iter().chain(walks);
     let gradients = backward.flat_map(|pass| pass.keep.iter().chain([&pass.to]));
     for id in request.keep.iter().chain(gradients) {
         asked[id.0] = true;
@@ -157,6 +164,7 @@ impl<'a> Builder<'a> {
             network,
             request,
             images,
+            sharing: 1,
             limits,
             matrices: request.matrices,
             traffic: (0..network.nodes.len())
@@ -205,13 +213,19 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Records a backward phase.
+    /// Gradients that a backward pass of all images carries, those of an image one after the other.
+    pub(super) fn gradients(&self, request: &BackwardRequest) -> usize {
+        self.images * request.classes
+    }
+
+    /// Records a backward phase, of the images whose values are there.
     pub(super) fn backward(&mut self, request: &BackwardRequest) -> Result<Back, PlanError> {
+        self.sharing = request.classes;
         let network = self.network;
         let output = network.output();
         let seed = self.tensor(
             &format!("d_{}", network.node(output).name),
-            request.classes,
+            self.gradients(request),
             network.node(output).shape,
         );
         self.touch(seed, self.done);

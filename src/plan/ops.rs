@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
         let network = self.network;
         let node = network.node(id);
         let (in_shape, out_shape) = (network.node(input).shape, node.shape);
-        let n = request.classes;
+        let n = self.gradients(request);
         let (direction, label) = (Direction::Backward, format!("{} backward", node.name));
         let label = label.as_str();
         let name = format!("d_{}", network.node(input).name);

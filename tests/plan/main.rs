@@ -8,8 +8,8 @@ use gradcam::network::{
 };
 use gradcam::plan::{
     BackwardRequest, Buffer, BufferId, Contents, Dispatch, Hardware, KernelFamily, Limits, Means,
-    Packing, Plan, PlanError, ReluRule, Request, RerunRequest, Winograd, classes_at_once,
-    images_at_once,
+    Packing, Plan, PlanError, ReluRule, Request, RerunRequest, WalkRequest, Winograd,
+    classes_at_once, images_at_once, walks_at_once,
 };
 use gradcam::weights::Tensor;
 
@@ -205,7 +205,12 @@ fn every_buffer_is_written_before_it_is_read() {
             family,
             ..adapter(128 * MIB)
         };
-        let request = with_reruns(request(&network, 3), &network);
+        let mut request = with_reruns(request(&network, 3), &network);
+        request.walks.push(WalkRequest {
+            images: 2,
+            back: request.backward.last().unwrap().clone(),
+            times: 3,
+        });
         let plan = Plan::new(&network, &request, limits).unwrap();
         let mut memory = Memory {
             plan: &plan,
@@ -234,10 +239,24 @@ fn every_buffer_is_written_before_it_is_read() {
                 }
             }
         };
+        let walk = |memory: &mut Memory<'_>| {
+            for phase in &plan.walks {
+                memory.write(phase.input);
+                memory.run(&phase.there);
+                memory.read(phase.logits, "the host");
+                // More classes than go at once.
+                for _ in 0..2 {
+                    memory.write(phase.back.seed);
+                    memory.run(&phase.back.dispatches);
+                    memory.read(phase.back.gradient, "the host");
+                }
+            }
+        };
         for phase in &plan.backward {
             // Twice: a phase may run again, and must find what it found before.
             for _ in 0..2 {
                 rerun(&mut memory);
+                walk(&mut memory);
                 memory.write(phase.seed);
                 memory.run(&phase.dispatches);
                 memory.read(phase.gradient, "the host");
@@ -527,4 +546,18 @@ fn images_go_together_as_far_as_every_layer_on_the_way_allows() {
         };
         assert_eq!(at_once(NodeId(0), limits), images);
     }
+}
+
+#[test]
+fn pictures_go_there_and_back_together_as_far_as_what_they_leave_on_the_way_fits() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let at_once = |classes, budget| {
+        let limits = adapter(2048 * MIB);
+        walks_at_once(&network, classes, limits, budget * MIB)
+    };
+    // A picture leaves 58 MiB behind it, and takes 24.5 more for each class on the way back.
+    assert_eq!(at_once(1, 512), 4);
+    assert_eq!(at_once(1, 200), 2);
+    assert_eq!(at_once(2, 512), 2);
+    assert_eq!([at_once(9, 512), at_once(0, 1)], [1, 1]);
 }

@@ -133,6 +133,7 @@ impl Builder<'_> {
             size: size(call.out_shape),
             columns: CONV3X3_TILE[0] as i32,
             epilogue: call.end.epilogue as u32,
+            sharing: self.sharing as i32,
         };
         let [columns, rows, outputs] = CONV3X3_TILE;
         let workgroups = [
@@ -182,6 +183,7 @@ impl Builder<'_> {
             group_inputs: reads.inputs as u32,
             group_outputs: reads.outputs as u32,
             epilogue: call.end.epilogue as u32,
+            sharing: self.sharing as u32,
         };
         let workgroups = [
             (call.out_shape.w as u32).div_ceil(CONV2D_TILE[0]),

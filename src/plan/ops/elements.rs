@@ -15,6 +15,7 @@ impl Builder<'_> {
             count: step.count(),
             elements: (padded_len(1, step.made()) / 4) as u32,
             epilogue: epilogue as u32,
+            sharing: self.sharing as u32,
         };
         self.each(
             Kernel::Relu,
@@ -40,6 +41,7 @@ impl Builder<'_> {
             low: low.max(f32::MIN),
             high: high.min(f32::MAX),
             epilogue: epilogue as u32,
+            sharing: self.sharing as u32,
         };
         let buffers = vec![step.x, extra, step.y];
         self.each(Kernel::Clip, step.label, params.count, &params, buffers);

@@ -96,7 +96,7 @@ impl Builder<'_> {
             (input, self.plain_end())
         };
         let name = format!("d_{}", self.network.node(reached).name);
-        let dx = self.tensor(&name, request.classes, node.shape);
+        let dx = self.tensor(&name, self.gradients(request), node.shape);
         (reached, dx, end)
     }
 

@@ -171,6 +171,7 @@ impl Builder<'_> {
                 first_row: (first / 4) as u32,
                 y_columns: blocks(rows) as u32,
                 epilogue: end.epilogue as u32,
+                sharing: self.sharing as u32,
             };
             let kernel = match (through_image, dtype) {
                 (true, MatrixDtype::F32) => Kernel::LinearRowsSubgroup,
@@ -192,6 +193,7 @@ impl Builder<'_> {
                 x_columns: blocks(rows) as u32,
                 accumulate: u32::from(first > 0),
                 epilogue: epilogue as u32,
+                sharing: self.sharing as u32,
             };
             let kernel = match (through_image, dtype) {
                 (true, MatrixDtype::F32) => Kernel::LinearColumnsSubgroup,

@@ -53,6 +53,7 @@ impl Builder<'_> {
                     taps,
                     stride,
                     pad,
+                    sharing: self.sharing as u32,
                 };
                 let buffers = vec![step.x, argmax, step.y];
                 self.each(
@@ -87,6 +88,7 @@ impl Builder<'_> {
             out_size: [inside.h as u32, inside.w as u32],
             taps: [taps_h as u32, taps_w as u32],
             epilogue: end.epilogue as u32,
+            sharing: self.sharing as u32,
         };
         self.each(
             Kernel::MaxPoolBackwardDisjoint,

@@ -69,6 +69,7 @@ impl Builder<'_> {
             steps: steps as u32,
             part_steps: cut.part_steps as u32,
             epilogue: end.epilogue as u32,
+            sharing: self.sharing as u32,
         };
         let kernel = match cut.tile {
             TILED_LARGE => Kernel::Conv2dTiledLarge,
@@ -94,6 +95,7 @@ impl Builder<'_> {
             positions: positions as u32,
             parts: parts as u32,
             epilogue: call.end.epilogue as u32,
+            sharing: self.sharing as u32,
         };
         let buffers = vec![sums, call.end.extra, call.y];
         self.each(Kernel::SplitSum, call.label, params.count, &params, buffers);

@@ -352,6 +352,7 @@ impl Builder<'_> {
                 m_blocks,
                 rows: WINOGRAD_SIZE as i32,
                 epilogue: call.end.epilogue as u32,
+                sharing: self.sharing as i32,
                 listed: is_listed,
             };
             let buffers = vec![m, call.end.extra, list, call.y];

@@ -243,6 +243,7 @@ impl Builder<'_> {
             first: part.start as i32,
             tiles: tiles as i32,
             epilogue: call.end.epilogue as u32,
+            sharing: self.sharing as i32,
         };
         let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
         let buffers = vec![m, call.end.extra, call.y];
