@@ -1,7 +1,7 @@
 """Score-CAM and Ablation-CAM, pytorch-grad-cam's and ours in turn: two networks, three pictures, two layers, three classes.
 
-python perturbed.py GRADCAM [scorecam|ablationcam] [conv5_3|conv4_3] [builtin|seeded]: all of them take over an hour on two
-cores. The networks, the pictures and the classes are those of tests/fixtures/cams.py; the score is the logit.
+python perturbed.py GRADCAM [scorecam|ablationcam] [conv5_3|conv4_3] [builtin|seeded] [1|2|3]: all of them take over an hour
+on two cores; the number is the picture's. The networks, the pictures and the classes are those of tests/fixtures/cams.py; the score is the logit.
 
 Ours is what `--json` tells, the forward pass and everything after it, for three classes at once. Theirs is the package's own
 code for one class after the other; what the network gives, which is the same for each class, is kept from the first, so that
@@ -100,13 +100,13 @@ def main():
                 torch.save({key: torch.tensor(value) for key, value in state.items()}, file)
                 weights = [str(file), "--preprocess", "caffe"]
             network = network.eval()
-            for layer, i, method in itertools.product(pick(LAYERS), range(3), pick(METHODS)):
-                picture, classes = pictures()[i], CLASSES[name]
+            for layer, i, method in itertools.product(pick(LAYERS), pick("123"), pick(METHODS)):
+                picture, classes = pictures()[int(i) - 1], CLASSES[name]
                 mine, seconds = ours(program, weights, picture, method, layer, classes, out)
                 other, their_seconds = theirs(network, caffe(picture).float(), method, layer, classes)
                 apart = [np.abs(m - o).max() / np.abs(o).max() for m, o in zip(mine, other)]
                 each = ", ".join(f"{a:.1e}" for a in apart)
-                print(f"| {name} | {layer} | {i + 1} | `{method}` | {seconds:.1f} | {their_seconds:.1f} | {each} |", flush=True)
+                print(f"| {name} | {layer} | {i} | `{method}` | {seconds:.1f} | {their_seconds:.1f} | {each} |", flush=True)
 
 
 if __name__ == "__main__":
