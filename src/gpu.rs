@@ -5,6 +5,7 @@ mod device;
 mod pipelines;
 mod read_back;
 mod run;
+mod staging;
 mod texels;
 mod timestamps;
 mod upload;
@@ -379,7 +380,19 @@ impl Gpu {
 
     /// Waits until the device has done all that was submitted.
     fn wait(&self, doing: impl Fn() -> String) -> Result<(), GpuError> {
-        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.wait_for(None, doing)
+    }
+
+    /// Waits until the device has done a submission and those before it; without one, all.
+    fn wait_for(
+        &self,
+        submission_index: Option<wgpu::SubmissionIndex>,
+        doing: impl Fn() -> String,
+    ) -> Result<(), GpuError> {
+        let polled = self.device.poll(wgpu::PollType::Wait {
+            submission_index,
+            timeout: None,
+        });
         self.check(&doing)?;
         polled.map(drop).map_err(|error| GpuError::Fault {
             adapter: self.info.name.clone(),

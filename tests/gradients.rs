@@ -312,7 +312,7 @@ fn gradients_kept_on_the_way_are_those_of_passes_that_end_there() {
         };
         let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
-        session.poison();
+        session.poison().unwrap();
         session.forward(&input[..shape.len()], shape).unwrap();
         let phases = &session.plan().backward;
         let read = |buffer, at| session.read(buffer, 2, network.node(at).shape).unwrap();
@@ -355,7 +355,7 @@ fn a_backward_pass_can_run_again() {
     };
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
-    session.poison();
+    session.poison().unwrap();
     session.forward(&input[..shape.len()], shape).unwrap();
     let read = |phase: usize, to: NodeId| {
         let gradient = session.plan().backward[phase].gradient;
@@ -456,7 +456,7 @@ fn pictures_that_go_there_and_back_together_have_the_gradients_that_each_has_alo
             };
             let session = Session::new(&GPU, Plan::new(&network, &request, limits).unwrap());
             let session = session.unwrap();
-            session.poison();
+            session.poison().unwrap();
             session.forward(&here, shape).unwrap();
             let walk = &session.plan().walks[0];
             // Fewer than there is room for, then all.

@@ -78,7 +78,7 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
         };
         let plan = Plan::new(&network, &request, limits).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
-        session.poison();
+        session.poison().unwrap();
         session.forward(&picture, shape).unwrap();
         for (phase, RerunRequest { from, images, .. }) in reruns.into_iter().enumerate() {
             let shape = network.node(from).shape;
@@ -187,7 +187,7 @@ fn beside_base(network: &Network, nodes: &[NodeId], times: usize, limits: &[Limi
             )
             .unwrap();
             let session = Session::new(&GPU, plan).unwrap();
-            session.poison();
+            session.poison().unwrap();
             let rest = rest(network, from);
             // The same, another place each, all of it and most of it, and fewer in the second batch.
             for (base, count) in [(random(50, shape.len()), 5), (vec![0.0; shape.len()], 3)] {
@@ -254,7 +254,7 @@ fn the_built_in_network_gives_quarters_of_a_picture_the_logits_that_it_gives_wit
         };
         let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
-        session.poison();
+        session.poison().unwrap();
         session.rerun_base(0, &base, shape).unwrap();
         let rerun = &session.plan().reruns[0];
         let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);

@@ -61,13 +61,13 @@ impl<E: Into<ExplainError>> From<E> for CheckError {
 
 /// Runs forward twice from poisoned memory, and a little way along the gradient and against it.
 pub(super) fn check(run: &Run<'_>) -> Result<Check, CheckError> {
-    run.session.poison();
+    run.session.poison()?;
     let first = run.forward()?;
     if let Some(class) = first.iter().position(|logit| !logit.is_finite()) {
         let value = first[class];
         return Err(CheckError::Wrong(Wrong::NotFinite { class, value }));
     }
-    run.session.poison();
+    run.session.poison()?;
     let second = run.forward()?;
     if let Some(class) = (0..first.len()).find(|&class| first[class] != second[class]) {
         return Err(CheckError::Wrong(Wrong::NotRepeatable {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::pipelines::{Pipeline, compile};
-use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, WORDS, extent, write_image};
+use super::staging::Staging;
+use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, WORDS, extent};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
 use crate::kernels::Kernel;
@@ -53,7 +54,7 @@ pub(super) enum Memory {
 }
 
 impl Memory {
-    fn buffer(&self) -> &wgpu::Buffer {
+    pub(super) fn buffer(&self) -> &wgpu::Buffer {
         match self {
             Self::Buffer(buffer) => buffer,
             Self::Image(_) | Self::Gone => {
@@ -157,21 +158,22 @@ impl Session {
     }
 
     /// Fills everything that dispatches write with NaN. Tests show with it that nothing is read before it is written.
-    pub fn poison(&self) {
+    pub fn poison(&self) -> Result<(), GpuError> {
+        let mut staging = Staging::new(&self.gpu);
         for (buffer, memory) in self.plan.buffers.iter().zip(&self.memory) {
-            let values = vec![f32::NAN; buffer.bytes.div_ceil(4) as usize];
-            let bytes: &[u8] = bytemuck::cast_slice(&values);
-            match (&buffer.contents, memory) {
-                (Contents::Scratch { .. }, Memory::Buffer(memory)) => {
-                    self.gpu.queue.write_buffer(memory, 0, bytes);
-                }
-                // The first row stays zero, see `plan::CopyToImage`.
-                (Contents::Image, Memory::Image(image)) => {
-                    write_image(&self.gpu.queue, image, 1, &bytes[IMAGE_ROW_BYTES..]);
-                }
-                _ => {}
-            }
+            // The first row of an image stays zero, see `plan::CopyToImage`.
+            let first = match buffer.contents {
+                Contents::Scratch { .. } => 0,
+                Contents::Image => IMAGE_ROW_BYTES,
+                _ => continue,
+            };
+            let values = vec![f32::NAN; (buffer.bytes as usize - first).div_ceil(4)];
+            let bytes = bytemuck::cast_slice(&values);
+            staging.write(memory, first, bytes, || {
+                format!("poisoning {}", buffer.name)
+            })?;
         }
+        staging.finish(|| "poisoning".into())
     }
 
     /// Runs the forward phase on preprocessed pictures, N x C x H x W of `shape`.

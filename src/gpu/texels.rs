@@ -6,8 +6,10 @@ use crate::kernels::IMAGE_ROW;
 pub(super) const TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
 /// What an image of a matrix holds: four float32 or eight float16, as words.
 pub(super) const WORDS: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Uint;
-/// Bytes of an image's row.
+/// Bytes of the row of an image that convolutions read through.
 pub(super) const IMAGE_ROW_BYTES: usize = IMAGE_ROW * 16;
+/// Rows to be copied to an image begin at multiples of this in their buffer.
+pub(super) const PITCH: usize = wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize;
 
 /// [`crate::plan::CopyToImage`], ready to encode.
 pub(super) struct ImageCopy {
@@ -43,27 +45,31 @@ fn at_row(image: &wgpu::Texture, row: u32) -> wgpu::TexelCopyTextureInfo<'_> {
     }
 }
 
-/// Writes whole rows of an image from `first_row` on.
-pub(super) fn write_image(
-    queue: &wgpu::Queue,
-    image: &wgpu::Texture,
-    first_row: u32,
-    bytes: &[u8],
+/// Bytes of an image's row.
+pub(super) fn row_bytes(image: &wgpu::Texture) -> usize {
+    image.width() as usize * 16
+}
+
+/// Copies rows that begin at the byte `from` of a buffer, at multiples of [`PITCH`] each, to an image from a row on.
+pub(super) fn copy_rows(
+    encoder: &mut wgpu::CommandEncoder,
+    (buffer, from): (&wgpu::Buffer, u64),
+    (image, first_row): (&wgpu::Texture, usize),
+    rows: usize,
 ) {
-    let row_bytes = image.width() * 16;
-    let rows = (bytes.len() / row_bytes as usize) as u32;
-    queue.write_texture(
-        at_row(image, first_row),
-        bytes,
-        wgpu::TexelCopyBufferLayout {
-            bytes_per_row: Some(row_bytes),
-            ..rows_of_texels(0)
+    let pitch = row_bytes(image).next_multiple_of(PITCH);
+    let source = wgpu::TexelCopyBufferInfo {
+        buffer,
+        layout: wgpu::TexelCopyBufferLayout {
+            bytes_per_row: Some(pitch as u32),
+            ..rows_of_texels(from)
         },
-        wgpu::Extent3d {
-            width: image.width(),
-            ..extent(rows)
-        },
-    );
+    };
+    let size = wgpu::Extent3d {
+        width: image.width(),
+        ..extent(rows as u32)
+    };
+    encoder.copy_buffer_to_texture(source, at_row(image, first_row as u32), size);
 }
 
 impl ImageCopy {

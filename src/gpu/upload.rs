@@ -1,10 +1,9 @@
 //! Weights from their file to the device, in slices: no second copy of a large file stays in memory.
 //!
-//! A slice goes from the mapped file through the queue's staging memory, drained every 64 MiB and given back before the
-//! first picture: VGG16.npy (553 MB) on the software adapter peaks in the forward pass, where of the file nothing is resident,
-//! nor of the staging. Buffers mapped where they lie (`MAPPABLE_PRIMARY_BUFFERS`) would do without: 448 MiB took 360 ms in
-//! place of 480 there, with 64 MiB less at the time. But matrices lie in images on that adapter, which cannot be mapped, and
-//! what reading such memory costs a GPU that shares the host's nobody has measured.
+//! A slice goes from the mapped file through [`Staging`], which gives its memory back before the first picture: VGG16.npy
+//! (553 MB) on the software adapter peaks in the forward pass, where of the file nothing is resident, nor of the staging.
+//! Buffers mapped where they lie (`MAPPABLE_PRIMARY_BUFFERS`) would do without, but matrices lie in images on that adapter,
+//! which cannot be mapped, and what reading such memory costs a GPU that shares the host's nobody has measured.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -13,54 +12,37 @@ use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::run::Memory;
-use super::texels::write_image;
+use super::staging::{CHUNK, Staging};
 use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, pack_depths, pack_filters, pack_texels};
 use crate::plan::{Contents, MatrixDtype, Packing, Plan, Upload};
 use crate::weights::Tensor;
 
-/// Bytes converted and handed to the queue at once.
-const SLICE: usize = 32 << 20;
 /// The smallest number that float16 rounds to infinity.
 const HALF_OVERFLOWS: f32 = 65520.0;
-/// Bytes after which the queue is drained, so that its staging memory is given back.
-const IN_FLIGHT: usize = 64 << 20;
 
 /// Uploads every weight buffer of the plan; `memory` is the buffers' memory. Returns the time that reading and packing
 /// took of it.
 pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Duration, GpuError> {
     let started = Instant::now();
     let mut handing_over = Duration::ZERO;
-    let mut in_flight = 0;
+    let mut staging = Staging::new(gpu);
     for (buffer, target) in plan.buffers.iter().zip(memory) {
         let (Contents::Weights(upload) | Contents::Source(upload)) = &buffer.contents else {
             continue;
         };
+        let doing = || format!("uploading {}", buffer.name);
         let mut write = |offset: usize, bytes: &[u8]| {
             let started = Instant::now();
-            match target {
-                Memory::Buffer(target) => gpu.queue.write_buffer(target, offset as u64, bytes),
-                Memory::Gone => unreachable!("nothing is gone before the preparation"),
-                Memory::Image(target) => {
-                    let first_row = offset / (target.width() as usize * 16);
-                    write_image(&gpu.queue, target, first_row as u32, bytes);
-                }
-            }
-            in_flight += bytes.len();
-            if in_flight >= IN_FLIGHT {
-                in_flight = 0;
-                gpu.queue.submit([]);
-                gpu.wait(|| format!("uploading {}", buffer.name))?;
-            }
+            staging.write(target, offset, bytes, doing)?;
             handing_over += started.elapsed();
             Ok(())
         };
         send(upload, &buffer.name, &mut write)?;
     }
     let packing = started.elapsed().saturating_sub(handing_over);
-    gpu.queue.submit([]);
-    gpu.check(|| "uploading the weights".into())?;
+    staging.finish(|| "uploading the weights".into())?;
     Ok(packing)
 }
 
@@ -131,7 +113,7 @@ fn send_rows<T: bytemuck::Pod>(
 ) -> Result<(), GpuError> {
     let columns = tensor.shape()[1];
     let padded = columns.next_multiple_of(unit);
-    let rows_at_once = (SLICE / (padded * 4) / 4 * 4).max(4);
+    let rows_at_once = (CHUNK / (padded * 4) / 4 * 4).max(4);
     let mut values = vec![];
     let mut packed = vec![];
     for first in rows.clone().step_by(rows_at_once) {
@@ -167,6 +149,7 @@ fn send_rows<T: bytemuck::Pod>(
 fn filters(tensor: &Tensor, name: &str) -> Result<(Vec<f32>, [usize; 4]), GpuError> {
     let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
     let values = tensor.to_vec();
+    tensor.release(0, values.len());
     check_finite(name, 0, values.iter().copied())?;
     Ok((values, shape))
 }

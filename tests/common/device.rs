@@ -138,7 +138,7 @@ pub(crate) fn forward_asked(
 ) -> Vec<f32> {
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
-    session.poison();
+    session.poison().unwrap();
     session.forward(x, network.input_shape()).unwrap();
     let shape = network.node(network.output()).shape;
     session
@@ -182,7 +182,7 @@ pub(crate) fn backward_asked(
 ) -> (Vec<f32>, Vec<f32>) {
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
-    session.poison();
+    session.poison().unwrap();
     session.forward(x, network.input_shape()).unwrap();
     let output = network.node(network.output()).shape;
     let y = session.read(session.plan().logits, 1, output).unwrap();

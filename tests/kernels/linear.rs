@@ -141,7 +141,7 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
             let plan = Plan::new(&network, &request, limits).unwrap();
             assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
             let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
-            session.poison();
+            session.poison().unwrap();
             session.forward(&x, network.input_shape()).unwrap();
             let parts = session
                 .read(session.plan().logits, 1, Shape::vector(outputs))

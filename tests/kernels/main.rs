@@ -44,7 +44,7 @@ fn multiply_adds_of_the_ceiling_are_all_done() {
     for rounds in [0, 1, 2] {
         let plan = gradcam::bench::multiply_adds(workgroups, rounds);
         let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
-        session.poison();
+        session.poison().unwrap();
         session.forward(&[0.0], Shape::vector(1)).unwrap();
         let shape = Shape::vector(workgroups as usize * 64 * 4);
         let y = session.read(session.plan().logits, 1, shape).unwrap();

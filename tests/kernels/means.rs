@@ -67,7 +67,7 @@ fn request(classes: usize, means: Means, matrices: MatrixDtype) -> Request {
 fn means(network: &Network, limits: Limits, request: &Request, what: &str) -> Vec<f32> {
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
-    session.poison();
+    session.poison().unwrap();
     let input = network.input_shape();
     session.forward(&random(5, input.len()), input).unwrap();
     let pass = &request.backward[0];
