@@ -1,4 +1,10 @@
-//! From one explained class to its files.
+//! From explained classes to their files.
+
+use std::cell::LazyCell;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use ::image::RgbImage;
 
@@ -9,7 +15,7 @@ use crate::composite;
 use crate::explain::Error;
 use crate::explainer::{Explanation, Prediction};
 use crate::image;
-use crate::labels::Label;
+use crate::labels::{Label, Labels};
 use crate::map::Map;
 use crate::method::Method;
 use crate::options::Options;
@@ -104,8 +110,46 @@ fn contents(options: &Options) -> Vec<Content> {
     contents
 }
 
+/// Values drawn at once, 8 bytes each: pictures as large as photographs are drawn one after the other.
+const VALUES_AT_ONCE: usize = 16 << 20;
+
+/// Writes the files of each class, several classes at once, and says what is in them. Of several errors the first class's.
+pub fn classes(
+    scene: &Scene<'_>,
+    explanations: &[Explanation],
+    prediction: &Prediction,
+    labels: &Labels,
+) -> Result<Vec<report::Class>, Error> {
+    let (width, height) = scene.picture().dimensions();
+    let fit = VALUES_AT_ONCE / (width as usize * height as usize);
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = fit.min(cores).clamp(1, explanations.len().max(1));
+    let (next, drawn) = (AtomicUsize::new(0), Mutex::new(vec![]));
+    thread::scope(|scope| {
+        let draw = || {
+            loop {
+                let rank = next.fetch_add(1, Ordering::Relaxed);
+                let Some(explanation) = explanations.get(rank) else {
+                    break;
+                };
+                let label = labels.get(explanation.class).expect("one label a class");
+                let result = class(scene, rank, explanation, prediction, label);
+                let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+                drawn.push((rank, result));
+            }
+        };
+        for _ in 1..threads {
+            scope.spawn(draw);
+        }
+        draw();
+    });
+    let mut drawn = drawn.into_inner().unwrap_or_else(PoisonError::into_inner);
+    drawn.sort_by_key(|&(rank, _)| rank);
+    drawn.into_iter().map(|(_, class)| class).collect()
+}
+
 /// Writes the files of one class, and says what is in them.
-pub fn class(
+fn class(
     scene: &Scene<'_>,
     rank: usize,
     explanation: &Explanation,
@@ -122,10 +166,7 @@ pub fn class(
         probability,
         question: scene.question,
     };
-    let picture = match options.size {
-        Size::Model => scene.seen,
-        Size::Original => scene.original,
-    };
+    let picture = scene.picture();
     let methods = methods(options);
     let values: Vec<(Method, Given)> = methods.values(scene, explanation);
     let of = |method| {
@@ -138,30 +179,34 @@ pub fn class(
         let map = report::Map::new(method, map, explanation.gradient, &scene.asked);
         class.maps.push(map);
     }
-    for content in contents(options) {
-        let values = of(content.method());
-        let path = scene.destination.path(subject, content);
-        let write = |drawn: &RgbImage| {
-            let bytes = image::encode(drawn, scene.destination.format.into())?;
-            output::write(&path, &bytes).map_err(Error::from)
-        };
-        match content {
-            Content::Picture(_) if values.is_rgb() => write(&scene.pixels(values)),
-            Content::Picture(_) => write(&composite::overlay(
-                &scene.heat(values),
-                picture,
-                options.colormap,
-                options.alpha,
-            )),
-            Content::Heatmap(_) => write(&composite::heatmap(&scene.heat(values))),
-            Content::Segmented(_) => write(&composite::segmented(&scene.heat(values), picture)),
-            Content::Raw(_) => {
-                let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
-                let axes = if values.is_rgb() { 3 } else { 2 };
-                output::write_array(&path, &raw, &values.shape[..axes]).map_err(Error::from)
-            }
-        }?;
-        class.wrote(content, path);
+    let contents = contents(options);
+    for of_method in contents.chunk_by(|a, b| a.method() == b.method()) {
+        let values = of(of_method[0].method());
+        let heat = LazyCell::new(|| scene.heat(values));
+        for &content in of_method {
+            let path = scene.destination.path(subject, content);
+            let write = |drawn: &RgbImage| {
+                let bytes = image::encode(drawn, scene.destination.format.into())?;
+                output::write(&path, &bytes).map_err(Error::from)
+            };
+            match content {
+                Content::Picture(_) if values.is_rgb() => write(&scene.pixels(values)),
+                Content::Picture(_) => write(&composite::overlay(
+                    &heat,
+                    picture,
+                    options.colormap,
+                    options.alpha,
+                )),
+                Content::Heatmap(_) => write(&composite::heatmap(&heat)),
+                Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
+                Content::Raw(_) => {
+                    let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
+                    let axes = if values.is_rgb() { 3 } else { 2 };
+                    output::write_array(&path, &raw, &values.shape[..axes]).map_err(Error::from)
+                }
+            }?;
+            class.wrote(content, path);
+        }
     }
     Ok(class)
 }
@@ -225,6 +270,14 @@ impl Methods {
 }
 
 impl Scene<'_> {
+    /// What the pictures written show, at their size.
+    fn picture(&self) -> &RgbImage {
+        match self.options.size {
+            Size::Model => self.seen,
+            Size::Original => self.original,
+        }
+    }
+
     /// The values as a map to draw, at the size of the pictures written.
     fn heat(&self, values: &Given) -> Map {
         let map = match values.is_rgb() {

@@ -186,24 +186,22 @@ pub fn run(
                         not_finite: explained.not_finite.as_deref(),
                     },
                 };
-                let mut classes = vec![];
-                for (rank, explanation) in explained.explanations.iter().enumerate() {
-                    let label = labels.get(explanation.class).expect("one label a class");
+                for explanation in &explained.explanations {
                     if let (Some(kept), Some(tried)) = (explanation.kept, tried) {
+                        let label = labels.get(explanation.class).expect("one label a class");
                         let name = label.printed_name();
                         let share = 100.0 * kept;
                         tell(Told::Note(format!(
                             "the {tried} channels tried hold {share:.0} % of the weight for {name}, to first order"
                         )));
                     }
-                    classes.push(draw::class(
-                        &scene,
-                        rank,
-                        explanation,
-                        &explained.prediction,
-                        label,
-                    )?);
                 }
+                let Explained {
+                    explanations,
+                    prediction,
+                    ..
+                } = &explained;
+                let classes = draw::classes(&scene, explanations, prediction, &labels)?;
                 // The first two are shared by all pictures of a run.
                 let mut timings_ms = vec![("open_device", opened), ("set_up", set_up)];
                 timings_ms.extend(explained.timings);
