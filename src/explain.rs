@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use ::image::RgbImage;
@@ -67,14 +69,13 @@ pub fn run(
     out: &mut (impl Write + Send),
     tell: &(impl Fn(Told) + Sync),
 ) -> Result<bool, Error> {
-    let (jobs, mut all_well) = jobs(options, tell)?;
+    let (jobs, all_there) = jobs(options, tell)?;
     if jobs.is_empty() {
-        return Ok(all_well);
+        return Ok(all_there);
     }
     for unread in &options.unread {
         tell(Told::Note(unread.to_string()));
     }
-    let several = jobs.len() > 1 || options.images.len() > 1;
     let weights = match &options.weights {
         Some(path) => weights::open(path)?,
         None => weights::builtin(),
@@ -93,81 +94,107 @@ pub fn run(
         backend: options.backend,
     })?;
     let opened = milliseconds(started);
-    let started = Instant::now();
-    let methods = draw::methods(options);
-    let baseline = baseline(options, &classifier.normalization);
-    let wanted = Wanted {
-        score: options.score,
-        versus: choice.versus,
-        counterfactual: options.counterfactual,
-        methods: methods.cams,
-        channels: options.channels.map(NonZeroUsize::get),
-        pixels: methods.pixels,
-        perturbations: methods.perturbations,
-        layers: options.layers.clone(),
-        fuse: options.fuse,
-        eigen_smooth: options.smooth.contains(&Smooth::Eigen),
-        augmented: options.smooth.contains(&Smooth::Aug),
-        classes: choice.count(),
-        pictures: jobs.len(),
-        settings: settings(options, baseline),
-        masks: masks(options, baseline),
-        matrices: options.weights_dtype,
+    let run = Run {
+        options,
+        jobs: &jobs,
+        weights: &weights,
+        classifier: &classifier,
+        labels: &labels,
+        choice: &choice,
+        gpu: &gpu,
+        opened,
     };
-    let at_weights = |source| Error::Explain {
-        path: weights_name(&weights),
-        source,
-    };
-    let (explainer, identity) = std::thread::scope(|scope| {
-        let identity = scope.spawn(|| identity(options, &weights));
-        let explainer = Explainer::new(&gpu, &classifier.network, wanted);
-        let identity = identity
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (explainer, identity)
-    });
-    let explainer = explainer.map_err(at_weights)?;
-    let set_up = milliseconds(started);
-    if identity.is_published_vgg16 {
-        tell(Told::Note(
-            "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1".into(),
-        ));
-    }
-    // There may be no more than all.
-    let tried = options.channels.map(NonZeroUsize::get);
-    let tried = tried.filter(|&tried| tried < explainer.channels());
-    let input = classifier.network.input_shape();
-    let (mut position, mut computed) = (0, 0);
-    batch::run(
-        &jobs,
-        |job| {
-            let started = Instant::now();
-            let Picture { rgb: original, .. } = image::open(&job.image)?;
-            let (seen, geometry) =
-                preprocess::fit(&original, options.fit, input.w as u32, input.h as u32);
-            let input = preprocess::to_tensor(&seen, &classifier.normalization);
-            Ok(Prepared {
-                original,
-                seen,
-                geometry,
-                input,
-                milliseconds: milliseconds(started),
-            })
-        },
-        |_, picture| {
-            let place = Place {
-                index: computed,
-                of: jobs.len(),
-            };
-            computed += 1;
-            match compute(&explainer, &choice, picture, place, tell) {
-                Ok(explained) => Computed::Done(Ok(explained)),
-                Err(error) => Computed::Stop(at_weights(error)),
+    // Half a gigabyte takes 0.35 s a digest: beside everything else, and waited for only where it is told.
+    let all_well = thread::scope(|scope| {
+        scope.spawn(|| {
+            if weights.is_tensorflow_vgg16() {
+                let note = "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1";
+                tell(Told::Note(note.into()));
             }
-        },
-        |job, outcome: Result<Explained, Error>| {
-            position += 1;
-            let reported = outcome.and_then(|explained| {
+        });
+        // Only the JSON shows it.
+        let sha256 = (options.json).then(|| scope.spawn(|| weights::hex(&weights.sha256())));
+        run.all(sha256, out, tell)
+    })?;
+    Ok(all_there && all_well)
+}
+
+/// What is the same for all pictures.
+struct Run<'a> {
+    options: &'a Options,
+    jobs: &'a [Job],
+    weights: &'a Weights,
+    classifier: &'a Classifier,
+    labels: &'a Labels,
+    choice: &'a Choice,
+    gpu: &'a Gpu,
+    /// Milliseconds until the device was there.
+    opened: f64,
+}
+
+impl Run<'_> {
+    /// Explains every picture. Returns whether all went well. `sha256`: of the weights, in hexadecimal digits, in time.
+    fn all(
+        &self,
+        mut sha256: Option<ScopedJoinHandle<'_, String>>,
+        out: &mut (impl Write + Send),
+        tell: &(impl Fn(Told) + Sync),
+    ) -> Result<bool, Error> {
+        let Self {
+            options,
+            jobs,
+            weights,
+            classifier,
+            labels,
+            choice,
+            gpu,
+            opened,
+        } = *self;
+        let at_weights = |source| Error::Explain {
+            path: weights_name(weights),
+            source,
+        };
+        let started = Instant::now();
+        let wanted = wanted(options, choice, &classifier.normalization, jobs.len());
+        let explainer = Explainer::new(gpu, &classifier.network, wanted).map_err(at_weights)?;
+        let set_up = milliseconds(started);
+        let several = jobs.len() > 1 || options.images.len() > 1;
+        let mut digest = String::new();
+        // There may be no more than all.
+        let tried = options.channels.map(NonZeroUsize::get);
+        let tried = tried.filter(|&tried| tried < explainer.channels());
+        let input = classifier.network.input_shape();
+        let (mut position, mut computed, mut all_well) = (0, 0, true);
+        batch::run(
+            jobs,
+            |job| {
+                let started = Instant::now();
+                let Picture { rgb: original, .. } = image::open(&job.image)?;
+                let (seen, geometry) =
+                    preprocess::fit(&original, options.fit, input.w as u32, input.h as u32);
+                let input = preprocess::to_tensor(&seen, &classifier.normalization);
+                Ok(Prepared {
+                    original,
+                    seen,
+                    geometry,
+                    input,
+                    milliseconds: milliseconds(started),
+                })
+            },
+            |_, picture| {
+                let place = Place {
+                    index: computed,
+                    of: jobs.len(),
+                };
+                computed += 1;
+                match compute(&explainer, choice, picture, place, tell) {
+                    Ok(explained) => Computed::Done(Ok(explained)),
+                    Err(error) => Computed::Stop(at_weights(error)),
+                }
+            },
+            |job, outcome: Result<Explained, Error>| {
+                position += 1;
+                let reported = outcome.and_then(|explained| {
                 let started = Instant::now();
                 let scene = Scene {
                     options,
@@ -201,16 +228,19 @@ pub fn run(
                     prediction,
                     ..
                 } = &explained;
-                let classes = draw::classes(&scene, explanations, prediction, &labels)?;
+                let classes = draw::classes(&scene, explanations, prediction, labels)?;
                 // The first two are shared by all pictures of a run.
                 let mut timings_ms = vec![("open_device", opened), ("set_up", set_up)];
                 timings_ms.extend(explained.timings);
                 timings_ms.push(("draw_and_write", milliseconds(started)));
+                if let Some(hashing) = sha256.take() {
+                    digest = hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
+                }
                 let report = Report {
                     image: job.image.clone(),
                     weights: report::Weights {
                         path: weights.path.clone(),
-                        sha256: identity.sha256.clone(),
+                        sha256: digest.clone(),
                         architecture: classifier.network.architecture.clone(),
                     },
                     adapter: report::Adapter {
@@ -241,20 +271,21 @@ pub fn run(
                     .and_then(|()| out.flush())
                     .map_err(Error::Stdout)
             });
-            let mut next = ControlFlow::Continue(());
-            if let Err(error) = reported {
-                all_well = false;
-                // Nobody takes the results of the other pictures either.
-                if matches!(error, Error::Stdout(_)) {
-                    next = ControlFlow::Break(());
+                let mut next = ControlFlow::Continue(());
+                if let Err(error) = reported {
+                    all_well = false;
+                    // Nobody takes the results of the other pictures either.
+                    if matches!(error, Error::Stdout(_)) {
+                        next = ControlFlow::Break(());
+                    }
+                    tell(Told::Error(error));
                 }
-                tell(Told::Error(error));
-            }
-            tell(Told::Progress(position, jobs.len()));
-            next
-        },
-    );
-    Ok(all_well)
+                tell(Told::Progress(position, jobs.len()));
+                next
+            },
+        );
+        Ok(all_well)
+    }
 }
 
 /// A picture's number, from 0, of so many.
@@ -395,21 +426,32 @@ fn baseline(options: &Options, normalization: &Normalization) -> [f32; 3] {
     }
 }
 
-/// What identifies a weights file.
-struct Identity {
-    sha256: String,
-    is_published_vgg16: bool,
-}
-
-fn identity(options: &Options, weights: &Weights) -> Identity {
-    let sha256 = match options.json {
-        true => weights::hex(&weights.sha256()),
-        // Only the JSON shows it, and half a gigabyte takes a while.
-        false => String::new(),
-    };
-    Identity {
-        sha256,
-        is_published_vgg16: weights.is_tensorflow_vgg16(),
+/// What is wanted of the network.
+fn wanted(
+    options: &Options,
+    choice: &Choice,
+    normalization: &Normalization,
+    pictures: usize,
+) -> Wanted {
+    let methods = draw::methods(options);
+    let baseline = baseline(options, normalization);
+    Wanted {
+        score: options.score,
+        versus: choice.versus,
+        counterfactual: options.counterfactual,
+        methods: methods.cams,
+        channels: options.channels.map(NonZeroUsize::get),
+        pixels: methods.pixels,
+        perturbations: methods.perturbations,
+        layers: options.layers.clone(),
+        fuse: options.fuse,
+        eigen_smooth: options.smooth.contains(&Smooth::Eigen),
+        augmented: options.smooth.contains(&Smooth::Aug),
+        classes: choice.count(),
+        pictures,
+        settings: settings(options, baseline),
+        masks: masks(options, baseline),
+        matrices: options.weights_dtype,
     }
 }
 
