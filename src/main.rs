@@ -1,4 +1,4 @@
-//! `gradcam`: parses the command line, runs it, prints errors, and exits with 0, 1 or 2, or 130 on Ctrl-C.
+//! `gradcam`: parses the command line, runs it, prints errors, and exits with 0, 1 or 2, 130 on Ctrl-C or 143 on SIGTERM.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,7 +13,9 @@ use gradcam::{bench, convert, gpu, info, interrupt, report, weights};
 fn main() -> ExitCode {
     silence_device_selection();
     if let Err(error) = interrupt::catch() {
-        console::error(format_args!("Ctrl-C will leave unfinished files: {error}"));
+        console::error(format_args!(
+            "stopping will leave unfinished files: {error}"
+        ));
     }
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,

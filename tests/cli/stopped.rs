@@ -20,7 +20,12 @@ fn at_work(folder: &Folder) -> Child {
 /// What Ctrl-C does.
 #[cfg(unix)]
 fn interrupt(child: &Child) {
-    let kill = format!("kill -INT {}", child.id());
+    send("INT", child);
+}
+
+#[cfg(unix)]
+fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -{signal} {}", child.id());
     let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
     assert!(sent.success());
 }
@@ -110,6 +115,17 @@ fn ctrl_c_before_the_first_picture_is_done_leaves_nothing() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_what_is_done_and_nothing_half_done() {
+    stopped_leaves_what_is_done("INT", 130);
+}
+
+#[cfg(unix)]
+#[test]
+fn termination_leaves_what_is_done_and_nothing_half_done() {
+    stopped_leaves_what_is_done("TERM", 143);
+}
+
+#[cfg(unix)]
+fn stopped_leaves_what_is_done(signal: &str, exit_code: i32) {
     let folder = Folder::new();
     let mut child = at_work(&folder);
     let mut notes = BufReader::new(child.stderr.take().unwrap());
@@ -121,8 +137,8 @@ fn ctrl_c_leaves_what_is_done_and_nothing_half_done() {
     results.read_line(&mut first).unwrap();
     assert!(first.ends_with("00.png\n"), "{first}");
 
-    interrupt(&child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    send(signal, &child);
+    assert_eq!(child.wait().unwrap().code(), Some(exit_code));
     let mut rest = String::new();
     notes.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
