@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -121,7 +121,7 @@ pub struct Bench {
     pub weights_dtype: MatrixDtype,
 
     /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub adapter: Option<String>,
 
     /// Use this graphics interface
@@ -283,7 +283,7 @@ pub struct Explain {
     ///
     /// As a number: how many channels of the target layer scorecam and ablationcam try, those with
     /// the largest effect on the score to first order [default: all]. A note says what share of
-    /// the weight they hold. As rgb or bgr: the order of the network's input channels, with --mean
+    /// the weight they hold. As rgb or bgr: the order of the network's input channels, beside --mean
     /// or --std [default: rgb]. May be given once as each.
     #[arg(
         long,
@@ -354,19 +354,13 @@ pub struct Explain {
     #[arg(long, value_name = "EXT", help_heading = "What is written")]
     pub format: Option<Format>,
 
-    /// Size of the pictures written
-    #[arg(
-        long, value_name = "SIZE", default_value_t = Size::Model,
-        help_heading = "What is written"
-    )]
-    pub size: Size,
+    /// Size of the pictures written [default: model]
+    #[arg(long, value_name = "SIZE", help_heading = "What is written")]
+    pub size: Option<Size>,
 
-    /// Colours of the heat map over the picture
-    #[arg(
-        long, value_name = "NAME", default_value_t = Colormap::Jet,
-        help_heading = "What is written"
-    )]
-    pub colormap: Colormap,
+    /// Colours of the heat map over the picture [default: jet]
+    #[arg(long, value_name = "NAME", help_heading = "What is written")]
+    pub colormap: Option<Colormap>,
 
     /// Share of the heat map over the picture, 0 to 1 [default: their sum, rescaled]
     ///
@@ -439,7 +433,8 @@ pub struct Explain {
     pub weights_dtype: MatrixDtype,
 
     /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
-    #[arg(long, value_name = "TEXT", help_heading = "Where it runs")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new(),
+        help_heading = "Where it runs")]
     pub adapter: Option<String>,
 
     /// Use this graphics interface

@@ -1,9 +1,10 @@
 //! Colour maps as tables of 256 colours.
 
 /// Which colours a heatmap is drawn in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Colormap {
     /// Blue, cyan, yellow, red: what Grad-CAM pictures are known by
+    #[default]
     Jet,
     /// Violet to yellow, even to the eye and for the colour-blind
     Viridis,

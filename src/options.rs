@@ -221,12 +221,12 @@ impl Options {
             outputs: each_once(flags.outputs),
             out_dir: flags.out_dir,
             format: flags.format,
-            size: flags.size,
+            size: flags.size.unwrap_or_default(),
             fit: flags.fit,
             preprocess,
             input_size: flags.input_size.map(usize::from),
             activation: flags.activation,
-            colormap: flags.colormap,
+            colormap: flags.colormap.unwrap_or_default(),
             alpha: flags.alpha,
             labels: flags.labels,
             json: flags.json,
@@ -366,6 +366,9 @@ fn preprocess(
         (Some(name), None) => return Ok(Some(Preprocess::Named(name))),
         (None, None) => return Ok(None),
         (None, Some(_)) => {}
+    }
+    if let (None, None, Some(order)) = (flags.mean, flags.std, channels) {
+        return Err(UsageError::OrderAlone(order));
     }
     let mean = flags.mean.unwrap_or([0.0; 3]);
     let std = flags.std.unwrap_or([1.0; 3]);

@@ -77,9 +77,10 @@ impl From<Format> for ImageFormat {
 }
 
 /// Size of the pictures written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Size {
     /// The network's square
+    #[default]
     Model,
     /// The map placed back on the original picture
     Original,

@@ -85,7 +85,7 @@ fn defaults_are_those_of_the_original_program() {
     );
     assert_eq!(
         (flags.size, flags.fit, flags.colormap),
-        (Size::Model, Fit::Crop, Colormap::Jet)
+        (None, Fit::Crop, None)
     );
 }
 

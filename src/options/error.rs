@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::cli::{Fuse, Method, Preprocessing};
+use crate::cli::{Channels, Fuse, Method, Preprocessing};
 
 /// Wrong usage, exit code 2. Every text says what to type instead.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -106,6 +106,12 @@ pub enum UsageError {
     /// Two numbers or two orders.
     #[error("--channels is given twice as {0}: keep one")]
     TwoChannels(&'static str),
+    /// An order of the channels without the rest of the preprocessing.
+    #[error(
+        "--channels {0} is the order beside --mean or --std: give one of them, --mean 0,0,0 if there is none, \
+         or all three by name with --preprocess"
+    )]
+    OrderAlone(Channels),
     /// Preprocessing by name and by numbers.
     #[error("--preprocess {name} already says what {flag} says: drop one of the two")]
     PreprocessTwice {

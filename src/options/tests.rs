@@ -208,6 +208,10 @@ fn preprocessing_comes_by_name_or_by_numbers() {
         })
     );
     assert_eq!(
+        refused("a.jpg --channels bgr"),
+        UsageError::OrderAlone(Channels::Bgr)
+    );
+    assert_eq!(
         preprocess("a.jpg --std 255,255,255"),
         Some(Preprocess::Given {
             mean: [0.0; 3],
@@ -363,7 +367,39 @@ fn options_that_no_method_reads_are_told_with_those_that_do() {
     let all = "--channels 4 --samples 9 --noise 0.1 --steps 3 --patch 8 --stride 4 --baseline white --seed 1";
     assert_eq!(told(&format!("-m {readers} {all}")), [] as [&str; 0]);
     // The order of the input's channels is another matter.
-    assert_eq!(told("--channels bgr"), [] as [&str; 0]);
+    assert_eq!(told("--channels bgr --mean 9,9,9"), [] as [&str; 0]);
+}
+
+#[test]
+fn options_that_no_output_reads_are_told_with_those_that_do() {
+    let told = |line: &str| -> Vec<String> {
+        let unread = options(&format!("photo.jpg {line}")).unwrap().unread;
+        unread.iter().map(ToString::to_string).collect()
+    };
+    let colours = "--colormap viridis --alpha 0.5";
+    assert_eq!(told(&format!("{colours} --size original")), [] as [&str; 0]);
+    assert_eq!(
+        told(&format!("{colours} --outputs heatmap")),
+        [
+            "no output asked for reads --colormap; gradcam does",
+            "no output asked for reads --alpha; gradcam does"
+        ]
+    );
+    // Its values have colours of their own.
+    assert_eq!(
+        told("-m gradient --colormap viridis"),
+        ["no method asked for reads --colormap; gradcam, gradcam++, hirescam and 13 others do"]
+    );
+    assert_eq!(told("-m gradient,fem --colormap viridis"), [] as [&str; 0]);
+    assert_eq!(
+        told("--outputs raw --size original --format png"),
+        [
+            "no output asked for reads --format; \
+             heatmap, gradcam, segmented, guided_bprop and guided_gradcam do",
+            "no output asked for reads --size; \
+             heatmap, gradcam, segmented, guided_bprop and guided_gradcam do"
+        ]
+    );
 }
 
 /// The help says them in words.

@@ -9,35 +9,54 @@ use crate::cam::{self, Reads};
 use crate::cli::{ChannelsFlag, Explain, Method, Output};
 use crate::perturbation;
 
-/// An option that none of the methods asked for reads. Shown in words.
+/// An option that nothing asked for reads. Shown in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     /// As it is typed.
     pub option: &'static str,
-    /// The methods that do read it, in the order of the help.
-    pub read_by: Vec<Method>,
+    /// What does read it, in the order of the help.
+    pub read_by: Readers,
+}
+
+/// What reads an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readers {
+    /// Methods.
+    Methods(Vec<Method>),
+    /// What is written.
+    Outputs(Vec<Output>),
 }
 
 /// Whether a method reads an option.
 type IsRead = fn(Method) -> bool;
+
+/// Whether an output reads an option.
+type IsShown = fn(Output) -> bool;
 
 /// Methods named one by one; of more, three.
 const NAMED: usize = 6;
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<String> = self.read_by.iter().map(ToString::to_string).collect();
+        let (kind, mut names) = match &self.read_by {
+            Readers::Methods(methods) => ("method", in_words(methods)),
+            Readers::Outputs(outputs) => ("output", in_words(outputs)),
+        };
         if names.len() > NAMED {
             let others = names.split_off(3).len();
             names.push(format!("{others} others"));
         }
         let last = names.pop().unwrap_or_default();
-        write!(f, "no method asked for reads {}; ", self.option)?;
+        write!(f, "no {kind} asked for reads {}; ", self.option)?;
         match &names[..] {
             [] => write!(f, "{last} does"),
             some => write!(f, "{} and {last} do", some.join(", ")),
         }
     }
+}
+
+fn in_words(readers: &[impl ToString]) -> Vec<String> {
+    readers.iter().map(ToString::to_string).collect()
 }
 
 /// Those of `flags` that nothing reads, in the order of the help.
@@ -67,16 +86,61 @@ pub(super) fn unread(flags: &Explain) -> Vec<Unread> {
     let unread = given
         .into_iter()
         .filter(|(_, given, reads)| *given && !asked.iter().any(|&method| reads(method)));
-    let told = unread.map(|(option, _, reads)| Unread {
+    let of_methods = unread.map(|(option, _, reads)| Unread {
         option,
-        read_by: readers(reads),
+        read_by: Readers::Methods(readers(reads)),
     });
-    told.collect()
+    of_methods.chain(unread_by_outputs(flags)).collect()
 }
 
 fn readers(reads: IsRead) -> Vec<Method> {
     let all = Method::value_variants().iter().copied();
     all.filter(|&method| reads(method)).collect()
+}
+
+/// Those that no output reads, or none of the outputs' methods.
+fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> {
+    let any = |_: Method| true;
+    let given: [(_, _, IsShown, IsRead); 4] = [
+        ("--format", flags.format.is_some(), is_a_picture, any),
+        ("--size", flags.size.is_some(), is_a_picture, any),
+        (
+            "--colormap",
+            flags.colormap.is_some(),
+            is_coloured,
+            is_a_map,
+        ),
+        ("--alpha", flags.alpha.is_some(), is_coloured, is_a_map),
+    ];
+    given
+        .into_iter()
+        .filter_map(|(option, given, shows, reads)| {
+            let read_by = match () {
+                () if !given => return None,
+                () if !flags.outputs.iter().any(|&output| shows(output)) => {
+                    let all = Output::value_variants().iter().copied();
+                    Readers::Outputs(all.filter(|&output| shows(output)).collect())
+                }
+                () if !flags.methods.iter().any(|&method| reads(method)) => {
+                    Readers::Methods(readers(reads))
+                }
+                () => return None,
+            };
+            Some(Unread { option, read_by })
+        })
+}
+
+fn is_a_picture(output: Output) -> bool {
+    output != Output::Raw
+}
+
+fn is_coloured(output: Output) -> bool {
+    output == Output::Gradcam
+}
+
+/// Rather than values with colours of their own.
+fn is_a_map(method: Method) -> bool {
+    !matches!(method, Method::Pixel(_))
 }
 
 fn looks_at_a_layer(method: Method) -> bool {

@@ -108,6 +108,12 @@ fn values_out_of_range_or_unknown_are_wrong_usage() {
         "bench tiny.npy --batch 99999999999",
         &["--batch", "1..=4096"],
     );
+    for command in ["cat.png", "bench"] {
+        let empty = Run::of(&mut Folder::new().command(&[command, "--adapter", ""]));
+        empty.exits(2);
+        let required = "a value is required for '--adapter <TEXT>'";
+        assert!(empty.stderr.contains(required), "{empty:#?}");
+    }
     assert_wrong_usage("completions shellfish", &["bash", "zsh", "fish"]);
 }
 
