@@ -8,8 +8,10 @@
 
 mod at_once;
 mod builder;
+mod limits;
 mod ops;
 mod phases;
+mod request;
 mod slots;
 mod tiles;
 
@@ -23,169 +25,9 @@ use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
+pub use limits::{Hardware, KernelFamily, Limits, Winograd};
+pub use request::{BackwardRequest, Means, ReluRule, Request, RerunRequest, WalkRequest};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
-
-/// What an adapter can do, as far as a plan depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest storage binding, bytes.
-    pub binding: u64,
-    /// Largest buffer, bytes.
-    pub buffer: u64,
-    /// Most workgroups along one dimension of a dispatch.
-    pub workgroups: u32,
-    /// Which kernels suit it.
-    pub family: KernelFamily,
-    /// Where 3x3 convolutions go by Winograd's algorithm, if the family has it.
-    pub winograd: Winograd,
-}
-
-/// Which 3x3 convolutions of stride 1 go by Winograd's F(4x4, 3x3), a quarter of the multiply-adds at about four times the
-/// rounding error, or, for [`KernelFamily::Tiled`] alone, by F(2x2, 3x3), four ninths at no greater error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Winograd {
-    /// None: the direct kernel.
-    Never,
-    /// Those that it makes faster: by measured times for [`KernelFamily::Subgroup8`], by a model for
-    /// [`KernelFamily::Tiled`].
-    WhereFaster,
-    /// All that fit, to test it.
-    Everywhere,
-    /// All that fit by F(2x2, 3x3), to test that; none for [`KernelFamily::Subgroup8`], which has no kernels for it.
-    Everywhere2x2,
-}
-
-/// The kernels that suit an adapter, where there are several for the same work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KernelFamily {
-    /// `conv2d.wgsl`, which needs nothing and waits for nobody, and the linear kernels for all: a CPU without anything
-    /// better.
-    Plain,
-    /// The kernels `*_tiled.wgsl` in place of `conv2d.wgsl`: a GPU.
-    Tiled(Hardware),
-    /// The kernels `*_subgroup.wgsl` where they apply, otherwise as [`Self::Plain`]: a CPU with subgroups of 8.
-    Subgroup8 {
-        /// Rows and columns that an image may have.
-        image_rows: u32,
-    },
-}
-
-/// What a GPU is, as far as the choice of its kernels depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hardware {
-    /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller tiles, then into parts of its sums.
-    pub workgroups: u32,
-    /// Multiply-adds of float32 that a tiled kernel does in the time in which the memory moves a byte.
-    pub multiply_adds_a_byte: u32,
-}
-
-impl Hardware {
-    /// The time of a dispatch, in bytes that the memory moves meanwhile: the longer of its arithmetic and its bytes.
-    fn time(self, multiply_adds: usize, bytes: usize) -> usize {
-        bytes.max(multiply_adds / (self.multiply_adds_a_byte.max(1) as usize))
-    }
-}
-
-impl Limits {
-    /// Rows and columns that an image may have; 0 where the kernels that read through images do not run.
-    pub const fn image_rows(&self) -> usize {
-        match self.family {
-            KernelFamily::Subgroup8 { image_rows } => image_rows as usize,
-            KernelFamily::Plain | KernelFamily::Tiled(_) => 0,
-        }
-    }
-
-    /// Largest tensor that one buffer and one binding hold, bytes.
-    pub const fn tensor(&self) -> u64 {
-        if self.binding < self.buffer {
-            self.binding
-        } else {
-            self.buffer
-        }
-    }
-}
-
-/// What a ReLU lets through on the way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReluRule {
-    /// The gradient where the activation was above zero.
-    Plain,
-    /// The same, and only gradients above zero (arXiv 1412.6806).
-    Guided,
-    /// Gradients above zero, wherever they are (arXiv 1311.2901).
-    Deconv,
-}
-
-/// Whether a backward pass gives each channel's mean gradient over positions in place of the gradient. Where the way back
-/// ends with pools after a dense layer, the means are that layer's matrix away, summed over positions once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Means {
-    /// The gradient is needed.
-    #[default]
-    Never,
-    /// The means will do: where they are possible and repay their preparation.
-    WhereFaster,
-    /// The same wherever they are possible, to test it.
-    WherePossible,
-}
-
-/// A backward pass: the gradient of some combination of logits at an earlier node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackwardRequest {
-    /// Where it ends; [`NodeId`] 0 is the picture.
-    pub to: NodeId,
-    /// Nodes between there and the logits whose gradients are read back as well.
-    pub keep: Vec<NodeId>,
-    /// Combinations of logits (classes) at once.
-    pub classes: usize,
-    /// What each ReLU lets through.
-    pub rule: ReluRule,
-    /// Whether means will do at `to`; not where `keep` holds anything.
-    pub means: Means,
-}
-
-/// A further forward pass, from values that the host writes to the logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RerunRequest {
-    /// The node whose values are written; [`NodeId`] 0 is the picture.
-    pub from: NodeId,
-    /// Values at once.
-    pub images: usize,
-    /// How often it runs for each run of the forward pass, as far as is known.
-    pub times: usize,
-    /// Whether the values share a base, from which they differ in places only.
-    pub based: bool,
-}
-
-/// Passes there and back of images of their own, beside the forward phase and what it leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WalkRequest {
-    /// Images at once.
-    pub images: usize,
-    /// The way back of each, with [`BackwardRequest::classes`] gradients an image.
-    pub back: BackwardRequest,
-    /// How often it runs for each run of the forward pass, as far as is known.
-    pub times: usize,
-}
-
-/// What is asked of a network.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// Images at once in the forward pass; 1 where there is a backward pass.
-    pub images: usize,
-    /// How often all of this will run, as far as is known; 0 counts as once. What is prepared once pays by it.
-    pub runs: usize,
-    /// Nodes whose values are read back.
-    pub keep: Vec<NodeId>,
-    /// Further forward passes.
-    pub reruns: Vec<RerunRequest>,
-    /// Backward passes.
-    pub backward: Vec<BackwardRequest>,
-    /// Passes there and back.
-    pub walks: Vec<WalkRequest>,
-    /// What the matrices of linear layers are stored as.
-    pub matrices: MatrixDtype,
-}
 
 /// Index of a buffer in [`Plan::buffers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

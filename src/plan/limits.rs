@@ -1,0 +1,81 @@
+//! What a plan depends on of the adapter.
+
+/// What an adapter can do, as far as a plan depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest storage binding, bytes.
+    pub binding: u64,
+    /// Largest buffer, bytes.
+    pub buffer: u64,
+    /// Most workgroups along one dimension of a dispatch.
+    pub workgroups: u32,
+    /// Which kernels suit it.
+    pub family: KernelFamily,
+    /// Where 3x3 convolutions go by Winograd's algorithm, if the family has it.
+    pub winograd: Winograd,
+}
+
+/// Which 3x3 convolutions of stride 1 go by Winograd's F(4x4, 3x3), a quarter of the multiply-adds at about four times the
+/// rounding error, or, for [`KernelFamily::Tiled`] alone, by F(2x2, 3x3), four ninths at no greater error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Winograd {
+    /// None: the direct kernel.
+    Never,
+    /// Those that it makes faster: by measured times for [`KernelFamily::Subgroup8`], by a model for
+    /// [`KernelFamily::Tiled`].
+    WhereFaster,
+    /// All that fit, to test it.
+    Everywhere,
+    /// All that fit by F(2x2, 3x3), to test that; none for [`KernelFamily::Subgroup8`], which has no kernels for it.
+    Everywhere2x2,
+}
+
+/// The kernels that suit an adapter, where there are several for the same work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelFamily {
+    /// `conv2d.wgsl`, which needs nothing and waits for nobody, and the linear kernels for all: a CPU without anything
+    /// better.
+    Plain,
+    /// The kernels `*_tiled.wgsl` in place of `conv2d.wgsl`: a GPU.
+    Tiled(Hardware),
+    /// The kernels `*_subgroup.wgsl` where they apply, otherwise as [`Self::Plain`]: a CPU with subgroups of 8.
+    Subgroup8 {
+        /// Rows and columns that an image may have.
+        image_rows: u32,
+    },
+}
+
+/// What a GPU is, as far as the choice of its kernels depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hardware {
+    /// Workgroups that keep it busy; a convolution that makes fewer is cut into smaller tiles, then into parts of its sums.
+    pub workgroups: u32,
+    /// Multiply-adds of float32 that a tiled kernel does in the time in which the memory moves a byte.
+    pub multiply_adds_a_byte: u32,
+}
+
+impl Hardware {
+    /// The time of a dispatch, in bytes that the memory moves meanwhile: the longer of its arithmetic and its bytes.
+    pub(super) fn time(self, multiply_adds: usize, bytes: usize) -> usize {
+        bytes.max(multiply_adds / (self.multiply_adds_a_byte.max(1) as usize))
+    }
+}
+
+impl Limits {
+    /// Rows and columns that an image may have; 0 where the kernels that read through images do not run.
+    pub const fn image_rows(&self) -> usize {
+        match self.family {
+            KernelFamily::Subgroup8 { image_rows } => image_rows as usize,
+            KernelFamily::Plain | KernelFamily::Tiled(_) => 0,
+        }
+    }
+
+    /// Largest tensor that one buffer and one binding hold, bytes.
+    pub const fn tensor(&self) -> u64 {
+        if self.binding < self.buffer {
+            self.binding
+        } else {
+            self.buffer
+        }
+    }
+}
