@@ -2,6 +2,7 @@
 
 mod copy_rate;
 mod device;
+mod memory;
 mod pipelines;
 mod read_back;
 mod run;

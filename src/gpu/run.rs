@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::memory::{Memory, allocate};
 use super::pipelines::{Pipeline, compile};
 use super::staging::Staging;
-use super::texels::{IMAGE_ROW_BYTES, ImageCopy, TEXEL, WORDS, extent};
+use super::texels::{IMAGE_ROW_BYTES, ImageCopy};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
 use crate::kernels::Kernel;
@@ -42,26 +43,6 @@ pub struct StartUp {
     pub packing: Duration,
     /// Allocating memory and handing the weights over.
     pub upload: Duration,
-}
-
-/// What is behind a buffer of the plan.
-#[derive(Clone)]
-pub(super) enum Memory {
-    Buffer(wgpu::Buffer),
-    Image(wgpu::Texture),
-    /// Read by the preparation alone, and given back after it.
-    Gone,
-}
-
-impl Memory {
-    pub(super) fn buffer(&self) -> &wgpu::Buffer {
-        match self {
-            Self::Buffer(buffer) => buffer,
-            Self::Image(_) | Self::Gone => {
-                unreachable!("the plan copies from and reads back buffers alone")
-            }
-        }
-    }
 }
 
 /// A dispatch, ready to encode.
@@ -392,57 +373,6 @@ fn prepare(
         }
     }
     Ok(())
-}
-
-/// Memory for the plan's buffers: one buffer a slot, one buffer or image a weight tensor.
-fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
-    let buffer = |name: &str, size: u64| {
-        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(name),
-            size: size.next_multiple_of(16),
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_DST
-                | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        gpu.check(|| format!("allocating {size} bytes for {name}"))?;
-        Ok(Memory::Buffer(buffer))
-    };
-    let image = |name: &str, size: u64, columns: usize, format| {
-        let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some(name),
-            size: wgpu::Extent3d {
-                width: columns as u32,
-                ..extent((size / (columns as u64 * 16)) as u32)
-            },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format,
-            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
-            view_formats: &[],
-        });
-        gpu.check(|| format!("allocating {size} bytes for {name}"))?;
-        Ok(Memory::Image(image))
-    };
-    let slots: Vec<Memory> = plan
-        .slots
-        .iter()
-        .map(|&bytes| buffer("activations", bytes))
-        .collect::<Result<_, _>>()?;
-    let memory = plan.buffers.iter().map(|planned| {
-        if let Contents::Scratch { slot } = planned.contents {
-            return Ok(slots[slot].clone());
-        }
-        match planned.image_columns() {
-            Some(columns) => {
-                let format = if planned.is_matrix() { WORDS } else { TEXEL };
-                image(&planned.name, planned.bytes, columns, format)
-            }
-            None => buffer(&planned.name, planned.bytes),
-        }
-    });
-    memory.collect()
 }
 
 /// Bind groups for a phase, with its uniforms in one buffer.

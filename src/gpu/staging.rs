@@ -5,7 +5,7 @@
 
 use wgpu::util::StagingBelt;
 
-use super::run::Memory;
+use super::memory::Memory;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::{Fault, Gpu, GpuError};
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
-use super::run::Memory;
+use super::memory::Memory;
 use super::staging::{CHUNK, Staging};
 use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
