@@ -12,17 +12,15 @@ use std::time::Instant;
 use ::image::RgbImage;
 
 use crate::architectures::{self, Classifier, Evidence};
-use crate::attribution;
 use crate::batch::{self, Computed};
-use crate::cli::{Baseline, Channels, Output, Smooth};
+use crate::cli::{Channels, Output};
 use crate::draw::{self, Scene};
-use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::explainer::{ExplainError, Explainer, Explanation, Prediction};
 use crate::gpu::{Gpu, Selection};
 use crate::image::{self, Picture};
 use crate::labels::Labels;
 use crate::options::{Options, Preprocess};
 use crate::output::{self, Destination, Question};
-use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
 use crate::verdict::Asked;
@@ -31,11 +29,13 @@ use crate::weights::{self, Weights};
 mod choice;
 mod error;
 mod told;
+mod wanted;
 
 pub use error::Error;
 pub use told::{Cost, Told, in_words};
 
 use choice::Choice;
+use wanted::wanted;
 
 /// One picture and where its files go.
 struct Job {
@@ -387,71 +387,6 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
                 std: ordered(std),
             }
         }
-    }
-}
-
-fn settings(options: &Options, baseline: [f32; 3]) -> attribution::Settings {
-    let usual = attribution::Settings::default();
-    attribution::Settings {
-        samples: options.samples.unwrap_or(usual.samples),
-        noise: options.noise,
-        steps: options.steps,
-        baseline,
-        seed: options.seed,
-    }
-}
-
-fn masks(options: &Options, baseline: [f32; 3]) -> perturbation::Settings {
-    let usual = perturbation::Settings::default();
-    perturbation::Settings {
-        patch: options.patch,
-        stride: options.stride,
-        masks: options.samples.unwrap_or(usual.masks),
-        baseline,
-        seed: options.seed,
-    }
-}
-
-/// One value a channel, as the network has them.
-fn baseline(options: &Options, normalization: &Normalization) -> [f32; 3] {
-    let of_colour = |level| {
-        let pixel = RgbImage::from_pixel(1, 1, ::image::Rgb([level; 3]));
-        let input = preprocess::to_tensor(&pixel, normalization);
-        [input[0], input[1], input[2]]
-    };
-    match options.baseline {
-        Baseline::Mean => [0.0; 3],
-        Baseline::Black => of_colour(0),
-        Baseline::White => of_colour(255),
-    }
-}
-
-/// What is wanted of the network.
-fn wanted(
-    options: &Options,
-    choice: &Choice,
-    normalization: &Normalization,
-    pictures: usize,
-) -> Wanted {
-    let methods = draw::methods(options);
-    let baseline = baseline(options, normalization);
-    Wanted {
-        score: options.score,
-        versus: choice.versus,
-        counterfactual: options.counterfactual,
-        methods: methods.cams,
-        channels: options.channels.map(NonZeroUsize::get),
-        pixels: methods.pixels,
-        perturbations: methods.perturbations,
-        layers: options.layers.clone(),
-        fuse: options.fuse,
-        eigen_smooth: options.smooth.contains(&Smooth::Eigen),
-        augmented: options.smooth.contains(&Smooth::Aug),
-        classes: choice.count(),
-        pictures,
-        settings: settings(options, baseline),
-        masks: masks(options, baseline),
-        matrices: options.weights_dtype,
     }
 }
 
