@@ -39,7 +39,8 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let gpu = Gpu::open(&Selection {
         adapter: flags.adapter.clone(),
         backend: flags.backend,
-    })?;
+    })?
+    .with_winograd(flags.convolution.into());
     let device = milliseconds(started);
     let started = Instant::now();
     let weights = match &flags.weights {

@@ -15,8 +15,8 @@ use crate::options::parse_rgb;
 mod choices;
 
 pub use choices::{
-    Backend, Baseline, Channels, ChannelsFlag, Colormap, Fit, Format, Fuse, MatrixDtype, Method,
-    Output, OutputKind, Precision, Preprocessing, Score, Size, Smooth,
+    Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
+    MatrixDtype, Method, Output, OutputKind, Precision, Preprocessing, Score, Size, Smooth,
 };
 
 const EXAMPLES: &str = "\
@@ -119,6 +119,10 @@ pub struct Bench {
     /// What the device stores the matrices of dense layers as
     #[arg(long, value_name = "TYPE", default_value_t = MatrixDtype::F32)]
     pub weights_dtype: MatrixDtype,
+
+    /// How 3x3 convolutions are computed
+    #[arg(long, value_name = "HOW", default_value_t = Convolution::Fast)]
+    pub convolution: Convolution,
 
     /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
@@ -431,6 +435,13 @@ pub struct Explain {
         help_heading = "Where it runs"
     )]
     pub weights_dtype: MatrixDtype,
+
+    /// How 3x3 convolutions are computed
+    #[arg(
+        long, value_name = "HOW", default_value_t = Convolution::Fast,
+        help_heading = "Where it runs"
+    )]
+    pub convolution: Convolution,
 
     /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new(),

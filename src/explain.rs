@@ -92,7 +92,8 @@ pub fn run(
     let gpu = Gpu::open(&Selection {
         adapter: options.adapter.clone(),
         backend: options.backend,
-    })?;
+    })?
+    .with_winograd(options.convolution.into());
     let opened = milliseconds(started);
     let run = Run {
         options,

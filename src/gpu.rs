@@ -230,6 +230,7 @@ pub struct Gpu {
     info: AdapterInfo,
     limits: wgpu::Limits,
     family: KernelFamily,
+    winograd: Winograd,
     /// The first error that the device reported and nobody has taken yet.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -355,6 +356,12 @@ impl Gpu {
         &self.info
     }
 
+    /// The same device, on which plans take Winograd's algorithm for these convolutions; unless told, [`Winograd::WhereFaster`].
+    #[must_use]
+    pub fn with_winograd(self, winograd: Winograd) -> Self {
+        Self { winograd, ..self }
+    }
+
     /// What plans depend on.
     pub fn limits(&self) -> Limits {
         Limits {
@@ -362,7 +369,7 @@ impl Gpu {
             buffer: self.limits.max_buffer_size,
             workgroups: self.limits.max_compute_workgroups_per_dimension,
             family: self.family,
-            winograd: Winograd::WhereFaster,
+            winograd: self.winograd,
         }
     }
 
@@ -412,6 +419,14 @@ mod tests {
     fn gpu() -> Gpu {
         Gpu::open(&Selection::default())
             .unwrap_or_else(|error| panic!("the tests need an adapter: {error}"))
+    }
+
+    #[test]
+    fn plans_take_winograds_algorithm_as_told() {
+        let gpu = gpu();
+        assert_eq!(gpu.limits().winograd, Winograd::WhereFaster);
+        let never = gpu.with_winograd(Winograd::Never).limits();
+        assert_eq!(never.winograd, Winograd::Never);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::attribution;
 use crate::cam;
 use crate::cli::{
-    self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Explain, Fit, Format, Fuse,
-    MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
+    self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
+    Fuse, MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
 };
 use crate::perturbation;
 
@@ -95,6 +95,8 @@ pub struct Options {
     pub weights_dtype: MatrixDtype,
     /// Part of the name of the adapter to use.
     pub adapter: Option<String>,
+    /// How 3x3 convolutions are computed.
+    pub convolution: Convolution,
     /// Graphics interface to use.
     pub backend: Option<Backend>,
 }
@@ -233,6 +235,7 @@ impl Options {
             quiet: flags.quiet,
             weights_dtype: flags.weights_dtype,
             adapter: flags.adapter,
+            convolution: flags.convolution,
             backend: flags.backend,
         })
     }

@@ -13,6 +13,7 @@ pub use crate::gpu::Backend;
 pub use crate::method::Method;
 pub use crate::network::OutputKind;
 pub use crate::plan::MatrixDtype;
+use crate::plan::Winograd;
 pub use crate::preprocess::Fit;
 pub use crate::score::Score;
 
@@ -154,6 +155,25 @@ pub enum Channels {
     Bgr,
 }
 
+/// How 3x3 convolutions of stride 1 are computed, forward and back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Convolution {
+    /// By Winograd's algorithm where that is faster
+    #[default]
+    Fast,
+    /// Product by product: slower, with less rounding
+    Direct,
+}
+
+impl From<Convolution> for Winograd {
+    fn from(convolution: Convolution) -> Self {
+        match convolution {
+            Convolution::Fast => Self::WhereFaster,
+            Convolution::Direct => Self::Never,
+        }
+    }
+}
+
 /// Shows a value as it is typed, so that a name is written once.
 macro_rules! display_as_typed {
     ($($choice:ty),*) => {$(
@@ -183,6 +203,7 @@ display_as_typed!(
     Channels,
     Baseline,
     Colormap,
+    Convolution,
     Backend
 );
 

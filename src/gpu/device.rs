@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::{AdapterInfo, Fault, Gpu, GpuError, kernel_family};
+use crate::plan::Winograd;
 
 /// The least that a device must allow: what wgpu asks of any adapter that computes, and 16 KiB of workgroup memory.
 ///
@@ -65,6 +66,7 @@ impl Gpu {
             info,
             limits,
             family,
+            winograd: Winograd::WhereFaster,
             fault,
         })
     }

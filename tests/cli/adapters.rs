@@ -32,6 +32,29 @@ fn an_adapter_is_chosen_by_a_part_of_its_name_in_any_case() {
 }
 
 #[test]
+fn direct_convolutions_give_the_same_map_but_for_rounding() {
+    let folder = Folder::new();
+    let map = |how: &str| {
+        let line = format!("cat.png -c 1 --outputs raw --score logit --convolution {how}");
+        let report = folder.json(&line).remove(0);
+        let file = &report["classes"][0]["maps"][0]["files"]["gradcam.npy"];
+        let (values, _) = folder.array(file.as_str().unwrap());
+        (values, report["adapter"]["name"].to_string())
+    };
+    let ((fast, adapter), (direct, _)) = (map("fast"), map("direct"));
+    let largest = direct
+        .iter()
+        .fold(0.0_f32, |largest, v| largest.max(v.abs()));
+    for (fast, direct) in fast.iter().zip(&direct) {
+        assert!((fast - direct).abs() < 1e-4 * largest, "{fast} {direct}");
+    }
+    // On Mesa's software adapter Winograd's algorithm is the faster one.
+    if adapter.contains("llvmpipe") {
+        assert_ne!(fast, direct);
+    }
+}
+
+#[test]
 fn an_adapter_that_matches_none_is_answered_with_those_present() {
     let folder = Folder::new();
     let listed = folder.prints("adapters");
