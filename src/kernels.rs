@@ -586,6 +586,8 @@ pub const WINOGRAD_POSITIONS: usize = 36;
 pub const CONV3X3_SUBGROUP: u32 = 8;
 /// Texels in a row of an image, but for those of matrices.
 pub const IMAGE_ROW: usize = 4096;
+/// Bytes of a matrix in one image: written at once, so that nothing clears it first.
+pub const MATRIX_IMAGE: usize = 32 << 20;
 /// Images or classes that a workgroup of the linear kernels makes.
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.

@@ -8,9 +8,10 @@ use wgpu::util::StagingBelt;
 use super::memory::Memory;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::{Fault, Gpu, GpuError};
+use crate::kernels::MATRIX_IMAGE;
 
-/// Bytes filled before the device is told to copy them.
-pub(super) const CHUNK: usize = 8 << 20;
+/// Bytes filled before the device is told to copy them: an image of a matrix at once, as wgpu clears what is written in parts.
+pub(super) const CHUNK: usize = MATRIX_IMAGE;
 
 /// Writes on their way, all of them done after [`Staging::finish`].
 pub(super) struct Staging<'a> {
@@ -62,14 +63,18 @@ impl<'a> Staging<'a> {
             let (to, len) = (target.buffer(), bytes.len() as u64);
             encoder.copy_buffer_to_buffer(from, at, to, offset as u64, len);
         }
-        let mut mapped = slice.get_mapped_range_mut().map_err(|error| {
-            let reason = error.to_string();
-            GpuError::Fault {
-                adapter: self.gpu.info.name.clone(),
-                fault: Fault::Internal(reason),
-                doing: doing(),
+        let mut mapped = match slice.get_mapped_range_mut() {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                // That there was no memory for it says more.
+                self.gpu.check(&doing)?;
+                return Err(GpuError::Fault {
+                    adapter: self.gpu.info.name.clone(),
+                    fault: Fault::Internal(error.to_string()),
+                    doing: doing(),
+                });
             }
-        })?;
+        };
         match row == pitch {
             true => mapped.copy_from_slice(bytes),
             false => {

@@ -6,16 +6,13 @@ use super::end::End;
 use super::grid;
 use crate::kernels::{
     Epilogue, Kernel, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE, LINEAR_COLUMNS_TILE,
-    LinearColumnsParams, LinearRowsParams,
+    LinearColumnsParams, LinearRowsParams, MATRIX_IMAGE,
 };
 use crate::layout::{Direction, blocks};
 use crate::network::MatrixLayout;
 use crate::plan::builder::{Builder, image_rows};
 use crate::plan::{BufferId, CopyToImage, ImageUse, MatrixDtype, Packing};
 use crate::weights::Tensor;
-
-/// Bytes of a matrix in one image: written at once, so that nothing clears it first.
-const IMAGE_PART: u64 = 32 << 20;
 
 /// A linear layer in either direction: y is made from x.
 pub(super) struct Linear<'a> {
@@ -50,7 +47,7 @@ impl MatrixParts {
         let through_image = image_rows(texels) <= most_rows && row_elements <= most_rows;
         let row_bytes = row_elements as u64 * 16;
         let rows_at_once = match through_image {
-            true => most_rows.min((IMAGE_PART / row_bytes) as usize) / 4 * 4,
+            true => most_rows.min((MATRIX_IMAGE as u64 / row_bytes) as usize) / 4 * 4,
             false => (builder.limits.tensor() / row_bytes) as usize / 4 * 4,
         };
         Self {
