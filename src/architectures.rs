@@ -8,6 +8,7 @@ mod affine;
 mod batch_norm;
 mod keras;
 mod metadata;
+mod names;
 mod node_list;
 mod onnx;
 mod tensorflow;

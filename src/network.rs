@@ -5,10 +5,22 @@
 
 mod infer;
 mod op;
+#[cfg(test)]
+mod tests;
 
 pub use op::{FilterLayout, FlattenOrder, MatrixLayout, Op, Window};
 
+use std::collections::HashSet;
+
 use infer::infer_shape;
+
+/// Elements of one layer's value for one picture, at most: more than any adapter binds.
+pub const MAX_ELEMENTS: usize = 1 << 30;
+/// Multiply-adds of one layer for one picture, at most: thirty times VGG16's largest at 4096 x 4096 pixels, and few enough that no
+/// sum of them overflows.
+const MAX_WORK: usize = 1 << 46;
+/// Places that a maximum may come from: the kernels keep its number in one byte.
+const MAX_POOL: usize = 256;
 
 /// Index of a node in [`Network::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,11 +96,55 @@ pub struct Network {
     pub nodes: Vec<Node>,
     /// How the logits are read.
     pub output_kind: OutputKind,
+    /// Of the nodes: plans share what has one name.
+    names: HashSet<String>,
 }
 
 /// Why a network cannot be built or a layer not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
+    /// A name that another layer has.
+    #[error("two layers are called {0:?}")]
+    NameTaken(String),
+    /// A layer that reads none, or one that does not come before it.
+    #[error("layer {0} does not read one earlier layer")]
+    Inputs(String),
+    /// A layer larger than anything computes.
+    #[error(
+        "layer {node} has {shape} values and {multiply_adds} multiply-adds, more than any adapter takes"
+    )]
+    TooLarge {
+        /// The layer.
+        node: String,
+        /// Of its value.
+        shape: Shape,
+        /// For one picture; saturated.
+        multiply_adds: usize,
+    },
+    /// A window that takes no step, or no taps.
+    #[error("layer {0} has a window without taps or steps")]
+    EmptyWindow(String),
+    /// A pool over more places than there are numbers for.
+    #[error("layer {node}: a maximum over {} x {} places; up to {MAX_POOL} places are supported", size[0], size[1])]
+    PoolTooLarge {
+        /// The layer.
+        node: String,
+        /// Its window.
+        size: [usize; 2],
+    },
+    /// A pool with gaps between its taps.
+    #[error("layer {0}: pools with dilations are not supported")]
+    DilatedPool(String),
+    /// A dense layer over a map.
+    #[error(
+        "layer {node} reads a map of {input}, expected a vector: a layer before it must say how that is flattened"
+    )]
+    NotAVector {
+        /// The layer.
+        node: String,
+        /// What comes in.
+        input: Shape,
+    },
     /// A window larger than what it slides over.
     #[error("layer {node}: a window of {size:?} does not fit its input of {input}")]
     WindowDoesNotFit {
@@ -150,12 +206,24 @@ impl Network {
         };
         Self {
             architecture: architecture.into(),
+            names: HashSet::from([node.name.clone()]),
             nodes: vec![node],
             output_kind: OutputKind::Softmax,
         }
     }
 
-    /// Appends a node fed by `inputs` and works out its shape.
+    /// The network with other nodes, which must be as [`Network::push`] leaves them.
+    pub(crate) fn with_nodes(self, nodes: Vec<Node>) -> Self {
+        let names = nodes.iter().map(|node| node.name.clone()).collect();
+        Self {
+            nodes,
+            names,
+            ..self
+        }
+    }
+
+    /// Appends a node fed by `inputs` and works out its shape. What the engine cannot compute is refused here, whatever file
+    /// it comes from.
     pub fn push(
         &mut self,
         name: impl Into<String>,
@@ -163,13 +231,31 @@ impl Network {
         inputs: Vec<NodeId>,
     ) -> Result<NodeId, NetworkError> {
         let name = name.into();
-        let shape = infer_shape(&name, &op, self.node(inputs[0]).shape)?;
-        self.nodes.push(Node {
+        let [input] = inputs[..] else {
+            return Err(NetworkError::Inputs(name));
+        };
+        let Some(Node { shape, .. }) = self.nodes.get(input.0) else {
+            return Err(NetworkError::Inputs(name));
+        };
+        let shape = infer_shape(&name, &op, *shape)?;
+        let node = Node {
             name,
             op,
             inputs,
             shape,
-        });
+        };
+        let multiply_adds = node.multiply_adds();
+        if shape.is_empty() || shape.len() > MAX_ELEMENTS || multiply_adds > MAX_WORK {
+            return Err(NetworkError::TooLarge {
+                node: node.name,
+                shape,
+                multiply_adds,
+            });
+        }
+        if !self.names.insert(node.name.clone()) {
+            return Err(NetworkError::NameTaken(node.name));
+        }
+        self.nodes.push(node);
         Ok(NodeId(self.nodes.len() - 1))
     }
 
@@ -323,10 +409,13 @@ impl Network {
 }
 
 impl Node {
-    /// Multiply-adds for one image: every weight once for each position of the output.
+    /// Multiply-adds for one image: every weight once for each position of the output. Saturates.
     pub fn multiply_adds(&self) -> usize {
         match &self.op {
-            Op::Conv2d { weight, .. } => weight.len() * self.shape.h * self.shape.w,
+            Op::Conv2d { weight, .. } => {
+                let positions = self.shape.h.saturating_mul(self.shape.w);
+                weight.len().saturating_mul(positions)
+            }
             Op::Linear { weight, .. } => weight.len(),
             Op::Input
             | Op::Affine { .. }

@@ -364,6 +364,21 @@ fn hostile_graphs_are_refused_in_words() {
         ))
     };
     let huge = "[18446744073709551615,3]";
+    let pool = |name: &str, input: usize, size: &str, pad: usize, dilation: &str| {
+        format!(
+            r#"{{"name":"{name}","inputs":[{input}],"op":"max_pool","window":{{"size":{size},"stride":[1,1],"pad_before":[{pad},{pad}],"pad_after":[{pad},{pad}],"dilation":{dilation}}}}}"#
+        )
+    };
+    let nodes = |nodes: &[String]| {
+        let nodes = nodes.join(",");
+        format!(r#"{{"input":[3,64,64],"nodes":[{nodes}]}}"#)
+    };
+    let pooled = |size: &str, dilation: &str| nodes(&[pool("a", 0, size, 0, dilation)]);
+    // Each layer adds 8192 rows and columns to the one before it.
+    let grown = |layers: usize| {
+        let layer = |i| pool(&format!("grown{i}"), i, "[1,1]", 4096, "[1,1]");
+        nodes(&(0..layers).map(layer).collect::<Vec<_>>())
+    };
     for (graph, said) in [
         ("{".to_owned(), "EOF"),
         (
@@ -377,15 +392,28 @@ fn hostile_graphs_are_refused_in_words() {
         ),
         (
             r#"{"input":[3,64,64],"nodes":[{"name":"a","inputs":[1],"op":"relu"}]}"#.into(),
-            "one earlier node",
+            "one earlier layer",
         ),
         (
             r#"{"input":[3,64,64],"nodes":[{"name":"a","inputs":[0,0],"op":"relu"}]}"#.into(),
-            "one earlier node",
+            "one earlier layer",
+        ),
+        (
+            r#"{"input":[3,64,64],"nodes":[{"name":"a","inputs":[],"op":"relu"}]}"#.into(),
+            "one earlier layer",
+        ),
+        (grown(64), "more than any adapter takes"),
+        (
+            pooled("[2,2]", "[2,2]"),
+            "pools with dilations are not supported",
+        ),
+        (
+            pooled("[17,17]", "[1,1]"),
+            "a maximum over 17 x 17 places; up to 256 places",
         ),
         (
             r#"{"input":[3,64,64],"nodes":[{"name":"input","inputs":[0],"op":"relu"}]}"#.into(),
-            "not its own",
+            "two layers are called \"input\"",
         ),
         (
             r#"{"input":[3,64,64],"nodes":[{"name":"a","inputs":[0],"op":"exec"}]}"#.into(),

@@ -18,12 +18,12 @@ pub(super) fn fold(network: Network) -> Network {
     into_layers_after(into_layers_before(network))
 }
 
-fn into_layers_before(network: Network) -> Network {
+fn into_layers_before(mut network: Network) -> Network {
     let readers = readers(&network);
     let mut nodes: Vec<Node> = vec![];
     // Where each old node's value is now.
     let mut moved: Vec<NodeId> = vec![];
-    for mut node in network.nodes {
+    for mut node in std::mem::take(&mut network.nodes) {
         let alone = node.inputs.iter().all(|input| readers[input.0] == 1);
         for input in &mut node.inputs {
             *input = moved[input.0];
@@ -38,7 +38,7 @@ fn into_layers_before(network: Network) -> Network {
         moved.push(NodeId(nodes.len()));
         nodes.push(node);
     }
-    Network { nodes, ..network }
+    network.with_nodes(nodes)
 }
 
 fn readers(network: &Network) -> Vec<usize> {
@@ -148,7 +148,7 @@ fn into_layers_after(mut network: Network) -> Network {
     }
     let mut moved: Vec<NodeId> = vec![];
     let mut nodes: Vec<Node> = vec![];
-    for (id, mut node) in network.nodes.into_iter().enumerate() {
+    for (id, mut node) in std::mem::take(&mut network.nodes).into_iter().enumerate() {
         if let Some(input) = gone.get(&NodeId(id)) {
             moved.push(moved[input.0]);
             continue;
@@ -159,7 +159,7 @@ fn into_layers_after(mut network: Network) -> Network {
         moved.push(NodeId(nodes.len()));
         nodes.push(node);
     }
-    Network { nodes, ..network }
+    network.with_nodes(nodes)
 }
 
 /// How values a channel lie in the vector that a linear layer reads.

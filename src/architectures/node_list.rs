@@ -9,8 +9,6 @@
 //! ```
 //! Node 0 is the input, which is not listed.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::network::{
@@ -27,12 +25,9 @@ pub enum NodeListError {
     /// A picture of a size that no network takes.
     #[error("an input of {0:?}, expected 3 channels and up to {MAX_SIDE} rows and columns")]
     Input([usize; 3]),
-    /// A name that another node has, or that cannot be shown.
-    #[error("node {0:?} has a name that is not its own")]
+    /// A name that cannot be shown.
+    #[error("node {0:?} has a name with control characters")]
     Name(String),
-    /// An input that is not an earlier node, or not the only one.
-    #[error("node {0} does not read one earlier node")]
-    Inputs(String),
     /// A window that is no window.
     #[error("node {0} has a window without taps or steps, or larger than any picture")]
     Window(String),
@@ -187,19 +182,13 @@ pub(super) fn network(graph: &NodeList, weights: &Weights) -> Result<Network, No
         return Err(NodeListError::Input(graph.input));
     }
     let mut network = Network::new("graph", Shape::new(c, h, w));
-    let mut names = HashSet::from(["input"]);
-    for (earlier, node) in (1..).zip(&graph.nodes) {
-        if node.name.contains(char::is_control) || !names.insert(&node.name) {
+    for node in &graph.nodes {
+        if node.name.contains(char::is_control) {
             return Err(NodeListError::Name(node.name.clone()));
         }
-        let [input] = node.inputs[..] else {
-            return Err(NodeListError::Inputs(node.name.clone()));
-        };
-        if input >= earlier {
-            return Err(NodeListError::Inputs(node.name.clone()));
-        }
         let op = op(node, weights)?;
-        network.push(node.name.clone(), op, vec![NodeId(input)])?;
+        let inputs = node.inputs.iter().copied().map(NodeId).collect();
+        network.push(node.name.clone(), op, inputs)?;
     }
     let output = network.node(network.output()).shape;
     if output != Shape::vector(output.c) || output.is_empty() {

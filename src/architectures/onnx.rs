@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::network::{Network, NetworkError, NodeId, Op, OutputKind, Shape};
 use crate::weights::onnx::{Constant, Graph, Input, Node};
 
-use super::affine;
+use super::{affine, names::Names};
 use shapes::Axis;
 
-/// Elements of a layer at most: more than any adapter has memory for.
-const MAX_ELEMENTS: usize = 1 << 30;
+/// Outputs of a graph that are tried: a classifier has a few, and each takes an import of its own.
+const MAX_OUTPUTS: usize = 16;
 /// Pictures at once that a graph may be fixed to.
 const MAX_BATCH: usize = 4096;
 /// Rows and columns of a picture at most, as for any other network.
@@ -74,14 +74,6 @@ pub enum GraphError {
         /// The value's name.
         value: String,
     },
-    /// A layer that no adapter holds.
-    #[error("layer {node} has {shape} values, more than any adapter holds")]
-    TooLarge {
-        /// The layer.
-        node: String,
-        /// Its shape.
-        shape: Shape,
-    },
     /// Not one picture in.
     #[error("the graph reads {} inputs ({}); a classifier reads one picture", names.len(), names.join(", "))]
     Inputs {
@@ -125,10 +117,10 @@ pub(super) enum Size {
 
 /// The network that `graph` computes over pictures of a size.
 ///
-/// Of several outputs the first that is one number a class is taken.
+/// Of several outputs the first that is one number a class is taken, among the first sixteen.
 pub(super) fn network(graph: &Graph, size: Size) -> Result<Network, GraphError> {
     let mut first = None;
-    for output in &graph.outputs {
+    for output in graph.outputs.iter().take(MAX_OUTPUTS) {
         match Import::run(graph, output, size) {
             Ok(network) => return Ok(network),
             Err(error) => first = first.or(Some(error)),
@@ -172,7 +164,7 @@ impl Layer {
 /// A network in the making.
 struct Import<'a> {
     network: Network,
-    names: BTreeSet<String>,
+    names: Names,
     /// Pictures at once that the graph is written for; the network takes any number.
     batch: usize,
     values: BTreeMap<&'a str, Value>,
@@ -193,9 +185,11 @@ impl<'a> Import<'a> {
             return Err(GraphError::Inputs { names });
         };
         let (batch, shape, axes) = picture(input, &nodes, size)?;
+        let mut names = Names::default();
+        names.take("input");
         let mut import = Self {
             network: Network::new("onnx", shape),
-            names: BTreeSet::from(["input".into()]),
+            names,
             batch,
             values: BTreeMap::new(),
             folded: 0,
@@ -261,15 +255,7 @@ impl<'a> Import<'a> {
         input: NodeId,
     ) -> Result<NodeId, GraphError> {
         let name = names::unique(node, weight, &mut self.names);
-        let id = self.network.push(name, op, vec![input])?;
-        let Shape { c, h, w } = self.network.node(id).shape;
-        if c.saturating_mul(h).saturating_mul(w) > MAX_ELEMENTS {
-            return Err(GraphError::TooLarge {
-                node: self.network.node(id).name.clone(),
-                shape: self.network.node(id).shape,
-            });
-        }
-        Ok(id)
+        Ok(self.network.push(name, op, vec![input])?)
     }
 
     /// The network that ends with `output`.

@@ -1,6 +1,6 @@
 //! The shape that an op gives, and whether its weights fit what comes in.
 
-use super::{FilterLayout, MatrixLayout, NetworkError, Op, Shape, Window};
+use super::{FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Shape, Window};
 use crate::weights::Tensor;
 
 /// Output channels, input channels and taps of a filter bank, or `None` when it has not four axes.
@@ -15,6 +15,10 @@ fn filter_axes(shape: &[usize], layout: FilterLayout) -> Option<(usize, usize, [
 /// The shape of `op`'s value for an input of shape `input`; `name` is for the error.
 pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
     let slide = |window: &Window| {
+        let lengths = [window.size, window.stride, window.dilation];
+        if lengths.as_flattened().contains(&0) {
+            return Err(NetworkError::EmptyWindow(name.into()));
+        }
         window
             .output(input.h, input.w)
             .ok_or_else(|| NetworkError::WindowDoesNotFit {
@@ -69,6 +73,16 @@ pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, Ne
             Ok(input)
         }
         Op::MaxPool(window) | Op::AvgPool { window, .. } => {
+            if window.dilation != [1, 1] {
+                return Err(NetworkError::DilatedPool(name.into()));
+            }
+            let [rows, columns] = window.size;
+            if matches!(op, Op::MaxPool(_)) && rows.saturating_mul(columns) > MAX_POOL {
+                return Err(NetworkError::PoolTooLarge {
+                    node: name.into(),
+                    size: window.size,
+                });
+            }
             let [h, w] = slide(window)?;
             Ok(Shape::new(input.c, h, w))
         }
@@ -80,6 +94,12 @@ pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, Ne
             bias,
             layout,
         } => {
+            if input != Shape::vector(input.c) {
+                return Err(NetworkError::NotAVector {
+                    node: name.into(),
+                    input,
+                });
+            }
             let out = match (weight.shape(), layout) {
                 (&[o, i], MatrixLayout::OutIn) | (&[i, o], MatrixLayout::InOut)
                     if o > 0 && i == input.len() =>

@@ -36,8 +36,12 @@ impl Window {
     pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
         let mut out = [0; 2];
         for (axis, len) in [h, w].into_iter().enumerate() {
-            let reach = self.dilation[axis] * self.size[axis].checked_sub(1)? + 1;
-            let room = (len + self.pad_before[axis] + self.pad_after[axis]).checked_sub(reach)?;
+            let taps = self.size[axis].checked_sub(1)?;
+            let reach = self.dilation[axis].checked_mul(taps)?.checked_add(1)?;
+            let padded = len.checked_add(self.pad_before[axis])?;
+            let room = padded
+                .checked_add(self.pad_after[axis])?
+                .checked_sub(reach)?;
             out[axis] = room / self.stride[axis] + 1;
         }
         Some(out)

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::pixels::{Pixels, normalization};
 use super::windows::{MAX_SIZE, padding, size, window};
 use super::{KerasModelError, Layer};
+use crate::architectures::names::Names;
 use crate::architectures::{ArchitectureError, Classifier, affine};
 use crate::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, Op, OutputKind, Shape, Window,
@@ -39,8 +40,11 @@ fn classifier_over(
     name: &str,
     layers: &[Layer],
 ) -> Result<Classifier, ArchitectureError> {
+    let mut names = Names::default();
+    names.take("input");
     let mut chain = Chain {
         network: Network::new(name, shape),
+        names,
         pixels: None,
         padding: [[0; 2]; 2],
         ending: None,
@@ -70,6 +74,7 @@ fn classifier_over(
 
 struct Chain {
     network: Network,
+    names: Names,
     /// What was done to the picture so far, while nothing else was.
     pixels: Option<Pixels>,
     /// Of `ZeroPadding2D`, for the next convolution: before and after, rows and columns.
@@ -95,7 +100,7 @@ impl Chain {
                 | "RandomContrast"
                 | "RandomBrightness"
         ) {
-            // The last seven only while training.
+            // All but the first only while training.
             return Ok(());
         }
         if self.ending.is_some() {
@@ -167,14 +172,7 @@ impl Chain {
 
     fn push(&mut self, name: &str, op: Op) -> Result<(), ArchitectureError> {
         // Layers of two models inside one may have the same name.
-        let taken = |name: &str| self.network.nodes.iter().any(|node| node.name == name);
-        let mut unique = name.to_owned();
-        let mut number = 2;
-        while taken(&unique) {
-            unique = format!("{name}_{number}");
-            number += 1;
-        }
-        self.network.chain(unique, op)?;
+        self.network.chain(self.names.numbered(name), op)?;
         Ok(())
     }
 

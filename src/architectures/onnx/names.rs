@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::network::{Network, Op, Window};
 use crate::weights::onnx::Node;
 
-use super::super::vgg::VGG;
+use crate::architectures::names::Names;
+use crate::architectures::vgg::VGG;
 
 /// Last parts of a node's path that name what it computes and not what it is called.
 const OPERATIONS: [&str; 29] = [
@@ -52,16 +53,12 @@ pub(super) fn label(node: &Node) -> String {
 }
 
 /// A name that no other layer has: the module of the weights or the node's path, told apart by the operator and a number.
-pub(super) fn unique(node: &Node, weight: Option<&str>, taken: &mut BTreeSet<String>) -> String {
+pub(super) fn unique(node: &Node, weight: Option<&str>, names: &mut Names) -> String {
     let name = weight.and_then(module).unwrap_or_else(|| path(node));
-    let by_operator = format!("{name}/{}", node.op_type.to_ascii_lowercase());
-    let numbered = (2..).map(|i| format!("{by_operator}_{i}"));
-    let mut candidates = [name, by_operator.clone()].into_iter().chain(numbered);
-    let found = candidates
-        .find(|name| !taken.contains(name))
-        .expect("numbers do not end");
-    taken.insert(found.clone());
-    found
+    if names.take(&name) {
+        return name;
+    }
+    names.numbered(&format!("{name}/{}", node.op_type.to_ascii_lowercase()))
 }
 
 /// `features.28` of `features.28.weight`; exporters that fold weights leave numbers such as `onnx::Conv_77` instead.

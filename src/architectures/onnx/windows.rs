@@ -10,8 +10,6 @@ use super::{GraphError, Import, Layer};
 
 /// Taps, strides, paddings and dilations at most, so that no product of them overflows.
 const MAX_WINDOW: usize = 4096;
-/// Places that a maximum may come from: the kernels keep its number in one byte.
-const MAX_POOL: usize = 256;
 
 impl Import<'_> {
     /// The first input, which must be a plain map of channels first.
@@ -97,9 +95,6 @@ impl Import<'_> {
         };
         let (h, w) = size.ok_or_else(|| call.unusable("kernel_shape"))?;
         let mut window = call.window([h, w], [shape.h, shape.w])?;
-        if window.dilation != [1, 1] {
-            return Err(call.unsupported("with dilations"));
-        }
         if call.node.int("ceil_mode").unwrap_or(0) != 0 {
             for (axis, length) in [shape.h, shape.w].into_iter().enumerate() {
                 let room = length + window.pad_before[axis] + window.pad_after[axis];
@@ -153,11 +148,6 @@ impl Import<'_> {
     }
 
     fn pool(&mut self, call: &Call<'_>, layer: &Layer, op: Op) -> Result<Layer, GraphError> {
-        if let Op::MaxPool(window) = &op
-            && window.size[0] * window.size[1] > MAX_POOL
-        {
-            return Err(call.unsupported("over more than 256 places"));
-        }
         let id = self.push(call.node, None, op, layer.node)?;
         Ok(Layer::new(id, layer.axes.clone()))
     }

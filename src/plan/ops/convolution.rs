@@ -52,7 +52,7 @@ impl Convolution<'_> {
             Direction::Forward => self.out_shape.h * self.out_shape.w,
             Direction::Backward => self.in_shape.h * self.in_shape.w,
         };
-        self.n * self.weight.len() * positions
+        (self.n * positions).saturating_mul(self.weight.len())
     }
 
     /// Texels of x.

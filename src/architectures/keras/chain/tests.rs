@@ -76,6 +76,18 @@ fn the_largest_of_all_positions_is_a_pool_as_large_as_the_map() {
 }
 
 #[test]
+fn a_maximum_of_more_positions_than_there_are_numbers_for_is_refused() {
+    let pool = layer("GlobalMaxPooling2D", "max", json!({}), &[]);
+    let said = error(&[
+        input(20),
+        convolution(json!({ "kernel_size": 3 })),
+        pool,
+        head(4),
+    ]);
+    assert!(said.contains("layer max: a maximum over 18 x 18"), "{said}");
+}
+
+#[test]
 fn layers_of_the_same_name_are_told_apart() {
     let again = layer(
         "Conv2D",

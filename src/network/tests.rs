@@ -1,0 +1,79 @@
+use super::*;
+use crate::weights::Tensor;
+
+fn dense(inputs: usize) -> Op {
+    Op::Linear {
+        weight: Tensor::repeated(vec![2, inputs], 0.5),
+        bias: None,
+        layout: MatrixLayout::OutIn,
+    }
+}
+
+fn convolution(padding: usize) -> Op {
+    Op::Conv2d {
+        weight: Tensor::repeated(vec![4, 3, 1, 1], 0.5),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(1, 1, padding),
+        groups: 1,
+    }
+}
+
+fn refused(op: Op, inputs: &[usize]) -> String {
+    let mut network = Network::new("test", Shape::new(3, 32, 32));
+    let inputs = inputs.iter().copied().map(NodeId).collect();
+    let error = network.push("layer", op, inputs).unwrap_err();
+    assert_eq!(network.nodes.len(), 1, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn what_the_kernels_cannot_compute_is_refused_whatever_file_it_comes_from() {
+    let dilated = |size| Window {
+        dilation: [2, 2],
+        ..Window::square(size, 1, 0)
+    };
+    let still = Window {
+        stride: [0, 1],
+        ..Window::square(2, 1, 0)
+    };
+    for (op, said) in [
+        (
+            Op::MaxPool(Window::square(17, 1, 0)),
+            "17 x 17 places; up to 256",
+        ),
+        (Op::MaxPool(dilated(2)), "pools with dilations"),
+        (Op::MaxPool(still), "without taps or steps"),
+        (
+            Op::MaxPool(Window::square(0, 1, 0)),
+            "without taps or steps",
+        ),
+        (Op::AdaptiveAvgPool([0, 1]), "has 3x0x1 values"),
+        (
+            dense(3 * 32 * 32),
+            "reads a map of 3x32x32, expected a vector",
+        ),
+        (convolution(1 << 14), "more than any adapter takes"),
+        (convolution(usize::MAX), "does not fit its input"),
+    ] {
+        let error = refused(op, &[0]);
+        assert!(error.contains(said), "{error:?} lacks {said:?}");
+    }
+}
+
+#[test]
+fn a_layer_reads_one_layer_before_it() {
+    for inputs in [&[][..], &[0, 0], &[1]] {
+        assert!(refused(Op::Relu, inputs).contains("one earlier layer"));
+    }
+}
+
+#[test]
+fn no_two_layers_have_one_name() {
+    let mut network = Network::new("test", Shape::new(3, 32, 32));
+    network.chain("same", Op::Relu).unwrap();
+    let error = network.chain("same", Op::Relu).unwrap_err();
+    assert_eq!(error.to_string(), "two layers are called \"same\"");
+    assert!(network.chain("input", Op::Relu).is_err());
+    network.chain("other", Op::Relu).unwrap();
+}
