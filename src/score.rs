@@ -161,6 +161,13 @@ impl Score {
 
 impl Seed {
     fn new(gradient: &[f64]) -> Self {
+        if gradient.iter().any(|g| g.is_nan()) {
+            // Of logits that are not finite. As zeros they would look like a probability that cannot rise.
+            return Self {
+                direction: vec![f32::NAN; gradient.len()],
+                scale: f64::NAN,
+            };
+        }
         let scale = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
         let direction = gradient
             .iter()
@@ -308,6 +315,13 @@ mod tests {
     #[test]
     fn a_network_of_one_class_has_no_rivals() {
         assert_eq!(finer(&[2.0], 0).direction, [0.0]);
+    }
+
+    #[test]
+    fn logits_that_are_not_finite_have_no_gradient_rather_than_none_left() {
+        let prob = Objective::from(Score::Prob);
+        let seed = prob.seed(OutputKind::Softmax, &[f32::INFINITY, 0.0], 0);
+        assert!(seed.scale.is_nan() && seed.direction.iter().all(|d| d.is_nan()));
     }
 
     #[test]
