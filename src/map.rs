@@ -54,8 +54,9 @@ impl Map {
     /// As [`Map::new`].
     pub fn scaled(width: usize, height: usize, values: &[f64]) -> Self {
         let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
-        let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
-        let values = values.iter().map(|v| (v * scale) as f32).collect();
+        // Divided, since the reciprocal of a subnormal number is infinite.
+        let divisor = if largest > 0.0 { largest } else { 1.0 };
+        let values = values.iter().map(|v| (v / divisor) as f32).collect();
         Self::new(width, height, values)
     }
 
@@ -331,6 +332,11 @@ mod tests {
         assert_eq!(heat.values[..4], [0.0, 0.0, 0.0, 1.0]);
         assert!(heat.values[4].is_finite());
         assert_eq!(map(5, 1, &wild).range(), Some((f32::MIN_POSITIVE, 2.0)));
+    }
+
+    #[test]
+    fn the_smallest_doubles_scale_too() {
+        assert_eq!(Map::scaled(2, 1, &[0.0, 5e-324]).values, [0.0, 1.0]);
     }
 
     #[test]
