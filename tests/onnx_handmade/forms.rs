@@ -66,6 +66,14 @@ fn weights_are_read_however_they_are_stored() {
     let halves = [0x3c00_u64, 0x4000, 0x4200, 0x4400];
     let half: Vec<u8> = halves.iter().flat_map(|&v| varint(v)).collect();
     let half_single: Vec<u8> = halves.iter().flat_map(|&v| int(5, v as i64)).collect();
+    // As long as protobuf allows: with groups of seven bits that are zero.
+    let half_padded: Vec<u8> = halves
+        .iter()
+        .flat_map(|&v| {
+            let [low, middle, high] = [v & 127, v >> 7 & 127, v >> 14].map(|bits| bits as u8);
+            [5 << 3, low | 0x80, middle | 0x80, high | 0x80, 0]
+        })
+        .collect();
     let forms = [
         tensor("m", 1, &[2, 2], &bytes(4, &packed)),
         tensor(
@@ -79,6 +87,7 @@ fn weights_are_read_however_they_are_stored() {
         tensor("m", 11, &[2, 2], &bytes(9, &doubles)),
         tensor("m", 10, &[2, 2], &bytes(5, &half)),
         tensor("m", 10, &[2, 2], &half_single),
+        tensor("m", 10, &[2, 2], &half_padded),
         tensor(
             "m",
             16,

@@ -146,7 +146,11 @@ fn fields(reader: &mut Reader<'_>, range: Range<usize>) -> Result<Fields, OnnxEr
     let mut fields = Fields::default();
     let mut dimensions = vec![];
     let mut message = Message::within(file, range);
-    while let Some((number, field)) = message.next()? {
+    loop {
+        let began = message.position();
+        let Some((number, field)) = message.next()? else {
+            break;
+        };
         match (number, field) {
             (1, Field::Varint(value)) => dimensions.push(value),
             (1, Field::Bytes(range)) => {
@@ -163,12 +167,12 @@ fn fields(reader: &mut Reader<'_>, range: Range<usize>) -> Result<Fields, OnnxEr
                 reader.charge(size_of::<Range<usize>>())?;
                 fields.varints.push(range);
             }
-            // One number a field, as the first protobuf writers had it: its bytes end where the next field begins.
-            (5 | 7, Field::Varint(value)) => {
+            // One number a field, as the first protobuf writers had it: after the field's own number, to where the next begins.
+            (5 | 7, Field::Varint(_)) => {
                 reader.charge(size_of::<Range<usize>>())?;
-                let end = message.position();
-                let length = (u64::BITS - value.leading_zeros()).div_ceil(7).max(1) as usize;
-                fields.varints.push(end - length..end);
+                let key = file[began..].iter().position(|byte| byte & 0x80 == 0);
+                let key = key.expect("a field was read here") + 1;
+                fields.varints.push(began + key..message.position());
             }
             (8, Field::Bytes(range)) => fields.name = reader.string(range)?,
             (9, Field::Bytes(range)) => fields.raw = Some(range),
