@@ -113,7 +113,7 @@ fn send_rows<T: bytemuck::Pod>(
 ) -> Result<(), GpuError> {
     let columns = tensor.shape()[1];
     let padded = columns.next_multiple_of(unit);
-    let rows_at_once = (CHUNK / (padded * 4) / 4 * 4).max(4);
+    let rows_at_once = (CHUNK / (padded * size_of::<T>()) / 4 * 4).max(4);
     let mut values = vec![];
     let mut packed = vec![];
     for first in rows.clone().step_by(rows_at_once) {
