@@ -31,8 +31,8 @@ pub struct Scene<'a> {
     pub options: &'a Options,
     /// Where the files go.
     pub destination: &'a Destination,
-    /// The picture as it was opened.
-    pub original: &'a RgbImage,
+    /// The picture as it was opened, where maps are placed back on it.
+    pub original: Option<&'a RgbImage>,
     /// The picture as the network saw it.
     pub seen: &'a RgbImage,
     /// Where the one lies on the other.
@@ -272,10 +272,7 @@ impl Methods {
 impl Scene<'_> {
     /// What the pictures written show, at their size.
     fn picture(&self) -> &RgbImage {
-        match self.options.size {
-            Size::Model => self.seen,
-            Size::Original => self.original,
-        }
+        self.original.unwrap_or(self.seen)
     }
 
     /// The values as a map to draw, at the size of the pictures written.
@@ -302,7 +299,7 @@ impl Scene<'_> {
             Size::Model => composite::guided(&scaled, w, h),
             Size::Original => {
                 let placed = composite::place_gradient(&scaled, w, h, self.geometry);
-                let (w, h) = self.original.dimensions();
+                let (w, h) = self.picture().dimensions();
                 composite::guided(&placed, w, h)
             }
         }

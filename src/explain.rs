@@ -13,7 +13,7 @@ use ::image::RgbImage;
 
 use crate::architectures::{self, Classifier, Evidence};
 use crate::batch::{self, Computed};
-use crate::cli::{Channels, Output};
+use crate::cli::{Channels, Output, Size};
 use crate::draw::{self, Scene};
 use crate::explainer::{ExplainError, Explainer, Explanation, Prediction};
 use crate::gpu::{Gpu, Selection};
@@ -45,7 +45,8 @@ struct Job {
 
 /// A picture as the network sees it.
 struct Prepared {
-    original: RgbImage,
+    /// Where maps are placed back on it: pictures wait their turn, and one may be of 800 MB.
+    original: Option<RgbImage>,
     seen: RgbImage,
     geometry: Geometry,
     input: Vec<f32>,
@@ -175,7 +176,7 @@ impl Run<'_> {
                     preprocess::fit(&original, options.fit, input.w as u32, input.h as u32);
                 let input = preprocess::to_tensor(&seen, &classifier.normalization);
                 Ok(Prepared {
-                    original,
+                    original: (options.size == Size::Original).then_some(original),
                     seen,
                     geometry,
                     input,
@@ -200,7 +201,7 @@ impl Run<'_> {
                 let scene = Scene {
                     options,
                     destination: &job.destination,
-                    original: &explained.picture.original,
+                    original: explained.picture.original.as_ref(),
                     seen: &explained.picture.seen,
                     geometry: &explained.picture.geometry,
                     normalization: &classifier.normalization,
