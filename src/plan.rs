@@ -25,7 +25,7 @@ use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
-pub use limits::{Hardware, KernelFamily, Limits, Winograd};
+pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Winograd};
 pub use request::{BackwardRequest, Means, ReluRule, Request, RerunRequest, WalkRequest};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 

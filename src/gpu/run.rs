@@ -12,11 +12,7 @@ use super::{Gpu, GpuError, upload};
 use crate::kernels::Kernel;
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
-use crate::plan::{Buffer, BufferId, Contents, Dispatch, Listed, Lists, Plan};
-
-/// Multiply-adds in one submission. Windows resets a device after two seconds in one; a GPU that does fewer than
-/// 2 x 10^9 a second is slower than any that still has a driver.
-const SUBMISSION: u64 = 4_000_000_000;
+use crate::plan::{Buffer, BufferId, Contents, Dispatch, Listed, Lists, Plan, SUBMISSION};
 
 /// A plan on a device, with its weights uploaded; runs as often as there are pictures.
 pub struct Session {

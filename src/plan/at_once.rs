@@ -1,13 +1,9 @@
 //! How many classes or values go through the network at once.
 
-use super::Limits;
+use super::{Limits, SUBMISSION};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, padded_len};
 use crate::network::{Network, Node, NodeId, Op};
-
-/// Multiply-adds of the longest dispatch. Windows resets a device after two seconds in one, and nobody knows how fast
-/// the device is.
-const DISPATCH: usize = 8_000_000_000;
 
 /// Most classes that one backward pass to `to` may carry that keeps the gradients at `keep`, so that no tensor on its way
 /// outgrows a binding, all its gradients together stay within `budget` bytes, and no dispatch takes long enough for a
@@ -68,7 +64,7 @@ fn at_once(
         bytes = bytes.min(((limits.image_rows() - 1) * IMAGE_ROW * 16) as u64);
     }
     let by_memory = (bytes / largest) as usize;
-    let by_length = DISPATCH / longest;
+    let by_length = SUBMISSION as usize / longest;
     let by_workgroups = limits.workgroups as usize / most_blocks;
     by_memory
         .min(by_budget)

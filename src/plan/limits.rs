@@ -1,5 +1,9 @@
 //! What a plan depends on of the adapter.
 
+/// Multiply-adds in one submission, and so in one dispatch as far as that carries several pictures. Windows resets a device
+/// after two seconds in one; a GPU that does fewer than 4 x 10^9 a second is slower than any that still has a driver.
+pub const SUBMISSION: u64 = 8_000_000_000;
+
 /// What an adapter can do, as far as a plan depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
