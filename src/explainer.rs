@@ -306,11 +306,13 @@ impl Explainer {
         self.hold(&mut held, prediction)?;
         let picture = std::mem::take(&mut *held);
         let counter = Counter::new(&self.network, self.work(), tell);
+        // One pass back for the maps and for what is lit by one.
+        let of_score = self.of_score(prediction, classes)?;
         let (maps, kept) = match self.is_augmented() {
-            true => self.augmented_maps(prediction, classes, &counter)?,
-            false => self.maps(prediction, classes, &counter)?,
+            true => self.augmented_maps(prediction, classes, &of_score, &counter)?,
+            false => self.maps(prediction, classes, &of_score, &counter)?,
         };
-        let pixels = self.pixels(prediction, classes, &counter)?;
+        let pixels = self.pixels(prediction, classes, &of_score, &counter)?;
         let perturbed = self.perturbations(prediction, classes, &counter)?;
         *held = picture;
         drop(held);

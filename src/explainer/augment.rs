@@ -1,5 +1,6 @@
 //! CAM maps averaged over the picture changed a little, as pytorch-grad-cam's `aug_smooth` does it.
 
+use super::maps::TargetGradients;
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, Prediction};
 use crate::fuse::unit;
@@ -26,11 +27,12 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
+        of_score: &[TargetGradients],
         counter: &Counter<'_>,
     ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
         let shape = self.network.input_shape();
         // The picture as it is comes first: its forward pass is still there.
-        let (mut mean, kept) = self.maps(prediction, classes, counter)?;
+        let (mut mean, kept) = self.maps(prediction, classes, of_score, counter)?;
         for map in mean.iter_mut().flatten() {
             *map = scaled(map, false);
         }
@@ -41,7 +43,8 @@ impl Explainer {
                 }
                 let there = self.run(&changed(&prediction.input, shape, flipped, factor))?;
                 counter.advance_one();
-                let (maps, _) = self.maps(&there, classes, counter)?;
+                let of_score = self.of_score(&there, classes)?;
+                let (maps, _) = self.maps(&there, classes, &of_score, counter)?;
                 for (mean, map) in mean.iter_mut().flatten().zip(maps.iter().flatten()) {
                     let map = scaled(map, flipped);
                     for (mean, value) in mean.values.iter_mut().zip(map.values) {

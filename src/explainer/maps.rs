@@ -1,6 +1,7 @@
 //! The CAM methods: one map a class and method, of the target layer or fused from several.
 
 use super::backward::{Gradient, Way};
+use super::pixels::needs_heat;
 use super::rerun::{self, Counter, Tried};
 use super::wanted::reads;
 use super::{ExplainError, Explainer, Prediction};
@@ -20,27 +21,24 @@ pub(super) struct TargetGradients {
 
 impl Explainer {
     /// For each class, for each CAM method the map; and [`Explanation::kept`](super::Explanation::kept), of none or of each.
+    /// `of_score` is from [`Explainer::of_score`].
     pub(super) fn maps(
         &self,
         prediction: &Prediction,
         classes: &[usize],
+        of_score: &[TargetGradients],
         counter: &Counter<'_>,
     ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
         if self.wanted.methods.is_empty() {
             return Ok((vec![vec![]; classes.len()], vec![]));
         }
         let activations = self.kept()?;
-        let gradients = |reads: Reads| {
-            let needed = self::reads(&self.wanted, reads);
-            if !(needed || reads == Reads::Gradients && rerun::chooses(&self.wanted)) {
-                return Ok(vec![]);
-            }
-            self.at_targets(&self.seeds(reads, prediction, classes))
-        };
         let of_biases = self.at_biases(prediction, classes)?;
-        let of_score = gradients(Reads::Gradients)?;
-        let of_finer = gradients(Reads::FinerGradients)?;
-        let tried = self.tried(prediction, classes, &activations, &of_score, counter)?;
+        let of_finer = match reads(&self.wanted, Reads::FinerGradients) {
+            true => self.at_targets(&self.seeds(Reads::FinerGradients, prediction, classes))?,
+            false => vec![],
+        };
+        let tried = self.tried(prediction, classes, &activations, of_score, counter)?;
         let map = |method: &cam::Method, class: usize| {
             let gradients = match method.reads() {
                 Reads::Activations | Reads::Masked | Reads::Ablated => None,
@@ -133,8 +131,22 @@ impl Explainer {
         Ok(gradients.iter().map(map).collect())
     }
 
+    /// For each class the score's gradients at the target layers, after the picture's own forward pass; none where neither a
+    /// map nor pixel values need them.
+    pub(super) fn of_score(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+    ) -> Result<Vec<TargetGradients>, ExplainError> {
+        let wanted = &self.wanted;
+        if !(reads(wanted, Reads::Gradients) || rerun::chooses(wanted) || needs_heat(wanted)) {
+            return Ok(vec![]);
+        }
+        self.at_targets(&self.seeds(Reads::Gradients, prediction, classes))
+    }
+
     /// For each seed the gradients at the target layers.
-    pub(super) fn at_targets(&self, seeds: &[Seed]) -> Result<Vec<TargetGradients>, ExplainError> {
+    fn at_targets(&self, seeds: &[Seed]) -> Result<Vec<TargetGradients>, ExplainError> {
         let empty = |seed: &Seed| TargetGradients {
             values: vec![vec![]; self.targets.len()],
             scale: seed.scale,

@@ -15,14 +15,15 @@ use crate::score::Seed;
 const HELD: u64 = 512 << 20;
 
 impl Explainer {
-    /// For each class, for each pixel method its values.
+    /// For each class, for each pixel method its values. `of_score` is from [`Explainer::of_score`].
     pub(super) fn pixels(
         &self,
         prediction: &Prediction,
         classes: &[usize],
+        of_score: &[TargetGradients],
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
-        let heats = self.heats(prediction, classes)?;
+        let heats = self.heats(of_score)?;
         let walks = walks(&self.wanted);
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
@@ -121,18 +122,17 @@ impl Explainer {
     }
 
     /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
-    fn heats(&self, prediction: &Prediction, classes: &[usize]) -> Result<Vec<Map>, ExplainError> {
+    fn heats(&self, of_score: &[TargetGradients]) -> Result<Vec<Map>, ExplainError> {
         if !needs_heat(&self.wanted) {
             return Ok(vec![]);
         }
         let input = self.network.input_shape();
         let activations = self.kept()?;
-        let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let heat = |gradients: &TargetGradients| {
             let map = self.map(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
             map.scaled().resize(input.w, input.h).heat()
         };
-        Ok(self.at_targets(&seeds)?.iter().map(heat).collect())
+        Ok(of_score.iter().map(heat).collect())
     }
 }
 
