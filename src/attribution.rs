@@ -7,10 +7,9 @@
 //! A method is a [`Recipe`]: what ReLUs let through on the way back, the inputs at which gradients are taken, and what is made
 //! of them. Methods that share the first two share their passes. To add one: its variant and its recipe.
 //!
-//! Their inputs go through the network one by one, with all classes of each. Several at once would gain nothing where the
-//! convolutions are bound by arithmetic: on two cores with Mesa's software adapter eight forward passes took 7.7 s of
-//! processor time one at a time and 7.1 s, 7.8 s and 7.5 s in batches of 2, 4 and 8; the backward pass to the pixels took
-//! 0.8 s for one class and 0.9 s a class for three. And it would hold every activation once for each input.
+//! Where gradients are taken at many inputs, several go there and back at once, and all classes share their forward passes.
+//! How many is settled by memory, for each input holds its activations, and by the length of a dispatch
+//! ([`crate::plan::walks_at_once`]): of VGG16 at 224 x 224 at most four with one class, and one with three.
 
 use clap::ValueEnum;
 

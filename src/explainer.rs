@@ -1,6 +1,6 @@
 //! From a network's input to maps and pixel values: one forward pass, one backward pass a group of classes; for methods
-//! that look at more inputs than the picture, as many of both as they need. Those that need no gradient go forward many at
-//! once.
+//! that look at more inputs than the picture, as many of both as they need. These inputs go through many at once, forward
+//! and, where a method reads gradients at them, back.
 
 mod augment;
 mod backward;

@@ -39,10 +39,12 @@
 //!
 //! # Numbers
 //!
-//! Activations and weights are float32 on the device. Tensors are N x C x H x W, where N carries pictures forward and
-//! the classes of one picture backward, so that one reading of the weights serves all classes; they lie in blocks of
-//! four channels ([`layout`]). The softmax and its gradient, and all sums over maps, are float64 on the host, so that a
-//! nearly certain class keeps a gradient ([`score`]).
+//! Activations are float32 on the device, and so are weights, but for matrices that were asked for in float16
+//! ([`plan::MatrixDtype`]). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
+//! that all classes share their dispatches: a dense layer reads its matrix once for up to four of them
+//! ([`kernels::LINEAR_BATCH`]), by one of the software adapter's kernels for up to two
+//! ([`kernels::LINEAR_COLUMNS_SUBGROUP_TILE`]). Tensors lie in blocks of four channels ([`layout`]). The softmax and its
+//! gradient, and all sums over maps, are float64 on the host, so that a nearly certain class keeps a gradient ([`score`]).
 //!
 //! # As a library
 //!
