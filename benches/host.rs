@@ -1,4 +1,4 @@
-//! What the host does for a picture beside the network: `cargo bench --bench host`. Medians in the crate docs are read off here.
+//! What the host does for a picture beside the network, each part timed by itself: `cargo bench --bench host`.
 
 use std::path::Path;
 
