@@ -1,21 +1,37 @@
 //! The CAM methods: pure functions from the target layer's activations and gradients to a map at the layer's
 //! resolution, before ReLU and scaling.
 //!
-//! A is the target layer's activations after its ReLU, g the gradient of the score with respect to A, both C x H x W;
-//! g may be that of a probability or of a logit ([`crate::score`]), and the maps differ. All sums are in float64.
-//! Formulas agree with pytorch-grad-cam 1.5.7, see `tests/fixtures/methods`.
+//! A is the target layer's activations after its ReLU, g the gradient of the score with respect to A, both C x H x W; A_k is
+//! channel k of A. The score is a probability, its logarithm or a logit ([`crate::score`]), and the maps differ. All sums
+//! are in float64. Formulas agree with pytorch-grad-cam 1.5.7, see `tests/fixtures/methods`.
 //!
-//! What they cost beside the picture's own forward pass, which all share:
+//! # Before drawing
+//!
+//! A method's map is what its formula says, signed and unscaled. It is drawn as the TensorFlow original draws: resized to
+//! the picture, cut off below zero, divided by its maximum ([`crate::map::Map::heat`]). pytorch-grad-cam returns no map
+//! before drawing. It cuts each layer's map off below zero, takes the least value for 0, divides by the largest + 1e-7 and
+//! resizes; then it averages the layers' maps, and scales the average the same way. So a layer whose largest value is near
+//! 1e-7 counts for less than the others, and a map of 1e-14 or less is dimmed or lost, as that of a probability near 0 or 1
+//! may be. captum 0.9.0 has Grad-CAM alone, as `LayerGradCam`, and returns it before drawing. Both explain what the network
+//! puts out, a logit as a rule.
+//!
+//! # Cost
+//!
+//! All methods share the picture's own forward pass. Those that read g share one pass back as well, through the layers
+//! after the target, a group of classes at once. Beside these:
 //!
 //! | methods | passes | on the host |
 //! | --- | --- | --- |
-//! | those that read gradients | one back to the target layer for all of them, a group of classes at once: the layers after the target alone | sums over A |
-//! | `finercam` | one more of the same | the same |
-//! | `eigencam`, `fem`, `randomcam` | none, and the map is of no class | sums; a principal component |
-//! | `eigengradcam`, `eigen` | none more | a principal component: products of all pairs of the fewer of channels and positions |
+//! | `gradcam` | the one back; where no other method reads g by position, the means of channels will do, which may be faster ([`crate::plan::Means`]) | sums over A |
+//! | `gradcam++`, `hirescam`, `gradcam-elementwise`, `xgradcam`, `layercam` | the one back | sums over A |
+//! | `eigengradcam` | the one back | a principal component: products of all pairs of the fewer of channels and positions |
+//! | `finercam` | one more back, of the same length | sums over A |
+//! | `eigencam` | none | a principal component |
+//! | `fem`, `randomcam` | none | sums over A |
 //! | `fullgrad` | one back to the pixels, as long as a forward pass for each class | sums over every layer |
-//! | `scorecam` | one forward for each channel | masks |
-//! | `ablationcam` | the layers after the target for each channel that is not zero | nothing to speak of |
+//! | `scorecam` | one forward for each channel, for all classes together | masks |
+//! | `ablationcam` | the layers after the target for each channel that is not zero, for all classes together | nothing to speak of |
+//! | any with [`Features::eigen`] | none more | a principal component in place of a sum |
 //!
 //! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function.
 
@@ -234,23 +250,26 @@ impl Features<'_> {
     }
 }
 
-/// Grad-CAM (arXiv 1610.02391): w_k = mean of g over positions; map = sum over k of w_k A_k.
+/// Grad-CAM (Selvaraju et al., ICCV 2017, arXiv 1610.02391): w_k = mean of g over positions; map = sum over k of w_k A_k.
 ///
 /// The method to begin with: coarse, smooth, and of the class. What it cannot show is where in the picture a channel
 /// counted: a channel is weighted as a whole.
+///
+/// pytorch-grad-cam and captum have the same weights. The paper differentiates the logit, the TensorFlow original the
+/// probability, in which evidence for another class counts against this one.
 pub fn grad_cam(features: &Features<'_>) -> Vec<f64> {
     features.weighted_sum(features.mean_gradients())
 }
 
-/// Grad-CAM++ (arXiv 1710.11063): a = g^2 / (2 g^2 + S_k g^3 + 1e-6) with S_k the sum of A_k, 0 where g is 0; w_k = sum of ReLU(g) a.
+/// Grad-CAM++ (Chattopadhyay et al., WACV 2018, arXiv 1710.11063): a = g^2 / (2 g^2 + S_k g^3 + 1e-6) with S_k the sum of
+/// A_k, 0 where g is 0; w_k = sum of ReLU(g) a; map = sum over k of w_k A_k.
 ///
-/// For several objects of one class, of which Grad-CAM may favour the largest. Never negative, so it shows no evidence
-/// against the class.
+/// For several objects of one class, of which Grad-CAM may favour the largest. a depends on the size of g, so the map of a
+/// probability differs in shape from the map of a logit. Gradients below zero count for nothing.
 ///
 /// This is pytorch-grad-cam's form. The paper multiplies the gradient by exp(score), which scales every weight alike
 /// and overflows for large logits; its authors' own code also divides a by its sum over a channel, which the paper does
 /// not.
-/// a depends on the size of g, so the map of a probability differs in shape from the map of a logit.
 pub fn grad_cam_plus_plus(features: &Features<'_>) -> Vec<f64> {
     let weights = features.channels().map(|(a, g)| {
         let sum: f64 = a.iter().map(|&a| f64::from(a)).sum();
@@ -260,26 +279,36 @@ pub fn grad_cam_plus_plus(features: &Features<'_>) -> Vec<f64> {
     features.weighted_sum(weights)
 }
 
-/// HiResCAM (arXiv 2011.08891): map = sum over k of g A.
+/// HiResCAM (Draelos and Carin, arXiv 2011.08891): map = sum over k of g A.
 ///
-/// Where the layers after the target are linear, the map's positions sum to the logit less its bias: no place is shown
-/// that the network did not use. Noisier than Grad-CAM at early layers. The same as Grad-CAM where g is the same
-/// at all positions, as before a mean over positions.
+/// For a map that shows no place that the network did not use: where the layers after the target are linear and the score
+/// is the logit, its positions sum to the logit less its bias. Noisier than Grad-CAM at early layers. The same as Grad-CAM
+/// where g is the same at all positions, as before a mean over positions.
+///
+/// pytorch-grad-cam has the same products; once drawn, or smoothed ([`Features::eigen`]), a map no longer has that sum.
 pub fn hi_res_cam(features: &Features<'_>) -> Vec<f64> {
     features.sum(|a, g| g * a)
 }
 
 /// Element-wise Grad-CAM: map = sum over k of ReLU(g A).
 ///
-/// [`hi_res_cam`] without the evidence against the class. No paper; the name is pytorch-grad-cam's.
+/// [`hi_res_cam`] without the evidence against the class: for places where some channels speak for the class and others
+/// against it, which would cancel. Never below zero, so the map is broader, and does not show what speaks against the class.
+///
+/// No paper; name and formula are pytorch-grad-cam's. Where A is nowhere below zero, as after a ReLU, it is [`layer_cam`].
 pub fn grad_cam_elementwise(features: &Features<'_>) -> Vec<f64> {
     features.sum(|a, g| (g * a).max(0.0))
 }
 
-/// XGrad-CAM (arXiv 2008.02312): w_k = sum of g A / (sum of A + 1e-7); map = sum over k of w_k A_k.
+/// XGrad-CAM (Fu et al., BMVC 2020, arXiv 2008.02312): w_k = sum of g A / (sum of A + 1e-7), sums over positions; map = sum
+/// over k of w_k A_k.
 ///
-/// Grad-CAM with each position's gradient counted by its share of the activation. 1e-7, for channels that are zero, is
-/// pytorch-grad-cam's.
+/// Grad-CAM with each position's gradient counted by its share of the activation: for layers whose gradient differs from
+/// place to place, as before dense layers, where Grad-CAM's mean counts the places at which a channel is silent. As smooth
+/// as Grad-CAM's map, with the sum of HiResCAM's.
+///
+/// 1e-7, for channels that are zero, is pytorch-grad-cam's; the authors' code has 1e-6. At a layer without a ReLU the sum of
+/// A may be near zero, and the weight is then of any size.
 pub fn x_grad_cam(features: &Features<'_>) -> Vec<f64> {
     let weights = features.channels().map(|(a, g)| {
         let sum: f64 = a.iter().map(|&a| f64::from(a)).sum();
@@ -292,21 +321,25 @@ pub fn x_grad_cam(features: &Features<'_>) -> Vec<f64> {
 /// LayerCAM (Jiang et al., IEEE TIP 2021, doi 10.1109/TIP.2021.3089943): map = sum over k of ReLU(g) A.
 ///
 /// The one to take at early layers, where a weight for a whole channel says little. The paper fuses maps of several
-/// layers after scaling early ones by a tanh; this is the map of one layer, unscaled.
+/// layers after scaling early ones by a tanh; this is the map of one layer, unscaled, as in pytorch-grad-cam.
 pub fn layer_cam(features: &Features<'_>) -> Vec<f64> {
     features.sum(|a, g| g.max(0.0) * a)
 }
 
-/// Eigen-CAM (arXiv 2008.00299): A as one row a position, columns centred, projected on its first principal component.
+/// Eigen-CAM (Bany Muhammad and Yeasin, IJCNN 2020, arXiv 2008.00299): A as one row a position, columns centred, projected
+/// on its first principal component.
 ///
-/// Costs no backward pass. Shows what stands out to the layer, of no class: use it beside the map of a class. The paper
-/// does not centre; pytorch-grad-cam does. Its sign is arbitrary there; here the map rises with the mean activation.
+/// Shows what stands out to the layer, of no class: use it beside the map of a class. The paper does not centre;
+/// pytorch-grad-cam does. Its sign is arbitrary there; here the map rises with the mean activation.
 pub fn eigen_cam(features: &Features<'_>) -> Vec<f64> {
     let channels: Vec<f64> = features.activations.iter().map(|&a| f64::from(a)).collect();
     principal::projection(&channels, features.positions())
 }
 
-/// Eigen-CAM of g A instead of A: of the class, and smoother than [`hi_res_cam`].
+/// Eigen-CAM of g A: the products as one row a position, columns centred, projected on their first principal component.
+///
+/// For a map of the class that is smoother than [`hi_res_cam`]'s: what the products have in common stays, what only some
+/// have goes.
 ///
 /// No paper; the name is pytorch-grad-cam's. Its sign is arbitrary there; here the map rises with HiResCAM's. Centred, it
 /// has zero mean: where g A is above zero everywhere, the weakest places are negative all the same.
@@ -314,9 +347,14 @@ pub fn eigen_grad_cam(features: &Features<'_>) -> Vec<f64> {
     principal::projection(&features.terms(|a, g| g * a), features.positions())
 }
 
-/// FEM (Fuad et al., IPTA 2020, hal-02963298): w_k = share of positions where A_k > mean + 2 standard deviations.
+/// FEM (Fuad et al., IPTA 2020, hal-02963298): w_k = share of positions where A_k > mean + 2 standard deviations, the
+/// population's; map = sum over k of w_k A_k.
 ///
-/// Costs no backward pass, and is of no class. The deviation is the population's.
+/// For a quick look at what stands out to the layer, of no class. Channels count by how many positions stand out in them,
+/// a fifth at most, where in [`eigen_cam`] those that vary most count most.
+///
+/// This is pytorch-grad-cam's form, at its default of 2. Xplique's adds up masks, 1 where A_k reaches the threshold, each
+/// times the mean of A_k.
 pub fn fem(features: &Features<'_>) -> Vec<f64> {
     let positions = features.positions();
     let weights = features.activations.chunks_exact(positions).map(|a| {
@@ -330,18 +368,20 @@ pub fn fem(features: &Features<'_>) -> Vec<f64> {
     features.weighted_sum(weights)
 }
 
-/// Finer-CAM (arXiv 2501.11309): [`grad_cam`] of [`crate::score::finer`], what sets the class apart from those nearest to it.
+/// Finer-CAM (Zhang et al., CVPR 2025, arXiv 2501.11309): [`grad_cam`] of [`crate::score::finer`], what sets the class apart
+/// from those nearest to it.
 ///
-/// For classes that look alike, such as breeds. One more backward pass to the target layer. The comparison is with the
-/// three nearest classes at full strength (alpha 1), pytorch-grad-cam's defaults, and it is on the logits
-/// whatever the score.
+/// For classes that look alike, such as breeds. The comparison is with the three nearest classes at full strength (alpha
+/// 1), pytorch-grad-cam's defaults, and it is on the logits whatever the score. The package takes the second to the fourth
+/// nearest, the first being the class itself; here the class is left out, though another may have the same logit.
 pub fn finer_cam(features: &Features<'_>) -> Vec<f64> {
     grad_cam(features)
 }
 
-/// Weights uniform in -1..1 by [`noise`], number k of the seed for channel k: the same for every class.
+/// Random weights: w_k uniform in -1..1 by [`noise`], number k of the seed for channel k; map = sum over k of w_k A_k.
 ///
-/// Explains nothing; what a method shows beyond it comes from the network.
+/// The baseline to hold a method against: it explains nothing, and is the same for every class. No paper;
+/// pytorch-grad-cam's `RandomCAM` draws other weights at each call.
 pub fn random_cam(features: &Features<'_>) -> Vec<f64> {
     let weights = (0..).map(|k| 2.0 * noise::uniform(features.seed, k) - 1.0);
     features.weighted_sum(weights)

@@ -17,17 +17,20 @@ use crate::noise;
 pub enum Method {
     /// Occlusion: what the score loses as a patch slides over the picture
     ///
-    /// The value of a pixel is the mean of s - s_i over the patches i that cover it (arXiv 1311.2901). Agrees with captum's
-    /// `Occlusion`. Patches start every --stride pixels; the last of a row or column may reach over the edge. Passes: the
-    /// patches, 169 for the defaults at 224 x 224; on the software adapter 3x3 convolutions run only where a patch reaches. Exact about what it asks, and in units of the score; coarse, and blind to
-    /// evidence that is there twice.
+    /// The value of a pixel is the mean of s - s_i over the patches i that cover it (Zeiler and Fergus, arXiv 1311.2901), s the
+    /// score and s_i that under patch i. Passes: the patches, 169 for the defaults at 224 x 224; on the software adapter 3x3
+    /// convolutions run only where a patch reaches. For an answer in units of the score that needs no gradient: exact about
+    /// what it asks, coarse, and blind to evidence that is there twice. Agrees with captum's `Occlusion` with windows over all
+    /// channels. Patches start every --stride pixels, in captum every pixel unless told otherwise; the last of a row or
+    /// column may reach over the edge. captum refuses strides longer than the patch, here pixels between patches get 0.
     Occlusion,
     /// RISE: the mean of random masks, weighted by the score under each
     ///
-    /// Sum of s_i m_i / (N p) (arXiv 1806.07421). A mask is 7 x 7 cells, each 1 with probability p = 1/2, bilinear to a cell
-    /// more than the picture and cropped at random. Passes: --samples, 1000; the paper takes 4000 for VGG16. The map lies around
-    /// the mean score of a half-hidden picture and tells by its differences: it is drawn from its least value up, as the authors
-    /// draw it. It is as noisy as there are few masks. The authors' code mirrors cells at the edge where this one repeats them.
+    /// Sum of s_i m_i / (N p) over N masks m_i (Petsiuk et al., BMVC 2018, arXiv 1806.07421). A mask is 7 x 7 cells, each 1 with
+    /// probability p = 1/2, bilinear to a cell more than the picture and cropped at random. Passes: --samples, 1000; the paper
+    /// takes 4000 for VGG16. For evidence of any shape, from the network's answers alone; as noisy as there are few masks. The
+    /// map lies around the mean score of a half-hidden picture and tells by its differences: it is drawn from its least value
+    /// up, as the authors draw it. The authors' code mirrors cells at the edge where this one repeats them.
     Rise,
 }
 

@@ -18,12 +18,13 @@ pub struct Bias<'a> {
     pub gradients: &'a [f32],
 }
 
-/// FullGrad (arXiv 1905.00780): |g x| of each channel of the picture x, and |b g| of each channel of every biased
-/// convolution, each scaled to 0..1, resized to the picture and added up.
+/// FullGrad (Srinivas and Fleuret, NeurIPS 2019, arXiv 1905.00780): |g x| of each channel of the picture x, and |b g| of each
+/// channel of every biased convolution, g at the value that the bias b was added to, each scaled to 0..1, resized to the
+/// picture and added up.
 ///
-/// Looks at the whole network rather than at one layer: sharper than Grad-CAM, less noisy than gradients. It has no target
-/// layer and no sign: what speaks against the class shows as well, and `--counterfactual` changes nothing. One pass back to
-/// the pixels. What lies where the map is bright moved the score, by however little: every channel counts alike.
+/// For a look at the whole network rather than at one layer: sharper than Grad-CAM, less noisy than gradients. It has no
+/// target layer and no sign: what speaks against the class shows as well, and `--counterfactual` changes nothing. What lies
+/// where the map is bright moved the score, by however little: every channel counts alike.
 ///
 /// As pytorch-grad-cam has it, the biases are those of convolutions and of batch norms that follow none; a batch norm folded
 /// into its convolution counts once with it, where the package counts the two by themselves, and the biases of dense layers

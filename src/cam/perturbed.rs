@@ -79,14 +79,14 @@ fn shares(features: &Features<'_>) -> Vec<f64> {
     effects.iter().map(share).collect()
 }
 
-/// Score-CAM (arXiv 1910.01279): w = softmax over channels of the logit for the picture times A_k, stretched to the picture
-/// and min-maxed; map = sum over k of w_k A_k.
+/// Score-CAM (Wang et al., CVPR Workshops 2020, arXiv 1910.01279): w = softmax over channels of the logit for the picture
+/// times A_k, stretched to the picture and min-maxed ([`masked`]); map = sum over k of w_k A_k.
 ///
-/// Asks no gradient: what a channel is worth is what the network says of the part of the picture where it is active. Costs a
-/// forward pass a channel, whatever the number of classes; channels that are the same everywhere share one, and on the
-/// software adapter 3x3 convolutions run only where the channel lights the picture. Always of the
-/// logit, whatever the score: probabilities lie so close together that their softmax weighs all channels alike. Channels that
-/// were not tried weigh nothing.
+/// For a check on the methods that read gradients, or where gradients vanish: what a channel is worth is what the network
+/// says of the part of the picture where it is active. Channels that are the same everywhere share a pass, and on the software
+/// adapter 3x3 convolutions run only where the channel lights the picture. Always of the logit, whatever the score:
+/// probabilities lie so close together that their softmax weighs all channels alike. Channels that were not tried weigh
+/// nothing.
 ///
 /// This is pytorch-grad-cam's form, the paper's less the constant logit of a black picture, which the softmax takes out. The
 /// authors' own code weighs by the probability itself. In pytorch-grad-cam rounding makes noise of a channel that is the same
@@ -102,11 +102,14 @@ pub fn score_cam(features: &Features<'_>) -> Vec<f64> {
 /// Ablation-CAM (Desai and Ramaswamy, WACV 2020): w_k = (s - s_k) / s, s_k the score with A_k set to zero; map = sum over k of
 /// w_k A_k.
 ///
-/// Asks no gradient, so it does not fade where a probability is near 1. Only the layers after the target run again, once for
-/// every channel that is not zero everywhere already: their weight is exactly 0. Cheap after the last convolution, and as dear
-/// as Score-CAM at early layers. Where the score is below zero, as logits may be, the signs turn around: the
-/// paper and pytorch-grad-cam have it so. At a layer without a `ReLU` pytorch-grad-cam does not set a channel to zero, but far
-/// below the layer's minimum.
+/// Asks no gradient, so it does not fade where a probability is near 1. Cheap after the last convolution, and as dear as
+/// Score-CAM at early layers. A channel that is zero everywhere already needs no pass: its weight is exactly 0, as is that
+/// of a channel that was not tried. Where the score is below zero, as logits may be, the signs turn around: the paper and
+/// pytorch-grad-cam have it so.
+///
+/// Where a layer's least value is not 0, as without a `ReLU`, pytorch-grad-cam does not set a channel to zero, but 1e7 below
+/// that value. Asked for a part of the channels, it tries those that lie most, and those that lie least, where
+/// [`super::eigen_cam`] is not near zero; here it is those of the largest effect ([`choose`]).
 pub fn ablation_cam(features: &Features<'_>) -> Vec<f64> {
     features.weighted_sum(weights(features, |&tried| tried))
 }
