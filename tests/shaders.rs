@@ -165,3 +165,15 @@ fn each_shader_tells_its_formula_and_its_twin() {
         );
     }
 }
+
+#[test]
+fn the_kernel_page_has_a_row_for_every_kernel() {
+    let page = include_str!("../src/kernels.rs");
+    let page = page.lines().take_while(|line| line.starts_with("//!"));
+    let rows: Vec<&str> = page.filter(|line| line.starts_with("//! | `")).collect();
+    for kernel in Kernel::ALL {
+        let name = format!("`{}`", kernel.info().name);
+        let has_it = |row: &&str| row.split('|').nth(1).is_some_and(|c| c.contains(&name));
+        assert!(rows.iter().any(has_it), "{name} is not in src/kernels.rs");
+    }
+}
