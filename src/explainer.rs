@@ -1,6 +1,100 @@
 //! From a network's input to maps and pixel values: one forward pass, one backward pass a group of classes; for methods
 //! that look at more inputs than the picture, as many of both as they need. These inputs go through many at once, forward
 //! and, where a method reads gradients at them, back.
+//!
+//! An [`Explainer`] is made for what is [`Wanted`], which says the methods and how much will go through. The crate's page has
+//! a first example; here are three more.
+//!
+//! # Several pictures
+//!
+//! ```
+//! use gradcam::explainer::{Explainer, Wanted};
+//! use gradcam::preprocess::{self, Fit};
+//! use gradcam::{architectures, gpu, image, weights};
+//!
+//! let classifier = architectures::recognise(&weights::builtin())?;
+//! let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
+//! let paths = ["assets/cat-and-coffee.png", "assets/example/cat_segmented.jpg"];
+//! // How many there will be tells whether it pays to prepare more.
+//! let wanted = Wanted {
+//!     pictures: paths.len(),
+//!     ..Wanted::default()
+//! };
+//! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
+//! for path in paths {
+//!     let picture = image::open(path.as_ref())?.rgb;
+//!     let (seen, _) = preprocess::fit(&picture, Fit::Crop, 224, 224);
+//!     let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
+//!     let explained = explainer.explain(&prediction, &prediction.top(1))?;
+//!     // Grad-CAM of conv5_3, before ReLU and scaling.
+//!     let map = &explained[0].maps[0];
+//!     assert_eq!((map.width, map.height), (14, 14));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Values at the pixels
+//!
+//! ```
+//! use gradcam::attribution::Method;
+//! use gradcam::explainer::{Explainer, Wanted};
+//! use gradcam::map::Map;
+//! use gradcam::{composite, preprocess};
+//! # use gradcam::{architectures, gpu, image, weights};
+//! # let classifier = architectures::recognise(&weights::builtin())?;
+//! # let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
+//! # let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
+//! # let (seen, _) = preprocess::fit(&picture, preprocess::Fit::Crop, 224, 224);
+//! # let input = preprocess::to_tensor(&seen, &classifier.normalization);
+//!
+//! let method = Method::GuidedBprop;
+//! let wanted = Wanted {
+//!     methods: vec![],
+//!     pixels: vec![method],
+//!     ..Wanted::default()
+//! };
+//! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
+//! let prediction = explainer.predict(&input)?;
+//! let explained = explainer.explain(&prediction, &prediction.top(1))?;
+//! // 3 x H x W in the network's order and units, here blue first; then H x W x RGB for a picture scaled to 0..1.
+//! let values = &explained[0].pixels[0];
+//! let degree = method.recipe().value.degree();
+//! let values = preprocess::to_picture(values, &classifier.normalization, degree);
+//! let drawn = composite::guided(&Map::scaled(3 * 224, 224, &values).values, 224, 224);
+//! assert_eq!(drawn.dimensions(), (224, 224));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # One class rather than another, two layers in one map
+//!
+//! ```
+//! use gradcam::explainer::{Explainer, Wanted};
+//! use gradcam::fuse::Fuse;
+//! use gradcam::score::Score;
+//! # use gradcam::{architectures, gpu, image, preprocess, weights};
+//! # let classifier = architectures::recognise(&weights::builtin())?;
+//! # let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
+//! # let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
+//! # let (seen, _) = preprocess::fit(&picture, preprocess::Fit::Crop, 224, 224);
+//! # let input = preprocess::to_tensor(&seen, &classifier.normalization);
+//!
+//! let (cat, food) = (5, 10);
+//! let wanted = Wanted {
+//!     score: Score::Logit,
+//!     versus: Some(food),
+//!     layers: vec!["conv4_3".to_owned(), "conv5_3".to_owned()],
+//!     fuse: Fuse::Product,
+//!     ..Wanted::default()
+//! };
+//! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
+//! let prediction = explainer.predict(&input)?;
+//! let explained = explainer.explain(&prediction, &[cat])?;
+//! // What both layers show, each from 0 to 1 and of the input's size.
+//! let map = &explained[0].maps[0];
+//! assert_eq!((map.width, map.height), (224, 224));
+//! assert!(map.values.iter().all(|v| (0.0..=1.0).contains(v)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod augment;
 mod backward;
@@ -131,7 +225,11 @@ pub struct Progress {
 }
 
 impl Explainer {
-    /// Plans the work, compiles the kernels and uploads the weights.
+    /// Plans the work, compiles the kernels and uploads the weights: once for any number of pictures.
+    ///
+    /// # Errors
+    /// [`ExplainError::Network`] for a layer that is not there or has no positions, [`ExplainError::NoSuchClass`] for
+    /// [`Wanted::versus`], [`ExplainError::Plan`] for what the adapter cannot hold, and what the device reports.
     pub fn new(gpu: &Gpu, network: &Network, wanted: Wanted) -> Result<Self, ExplainError> {
         if let Some(other) = wanted.versus {
             check_class(network, other)?;
@@ -165,7 +263,8 @@ impl Explainer {
         self.targets.iter().map(channels).max().unwrap_or(0)
     }
 
-    /// Runs the network forward on one preprocessed picture, C x H x W.
+    /// Runs the network forward on one preprocessed picture, C x H x W in the network's order and units
+    /// ([`crate::preprocess::to_tensor`]).
     ///
     /// # Errors
     /// [`ExplainError::InputLength`], and what the device reports.
