@@ -118,7 +118,7 @@ use rerun::Counter;
 /// Why a network cannot be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
-    /// No such layer.
+    /// No such layer, or one without positions.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// It does not fit the adapter.
@@ -175,7 +175,7 @@ pub struct Prediction {
     pub input: Vec<f32>,
     /// One a class.
     pub logits: Vec<f32>,
-    /// Their softmax.
+    /// One a class, 0 to 1: the softmax of the logits, or the sigmoid of each where classes do not exclude each other.
     pub probabilities: Vec<f64>,
 }
 
@@ -191,8 +191,9 @@ impl Prediction {
 pub struct Explanation {
     /// Its number.
     pub class: usize,
-    /// For each of [`Wanted::methods`] the map before ReLU and scaling, of the target layer's size; of several layers the
-    /// fused one ([`Fuse::of`](crate::fuse::Fuse::of)), of the size of the network's input.
+    /// For each of [`Wanted::methods`] the map before ReLU and scaling, of the target layer's size. Of the size of the
+    /// network's input are FullGrad's, and of several layers the fused one, in 0..=1 ([`Fuse::of`](crate::fuse::Fuse::of)).
+    /// With [`Wanted::augmented`] a mean of maps in 0..=1.
     pub maps: Vec<RawMap>,
     /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
     pub pixels: Vec<Vec<f64>>,

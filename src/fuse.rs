@@ -1,4 +1,4 @@
-//! One map of several layers': each as it is drawn, then their mean, maximum or product.
+//! From the maps of several layers to one: each scaled to 0..=1 and resized, then their mean, maximum or product.
 
 use clap::ValueEnum;
 
@@ -21,7 +21,7 @@ impl Fuse {
     /// above zero, its least value taken for 0 and its largest for 1, resized.
     ///
     /// The mean is pytorch-grad-cam's of several target layers, before it scales once more; but for the 1e-7 that it adds
-    /// to every divisor, which flattens the maps of small gradients.
+    /// to every divisor, by which a layer of small values counts for less.
     pub fn of(self, maps: &[RawMap], width: usize, height: usize) -> RawMap {
         let mut fused = vec![];
         for map in maps {

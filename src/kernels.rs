@@ -1,6 +1,7 @@
 //! The table of kernels: for each shader its source, its bindings and its uniform. No GPU is touched here.
 //!
-//! `tests/shaders.rs` holds the table against the shaders; a struct below and its twin in WGSL cannot drift apart.
+//! `tests/shaders.rs` holds the table against the shaders, and this page against the table; a struct below and its twin in
+//! WGSL cannot drift apart.
 //!
 //! # Arithmetic, bytes, bounds
 //!
@@ -118,8 +119,8 @@
 //! tiles; 36 matrices are workgroups enough: 1764 for conv1_2, 936, 576 and 288 for the layers down to conv4, on all three.
 //! The 16 of F(2x2) make 512 small ones for conv5 on a card, and 128 large ones on the Iris Xe.
 //!
-//! The other kernels have one tile for every adapter, see the constants below; those of the software adapter end in
-//! `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
+//! The other kernels have one tile for every adapter, see the constants below. Only the software adapter runs `copy_tiles`
+//! and the kernels that end in `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
 
 mod params;
 
@@ -164,7 +165,7 @@ pub enum Access {
     Image,
     /// Only read, through an image of texels of four words each (rgba32uint).
     Words,
-    /// Only written, through such an image.
+    /// Only written, through an image of float32 texels.
     WriteImage,
 }
 
@@ -610,7 +611,7 @@ pub const WINOGRAD_POSITIONS: usize = 36;
 pub const CONV3X3_SUBGROUP: u32 = 8;
 /// Texels in a row of an image, but for those of matrices.
 pub const IMAGE_ROW: usize = 4096;
-/// Bytes of a matrix in one image: written at once, so that nothing clears it first.
+/// Most bytes of a matrix in one image: the image is written at once, so that nothing clears it first.
 pub const MATRIX_IMAGE: usize = 32 << 20;
 /// Images or classes that a workgroup of the linear kernels makes.
 pub const LINEAR_BATCH: u32 = 4;

@@ -1,4 +1,5 @@
-//! Where did the network look? Grad-CAM and guided backpropagation for image classifiers, on any GPU that wgpu reaches.
+//! Where did the network look? Grad-CAM, guided backpropagation and two dozen other explanations of image classifiers, on any
+//! GPU that wgpu reaches.
 //!
 //! # The way of the data
 //!

@@ -1,4 +1,4 @@
-//! All methods under one name, as the command line and the report have them.
+//! The methods of all three kinds as one type, as the command line and the report name them.
 
 use std::fmt;
 use std::sync::LazyLock;

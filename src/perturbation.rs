@@ -22,7 +22,8 @@ pub enum Method {
     /// convolutions run only where a patch reaches. For an answer in units of the score that needs no gradient: exact about
     /// what it asks, coarse, and blind to evidence that is there twice. Agrees with captum's `Occlusion` with windows over all
     /// channels. Patches start every --stride pixels, in captum every pixel unless told otherwise; the last of a row or
-    /// column may reach over the edge. captum refuses strides longer than the patch, here pixels between patches get 0.
+    /// column may reach over the edge. captum refuses strides longer than the patch, as the command line does; the
+    /// library gives the pixels between patches 0.
     Occlusion,
     /// RISE: the mean of random masks, weighted by the score under each
     ///

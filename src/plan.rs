@@ -1,10 +1,16 @@
 //! From a network and what is asked of it to buffers and dispatches: pure data, made and tested without a GPU.
 //!
-//! A plan has one forward phase, any number of reruns (part of the network for many values at once), of walks (many images
-//! there and back, each by its own masks) and of backward phases of the forward one. A phase may run again as it is (the next image, the next classes), so what a phase reads from an
-//! earlier one stays until that phase is over; everything else shares memory as soon as it is no longer read. Reruns and walks
-//! read nothing of the forward phase and leave what the backward phases read, so they may run at any time; a rerun whose
-//! values share a [`Base`] has a pass of that before it. Before all of them a preparation runs once: what is made of weights alone.
+//! A plan has a forward phase for the picture, and as many more phases as are asked for:
+//!
+//! - backward phases: from the logits to an earlier node, through what the forward phase left;
+//! - reruns: forward from a node, for many other values of it at once; where these share a [`Base`], after a pass of that;
+//! - walks: there and back for many other pictures at once, each through its own masks of ReLUs and maxima of pools.
+//!
+//! Before all of them a preparation runs once, for what is made of weights alone.
+//!
+//! Reruns and walks neither read what the forward phase left nor write over what backward phases read, so they may run at
+//! any time. A phase may run again as it is (the next picture, the next classes): what it reads of an earlier one stays until
+//! it is over. All else shares memory as soon as it is no longer read.
 
 mod at_once;
 mod builder;

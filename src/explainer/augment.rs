@@ -10,7 +10,7 @@ use crate::network::Shape;
 /// What the network's input is multiplied by, as it is and flipped.
 const FACTORS: [f32; 3] = [0.9, 1.0, 1.1];
 
-/// Passes beside that of the picture as it is; one more puts the device back.
+/// Maps averaged, and passes for them: that of the picture as it is was done before, but one more puts the device back.
 pub(super) const PASSES: usize = 2 * FACTORS.len();
 
 impl Explainer {

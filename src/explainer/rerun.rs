@@ -1,4 +1,4 @@
-//! Passes over changed values of a node: of the picture, or of the target layer, many at once.
+//! Forward passes from changed values of the picture or of a target layer, many at once.
 
 use std::cell::Cell;
 

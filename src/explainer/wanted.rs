@@ -33,10 +33,11 @@ pub struct Wanted {
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
     pub fuse: Fuse,
-    /// Whether CAM methods take a principal component for their sum, see [`cam::Features::eigen`].
+    /// Whether CAM methods, and the map of guided Grad-CAM, take a principal component for their sum, see
+    /// [`cam::Features::eigen`].
     pub eigen_smooth: bool,
     /// Whether each map of a CAM method is the mean of six, scaled, of the input as it is and flipped left to right, each
-    /// times 0.9, 1 and 1.1: pytorch-grad-cam's `aug_smooth`.
+    /// times 0.9, 1 and 1.1: pytorch-grad-cam's `aug_smooth`. Not the map of guided Grad-CAM.
     pub augmented: bool,
     /// Classes explained for each picture: as many go through the backward passes at once, as far as memory allows.
     pub classes: usize,

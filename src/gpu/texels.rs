@@ -1,4 +1,5 @@
-//! Images of float32 texels, which convolutions of the software adapter read through: whole rows, the first one zero.
+//! Images that kernels of the software adapter read through: of float32 texels in whole rows, the first one zero; and of
+//! matrices, a row of words for each of theirs.
 
 use crate::kernels::IMAGE_ROW;
 

@@ -1,4 +1,4 @@
-//! How many classes or values go through the network at once.
+//! How many classes, values or pictures go through the network at once.
 
 use super::{Limits, SUBMISSION};
 use crate::kernels::IMAGE_ROW;
