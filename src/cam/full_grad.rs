@@ -30,7 +30,7 @@ pub struct Bias<'a> {
 /// into its convolution counts once with it, where the package counts the two by themselves, and the biases of dense layers
 /// are left out (the paper's decomposition has them). The scaling adds 1e-7 to each range as there, but for a gradient
 /// divided by its scale at the logits ([`crate::score::Seed`]): a probability gives what its logarithm gives, where there
-/// the maps of small gradients vanish.
+/// channels whose values lie near 1e-7 or below count for less.
 pub fn full_grad(features: &Features<'_>) -> Vec<f64> {
     let Shape { h, w, .. } = features.shape;
     let positions = features.positions();
