@@ -35,13 +35,13 @@ const PIXELS: usize = 2;
 
 /// Measures the built-in network, or that of `flags.weights`.
 pub fn run(flags: &Bench) -> Result<Report, Error> {
-    let started = Instant::now();
+    let begun = Instant::now();
     let gpu = Gpu::open(&Selection {
         adapter: flags.adapter.clone(),
         backend: flags.backend,
     })?
     .with_winograd(flags.convolution.into());
-    let device = milliseconds(started);
+    let device = milliseconds(begun);
     let started = Instant::now();
     let weights = match &flags.weights {
         Some(path) => weights::open(path)?,
@@ -63,10 +63,12 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         path: name(),
         source,
     };
-    let run = Run::new(&gpu, &classifier, flags.weights_dtype).map_err(at_weights)?;
+    let mut run = Run::new(&gpu, &classifier, flags.weights_dtype).map_err(at_weights)?;
     let started = Instant::now();
-    run.forward().map_err(at_weights)?;
+    let logits = run.forward().map_err(at_weights)?;
     let first_forward = milliseconds(started);
+    let total = milliseconds(begun);
+    run.explain_likeliest(&logits);
     let check = check::check(&run).map_err(|error| match error {
         check::CheckError::Explain(error) => at_weights(error),
         check::CheckError::Wrong(wrong) => Error::Bench(wrong),
@@ -107,7 +109,9 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
             pipelines: in_ms(parts.pipelines),
             packing: in_ms(parts.packing),
             upload: in_ms(parts.upload),
+            preparation: in_ms(parts.preparation),
             first_forward,
+            total,
         },
         weights_bytes,
         activations_bytes,
@@ -124,7 +128,7 @@ struct Run<'a> {
     session: Session,
     target: NodeId,
     input: Vec<f32>,
-    /// The class's logit alone.
+    /// The class's logit alone; none until [`Run::explain_likeliest`].
     seed: Vec<f32>,
 }
 
@@ -152,17 +156,18 @@ impl<'a> Run<'a> {
             ..Request::default()
         };
         let plan = Plan::new(network, &request, gpu.limits())?;
-        let mut run = Self {
+        Ok(Self {
             network,
             session: Session::new(gpu, plan)?,
             target,
             input: picture(classifier),
             seed: vec![0.0; network.classes()],
-        };
-        let logits = run.forward()?;
+        })
+    }
+
+    fn explain_likeliest(&mut self, logits: &[f32]) {
         let class = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        run.seed[class.expect("a network has classes")] = 1.0;
-        Ok(run)
+        self.seed[class.expect("a network has classes")] = 1.0;
     }
 
     fn logits_shape(&self) -> Shape {

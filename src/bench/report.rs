@@ -36,7 +36,7 @@ pub struct Report {
     pub guided_bprop_ms: f64,
     /// Several pictures at once, if asked for.
     pub batch: Option<Batch>,
-    /// Before the first picture.
+    /// Up to the first picture's logits.
     pub start_up: StartUp,
     /// Device memory of the weights, bytes.
     pub weights_bytes: u64,
@@ -57,21 +57,29 @@ pub struct Batch {
     pub milliseconds: f64,
 }
 
-/// What comes before the first picture.
+/// What comes before the first picture, and that one's forward pass.
+///
+/// Kernels are compiled beside packing and upload, which take turns; all else comes one after the other. So `total` is the
+/// sum of `device`, `reading`, the larger of `pipelines` and `packing` with `upload`, `preparation` and `first_forward`, but
+/// for planning and recording, a hundredth or two. The process's own start is in none of them.
 #[derive(Clone, Copy, Debug)]
 pub struct StartUp {
     /// Opening the adapter and its device.
     pub device: f64,
     /// Opening the weights file and building the network; the weights themselves are read as they are packed.
     pub reading: f64,
-    /// Compiling kernels, beside the next two.
+    /// Compiling kernels.
     pub pipelines: f64,
     /// Reading the weights and packing them.
     pub packing: f64,
     /// Allocating memory and handing the weights over.
     pub upload: f64,
+    /// What the device makes of weights once: Winograd's transformed filters, sums of a dense layer.
+    pub preparation: f64,
     /// The first forward pass, in which some drivers compile.
     pub first_forward: f64,
+    /// From the beginning to the logits of the first picture.
+    pub total: f64,
 }
 
 /// A dispatch's time on the device.
@@ -223,7 +231,9 @@ impl Report {
                 "pipelines": rounded(self.start_up.pipelines),
                 "packing": rounded(self.start_up.packing),
                 "upload": rounded(self.start_up.upload),
+                "preparation": rounded(self.start_up.preparation),
                 "first_forward": rounded(self.start_up.first_forward),
+                "total": rounded(self.start_up.total),
             },
             "memory_bytes": { "weights": self.weights_bytes, "activations": self.activations_bytes },
             "ceilings": {
@@ -289,12 +299,15 @@ impl Report {
             pipelines,
             packing,
             upload,
+            preparation,
             first_forward,
+            total,
         } = self.start_up;
         writeln!(
             text,
-            "start-up, ms: device {device:.0}, reading {reading:.0}, packing {packing:.0}, upload {upload:.0} (beside them \
-             pipelines {pipelines:.0}), first forward {first_forward:.0}"
+            "start-up, ms: {total:.0}, of it device {device:.0}, reading {reading:.0}, packing {packing:.0}, upload \
+             {upload:.0} (beside these two pipelines {pipelines:.0}), preparation {preparation:.0}, first forward \
+             {first_forward:.0}"
         )?;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         writeln!(

@@ -30,7 +30,7 @@ pub struct Session {
     start_up: StartUp,
 }
 
-/// Where the time of [`Session::new`] went. Compilation runs beside the other two.
+/// Where the time of [`Session::new`] went. Compilation runs beside packing and upload; preparation waits for all three.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StartUp {
     /// Compiling the kernels.
@@ -39,6 +39,8 @@ pub struct StartUp {
     pub packing: Duration,
     /// Allocating memory and handing the weights over.
     pub upload: Duration,
+    /// What the device makes of weights once, see [`Plan::prepare`].
+    pub preparation: Duration,
 }
 
 /// A dispatch, ready to encode.
@@ -60,6 +62,7 @@ impl Session {
             pipelines,
             packing,
             upload,
+            preparation,
         } = &mut start_up;
         let (pipelines, memory) = std::thread::scope(|scope| {
             let compiling = scope.spawn(|| {
@@ -83,7 +86,9 @@ impl Session {
         });
         let (pipelines, mut memory) = (pipelines, memory?);
         gpu.check(|| "compiling the kernels".into())?;
+        let started = Instant::now();
         prepare(gpu, &plan, &pipelines, &mut memory)?;
+        *preparation = started.elapsed();
         let record =
             |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
         let forward = record(&plan.forward);
