@@ -76,10 +76,13 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let parts = run.session.start_up();
     let in_ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let (weights_bytes, activations_bytes) = run.session.plan().bytes();
+    let planned_bytes = run.session.plan().peak_bytes();
     let runs = flags.runs as usize;
     let forward_ms = median(runs, || run.forward().map(drop)).map_err(at_weights)?;
     let gradcam_ms = median(runs, || run.grad_cam()).map_err(at_weights)?;
     let guided_bprop_ms = median(runs, || run.guided()).map_err(at_weights)?;
+    // Before anything else than the plan is measured.
+    let allocated_bytes = gpu.peak_bytes();
     let layers = layers(&run, runs).map_err(at_weights)?;
     // The batch has weights and activations of its own.
     drop(run);
@@ -115,6 +118,8 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         },
         weights_bytes,
         activations_bytes,
+        planned_bytes,
+        allocated_bytes,
         ceilings: Ceilings::measure(&gpu)?,
         layers,
     })

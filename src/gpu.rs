@@ -2,6 +2,7 @@
 
 mod copy_rate;
 mod device;
+mod held;
 mod memory;
 mod pipelines;
 mod read_back;
@@ -14,6 +15,7 @@ mod upload;
 use std::sync::{Arc, Mutex};
 
 pub use device::required_limits;
+use held::Tally;
 pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
@@ -231,6 +233,7 @@ pub struct Gpu {
     limits: wgpu::Limits,
     family: KernelFamily,
     winograd: Winograd,
+    tally: Arc<Tally>,
     /// The first error that the device reported and nobody has taken yet.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -397,10 +400,16 @@ impl Gpu {
         submission_index: Option<wgpu::SubmissionIndex>,
         doing: impl Fn() -> String,
     ) -> Result<(), GpuError> {
+        // What is queued meanwhile, by others, is not among what the device is done with afterwards.
+        let queued = match submission_index {
+            None => self.tally.queued(),
+            Some(_) => 0,
+        };
         let polled = self.device.poll(wgpu::PollType::Wait {
             submission_index,
             timeout: None,
         });
+        self.tally.take(queued);
         self.check(&doing)?;
         polled.map(drop).map_err(|error| GpuError::Fault {
             adapter: self.info.name.clone(),

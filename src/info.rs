@@ -124,6 +124,8 @@ pub struct Memory {
     pub weights: u64,
     /// Activations and gradients of one picture and the default classes.
     pub working: u64,
+    /// The most at once, with what those are written and read through.
+    pub peak: u64,
 }
 
 /// Why pictures cannot be explained with a file.
@@ -356,11 +358,13 @@ fn memory(network: &Network) -> Result<Memory, MemoryError> {
         ..Wanted::default()
     };
     let (_, request) = explainer::request(network, &wanted, gpu.limits())?;
-    let (weights, working) = Plan::new(network, &request, gpu.limits())?.bytes();
+    let plan = Plan::new(network, &request, gpu.limits())?;
+    let (weights, working) = plan.bytes();
     Ok(Memory {
         adapter: gpu.info().name.clone(),
         weights,
         working,
+        peak: plan.peak_bytes(),
     })
 }
 

@@ -15,6 +15,7 @@
 mod at_once;
 mod builder;
 mod limits;
+mod memory;
 mod ops;
 mod phases;
 mod request;
@@ -32,6 +33,7 @@ use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
 pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Winograd};
+pub(crate) use memory::STAGED;
 pub use request::{BackwardRequest, Means, ReluRule, Request, RerunRequest, WalkRequest};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
@@ -393,22 +395,6 @@ impl Plan {
     /// The buffer.
     pub fn buffer(&self, id: BufferId) -> &Buffer {
         &self.buffers[id.0]
-    }
-
-    /// Bytes of device memory at its most: weights with what is prepared of them, and what the rest shares.
-    pub fn bytes(&self) -> (u64, u64) {
-        let mut weights = 0;
-        let mut shared = self.slots.iter().sum();
-        for buffer in &self.buffers {
-            match buffer.contents {
-                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared { .. } => {
-                    weights += buffer.bytes;
-                }
-                Contents::Image => shared += buffer.bytes,
-                Contents::Scratch { .. } => {}
-            }
-        }
-        (weights, shared)
     }
 
     /// Bytes of all that a dispatch reads and writes, each once: the least that it moves.

@@ -50,6 +50,7 @@ fn the_built_in_network_is_described_without_a_file() {
     }
     assert!(said.contains("conv5_3 pool5 (default conv5_3)"), "{said}");
     assert!(said.contains(" MiB for weights, "), "{said}");
+    assert!(said.contains(" MiB at most at once, on "), "{said}");
 }
 
 #[test]
@@ -71,7 +72,9 @@ fn a_file_is_described_as_json_for_other_programs() {
         (&5.into(), &"softmax".into())
     );
     assert_eq!(network["default_target"], "conv5_3");
-    assert!(network["memory"]["weights"].as_u64().unwrap() > 4 * 7000);
+    let memory = |part: &str| network["memory"][part].as_u64().unwrap();
+    assert!(memory("weights") > 4 * 7000);
+    assert!(memory("peak") > memory("weights") + memory("working"));
     let layers = network["layers"].as_array().unwrap();
     let sum: u64 = layers
         .iter()

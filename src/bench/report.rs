@@ -42,6 +42,11 @@ pub struct Report {
     pub weights_bytes: u64,
     /// Device memory of everything else, bytes.
     pub activations_bytes: u64,
+    /// The most device memory at once by the plan of the three passes, with what it is written and read through, see
+    /// [`Plan::peak_bytes`](crate::plan::Plan::peak_bytes).
+    pub planned_bytes: u64,
+    /// The most that was held at once up to the end of the medians, see [`Gpu::peak_bytes`](crate::gpu::Gpu::peak_bytes).
+    pub allocated_bytes: u64,
     /// What the device does at most.
     pub ceilings: Ceilings,
     /// Each dispatch; empty where the adapter has no timestamps.
@@ -235,7 +240,12 @@ impl Report {
                 "first_forward": rounded(self.start_up.first_forward),
                 "total": rounded(self.start_up.total),
             },
-            "memory_bytes": { "weights": self.weights_bytes, "activations": self.activations_bytes },
+            "memory_bytes": {
+                "weights": self.weights_bytes,
+                "activations": self.activations_bytes,
+                "planned_peak": self.planned_bytes,
+                "allocated_peak": self.allocated_bytes,
+            },
             "ceilings": {
                 "gflops": rounded(self.ceilings.flops / 1e9),
                 "gbytes_per_s": rounded(self.ceilings.bytes / 1e9),
@@ -312,9 +322,11 @@ impl Report {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         writeln!(
             text,
-            "device memory: {:.1} MiB of weights, {:.1} MiB for the rest",
+            "device memory: {:.1} MiB of weights, {:.1} MiB for the rest; at most {:.1} MiB planned at once, {:.1} MiB allocated",
             mib(self.weights_bytes),
-            mib(self.activations_bytes)
+            mib(self.activations_bytes),
+            mib(self.planned_bytes),
+            mib(self.allocated_bytes)
         )?;
         writeln!(
             text,

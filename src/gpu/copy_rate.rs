@@ -16,7 +16,7 @@ impl Gpu {
     pub fn copy_rate(&self) -> Result<f64, GpuError> {
         let bytes = BYTES.min(self.limits.max_buffer_size);
         let [from, to] = ["copied from", "copied to"].map(|name| {
-            self.device.create_buffer(&wgpu::BufferDescriptor {
+            self.buffer(&wgpu::BufferDescriptor {
                 label: Some(name),
                 size: bytes,
                 usage: wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,

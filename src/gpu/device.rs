@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::held::Tally;
 use super::{AdapterInfo, Fault, Gpu, GpuError, kernel_family};
 use crate::plan::Winograd;
 
@@ -67,6 +68,7 @@ impl Gpu {
             limits,
             family,
             winograd: Winograd::WhereFaster,
+            tally: Arc::new(Tally::default()),
             fault,
         })
     }

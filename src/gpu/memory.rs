@@ -1,5 +1,6 @@
 //! Memory of the device for the buffers of a plan.
 
+use super::held::Held;
 use super::texels::{TEXEL, WORDS, extent};
 use super::{Gpu, GpuError};
 use crate::plan::{Contents, Plan};
@@ -7,8 +8,8 @@ use crate::plan::{Contents, Plan};
 /// What is behind a buffer of the plan.
 #[derive(Clone)]
 pub(super) enum Memory {
-    Buffer(wgpu::Buffer),
-    Image(wgpu::Texture),
+    Buffer(Held<wgpu::Buffer>),
+    Image(Held<wgpu::Texture>),
     /// Read by the preparation alone, and given back after it.
     Gone,
 }
@@ -27,7 +28,7 @@ impl Memory {
 /// Memory for the plan's buffers: one buffer a slot, one buffer or image a weight tensor.
 pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
     let buffer = |name: &str, size: u64| {
-        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        let buffer = gpu.buffer(&wgpu::BufferDescriptor {
             label: Some(name),
             size: size.next_multiple_of(16),
             usage: wgpu::BufferUsages::STORAGE
@@ -39,7 +40,7 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
         Ok(Memory::Buffer(buffer))
     };
     let image = |name: &str, size: u64, columns: usize, format| {
-        let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
+        let image = gpu.image(&wgpu::TextureDescriptor {
             label: Some(name),
             size: wgpu::Extent3d {
                 width: columns as u32,

@@ -10,7 +10,7 @@ impl Gpu {
         bytes: u64,
         doing: impl Fn() -> String,
     ) -> Result<Vec<T>, GpuError> {
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+        let staging = self.buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
             size: bytes,
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::memory::{Memory, allocate};
 use super::pipelines::{Pipeline, compile};
-use super::staging::Staging;
-use super::texels::{IMAGE_ROW_BYTES, ImageCopy};
+use super::texels::{IMAGE_ROW_BYTES, ImageCopy, copy_rows};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
 use crate::kernels::Kernel;
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
 use crate::plan::{Buffer, BufferId, Contents, Dispatch, Listed, Lists, Plan, SUBMISSION};
+
+/// Bytes that [`Session::poison`] copies at a time: whole rows of images.
+const POISON: usize = 16 * IMAGE_ROW_BYTES;
 
 /// A plan on a device, with its weights uploaded; runs as often as there are pictures.
 pub struct Session {
@@ -141,21 +143,37 @@ impl Session {
 
     /// Fills everything that dispatches write with NaN. Tests show with it that nothing is read before it is written.
     pub fn poison(&self) -> Result<(), GpuError> {
-        let mut staging = Staging::new(&self.gpu);
+        // Copied from time and again, so that it takes little memory: less than the weights were uploaded through.
+        let values = vec![f32::NAN; POISON / 4];
+        let from = self.gpu.buffer(&wgpu::BufferDescriptor {
+            label: Some("poison"),
+            size: POISON as u64,
+            usage: wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.gpu.write(&from, bytemuck::cast_slice(&values));
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         for (buffer, memory) in self.plan.buffers.iter().zip(&self.memory) {
-            // The first row of an image stays zero, see `plan::CopyToImage`.
-            let first = match buffer.contents {
-                Contents::Scratch { .. } => 0,
-                Contents::Image => IMAGE_ROW_BYTES,
-                _ => continue,
-            };
-            let values = vec![f32::NAN; (buffer.bytes as usize - first).div_ceil(4)];
-            let bytes = bytemuck::cast_slice(&values);
-            staging.write(memory, first, bytes, || {
-                format!("poisoning {}", buffer.name)
-            })?;
+            match (&buffer.contents, memory) {
+                (Contents::Scratch { .. }, Memory::Buffer(to)) => {
+                    let bytes = buffer.bytes.next_multiple_of(4);
+                    for at in (0..bytes).step_by(POISON) {
+                        let len = (bytes - at).min(POISON as u64);
+                        encoder.copy_buffer_to_buffer(&from, 0, to, at, len);
+                    }
+                }
+                // The first row of an image stays zero, see `plan::CopyToImage`.
+                (Contents::Image, Memory::Image(to)) => {
+                    let (rows, most) = (to.height() as usize, POISON / IMAGE_ROW_BYTES);
+                    for row in (1..rows).step_by(most) {
+                        copy_rows(&mut encoder, (&from, 0), (to, row), (rows - row).min(most));
+                    }
+                }
+                _ => {}
+            }
         }
-        staging.finish(|| "poisoning".into())
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait(|| "poisoning".into())
     }
 
     /// Runs the forward phase on preprocessed pictures, N x C x H x W of `shape`.
@@ -213,7 +231,7 @@ impl Session {
         let list = [&[tiles.len() as u32], tiles].concat();
         let memory = self.memory[id.0].buffer();
         let bytes = bytemuck::cast_slice(&list);
-        self.gpu.queue.write_buffer(memory, 0, bytes);
+        self.gpu.write(memory, bytes);
     }
 
     /// Runs the way there of pass `phase` there and back, for pictures of C x H x W of `shape` each; of fewer than it was
@@ -268,9 +286,7 @@ impl Session {
 
     fn write(&self, id: BufferId, values: &[f32]) {
         let bytes = bytemuck::cast_slice(values);
-        self.gpu
-            .queue
-            .write_buffer(self.memory[id.0].buffer(), 0, bytes);
+        self.gpu.write(self.memory[id.0].buffer(), bytes);
     }
 
     /// Submits a phase; `lists` for the calls that take parts of them.
@@ -395,13 +411,13 @@ fn record(
             offset
         })
         .collect();
-    let uniform_buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+    let uniform_buffer = gpu.buffer(&wgpu::BufferDescriptor {
         label: Some("uniforms"),
         size: uniforms.len().max(stride) as u64,
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
-    gpu.queue.write_buffer(&uniform_buffer, 0, &uniforms);
+    gpu.write(&uniform_buffer, &uniforms);
     let calls = dispatches.iter().zip(offsets).map(|(dispatch, offset)| {
         let kernel = &pipelines[&dispatch.kernel];
         let part = |buffer, offset: u64, size: u64| {
@@ -436,7 +452,7 @@ fn record(
         let copy = dispatch.copy.map(|copy| match &memory[copy.to.0] {
             Memory::Image(to) => ImageCopy {
                 from: memory[copy.from.0].buffer().clone(),
-                to: to.clone(),
+                to: wgpu::Texture::clone(to),
                 texels: copy.texels as u32,
             },
             Memory::Buffer(_) | Memory::Gone => unreachable!("the plan copies to images alone"),

@@ -5,18 +5,18 @@
 
 use wgpu::util::StagingBelt;
 
+use super::held::Held;
 use super::memory::Memory;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::{Fault, Gpu, GpuError};
-use crate::kernels::MATRIX_IMAGE;
-
-/// Bytes filled before the device is told to copy them: an image of a matrix at once, as wgpu clears what is written in parts.
-pub(super) const CHUNK: usize = MATRIX_IMAGE;
+use crate::plan::STAGED;
 
 /// Writes on their way, all of them done after [`Staging::finish`].
 pub(super) struct Staging<'a> {
     gpu: &'a Gpu,
     belt: StagingBelt,
+    /// The belt's memory, which it keeps to itself, so that it counts.
+    chunks: Vec<Held<wgpu::Buffer>>,
     encoder: wgpu::CommandEncoder,
     /// Bytes of the chunk that is being filled.
     filled: usize,
@@ -28,7 +28,8 @@ impl<'a> Staging<'a> {
     pub(super) fn new(gpu: &'a Gpu) -> Self {
         Self {
             gpu,
-            belt: StagingBelt::new(gpu.device.clone(), CHUNK as u64),
+            belt: StagingBelt::new(gpu.device.clone(), STAGED as u64),
+            chunks: vec![],
             encoder: gpu.device.create_command_encoder(&Default::default()),
             filled: 0,
             copying: None,
@@ -43,19 +44,43 @@ impl<'a> Staging<'a> {
         bytes: &[u8],
         doing: impl Fn() -> String,
     ) -> Result<(), GpuError> {
-        let row = match target {
-            Memory::Buffer(_) => bytes.len(),
-            Memory::Image(image) => row_bytes(image),
+        let most = match target {
+            Memory::Buffer(_) => STAGED,
+            Memory::Image(image) => {
+                let row = row_bytes(image);
+                STAGED / row.next_multiple_of(PITCH) * row
+            }
             Memory::Gone => unreachable!("nothing is written to what was given back"),
         };
-        let (rows, pitch) = (bytes.len() / row, row.next_multiple_of(PITCH));
-        if self.filled > 0 && self.filled + rows * pitch > CHUNK {
-            self.send(&doing)?;
+        for (i, piece) in bytes.chunks(most).enumerate() {
+            self.write_piece(target, offset + i * most, piece, &doing)?;
         }
-        self.filled += rows * pitch;
+        Ok(())
+    }
+
+    /// [`Staging::write`] of what one chunk holds.
+    fn write_piece(
+        &mut self,
+        target: &Memory,
+        offset: usize,
+        bytes: &[u8],
+        doing: &impl Fn() -> String,
+    ) -> Result<(), GpuError> {
+        let row = match target {
+            Memory::Image(image) => row_bytes(image),
+            Memory::Buffer(_) | Memory::Gone => bytes.len(),
+        };
+        let (rows, pitch) = (bytes.len() / row, row.next_multiple_of(PITCH));
+        if self.filled > 0 && self.filled + rows * pitch > STAGED {
+            self.send(doing)?;
+        }
+        self.filled = (self.filled + rows * pitch).next_multiple_of(PITCH);
         let size = |bytes: usize| wgpu::BufferSize::new(bytes as u64).expect("a row is not empty");
         let slice = self.belt.allocate(size(rows * pitch), size(PITCH));
         let (from, at) = (slice.buffer(), slice.offset());
+        if !self.chunks.iter().any(|chunk| **chunk == *from) {
+            self.chunks.push(self.gpu.hold(from.clone(), from.size()));
+        }
         let encoder = &mut self.encoder;
         if let Memory::Image(image) = target {
             copy_rows(encoder, (from, at), (image, offset / row), rows);
@@ -67,7 +92,7 @@ impl<'a> Staging<'a> {
             Ok(mapped) => mapped,
             Err(error) => {
                 // That there was no memory for it says more.
-                self.gpu.check(&doing)?;
+                self.gpu.check(doing)?;
                 return Err(GpuError::Fault {
                     adapter: self.gpu.info.name.clone(),
                     fault: Fault::Internal(error.to_string()),
@@ -124,8 +149,8 @@ mod tests {
     #[test]
     fn what_is_written_in_pieces_smaller_and_larger_than_a_chunk_arrives() {
         let gpu = Gpu::open(&Selection::default()).unwrap();
-        let expected = bytes(3 * CHUNK);
-        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        let expected = bytes(3 * STAGED);
+        let buffer = gpu.buffer(&wgpu::BufferDescriptor {
             label: None,
             size: expected.len() as u64,
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
@@ -134,7 +159,7 @@ mod tests {
         let target = Memory::Buffer(buffer.clone());
         let mut staging = Staging::new(&gpu);
         let mut offset = 0;
-        let sizes = [4, CHUNK / 3 * 2 / 4 * 4, CHUNK / 2, CHUNK + 4, 16];
+        let sizes = [4, STAGED / 3 * 2 / 4 * 4, STAGED / 2, STAGED + 4, 16];
         for size in sizes
             .into_iter()
             .chain([expected.len() - sizes.iter().sum::<usize>()])
@@ -156,7 +181,7 @@ mod tests {
         for (width, rows) in [(3, 5), (16, 4), (17, 3)] {
             let row = width * 16;
             let expected = bytes(rows * row);
-            let image = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            let image = gpu.image(&wgpu::TextureDescriptor {
                 label: None,
                 size: wgpu::Extent3d {
                     width: width as u32,
@@ -177,7 +202,7 @@ mod tests {
             staging.write(&target, 0, first, doing).unwrap();
             staging.finish(doing).unwrap();
             let pitch = row.next_multiple_of(PITCH);
-            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            let buffer = gpu.buffer(&wgpu::BufferDescriptor {
                 label: None,
                 size: (rows * pitch) as u64,
                 usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::held::Held;
 use super::{Gpu, GpuError};
 
 /// The device's time for one dispatch.
@@ -17,7 +18,7 @@ pub struct DispatchTime {
 pub(super) struct Timestamps<'a> {
     gpu: &'a Gpu,
     queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
+    resolved: Held<wgpu::Buffer>,
 }
 
 impl<'a> Timestamps<'a> {
@@ -33,7 +34,7 @@ impl<'a> Timestamps<'a> {
                     ty: wgpu::QueryType::Timestamp,
                     count: wgpu::QUERY_SET_MAX_QUERIES,
                 }),
-                resolved: gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                resolved: gpu.buffer(&wgpu::BufferDescriptor {
                     label: Some("times"),
                     size: u64::from(wgpu::QUERY_SET_MAX_QUERIES) * 8,
                     usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,

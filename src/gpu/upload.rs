@@ -12,11 +12,11 @@ use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::memory::Memory;
-use super::staging::{CHUNK, Staging};
+use super::staging::Staging;
 use super::{Gpu, GpuError};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, pack_depths, pack_filters, pack_texels};
-use crate::plan::{Contents, MatrixDtype, Packing, Plan, Upload};
+use crate::plan::{Contents, MatrixDtype, Packing, Plan, STAGED, Upload};
 use crate::weights::Tensor;
 
 /// The smallest number that float16 rounds to infinity.
@@ -113,7 +113,7 @@ fn send_rows<T: bytemuck::Pod>(
 ) -> Result<(), GpuError> {
     let columns = tensor.shape()[1];
     let padded = columns.next_multiple_of(unit);
-    let rows_at_once = (CHUNK / (padded * size_of::<T>()) / 4 * 4).max(4);
+    let rows_at_once = (STAGED / (padded * size_of::<T>()) / 4 * 4).max(4);
     let mut values = vec![];
     let mut packed = vec![];
     for first in rows.clone().step_by(rows_at_once) {

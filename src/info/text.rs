@@ -98,9 +98,10 @@ fn described(lines: &mut Lines, network: &Described) {
         (Some(memory), _) => lines.add(
             "memory",
             format_args!(
-                "{} for weights, {} for the rest, on {}",
+                "{} for weights, {} for the rest, {} at most at once, on {}",
                 size(memory.weights),
                 size(memory.working),
+                size(memory.peak),
                 memory.adapter
             ),
         ),
