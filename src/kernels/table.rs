@@ -1,0 +1,137 @@
+//! Each kernel's row: its shader, its uniform, what it binds and what its shader's constants are.
+
+use super::{
+    Access, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, params::*,
+};
+use Access::{Image, Read, Words, Write, WriteImage};
+
+type Constants = &'static [(&'static str, f64)];
+
+const FULL: Constants = &[("HALF", 0.0)];
+const HALF: Constants = &[("HALF", 1.0)];
+const LARGE: Constants = &[("TILE", TILED_LARGE as f64)];
+const SMALL: Constants = &[("TILE", TILED_SMALL as f64)];
+const F_4X4: Constants = &[("SIZE", WINOGRAD_SIZE as f64)];
+const F_2X2: Constants = &[("SIZE", WINOGRAD_SMALL_SIZE as f64)];
+const NARROW: Constants = &[("TURNED", 0.0), ("WIDE", 0.0)];
+const NARROW_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 0.0)];
+const WIDE: Constants = &[("TURNED", 0.0), ("WIDE", 1.0)];
+const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0)];
+
+/// One list makes the enum, the list of all and what is known of each, so that none can be left out of one of them.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $kernel:ident: $name:literal, $params:ty, [$($binding:ident),*] $(, $constants:expr)?;)*) => {
+        /// A shader of `shaders/` with its constants.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kernel {
+            $(#[doc = concat!("`", $name, ".wgsl`.")] $(#[$doc])* $kernel,)*
+        }
+
+        impl Kernel {
+            /// Every kernel.
+            pub const ALL: &[Self] = &[$(Self::$kernel),*];
+
+            /// Its row of the table.
+            pub const fn info(self) -> KernelInfo {
+                match self {
+                    $(Self::$kernel => KernelInfo {
+                        name: $name,
+                        source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
+                        constants: kernels!(@constants $($constants)?),
+                        params_size: size_of::<$params>(),
+                        bindings: &[$($binding),*],
+                    },)*
+                }
+            }
+        }
+    };
+    (@constants) => { &[] };
+    (@constants $constants:expr) => { $constants };
+}
+
+kernels! {
+    Conv2d: "conv2d", Conv2dParams, [Read, Read, Read, Write];
+    /// [`TILED_LARGE`].
+    Conv2dTiledLarge: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], LARGE;
+    /// [`TILED_SMALL`].
+    Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
+    SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
+    Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write];
+    WinogradFilters: "winograd_filters", WinogradFiltersParams, [Image, WriteImage];
+    WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage];
+    WinogradProduct: "winograd_product_subgroup", WinogradProductParams,
+        [Image, Image, WriteImage], NARROW;
+    /// For the input gradient.
+    WinogradProductTurned: "winograd_product_subgroup", WinogradProductParams,
+        [Image, Image, WriteImage], NARROW_TURNED;
+    /// [`WINOGRAD_PRODUCT_WIDE`].
+    WinogradProductWide: "winograd_product_subgroup", WinogradProductParams,
+        [Image, Image, WriteImage], WIDE;
+    /// [`WINOGRAD_PRODUCT_WIDE`], for the input gradient.
+    WinogradProductWideTurned: "winograd_product_subgroup", WinogradProductParams,
+        [Image, Image, WriteImage], WIDE_TURNED;
+    WinogradOutput: "winograd_output", WinogradOutputParams, [Image, Read, Read, Write];
+    WinogradOutputPool: "winograd_output_pool", WinogradOutputPoolParams,
+        [Image, Read, Read, Write, Write];
+    CopyTiles: "copy_tiles", CopyTilesParams, [Read, Read, Write];
+    /// [`WINOGRAD_SIZE`].
+    WinogradFiltersTiled: "winograd_filters_tiled", WinogradFiltersTiledParams,
+        [Read, Write], F_4X4;
+    /// [`WINOGRAD_SMALL_SIZE`].
+    WinogradFiltersTiled2x2: "winograd_filters_tiled", WinogradFiltersTiledParams,
+        [Read, Write], F_2X2;
+    /// [`WINOGRAD_SIZE`].
+    WinogradInputTiled: "winograd_input_tiled", WinogradInputTiledParams, [Read, Write], F_4X4;
+    /// [`WINOGRAD_SMALL_SIZE`].
+    WinogradInputTiled2x2: "winograd_input_tiled", WinogradInputTiledParams, [Read, Write], F_2X2;
+    /// [`TILED_LARGE`].
+    WinogradProductTiledLarge: "winograd_product_tiled", WinogradProductTiledParams,
+        [Read, Read, Write], LARGE;
+    /// [`TILED_SMALL`].
+    WinogradProductTiledSmall: "winograd_product_tiled", WinogradProductTiledParams,
+        [Read, Read, Write], SMALL;
+    /// [`WINOGRAD_SIZE`].
+    WinogradOutputTiled: "winograd_output_tiled", WinogradOutputTiledParams,
+        [Read, Read, Write], F_4X4;
+    /// [`WINOGRAD_SMALL_SIZE`].
+    WinogradOutputTiled2x2: "winograd_output_tiled", WinogradOutputTiledParams,
+        [Read, Read, Write], F_2X2;
+    Affine: "affine", AffineParams, [Read, Read, Read, Write];
+    AvgPool: "avg_pool", AvgPoolParams, [Read, Write];
+    AvgPoolBackward: "avg_pool_backward", AvgPoolParams, [Read, Write];
+    AdaptiveAvgPool: "adaptive_avg_pool", AdaptiveAvgPoolParams, [Read, Write];
+    AdaptiveAvgPoolBackward: "adaptive_avg_pool_backward", AdaptiveAvgPoolParams, [Read, Write];
+    MaxPool: "max_pool", MaxPoolParams, [Read, Write, Write];
+    MaxPoolBackward: "max_pool_backward", MaxPoolBackwardParams, [Read, Read, Write];
+    MaxPoolBackwardDisjoint: "max_pool_backward_disjoint", MaxPoolBackwardDisjointParams,
+        [Read, Read, Read, Write];
+    GlobalMean: "global_mean", GlobalMeanParams, [Read, Write];
+    GlobalMeanBackward: "global_mean_backward", GlobalMeanParams, [Read, Write];
+    Flatten: "flatten", FlattenParams, [Read, Write];
+    FlattenBackward: "flatten_backward", FlattenParams, [Read, Write];
+    Relu: "relu", ReluParams, [Read, Read, Write];
+    Clip: "clip", ClipParams, [Read, Read, Write];
+    LinearRows: "linear_rows", LinearRowsParams, [Read, Read, Read, Write], FULL;
+    /// The matrix in float16.
+    LinearRowsHalf: "linear_rows", LinearRowsParams, [Read, Read, Read, Write], HALF;
+    LinearColumns: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], FULL;
+    /// The matrix in float16.
+    LinearColumnsHalf: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], HALF;
+    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], FULL;
+    /// The matrix in float16.
+    LinearRowsSubgroupHalf: "linear_rows_subgroup", LinearRowsParams,
+        [Image, Words, Read, Write], HALF;
+    LinearColumnsSubgroup: "linear_columns_subgroup", LinearColumnsParams,
+        [Image, Words, Read, Write], FULL;
+    /// The matrix in float16.
+    LinearColumnsSubgroupHalf: "linear_columns_subgroup", LinearColumnsParams,
+        [Image, Words, Read, Write], HALF;
+    LinearMeans: "linear_means", LinearMeansParams, [Read, Write], FULL;
+    /// The matrix in float16.
+    LinearMeansHalf: "linear_means", LinearMeansParams, [Read, Write], HALF;
+    LinearMeansSubgroup: "linear_means_subgroup", LinearMeansParams, [Words, Write], FULL;
+    /// The matrix in float16.
+    LinearMeansSubgroupHalf: "linear_means_subgroup", LinearMeansParams, [Words, Write], HALF;
+    /// No layer's, a measure of the device.
+    MultiplyAdd: "multiply_add", MultiplyAddParams, [Write];
+}
