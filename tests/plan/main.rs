@@ -13,6 +13,7 @@ use gradcam::plan::{
 };
 use gradcam::weights::Tensor;
 
+mod reached;
 mod tiled;
 
 const MIB: u64 = 1 << 20;

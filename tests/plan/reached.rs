@@ -1,0 +1,128 @@
+//! Every kernel is some plan's: one that none calls would be tested for nothing.
+
+use std::collections::BTreeSet;
+
+use gradcam::kernels::Kernel;
+use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::plan::{Limits, MatrixDtype, Means, Plan, Request, Winograd};
+use gradcam::weights::Tensor;
+
+use super::{FAMILIES, MIB, adapter, request, tiled, vgg16, with_reruns};
+
+/// One of each op that a VGG does not have, or not in that place.
+fn odds_and_ends() -> Network {
+    let mut network = Network::new("odd", Shape::new(3, 48, 48));
+    let values = |shape: &[usize]| Tensor::repeated(shape.to_vec(), 0.0);
+    let overlapping = Window::square(3, 2, 1);
+    for (name, op) in [
+        (
+            "affine",
+            Op::Affine {
+                scale: values(&[3]),
+                shift: values(&[3]),
+            },
+        ),
+        (
+            "conv",
+            Op::Conv2d {
+                weight: values(&[8, 3, 5, 5]),
+                bias: None,
+                layout: FilterLayout::Oihw,
+                window: Window::square(5, 1, 2),
+                groups: 1,
+            },
+        ),
+        (
+            "clip",
+            Op::Clip {
+                low: 0.0,
+                high: 6.0,
+            },
+        ),
+        ("max", Op::MaxPool(overlapping)),
+        ("relu", Op::Relu),
+        (
+            "mean",
+            Op::AvgPool {
+                window: overlapping,
+                count_include_pad: false,
+            },
+        ),
+        ("bins", Op::AdaptiveAvgPool([7, 7])),
+        ("flatten", Op::Flatten(FlattenOrder::Chw)),
+        (
+            "dense",
+            Op::Linear {
+                weight: values(&[392, 5]),
+                bias: None,
+                layout: MatrixLayout::InOut,
+            },
+        ),
+    ] {
+        network.chain(name, op).unwrap();
+    }
+    network
+}
+
+/// A convolution before a mean over all positions.
+fn pooled() -> Network {
+    let mut network = Network::new("pooled", Shape::new(3, 32, 32));
+    let conv = Op::Conv2d {
+        weight: Tensor::repeated(vec![8, 3, 3, 3], 0.0),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+        groups: 1,
+    };
+    network.chain("conv", conv).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
+#[test]
+fn every_kernel_of_a_layer_is_reached_by_some_plan() {
+    let networks = [
+        vgg16(MatrixLayout::OutIn),
+        vgg16(MatrixLayout::InOut),
+        odds_and_ends(),
+        pooled(),
+    ];
+    let mut reached = BTreeSet::new();
+    for network in &networks {
+        for family in FAMILIES.into_iter().chain([tiled(1)]) {
+            for winograd in [
+                Winograd::Never,
+                Winograd::WhereFaster,
+                Winograd::Everywhere,
+                Winograd::Everywhere2x2,
+            ] {
+                for (means, matrices, runs) in [
+                    (Means::Never, MatrixDtype::F32, 1),
+                    (Means::WherePossible, MatrixDtype::F32, 1000),
+                    (Means::WherePossible, MatrixDtype::F16, 1000),
+                ] {
+                    let limits = Limits {
+                        family,
+                        winograd,
+                        ..adapter(2048 * MIB)
+                    };
+                    let mut request = Request {
+                        runs,
+                        matrices,
+                        ..with_reruns(request(network, 2), network)
+                    };
+                    request.backward[0].means = means;
+                    let plan = Plan::new(network, &request, limits).unwrap();
+                    reached.extend(plan.kernels());
+                }
+            }
+        }
+    }
+    let missing: Vec<Kernel> = Kernel::ALL
+        .iter()
+        .copied()
+        .filter(|kernel| !reached.contains(kernel))
+        .collect();
+    // The measure of the device is no layer's.
+    assert_eq!(missing, [Kernel::MultiplyAdd]);
+}
