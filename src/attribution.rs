@@ -15,9 +15,9 @@
 use clap::ValueEnum;
 
 use crate::map::Map;
+use crate::network::ReluRule;
 use crate::network::Shape;
 use crate::noise;
-use crate::plan::ReluRule;
 
 /// Method that gives values at the pixels.
 ///

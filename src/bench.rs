@@ -11,8 +11,8 @@ use crate::cam::{self, Features};
 use crate::cli::Bench;
 use crate::explain::Error;
 use crate::gpu::{Gpu, Selection, Session};
-use crate::network::{Network, NodeId, Shape};
-use crate::plan::{BackwardRequest, MatrixDtype, Means, Plan, ReluRule, Request};
+use crate::network::{Network, NodeId, ReluRule, Shape};
+use crate::plan::{BackwardRequest, MatrixDtype, Means, Plan, Request};
 use crate::preprocess;
 use crate::weights;
 

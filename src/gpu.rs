@@ -19,7 +19,7 @@ use held::Tally;
 pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
-use crate::kernels::{CONV3X3_SUBGROUP, IMAGE_ROW};
+use crate::kernels::{IMAGE_ROW, SUBGROUP};
 use crate::plan::{Hardware, KernelFamily, Limits, Winograd};
 
 /// An adapter that wgpu reaches.
@@ -301,7 +301,7 @@ fn kernel_family(device: &wgpu::Device) -> KernelFamily {
         wgpu::DeviceType::Cpu => {
             let image_rows = device.limits().max_texture_dimension_2d;
             let runs_subgroup8 = device.features().contains(wgpu::Features::SUBGROUP)
-                && [info.subgroup_min_size, info.subgroup_max_size] == [CONV3X3_SUBGROUP; 2]
+                && [info.subgroup_min_size, info.subgroup_max_size] == [SUBGROUP; 2]
                 && image_rows as usize >= IMAGE_ROW;
             match runs_subgroup8 {
                 true => KernelFamily::Subgroup8 { image_rows },

@@ -213,7 +213,7 @@ pub const WINOGRAD_SMALL_SIZE: usize = 2;
 /// Positions of a transformed tile of [`WINOGRAD_SIZE`]: a product each in place of 9 for each of its 16 outputs.
 pub const WINOGRAD_POSITIONS: usize = 36;
 /// Invocations that the kernels `*_subgroup.wgsl` expect in a subgroup.
-pub const CONV3X3_SUBGROUP: u32 = 8;
+pub const SUBGROUP: u32 = 8;
 /// Texels in a row of an image, but for those of matrices.
 pub const IMAGE_ROW: usize = 4096;
 /// Most bytes of a matrix in one image: the image is written at once, so that nothing clears it first.

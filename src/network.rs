@@ -8,12 +8,14 @@ mod op;
 #[cfg(test)]
 mod tests;
 
-pub use op::{FilterLayout, FlattenOrder, MatrixLayout, Op, Window};
+pub use op::{FilterLayout, FlattenOrder, MatrixLayout, Op, ReluRule, Window};
 
 use std::collections::HashSet;
 
 use infer::infer_shape;
 
+/// Rows or columns of a picture or a window at most, as far as files and options say them.
+pub const MAX_SIDE: usize = 4096;
 /// Elements of one layer's value for one picture, at most: more than any adapter binds.
 pub const MAX_ELEMENTS: usize = 1 << 30;
 /// Multiply-adds of one layer for one picture, at most: thirty times VGG16's largest at 4096 x 4096 pixels, and few enough that no

@@ -34,7 +34,7 @@ pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
 pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Winograd};
 pub(crate) use memory::STAGED;
-pub use request::{BackwardRequest, Means, ReluRule, Request, RerunRequest, WalkRequest};
+pub use request::{BackwardRequest, Means, Request, RerunRequest, WalkRequest};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
 /// Index of a buffer in [`Plan::buffers`].

@@ -10,11 +10,10 @@ use common::device::{
 };
 use gradcam::gpu::Session;
 use gradcam::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Shape, Window,
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, ReluRule, Shape,
+    Window,
 };
-use gradcam::plan::{
-    BackwardRequest, Limits, Means, Plan, ReluRule, Request, WalkRequest, Winograd,
-};
+use gradcam::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest, Winograd};
 use gradcam::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;

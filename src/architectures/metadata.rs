@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ArchitectureError;
 use super::node_list::NodeList;
-use crate::network::OutputKind;
+use crate::network::{MAX_SIDE, OutputKind};
 use crate::preprocess::Normalization;
 use crate::weights::Weights;
 
@@ -82,7 +82,9 @@ pub(super) fn read(weights: &Weights) -> Result<Stated, ArchitectureError> {
 
 fn input_size(text: &str) -> Option<usize> {
     // Larger, and its activations outgrow every adapter.
-    text.parse().ok().filter(|size| (1..=4096).contains(size))
+    text.parse()
+        .ok()
+        .filter(|size| (1..=MAX_SIDE).contains(size))
 }
 
 /// A normalisation in numbers.

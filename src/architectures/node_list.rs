@@ -12,7 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NetworkError, NodeId, Op, Shape, Window,
+    FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, NetworkError, NodeId, Op, Shape,
+    Window,
 };
 use crate::weights::{Tensor, Weights};
 
@@ -44,9 +45,6 @@ pub enum NodeListError {
     #[error(transparent)]
     Network(#[from] NetworkError),
 }
-
-/// Rows or columns of a picture or a window at most.
-const MAX_SIDE: usize = 4096;
 
 /// A network without its tensors.
 #[derive(Debug, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::network::{Network, NetworkError, NodeId, Op, OutputKind, Shape};
+use crate::network::{MAX_SIDE, Network, NetworkError, NodeId, Op, OutputKind, Shape};
 use crate::weights::onnx::{Constant, Graph, Input, Node};
 
 use super::{affine, names::Names};
@@ -24,8 +24,6 @@ use shapes::Axis;
 const MAX_OUTPUTS: usize = 16;
 /// Pictures at once that a graph may be fixed to.
 const MAX_BATCH: usize = 4096;
-/// Rows and columns of a picture at most, as for any other network.
-const MAX_SIZE: usize = 4096;
 
 /// Why an ONNX graph makes no network.
 #[derive(Debug, thiserror::Error)]
@@ -360,7 +358,7 @@ fn picture(
         }
     };
     let batch = batch.unwrap_or(1);
-    let sane = (1..=MAX_SIZE).contains(&h) && (1..=MAX_SIZE).contains(&w) && batch <= MAX_BATCH;
+    let sane = (1..=MAX_SIDE).contains(&h) && (1..=MAX_SIDE).contains(&w) && batch <= MAX_BATCH;
     if channels.is_some_and(|c| c != 3) || !sane {
         return Err(wrong());
     }

@@ -3,7 +3,7 @@
 
 use super::{ArchitectureError, Classifier, Evidence, names, tensorflow, torch};
 use crate::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, Node, NodeId, Op, Shape, Window,
+    FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, Node, NodeId, Op, Shape, Window,
 };
 use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -27,8 +27,6 @@ const STRIDE: usize = 32;
 const BINS: usize = 7;
 /// Pictures of a network that takes any size, where nothing else is said.
 const USUAL_SIZE: usize = 224;
-/// Larger pictures have activations that outgrow every adapter.
-const MAX_SIZE: usize = 4096;
 
 /// Weights and bias, a batch norm after them folded in.
 #[derive(Clone, Debug)]
@@ -221,7 +219,7 @@ fn side(first: &Layer, last: &Layer, axes: Axes) -> Result<Option<usize>, Archit
     let positions = rows.checked_div(channels).unwrap_or(0);
     let side = positions.isqrt();
     let fits = side * side == positions && positions * channels == rows;
-    if !fits || !(1..=MAX_SIZE / STRIDE).contains(&side) {
+    if !fits || !(1..=MAX_SIDE / STRIDE).contains(&side) {
         return Err(ArchitectureError::HeadRows {
             layer: first.name.clone(),
             found: first.weight.shape().to_vec(),
@@ -241,14 +239,14 @@ fn check_size(
     let only = side.map(|side| side * STRIDE);
     let size = asked.or(only).unwrap_or(USUAL_SIZE);
     let fits = match only {
-        Some(_) if adaptive => (STRIDE..=MAX_SIZE).contains(&size),
+        Some(_) if adaptive => (STRIDE..=MAX_SIDE).contains(&size),
         Some(only) => size == only,
-        None => size.is_multiple_of(STRIDE) && (STRIDE..=MAX_SIZE).contains(&size),
+        None => size.is_multiple_of(STRIDE) && (STRIDE..=MAX_SIDE).contains(&size),
     };
     let allowed = || match only {
-        Some(_) if adaptive => format!("{STRIDE} to {MAX_SIZE}"),
+        Some(_) if adaptive => format!("{STRIDE} to {MAX_SIDE}"),
         Some(only) => format!("{only}, by its first dense layer"),
-        None => format!("any multiple of {STRIDE} up to {MAX_SIZE}"),
+        None => format!("any multiple of {STRIDE} up to {MAX_SIDE}"),
     };
     fits.then_some(size)
         .ok_or_else(|| ArchitectureError::InputSize {

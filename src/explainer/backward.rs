@@ -3,8 +3,8 @@
 use super::maps::biased;
 use super::wanted::needs_positions;
 use super::{ExplainError, Explainer, PIXELS, Wanted};
-use crate::network::{Network, NodeId, Shape};
-use crate::plan::{BackwardRequest, Limits, Means, ReluRule, classes_at_once};
+use crate::network::{Network, NodeId, ReluRule, Shape};
+use crate::plan::{BackwardRequest, Limits, Means, classes_at_once};
 use crate::score::Seed;
 
 /// Device memory that the gradients of one backward pass may take, bytes.

@@ -7,8 +7,8 @@ use super::{ExplainError, Explainer, Prediction, Wanted};
 use crate::attribution::{self, Inputs, Moments, Value};
 use crate::cam::{self, Reads};
 use crate::map::Map;
-use crate::network::{Network, Shape};
-use crate::plan::{Limits, ReluRule, WalkRequest, walks_at_once};
+use crate::network::{Network, ReluRule, Shape};
+use crate::plan::{Limits, WalkRequest, walks_at_once};
 use crate::score::Seed;
 
 /// Device memory that pictures on their way there and back may take, bytes.

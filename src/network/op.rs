@@ -88,6 +88,17 @@ pub enum FlattenOrder {
     Hwc,
 }
 
+/// What a ReLU lets through on the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReluRule {
+    /// The gradient where the activation was above zero.
+    Plain,
+    /// The same, and only gradients above zero (arXiv 1412.6806).
+    Guided,
+    /// Gradients above zero, wherever they are (arXiv 1311.2901).
+    Deconv,
+}
+
 /// What a node computes from its inputs. A closed list: a new op makes the compiler name every place that must know it.
 #[derive(Clone, Debug)]
 pub enum Op {

@@ -1,18 +1,7 @@
 //! What a plan is made for.
 
 use super::MatrixDtype;
-use crate::network::NodeId;
-
-/// What a ReLU lets through on the way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReluRule {
-    /// The gradient where the activation was above zero.
-    Plain,
-    /// The same, and only gradients above zero (arXiv 1412.6806).
-    Guided,
-    /// Gradients above zero, wherever they are (arXiv 1311.2901).
-    Deconv,
-}
+use crate::network::{NodeId, ReluRule};
 
 /// Whether a backward pass gives each channel's mean gradient over positions in place of the gradient. Where the way back
 /// ends with pools after a dense layer, the means are that layer's matrix away, summed over positions once.

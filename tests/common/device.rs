@@ -195,7 +195,7 @@ pub(crate) fn backward_asked(
 }
 
 /// The gradient all the way to the picture.
-pub(crate) fn to_input(classes: usize, rule: gradcam::plan::ReluRule) -> BackwardRequest {
+pub(crate) fn to_input(classes: usize, rule: gradcam::network::ReluRule) -> BackwardRequest {
     BackwardRequest {
         to: NodeId(0),
         keep: vec![],

@@ -1,7 +1,7 @@
 //! Linear layers in both file orders, in float32 and float16, whole and in parts.
 
-use gradcam::network::{MatrixLayout, Op, Shape};
-use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, ReluRule, Request};
+use gradcam::network::{MatrixLayout, Op, ReluRule, Shape};
+use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{

@@ -1,8 +1,8 @@
 //! Maxima and means over windows, bins and whole maps.
 
 use gradcam::kernels::Kernel;
-use gradcam::network::{FilterLayout, Network, Op, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request, Winograd};
+use gradcam::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
+use gradcam::plan::{KernelFamily, Limits, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{

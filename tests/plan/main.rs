@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use gradcam::kernels::{Access, IMAGE_ROW, Kernel};
 use gradcam::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window,
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
 use gradcam::plan::{
     BackwardRequest, Buffer, BufferId, Contents, Dispatch, Hardware, KernelFamily, Limits, Means,
-    Packing, Plan, PlanError, ReluRule, Request, RerunRequest, WalkRequest, Winograd,
-    classes_at_once, images_at_once, walks_at_once,
+    Packing, Plan, PlanError, Request, RerunRequest, WalkRequest, Winograd, classes_at_once,
+    images_at_once, walks_at_once,
 };
 use gradcam::weights::Tensor;
 

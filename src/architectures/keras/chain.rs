@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::pixels::{Pixels, normalization};
-use super::windows::{MAX_SIZE, padding, size, window};
+use super::windows::{padding, size, window};
 use super::{KerasModelError, Layer};
 use crate::architectures::names::Names;
 use crate::architectures::{ArchitectureError, Classifier, affine};
 use crate::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, Op, OutputKind, Shape, Window,
+    FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, Op, OutputKind, Shape, Window,
 };
 use crate::weights::Tensor;
 
@@ -317,7 +317,7 @@ impl Chain {
         for (side, more) in sides.iter_mut().zip(more.as_flattened()) {
             *side += more;
         }
-        if sides.iter().any(|&side| side > MAX_SIZE) {
+        if sides.iter().any(|&side| side > MAX_SIDE) {
             return Err(layer.unsupported("such a padding is").into());
         }
         Ok(())

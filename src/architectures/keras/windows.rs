@@ -3,10 +3,7 @@
 use serde_json::Value;
 
 use super::{KerasModelError, Layer};
-use crate::network::{Shape, Window};
-
-/// The largest number that a window or a picture may have: larger ones outgrow every adapter.
-pub(super) const MAX_SIZE: usize = 4096;
+use crate::network::{MAX_SIDE, Shape, Window};
 
 /// The window of a convolution or a pool over `input`. Padding `same` gives ceil(input / stride) outputs, and the odd zero
 /// goes to the lower right.
@@ -48,7 +45,7 @@ pub(super) fn window(layer: &Layer, key: &str, input: Shape) -> Result<Window, K
 /// A number of pixels.
 pub(super) fn size(value: &Value) -> Option<usize> {
     let size = usize::try_from(value.as_u64()?).ok()?;
-    (size <= MAX_SIZE).then_some(size)
+    (size <= MAX_SIDE).then_some(size)
 }
 
 /// Rows and columns: `[3, 3]`, or one number for both.

@@ -1,15 +1,12 @@
 //! Operators that slide a window over a map, and those that take all of it at once.
 
-use crate::network::{FilterLayout, Op, Shape, Window};
+use crate::network::{FilterLayout, MAX_SIDE, Op, Shape, Window};
 use crate::weights::onnx::Constant;
 
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
 use super::{GraphError, Import, Layer};
-
-/// Taps, strides, paddings and dilations at most, so that no product of them overflows.
-const MAX_WINDOW: usize = 4096;
 
 impl Import<'_> {
     /// The first input, which must be a plain map of channels first.
@@ -215,7 +212,7 @@ impl Call<'_> {
             pad_after: [0; 2],
             dilation: pair("dilations")?,
         };
-        if size.iter().any(|&taps| taps == 0 || taps > MAX_WINDOW) {
+        if size.iter().any(|&taps| taps == 0 || taps > MAX_SIDE) {
             return Err(self.unusable("kernel_shape"));
         }
         match self.node.text("auto_pad").unwrap_or("NOTSET") {
@@ -252,5 +249,5 @@ impl Call<'_> {
 
 /// A number of taps, steps or zeros.
 fn length(value: i64) -> Option<usize> {
-    usize::try_from(value).ok().filter(|&n| n <= MAX_WINDOW)
+    usize::try_from(value).ok().filter(|&n| n <= MAX_SIDE)
 }

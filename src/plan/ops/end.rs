@@ -2,9 +2,9 @@
 
 use crate::kernels::Epilogue;
 use crate::layout::blocks;
-use crate::network::{NodeId, Op, Shape};
+use crate::network::{NodeId, Op, ReluRule, Shape};
 use crate::plan::builder::Builder;
-use crate::plan::{BackwardRequest, BufferId, Packing, ReluRule};
+use crate::plan::{BackwardRequest, BufferId, Packing};
 use crate::weights::Tensor;
 
 /// What a kernel does as it stores, and the buffer that it needs for that.
