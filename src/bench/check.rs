@@ -48,35 +48,56 @@ pub enum Wrong {
 }
 
 /// Why there is no check.
+#[derive(Debug)]
 pub(super) enum CheckError {
     Explain(ExplainError),
     Wrong(Wrong),
 }
 
-impl<E: Into<ExplainError>> From<E> for CheckError {
-    fn from(error: E) -> Self {
-        Self::Explain(error.into())
+impl From<ExplainError> for CheckError {
+    fn from(error: ExplainError) -> Self {
+        Self::Explain(error)
+    }
+}
+
+impl From<Wrong> for CheckError {
+    fn from(error: Wrong) -> Self {
+        Self::Wrong(error)
     }
 }
 
 /// Runs forward twice from poisoned memory, and a little way along the gradient and against it.
 pub(super) fn check(run: &Run<'_>) -> Result<Check, CheckError> {
-    run.session.poison()?;
-    let first = run.forward()?;
+    let forward = |input: &[f32]| {
+        run.session.poison()?;
+        run.forward_of(input)
+    };
+    check_passes(&run.input, &run.seed, forward, || run.backward(PIXELS))
+}
+
+/// The check of whatever computes logits of an input, and the gradient there of their sum weighted by `seed`.
+fn check_passes(
+    input: &[f32],
+    seed: &[f32],
+    forward: impl Fn(&[f32]) -> super::Result<Vec<f32>>,
+    backward: impl Fn() -> super::Result<Vec<f32>>,
+) -> Result<Check, CheckError> {
+    let first = forward(input)?;
     if let Some(class) = first.iter().position(|logit| !logit.is_finite()) {
         let value = first[class];
-        return Err(CheckError::Wrong(Wrong::NotFinite { class, value }));
+        return Err(Wrong::NotFinite { class, value }.into());
     }
-    run.session.poison()?;
-    let second = run.forward()?;
+    let second = forward(input)?;
     if let Some(class) = (0..first.len()).find(|&class| first[class] != second[class]) {
-        return Err(CheckError::Wrong(Wrong::NotRepeatable {
+        let (first, second) = (first[class], second[class]);
+        return Err(Wrong::NotRepeatable {
             class,
-            first: first[class],
-            second: second[class],
-        }));
+            first,
+            second,
+        }
+        .into());
     }
-    let gradient = run.backward(PIXELS)?;
+    let gradient = backward()?;
     let squares: f64 = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
     if squares == 0.0 {
         let gradient_ratio = None;
@@ -86,9 +107,9 @@ pub(super) fn check(run: &Run<'_>) -> Result<Check, CheckError> {
     let length = f64::from(largest) * STEP / squares;
     let moved = |sign: f64| -> Result<f64, CheckError> {
         let step = |(&x, &g): (&f32, &f32)| (f64::from(x) + sign * length * f64::from(g)) as f32;
-        let input: Vec<f32> = run.input.iter().zip(&gradient).map(step).collect();
-        let logits = run.forward_of(&input)?;
-        let seeded = logits.iter().zip(&run.seed);
+        let moved: Vec<f32> = input.iter().zip(&gradient).map(step).collect();
+        let logits = forward(&moved)?;
+        let seeded = logits.iter().zip(seed);
         Ok(seeded.map(|(&z, &s)| f64::from(z) * f64::from(s)).sum())
     };
     let ratio = (moved(1.0)? - moved(-1.0)?) / (2.0 * length * squares);
@@ -96,6 +117,96 @@ pub(super) fn check(run: &Run<'_>) -> Result<Check, CheckError> {
         let gradient_ratio = Some(ratio);
         Ok(Check { gradient_ratio })
     } else {
-        Err(CheckError::Wrong(Wrong::Gradient(ratio)))
+        Err(Wrong::Gradient(ratio).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const INPUT: [f32; 3] = [1.0, -2.0, 0.5];
+    /// The second class's logit alone.
+    const SEED: [f32; 2] = [0.0, 1.0];
+    const WEIGHTS: [[f32; 3]; 2] = [[0.0, 1.0, -1.0], [2.0, -0.5, 4.0]];
+
+    fn logits(x: &[f32]) -> Vec<f32> {
+        let row = |weights: &[f32; 3]| weights.iter().zip(x).map(|(w, x)| w * x).sum();
+        WEIGHTS.iter().map(row).collect()
+    }
+
+    /// The check of a device that gives these logits and this gradient.
+    fn checked(
+        logits: impl Fn(&[f32]) -> Vec<f32>,
+        gradient: [f32; 3],
+    ) -> Result<Option<f64>, Wrong> {
+        let forward = |x: &[f32]| Ok(logits(x));
+        match check_passes(&INPUT, &SEED, forward, || Ok(gradient.to_vec())) {
+            Ok(check) => Ok(check.gradient_ratio),
+            Err(CheckError::Wrong(wrong)) => Err(wrong),
+            Err(CheckError::Explain(error)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn passes_that_belong_together_may_be_timed() {
+        let ratio = checked(logits, WEIGHTS[1]).unwrap().unwrap();
+        assert!((ratio - 1.0).abs() < 1e-3, "{ratio}");
+    }
+
+    #[test]
+    fn a_gradient_of_zero_is_no_fault_and_no_ratio() {
+        assert_eq!(checked(logits, [0.0; 3]), Ok(None));
+    }
+
+    #[test]
+    fn a_gradient_of_another_length_or_direction_is_refused() {
+        let twice = WEIGHTS[1].map(|w| w * 2.0);
+        let against = WEIGHTS[1].map(|w| -w);
+        let of_another_class = WEIGHTS[0];
+        for (gradient, expected) in [(twice, 0.5), (against, -1.0), (of_another_class, -2.25)] {
+            let Err(Wrong::Gradient(ratio)) = checked(logits, gradient) else {
+                panic!("{gradient:?} was taken for the gradient");
+            };
+            assert!((ratio - expected).abs() < 1e-2, "{ratio}");
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_no_number_is_refused() {
+        let gradient = [f32::NAN, 0.0, 0.0];
+        assert!(matches!(
+            checked(logits, gradient),
+            Err(Wrong::Gradient(ratio)) if ratio.is_nan()
+        ));
+    }
+
+    #[test]
+    fn logits_that_are_no_numbers_are_refused() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let wrong = checked(|_| vec![1.0, value], WEIGHTS[1]).unwrap_err();
+            let told = format!("logit 1 is {value}: there is nothing to time");
+            assert_eq!(wrong.to_string(), told);
+        }
+    }
+
+    #[test]
+    fn logits_that_change_from_run_to_run_are_refused() {
+        let runs = Cell::new(0.0);
+        let drifting = |x: &[f32]| {
+            runs.set(runs.get() + 1.0);
+            vec![logits(x)[0], runs.get()]
+        };
+        let wrong = checked(drifting, WEIGHTS[1]).unwrap_err();
+        assert_eq!(
+            wrong,
+            Wrong::NotRepeatable {
+                class: 1,
+                first: 1.0,
+                second: 2.0
+            }
+        );
     }
 }

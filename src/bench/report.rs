@@ -410,3 +410,108 @@ fn joined(mut names: Value, values: Value) -> Value {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(layers: Vec<LayerTime>) -> Report {
+        Report {
+            adapter: AdapterInfo {
+                name: "abacus".into(),
+                backend: "vulkan".into(),
+                kind: "other",
+                driver: String::new(),
+            },
+            weights: None,
+            architecture: "vgg16".into(),
+            input: Shape::new(3, 224, 224),
+            matrices: MatrixDtype::F32,
+            runs: 1,
+            check: Check {
+                gradient_ratio: None,
+            },
+            forward_ms: 1.0,
+            gradcam_ms: 1.5,
+            guided_bprop_ms: 2.0,
+            batch: None,
+            start_up: StartUp {
+                device: 1.0,
+                reading: 1.0,
+                pipelines: 1.0,
+                packing: 1.0,
+                upload: 1.0,
+                preparation: 1.0,
+                first_forward: 1.0,
+                total: 6.0,
+            },
+            weights_bytes: 1 << 20,
+            activations_bytes: 1 << 20,
+            planned_bytes: 3 << 20,
+            allocated_bytes: 3 << 20,
+            ceilings: Ceilings {
+                flops: 1e9,
+                bytes: 2e9,
+            },
+            layers,
+        }
+    }
+
+    fn layer(layer: &str, kernel: Kernel, milliseconds: f64) -> LayerTime {
+        LayerTime {
+            phase: "forward",
+            layer: layer.into(),
+            kernel,
+            milliseconds,
+            before_milliseconds: 0.0,
+            multiply_adds: 250_000,
+            bytes: 1_000_000,
+        }
+    }
+
+    fn json(report: &Report) -> Value {
+        serde_json::from_str(&report.json()).unwrap()
+    }
+
+    #[test]
+    fn rates_are_work_by_time_and_shares_are_of_the_ceilings() {
+        let kernel = &json(&report(vec![layer("conv", Kernel::Conv2d, 2.0)]))["kernels"][0];
+        for (key, expected) in [
+            ("ms", 2.0),
+            ("gflops", 0.25),
+            ("gbytes_per_s", 0.5),
+            ("share_of_arithmetic", 0.25),
+            ("share_of_memory", 0.25),
+        ] {
+            assert_eq!(kernel[key], expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn no_time_gives_no_rate_and_numbers_all_the_same() {
+        let report = report(vec![layer("conv", Kernel::Conv2d, 0.0)]);
+        let kernel = &json(&report)["kernels"][0];
+        for key in [
+            "ms",
+            "gflops",
+            "gbytes_per_s",
+            "share_of_arithmetic",
+            "share_of_memory",
+        ] {
+            assert_eq!(kernel[key], 0.0, "{key}");
+        }
+        let text = report.text();
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+
+    #[test]
+    fn without_timestamps_there_are_no_kernels_and_a_line_says_so() {
+        let report = report(vec![]);
+        let json = json(&report);
+        assert_eq!(
+            (&json["timestamps"], &json["kernels"]),
+            (&false.into(), &Value::Array(vec![]))
+        );
+        assert!(report.text().contains("no timestamps on this adapter"));
+    }
+}

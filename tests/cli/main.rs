@@ -4,6 +4,7 @@
 
 mod adapters;
 mod again;
+mod bench;
 mod files;
 mod harness;
 mod inputs;
