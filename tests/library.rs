@@ -7,7 +7,7 @@ use gradcam::attribution;
 use gradcam::cam::Method;
 use gradcam::explainer::{self, ExplainError, Explainer, Wanted};
 use gradcam::gpu::{Gpu, Selection, Session};
-use gradcam::network::{Network, NodeId};
+use gradcam::network::{Network, NodeId, Shape};
 use gradcam::perturbation;
 use gradcam::plan::{Plan, Request};
 use gradcam::score::Score;
@@ -19,7 +19,7 @@ mod common {
     pub(crate) mod device;
     pub(crate) mod tiny;
 }
-use common::device::{GPU, random};
+use common::device::{GPU, assert_close, random};
 use common::tiny::tiny;
 
 static NETWORK: LazyLock<Network> = LazyLock::new(tiny);
@@ -120,6 +120,30 @@ fn threads_take_turns_at_an_explainer() {
     assert_eq!(alone, together);
 }
 
+/// SmoothGrad's noise, RISE's masks and random weights.
+#[test]
+fn a_seed_gives_the_same_numbers_again_and_another_seed_others() {
+    let explain = |seed| {
+        let mut wanted = Wanted {
+            methods: vec![Method::RandomCam],
+            pixels: vec![attribution::Method::SmoothGrad],
+            perturbations: vec![perturbation::Method::Rise],
+            ..Wanted::default()
+        };
+        wanted.settings.seed = seed;
+        wanted.masks.seed = seed;
+        wanted.masks.masks = 20;
+        let explainer = Explainer::new(&GPU, &NETWORK, wanted).unwrap();
+        let prediction = explainer.predict(&picture(15)).unwrap();
+        explainer.explain(&prediction, &[2]).unwrap().remove(0)
+    };
+    let [one, again, other] = [1, 1, 2].map(explain);
+    assert_eq!(one, again);
+    assert_ne!(one.maps, other.maps);
+    assert_ne!(one.pixels, other.pixels);
+    assert_ne!(one.perturbations, other.perturbations);
+}
+
 /// The device stays the caller's, and an explainer keeps what it needs of it.
 #[test]
 fn a_program_explains_on_its_own_device() {
@@ -133,11 +157,14 @@ fn a_program_explains_on_its_own_device() {
         Explainer::new(&gpu, &network, Wanted::default()).unwrap()
     };
     let prediction = explainer.predict(&picture(14)).unwrap();
-    let explanation = explainer.explain(&prediction, &prediction.top(1)).unwrap();
-    assert_eq!(
-        (explanation[0].maps[0].width, explanation[0].maps[0].height),
-        (8, 8)
-    );
+    let explanations = explainer.explain(&prediction, &prediction.top(1)).unwrap();
+    let ours = Explainer::new(&GPU, &NETWORK, Wanted::default()).unwrap();
+    let expected = ours.explain(&prediction, &prediction.top(1)).unwrap();
+    let [map, expected] = [&explanations, &expected].map(|explanations| {
+        let values = explanations[0].maps[0].values.iter();
+        values.map(|&v| v as f32).collect::<Vec<_>>()
+    });
+    assert_close("map", &map, &expected, Shape::new(1, 8, 8), 1e-5);
     let buffer = device.create_buffer(&wgpu::BufferDescriptor {
         label: None,
         size: 16,
