@@ -5,7 +5,7 @@ mod common {
 }
 
 use common::device::{
-    GPU, assert_close, backward, backward_within, each_convolution, forward_within, random, tiled,
+    GPU, assert_close, backward, backward_within, each_convolution, forward_within, random,
     to_input,
 };
 use gradcam::gpu::Session;
@@ -13,7 +13,7 @@ use gradcam::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, ReluRule, Shape,
     Window,
 };
-use gradcam::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest, Winograd};
+use gradcam::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest};
 use gradcam::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -80,15 +80,10 @@ fn fixture(name: &str) -> (Network, Value) {
     (network, fixture)
 }
 
-/// Each picture of the fixture's batch, explained for its class under every rule and both scores, by the kernels of this
-/// adapter and by those of a GPU.
+/// Each picture of the fixture's batch, explained for its class under every rule and both scores, by every kernel for
+/// convolutions.
 fn check_against_pytorch(name: &str, tolerance: f32) {
-    let gpu = [tiled(0), tiled(u32::MAX)].map(|family| Limits {
-        family,
-        winograd: Winograd::Everywhere,
-        ..GPU.limits()
-    });
-    for limits in [GPU.limits(), gpu[0], gpu[1]] {
+    for limits in each_convolution() {
         check_within(limits, name, tolerance);
     }
 }
@@ -106,34 +101,40 @@ fn check_within(limits: Limits, name: &str, tolerance: f32) {
         classes,
         tolerance,
     );
-    for (score_name, score) in [("logit", Score::Logit), ("prob", Score::Prob)] {
-        for (rule_name, rule) in [
-            ("plain", ReluRule::Plain),
-            ("guided", ReluRule::Guided),
-            ("deconv", ReluRule::Deconv),
-        ] {
-            let (_, expected) = numbers(&fixture["d_input"][score_name][rule_name]);
-            for (n, x) in input.chunks_exact(shape.len()).enumerate() {
-                let class = fixture["classes"][n].as_u64().unwrap() as usize;
-                let logits = &logits[n * classes.c..(n + 1) * classes.c];
-                let seed = Objective::from(score).seed(OutputKind::Softmax, logits, class);
-                let request = to_input(1, rule);
-                let (_, dx) = backward_within(limits, &network, request, x, &seed.direction);
-                let dx: Vec<f32> = dx
+    // One session for all of it: of each there is time mostly for compiling kernels.
+    let rules = [
+        ("plain", ReluRule::Plain),
+        ("guided", ReluRule::Guided),
+        ("deconv", ReluRule::Deconv),
+    ];
+    let request = Request {
+        images: 1,
+        backward: rules.map(|(_, rule)| to_input(1, rule)).to_vec(),
+        ..Request::default()
+    };
+    let plan = Plan::new(&network, &request, limits).unwrap();
+    let session = Session::new(&GPU, plan).unwrap();
+    session.poison().unwrap();
+    for (n, x) in input.chunks_exact(shape.len()).enumerate() {
+        session.forward(x, shape).unwrap();
+        let class = fixture["classes"][n].as_u64().unwrap() as usize;
+        let logits = &logits[n * classes.c..(n + 1) * classes.c];
+        for (score_name, score) in [("logit", Score::Logit), ("prob", Score::Prob)] {
+            let seed = Objective::from(score).seed(OutputKind::Softmax, logits, class);
+            for (phase, (rule_name, _)) in rules.into_iter().enumerate() {
+                let (_, expected) = numbers(&fixture["d_input"][score_name][rule_name]);
+                session.backward(phase, &seed.direction, classes).unwrap();
+                let gradient = session.plan().backward[phase].gradient;
+                let dx: Vec<f32> = session
+                    .read(gradient, 1, shape)
+                    .unwrap()
                     .iter()
                     .map(|&g| (f64::from(g) * seed.scale) as f32)
                     .collect();
                 let expected = &expected[n * shape.len()..(n + 1) * shape.len()];
-                assert_close(
-                    &format!(
-                        "{name}, {score_name}, {rule_name}, picture {n}, {:?}",
-                        limits.family
-                    ),
-                    &dx,
-                    expected,
-                    shape,
-                    tolerance,
-                );
+                let kernels = format!("{:?}, Winograd {:?}", limits.family, limits.winograd);
+                let what = format!("{name}, {score_name}, {rule_name}, picture {n}, {kernels}");
+                assert_close(&what, &dx, expected, shape, tolerance);
             }
         }
     }

@@ -9,8 +9,8 @@ use common::device::{
 };
 use gradcam::architectures;
 use gradcam::gpu::Session;
-use gradcam::network::{FilterLayout, MatrixLayout, Network, NodeId, Op, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, Plan, ReluRule, Request, RerunRequest, lists};
+use gradcam::network::{FilterLayout, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window};
+use gradcam::plan::{KernelFamily, Limits, Plan, Request, RerunRequest, lists};
 use gradcam::weights::{self, Tensor};
 
 const CLASSES: usize = 4;

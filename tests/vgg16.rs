@@ -11,11 +11,12 @@ use std::process::Command;
 
 use gradcam::architectures::{self, Classifier};
 use gradcam::attribution;
-use gradcam::cam::Method;
+use gradcam::cam::{Features, Method};
 use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
+use gradcam::gpu::Session;
 use gradcam::map::Map;
 use gradcam::network::{ReluRule, Shape};
-use gradcam::plan::Limits;
+use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
 use gradcam::preprocess::{to_picture, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
@@ -28,7 +29,7 @@ mod common {
     pub(crate) mod npy_writer;
     pub(crate) mod seeded;
 }
-use common::device::{GPU, assert_close, backward_within, tiled, to_input};
+use common::device::{GPU, assert_close, plain, tiled, to_input};
 use common::npy_writer::{self, Python};
 use common::seeded::{self, VGG16};
 
@@ -71,6 +72,7 @@ fn assert_guided(what: &str, actual: &[f32], expected: &Path) {
         .sum();
     let size: f64 = expected.iter().map(|&e| square(f64::from(e))).sum();
     let relative = (off / size).sqrt();
+    println!("{what}: relative L2 {relative:.1e}");
     assert!(relative <= GUIDED, "{what}: relative L2 {relative}");
 }
 
@@ -155,11 +157,13 @@ fn the_built_in_network_agrees_with_pytorch() {
     }
 }
 
-/// The kernels that a GPU would run, Winograd's among them, whatever there is here: forward, and back to the picture.
+/// Whatever adapter there is here: its own kernels without Winograd's algorithm, those of a GPU with each form of it and with
+/// none, and the plain ones. Forward, back to the last convolution and, but for the plain ones, which take long, to the picture.
 #[test]
-fn the_built_in_network_agrees_with_pytorch_by_the_kernels_of_a_gpu() {
+fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
     let reference = json(&fixtures("builtin/builtin.json"));
     let classifier = architectures::recognise(&weights::builtin()).unwrap();
+    let network = &classifier.network;
     let picture = image::open(fixtures("builtin/cat-and-coffee-224.png"))
         .unwrap()
         .into_rgb8();
@@ -169,27 +173,80 @@ fn the_built_in_network_agrees_with_pytorch_by_the_kernels_of_a_gpu() {
         .iter()
         .map(|name| f32::from(u8::from(name == "food")))
         .collect();
-    let limits = Limits {
-        family: tiled(256),
-        ..GPU.limits()
-    };
-    let request = to_input(1, ReluRule::Guided);
-    let (logits, gradient) = backward_within(limits, &classifier.network, request, &x, &seed);
     let expected: Vec<f32> = reference["logits"]
         .as_array()
         .unwrap()
         .iter()
         .map(|v| v.as_f64().unwrap() as f32)
         .collect();
-    let shape = Shape::vector(expected.len());
-    assert_close("logits", &logits, &expected, shape, LOGITS);
-    let gradient: Vec<f64> = gradient.into_iter().map(f64::from).collect();
-    let gradient: Vec<f32> = to_picture(&gradient, &classifier.normalization, 1)
-        .iter()
-        .map(|&g| g as f32)
-        .collect();
-    let file = fixtures("builtin/food_guided_bprop_logit.npy");
-    assert_guided("food", &gradient, &file);
+    let logits = Shape::vector(expected.len());
+    let target = network.target(None).unwrap();
+    let shape = network.node(target).shape;
+    let to_target = BackwardRequest {
+        to: target,
+        ..to_input(1, ReluRule::Plain)
+    };
+    let own = GPU.limits();
+    let of_gpu = |winograd| Limits {
+        family: tiled(256),
+        winograd,
+        ..own
+    };
+    let never = Limits {
+        winograd: Winograd::Never,
+        ..own
+    };
+    for limits in [
+        never,
+        of_gpu(Winograd::Never),
+        of_gpu(Winograd::WhereFaster),
+        of_gpu(Winograd::Everywhere),
+        of_gpu(Winograd::Everywhere2x2),
+        plain(),
+    ] {
+        let what = format!("{:?}, Winograd {:?}", limits.family, limits.winograd);
+        let mut backward = vec![to_target.clone()];
+        if limits.family != KernelFamily::Plain {
+            backward.push(to_input(1, ReluRule::Guided));
+        }
+        let request = Request {
+            images: 1,
+            keep: vec![target],
+            backward,
+            ..Request::default()
+        };
+        let plan = Plan::new(network, &request, limits).unwrap();
+        let session = Session::new(&GPU, plan).unwrap();
+        session.poison().unwrap();
+        session.forward(&x, network.input_shape()).unwrap();
+        let plan = session.plan();
+        let found = session.read(plan.logits, 1, logits).unwrap();
+        assert_close(&what, &found, &expected, logits, LOGITS);
+        session.backward(0, &seed, logits).unwrap();
+        let map = Method::GradCam.map(&Features {
+            shape,
+            activations: &session.read(plan.kept[0], 1, shape).unwrap(),
+            gradients: &session.read(plan.backward[0].gradient, 1, shape).unwrap(),
+            scale: 1.0,
+            seed: 0,
+            tried: &[],
+            eigen: false,
+            biases: &[],
+        });
+        let map: Vec<f32> = map.iter().map(|&v| v as f32).collect();
+        assert_map(&what, &map, &fixtures("builtin/food_gradcam_logit.npy"));
+        if let Some(phase) = plan.backward.get(1) {
+            session.backward(1, &seed, logits).unwrap();
+            let read = session.read(phase.gradient, 1, network.input_shape());
+            let gradient: Vec<f64> = read.unwrap().into_iter().map(f64::from).collect();
+            let gradient: Vec<f32> = to_picture(&gradient, &classifier.normalization, 1)
+                .iter()
+                .map(|&g| g as f32)
+                .collect();
+            let file = fixtures("builtin/food_guided_bprop_logit.npy");
+            assert_guided(&what, &gradient, &file);
+        }
+    }
 }
 
 /// The command's JSON line.

@@ -2,8 +2,8 @@
 //!
 //! Tensors are N x C x H x W. A backward twin takes N gradients that share one image's activations.
 
+use gradcam::network::ReluRule;
 use gradcam::network::{FlattenOrder, MatrixLayout, Shape, Window};
-use gradcam::plan::ReluRule;
 
 /// Filters O x I / groups x H x W.
 pub(crate) struct Filters<'a> {

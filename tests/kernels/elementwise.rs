@@ -1,7 +1,7 @@
 //! What works on each value alone, or only moves it.
 
+use gradcam::network::ReluRule;
 use gradcam::network::{FlattenOrder, Op, Shape};
-use gradcam::plan::ReluRule;
 use gradcam::weights::Tensor;
 
 use crate::common::device::{assert_close, backward, forward, random, to_input};

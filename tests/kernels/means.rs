@@ -2,9 +2,9 @@
 //! whole gradient.
 
 use gradcam::gpu::Session;
-use gradcam::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window};
+use gradcam::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window};
 use gradcam::plan::{
-    BackwardRequest, Contents, KernelFamily, Limits, MatrixDtype, Means, Plan, ReluRule, Request,
+    BackwardRequest, Contents, KernelFamily, Limits, MatrixDtype, Means, Plan, Request,
 };
 use gradcam::weights::Tensor;
 
