@@ -6,7 +6,8 @@
 //! asked for ([`crate::score`]).
 //!
 //! A method is a [`Recipe`]: what ReLUs let through on the way back, the inputs at which gradients are taken, and what is made
-//! of them. Methods that share the first two share their passes. To add one: its variant and its recipe.
+//! of them. Methods that share the first two share their passes. To add one: its variant, its recipe, and the options
+//! that it reads ([`crate::method::Setting`]).
 //!
 //! Where gradients are taken at many inputs, several go there and back at once, and all classes share their forward passes.
 //! How many is settled by memory, for each input holds its activations, and by the length of a dispatch

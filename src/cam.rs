@@ -33,7 +33,8 @@
 //! | `ablationcam` | the layers after the target for each channel that is not zero, for all classes together | nothing to speak of |
 //! | any with [`Features::eigen`] | none more | a principal component in place of a sum |
 //!
-//! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function.
+//! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function, and the options that it
+//! reads ([`crate::method::Setting`]).
 
 mod full_grad;
 mod perturbed;

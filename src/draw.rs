@@ -45,11 +45,6 @@ pub struct Scene<'a> {
     pub asked: Asked<'a>,
 }
 
-/// Guided backpropagation, an output of every run.
-const GUIDED: Method = Method::Pixel(attribution::Method::GuidedBprop);
-/// Guided Grad-CAM, an output too.
-const GUIDED_GRADCAM: Method = Method::Pixel(attribution::Method::GuidedGradcam);
-
 /// Methods of either kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Methods {
@@ -89,11 +84,12 @@ fn contents(options: &Options) -> Vec<Content> {
         Output::Raw => Some(Content::Raw(method)),
         Output::GuidedBprop | Output::GuidedGradcam => None,
     };
-    let of_all = |output: &Output| match output {
-        Output::GuidedBprop => Some(Content::Picture(GUIDED)),
-        Output::GuidedGradcam => Some(Content::Picture(GUIDED_GRADCAM)),
-        Output::Raw => Some(Content::Raw(GUIDED)),
-        Output::Heatmap | Output::Gradcam | Output::Segmented => None,
+    let of_all = |output: &Output| {
+        let method = output.own_method()?.into();
+        Some(match output {
+            Output::Raw => Content::Raw(method),
+            _ => Content::Picture(method),
+        })
     };
     let outputs = &options.outputs;
     let with_method = options.methods.iter().flat_map(|&method| {
@@ -176,13 +172,18 @@ fn class(
     let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
     for &method in &options.methods {
         let map = &of(method).values;
-        let map = report::Map::new(method, map, explanation.gradient, &scene.asked);
+        let mut map = report::Map::new(method, map, explanation.gradient, &scene.asked);
+        map.unread = options.unread_by(method);
         class.maps.push(map);
     }
     let contents = contents(options);
     for of_method in contents.chunk_by(|a, b| a.method() == b.method()) {
         let values = of(of_method[0].method());
         let heat = LazyCell::new(|| scene.heat(values));
+        let subject = Subject {
+            question: scene.question.of(of_method[0].method()),
+            ..subject
+        };
         for &content in of_method {
             let path = scene.destination.path(subject, content);
             let write = |drawn: &RgbImage| {

@@ -8,6 +8,10 @@ use clap::builder::PossibleValue;
 
 use crate::{attribution, cam, perturbation};
 
+mod setting;
+
+pub use setting::Setting;
+
 /// A method of any kind. Each kind's list is in its own module; this one only joins them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {

@@ -240,6 +240,13 @@ impl Options {
         })
     }
 
+    /// Those of `--score`, `--versus` and `--counterfactual` that were given and that `method` does not read.
+    pub fn unread_by(&self, method: Method) -> Vec<&'static str> {
+        let unread = self.unread.iter();
+        let of_method = unread.filter(|unread| unread.by.contains(&method));
+        of_method.map(|unread| unread.option).collect()
+    }
+
     /// Whether `output` was asked for.
     pub fn wants(&self, output: Output) -> bool {
         self.outputs.contains(&output)

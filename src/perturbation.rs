@@ -4,7 +4,8 @@
 //! A mask m holds one value a pixel, 1 where the picture x stays and 0 where the baseline x' takes its place: the network
 //! sees x' + m (x - x'). All classes of a picture share the passes, one forward pass a mask.
 //!
-//! To add a method: its variant, its number of masks, its mask and its map.
+//! To add a method: its variant, its number of masks, its mask and its map, and the options that it reads
+//! ([`crate::method::Setting`]).
 
 use clap::ValueEnum;
 

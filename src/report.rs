@@ -45,7 +45,8 @@ pub struct Report {
     /// Whether the gradient was negated; absent from the JSON where it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counterfactual: bool,
-    /// Options given that no method read, as typed; absent from the JSON where all were.
+    /// Options given that nothing asked for read, as typed, and those of a map's `unread`; absent from the JSON where there
+    /// are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<&'static str>,
     /// Stages and the milliseconds they took, in the order they ran.
@@ -127,6 +128,10 @@ pub struct Map {
     /// What to know before reading it; absent from the JSON where the verdict is `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Those of `--score`, `--versus` and `--counterfactual` that were given and that the method does not read, as typed;
+    /// absent from the JSON where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<&'static str>,
     /// Files written, by suffix; an array's with `.npy`. Those of outputs that no method asked for stand
     /// with the class's first map.
     #[serde(serialize_with = "files")]
@@ -207,6 +212,7 @@ impl Map {
             empty: max(&judged) <= 0.0,
             verdict,
             note: asked.words(verdict, method, max_value),
+            unread: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -342,6 +348,7 @@ mod tests {
             empty: false,
             verdict: Verdict::Ok,
             note: None,
+            unread: vec![],
             files: vec![
                 (
                     "gradcam".to_owned(),

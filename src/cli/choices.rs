@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use ::image::ImageFormat;
 use clap::ValueEnum;
 
+use crate::attribution;
 pub use crate::colormap::Colormap;
 pub use crate::convert::Precision;
 pub use crate::fuse::Fuse;
@@ -35,6 +36,17 @@ pub enum Output {
     GuidedGradcam,
     /// The map before ReLU and scaling, or the pixel values, and guided backpropagation's gradient, as .npy
     Raw,
+}
+
+impl Output {
+    /// The pixel method that it shows whatever methods are asked for; none where it shows each of those.
+    pub fn own_method(self) -> Option<attribution::Method> {
+        match self {
+            Self::GuidedBprop | Self::Raw => Some(attribution::Method::GuidedBprop),
+            Self::GuidedGradcam => Some(attribution::Method::GuidedGradcam),
+            Self::Heatmap | Self::Gradcam | Self::Segmented => None,
+        }
+    }
 }
 
 /// Picture formats that can be written without loss of meaning: a GIF's 256 colours are too few for

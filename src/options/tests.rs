@@ -352,9 +352,6 @@ fn options_that_no_method_reads_are_told_with_those_that_do() {
         told("-m vargrad -l conv4_3"),
         says("--layer", "gradcam, gradcam++, hirescam and 11 others do")
     );
-    // Guided backpropagation, of the usual outputs, has a score.
-    assert_eq!(told("-m fem --score logit"), [] as [&str; 0]);
-    assert_eq!(told("-m fem --score logit --outputs heatmap").len(), 1);
     assert_eq!(
         told("-m gradient -l conv4_3 --outputs guided_gradcam"),
         [] as [&str; 0]
@@ -368,6 +365,41 @@ fn options_that_no_method_reads_are_told_with_those_that_do() {
     assert_eq!(told(&format!("-m {readers} {all}")), [] as [&str; 0]);
     // The order of the input's channels is another matter.
     assert_eq!(told("--channels bgr --mean 9,9,9"), [] as [&str; 0]);
+}
+
+#[test]
+fn what_is_asked_of_a_class_is_told_of_each_method_that_does_not_read_it() {
+    let told = |line: &str| -> Vec<String> {
+        let unread = options(&format!("photo.jpg {line}")).unwrap().unread;
+        unread.iter().map(ToString::to_string).collect()
+    };
+    // That guided backpropagation, of the usual outputs, reads it does not matter.
+    assert_eq!(
+        told("-m gradcam,fem --score logit"),
+        [
+            "fem does not read --score and gives the same without; gradcam, gradcam++, hirescam and 17 others do"
+        ]
+    );
+    assert_eq!(
+        told("-m vargrad,gradcam,fullgrad,vargrad --counterfactual"),
+        [
+            "vargrad and fullgrad do not read --counterfactual and give the same without; \
+          gradcam, gradcam++, hirescam and 16 others do"
+        ]
+    );
+    assert_eq!(told("-m vargrad,fullgrad --versus 1"), [] as [&str; 0]);
+    // The score says which channels are tried.
+    assert_eq!(told("-m scorecam --score logit").len(), 1);
+    assert_eq!(
+        told("-m scorecam --score logit --channels 4"),
+        [] as [&str; 0]
+    );
+    let both = options("photo.jpg -m gradcam,eigencam --score logit --counterfactual").unwrap();
+    assert_eq!(
+        both.unread_by(cam::Method::EigenCam.into()),
+        ["--score", "--counterfactual"]
+    );
+    assert_eq!(both.unread_by(cam::Method::GradCam.into()), [] as [&str; 0]);
 }
 
 #[test]

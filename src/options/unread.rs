@@ -4,16 +4,17 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::attribution::{self, Inputs, Value};
-use crate::cam::{self, Reads};
 use crate::cli::{ChannelsFlag, Explain, Method, Output};
-use crate::perturbation;
+use crate::method::Setting;
 
-/// An option that nothing asked for reads. Shown in words.
+/// An option that nothing asked for reads, or that a method asked for does not. Shown in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     /// As it is typed.
     pub option: &'static str,
+    /// The methods asked for that do not read it, of an option that says what is asked of a class; empty where nothing
+    /// asked for reads it.
+    pub by: Vec<Method>,
     /// What does read it, in the order of the help.
     pub read_by: Readers,
 }
@@ -27,9 +28,6 @@ pub enum Readers {
     Outputs(Vec<Output>),
 }
 
-/// Whether a method reads an option.
-type IsRead = fn(Method) -> bool;
-
 /// Whether an output reads an option.
 type IsShown = fn(Output) -> bool;
 
@@ -38,20 +36,24 @@ const NAMED: usize = 6;
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, mut names) = match &self.read_by {
+        let option = self.option;
+        let (kind, readers) = match &self.read_by {
             Readers::Methods(methods) => ("method", in_words(methods)),
             Readers::Outputs(outputs) => ("output", in_words(outputs)),
         };
-        if names.len() > NAMED {
-            let others = names.split_off(3).len();
-            names.push(format!("{others} others"));
+        match &self.by[..] {
+            [] => write!(f, "no {kind} asked for reads {option}; ")?,
+            [one] => write!(
+                f,
+                "{one} does not read {option} and gives the same without; "
+            )?,
+            some => {
+                let some = list(in_words(some));
+                write!(f, "{some} do not read {option} and give the same without; ")?;
+            }
         }
-        let last = names.pop().unwrap_or_default();
-        write!(f, "no {kind} asked for reads {}; ", self.option)?;
-        match &names[..] {
-            [] => write!(f, "{last} does"),
-            some => write!(f, "{} and {last} do", some.join(", ")),
-        }
+        let does = if readers.len() == 1 { "does" } else { "do" };
+        write!(f, "{} {does}", list(readers))
     }
 }
 
@@ -59,41 +61,78 @@ fn in_words(readers: &[impl ToString]) -> Vec<String> {
     readers.iter().map(ToString::to_string).collect()
 }
 
-/// Those of `flags` that nothing reads, in the order of the help.
+/// `one, another and the last`; of many, three and how many others.
+fn list(mut names: Vec<String>) -> String {
+    if names.len() > NAMED {
+        let others = names.split_off(3).len();
+        names.push(format!("{others} others"));
+    }
+    let last = names.pop().unwrap_or_default();
+    match &names[..] {
+        [] => last,
+        some => format!("{} and {last}", some.join(", ")),
+    }
+}
+
+/// Those of `flags` that are not read, in the order of the help.
 pub(super) fn unread(flags: &Explain) -> Vec<Unread> {
     let channels = flags.channels.iter();
     let channels = channels.filter(|flag| matches!(flag, ChannelsFlag::Count(_)));
-    let given: [(_, _, IsRead); 12] = [
-        ("--layer", !flags.layers.is_empty(), looks_at_a_layer),
-        ("--score", flags.score.is_some(), reads_the_score),
-        ("--versus", flags.versus.is_some(), is_of_a_class),
-        ("--counterfactual", flags.counterfactual, is_of_a_class),
-        ("--channels", channels.count() > 0, tries_channels),
-        ("--samples", flags.samples.is_some(), takes_samples),
-        ("--noise", flags.noise.is_some(), is_noisy),
-        ("--steps", flags.steps.is_some(), takes_steps),
-        ("--patch", flags.patch.is_some(), moves_a_patch),
-        ("--stride", flags.stride.is_some(), moves_a_patch),
-        ("--baseline", flags.baseline.is_some(), has_a_baseline),
-        ("--seed", flags.seed.is_some(), draws_numbers),
+    let chooses = channels.count() > 0;
+    let given = [
+        (Setting::Layer, !flags.layers.is_empty()),
+        (Setting::Score, flags.score.is_some()),
+        (Setting::Versus, flags.versus.is_some()),
+        (Setting::Counterfactual, flags.counterfactual),
+        (Setting::Channels, chooses),
+        (Setting::Samples, flags.samples.is_some()),
+        (Setting::Noise, flags.noise.is_some()),
+        (Setting::Steps, flags.steps.is_some()),
+        (Setting::Patch, flags.patch.is_some()),
+        (Setting::Stride, flags.stride.is_some()),
+        (Setting::Baseline, flags.baseline.is_some()),
+        (Setting::Seed, flags.seed.is_some()),
     ];
-    let shown = flags.outputs.iter().filter_map(|output| match output {
-        Output::GuidedBprop | Output::Raw => Some(attribution::Method::GuidedBprop.into()),
-        Output::GuidedGradcam => Some(attribution::Method::GuidedGradcam.into()),
-        Output::Heatmap | Output::Gradcam | Output::Segmented => None,
-    });
-    let asked: Vec<Method> = flags.methods.iter().copied().chain(shown).collect();
-    let unread = given
-        .into_iter()
-        .filter(|(_, given, reads)| *given && !asked.iter().any(|&method| reads(method)));
-    let of_methods = unread.map(|(option, _, reads)| Unread {
-        option,
-        read_by: Readers::Methods(readers(reads)),
-    });
+    let given = given.into_iter().filter(|(_, given)| *given);
+    let of_methods = given.filter_map(|(setting, _)| not_read(setting, chooses, flags));
     of_methods.chain(unread_by_outputs(flags)).collect()
 }
 
-fn readers(reads: IsRead) -> Vec<Method> {
+/// An option that was given, unless it is read: by every method asked for where it says what is asked of a class, else by
+/// any, or by that of an output.
+fn not_read(setting: Setting, chooses: bool, flags: &Explain) -> Option<Unread> {
+    let reads = |method: Method| method.reads(setting, chooses);
+    let shown = flags
+        .outputs
+        .iter()
+        .filter_map(|output| output.own_method());
+    let mut by: Vec<Method> = vec![];
+    if setting.is_question() {
+        for &method in flags.methods.iter().filter(|&&method| !reads(method)) {
+            if !by.contains(&method) {
+                by.push(method);
+            }
+        }
+        if by.is_empty() {
+            return None;
+        }
+    } else if flags
+        .methods
+        .iter()
+        .copied()
+        .chain(shown.map(Method::from))
+        .any(reads)
+    {
+        return None;
+    }
+    Some(Unread {
+        option: setting.option(),
+        by,
+        read_by: Readers::Methods(readers(reads)),
+    })
+}
+
+fn readers(reads: impl Fn(Method) -> bool) -> Vec<Method> {
     let all = Method::value_variants().iter().copied();
     all.filter(|&method| reads(method)).collect()
 }
@@ -101,7 +140,7 @@ fn readers(reads: IsRead) -> Vec<Method> {
 /// Those that no output reads, or none of the outputs' methods.
 fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> {
     let any = |_: Method| true;
-    let given: [(_, _, IsShown, IsRead); 4] = [
+    let given: [(_, _, IsShown, fn(Method) -> bool); 4] = [
         ("--format", flags.format.is_some(), is_a_picture, any),
         ("--size", flags.size.is_some(), is_a_picture, any),
         (
@@ -126,7 +165,11 @@ fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> {
                 }
                 () => return None,
             };
-            Some(Unread { option, read_by })
+            Some(Unread {
+                option,
+                by: vec![],
+                read_by,
+            })
         })
 }
 
@@ -141,54 +184,4 @@ fn is_coloured(output: Output) -> bool {
 /// Rather than values with colours of their own.
 fn is_a_map(method: Method) -> bool {
     !matches!(method, Method::Pixel(_))
-}
-
-fn looks_at_a_layer(method: Method) -> bool {
-    match method {
-        Method::Cam(cam) => cam.reads() != Reads::Biases,
-        Method::Pixel(pixel) => pixel.recipe().value == Value::TimesHeat,
-        Method::Perturbation(_) => false,
-    }
-}
-
-fn is_of_a_class(method: Method) -> bool {
-    !matches!(method, Method::Cam(cam) if cam.reads() == Reads::Activations)
-}
-
-/// Score-CAM does where it chooses channels.
-fn reads_the_score(method: Method) -> bool {
-    let finer = matches!(method, Method::Cam(cam) if cam.reads() == Reads::FinerGradients);
-    is_of_a_class(method) && !finer
-}
-
-fn tries_channels(method: Method) -> bool {
-    matches!(method, Method::Cam(cam) if matches!(cam.reads(), Reads::Masked | Reads::Ablated))
-}
-
-fn is_noisy(method: Method) -> bool {
-    matches!(method, Method::Pixel(pixel) if pixel.recipe().inputs == Inputs::Noisy)
-}
-
-fn takes_samples(method: Method) -> bool {
-    is_noisy(method) || method == perturbation::Method::Rise.into()
-}
-
-fn draws_numbers(method: Method) -> bool {
-    takes_samples(method) || method == cam::Method::RandomCam.into()
-}
-
-fn takes_steps(method: Method) -> bool {
-    matches!(method, Method::Pixel(pixel) if pixel.recipe().inputs == Inputs::Path)
-}
-
-fn moves_a_patch(method: Method) -> bool {
-    method == perturbation::Method::Occlusion.into()
-}
-
-fn has_a_baseline(method: Method) -> bool {
-    match method {
-        Method::Cam(_) => false,
-        Method::Pixel(pixel) => pixel.recipe().value == Value::TimesDifference,
-        Method::Perturbation(_) => true,
-    }
 }

@@ -1,6 +1,6 @@
 //! Names of the files written: `<stem>_<rank>_<class id>_<class
 //! name>_<probability>_<suffix>.<ext>`, with `_versus_<class id>` and `_counterfactual` before the
-//! suffix where that was asked.
+//! suffix where that was asked and the method reads it.
 //!
 //! Options that say how a map is made leave the name as it is. These two ask another question of
 //! the same picture and class, whose answer one lays beside the first.
@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::attribution;
 use crate::cam;
-use crate::method::Method;
+use crate::method::{Method, Setting};
 
 /// Longest file name, in bytes, that common file systems take.
 const NAME_MAX: usize = 255;
@@ -122,6 +122,18 @@ pub struct Question {
     pub versus: Option<usize>,
     /// What would lower it.
     pub counterfactual: bool,
+}
+
+impl Question {
+    /// What of it `method` reads: the rest changes nothing of its files.
+    pub fn of(self, method: Method) -> Self {
+        // Whatever channels are tried.
+        let reads = |setting| method.reads(setting, false);
+        Self {
+            versus: self.versus.filter(|_| reads(Setting::Versus)),
+            counterfactual: self.counterfactual && reads(Setting::Counterfactual),
+        }
+    }
 }
 
 const VERSUS: &str = "_versus_";
@@ -348,6 +360,19 @@ mod tests {
             ),
             "street_0_920_traffic_light_0.105_versus_10_counterfactual_heatmap.jpg"
         );
+    }
+
+    #[test]
+    fn a_method_that_reads_no_question_has_none_in_its_names() {
+        let asked = Question {
+            versus: Some(10),
+            counterfactual: true,
+        };
+        let shown = |method| asked.of(method).to_string();
+        assert_eq!(shown(GRADCAM), "_versus_10_counterfactual");
+        assert_eq!(shown(cam::Method::Fem.into()), "");
+        assert_eq!(shown(cam::Method::FullGrad.into()), "_versus_10");
+        assert_eq!(shown(attribution::Method::VarGrad.into()), "_versus_10");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is asked of a class: its score, its lead over another, what would lower it.
 
+use clap::ValueEnum;
+use gradcam::method::Method;
 use serde_json::{Value, json};
 
 use crate::harness::Folder;
@@ -64,6 +66,86 @@ fn maps_add_up_as_their_scores_do() {
         .filter(|name| name.ends_with("_heatmap.png"));
     // One more of class 0.
     assert_eq!(pictures.count(), suffixes.len() + 1);
+}
+
+/// All methods with each option and without it: values change where the option is read, and nowhere else.
+#[test]
+fn an_option_that_a_method_does_not_read_changes_nothing_and_is_told() {
+    let folder = Folder::new();
+    let settings = "--samples 2 --steps 2 --patch 112 --outputs raw -c 1 -q";
+    let maps = |options: &str| {
+        let methods = Method::value_variants().iter().map(ToString::to_string);
+        // It has rivals of its own, and is refused beside --versus.
+        let left = |name: &String| !(name == "finercam" && options.contains("--versus"));
+        let methods: Vec<String> = methods.filter(left).collect();
+        let line = format!(
+            "cat.png tiny.npy -m {} {settings} {options}",
+            methods.join(",")
+        );
+        let report = folder.json(&line).remove(0);
+        let map = |map: &Value| {
+            let files = map["files"].as_object().unwrap();
+            let own = files
+                .iter()
+                .find(|(_, path)| path.as_str().unwrap().ends_with(".npy"));
+            let path = own.unwrap().1.as_str().unwrap().to_owned();
+            let method = map["method"].as_str().unwrap().to_owned();
+            (method, folder.array(&path).0, path, map["unread"].clone())
+        };
+        let maps = report["classes"][0]["maps"].as_array().unwrap();
+        (
+            maps.iter().map(map).collect::<Vec<_>>(),
+            report["unread"].clone(),
+        )
+    };
+    let (plain, unread) = maps("");
+    assert_eq!(unread, Value::Null);
+    for (option, tag, count) in [
+        ("--score logit", "", 5),
+        ("--versus 0 --score prob", "_versus_0", 3),
+        ("--counterfactual", "_counterfactual", 6),
+    ] {
+        let (with, unread) = maps(option);
+        let name = option.split(' ').next().unwrap();
+        let mut same = 0;
+        for (method, values, path, unread) in &with {
+            let before = plain.iter().find(|(plain, ..)| plain == method).unwrap();
+            let is_read = before.1 != *values;
+            let told = unread
+                .as_array()
+                .is_some_and(|list| list.contains(&name.into()));
+            assert_eq!(told, !is_read, "{method} {option}");
+            assert!(
+                tag.is_empty() || path.contains(tag) == is_read,
+                "{option}: {path}"
+            );
+            same += usize::from(!is_read);
+        }
+        assert_eq!(same, count, "{option}");
+        assert!(
+            unread.as_array().unwrap().contains(&name.into()),
+            "{option}"
+        );
+    }
+}
+
+/// Guided backpropagation, of the usual outputs, reads what the method does not.
+#[test]
+fn a_method_is_told_apart_from_the_outputs_beside_it() {
+    let folder = Folder::new();
+    let line = "cat.png tiny.npy -c 1 -m eigencam --counterfactual --outputs heatmap,guided_bprop";
+    let run = folder.run(line);
+    run.exits(0);
+    let note = "note: eigencam does not read --counterfactual and gives the same without; gradcam, gradcam++, hirescam \
+                and 16 others do\n";
+    assert_eq!(run.stderr, note);
+    assert_eq!(
+        folder.names(),
+        [
+            "cat_0_1_class_1_0.797_counterfactual_guided_bprop.png",
+            "cat_0_1_class_1_0.797_eigencam_heatmap.png"
+        ]
+    );
 }
 
 #[test]
