@@ -158,7 +158,9 @@ impl Run<'_> {
         };
         let started = Instant::now();
         let wanted = wanted(options, choice, &classifier.normalization, jobs.len());
-        let explainer = Explainer::new(gpu, &classifier.network, wanted).map_err(at_weights)?;
+        let explainer =
+            Explainer::new(gpu, &classifier.network, wanted.clone()).map_err(at_weights)?;
+        let settings = report::Settings::new(options, classifier, &wanted, explainer.channels());
         let set_up = milliseconds(started);
         let several = jobs.len() > 1 || options.images.len() > 1;
         let mut digest = String::new();
@@ -253,6 +255,7 @@ impl Run<'_> {
                     layer: explainer.layers().join("+"),
                     fuse: (explainer.layers().len() > 1).then_some(options.fuse),
                     score: options.score,
+                    settings: settings.clone(),
                     versus: choice.versus.map(|id| {
                         let label = labels.get(id).expect("one label a class");
                         report::Versus::new(id, label)

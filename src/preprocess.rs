@@ -192,6 +192,17 @@ impl Normalization {
             .map(|&(name, _)| name)
     }
 
+    /// Mean and scale as `--mean` and `--std` take them: red first, for pixels in 0..255.
+    pub fn mean_and_std(&self) -> [[f32; 3]; 2] {
+        let red_first = |values: [f32; 3]| [0, 1, 2].map(|c| values[self.rgb(c)] / self.scale);
+        [self.mean, self.std].map(red_first)
+    }
+
+    /// The order of the network's channels, as `--channels` takes it.
+    pub fn order(&self) -> &'static str {
+        if self.bgr { "bgr" } else { "rgb" }
+    }
+
     /// The RGB channel that the network's channel `c` holds, and the reverse: the swap is its own inverse.
     fn rgb(&self, c: usize) -> usize {
         if self.bgr { 2 - c } else { c }
@@ -204,15 +215,9 @@ impl std::fmt::Display for Normalization {
         if let Some(name) = self.name() {
             return f.write_str(name);
         }
-        // Those take red first, and pixels in 0..255.
-        let triple = |values: [f32; 3]| {
-            [0, 1, 2]
-                .map(|c| (values[self.rgb(c)] / self.scale).to_string())
-                .join(",")
-        };
-        let channels = if self.bgr { "bgr" } else { "rgb" };
-        let (mean, std) = (triple(self.mean), triple(self.std));
-        write!(f, "channels {channels}, mean {mean}, std {std}")
+        let triple = |values: [f32; 3]| values.map(|value| value.to_string()).join(",");
+        let [mean, std] = self.mean_and_std().map(triple);
+        write!(f, "channels {}, mean {mean}, std {std}", self.order())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is printed: the lines, the JSON, the numbers in them, and the names of classes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Folder, Tiny, fixture};
 
@@ -149,6 +149,7 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
                 "adapter",
                 "layer",
                 "score",
+                "settings",
                 "timings_ms",
                 "classes"
             ]
@@ -204,6 +205,55 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
         assert!(maps[0]["files"]["guided_bprop"].is_string());
         assert!(maps[0]["files"]["guided_bprop.npy"].is_string());
     }
+}
+
+#[test]
+fn the_json_says_how_a_map_was_made() {
+    let folder = Folder::new();
+    let settings = |line: &str| {
+        let line = format!("cat.png tiny.npy -c 1 -q --outputs heatmap {line}");
+        folder.json(&line)[0]["settings"].clone()
+    };
+    let mut plain = json!({
+        "smooth": [],
+        "fit": "crop",
+        "preprocess": "caffe",
+        "input_size": [224, 224],
+        "activation": "softmax",
+        "weights_dtype": "f32",
+        "convolution": "fast",
+    });
+    assert_eq!(settings(""), plain);
+    assert_eq!(settings("--seed 7 --steps 9"), plain);
+    let other = "--smooth aug,eigen --fit pad --mean 1,2,3 --channels bgr --activation sigmoid \
+                 --weights-dtype f16 --convolution direct";
+    let expected = json!({
+        "smooth": ["aug", "eigen"],
+        "fit": "pad",
+        "preprocess": { "mean": [1.0, 2.0, 3.0], "std": [1.0, 1.0, 1.0], "channels": "bgr" },
+        "input_size": [224, 224],
+        "activation": "sigmoid",
+        "weights_dtype": "f16",
+        "convolution": "direct",
+    });
+    assert_eq!(settings(other), expected);
+    let methods = "-m ablationcam,vargrad,integrated-gradients,occlusion,rise --channels 3 --samples 2 --steps 4 \
+                   --patch 112 --baseline white --seed 7";
+    let read = json!({
+        "channels": 3,
+        "samples": 2,
+        "masks": 2,
+        "noise": 0.15,
+        "steps": 4,
+        "patch": 112,
+        "stride": 56,
+        "baseline": "white",
+        "seed": 7,
+    });
+    let all = plain.as_object_mut().unwrap();
+    all.extend(read.as_object().unwrap().clone());
+    assert_eq!(settings(methods), plain);
+    assert_eq!(settings("-m ablationcam")["channels"], 8);
 }
 
 #[test]
