@@ -275,6 +275,9 @@ pub struct Explain {
     pub counterfactual: bool,
 
     /// Make the maps of CAM methods smoother
+    ///
+    /// Make the maps of CAM methods smoother. For aug each of six maps is cut at zero and scaled to
+    /// 0..1 before their mean is taken: that is also what `--outputs raw` writes of it.
     #[arg(
         long,
         value_name = "HOW",

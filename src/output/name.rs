@@ -37,7 +37,8 @@ pub enum Content {
     Heatmap(Method),
     /// The picture lit by the map or by that magnitude.
     Segmented(Method),
-    /// The map before ReLU and scaling, float32, H x W; of a pixel method, its values, H x W x 3.
+    /// The map before ReLU and scaling, float32, H x W; of several layers and with `--smooth aug`, what scaled maps become;
+    /// of a pixel method, its values, H x W x 3.
     Raw(Method),
 }
 

@@ -183,6 +183,17 @@ fn help_and_version_are_results() {
         assert!(short.contains(option) && long.contains(option), "{option}");
     }
     assert!(long.len() > short.len());
+    // Averages of scaled maps are no maps before scaling.
+    for way in ["--smooth", "--fuse"] {
+        let after = long.split_once(&format!("      {way} <HOW>")).unwrap().1;
+        let help = after.split("\n      --").next().unwrap();
+        let words: Vec<&str> = help.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains("scaled to 0..1") && words.contains("`--outputs raw` writes"),
+            "{words}"
+        );
+    }
     assert!(folder.prints("help adapters").contains("--json"));
     assert_eq!(
         folder.prints("--version"),
