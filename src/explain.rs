@@ -283,7 +283,9 @@ impl Run<'_> {
                     if matches!(error, Error::Stdout(_)) {
                         next = ControlFlow::Break(());
                     }
-                    tell(Told::Error(error));
+                    if !error.is_reader_gone() {
+                        tell(Told::Error(error));
+                    }
                 }
                 tell(Told::Progress(position, jobs.len()));
                 next

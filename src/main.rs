@@ -1,4 +1,5 @@
 //! `gradcam`: parses the command line, runs it, prints errors, and exits with 0, 1 or 2, 130 on Ctrl-C or 143 on SIGTERM.
+//! A reader of its results that goes away ends it with 1 and without a word.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.is_reader_gone() => ExitCode::FAILURE,
         Err(error) => {
             console::error(&error);
             ExitCode::from(if error.is_usage() { 2 } else { 1 })

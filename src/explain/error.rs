@@ -1,5 +1,6 @@
 //! Why a command, or its work on one picture, failed.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use crate::architectures::ArchitectureError;
@@ -97,6 +98,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether who read the results has gone, as `head` does: no reason to say anything.
+    pub fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Stdout(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+
     /// Whether the command line is at fault, rather than a file or the device.
     pub fn is_usage(&self) -> bool {
         match self {
