@@ -113,8 +113,11 @@ impl PictureError {
     }
 }
 
-/// A number that is not the last word was meant as the number of classes, most likely.
+/// A number that is not the last word was meant as the number of classes, most likely; a hyphen as standard input.
 fn where_it_may_be(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        return "a picture from standard input is named /dev/stdin".to_owned();
+    }
     match path.to_str().map(str::parse::<usize>) {
         Some(Ok(count)) => {
             format!("a number of classes comes last, and once, or is given as --top-n {count}")

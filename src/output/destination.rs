@@ -73,10 +73,13 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// For the picture `image`: beside it unless there is an `out_dir`, in its own format unless
-    /// another is `chosen` or its own cannot be written.
+    /// For the picture `image`: beside it, or in the current folder where it comes out of a pipe or a device, unless there
+    /// is an `out_dir`; in its own format unless another is `chosen` or its own cannot be written.
     pub fn of(image: &Path, out_dir: Option<&Path>, chosen: Option<Format>) -> Self {
-        let beside = image.parent().unwrap_or(Path::new(""));
+        let beside = match is_stream(image) {
+            true => Path::new(""),
+            false => image.parent().unwrap_or(Path::new("")),
+        };
         let spelled = image
             .extension()
             .and_then(OsStr::to_str)
@@ -88,7 +91,7 @@ impl Destination {
         };
         Self {
             folder: out_dir.unwrap_or(beside).to_owned(),
-            stem: image.file_stem().unwrap_or_default().to_owned(),
+            stem: stem(image),
             format,
             extension,
         }
@@ -98,6 +101,30 @@ impl Destination {
     pub fn path(&self, subject: Subject<'_>, content: Content) -> PathBuf {
         self.folder
             .join(file_name(&self.stem, subject, content, &self.extension))
+    }
+}
+
+/// Whether a picture is no file in a folder: a pipe or a device, or what the system calls an open file, `/dev/stdin` or
+/// `/proc/self/fd/3`. Nothing is written beside such a name.
+fn is_stream(image: &Path) -> bool {
+    let folder = image.parent().map(Path::canonicalize);
+    let of_the_system = folder.is_some_and(|folder| {
+        // Not what lies below, in /dev/shm say.
+        let is_dev = |folder: &Path| folder == Path::new("/dev") || folder == Path::new("/dev/fd");
+        let is_system = |folder: &Path| is_dev(folder) || folder.starts_with("/proc");
+        cfg!(unix) && folder.is_ok_and(|folder| is_system(&folder))
+    });
+    let is_other = |metadata: fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    of_the_system || fs::metadata(image).is_ok_and(is_other)
+}
+
+/// The picture's name without extension; of an open file's number, what that is.
+fn stem(image: &Path) -> OsString {
+    let stem = image.file_stem().unwrap_or_default();
+    let is_number = stem.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    match is_number && is_stream(image) {
+        true => [OsStr::new("fd"), stem].into_iter().collect(),
+        false => stem.to_owned(),
     }
 }
 
@@ -235,6 +262,23 @@ mod tests {
         );
         let beside = Destination::of(Path::new("beach.jpg"), None, None);
         assert!(!beside.path(subject, GUIDED).starts_with("."));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn files_of_what_is_no_file_go_to_the_current_folder() {
+        for (image, stem) in [
+            ("/dev/stdin", "stdin"),
+            ("/dev/null", "null"),
+            ("/proc/self/fd/7", "fd7"),
+            ("/dev/../dev/fd/63", "fd63"),
+        ] {
+            let destination = Destination::of(Path::new(image), None, None);
+            assert_eq!(destination.folder, Path::new(""), "{image}");
+            assert_eq!(destination.stem, stem, "{image}");
+            let chosen = Destination::of(Path::new(image), Some(Path::new("maps")), None);
+            assert_eq!(chosen.folder, Path::new("maps"), "{image}");
+        }
     }
 
     #[test]

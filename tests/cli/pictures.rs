@@ -2,6 +2,57 @@
 
 use crate::harness::{Folder, fixture};
 
+/// What comes out of a pipe has no folder of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_out_of_a_pipe_leaves_its_files_in_the_working_directory() {
+    use std::fs::File;
+
+    use crate::harness::Run;
+
+    let folder = Folder::new();
+    let line = "tiny.npy -c 1 --outputs heatmap";
+    let options: Vec<&str> = line.split(' ').collect();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let picture = folder.read("cat.png");
+    let writing = std::thread::spawn(move || std::io::Write::write_all(&mut writer, &picture));
+    let arguments = [&["/dev/stdin"], &options[..]].concat();
+    let run = Run::of(folder.command(&arguments).stdin(reader));
+    run.exits(0).notes_nothing();
+    writing.join().unwrap().unwrap();
+
+    // A file behind the same name is no file in /dev either.
+    let file = File::open(folder.path().join("cat.png")).unwrap();
+    let arguments = [&["/proc/self/fd/0"], &options[..]].concat();
+    let run = Run::of(folder.command(&arguments).stdin(file));
+    run.exits(0).notes_nothing();
+
+    std::fs::create_dir(folder.path().join("pipes")).unwrap();
+    let pipe = folder.path().join("pipes/photo");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let picture = folder.read("cat.png");
+    let writing = std::thread::spawn(move || std::fs::write(pipe, picture));
+    folder.prints(&format!("pipes/photo {line}"));
+    writing.join().unwrap().unwrap();
+    std::fs::remove_file(folder.path().join("pipes/photo")).unwrap();
+
+    let names = ["fd0", "photo", "stdin"];
+    assert_eq!(
+        folder.names(),
+        names.map(|name| format!("{name}_0_1_class_1_0.797_heatmap.png"))
+    );
+}
+
+#[test]
+fn a_hyphen_is_told_what_standard_input_is_called() {
+    Folder::new().refuses(
+        "- tiny.npy",
+        1,
+        &["no such file: -; a picture from standard input is named /dev/stdin"],
+    );
+}
+
 #[track_caller]
 fn assert_refused(name: &str, bytes: &[u8], parts: &[&str]) {
     let folder = Folder::new();
