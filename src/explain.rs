@@ -309,13 +309,23 @@ fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<(Vec<Job>, bool), Err
     let mut all_there = true;
     let mut seen = HashSet::new();
     for named in &options.images {
-        let images = image::list(named, output::is_output).unwrap_or_else(|error| {
+        let listed = image::list(named, output::is_output).unwrap_or_else(|error| {
             all_there = false;
             tell(Told::Error(error.into()));
-            vec![]
+            image::Listed::default()
         });
+        if listed.left_out.count() > 0 {
+            tell(Told::Note(format!(
+                "{}: {}",
+                named.display(),
+                listed.left_out
+            )));
+        }
         // A picture may be named twice, as cat.png and ./cat.png, or lie in a folder that is named too.
-        let new = images.into_iter().filter(|image| seen.insert(place(image)));
+        let new = listed
+            .pictures
+            .into_iter()
+            .filter(|image| seen.insert(place(image)));
         jobs.extend(new.map(|image| Job {
             destination: Destination::of(&image, options.out_dir.as_deref(), options.format),
             image,

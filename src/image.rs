@@ -1,16 +1,18 @@
 //! Picture files: what they hold as 8-bit RGB, which files of a folder they are, and how results are written.
 
 mod error;
+mod folder;
 mod whole;
 mod write;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 pub use error::PictureError;
+pub use folder::{LeftOut, Listed};
 pub use write::encode;
 
 use crate::sniff;
@@ -77,51 +79,21 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
 
 /// The picture files that `path` stands for: a file as it is, a folder as its pictures.
 ///
-/// Of a folder: files, not folders, with an extension that can be decoded, none hidden and none for which `leave_out`
-/// holds, sorted by name; at least one.
-pub fn list(path: &Path, leave_out: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, PictureError> {
-    let path = path.to_owned();
+/// Of a folder: files, not folders, with an extension that can be decoded, none hidden and none for which `is_own`, this
+/// program's output, holds, sorted by name; at least one.
+pub fn list(path: &Path, is_own: impl Fn(&Path) -> bool) -> Result<Listed, PictureError> {
     if path.is_dir() {
-        return pictures_in(&path, leave_out);
+        return folder::list(path, is_own);
     }
+    let path = path.to_owned();
     match path.try_exists() {
-        Ok(true) => Ok(vec![path]),
+        Ok(true) => Ok(Listed {
+            pictures: vec![path],
+            ..Listed::default()
+        }),
         Ok(false) => Err(PictureError::NotFound { path }),
         Err(reason) => Err(PictureError::Read { path, reason }),
     }
-}
-
-fn pictures_in(
-    folder: &Path,
-    leave_out: impl Fn(&Path) -> bool,
-) -> Result<Vec<PathBuf>, PictureError> {
-    let unreadable = |reason| PictureError::Read {
-        path: folder.to_owned(),
-        reason,
-    };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && has_picture_extension(&path) && path.is_file() && !leave_out(&path) {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        return Err(PictureError::NoPictures {
-            folder: folder.to_owned(),
-        });
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn has_picture_extension(path: &Path) -> bool {
-    path.extension()
-        .and_then(ImageFormat::from_extension)
-        .is_some_and(|format| format.reading_enabled())
 }
 
 /// The bytes of a file, which is not a folder, not empty and at most [`MAX_FILE`] long.

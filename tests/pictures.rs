@@ -347,8 +347,12 @@ fn a_folder_stands_for_its_pictures_sorted_without_hidden_files_and_subfolders()
     let listed = image::list(files.0.path(), |_| false).unwrap();
     let in_folder = |name| files.0.path().join(name);
     assert_eq!(
-        listed,
+        listed.pictures,
         [in_folder("a.png"), in_folder("b.JPG"), in_folder("c.webp")]
+    );
+    assert_eq!(
+        listed.left_out.to_string(),
+        "1 file left out: 1 .avif, which gradcam cannot read"
     );
 }
 
@@ -357,7 +361,7 @@ fn a_file_stands_for_itself_whatever_its_extension_and_must_be_there() {
     let files = Files::new();
     let single = files.put("single.txt", b"unread");
     assert_eq!(
-        image::list(&single, |_| true).unwrap(),
+        image::list(&single, |_| true).unwrap().pictures,
         std::slice::from_ref(&single)
     );
     fs::remove_file(&single).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageFormat};
 
-use super::{MAX_FILE, MAX_PIXELS, MIN_SIDE};
+use super::{LeftOut, MAX_FILE, MAX_PIXELS, MIN_SIDE};
 use crate::sniff::Guess;
 
 /// Why a picture cannot be read or written.
@@ -26,10 +26,8 @@ pub enum PictureError {
     #[error("{path} is a folder where a picture was expected; name a file in it")]
     Folder { path: PathBuf },
 
-    #[error(
-        "no pictures in the folder {folder}: it must hold files named .png, .jpg, .webp or the like (subfolders are not searched)"
-    )]
-    NoPictures { folder: PathBuf },
+    #[error("{}", nothing_in(folder, left_out))]
+    NoPictures { folder: PathBuf, left_out: LeftOut },
 
     #[error("{path} is empty (0 bytes); fetch or copy it again")]
     Empty { path: PathBuf },
@@ -123,6 +121,20 @@ fn where_it_may_be(path: &Path) -> String {
             format!("a number of classes comes last, and once, or is given as --top-n {count}")
         }
         _ => "check its name, or give the whole path".to_owned(),
+    }
+}
+
+fn nothing_in(folder: &Path, left_out: &LeftOut) -> String {
+    let folder = folder.display();
+    match left_out.count() {
+        0 => format!(
+            "no pictures in the folder {folder}: it must hold files named .png, .jpg, .webp or the like \
+             (subfolders are not searched)"
+        ),
+        _ => format!(
+            "no pictures to explain in the folder {folder}, {left_out}; {}",
+            left_out.advice()
+        ),
     }
 }
 

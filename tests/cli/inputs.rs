@@ -114,8 +114,44 @@ fn a_folder_explained_twice_is_not_explained_twice_over() {
         first.starts_with("all/a.png\n0: class id: 1") && first.contains("\nall/b.jpg\n0: "),
         "{first}"
     );
-    assert_eq!(folder.prints("all tiny.npy 1"), first);
+    let again = folder.run("all tiny.npy 1");
+    again.exits(0);
+    assert_eq!(again.stdout, first);
+    assert_eq!(
+        again.stderr,
+        "note: all: 8 files left out: 8 that look like gradcam's own output\n"
+    );
     assert_eq!(folder.names(), names);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_of_a_folder_that_are_left_out_are_told_by_kind() {
+    let folder = Folder::new();
+    folder.put("all/a.png", &folder.read("cat.png"));
+    folder.put("all/notes.txt", b"");
+    for name in [
+        "b.heic",
+        "c.HEIC",
+        "d.avif",
+        "a_0_1_class_1_0.797_heatmap.png",
+        ".hidden.svg",
+    ] {
+        folder.put(format!("all/{name}"), b"unread");
+    }
+    let link = folder.path().join("all/gone.jpg");
+    std::os::unix::fs::symlink("nowhere.jpg", link).unwrap();
+    let left_out = "all: 5 files left out: 1 that looks like gradcam's own output, \
+                    1 .avif and 2 .heic, which gradcam cannot read, 1 link that leads nowhere";
+    let run = folder.run("all tiny.npy -c 1 --outputs heatmap");
+    run.exits(0);
+    assert_eq!(run.stderr, format!("note: {left_out}\n"));
+    std::fs::remove_file(folder.path().join("all/a.png")).unwrap();
+    let run = folder.run("all tiny.npy");
+    let nothing = format!(
+        "no pictures to explain in the folder {left_out}; one that is a picture all the same"
+    );
+    run.fails(1, &[&nothing.replace("all: ", "all, ")]);
 }
 
 #[test]
