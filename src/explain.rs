@@ -70,7 +70,7 @@ pub fn run(
     out: &mut (impl Write + Send),
     tell: &(impl Fn(Told) + Sync),
 ) -> Result<bool, Error> {
-    let (jobs, all_there) = jobs(options, tell)?;
+    let (jobs, new_folders, all_there) = jobs(options, out, tell)?;
     if jobs.is_empty() {
         return Ok(all_there);
     }
@@ -99,6 +99,7 @@ pub fn run(
     let run = Run {
         options,
         jobs: &jobs,
+        new_folders: &new_folders,
         weights: &weights,
         classifier: &classifier,
         labels: &labels,
@@ -125,6 +126,8 @@ pub fn run(
 struct Run<'a> {
     options: &'a Options,
     jobs: &'a [Job],
+    /// Those that will be made.
+    new_folders: &'a [PathBuf],
     weights: &'a Weights,
     classifier: &'a Classifier,
     labels: &'a Labels,
@@ -145,6 +148,7 @@ impl Run<'_> {
         let Self {
             options,
             jobs,
+            new_folders,
             weights,
             classifier,
             labels,
@@ -162,6 +166,12 @@ impl Run<'_> {
             Explainer::new(gpu, &classifier.network, wanted.clone()).map_err(at_weights)?;
         let settings = report::Settings::new(options, classifier, &wanted, explainer.channels());
         let set_up = milliseconds(started);
+        for folder in new_folders {
+            tell(Told::Note(format!(
+                "{} is new and will be made",
+                folder.display()
+            )));
+        }
         let several = jobs.len() > 1 || options.images.len() > 1;
         let mut digest = String::new();
         // There may be no more than all.
@@ -272,21 +282,24 @@ impl Run<'_> {
                     true => report.json(),
                     false => report.text(several),
                 };
-                out.write_all(text.as_bytes())
-                    .and_then(|()| out.flush())
-                    .map_err(Error::Stdout)
+                print(&text, out)
             });
-                let mut next = ControlFlow::Continue(());
-                if let Err(error) = reported {
-                    all_well = false;
-                    // Nobody takes the results of the other pictures either.
-                    if matches!(error, Error::Stdout(_)) {
-                        next = ControlFlow::Break(());
+                all_well &= reported.is_ok();
+                let told = match reported {
+                    Err(error @ Error::Stdout(_)) => Err(error),
+                    Err(error) => fail(&job.image, error, options, out, tell),
+                    Ok(()) => Ok(()),
+                };
+                // Nobody takes the results of the other pictures either.
+                let next = match told {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        if !error.is_reader_gone() {
+                            tell(Told::Error(error));
+                        }
+                        ControlFlow::Break(())
                     }
-                    if !error.is_reader_gone() {
-                        tell(Told::Error(error));
-                    }
-                }
+                };
                 tell(Told::Progress(position, jobs.len()));
                 next
             },
@@ -302,18 +315,43 @@ struct Place {
     of: usize,
 }
 
-/// The pictures that there are and where their files go, all of it checked before anything is computed; and whether
-/// all that was named is there.
-fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<(Vec<Job>, bool), Error> {
+fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
+    let written = out.write_all(text.as_bytes());
+    written.and_then(|()| out.flush()).map_err(Error::Stdout)
+}
+
+/// Tells why there is no result for a picture, in its place as well where results are JSON.
+fn fail(
+    image: &Path,
+    error: Error,
+    options: &Options,
+    out: &mut impl Write,
+    tell: &impl Fn(Told),
+) -> Result<(), Error> {
+    let line = options.json.then(|| report::failure(image, &error));
+    tell(Told::Error(error));
+    line.map_or(Ok(()), |line| print(&line, out))
+}
+
+/// The pictures that there are and where their files go, all of it checked before anything is computed; the folders that
+/// will be made; and whether all that was named is there.
+fn jobs(
+    options: &Options,
+    out: &mut impl Write,
+    tell: &impl Fn(Told),
+) -> Result<(Vec<Job>, Vec<PathBuf>, bool), Error> {
     let mut jobs: Vec<Job> = vec![];
     let mut all_there = true;
     let mut seen = HashSet::new();
     for named in &options.images {
-        let listed = image::list(named, output::is_output).unwrap_or_else(|error| {
-            all_there = false;
-            tell(Told::Error(error.into()));
-            image::Listed::default()
-        });
+        let listed = match image::list(named, output::is_output) {
+            Ok(listed) => listed,
+            Err(error) => {
+                all_there = false;
+                fail(named, error.into(), options, out, tell)?;
+                continue;
+            }
+        };
         if listed.left_out.count() > 0 {
             tell(Told::Note(format!(
                 "{}: {}",
@@ -335,13 +373,8 @@ fn jobs(options: &Options, tell: &impl Fn(Told)) -> Result<(Vec<Job>, bool), Err
     let places = jobs
         .iter()
         .map(|job| (job.image.as_path(), &job.destination));
-    for folder in output::check(places, arrays)? {
-        tell(Told::Note(format!(
-            "{} is new and will be made",
-            folder.display()
-        )));
-    }
-    Ok((jobs, all_there))
+    let new_folders = output::check(places, arrays)?;
+    Ok((jobs, new_folders, all_there))
 }
 
 /// The same for two spellings of a path. Links have names of their own, and so have their files.

@@ -273,6 +273,16 @@ impl Report {
     }
 }
 
+/// What stands in place of a picture's report where there is none, one line of JSON: `schema`, `image` and `error`, in words.
+pub fn failure(image: &Path, error: &impl fmt::Display) -> String {
+    let failure = serde_json::json!({
+        "schema": SCHEMA,
+        "image": image.to_string_lossy(),
+        "error": error.to_string(),
+    });
+    format!("{failure}\n")
+}
+
 /// The adapters there are: a line each, or one line of JSON, in the order in which they are chosen.
 pub fn adapters(adapters: &[AdapterInfo], json: bool) -> String {
     if !json {

@@ -78,6 +78,15 @@ fn an_output_folder_is_made_with_its_parents() {
 }
 
 #[test]
+fn a_folder_that_will_not_be_made_is_not_announced() {
+    let folder = Folder::new();
+    for wrong in ["-l conv9_9", "-c 9", "--adapter nonesuch"] {
+        let run = folder.refuses(&format!("cat.png tiny.npy -o new {wrong}"), 1, &[]);
+        assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
+    }
+}
+
+#[test]
 fn an_output_folder_that_is_a_file_is_found_before_any_work() {
     let folder = Folder::new();
     // Weights that no network can be made of come later than the folder.

@@ -89,16 +89,29 @@ fn one_bad_picture_among_several_fails_alone() {
     assert_eq!(errors.len(), 1, "{run:#?}");
     assert!(errors[0].contains("b.png is not a picture"), "{run:#?}");
     let reports = crate::harness::json_lines(&run.stdout);
-    assert_eq!(reports.len(), 2);
-    assert_eq!(
-        (&reports[0]["image"], &reports[1]["image"]),
-        (&"a.png".into(), &"c.png".into())
-    );
+    let images: Vec<_> = reports.iter().map(|report| &report["image"]).collect();
+    assert_eq!(images, ["a.png", "b.png", "c.png"]);
+    let error = errors[0].strip_prefix("error: ").unwrap();
+    let failed = serde_json::json!({ "schema": 1, "image": "b.png", "error": error });
+    assert_eq!(reports[1], failed);
     let written = ["a.png", "a_0_1_class_1_0.797_heatmap.png", "b.png", "c.png"];
     assert_eq!(
         folder.names(),
         [&written[..], &["c_0_1_class_1_0.797_heatmap.png"]].concat()
     );
+}
+
+#[test]
+fn what_is_missing_has_a_line_in_the_json_too() {
+    let folder = Folder::new();
+    let run = folder.run("missing.png cat.png tiny.npy -c 1 --outputs heatmap --json");
+    run.exits(1);
+    let reports = crate::harness::json_lines(&run.stdout);
+    assert_eq!(reports.len(), 2);
+    assert_eq!(reports[0]["image"], "missing.png");
+    let error = reports[0]["error"].as_str().unwrap();
+    assert_eq!(run.errors(), [format!("error: {error}")]);
+    assert!(reports[1].get("error").is_none());
 }
 
 #[test]
