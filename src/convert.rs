@@ -143,6 +143,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
     if same_file(&command.input, out) {
         return Err(ConvertError::SameFile(out.clone()));
     }
+    weights.verify()?;
     let at_weights = |source| ConvertError::Architecture {
         path: weights_name(&weights),
         source,

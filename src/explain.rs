@@ -24,7 +24,7 @@ use crate::output::{self, Destination, Question};
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report::{self, Report};
 use crate::verdict::Asked;
-use crate::weights::{self, Weights};
+use crate::weights::{self, Weights, WeightsError};
 
 mod choice;
 mod error;
@@ -115,11 +115,26 @@ pub fn run(
                 tell(Told::Note(note.into()));
             }
         });
-        // Only the JSON shows it.
-        let sha256 = (options.json).then(|| scope.spawn(|| weights::hex(&weights.sha256())));
-        run.all(sha256, out, tell)
+        let beside = Beside {
+            // Only the JSON shows it.
+            sha256: (options.json).then(|| scope.spawn(|| weights::hex(&weights.sha256()))),
+            sound: Some(scope.spawn(|| weights.verify())),
+        };
+        run.all(beside, out, tell)
     })?;
     Ok(all_there && all_well)
+}
+
+/// What is found out about the weights beside the work, to be waited for with the first picture.
+struct Beside<'a> {
+    /// In hexadecimal digits.
+    sha256: Option<ScopedJoinHandle<'a, String>>,
+    /// Whether they are what was stored.
+    sound: Option<ScopedJoinHandle<'a, Result<(), WeightsError>>>,
+}
+
+fn wait<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// What is the same for all pictures.
@@ -138,10 +153,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Explains every picture. Returns whether all went well. `sha256`: of the weights, in hexadecimal digits, in time.
+    /// Explains every picture. Returns whether all went well.
     fn all(
         &self,
-        mut sha256: Option<ScopedJoinHandle<'_, String>>,
+        mut beside: Beside<'_>,
         out: &mut (impl Write + Send),
         tell: &(impl Fn(Told) + Sync),
     ) -> Result<bool, Error> {
@@ -208,7 +223,10 @@ impl Run<'_> {
             },
             |job, outcome: Result<Explained, Error>| {
                 position += 1;
-                let reported = outcome.and_then(|explained| {
+                let sound = beside.sound.take().map_or(Ok(()), wait);
+                // No other picture fares better.
+                let is_last = sound.is_err();
+                let reported = sound.map_err(Error::from).and(outcome).and_then(|explained| {
                 let started = Instant::now();
                 let scene = Scene {
                     options,
@@ -247,8 +265,8 @@ impl Run<'_> {
                 let mut timings_ms = vec![("open_device", opened), ("set_up", set_up)];
                 timings_ms.extend(explained.timings);
                 timings_ms.push(("draw_and_write", milliseconds(started)));
-                if let Some(hashing) = sha256.take() {
-                    digest = hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
+                if let Some(hashing) = beside.sha256.take() {
+                    digest = wait(hashing);
                 }
                 let report = Report {
                     image: job.image.clone(),
@@ -292,6 +310,7 @@ impl Run<'_> {
                 };
                 // Nobody takes the results of the other pictures either.
                 let next = match told {
+                    Ok(()) if is_last => ControlFlow::Break(()),
                     Ok(()) => ControlFlow::Continue(()),
                     Err(error) => {
                         if !error.is_reader_gone() {

@@ -191,6 +191,7 @@ fn fill(info: &mut Info, path: Option<&Path>) -> Result<(), Problem> {
     };
     let file = weights_name(&weights).display().to_string();
     info.contents = Some(contents(&weights));
+    weights.verify()?;
     let classifier =
         architectures::recognise(&weights).map_err(|source| Problem::Architecture {
             file: file.clone(),

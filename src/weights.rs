@@ -5,6 +5,7 @@
 //! that turns bytes into the same plain data; nothing in a file is executed, and no size that a
 //! file announces is believed before its bytes are there.
 
+mod checksum;
 mod content;
 mod deflated;
 mod digest;
@@ -53,6 +54,7 @@ pub use tensor::{Tensor, TensorError};
 pub use torch::TorchError;
 pub use zip::ZipError;
 
+use checksum::Checksum;
 use source::Source;
 
 static BUILTIN: &[u8] = include_bytes!("../assets/vgg16-everyday.safetensors");
@@ -75,6 +77,7 @@ pub struct Weights {
     pub metadata: BTreeMap<String, String>,
     /// What the network computes, where the file says so.
     pub graph: Option<onnx::Graph>,
+    checksums: Vec<Checksum>,
     source: Arc<Source>,
 }
 
@@ -249,7 +252,8 @@ fn other_types(skipped: &BTreeMap<String, Skipped>) -> String {
 
 /// Maps the file at `path` and reads the names, shapes and places of its tensors.
 ///
-/// The file must not be changed while the result or one of its tensors is in use.
+/// The file must not be changed while the result or one of its tensors is in use. What an archive stores without compression
+/// is not held against its checksum here, but by [`Weights::verify`].
 pub fn open(path: &Path) -> Result<Weights, WeightsError> {
     let source = Source::open(path)
         .map_err(|error| match error.kind() {
@@ -292,8 +296,11 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
     let source = Arc::new(source);
     let bytes = source.bytes();
     let extension = path.and_then(Path::extension);
+    let mut checksums = vec![];
     let (format, contents) = if bytes.starts_with(zip::MAGIC) {
-        read_archive(&source)?
+        let archive = zip::Archive::read(bytes)?;
+        checksums = archive.checksums();
+        read_archive(&source, &archive)?
     } else {
         match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
             Content::Npy => (Format::Npy, npy::read(&source)?),
@@ -320,18 +327,21 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         skipped,
         metadata,
         graph,
+        checksums,
         source,
     })
 }
 
 /// Reads a zip archive as what its members make it.
-fn read_archive(source: &Arc<Source>) -> Result<(Format, Contents), ContentsError> {
-    let archive = zip::Archive::read(source.bytes())?;
+fn read_archive(
+    source: &Arc<Source>,
+    archive: &zip::Archive<'_>,
+) -> Result<(Format, Contents), ContentsError> {
     let names = archive.members.iter().map(|member| member.name);
     Ok(match content::of_members(names) {
-        Content::Npz => (Format::Npz, npz::read(source, &archive)?),
-        Content::Torch => (Format::Torch, torch::read(source, &archive)?),
-        Content::Keras => (Format::Keras, keras::read(source, &archive)?),
+        Content::Npz => (Format::Npz, npz::read(source, archive)?),
+        Content::Torch => (Format::Torch, torch::read(source, archive)?),
+        Content::Keras => (Format::Keras, keras::read(source, archive)?),
         other => return Err(ContentsError::Unreadable(other)),
     })
 }

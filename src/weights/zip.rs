@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use super::checksum::Checksum;
 use super::deflated::{Bookmark, Deflated};
 use super::source::Source;
 use super::tensor::Data;
@@ -92,6 +93,14 @@ pub enum ZipError {
         /// The member.
         name: String,
     },
+    /// Stored data are not what was stored.
+    #[error(
+        "the member {name:?} is damaged: its bytes do not fit the archive's checksum of them (CRC-32); copy or download the file again"
+    )]
+    Checksum {
+        /// The member.
+        name: String,
+    },
     /// Compressed data announce more than any weights unpack to.
     #[error(
         "the compressed members announce more than {limit} bytes: write the file without compression"
@@ -155,6 +164,18 @@ impl<'a> Archive<'a> {
             return Err(ZipError::Duplicate { name });
         }
         Ok(Self { members })
+    }
+
+    /// What is stored as it is, with its checksum. 0 is none: `torch.save` writes it after `set_crc32_options(False)`.
+    pub(super) fn checksums(&self) -> Vec<Checksum> {
+        let members = self.members.iter();
+        let stored = members.filter(|member| member.method == STORED && member.crc != 0);
+        let checksum = |member: &Member<'_>| Checksum {
+            name: member.name.to_owned(),
+            span: member.span.clone(),
+            crc: member.crc,
+        };
+        stored.map(checksum).collect()
     }
 
     /// The member of that name.

@@ -90,6 +90,38 @@ fn an_empty_file_and_a_web_page_are_called_what_they_are() {
     assert_refused("VGG16.npz", half, &["the file is cut off"]);
 }
 
+/// Numbers as good as any: nothing but the checksum tells.
+#[test]
+fn a_stored_member_that_was_changed_is_refused_by_its_name() {
+    let layers = seeded::weights(&TINY);
+    let fc7 = layers.iter().find(|pair| pair[0].layer == "fc7").unwrap();
+    let biases: Vec<u8> = fc7[1].values().flat_map(f32::to_le_bytes).collect();
+    for (name, file, member) in [
+        ("net.npz", "npz/tiny-stored.npz", "fc7"),
+        ("net.pth", "torch/tiny.pth", "/data/"),
+    ] {
+        let mut bytes = fixture(file);
+        let at = bytes
+            .windows(biases.len())
+            .position(|window| window == biases);
+        // The lowest digits of two numbers.
+        let at = at.expect("stored as they are");
+        bytes[at] ^= 0xff;
+        bytes[at + 4] ^= 0xff;
+        let parts = [member, "do not fit", "(CRC-32)"];
+        assert_refused(name, &bytes, &parts);
+        let folder = Folder::new();
+        folder.put(name, &bytes);
+        folder.refuses(&format!("convert {name} out.safetensors"), 1, &parts);
+        let run = folder.run(&format!("info {name}"));
+        run.exits(1);
+        assert!(
+            parts.iter().all(|part| run.errors()[0].contains(part)),
+            "{run:#?}"
+        );
+    }
+}
+
 #[test]
 fn an_array_of_plain_numbers_is_told_what_weights_are() {
     let bytes = npy("<f4", "(2, 3)", &[0; 24]);
