@@ -2,32 +2,24 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::Instant;
 
-use ::image::RgbImage;
-
 use crate::architectures::{self, Classifier, Evidence};
-use crate::batch::{self, Computed};
-use crate::cli::{Channels, Output, Size};
-use crate::draw::{self, Scene};
-use crate::explainer::{ExplainError, Explainer, Explanation, Prediction};
+use crate::cli::{Channels, Output};
 use crate::gpu::{Gpu, Selection};
-use crate::image::{self, Picture};
+use crate::image;
 use crate::labels::Labels;
 use crate::options::{Options, Preprocess};
-use crate::output::{self, Destination, Question};
-use crate::preprocess::{self, Geometry, Normalization};
-use crate::report::{self, Report};
-use crate::verdict::Asked;
-use crate::weights::{self, Weights, WeightsError};
+use crate::output::{self, Destination};
+use crate::preprocess::Normalization;
+use crate::report;
+use crate::weights::{self, Weights};
 
 mod choice;
 mod error;
+mod pictures;
 mod told;
 mod wanted;
 
@@ -35,32 +27,12 @@ pub use error::Error;
 pub use told::{Cost, Told, in_words};
 
 use choice::Choice;
-use wanted::wanted;
+use pictures::{Beside, Run};
 
 /// One picture and where its files go.
 struct Job {
     image: PathBuf,
     destination: Destination,
-}
-
-/// A picture as the network sees it.
-struct Prepared {
-    /// Where maps are placed back on it: pictures wait their turn, and one may be of 800 MB.
-    original: Option<RgbImage>,
-    seen: RgbImage,
-    geometry: Geometry,
-    input: Vec<f32>,
-    milliseconds: f64,
-}
-
-/// A picture with what the network says of it.
-struct Explained {
-    picture: Prepared,
-    prediction: Prediction,
-    explanations: Vec<Explanation>,
-    /// The first layer whose values are not finite, where a map is not.
-    not_finite: Option<String>,
-    timings: Vec<(&'static str, f64)>,
 }
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
@@ -115,223 +87,12 @@ pub fn run(
                 tell(Told::Note(note.into()));
             }
         });
-        let beside = Beside {
-            // Only the JSON shows it.
-            sha256: (options.json).then(|| scope.spawn(|| weights::hex(&weights.sha256()))),
-            sound: Some(scope.spawn(|| weights.verify())),
-        };
-        run.all(beside, out, tell)
+        // Only the JSON shows it.
+        let sha256 = (options.json).then(|| scope.spawn(|| weights::hex(&weights.sha256())));
+        let sound = scope.spawn(|| weights.verify());
+        run.all(Beside::new(sha256, sound), out, tell)
     })?;
     Ok(all_there && all_well)
-}
-
-/// What is found out about the weights beside the work, to be waited for with the first picture.
-struct Beside<'a> {
-    /// In hexadecimal digits.
-    sha256: Option<ScopedJoinHandle<'a, String>>,
-    /// Whether they are what was stored.
-    sound: Option<ScopedJoinHandle<'a, Result<(), WeightsError>>>,
-}
-
-fn wait<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// What is the same for all pictures.
-struct Run<'a> {
-    options: &'a Options,
-    jobs: &'a [Job],
-    /// Those that will be made.
-    new_folders: &'a [PathBuf],
-    weights: &'a Weights,
-    classifier: &'a Classifier,
-    labels: &'a Labels,
-    choice: &'a Choice,
-    gpu: &'a Gpu,
-    /// Milliseconds until the device was there.
-    opened: f64,
-}
-
-impl Run<'_> {
-    /// Explains every picture. Returns whether all went well.
-    fn all(
-        &self,
-        mut beside: Beside<'_>,
-        out: &mut (impl Write + Send),
-        tell: &(impl Fn(Told) + Sync),
-    ) -> Result<bool, Error> {
-        let Self {
-            options,
-            jobs,
-            new_folders,
-            weights,
-            classifier,
-            labels,
-            choice,
-            gpu,
-            opened,
-        } = *self;
-        let at_weights = |source| Error::Explain {
-            path: weights_name(weights),
-            source,
-        };
-        let started = Instant::now();
-        let wanted = wanted(options, choice, &classifier.normalization, jobs.len());
-        let explainer =
-            Explainer::new(gpu, &classifier.network, wanted.clone()).map_err(at_weights)?;
-        let settings = report::Settings::new(options, classifier, &wanted, explainer.channels());
-        let set_up = milliseconds(started);
-        for folder in new_folders {
-            tell(Told::Note(format!(
-                "{} is new and will be made",
-                folder.display()
-            )));
-        }
-        let several = jobs.len() > 1 || options.images.len() > 1;
-        let mut digest = String::new();
-        // There may be no more than all.
-        let tried = options.channels.map(NonZeroUsize::get);
-        let tried = tried.filter(|&tried| tried < explainer.channels());
-        let input = classifier.network.input_shape();
-        let (mut position, mut computed, mut all_well) = (0, 0, true);
-        batch::run(
-            jobs,
-            |job| {
-                let started = Instant::now();
-                let Picture { rgb: original, .. } = image::open(&job.image)?;
-                let (seen, geometry) =
-                    preprocess::fit(&original, options.fit, input.w as u32, input.h as u32);
-                let input = preprocess::to_tensor(&seen, &classifier.normalization);
-                Ok(Prepared {
-                    original: (options.size == Size::Original).then_some(original),
-                    seen,
-                    geometry,
-                    input,
-                    milliseconds: milliseconds(started),
-                })
-            },
-            |_, picture| {
-                let place = Place {
-                    index: computed,
-                    of: jobs.len(),
-                };
-                computed += 1;
-                match compute(&explainer, choice, picture, place, tell) {
-                    Ok(explained) => Computed::Done(Ok(explained)),
-                    Err(error) => Computed::Stop(at_weights(error)),
-                }
-            },
-            |job, outcome: Result<Explained, Error>| {
-                position += 1;
-                let sound = beside.sound.take().map_or(Ok(()), wait);
-                // No other picture fares better.
-                let is_last = sound.is_err();
-                let reported = sound.map_err(Error::from).and(outcome).and_then(|explained| {
-                let started = Instant::now();
-                let scene = Scene {
-                    options,
-                    destination: &job.destination,
-                    original: explained.picture.original.as_ref(),
-                    seen: &explained.picture.seen,
-                    geometry: &explained.picture.geometry,
-                    normalization: &classifier.normalization,
-                    question: Question {
-                        versus: choice.versus,
-                        counterfactual: options.counterfactual,
-                    },
-                    asked: Asked {
-                        score: options.score,
-                        counterfactual: options.counterfactual,
-                        not_finite: explained.not_finite.as_deref(),
-                    },
-                };
-                for explanation in &explained.explanations {
-                    if let (Some(kept), Some(tried)) = (explanation.kept, tried) {
-                        let label = labels.get(explanation.class).expect("one label a class");
-                        let name = label.printed_name();
-                        let share = 100.0 * kept;
-                        tell(Told::Note(format!(
-                            "the {tried} channels tried hold {share:.0} % of the weight for {name}, to first order"
-                        )));
-                    }
-                }
-                let Explained {
-                    explanations,
-                    prediction,
-                    ..
-                } = &explained;
-                let classes = draw::classes(&scene, explanations, prediction, labels)?;
-                // The first two are shared by all pictures of a run.
-                let mut timings_ms = vec![("open_device", opened), ("set_up", set_up)];
-                timings_ms.extend(explained.timings);
-                timings_ms.push(("draw_and_write", milliseconds(started)));
-                if let Some(hashing) = beside.sha256.take() {
-                    digest = wait(hashing);
-                }
-                let report = Report {
-                    image: job.image.clone(),
-                    weights: report::Weights {
-                        path: weights.path.clone(),
-                        sha256: digest.clone(),
-                        architecture: classifier.network.architecture.clone(),
-                    },
-                    adapter: report::Adapter {
-                        name: gpu.info().name.clone(),
-                        backend: gpu.info().backend.clone(),
-                        kind: gpu.info().kind.into(),
-                    },
-                    layer: explainer.layers().join("+"),
-                    fuse: (explainer.layers().len() > 1).then_some(options.fuse),
-                    score: options.score,
-                    settings: settings.clone(),
-                    versus: choice.versus.map(|id| {
-                        let label = labels.get(id).expect("one label a class");
-                        report::Versus::new(id, label)
-                    }),
-                    counterfactual: options.counterfactual,
-                    unread: options.unread.iter().map(|unread| unread.option).collect(),
-                    timings_ms,
-                    classes,
-                };
-                for note in report.notes() {
-                    tell(Told::Note(note));
-                }
-                let text = match options.json {
-                    true => report.json(),
-                    false => report.text(several),
-                };
-                print(&text, out)
-            });
-                all_well &= reported.is_ok();
-                let told = match reported {
-                    Err(error @ Error::Stdout(_)) => Err(error),
-                    Err(error) => fail(&job.image, error, options, out, tell),
-                    Ok(()) => Ok(()),
-                };
-                // Nobody takes the results of the other pictures either.
-                let next = match told {
-                    Ok(()) if is_last => ControlFlow::Break(()),
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => {
-                        if !error.is_reader_gone() {
-                            tell(Told::Error(error));
-                        }
-                        ControlFlow::Break(())
-                    }
-                };
-                tell(Told::Progress(position, jobs.len()));
-                next
-            },
-        );
-        Ok(all_well)
-    }
-}
-
-/// A picture's number, from 0, of so many.
-#[derive(Clone, Copy)]
-struct Place {
-    index: usize,
-    of: usize,
 }
 
 fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
@@ -457,49 +218,6 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
             }
         }
     }
-}
-
-fn compute(
-    explainer: &Explainer,
-    choice: &Choice,
-    picture: Prepared,
-    place: Place,
-    tell: &impl Fn(Told),
-) -> Result<Explained, ExplainError> {
-    let started = Instant::now();
-    let prediction = explainer.predict(&picture.input)?;
-    let forward = milliseconds(started);
-    if place.index == 0 {
-        tell(Told::Cost(Cost {
-            pictures: place.of,
-            passes: explainer.passes(),
-            seconds: explainer.cost() * forward / 1e3,
-            is_most: explainer.shares_passes(),
-        }));
-    }
-    let started = Instant::now();
-    let passes = |progress| tell(Told::Passes(place.index, progress));
-    let classes = choice.of(&prediction);
-    let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
-    let not_finite = match explanations.iter().all(Explanation::is_finite) {
-        true => None,
-        // For words in a note: no reason to fail.
-        false => explainer
-            .first_not_finite(&prediction.input)
-            .unwrap_or(None),
-    };
-    let timings = vec![
-        ("decode", picture.milliseconds),
-        ("forward", forward),
-        ("backward", milliseconds(started)),
-    ];
-    Ok(Explained {
-        picture,
-        prediction,
-        explanations,
-        not_finite,
-        timings,
-    })
 }
 
 /// What messages call a weights file.
