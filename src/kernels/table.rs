@@ -1,7 +1,7 @@
 //! Each kernel's row: its shader, its uniform, what it binds and what its shader's constants are.
 
 use super::{
-    Access, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, params::*,
+    Access, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, params,
 };
 use Access::{Image, Read, Words, Write, WriteImage};
 
@@ -20,7 +20,7 @@ const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0)];
 
 /// One list makes the enum, the list of all and what is known of each, so that none can be left out of one of them.
 macro_rules! kernels {
-    ($($(#[$doc:meta])* $kernel:ident: $name:literal, $params:ty, [$($binding:ident),*] $(, $constants:expr)?;)*) => {
+    ($($(#[$doc:meta])* $kernel:ident: $name:literal, $params:ident, [$($binding:ident),*] $(, $constants:expr)?;)*) => {
         /// A shader of `shaders/` with its constants.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kernel {
@@ -38,7 +38,7 @@ macro_rules! kernels {
                         name: $name,
                         source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
                         constants: kernels!(@constants $($constants)?),
-                        params_size: size_of::<$params>(),
+                        params_size: size_of::<params::$params>(),
                         bindings: &[$($binding),*],
                     },)*
                 }

@@ -30,6 +30,8 @@ pub enum Readers {
 
 /// Whether an output reads an option.
 type IsShown = fn(Output) -> bool;
+/// Whether a method reads an option.
+type Reads = fn(Method) -> bool;
 
 /// Methods named one by one; of more, three.
 const NAMED: usize = 6;
@@ -140,7 +142,7 @@ fn readers(reads: impl Fn(Method) -> bool) -> Vec<Method> {
 /// Those that no output reads, or none of the outputs' methods.
 fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> {
     let any = |_: Method| true;
-    let given: [(_, _, IsShown, fn(Method) -> bool); 4] = [
+    let given: [(_, _, IsShown, Reads); 4] = [
         ("--format", flags.format.is_some(), is_a_picture, any),
         ("--size", flags.size.is_some(), is_a_picture, any),
         (

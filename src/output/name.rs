@@ -127,6 +127,7 @@ pub struct Question {
 
 impl Question {
     /// What of it `method` reads: the rest changes nothing of its files.
+    #[must_use]
     pub fn of(self, method: Method) -> Self {
         // Whatever channels are tried.
         let reads = |setting| method.reads(setting, false);

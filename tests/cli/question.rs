@@ -1,5 +1,7 @@
 //! What is asked of a class: its score, its lead over another, what would lower it.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 use gradcam::method::Method;
 use serde_json::{Value, json};
@@ -85,9 +87,9 @@ fn an_option_that_a_method_does_not_read_changes_nothing_and_is_told() {
         let report = folder.json(&line).remove(0);
         let map = |map: &Value| {
             let files = map["files"].as_object().unwrap();
-            let own = files
-                .iter()
-                .find(|(_, path)| path.as_str().unwrap().ends_with(".npy"));
+            let own = files.iter().find(|(_, path)| {
+                Path::new(path.as_str().unwrap()).extension() == Some("npy".as_ref())
+            });
             let path = own.unwrap().1.as_str().unwrap().to_owned();
             let method = map["method"].as_str().unwrap().to_owned();
             (method, folder.array(&path).0, path, map["unread"].clone())
