@@ -1,5 +1,6 @@
 //! Every CAM method against pytorch-grad-cam: the built-in network and a VGG16 of torchvision's shape with drawn weights,
-//! three pictures, two layers, three classes. Raw maps, within 1e-3 of their largest value but for what `assert_map` says.
+//! three pictures, two layers, three classes. Raw maps, within 1e-3 of their largest value; where weights are drawn, as
+//! [`DRAWN`] says.
 //!
 //! `tests/fixtures/cams.py` made the numbers and says how they are stored. Two exceptions, made alike on both sides: the sign
 //! of a principal component is arbitrary in the package, and random weights are those of `gradcam::noise`.
@@ -13,12 +14,14 @@ use gradcam::architectures::{self, Classifier};
 use gradcam::attribution::Settings;
 use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Wanted};
-use gradcam::network::Shape;
+use gradcam::gpu::Gpu;
+use gradcam::map::RawMap;
+use gradcam::network::{Network, Op, Shape};
 use gradcam::preprocess::{Normalization, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
 use image::RgbImage;
-use ndarray::{Array5, Ix2};
+use ndarray::{Array5, s};
 use serde_json::Value;
 
 #[allow(dead_code, reason = "every test program uses a part")]
@@ -61,8 +64,11 @@ fn list<T: FromStr>(value: &Value) -> Vec<T> {
         .collect()
 }
 
-/// The full convolutions of VGG16 with a narrow head.
-fn seeded_vgg16() -> Classifier {
+static BUILTIN: LazyLock<Classifier> =
+    LazyLock::new(|| architectures::recognise(&weights::builtin()).unwrap());
+
+/// The full convolutions of VGG16 with a narrow head, of drawn weights.
+static SEEDED: LazyLock<Classifier> = LazyLock::new(|| {
     let widths = Widths {
         conv: VGG16.conv,
         fc: list(&CAMS["widths"]["fc"]).try_into().unwrap(),
@@ -70,99 +76,213 @@ fn seeded_vgg16() -> Classifier {
     let mut bytes = vec![];
     npy_writer::write(&mut bytes, Python::Three, &seeded::weights(&widths)).unwrap();
     architectures::recognise(&weights::from_bytes(bytes).unwrap()).unwrap()
-}
+});
 
-/// Within 1e-3; where weights are drawn, but for a fiftieth of the positions, which are within 1e-2: two inputs of a
-/// max-pool, or an input of a ReLU and zero, may lie closer together than float32 rounds, and the gradient goes the other
-/// way. PyTorch's own float32 is off by 8e-3 at such places, and Winograd's rounding, some ten times a direct sum's, by more.
-#[track_caller]
-fn assert_map(what: &str, map: &[f32], expected: &[f32], shape: Shape, switches: bool) {
-    if !switches {
-        return assert_close(what, map, expected, shape, 1e-3);
-    }
-    assert_close(what, map, expected, shape, 2e-2);
-    let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-    let pairs = map.iter().zip(expected);
-    let far = pairs
-        .filter(|(a, e)| (*a - *e).abs() > 1e-3 * largest)
-        .count();
-    assert!(
-        far <= map.len() / 50,
-        "{what}: {far} of {} positions",
-        map.len()
-    );
-}
-
-fn check(name: &str, classifier: &Classifier, switches: bool) {
-    let methods: Vec<Method> = list::<String>(&CAMS["methods"])
+/// The methods of an extent.
+fn methods(extent: &str) -> Vec<Method> {
+    list::<String>(&CAMS["extents"][extent]["methods"])
         .iter()
         .map(|name| Method::from_str(name, false).unwrap())
+        .collect()
+}
+
+/// One file of the fixtures: picture x class x method x H x W, as the script stores them.
+struct Expected {
+    methods: Vec<Method>,
+    step: usize,
+    maps: Array5<i16>,
+    largest: Value,
+}
+
+impl Expected {
+    fn read(network: &str, extent: &str) -> Self {
+        let file = fixture(&format!("cams/{network}_{extent}.npy"));
+        Self {
+            methods: methods(extent),
+            step: CAMS["extents"][extent]["step"].as_u64().unwrap() as usize,
+            maps: ndarray_npy::read_npy(file).unwrap(),
+            largest: CAMS["networks"][network]["largest"][extent].clone(),
+        }
+    }
+
+    fn map(&self, picture: usize, class: usize, method: usize) -> Vec<f32> {
+        let scale = self.largest[picture][class][method].as_f64().unwrap() / 32767.0;
+        let map = self.maps.slice(s![picture, class, method, .., ..]);
+        map.iter().map(|&v| (f64::from(v) * scale) as f32).collect()
+    }
+
+    fn shape(&self) -> Shape {
+        let size = self.maps.shape();
+        Shape::new(1, size[3], size[4])
+    }
+
+    /// What is kept of a map.
+    fn kept(&self, map: &RawMap) -> Vec<f32> {
+        let rows = (0..map.height).step_by(self.step);
+        let row = |y| map.values[y * map.width..][..map.width].iter();
+        let kept = rows.flat_map(|y| row(y).step_by(self.step));
+        kept.map(|&v| v as f32).collect()
+    }
+}
+
+/// How far maps may be from the package's, as shares of each map's largest value.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// None may be further than this.
+    most: f32,
+    /// Of all positions, such a share may be further than [`NEAR`].
+    far: f64,
+}
+
+/// What the project promises of maps.
+const NEAR: f32 = 1e-3;
+
+const TRAINED: Bounds = Bounds {
+    most: NEAR,
+    far: 0.0,
+};
+
+/// Where weights are drawn, two inputs of a max-pool, or an input of a ReLU and zero, may lie closer together than float32
+/// rounds, and the gradient goes the other way. `benches/accuracy.py` finds the worst 3.5e-2 away and one position in eighty
+/// over 1e-3, in PyTorch's own float32 alike, of six methods; here the worst is as far, and of all methods one position in 330.
+/// Most of them are FullGrad's, which scales each channel by its largest value; there none is beyond 6e-3.
+const DRAWN: Bounds = Bounds {
+    most: 4e-2,
+    far: 1.0 / 80.0,
+};
+
+/// How far maps were.
+#[derive(Default)]
+struct Found {
+    worst: f32,
+    far: usize,
+    positions: usize,
+}
+
+impl Found {
+    #[track_caller]
+    fn add(&mut self, what: &str, map: &[f32], expected: &[f32], shape: Shape, most: f32) {
+        assert_close(what, map, expected, shape, most);
+        let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        let apart = map.iter().zip(expected);
+        let apart = apart.map(|(a, e)| (a - e).abs() / largest);
+        self.far += apart.clone().filter(|&off| off > NEAR).count();
+        self.worst = apart.fold(self.worst, f32::max);
+        self.positions += map.len();
+    }
+}
+
+/// The maps at `layer`, and those of no layer, of the methods of some extents.
+fn check(
+    gpu: &Gpu,
+    (name, network): (&str, &Network),
+    inputs: &[Vec<f32>],
+    (layer, extents): (&str, &[&str]),
+    most: f32,
+    found: &mut Found,
+) {
+    let files: Vec<Expected> = extents
+        .iter()
+        .map(|extent| Expected::read(name, extent))
         .collect();
-    let network = &CAMS["networks"][name];
-    let classes: Vec<usize> = list(&network["classes"]);
-    let caffe = Normalization::named("caffe").unwrap();
-    for (layer, step) in [("conv5_3", 1), ("conv4_3", 2)] {
-        let expected: Array5<i16> =
-            ndarray_npy::read_npy(fixture(&format!("cams/{name}_{layer}.npy"))).unwrap();
-        let largest = &network["largest"][layer];
-        let explainer = Explainer::new(
-            &GPU,
-            &classifier.network,
-            Wanted {
-                score: Score::Logit,
-                methods: methods.clone(),
-                layers: vec![layer.into()],
-                classes: classes.len(),
-                settings: Settings {
-                    seed: CAMS["seed"].as_u64().unwrap(),
-                    ..Settings::default()
-                },
-                ..Wanted::default()
-            },
-        )
-        .unwrap();
-        for (p, picture) in pictures().iter().enumerate() {
-            let prediction = explainer.predict(&to_tensor(picture, &caffe)).unwrap();
-            let explanations = explainer.explain(&prediction, &classes).unwrap();
-            for (c, explanation) in explanations.iter().enumerate() {
-                for (m, method) in methods.iter().enumerate() {
-                    let scale = largest[p][c][m].as_f64().unwrap() / 32767.0;
-                    let expected = expected.index_axis(ndarray::Axis(0), p);
-                    let expected = expected.index_axis(ndarray::Axis(0), c);
-                    let expected = expected.index_axis(ndarray::Axis(0), m);
-                    let expected = expected.into_dimensionality::<Ix2>().unwrap();
-                    let shape = Shape::new(1, expected.nrows(), expected.ncols());
-                    let expected: Vec<f32> = expected
-                        .iter()
-                        .map(|&v| (f64::from(v) * scale) as f32)
-                        .collect();
-                    let map = &explanation.maps[m];
-                    let row = |y: usize| {
-                        map.values[y * map.width..][..map.width]
-                            .iter()
-                            .step_by(step)
-                    };
-                    let map: Vec<f32> = (0..map.height)
-                        .step_by(step)
-                        .flat_map(row)
-                        .map(|&v| v as f32)
-                        .collect();
+    let classes: Vec<usize> = list(&CAMS["networks"][name]["classes"]);
+    let wanted = Wanted {
+        score: Score::Logit,
+        methods: extents.iter().flat_map(|extent| methods(extent)).collect(),
+        layers: vec![layer.into()],
+        classes: classes.len(),
+        settings: Settings {
+            seed: CAMS["seed"].as_u64().unwrap(),
+            ..Settings::default()
+        },
+        ..Wanted::default()
+    };
+    let explainer = Explainer::new(gpu, network, wanted).unwrap();
+    for (p, input) in inputs.iter().enumerate() {
+        let prediction = explainer.predict(input).unwrap();
+        let explanations = explainer.explain(&prediction, &classes).unwrap();
+        for (c, explanation) in explanations.iter().enumerate() {
+            let mut maps = explanation.maps.iter();
+            for file in &files {
+                for (m, method) in file.methods.iter().enumerate() {
+                    let map = file.kept(maps.next().unwrap());
                     let class = explanation.class;
                     let what = format!("{name}, {layer}, picture {p}, class {class}, {method}");
-                    assert_map(&what, &map, &expected, shape, switches);
+                    found.add(&what, &map, &file.map(p, c, m), file.shape(), most);
                 }
             }
         }
     }
 }
 
+/// Every extent but the tiny one.
+fn check_whole(gpu: &Gpu, name: &str, classifier: &Classifier, bounds: Bounds) {
+    let caffe = Normalization::named("caffe").unwrap();
+    let inputs = pictures().map(|picture| to_tensor(&picture, &caffe));
+    let network = (name, &classifier.network);
+    let mut found = Found::default();
+    for asked in [
+        ("conv4_3", &["conv4_3"][..]),
+        ("conv5_3", &["conv5_3", "picture"]),
+    ] {
+        check(gpu, network, &inputs, asked, bounds.most, &mut found);
+    }
+    let Found {
+        worst,
+        far,
+        positions,
+    } = found;
+    println!("{name}: up to {worst:.1e}, {far} of {positions} positions over {NEAR}");
+    assert!(
+        far as f64 <= bounds.far * positions as f64,
+        "{far} of {positions} positions"
+    );
+}
+
+/// The network for pictures of 32 x 32; its head over 7 x 7 positions repeats the one that is left, as torchvision has it.
+fn tiny_network(classifier: &Classifier) -> Network {
+    let mut network = Network::new("tiny", Shape::new(3, 32, 32));
+    for node in &classifier.network.nodes[1..] {
+        if matches!(node.op, Op::Flatten(_)) {
+            let op = Op::AdaptiveAvgPool([7; 2]);
+            network.chain("avgpool", op).unwrap();
+        }
+        network.chain(node.name.clone(), node.op.clone()).unwrap();
+    }
+    network
+}
+
+/// The mean of every 7 x 7 pixels.
+fn tiny_picture(x: &[f32]) -> Vec<f32> {
+    let mean = |at: usize| {
+        let (c, row, column) = (at / 1024, at / 32 % 32 * 7, at % 32 * 7);
+        let pixels = |row| &x[(c * 224 + row) * 224 + column..][..7];
+        let values = (row..row + 7).flat_map(pixels).map(|&v| f64::from(v));
+        (values.sum::<f64>() / 49.0) as f32
+    };
+    (0..3 * 32 * 32).map(mean).collect()
+}
+
 #[test]
 fn every_method_agrees_on_the_built_in_network() {
-    let builtin = architectures::recognise(&weights::builtin()).unwrap();
-    check("builtin", &builtin, false);
+    check_whole(&GPU, "builtin", &BUILTIN, TRAINED);
 }
 
 #[test]
 fn every_method_agrees_on_a_vgg16_of_drawn_weights() {
-    check("seeded", &seeded_vgg16(), true);
+    check_whole(&GPU, "seeded", &SEEDED, DRAWN);
+}
+
+/// A forward pass a channel: at a layer of 128, of pictures of 32 x 32.
+#[test]
+fn score_cam_agrees_on_both_networks() {
+    let caffe = Normalization::named("caffe").unwrap();
+    let inputs = pictures().map(|picture| tiny_picture(&to_tensor(&picture, &caffe)));
+    for (name, classifier) in [("builtin", &BUILTIN), ("seeded", &SEEDED)] {
+        let network = tiny_network(classifier);
+        let asked = ("conv2_2", &["tiny"][..]);
+        let mut found = Found::default();
+        check(&GPU, (name, &network), &inputs, asked, NEAR, &mut found);
+        println!("{name}: up to {:.1e}", found.worst);
+    }
 }
