@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use clap::ValueEnum;
 use gradcam::architectures::{self, Classifier};
 use gradcam::attribution::Settings;
-use gradcam::cam::Method;
+use gradcam::cam::{Method, Reads};
 use gradcam::explainer::{Explainer, Wanted};
 use gradcam::gpu::Gpu;
 use gradcam::map::RawMap;
@@ -78,6 +78,9 @@ static SEEDED: LazyLock<Classifier> = LazyLock::new(|| {
     npy_writer::write(&mut bytes, Python::Three, &seeded::weights(&widths)).unwrap();
     architectures::recognise(&weights::from_bytes(bytes).unwrap()).unwrap()
 });
+
+/// What the fixtures hold of each network, see `tests/fixtures/cams.py`.
+const EXTENTS: [&str; 4] = ["conv4_3", "conv5_3", "picture", "tiny"];
 
 /// The methods of an extent.
 fn methods(extent: &str) -> Vec<Method> {
@@ -298,5 +301,25 @@ fn score_cam_agrees_on_both_networks() {
         let mut found = Found::default();
         check(&GPU, (name, &network), &inputs, asked, NEAR, &mut found);
         println!("{name}: up to {:.1e}", found.worst);
+    }
+}
+
+#[test]
+fn every_method_of_the_program_has_its_maps_in_the_fixtures() {
+    for method in Method::value_variants() {
+        let expected: &[&str] = match method.reads() {
+            // A forward pass a channel.
+            Reads::Masked => &["tiny"],
+            // Three convolutions a channel at conv4_3: there at 64 x 64, in tests/methods.
+            Reads::Ablated => &["conv5_3"],
+            // Of no layer.
+            Reads::Biases => &["picture"],
+            Reads::Activations | Reads::Gradients | Reads::FinerGradients => {
+                &["conv4_3", "conv5_3"]
+            }
+        };
+        let holds = |extent: &&str| methods(extent).contains(method);
+        let found: Vec<&str> = EXTENTS.into_iter().filter(holds).collect();
+        assert_eq!(found, expected, "{method}");
     }
 }
