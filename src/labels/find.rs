@@ -72,7 +72,7 @@ enum Match {
 impl Labels {
     /// The class that a user means by `text`: its number; else its synset; else one of its names, a
     /// usual name before a synonym; else words that occur in the names of one class only. Case is
-    /// ignored where that leaves one class, `_` is a space.
+    /// ignored where that leaves one class, `_` and `-` are spaces.
     pub fn find(&self, text: &str) -> Result<usize, ClassNotFound> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -183,9 +183,13 @@ fn spaced(name: &str) -> String {
         .join(" ")
 }
 
-/// [`spaced`], whatever the case.
+/// [`spaced`], whatever the case, `-` as a space too but for the sign of a number.
 fn folded(name: &str) -> String {
-    spaced(name).to_lowercase()
+    let (sign, rest) = match name.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", name),
+    };
+    sign.to_owned() + &spaced(&rest.replace('-', " ")).to_lowercase()
 }
 
 fn has_words(name: &str, words: &str) -> bool {
@@ -238,6 +242,7 @@ mod tests {
             "N06874185",
             "traffic light",
             "Traffic_Light",
+            "traffic-light",
             "stoplight",
         ] {
             assert_eq!(labels.find(text), Ok(920), "{text}");

@@ -274,7 +274,7 @@ fn a_class_is_named_by_number_name_synonym_or_synset() {
     folder.put("labels.txt", labels.as_bytes());
     let line = "cat.png tiny.npy --labels labels.txt --outputs heatmap -o maps -q";
     let tabby = "0: class id: 0, class name: tabby, probability: 0.143, synset: n02123045 tabby, tabby cat\n";
-    for class in ["0", "tabby", "Tabby_Cat", "n02123045"] {
+    for class in ["0", "tabby", "Tabby_Cat", "tabby-cat", "n02123045"] {
         assert_eq!(
             folder.prints(&format!("{line} -c {class}")),
             tabby,
