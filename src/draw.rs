@@ -17,7 +17,7 @@ use crate::explainer::{Explanation, Prediction};
 use crate::image;
 use crate::labels::{Label, Labels};
 use crate::map::Map;
-use crate::method::Method;
+use crate::method::{Method, Setting};
 use crate::options::Options;
 use crate::output::{self, Content, Destination, Question, Subject};
 use crate::perturbation;
@@ -172,7 +172,14 @@ fn class(
     let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
     for &method in &options.methods {
         let map = &of(method).values;
-        let mut map = report::Map::new(method, map, explanation.gradient, &scene.asked);
+        // Of no gradient is lost what is not made of one.
+        let reads_score = method.reads(Setting::Score, false);
+        let gradient = if reads_score {
+            explanation.gradient
+        } else {
+            1.0
+        };
+        let mut map = report::Map::new(method, map, gradient, &scene.asked);
         map.unread = options.unread_by(method);
         class.maps.push(map);
     }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::cam::Reads;
-use crate::method::Method;
+use crate::attribution::{Inputs, Value};
+use crate::method::{Method, Setting};
 use crate::perturbation;
 use crate::score::Score;
 
@@ -68,6 +68,10 @@ pub struct Asked<'a> {
     pub score: Score,
     /// Whether the gradient was negated.
     pub counterfactual: bool,
+    /// Noisy copies.
+    pub samples: usize,
+    /// Deviation of their noise, as a share of the range of the input's values.
+    pub noise: f64,
     /// The first layer whose values are not finite; `None` where all are.
     pub not_finite: Option<&'a str>,
 }
@@ -92,9 +96,9 @@ impl Asked<'_> {
             ),
             Verdict::Flat => {
                 let finer = match method {
-                    Method::Cam(cam) if cam.reads() == Reads::Biases => "another class",
-                    Method::Cam(_) => "an earlier --layer",
-                    Method::Pixel(_) => "another method",
+                    Method::Cam(_) if method.reads(Setting::Layer, false) => "an earlier --layer",
+                    Method::Cam(_) => "another class",
+                    Method::Pixel(_) => self.other_noise(method).unwrap_or("another method"),
                     Method::Perturbation(perturbation::Method::Occlusion) => "a smaller --patch",
                     Method::Perturbation(perturbation::Method::Rise) => "more --samples",
                 };
@@ -112,25 +116,51 @@ impl Asked<'_> {
 
     /// Where something may show.
     fn instead(&self, method: Method) -> String {
-        let reads = match method {
-            Method::Cam(cam) => Some(cam.reads()),
-            Method::Pixel(_) | Method::Perturbation(_) => None,
-        };
-        if reads == Some(Reads::Activations) {
-            return "another --layer".to_owned();
+        if let Some(noise) = self.other_noise(method) {
+            return noise.to_owned();
         }
-        let signed = !matches!(method, Method::Pixel(_)) && reads != Some(Reads::Biases);
-        let mut tries = vec!["another class"];
-        if self.score != Score::Logit {
+        let reads = |setting| method.reads(setting, false);
+        let mut tries = vec![];
+        if [Setting::Score, Setting::Versus, Setting::Counterfactual].map(reads) != [false; 3] {
+            tries.push("another class");
+        } else if reads(Setting::Seed) {
+            tries.push("another --seed");
+        }
+        if reads(Setting::Score) && self.score != Score::Logit {
             tries.push("--score logit");
         }
-        if signed && !self.counterfactual {
-            tries.push("--counterfactual");
+        // Those of pixels are judged by magnitude.
+        let is_pixel = matches!(method, Method::Pixel(_));
+        if reads(Setting::Counterfactual) && !is_pixel {
+            tries.push(match self.counterfactual {
+                true => "no --counterfactual",
+                false => "--counterfactual",
+            });
+        }
+        if reads(Setting::Baseline) && is_pixel {
+            tries.push("another --baseline");
+        }
+        if tries.is_empty() {
+            tries.push("another --layer");
         }
         let last = tries.pop().unwrap_or_default();
         match &tries[..] {
             [] => last.to_owned(),
             some => format!("{} or {last}", some.join(", ")),
+        }
+    }
+
+    /// What to change where noisy copies cannot show anything: they do not differ, or the picture is lost in them.
+    fn other_noise(&self, method: Method) -> Option<&'static str> {
+        let Method::Pixel(pixel) = method else {
+            return None;
+        };
+        let recipe = pixel.recipe();
+        match (recipe.inputs, recipe.value) {
+            (Inputs::Noisy, Value::Variance) if self.samples == 1 => Some("--samples 2 or more"),
+            (Inputs::Noisy, Value::Variance) if self.noise == 0.0 => Some("a --noise above 0"),
+            (Inputs::Noisy, _) if self.noise > 1.0 => Some("a --noise below 1"),
+            _ => None,
         }
     }
 }
@@ -169,6 +199,8 @@ mod tests {
         let prob = Asked {
             score: Score::Prob,
             counterfactual: false,
+            samples: 25,
+            noise: 0.15,
             not_finite: None,
         };
         let (gradcam, fem) = (cam::Method::GradCam.into(), cam::Method::Fem.into());
@@ -183,13 +215,49 @@ mod tests {
         let tried = Asked {
             score: Score::Logit,
             counterfactual: true,
-            not_finite: None,
+            ..prob
         };
-        assert_eq!(instead(tried, gradcam), "another class");
+        assert_eq!(
+            instead(tried, gradcam),
+            "another class or no --counterfactual"
+        );
+        let occlusion = perturbation::Method::Occlusion.into();
+        assert_eq!(
+            instead(tried, occlusion),
+            "another class or no --counterfactual"
+        );
+        // What a method does not read does not help.
+        let random = cam::Method::RandomCam.into();
+        assert_eq!(instead(prob, random), "another --seed");
+        let fullgrad = cam::Method::FullGrad.into();
+        assert_eq!(instead(prob, fullgrad), "another class or --score logit");
+        let scorecam = cam::Method::ScoreCam.into();
+        assert_eq!(instead(prob, scorecam), "another class or --counterfactual");
+        let integrated = attribution::Method::IntegratedGradients.into();
+        assert_eq!(
+            instead(tried, integrated),
+            "another class or another --baseline"
+        );
+
+        let (variance, smooth) = (
+            attribution::Method::VarGrad.into(),
+            attribution::Method::SmoothGrad.into(),
+        );
+        let with = |samples, noise| Asked {
+            samples,
+            noise,
+            ..prob
+        };
+        assert_eq!(instead(with(1, 0.15), variance), "--samples 2 or more");
+        assert_eq!(instead(with(25, 0.0), variance), "a --noise above 0");
+        assert_eq!(instead(with(1, 100.0), smooth), "a --noise below 1");
+        assert_eq!(
+            instead(with(1, 0.0), smooth),
+            "another class or --score logit"
+        );
 
         let flat = |method| prob.words(Verdict::Flat, method, 0.5).unwrap();
         assert!(flat(gradcam).ends_with("try an earlier --layer"));
-        let occlusion = perturbation::Method::Occlusion.into();
         assert!(flat(occlusion).ends_with("try a smaller --patch"));
     }
 }

@@ -17,7 +17,7 @@ use crate::architectures::Classifier;
 use crate::batch::{self, Computed};
 use crate::cli::Size;
 use crate::draw::{self, Scene};
-use crate::explainer::{ExplainError, Explainer, Explanation, Prediction};
+use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::gpu::Gpu;
 use crate::image::{self, Picture};
 use crate::labels::Labels;
@@ -103,6 +103,7 @@ pub(super) struct Run<'a> {
 
 /// The network on the device, and what the report says of it.
 struct SetUp {
+    wanted: Wanted,
     explainer: Explainer,
     settings: report::Settings,
     milliseconds: f64,
@@ -121,6 +122,7 @@ impl Run<'_> {
             let note = format!("{} is new and will be made", folder.display());
             tell(Told::Note(note));
         }
+        self.tell_fewer_channels(&set_up, tell);
         let (mut position, mut computed, mut all_well) = (0, 0, true);
         batch::run(
             self.jobs,
@@ -189,6 +191,7 @@ impl Run<'_> {
         let channels = explainer.channels();
         Ok(SetUp {
             settings: report::Settings::new(self.options, self.classifier, &wanted, channels),
+            wanted,
             explainer,
             milliseconds: milliseconds(started),
         })
@@ -251,6 +254,8 @@ impl Run<'_> {
             asked: Asked {
                 score: options.score,
                 counterfactual: options.counterfactual,
+                samples: set_up.wanted.settings.samples,
+                noise: set_up.wanted.settings.noise,
                 not_finite: not_finite.as_deref(),
             },
         };
@@ -297,6 +302,18 @@ impl Run<'_> {
             false => report.text(several),
         };
         print(&text, out)
+    }
+
+    /// Says where the layer has fewer channels than are to be tried.
+    fn tell_fewer_channels(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
+        let all = set_up.explainer.channels();
+        let tried = self.options.channels.map(NonZeroUsize::get);
+        let is_read = set_up.settings.channels.is_some();
+        if let Some(tried) = tried.filter(|&tried| tried > all && is_read) {
+            let layers = set_up.explainer.layers().join("+");
+            let note = format!("--channels {tried}: {layers} has {all}, and all of them are tried");
+            tell(Told::Note(note));
+        }
     }
 
     /// Says what share of the weight the channels tried hold, where they are not all.

@@ -167,6 +167,8 @@ fn a_map_that_misleads_is_noted_in_words() {
     let asked = Asked {
         score: Score::Prob,
         counterfactual: false,
+        samples: 25,
+        noise: 0.15,
         not_finite: Some("conv3_1"),
     };
     let gradcam = Method::Cam(crate::cam::Method::GradCam);

@@ -75,6 +75,20 @@ fn rise_is_drawn_from_its_least_value_up_whatever_the_sign() {
 }
 
 #[test]
+fn advice_for_an_empty_map_fits_its_method() {
+    let folder = Folder::new();
+    for (method, advice) in [
+        ("vargrad --samples 1", "try --samples 2 or more"),
+        ("vargrad --samples 2 --noise 0", "try a --noise above 0"),
+    ] {
+        let line = format!("cat.png tiny.npy -c 1 --outputs heatmap -m {method}");
+        let run = folder.run(&line);
+        run.exits(0);
+        assert!(run.stderr.contains(advice), "{run:#?}");
+    }
+}
+
+#[test]
 fn options_that_contradict_each_other_are_refused() {
     let folder = Folder::new();
     for (options, part) in [
