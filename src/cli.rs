@@ -4,20 +4,24 @@
 //! help of `-h`, the whole comment that of `--help`.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::options::parse_rgb;
 
 mod choices;
+mod whole;
 
 pub use choices::{
     Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
     MatrixDtype, Method, Output, OutputKind, Precision, Preprocessing, Score, Size, Smooth,
 };
+
+use whole::whole;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,15 +109,15 @@ pub struct Bench {
     pub json: bool,
 
     /// Runs of each measurement, of which the median is taken
-    #[arg(long, value_name = "N", default_value = "5", value_parser = passes(), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<u32>(PASSES), allow_negative_numbers = true)]
     pub runs: u32,
 
     /// Pixels along each side of what the network sees
-    #[arg(long, value_name = "N", value_parser = input_size(), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
 
     /// Time the forward pass of N pictures at once as well
-    #[arg(long, value_name = "N", value_parser = batch(), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true)]
     pub batch: Option<u16>,
 
     /// What the device stores the matrices of dense layers as
@@ -152,7 +156,7 @@ pub struct Convert {
     #[arg(long, value_name = "NAME")]
     pub preprocess: Option<Preprocessing>,
     /// Pixels along each side of the network's input [default: what the weights ask for]
-    #[arg(long, value_name = "N", value_parser = input_size(), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
     /// What the network ends with [default: what the weights say, else softmax]
     #[arg(long, value_name = "NAME")]
@@ -160,24 +164,22 @@ pub struct Convert {
 }
 
 /// Pixels along each side of a network's input: no adapter holds the activations of more.
-fn input_size() -> RangedU64ValueParser<u16> {
-    RangedU64ValueParser::new().range(1..=4096)
-}
+const INPUT_SIZE: RangeInclusive<u64> = 1..=4096;
 
 /// How often a network may run: more than a million times is a slip.
-fn passes() -> RangedU64ValueParser<u32> {
-    RangedU64ValueParser::new().range(1..=1_000_000)
-}
+const PASSES: RangeInclusive<u64> = 1..=1_000_000;
 
 /// Pictures at once: far more than any adapter holds.
-fn batch() -> RangedU64ValueParser<u16> {
-    RangedU64ValueParser::new().range(1..=4096)
-}
+const BATCH: RangeInclusive<u64> = 1..=4096;
 
-/// Pixels along a side of a part of the picture; a part larger than the picture is all of it.
-fn pixels() -> RangedU64ValueParser<u32> {
-    RangedU64ValueParser::new().range(1..)
-}
+/// Pixels along a side of a part of the picture: no network sees more, and a part larger than the picture is all of it.
+const PIXELS: RangeInclusive<u64> = 1..=4096;
+
+/// Classes: as many as there are.
+const COUNT: RangeInclusive<u64> = 1..=u64::MAX;
+
+/// A seed may be any number.
+const ANY: RangeInclusive<u64> = 0..=u64::MAX;
 
 /// The raw flags of the main command, before `options` has looked at them.
 #[derive(Debug, Args)]
@@ -202,6 +204,7 @@ pub struct Explain {
         short = 'n',
         long,
         value_name = "N",
+        value_parser = whole::<usize>(COUNT),
         allow_negative_numbers = true,
         help_heading = "What is explained"
     )]
@@ -227,6 +230,7 @@ pub struct Explain {
         value_name = "NAME",
         default_value = "gradcam",
         value_delimiter = ',',
+        ignore_case = true,
         help_heading = "What is explained"
     )]
     pub methods: Vec<Method>,
@@ -234,11 +238,13 @@ pub struct Explain {
     /// Target layer [default: the last convolution, after its ReLU]; repeatable
     ///
     /// Target layer, the last convolution after its ReLU by default. Any layer whose value has rows
-    /// and columns; `gradcam info` lists them. Of several, one map is made, see --fuse.
+    /// and columns; `gradcam info` lists them. Of several, as a list or repeated, one map is made,
+    /// see --fuse.
     #[arg(
         short,
         long = "layer",
         value_name = "NAME",
+        value_delimiter = ',',
         help_heading = "What is explained"
     )]
     pub layers: Vec<String>,
@@ -301,7 +307,7 @@ pub struct Explain {
     pub channels: Vec<ChannelsFlag>,
 
     /// Noisy copies of smoothgrad, squaregrad and vargrad [default: 25]; masks of rise [default: 1000]
-    #[arg(long, value_name = "N", value_parser = passes(), allow_negative_numbers = true,
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(PASSES), allow_negative_numbers = true,
         help_heading = "How methods work")]
     pub samples: Option<u32>,
 
@@ -315,17 +321,17 @@ pub struct Explain {
     pub noise: Option<f64>,
 
     /// Steps of integrated-gradients [default: 50]
-    #[arg(long, value_name = "N", value_parser = passes(), allow_negative_numbers = true,
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(PASSES), allow_negative_numbers = true,
         help_heading = "How methods work")]
     pub steps: Option<u32>,
 
     /// Rows and columns that occlusion hides at once, pixels [default: 32]
-    #[arg(long, value_name = "N", value_parser = pixels(), allow_negative_numbers = true,
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(PIXELS), allow_negative_numbers = true,
         help_heading = "How methods work")]
     pub patch: Option<u32>,
 
     /// Pixels from one patch of occlusion to the next [default: half the patch]
-    #[arg(long, value_name = "N", value_parser = pixels(), allow_negative_numbers = true,
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(PIXELS), allow_negative_numbers = true,
         help_heading = "How methods work")]
     pub stride: Option<u32>,
 
@@ -338,6 +344,7 @@ pub struct Explain {
     #[arg(
         long,
         value_name = "N",
+        value_parser = whole::<u64>(ANY),
         allow_negative_numbers = true,
         help_heading = "How methods work"
     )]
@@ -358,7 +365,12 @@ pub struct Explain {
     pub out_dir: Option<PathBuf>,
 
     /// Picture format [default: the input's own where it can be written, else png]
-    #[arg(long, value_name = "EXT", help_heading = "What is written")]
+    #[arg(
+        long,
+        value_name = "EXT",
+        ignore_case = true,
+        help_heading = "What is written"
+    )]
     pub format: Option<Format>,
 
     /// Size of the pictures written [default: model]
@@ -417,7 +429,7 @@ pub struct Explain {
     ///
     /// Pixels along each side of what the network sees. A network over the mean of all positions
     /// takes any multiple of 32, and a larger one gives a finer map; others take one size only.
-    #[arg(long, value_name = "N", value_parser = input_size(), allow_negative_numbers = true,
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true,
         help_heading = "What the network sees")]
     pub input_size: Option<u16>,
 
@@ -458,7 +470,10 @@ pub struct Explain {
 
 /// What the commands are called.
 pub(crate) fn command_names() -> Vec<OsString> {
-    Cli::command()
+    let mut command = Cli::command();
+    // Adds `help`.
+    command.build();
+    command
         .get_subcommands()
         .map(|command| command.get_name().into())
         .collect()

@@ -24,7 +24,7 @@ pub use unread::Unread;
 pub const DEFAULT_TOP_N: usize = 3;
 
 /// What was asked for, free of contradictions. Nothing on the disk has been looked at, but for
-/// telling weights from pictures.
+/// telling weights from pictures, and that two of them are there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Pictures or folders, in the order given, each once.
@@ -144,7 +144,7 @@ impl Options {
             count,
         } = split(flags.inputs, looks_like_weights)?;
         let weights = match (weights, flags.weights) {
-            (Some(positional), Some(flag)) => return Err(UsageError::TwoWeights(flag, positional)),
+            (Some(positional), Some(flag)) => return Err(two_weights(flag, positional)),
             (positional, flag) => positional.or(flag),
         };
         let count = match (count, flags.top_n) {
@@ -287,6 +287,9 @@ fn split(
             command.to_string_lossy().into_owned(),
         ));
     }
+    if let Some((word, command)) = inputs.first().and_then(|first| mistyped(first, &commands)) {
+        return Err(UsageError::MistypedCommand { word, command });
+    }
     let count = match inputs.last().and_then(|last| digits(last)) {
         Some(digits) => Some(
             digits
@@ -304,13 +307,39 @@ fn split(
         .partition(|path| looks_like_weights(path));
     let mut weights = weights.into_iter();
     match (weights.next(), weights.next()) {
-        (Some(first), Some(second)) => Err(UsageError::TwoWeights(first, second)),
+        (Some(first), Some(second)) => Err(two_weights(first, second)),
         (weights, _) => Ok(Positionals {
             images,
             weights,
             count,
         }),
     }
+}
+
+/// The word, and the command that it resembles, where it is no file and hardly the name of one.
+fn mistyped(word: &OsStr, commands: &[OsString]) -> Option<(String, String)> {
+    // Two letters changed places in a word of four: hlep.
+    const NEAR: f64 = 0.7;
+    let path = Path::new(word);
+    let text = word.to_str()?;
+    if path.extension().is_some() || text.contains(['/', '\\']) || path.exists() {
+        return None;
+    }
+    let nearness = |command: &str| strsim::normalized_damerau_levenshtein(text, command);
+    let commands = commands.iter().filter_map(|command| command.to_str());
+    let near = commands.filter(|command| nearness(command) >= NEAR);
+    let nearest = near.max_by(|a, b| nearness(a).total_cmp(&nearness(b)))?;
+    Some((text.to_owned(), nearest.to_owned()))
+}
+
+/// A name that leads to no file was hardly meant as a second one.
+fn two_weights(first: PathBuf, second: PathBuf) -> UsageError {
+    let (missing, other) = match (first.exists(), second.exists()) {
+        (true, true) => return UsageError::TwoWeights(first, second),
+        (true, false) => (second, first),
+        (false, _) => (first, second),
+    };
+    UsageError::NoSuchWeights { missing, other }
 }
 
 fn digits(word: &OsStr) -> Option<&str> {

@@ -82,7 +82,10 @@ fn text(start: &[u8]) -> Option<Guess> {
     } else if lower.starts_with("<?xml") {
         ("an XML document", "name another file")
     } else {
-        ("text", "name another file")
+        (
+            "text",
+            "name another file, or give class names with --labels",
+        )
     };
     Some(Guess { what, advice })
 }

@@ -31,12 +31,31 @@ pub enum UsageError {
     /// A command after options or pictures.
     #[error("a command comes first: gradcam {0}; a picture or folder of that name is ./{0}")]
     CommandNotFirst(String),
+    /// A word that is no file, and nearly a command.
+    #[error("no such file: {word}; for the command, type: gradcam {command}")]
+    MistypedCommand {
+        /// As typed.
+        word: String,
+        /// The command that it resembles.
+        command: String,
+    },
     /// Two weights files, by position or with `--weights`.
     #[error(
         "two weights files, {} and {}: a run reads one; run the command once for each",
         .0.display(), .1.display()
     )]
     TwoWeights(PathBuf, PathBuf),
+    /// Two weights files by their names, of which one is not there.
+    #[error(
+        "no such file: {}; check its name. {} is a weights file too, and a run reads one",
+        missing.display(), other.display()
+    )]
+    NoSuchWeights {
+        /// The one that is not there.
+        missing: PathBuf,
+        /// The other one.
+        other: PathBuf,
+    },
     /// The count by position and with `--top-n`.
     #[error(
         "the number of classes is given twice, {positional} and --top-n {flag}: keep one; \
@@ -75,7 +94,7 @@ pub enum UsageError {
     /// `--fuse` without several layers.
     #[error(
         "--fuse makes one map of several layers: name them, as in \
-         --layer conv4_3 --layer conv5_3 --fuse {0}"
+         --layer conv4_3,conv5_3 --fuse {0}"
     )]
     FuseOneLayer(Fuse),
     /// `--versus` with a method that has rivals of its own.

@@ -108,9 +108,24 @@ fn a_run_without_a_picture_says_what_was_taken_for_what() {
 
 #[test]
 fn one_run_reads_one_weights_file() {
-    let two = UsageError::TwoWeights("a.npy".into(), "b.npy".into());
-    assert_eq!(refused("photo.jpg a.npy b.npy"), two);
-    assert_eq!(refused("photo.jpg b.npy -w a.npy"), two);
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.npy", "b.npy"].map(|name| folder.path().join(name));
+    let lines = [
+        format!("photo.jpg {} {}", a.display(), b.display()),
+        format!("photo.jpg {} -w {}", b.display(), a.display()),
+    ];
+    std::fs::write(&b, "").unwrap();
+    for line in &lines {
+        let missing = UsageError::NoSuchWeights {
+            missing: a.clone(),
+            other: b.clone(),
+        };
+        assert_eq!(refused(line), missing);
+    }
+    std::fs::write(&a, "").unwrap();
+    for line in &lines {
+        assert_eq!(refused(line), UsageError::TwoWeights(a.clone(), b.clone()));
+    }
 }
 
 #[test]
@@ -123,7 +138,6 @@ fn the_count_is_given_once_and_is_at_least_one() {
         }
     );
     assert_eq!(refused("photo.jpg 0"), UsageError::ZeroCount);
-    assert_eq!(refused("photo.jpg -n 0"), UsageError::ZeroCount);
     let digits = "9".repeat(30);
     assert_eq!(
         refused(&format!("photo.jpg {digits}")),
@@ -152,6 +166,22 @@ fn a_command_after_a_picture_is_pointed_out() {
         options("--json ./adapters").unwrap().images,
         [Path::new("./adapters")]
     );
+}
+
+#[test]
+fn a_word_that_is_nearly_a_command_is_told_it() {
+    for (word, command) in [("hlep", "help"), ("adapter", "adapters"), ("ifno", "info")] {
+        let (word, command) = (word.to_owned(), command.to_owned());
+        let mistyped = UsageError::MistypedCommand {
+            word: word.clone(),
+            command,
+        };
+        assert_eq!(refused(&word), mistyped);
+    }
+    // Names of pictures and folders.
+    for name in ["help.jpg", "./hlep", "holiday", "cat"] {
+        assert!(options(name).is_ok(), "{name}");
+    }
 }
 
 #[test]

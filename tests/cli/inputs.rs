@@ -102,6 +102,18 @@ fn one_bad_picture_among_several_fails_alone() {
 }
 
 #[test]
+fn class_names_in_the_place_of_a_picture_are_told_their_option() {
+    let folder = Folder::new();
+    folder.put("names.txt", b"one\ntwo\nthree\nfour\nfive\n");
+    let parts = [
+        "names.txt is not a picture",
+        "it seems to be text",
+        "--labels",
+    ];
+    folder.refuses("names.txt tiny.npy", 1, &parts);
+}
+
+#[test]
 fn what_is_missing_has_a_line_in_the_json_too() {
     let folder = Folder::new();
     let run = folder.run("missing.png cat.png tiny.npy -c 1 --outputs heatmap --json");

@@ -11,6 +11,8 @@ fn several_layers_give_one_map_of_the_size_that_the_network_sees() {
     assert_eq!(report["fuse"], "mean");
     let read = || folder.array("cat_0_1_class_1_0.797_gradcam.npy");
     let (mean, shape) = read();
+    folder.prints(&format!("{line} -l conv4_3,conv5_3"));
+    assert_eq!(read().0, mean);
     assert_eq!(shape, [224, 224]);
     assert!(mean.iter().all(|v| (0.0..=1.0).contains(v)));
     folder.prints(&format!("{line} -l conv5_3 -l conv4_3 --fuse max"));
@@ -61,7 +63,7 @@ fn layers_that_give_no_map_are_refused_with_those_that_do() {
         1,
         &["no layer \"conv9_9\"", "conv5_3, pool5"],
     );
-    let example = "--layer conv4_3 --layer conv5_3 --fuse max";
+    let example = "--layer conv4_3,conv5_3 --fuse max";
     for line in ["--fuse max", "-l conv4_3 -l conv4_3 --fuse max"] {
         folder.refuses(&format!("cat.png tiny.npy {line}"), 2, &[example]);
     }

@@ -25,9 +25,11 @@ fn no_arguments_at_all_show_the_usage_as_an_error() {
 #[test]
 fn no_classes_are_wrong_usage_and_too_many_are_told_how_many_there_are() {
     assert_wrong_usage("cat.png tiny.npy 0", &["0 classes", "starts at 1"]);
-    assert_wrong_usage("cat.png tiny.npy -n 0", &["0 classes", "starts at 1"]);
-    assert_wrong_usage("cat.png tiny.npy -n -1", &["invalid value '-1'"]);
-    assert_wrong_usage("cat.png tiny.npy -n some", &["invalid value 'some'"]);
+    for number in ["0", "-1", "some", "1.5"] {
+        let invalid = format!("invalid value '{number}'");
+        let line = format!("cat.png tiny.npy -n {number}");
+        assert_wrong_usage(&line, &[&invalid, "write a whole number from 1\n"]);
+    }
     assert_wrong_usage("cat.png tiny.npy 99999999999999999999", &["too large"]);
     let folder = Folder::new();
     for line in [
@@ -69,6 +71,10 @@ fn contradictions_between_arguments_are_wrong_usage() {
         &["two weights files, tiny.npy and two.npy"],
     );
     assert_wrong_usage("cat.png tiny.npy -w two.npy", &["two weights files"]);
+    assert_wrong_usage(
+        "cat.png tiny.npy toe.npy",
+        &["no such file: toe.npy", "tiny.npy is a weights file too"],
+    );
     assert_wrong_usage("cat.png tiny.npy 2 -n 3", &["given twice, 2 and --top-n 3"]);
     assert_wrong_usage("cat.png tiny.npy 2 -c 1", &["drop --class, or the 2"]);
     assert_wrong_usage(
@@ -95,18 +101,27 @@ fn values_out_of_range_or_unknown_are_wrong_usage() {
     assert_wrong_usage("cat.png --method gradcan", &["gradcam++"]);
     assert_wrong_usage("cat.png --format gif", &["png", "webp"]);
     assert_wrong_usage("cat.png --colour jet", &["unexpected argument", "--help"]);
-    assert_wrong_usage("cat.png --samples 0", &["'0'", "--samples", "1..=1000000"]);
+    assert_wrong_usage("cat.png --samples 0", &["'0'", "--samples", "1 to 1000000"]);
     assert_wrong_usage(
         "cat.png -m smoothgrad --samples 18446744073709551615",
-        &["--samples", "1..=1000000"],
+        &["--samples", "1 to 1000000"],
     );
+    assert_wrong_usage(
+        "cat.png --patch 0",
+        &["write a whole number from 1 to 4096"],
+    );
+    assert_wrong_usage(
+        "cat.png --steps some",
+        &["write a whole number from 1 to 1000000"],
+    );
+    assert_wrong_usage("cat.png --seed -1", &["write a whole number from 0\n"]);
     for option in ["--steps", "--patch", "--stride", "--input-size", "--seed"] {
         let line = format!("cat.png {option} -1");
         assert_wrong_usage(&line, &["invalid value '-1'", option]);
     }
     assert_wrong_usage(
         "bench tiny.npy --batch 99999999999",
-        &["--batch", "1..=4096"],
+        &["--batch", "1 to 4096"],
     );
     for command in ["cat.png", "bench"] {
         let empty = Run::of(&mut Folder::new().command(&[command, "--adapter", ""]));
@@ -115,6 +130,37 @@ fn values_out_of_range_or_unknown_are_wrong_usage() {
         assert!(empty.stderr.contains(required), "{empty:#?}");
     }
     assert_wrong_usage("completions shellfish", &["bash", "zsh", "fish"]);
+}
+
+#[test]
+fn names_of_methods_and_formats_may_be_written_in_capitals() {
+    let folder = Folder::new();
+    let line = "cat.png tiny.npy -c 1 -m GradCAM,HiResCAM --outputs heatmap --format PNG";
+    folder.prints(line);
+    let names = ["heatmap", "hirescam_heatmap"];
+    assert_eq!(
+        folder.names(),
+        names.map(|name| format!("cat_0_1_class_1_0.797_{name}.png"))
+    );
+}
+
+#[test]
+fn more_channels_than_there_are_are_told() {
+    let folder = Folder::new();
+    let line = "cat.png tiny.npy -c 1 --outputs heatmap -m ablationcam --channels";
+    let run = folder.run(&format!("{line} 9999"));
+    run.exits(0);
+    let note = "note: --channels 9999: conv5_3 has 8, and all of them are tried\n";
+    assert!(run.stderr.contains(note), "{run:#?}");
+    let run = folder.run(&format!("{line} 8"));
+    assert!(!run.stderr.contains("all of them"), "{run:#?}");
+}
+
+#[test]
+fn a_word_that_is_nearly_a_command_is_told_it() {
+    assert_wrong_usage("hlep", &["no such file: hlep", "gradcam help"]);
+    assert_wrong_usage("adpaters", &["gradcam adapters"]);
+    assert_wrong_usage("cat.png help", &["gradcam help"]);
 }
 
 #[test]
