@@ -64,10 +64,10 @@ kernels! {
     /// For the input gradient.
     WinogradProductTurned: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], NARROW_TURNED;
-    /// [`WINOGRAD_PRODUCT_WIDE`].
+    /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE).
     WinogradProductWide: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], WIDE;
-    /// [`WINOGRAD_PRODUCT_WIDE`], for the input gradient.
+    /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE), for the input gradient.
     WinogradProductWideTurned: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], WIDE_TURNED;
     WinogradOutput: "winograd_output", WinogradOutputParams, [Image, Read, Read, Write];
