@@ -8,8 +8,8 @@
 //! # Several pictures
 //!
 //! ```
-//! use gradcam::explainer::{Explainer, Wanted};
-//! use gradcam::preprocess::{self, Fit};
+//! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
+//! use gradcam::preprocess::Fit;
 //! use gradcam::{architectures, gpu, image, weights};
 //!
 //! let classifier = architectures::recognise(&weights::builtin())?;
@@ -21,13 +21,16 @@
 //!     ..Wanted::default()
 //! };
 //! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
+//! let request = PictureRequest {
+//!     normalization: &classifier.normalization,
+//!     fit: Fit::Crop,
+//!     classes: Classes::Top(1),
+//! };
 //! for path in paths {
 //!     let picture = image::open(path.as_ref())?.rgb;
-//!     let (seen, _) = preprocess::fit(&picture, Fit::Crop, 224, 224);
-//!     let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
-//!     let explained = explainer.explain(&prediction, &prediction.top(1))?;
+//!     let explained = explainer.explain_picture(&picture, &request)?;
 //!     // Grad-CAM of conv5_3, before ReLU and scaling.
-//!     let map = &explained[0].maps[0];
+//!     let map = &explained.explanations[0].maps[0];
 //!     assert_eq!((map.width, map.height), (14, 14));
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -99,10 +102,12 @@
 mod augment;
 mod backward;
 mod maps;
+mod picture;
 mod pixels;
 mod rerun;
 mod wanted;
 
+pub use picture::{Classes, ExplainedPicture, PictureRequest};
 pub use wanted::{Wanted, request};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

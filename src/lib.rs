@@ -52,8 +52,8 @@
 //! ```
 //! use gradcam::cam::Method;
 //! use gradcam::colormap::Colormap;
-//! use gradcam::explainer::{Explainer, Wanted};
-//! use gradcam::preprocess::{self, Fit};
+//! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
+//! use gradcam::preprocess::Fit;
 //! use gradcam::verdict::Verdict;
 //! use gradcam::{architectures, composite, gpu, image, weights};
 //!
@@ -69,19 +69,24 @@
 //! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
 //!
 //! let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
-//! let (seen, _) = preprocess::fit(&picture, Fit::Crop, 224, 224);
-//! let prediction = explainer.predict(&preprocess::to_tensor(&seen, &classifier.normalization))?;
-//! for explanation in explainer.explain(&prediction, &prediction.top(2))? {
+//! let request = PictureRequest {
+//!     normalization: &classifier.normalization,
+//!     fit: Fit::Crop,
+//!     classes: Classes::Top(2),
+//! };
+//! let explained = explainer.explain_picture(&picture, &request)?;
+//! for explanation in &explained.explanations {
 //!     let map = &explanation.maps[0];
 //!     assert_eq!(Verdict::of(&map.values, explanation.gradient), Verdict::Ok);
 //!     let heat = map.scaled().resize(224, 224).heat();
-//!     let over_the_picture = composite::overlay(&heat, &seen, Colormap::Jet, None);
+//!     let over_the_picture = composite::overlay(&heat, &explained.seen, Colormap::Jet, None);
 //!     assert_eq!(over_the_picture.dimensions(), (224, 224));
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! [`explainer::Explainer::predict`] and [`explainer::Explainer::explain`] are the two halves of it, for inputs of one's own.
 //! A program that has a wgpu device already hands it over with [`gpu::Gpu::from_device`]. An [`explainer::Explainer`] owns
 //! what it needs and may be shared by threads, which then take turns at the device.
 

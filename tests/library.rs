@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use gradcam::architectures;
 use gradcam::attribution;
 use gradcam::cam::Method;
-use gradcam::explainer::{self, ExplainError, Explainer, Wanted};
+use gradcam::explainer::{self, Classes, ExplainError, Explainer, PictureRequest, Wanted};
 use gradcam::gpu::{Gpu, Selection, Session};
 use gradcam::network::{Network, NodeId, Shape};
 use gradcam::perturbation;
 use gradcam::plan::{Plan, Request};
+use gradcam::preprocess::{self, Fit, Normalization};
 use gradcam::score::Score;
 use gradcam::weights;
 use gradcam::wgpu;
@@ -100,6 +101,35 @@ fn wrong_calls_are_errors() {
     assert!(matches!(error, ExplainError::NoSuchClass { class: 5, .. }));
     let error = contrast(3).unwrap().explain(&prediction, &[1, 3]);
     assert!(matches!(error, Err(ExplainError::VersusItself(3))));
+}
+
+#[test]
+fn a_picture_of_any_size_is_explained_in_one_call() {
+    let rgb = ::image::RgbImage::from_fn(90, 70, |x, y| {
+        ::image::Rgb([(x * 2) as u8, (y * 3) as u8, (x + y) as u8])
+    });
+    let normalization = Normalization::named("torch").unwrap();
+    let explainer = explainer(2);
+    let explain = |classes| {
+        let request = PictureRequest {
+            normalization: &normalization,
+            fit: Fit::Pad,
+            classes,
+        };
+        explainer.explain_picture(&rgb, &request).unwrap()
+    };
+    let explained = explain(Classes::Top(2));
+    let input = NETWORK.input_shape();
+    let (seen, geometry) = preprocess::fit(&rgb, Fit::Pad, input.w as u32, input.h as u32);
+    let prediction = explainer.predict(&preprocess::to_tensor(&seen, &normalization));
+    let prediction = prediction.unwrap();
+    let explanations = explainer.explain(&prediction, &prediction.top(2)).unwrap();
+    assert_eq!(explained.seen, seen);
+    assert_eq!(explained.geometry, geometry);
+    assert_eq!(explained.prediction.logits, prediction.logits);
+    assert_eq!(explained.explanations, explanations);
+    let other = explain(Classes::Of(vec![3]));
+    assert_eq!(other.explanations[0].class, 3);
 }
 
 #[test]
