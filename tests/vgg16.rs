@@ -8,16 +8,15 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use gradcam::architectures::{self, Classifier};
 use gradcam::attribution;
 use gradcam::cam::{Features, Method};
-use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted, request};
+use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
 use gradcam::gpu::Session;
-use gradcam::map::{Map, RawMap};
+use gradcam::map::Map;
 use gradcam::network::{ReluRule, Shape};
-use gradcam::plan::{BackwardRequest, KernelFamily, Limits, MatrixDtype, Plan, Request, Winograd};
+use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
 use gradcam::preprocess::{to_picture, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
@@ -375,101 +374,6 @@ fn a_full_size_vgg16_npy_agrees_with_pytorch_within_its_memory() {
         // Weights on a software adapter lie in the same memory: 553 MB and their images.
         assert!(peak <= 1_400_000_000, "{peak} bytes at the peak");
     }
-}
-
-/// VGG16 with 1,000 classes and drawn weights.
-static FULL: LazyLock<Classifier> = LazyLock::new(|| {
-    let mut bytes = vec![];
-    npy_writer::write(&mut bytes, Python::Three, &seeded::weights(&VGG16)).unwrap();
-    architectures::recognise(&weights::from_bytes(bytes).unwrap()).unwrap()
-});
-
-/// The three classes of the fixture.
-fn top_of_full() -> Vec<usize> {
-    let reference = json(&fixtures("vgg16_full/vgg16_full.json"));
-    let top = reference["top"].as_array().unwrap()[..3].iter();
-    top.map(|class| class["id"].as_u64().unwrap() as usize)
-        .collect()
-}
-
-/// Plain Grad-CAM of the full network for so many pictures that means of gradients repay the sums over fc6 that they take.
-fn of_several(matrices: MatrixDtype) -> (Explainer, Plan) {
-    let wanted = Wanted {
-        score: Score::Logit,
-        classes: 3,
-        pictures: 6,
-        matrices,
-        ..Wanted::default()
-    };
-    let network = &FULL.network;
-    let (_, request) = request(network, &wanted, GPU.limits()).unwrap();
-    let plan = Plan::new(network, &request, GPU.limits()).unwrap();
-    (Explainer::new(&GPU, network, wanted).unwrap(), plan)
-}
-
-/// The picture of the fixtures, and it upside down.
-fn two_pictures() -> [Vec<f32>; 2] {
-    let picture = image::open(fixtures("builtin/cat-and-coffee-224.png"))
-        .unwrap()
-        .into_rgb8();
-    let turned = image::imageops::rotate180(&picture);
-    [picture, turned].map(|picture| to_tensor(&picture, &FULL.normalization))
-}
-
-fn floats(map: &RawMap) -> Vec<f32> {
-    map.values.iter().map(|&v| v as f32).collect()
-}
-
-#[test]
-fn plain_grad_cam_of_several_pictures_agrees_with_pytorch_by_sums_over_positions() {
-    let (explainer, plan) = of_several(MatrixDtype::F32);
-    let prepared: Vec<&str> = plan.prepare.iter().map(|d| d.label.as_str()).collect();
-    assert!(prepared.contains(&"fc6 means over 196"), "{prepared:?}");
-    assert_eq!(plan.backward[0].shape, Shape::new(512, 1, 1));
-    let predictions = two_pictures().map(|x| explainer.predict(&x).unwrap());
-    let classes = top_of_full();
-    let [first, other] = [0, 1].map(|i| explainer.explain(&predictions[i], &classes).unwrap());
-    for (first, other) in first.iter().zip(&other) {
-        let what = format!("{}_gradcam_logit", first.class);
-        let expected = fixtures(&format!("vgg16_full/{what}.npy"));
-        assert_map(&what, &floats(&first.maps[0]), &expected);
-        assert_ne!(first.maps, other.maps);
-    }
-    let logits = array(&fixtures("vgg16_full/logits.npy"));
-    let (found, shape) = (&predictions[0].logits, Shape::vector(logits.len()));
-    assert_close("logits", found, logits.as_slice().unwrap(), shape, LOGITS);
-}
-
-/// Rounded to eleven binary digits, three dense layers of drawn weights settle some ReLUs near zero otherwise: maps of the
-/// second picture are up to 1.2e-2 away, those of the first 4e-4. PyTorch with its weights rounded so is as far from itself, to
-/// the second digit.
-#[test]
-fn dense_layers_of_half_floats_give_nearly_the_same_in_half_the_memory() {
-    let classes = top_of_full();
-    let [single, half] = [MatrixDtype::F32, MatrixDtype::F16].map(|matrices| {
-        let (explainer, plan) = of_several(matrices);
-        let explained = two_pictures().map(|x| {
-            let prediction = explainer.predict(&x).unwrap();
-            let explanations = explainer.explain(&prediction, &classes).unwrap();
-            (prediction, explanations)
-        });
-        (explained, plan.bytes().0)
-    });
-    let pictures = half.0.iter().zip(&single.0).zip([5e-3, 2e-2]);
-    for (((prediction, explanations), (expected, maps)), tolerance) in pictures {
-        assert_ne!(prediction.logits, expected.logits);
-        let pairs = prediction.probabilities.iter();
-        for (p, q) in pairs.zip(&expected.probabilities) {
-            assert!((p - q).abs() < 1e-3, "{p} and {q}");
-        }
-        for (explanation, expected) in explanations.iter().zip(maps) {
-            let (map, expected) = (floats(&explanation.maps[0]), floats(&expected.maps[0]));
-            let what = format!("class {}", explanation.class);
-            assert_close(&what, &map, &expected, Shape::new(1, 14, 14), tolerance);
-        }
-    }
-    let weights = 25088 * 4096 + 4096 * 4096 + 4096 * 1000;
-    assert_eq!(single.1 - half.1, 2 * weights);
 }
 
 /// The largest resident memory that a child of this program had, bytes.
