@@ -286,6 +286,23 @@ fn compressed_data_that_are_damaged_are_told() {
     }
 }
 
+/// `torch.save` writes 0 where it was told to take no checksums.
+#[test]
+fn a_stored_member_is_held_against_its_checksum_unless_it_has_none() {
+    let good = Member::stored("w.npy", &one());
+    let verify = |crc| {
+        let member = Member {
+            crc,
+            ..good.clone()
+        };
+        open(zip(&[member])).unwrap().verify()
+    };
+    verify(good.crc).unwrap();
+    verify(0).unwrap();
+    let error = verify(good.crc ^ 1).unwrap_err().to_string();
+    assert!(error.contains("\"w.npy\" is damaged"), "{error}");
+}
+
 #[test]
 fn very_many_members_take_bounded_memory() {
     let members: Vec<_> = (0..65_000)
