@@ -3,9 +3,10 @@
 Python 3.11.7, torch 2.15.0 (CPU), torchvision 0.29.2, grad-cam 1.5.7, ncnn 1.0.20261020, numpy 2.4.6, pillow 13.0.0.
 Command: python compare.py GRADCAM VGG16.npy PICTURE [ROUNDS]    (five rounds, about five minutes on two cores, 3 GB)
 
-Each round runs every job once, each in a process of its own; the first round warms caches and is not counted. A forward
-pass is the median inside its process. The table has the median over rounds, of wall clock and of processor time (user and
-system), and the ratios of the latter, which another program on the machine disturbs least, beside the former.
+Before the clock starts all must find the same class the likeliest, or there is nothing to compare. Each round runs every job
+once, each in a process of its own; the first round warms caches and is not counted. A forward pass is the median inside its
+process. The table has the median over rounds, of wall clock and of processor time (user and system), and the ratios of the
+latter, which another program on the machine disturbs least, beside the former.
 """
 
 import json
@@ -19,6 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 RUNS = "5"
+PEERS = ["ncnn-vulkan", "torch"]
 
 
 def timed(command):
@@ -45,9 +47,23 @@ def main():
         for name, value in values.items():
             seen.setdefault((job, name), []).append(value)
 
+    def forward(name, runs):
+        command = [sys.executable, HERE / "forward.py", name, weights, picture, runs]
+        return json.loads(timed(command)[0])
+
+    def check(out):
+        maps = ["--json", "-n", 1, "--outputs", "heatmap", "-o", out]
+        report = json.loads(timed([gradcam, picture, weights, *maps])[0])
+        script = timed([sys.executable, HERE / "explain.py", picture, weights, out])[0]
+        found = {"gradcam": report["classes"][0]["id"], "script": json.loads(script)[0]}
+        for name in PEERS:
+            found[name] = forward(name, 1)["class"]
+        if len(set(found.values())) > 1:
+            told = ", ".join(f"{name} {number}" for name, number in found.items())
+            sys.exit(f"the likeliest classes differ, so there is nothing to compare: {told}")
+
     def peer(name):
-        command = [sys.executable, HERE / "forward.py", name, weights, picture, RUNS]
-        told = json.loads(timed(command)[0])
+        told = forward(name, RUNS)
         note(name, wall=statistics.median(told["wall_ms"]), cpu=statistics.median(told["cpu_ms"]))
 
     def process(job, command):
@@ -58,7 +74,7 @@ def main():
         told = json.loads(timed([gradcam, "bench", weights, "--json", "--runs", RUNS])[0])
         for job in ("forward", "gradcam", "guided_bprop"):
             note(job, wall=told[f"{job}_ms"])
-        for name in ("ncnn-vulkan", "torch"):
+        for name in PEERS:
             peer(name)
         maps = ["--outputs", "heatmap,gradcam,segmented", "-o", out]
         process("command", [gradcam, picture, weights, "-o", out])
@@ -69,6 +85,7 @@ def main():
         process("built-in, maps", [gradcam, picture, *maps])
 
     with tempfile.TemporaryDirectory() as out:
+        check(out)
         one_round(out)
         seen.clear()
         for _ in range(rounds):
