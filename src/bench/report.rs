@@ -134,33 +134,49 @@ struct Rates {
 impl Report {
     /// The kernels of each phase, longest first.
     pub fn kernels(&self) -> Vec<KernelTime> {
-        let mut kernels: Vec<KernelTime> = vec![];
-        for layer in &self.layers {
-            let name = layer.kernel.info().name;
-            let known =
-                |known: &&mut KernelTime| (known.phase, known.kernel) == (layer.phase, name);
-            let Some(kernel) = kernels.iter_mut().find(known) else {
-                kernels.push(KernelTime {
-                    phase: layer.phase,
-                    kernel: name,
-                    dispatches: 1,
-                    milliseconds: layer.milliseconds,
-                    multiply_adds: layer.multiply_adds,
-                    bytes: layer.bytes,
-                });
-                continue;
-            };
-            kernel.dispatches += 1;
-            kernel.milliseconds += layer.milliseconds;
-            kernel.multiply_adds += layer.multiply_adds;
-            kernel.bytes += layer.bytes;
-        }
+        let mut kernels: Vec<KernelTime> = self
+            .together(|_| "")
+            .into_iter()
+            .map(|(_, kernel)| kernel)
+            .collect();
         let phase = |name| self.layers.iter().position(|layer| layer.phase == name);
         kernels.sort_by(|a, b| {
             let longest = b.milliseconds.total_cmp(&a.milliseconds);
             phase(a.phase).cmp(&phase(b.phase)).then(longest)
         });
         kernels
+    }
+
+    /// The dispatches of the same phase, kernel and name together, in the order of the first of each.
+    fn together<'a>(
+        &'a self,
+        name: impl Fn(&'a LayerTime) -> &'a str,
+    ) -> Vec<(&'a str, KernelTime)> {
+        let mut rows: Vec<(&str, KernelTime)> = vec![];
+        for layer in &self.layers {
+            let (phase, name, kernel) = (layer.phase, name(layer), layer.kernel.info().name);
+            let same = |(known, row): &(&str, KernelTime)| {
+                (row.phase, *known, row.kernel) == (phase, name, kernel)
+            };
+            let at = rows.iter().position(same).unwrap_or_else(|| {
+                let none = KernelTime {
+                    phase,
+                    kernel,
+                    dispatches: 0,
+                    milliseconds: 0.0,
+                    multiply_adds: 0,
+                    bytes: 0,
+                };
+                rows.push((name, none));
+                rows.len() - 1
+            });
+            let (_, row) = &mut rows[at];
+            row.dispatches += 1;
+            row.milliseconds += layer.milliseconds;
+            row.multiply_adds += layer.multiply_adds;
+            row.bytes += layer.bytes;
+        }
+        rows
     }
 
     fn rates(&self, milliseconds: f64, multiply_adds: u64, bytes: u64) -> Rates {
@@ -340,53 +356,38 @@ impl Report {
                 "\nno timestamps on this adapter: no times of single kernels"
             );
         }
-        let mut rows = |title: &str,
-                        rows: Vec<(&str, String, f64, u64, u64)>|
-         -> std::fmt::Result {
+        let mut table = |title: &str, rows: Vec<(String, KernelTime)>| -> std::fmt::Result {
+            let longest = rows.iter().map(|(name, _)| name.chars().count()).max();
+            let longest = longest.unwrap_or(0);
             writeln!(
                 text,
-                "\n{title:<40}{:>10}{:>11}{:>9}{:>7}{:>7}",
-                "ms", "GFLOP/s", "GB/s", "arith", "bytes"
+                "\n{title:<14}{:<longest$}{:>10}{:>11}{:>9}{:>7}{:>7}",
+                "", "ms", "GFLOP/s", "GB/s", "arith", "bytes"
             )?;
-            for (phase, name, ms, work, bytes) in rows {
-                let Rates {
-                    gflops,
-                    gbytes,
-                    arithmetic,
-                    memory,
-                } = self.rates(ms, work, bytes);
+            for (name, row) in rows {
+                let rates = self.rates(row.milliseconds, row.multiply_adds, row.bytes);
                 writeln!(
                     text,
-                    "{phase:<14}{name:<26}{ms:>10.3}{gflops:>11.1}{gbytes:>9.2}{:>6.0}%{:>6.0}%",
-                    arithmetic * 1e2,
-                    memory * 1e2
+                    "{:<14}{name:<longest$}{:>10.3}{:>11.1}{:>9.2}{:>6.0}%{:>6.0}%",
+                    row.phase,
+                    row.milliseconds,
+                    rates.gflops,
+                    rates.gbytes,
+                    rates.arithmetic * 1e2,
+                    rates.memory * 1e2
                 )?;
             }
             Ok(())
         };
-        let kernels = self.kernels().into_iter().map(|kernel| {
-            let name = format!("{} x{}", kernel.kernel, kernel.dispatches);
-            (
-                kernel.phase,
-                name,
-                kernel.milliseconds,
-                kernel.multiply_adds,
-                kernel.bytes,
-            )
-        });
-        rows("kernel", kernels.collect())?;
-        let layers = self.layers.iter().map(|layer| {
-            let LayerTime {
-                phase,
-                layer,
-                milliseconds,
-                multiply_adds,
-                bytes,
-                ..
-            } = layer;
-            (*phase, layer.clone(), *milliseconds, *multiply_adds, *bytes)
-        });
-        rows("layer", layers.collect())?;
+        let called = |row: &KernelTime| format!("{} x{}", row.kernel, row.dispatches);
+        let kernels = self.kernels().into_iter();
+        table("kernel", kernels.map(|row| (called(&row), row)).collect())?;
+        let layers = self.together(|layer| &layer.layer);
+        let longest = layers.iter().map(|(layer, _)| layer.chars().count()).max();
+        let longest = longest.unwrap_or(0);
+        let layers = layers.into_iter();
+        let named = |(layer, row)| (format!("{layer:<longest$}  {}", called(&row)), row);
+        table("layer", layers.map(named).collect())?;
         let before: f64 = self
             .layers
             .iter()
@@ -394,7 +395,8 @@ impl Report {
             .sum();
         writeln!(
             text,
-            "\nbetween the kernels, copies among it: {before:.3} ms"
+            "\nbetween the kernels, copies among it: {before:.3} ms\n\
+             convolutions count as direct ones, also where Winograd's algorithm does a part of that work"
         )
     }
 }
@@ -502,6 +504,41 @@ mod tests {
         }
         let text = report.text();
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+
+    #[test]
+    fn parts_of_a_layer_are_one_row_a_kernel_of_the_text_and_each_in_the_json() {
+        let parts = [
+            layer("conv1", Kernel::WinogradInput, 1.0),
+            layer("conv1", Kernel::WinogradOutput, 2.0),
+            layer("conv1", Kernel::WinogradInput, 3.0),
+            layer("conv1", Kernel::WinogradOutput, 5.0),
+            layer("conv1 backward", Kernel::WinogradInput, 9.0),
+        ];
+        let report = report(parts.to_vec());
+        let text = report.text();
+        let (_, rows) = text.split_once("\nlayer ").unwrap();
+        let rows: Vec<Vec<&str>> = rows
+            .lines()
+            .skip(1)
+            .map_while(|line| line.strip_prefix("forward "))
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let rows: Vec<String> = rows
+            .iter()
+            .map(|row| row[..row.len() - 4].join(" "))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "conv1 winograd_input x2 4.000",
+                "conv1 winograd_output x2 7.000",
+                "conv1 backward winograd_input x1 9.000"
+            ]
+        );
+        let layers = &json(&report)["layers"];
+        assert_eq!(layers.as_array().unwrap().len(), parts.len());
+        assert_eq!(report.kernels()[0].milliseconds, 13.0);
     }
 
     #[test]
