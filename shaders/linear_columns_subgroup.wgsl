@@ -10,6 +10,7 @@
 //
 // A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, a row after the other; an invocation keeps the
 // sums of every eighth texel's columns. Columns past the last read the last and are not written.
+// Rows whose x is zero are read all the same: Mesa 22.3 goes through what is behind a condition with all lanes masked.
 // CPU twin: linear_columns in tests/common/twins.rs.
 
 struct Params {
