@@ -7,7 +7,7 @@ use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Sh
 use gradcam::plan::{Limits, MatrixDtype, Means, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
-use super::{FAMILIES, MIB, adapter, request, tiled, vgg16, with_reruns};
+use super::{FAMILIES, MIB, adapter, convolution, request, tiled, vgg16, with_reruns};
 
 /// One of each op that a VGG does not have, or not in that place.
 fn odds_and_ends() -> Network {
@@ -67,14 +67,7 @@ fn odds_and_ends() -> Network {
 /// A convolution before a mean over all positions.
 fn pooled() -> Network {
     let mut network = Network::new("pooled", Shape::new(3, 32, 32));
-    let conv = Op::Conv2d {
-        weight: Tensor::repeated(vec![8, 3, 3, 3], 0.0),
-        bias: None,
-        layout: FilterLayout::Oihw,
-        window: Window::square(3, 1, 1),
-        groups: 1,
-    };
-    network.chain("conv", conv).unwrap();
+    network.chain("conv", convolution(8, 3)).unwrap();
     network.chain("mean", Op::GlobalMean).unwrap();
     network
 }

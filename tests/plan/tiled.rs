@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use gradcam::kernels::Kernel;
-use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::network::{MatrixLayout, Network, Shape};
 use gradcam::plan::{Dispatch, Hardware, KernelFamily, Limits, Plan, Request, Winograd};
-use gradcam::weights::Tensor;
 
-use crate::{MIB, adapter, request, tiled, vgg16};
+use crate::{MIB, adapter, convolution, request, tiled, vgg16};
 
 #[test]
 fn a_small_layer_is_cut_into_smaller_tiles_where_it_would_leave_a_gpu_idle() {
@@ -217,14 +216,7 @@ fn a_layer_whose_filters_or_workgroups_an_adapter_cannot_hold_goes_by_the_direct
     assert_eq!(smaller.len(), 8);
     // 36 products lie along one dimension.
     let mut network = Network::new("single", Shape::new(8, 14, 14));
-    let op = Op::Conv2d {
-        weight: Tensor::repeated(vec![8, 8, 3, 3], 0.0),
-        bias: None,
-        layout: FilterLayout::Oihw,
-        window: Window::square(3, 1, 1),
-        groups: 1,
-    };
-    network.chain("layer", op).unwrap();
+    network.chain("layer", convolution(8, 8)).unwrap();
     for (workgroups, transformed) in [(36, 1), (35, 0)] {
         let limits = Limits {
             family: tiled(256),
