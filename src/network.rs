@@ -123,6 +123,14 @@ pub enum NetworkError {
         /// For one picture; saturated.
         multiply_adds: usize,
     },
+    /// A layer that gives nothing.
+    #[error("layer {node} gives {shape} values: none")]
+    Empty {
+        /// The layer.
+        node: String,
+        /// Of its value.
+        shape: Shape,
+    },
     /// A window that takes no step, or no taps.
     #[error("layer {0} has a window without taps or steps")]
     EmptyWindow(String),
@@ -246,8 +254,14 @@ impl Network {
             inputs,
             shape,
         };
+        if shape.is_empty() {
+            return Err(NetworkError::Empty {
+                node: node.name,
+                shape,
+            });
+        }
         let multiply_adds = node.multiply_adds();
-        if shape.is_empty() || shape.len() > MAX_ELEMENTS || multiply_adds > MAX_WORK {
+        if shape.len() > MAX_ELEMENTS || multiply_adds > MAX_WORK {
             return Err(NetworkError::TooLarge {
                 node: node.name,
                 shape,

@@ -425,11 +425,11 @@ fn hostile_graphs_are_refused_in_words() {
         ),
         (
             window(huge, "[1,1]", "[1,1]"),
-            "a window without taps or steps",
+            "a window larger than any picture",
         ),
         (
             window("[3,3]", "[1,1]", huge),
-            "a window without taps or steps",
+            "a window larger than any picture",
         ),
         (
             window("[5,5]", "[1,1]", "[0,0]"),

@@ -29,8 +29,8 @@ pub enum NodeListError {
     /// A name that cannot be shown.
     #[error("node {0:?} has a name with control characters")]
     Name(String),
-    /// A window that is no window.
-    #[error("node {0} has a window without taps or steps, or larger than any picture")]
+    /// A window, or a number of bins, beyond any picture.
+    #[error("node {0} has a window larger than any picture")]
     Window(String),
     /// Nothing between the bounds.
     #[error("node {0} has bounds with nothing between them")]
@@ -197,16 +197,16 @@ pub(super) fn network(graph: &NodeList, weights: &Weights) -> Result<Network, No
 
 fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
     let window = |window: &Window| {
-        let lengths = window
-            .size
-            .iter()
-            .chain(&window.stride)
-            .chain(&window.dilation);
-        let pads = window.pad_before.iter().chain(&window.pad_after);
-        let fits = |most: usize| move |&length: &usize| length <= most;
-        let usable =
-            lengths.clone().all(|&length| length > 0) && lengths.chain(pads).all(fits(MAX_SIDE));
+        let lengths = [
+            window.size,
+            window.stride,
+            window.dilation,
+            window.pad_before,
+            window.pad_after,
+        ];
+        let fits = |&length: &usize| length <= MAX_SIDE;
         let refused = || NodeListError::Window(node.name.clone());
+        let usable = lengths.as_flattened().iter().all(fits);
         usable.then_some(*window).ok_or_else(refused)
     };
     let tensor = |what| weights.tensor(&format!("{}.{what}", node.name)).cloned();
@@ -248,7 +248,7 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         }
         Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
         Words::AdaptiveAvgPool { size } => {
-            let usable = size.iter().all(|side| (1..=MAX_SIDE).contains(side));
+            let usable = size.iter().all(|&side| side <= MAX_SIDE);
             let refused = || NodeListError::Window(node.name.clone());
             Op::AdaptiveAvgPool(usable.then_some(*size).ok_or_else(refused)?)
         }

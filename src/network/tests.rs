@@ -48,7 +48,7 @@ fn what_the_kernels_cannot_compute_is_refused_whatever_file_it_comes_from() {
             Op::MaxPool(Window::square(0, 1, 0)),
             "without taps or steps",
         ),
-        (Op::AdaptiveAvgPool([0, 1]), "has 3x0x1 values"),
+        (Op::AdaptiveAvgPool([0, 1]), "gives 3x0x1 values: none"),
         (
             dense(3 * 32 * 32),
             "reads a map of 3x32x32, expected a vector",
