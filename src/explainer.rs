@@ -118,6 +118,7 @@ use crate::map::RawMap;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed, probabilities};
+use backward::Picture;
 use rerun::Counter;
 
 /// Why a network cannot be explained.
@@ -411,8 +412,7 @@ impl Explainer {
         self.hold(&mut held, prediction)?;
         let picture = std::mem::take(&mut *held);
         let counter = Counter::new(&self.network, self.work(), tell);
-        // One pass back for the maps and for what is lit by one.
-        let of_score = self.of_score(prediction, classes)?;
+        let of_score = self.of_score(prediction, classes, Picture::Asked)?;
         let (maps, kept) = match self.is_augmented() {
             true => self.augmented_maps(prediction, classes, &of_score, &counter)?,
             false => self.maps(prediction, classes, &of_score, &counter)?,

@@ -1,6 +1,6 @@
 //! CAM maps averaged over the picture changed a little, as pytorch-grad-cam's `aug_smooth` does it.
 
-use super::maps::TargetGradients;
+use super::backward::{Gradients, Picture};
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, Prediction};
 use crate::fuse::unit;
@@ -27,7 +27,7 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        of_score: &[TargetGradients],
+        of_score: &[Gradients],
         counter: &Counter<'_>,
     ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
         let shape = self.network.input_shape();
@@ -43,7 +43,7 @@ impl Explainer {
                 }
                 let there = self.run(&changed(&prediction.input, shape, flipped, factor))?;
                 counter.advance_one();
-                let of_score = self.of_score(&there, classes)?;
+                let of_score = self.of_score(&there, classes, Picture::Changed)?;
                 let (maps, _) = self.maps(&there, classes, &of_score, counter)?;
                 for (mean, map) in mean.iter_mut().flatten().zip(maps.iter().flatten()) {
                     let map = scaled(map, flipped);

@@ -1,8 +1,12 @@
 //! Backward passes: where they lead, what of the way is kept, and how many classes go at once.
 
+use std::collections::BTreeMap;
+
 use super::maps::biased;
-use super::wanted::needs_positions;
-use super::{ExplainError, Explainer, PIXELS, Wanted};
+use super::wanted::{needs_positions, needs_targets, reads};
+use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
+use crate::attribution::Inputs;
+use crate::cam::Reads;
 use crate::network::{Network, NodeId, ReluRule, Shape};
 use crate::plan::{BackwardRequest, Limits, Means, classes_at_once};
 use crate::score::Seed;
@@ -10,14 +14,18 @@ use crate::score::Seed;
 /// Device memory that the gradients of one backward pass may take, bytes.
 const GRADIENTS: u64 = 256 << 20;
 
-/// A gradient as float32 holds it.
-pub(super) struct Gradient {
-    /// At the end of the pass, divided by `scale`; where means do, perhaps those of each channel.
-    pub(super) values: Vec<f32>,
-    /// The same at each node kept.
-    pub(super) kept: Vec<Vec<f32>>,
+/// Gradients of one class by the node where they are, as float32 holds them: each divided by `scale`.
+pub(super) struct Gradients {
+    at: BTreeMap<NodeId, Vec<f32>>,
     /// The seed's.
     pub(super) scale: f64,
+}
+
+impl Gradients {
+    /// The gradient at a node; where means do, perhaps those of each channel.
+    pub(super) fn at(&self, id: NodeId) -> &[f32] {
+        self.at.get(&id).expect("a way leads to whatever is read")
+    }
 }
 
 /// A kind of backward pass: where it ends, the nodes kept on the way, and what ReLUs let through.
@@ -40,16 +48,37 @@ impl Way {
         }
     }
 
-    /// To the picture and to every bias on the way there.
-    pub(super) fn to_biases(network: &Network) -> Self {
-        Self {
-            keep: biased(network).map(|(id, _)| id).collect(),
-            ..Self::to_pixels(ReluRule::Plain)
-        }
-    }
-
     fn is_of(&self, pass: &BackwardRequest) -> bool {
         (self.to, self.rule) == (pass.to, pass.rule) && self.keep == pass.keep
+    }
+
+    /// The ways of the score's own gradient after the picture's forward pass: one for all that reads it, as far as one leads
+    /// there. Other pictures are those of `--smooth aug`, of which CAM methods alone read.
+    pub(super) fn of_score(
+        network: &Network,
+        targets: &[NodeId],
+        wanted: &Wanted,
+        picture: Picture,
+    ) -> Vec<Self> {
+        let targets = match needs_targets(wanted) {
+            true => targets,
+            false => &[],
+        };
+        let mut recipes = wanted.pixels.iter().map(|method| method.recipe());
+        let gradient = recipes
+            .any(|recipe| (recipe.rule, recipe.inputs) == (ReluRule::Plain, Inputs::Picture));
+        let biases = reads(wanted, Reads::Biases);
+        if !(biases || gradient && picture == Picture::Asked) {
+            return Self::to_targets(network, targets, wanted);
+        }
+        let biased = biased(network).map(|(id, _)| id).filter(|_| biases);
+        let mut keep: Vec<NodeId> = biased.chain(targets.iter().copied()).collect();
+        keep.sort();
+        keep.dedup();
+        vec![Self {
+            keep,
+            ..Self::to_pixels(ReluRule::Plain)
+        }]
     }
 
     /// To all of `targets`: in one pass to the earliest, as far as that one's value reaches the others.
@@ -75,6 +104,37 @@ impl Way {
     }
 }
 
+/// Which picture a backward pass is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Picture {
+    /// The one that is explained.
+    Asked,
+    /// One made of it, for the mean of CAM maps.
+    Changed,
+}
+
+/// Every way that methods need after a forward pass, each once.
+pub(super) fn ways(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Vec<Way> {
+    let mut all = Way::of_score(network, targets, wanted, Picture::Asked);
+    if wanted.augmented && !wanted.methods.is_empty() {
+        all.extend(Way::of_score(network, targets, wanted, Picture::Changed));
+    }
+    if reads(wanted, Reads::FinerGradients) {
+        all.extend(Way::to_targets(network, targets, wanted));
+    }
+    let recipes = wanted.pixels.iter().map(|method| method.recipe());
+    let ruled =
+        recipes.filter(|recipe| recipe.inputs == Inputs::Picture && recipe.rule != ReluRule::Plain);
+    all.extend(ruled.map(|recipe| Way::to_pixels(recipe.rule)));
+    let mut each: Vec<Way> = vec![];
+    for way in all {
+        if !each.contains(&way) {
+            each.push(way);
+        }
+    }
+    each
+}
+
 /// Backward passes that carry `classes` along a way: as many as go at once, and one for what is left over.
 pub(super) fn passes(
     network: &Network,
@@ -98,17 +158,50 @@ pub(super) fn passes(
 }
 
 impl Explainer {
-    /// For each seed the gradients that the way leads to.
+    /// For each class the score's gradients wherever methods read them, after the forward pass of `picture`; of no class where
+    /// none does.
+    pub(super) fn of_score(
+        &self,
+        prediction: &Prediction,
+        classes: &[usize],
+        picture: Picture,
+    ) -> Result<Vec<Gradients>, ExplainError> {
+        let ways = Way::of_score(&self.network, &self.targets, &self.wanted, picture);
+        if ways.is_empty() {
+            return Ok(vec![]);
+        }
+        self.gradients(&ways, &self.seeds(Reads::Gradients, prediction, classes))
+    }
+
+    /// For each seed the gradients that the ways lead to.
     pub(super) fn gradients(
+        &self,
+        ways: &[Way],
+        seeds: &[Seed],
+    ) -> Result<Vec<Gradients>, ExplainError> {
+        let none = |seed: &Seed| Gradients {
+            at: BTreeMap::new(),
+            scale: seed.scale,
+        };
+        let mut gradients: Vec<Gradients> = seeds.iter().map(none).collect();
+        for way in ways {
+            self.go_back(way, seeds, &mut gradients)?;
+        }
+        Ok(gradients)
+    }
+
+    /// Adds to the gradients of each seed those that one way leads to.
+    fn go_back(
         &self,
         way: &Way,
         seeds: &[Seed],
-    ) -> Result<Vec<Gradient>, ExplainError> {
+        gradients: &mut [Gradients],
+    ) -> Result<(), ExplainError> {
         let logits = Shape::vector(self.network.classes());
         let phases = &self.session.plan().backward;
-        let mut gradients = vec![];
-        let mut rest = seeds;
-        while !rest.is_empty() {
+        let mut first = 0;
+        while first < seeds.len() {
+            let rest = &seeds[first..];
             // The largest pass that the rest fills, else the one that it fills best.
             let (phase, request) = phases
                 .iter()
@@ -120,35 +213,28 @@ impl Explainer {
                     false => (0, -pass.classes.cast_signed()),
                 })
                 .expect("every way that methods need is planned");
-            let (group, later) = rest.split_at(request.classes.min(rest.len()));
+            let group = &rest[..request.classes.min(rest.len())];
             let mut directions: Vec<f32> = group
                 .iter()
                 .flat_map(|seed| seed.direction.iter().copied())
                 .collect();
             directions.resize(request.classes * logits.len(), 0.0);
             self.session.backward(phase, &directions, logits)?;
-            let first = gradients.len();
-            gradients.extend(group.iter().map(|seed| Gradient {
-                values: vec![],
-                kept: vec![],
-                scale: seed.scale,
-            }));
-            let read = |buffer, shape: Shape| {
+            let backward = &phases[phase];
+            let end = (backward.gradient, way.to, backward.shape);
+            let kept = backward.kept.iter().zip(&way.keep);
+            let kept = kept.map(|(&buffer, &id)| (buffer, id, self.network.node(id).shape));
+            for (buffer, id, shape) in std::iter::once(end).chain(kept) {
                 let all = self.session.read(buffer, request.classes, shape)?;
-                Ok::<_, ExplainError>((all, shape.len()))
-            };
-            let (all, len) = read(phases[phase].gradient, phases[phase].shape)?;
-            for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
-                gradient.values = values.to_vec();
-            }
-            for (&buffer, &at) in phases[phase].kept.iter().zip(&way.keep) {
-                let (all, len) = read(buffer, self.network.node(at).shape)?;
-                for (gradient, values) in gradients[first..].iter_mut().zip(all.chunks_exact(len)) {
-                    gradient.kept.push(values.to_vec());
+                for (to, values) in gradients[first..]
+                    .iter_mut()
+                    .zip(all.chunks_exact(shape.len()))
+                {
+                    to.at.insert(id, values.to_vec());
                 }
             }
-            rest = later;
+            first += group.len();
         }
-        Ok(gradients)
+        Ok(())
     }
 }

@@ -1,23 +1,13 @@
 //! The CAM methods: one map a class and method, of the target layer or fused from several.
 
-use super::backward::{Gradient, Way};
-use super::pixels::needs_heat;
-use super::rerun::{self, Counter, Tried};
+use super::backward::{Gradients, Way};
+use super::rerun::{Counter, Tried};
 use super::wanted::reads;
-use super::{ExplainError, Explainer, Prediction};
+use super::{ExplainError, Explainer, PIXELS, Prediction};
 use crate::cam::{self, Bias, Features, Reads};
 use crate::map::RawMap;
-use crate::network::{Network, NodeId, Op, Shape};
-use crate::score::Seed;
+use crate::network::{Network, NodeId, Op};
 use crate::weights::Tensor;
-
-/// Gradients at the target layers, of one class.
-pub(super) struct TargetGradients {
-    /// One a target, divided by `scale`: [`Features::gradients`].
-    pub(super) values: Vec<Vec<f32>>,
-    /// The seed's.
-    pub(super) scale: f64,
-}
 
 impl Explainer {
     /// For each class, for each CAM method the map; and [`Explanation::kept`](super::Explanation::kept), of none or of each.
@@ -26,16 +16,21 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        of_score: &[TargetGradients],
+        of_score: &[Gradients],
         counter: &Counter<'_>,
     ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
         if self.wanted.methods.is_empty() {
             return Ok((vec![vec![]; classes.len()], vec![]));
         }
         let activations = self.kept()?;
-        let of_biases = self.at_biases(prediction, classes)?;
         let of_finer = match reads(&self.wanted, Reads::FinerGradients) {
-            true => self.at_targets(&self.seeds(Reads::FinerGradients, prediction, classes))?,
+            true => {
+                let ways = Way::to_targets(&self.network, &self.targets, &self.wanted);
+                self.gradients(
+                    &ways,
+                    &self.seeds(Reads::FinerGradients, prediction, classes),
+                )?
+            }
             false => vec![],
         };
         let tried = self.tried(prediction, classes, &activations, of_score, counter)?;
@@ -44,7 +39,7 @@ impl Explainer {
                 Reads::Activations | Reads::Masked | Reads::Ablated => None,
                 Reads::Gradients => Some(&of_score[class]),
                 Reads::FinerGradients => Some(&of_finer[class]),
-                Reads::Biases => return of_biases[class].clone(),
+                Reads::Biases => return self.full_grad(&prediction.input, &of_score[class]),
             };
             let tried = |layer: usize| tried[layer].of(method.reads(), class);
             self.map(*method, &activations, gradients, tried)
@@ -59,7 +54,7 @@ impl Explainer {
         &self,
         method: cam::Method,
         activations: &[Vec<f32>],
-        gradients: Option<&TargetGradients>,
+        gradients: Option<&Gradients>,
         tried: impl Fn(usize) -> &'t [(usize, f64)],
     ) -> RawMap {
         let of_layer = |(i, &target): (usize, &NodeId)| {
@@ -67,7 +62,7 @@ impl Explainer {
             let values = method.map(&Features {
                 shape,
                 activations: &activations[i],
-                gradients: gradients.map_or(&[], |gradients| &gradients.values[i]),
+                gradients: gradients.map_or(&[], |gradients| gradients.at(target)),
                 scale: gradients.map_or(0.0, |gradients| gradients.scale),
                 seed: self.wanted.settings.seed,
                 tried: tried(i),
@@ -88,82 +83,32 @@ impl Explainer {
         self.wanted.fuse.of(&maps, picture.w, picture.h)
     }
 
-    /// For each class FullGrad's map; none where nobody asks for it.
-    fn at_biases(
-        &self,
-        prediction: &Prediction,
-        classes: &[usize],
-    ) -> Result<Vec<RawMap>, ExplainError> {
-        if !reads(&self.wanted, Reads::Biases) {
-            return Ok(vec![]);
-        }
-        let seeds = self.seeds(Reads::Biases, prediction, classes);
-        let gradients = self.gradients(&Way::to_biases(&self.network), &seeds)?;
-        let biases: Vec<(Shape, Vec<f32>)> = biased(&self.network)
-            .map(|(id, bias)| (self.network.node(id).shape, bias.to_vec()))
+    /// FullGrad's map of one class.
+    fn full_grad(&self, input: &[f32], gradients: &Gradients) -> RawMap {
+        let values: Vec<(NodeId, Vec<f32>)> = biased(&self.network)
+            .map(|(id, bias)| (id, bias.to_vec()))
             .collect();
+        let biases = values.iter().map(|(id, values)| Bias {
+            shape: self.network.node(*id).shape,
+            values,
+            gradients: gradients.at(*id),
+        });
         let shape = self.network.input_shape();
-        let map = |gradient: &Gradient| {
-            let layers = biases.iter().zip(&gradient.kept);
-            let biases: Vec<Bias<'_>> = layers
-                .map(|((shape, values), gradients)| Bias {
-                    shape: *shape,
-                    values,
-                    gradients,
-                })
-                .collect();
-            let values = cam::full_grad(&Features {
-                shape,
-                activations: &prediction.input,
-                gradients: &gradient.values,
-                scale: gradient.scale,
-                seed: 0,
-                tried: &[],
-                eigen: false,
-                biases: &biases,
-            });
-            RawMap {
-                width: shape.w,
-                height: shape.h,
-                values,
-            }
-        };
-        Ok(gradients.iter().map(map).collect())
-    }
-
-    /// For each class the score's gradients at the target layers, after the picture's own forward pass; none where neither a
-    /// map nor pixel values need them.
-    pub(super) fn of_score(
-        &self,
-        prediction: &Prediction,
-        classes: &[usize],
-    ) -> Result<Vec<TargetGradients>, ExplainError> {
-        let wanted = &self.wanted;
-        if !(reads(wanted, Reads::Gradients) || rerun::chooses(wanted) || needs_heat(wanted)) {
-            return Ok(vec![]);
+        let values = cam::full_grad(&Features {
+            shape,
+            activations: input,
+            gradients: gradients.at(PIXELS),
+            scale: gradients.scale,
+            seed: 0,
+            tried: &[],
+            eigen: false,
+            biases: &biases.collect::<Vec<_>>(),
+        });
+        RawMap {
+            width: shape.w,
+            height: shape.h,
+            values,
         }
-        self.at_targets(&self.seeds(Reads::Gradients, prediction, classes))
-    }
-
-    /// For each seed the gradients at the target layers.
-    fn at_targets(&self, seeds: &[Seed]) -> Result<Vec<TargetGradients>, ExplainError> {
-        let empty = |seed: &Seed| TargetGradients {
-            values: vec![vec![]; self.targets.len()],
-            scale: seed.scale,
-        };
-        let mut found: Vec<TargetGradients> = seeds.iter().map(empty).collect();
-        for way in Way::to_targets(&self.network, &self.targets, &self.wanted) {
-            let gradients = self.gradients(&way, seeds)?;
-            let ids = || std::iter::once(&way.to).chain(&way.keep);
-            for (found, gradient) in found.iter_mut().zip(gradients) {
-                let values = std::iter::once(gradient.values).chain(gradient.kept);
-                for (id, values) in ids().zip(values) {
-                    let target = self.targets.iter().position(|target| target == id);
-                    found.values[target.expect("a way to targets")] = values;
-                }
-            }
-        }
-        Ok(found)
     }
 }
 

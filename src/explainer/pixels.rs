@@ -1,9 +1,8 @@
 //! The pixel methods: gradients at the picture, and at others like it.
 
-use super::backward::{self, Way};
-use super::maps::TargetGradients;
+use super::backward::{self, Gradients, Way};
 use super::rerun::Counter;
-use super::{ExplainError, Explainer, Prediction, Wanted};
+use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
 use crate::attribution::{self, Inputs, Moments, Value};
 use crate::cam::{self, Reads};
 use crate::map::Map;
@@ -20,7 +19,7 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        of_score: &[TargetGradients],
+        of_score: &[Gradients],
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
         let heats = self.heats(of_score)?;
@@ -28,7 +27,7 @@ impl Explainer {
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
             walked.push(match inputs {
-                Inputs::Picture => self.gradients_here(rule, prediction, classes)?,
+                Inputs::Picture => self.gradients_here(rule, prediction, classes, of_score)?,
                 _ => self.walk(rule, inputs, prediction, classes, counter)?,
             });
         }
@@ -55,12 +54,21 @@ impl Explainer {
         rule: ReluRule,
         prediction: &Prediction,
         classes: &[usize],
+        of_score: &[Gradients],
     ) -> Result<Vec<Moments>, ExplainError> {
-        let seeds = self.seeds(Reads::Gradients, prediction, classes);
-        let gradients = self.gradients(&Way::to_pixels(rule), &seeds)?;
-        let moments = gradients.iter().map(|gradient| {
-            let mut moments = Moments::new(gradient.values.len());
-            moments.add(&gradient.values, gradient.scale);
+        let ruled;
+        let gradients = match rule {
+            ReluRule::Plain => of_score,
+            _ => {
+                let seeds = self.seeds(Reads::Gradients, prediction, classes);
+                ruled = self.gradients(&[Way::to_pixels(rule)], &seeds)?;
+                &ruled
+            }
+        };
+        let moments = gradients.iter().map(|gradients| {
+            let values = gradients.at(PIXELS);
+            let mut moments = Moments::new(values.len());
+            moments.add(values, gradients.scale);
             moments
         });
         Ok(moments.collect())
@@ -122,13 +130,13 @@ impl Explainer {
     }
 
     /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
-    fn heats(&self, of_score: &[TargetGradients]) -> Result<Vec<Map>, ExplainError> {
+    fn heats(&self, of_score: &[Gradients]) -> Result<Vec<Map>, ExplainError> {
         if !needs_heat(&self.wanted) {
             return Ok(vec![]);
         }
         let input = self.network.input_shape();
         let activations = self.kept()?;
-        let heat = |gradients: &TargetGradients| {
+        let heat = |gradients: &Gradients| {
             let map = self.map(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
             map.scaled().resize(input.w, input.h).heat()
         };

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::maps::TargetGradients;
+use super::backward::Gradients;
 use super::pixels::walks;
 use super::wanted::reads;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, Wanted, augment};
@@ -252,7 +252,7 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         activations: &[Vec<f32>],
-        gradients: &[TargetGradients],
+        gradients: &[Gradients],
         counter: &Counter<'_>,
     ) -> Result<Vec<Tried>, ExplainError> {
         let of_layer = |(i, target): (usize, &NodeId)| {
@@ -263,7 +263,7 @@ impl Explainer {
                     let of_class = gradients.iter().map(|gradient| Features {
                         shape,
                         activations,
-                        gradients: &gradient.values[i],
+                        gradients: gradient.at(*target),
                         scale: gradient.scale,
                         seed: 0,
                         tried: &[],

@@ -1,9 +1,9 @@
 //! What to compute, and what that asks of a plan.
 
-use super::backward::{self, Way};
+use super::backward;
 use super::pixels::{self, needs_heat};
 use super::rerun;
-use crate::attribution::{self, Inputs, Settings};
+use crate::attribution::{self, Settings};
 use crate::cam::{self, Reads};
 use crate::fuse::Fuse;
 use crate::network::{Network, NetworkError, NodeId};
@@ -91,20 +91,7 @@ pub fn request(
     if targets.is_empty() {
         targets.push(network.target(None)?);
     }
-    let mut ways = vec![];
-    if needs_target(wanted) {
-        ways = Way::to_targets(network, &targets, wanted);
-    }
-    if reads(wanted, Reads::Biases) {
-        ways.push(Way::to_biases(network));
-    }
-    let recipes = wanted.pixels.iter().map(|method| method.recipe());
-    for recipe in recipes.filter(|recipe| recipe.inputs == Inputs::Picture) {
-        let way = Way::to_pixels(recipe.rule);
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
+    let ways = backward::ways(network, &targets, wanted);
     let pass = |way| backward::passes(network, way, wanted.classes, limits);
     let request = Request {
         images: 1,
@@ -118,10 +105,9 @@ pub fn request(
     Ok((targets, request))
 }
 
-/// Whether gradients at the target layers are needed.
-fn needs_target(wanted: &Wanted) -> bool {
-    let gradients = [Reads::Gradients, Reads::FinerGradients];
-    needs_heat(wanted) || rerun::chooses(wanted) || gradients.iter().any(|&r| reads(wanted, r))
+/// Whether the score's gradients at the target layers are needed.
+pub(super) fn needs_targets(wanted: &Wanted) -> bool {
+    needs_heat(wanted) || rerun::chooses(wanted) || reads(wanted, Reads::Gradients)
 }
 
 /// Whether anything reads the gradients at the target layers by position, and not the means of channels alone.

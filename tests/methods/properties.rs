@@ -50,6 +50,50 @@ fn layers_share_a_backward_pass_without_a_trace() {
     }
 }
 
+/// CAM methods and their layers, FullGrad with its biases, the gradient at the pixels and what a map lights: one pass back.
+#[test]
+fn methods_share_a_backward_pass_without_a_trace() {
+    let of = |methods: &[Method], pixels: &[attribution::Method], augmented| Wanted {
+        score: Score::Logit,
+        methods: methods.to_vec(),
+        pixels: pixels.to_vec(),
+        layers: vec!["conv4_3".into(), "relu5_3".into()],
+        augmented,
+        settings: settings(),
+        ..Wanted::default()
+    };
+    let passes = |wanted: &Wanted| {
+        let (_, request) = request(&SMALL.network, wanted, GPU.limits()).unwrap();
+        request.backward.len()
+    };
+    let cams = [Method::GradCam, Method::FullGrad];
+    let gradients = [
+        attribution::Method::Gradient,
+        attribution::Method::GradientXInput,
+    ];
+    let together = of(&cams, &gradients, false);
+    assert_eq!(passes(&together), 1);
+    assert_eq!(passes(&of(&cams[..1], &[], false)), 1);
+    // The other pictures' maps need no gradient at the pixels.
+    assert_eq!(passes(&of(&cams[..1], &gradients, true)), 2);
+    let explained = |wanted| explain_small(wanted).1.remove(0);
+    for augmented in [false, true] {
+        let together = explained(of(&cams, &gradients, augmented));
+        for (method, map) in cams.iter().zip(&together.maps) {
+            let alone = &explained(of(&[*method], &[], augmented)).maps[0];
+            let pairs = map.values.iter().zip(&alone.values);
+            let most = alone.values.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+            for (a, e) in pairs {
+                assert!((a - e).abs() <= 1e-5 * most, "{method}: {a} and {e}");
+            }
+        }
+        for (method, values) in gradients.iter().zip(&together.pixels) {
+            let alone = &explained(of(&[], &[*method], false)).pixels[0];
+            assert_eq!(values, alone, "{method}");
+        }
+    }
+}
+
 /// Whether the plan for many pictures makes means of channels in place of the gradient at the target.
 fn goes_by_means(methods: &[Method], layers: &[&str], channels: Option<usize>) -> bool {
     let wanted = Wanted {
