@@ -6,8 +6,8 @@
 //! asked for ([`crate::score`]).
 //!
 //! A method is a [`Recipe`]: what ReLUs let through on the way back, the inputs at which gradients are taken, and what is made
-//! of them. Methods that share the first two share their passes. To add one: its variant, its recipe, and the options
-//! that it reads ([`crate::method::Setting`]).
+//! of them. Methods that share the first two share their passes. To add one: its variant, its recipe, and its line in
+//! [`Method::settings`].
 //!
 //! Where gradients are taken at many inputs, several go there and back at once, and all classes share their forward passes.
 //! How many is settled by memory, for each input holds its activations, and by the length of a dispatch
@@ -16,8 +16,8 @@
 use clap::ValueEnum;
 
 use crate::map::Map;
-use crate::network::ReluRule;
-use crate::network::Shape;
+use crate::method::Setting;
+use crate::network::{ReluRule, Shape};
 use crate::noise;
 
 /// Method that gives values at the pixels.
@@ -161,6 +161,24 @@ impl Method {
             rule,
             inputs,
             value,
+        }
+    }
+
+    /// The options that change its values, in the order of the help.
+    pub fn settings(self) -> &'static [Setting] {
+        use Setting::{
+            Baseline, Counterfactual, Layer, Noise, Samples, Score, Seed, Steps, Versus,
+        };
+        match self {
+            Self::Gradient | Self::GuidedBprop | Self::Deconvnet => {
+                &[Score, Versus, Counterfactual]
+            }
+            Self::GradientXInput => &[Score, Versus, Counterfactual, Baseline],
+            Self::GuidedGradcam => &[Layer, Score, Versus, Counterfactual],
+            Self::SmoothGrad => &[Score, Versus, Counterfactual, Samples, Noise, Seed],
+            // Squares and variances have no sign.
+            Self::SquareGrad | Self::VarGrad => &[Score, Versus, Samples, Noise, Seed],
+            Self::IntegratedGradients => &[Score, Versus, Counterfactual, Steps, Baseline],
         }
     }
 }

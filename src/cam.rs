@@ -33,8 +33,7 @@
 //! | `ablationcam` | the layers after the target for each channel that is not zero, for all classes together | nothing to speak of |
 //! | any with [`Features::eigen`] | none more | a principal component in place of a sum |
 //!
-//! To add a method: its variant, its line in [`Method::reads`] and in [`Method::map`], its function, and the options that it
-//! reads ([`crate::method::Setting`]).
+//! To add a method: its variant, its line in [`Method::reads`], [`Method::settings`] and [`Method::map`], and its function.
 
 mod full_grad;
 mod perturbed;
@@ -42,6 +41,7 @@ mod principal;
 
 use clap::ValueEnum;
 
+use crate::method::Setting;
 use crate::network::Shape;
 use crate::noise;
 
@@ -140,6 +140,30 @@ impl Method {
     /// Whether [`Features::eigen`] changes its map.
     pub fn is_smoothed(self) -> bool {
         !matches!(self, Self::EigenCam | Self::EigenGradCam | Self::FullGrad)
+    }
+
+    /// The options that change its map, in the order of the help. `chooses`: whether gradients of the score say which
+    /// channels are tried.
+    pub fn settings(self, chooses: bool) -> &'static [Setting] {
+        use Setting::{Channels, Counterfactual, Layer, Score, Seed, Versus};
+        match self {
+            Self::GradCam
+            | Self::GradCamPlusPlus
+            | Self::HiResCam
+            | Self::GradCamElementwise
+            | Self::XGradCam
+            | Self::LayerCam
+            | Self::EigenGradCam => &[Layer, Score, Versus, Counterfactual],
+            Self::EigenCam | Self::Fem => &[Layer],
+            // On the logits, against rivals of its own.
+            Self::FinerCam => &[Layer, Counterfactual],
+            // Of the logit, whatever the score.
+            Self::ScoreCam if !chooses => &[Layer, Versus, Counterfactual, Channels],
+            Self::ScoreCam | Self::AblationCam => &[Layer, Score, Versus, Counterfactual, Channels],
+            // Of magnitudes, which have no sign.
+            Self::FullGrad => &[Score, Versus],
+            Self::RandomCam => &[Layer, Seed],
+        }
     }
 
     /// The map, H x W.

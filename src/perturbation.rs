@@ -4,12 +4,12 @@
 //! A mask m holds one value a pixel, 1 where the picture x stays and 0 where the baseline x' takes its place: the network
 //! sees x' + m (x - x'). All classes of a picture share the passes, one forward pass a mask.
 //!
-//! To add a method: its variant, its number of masks, its mask and its map, and the options that it reads
-//! ([`crate::method::Setting`]).
+//! To add a method: its variant, its number of masks, its mask and its map, and its line in [`Method::settings`].
 
 use clap::ValueEnum;
 
 use crate::map::Map;
+use crate::method::Setting;
 use crate::network::Shape;
 use crate::noise;
 
@@ -70,6 +70,15 @@ const CELLS: usize = 7;
 const KEPT: f64 = 0.5;
 
 impl Method {
+    /// The options that change its map, in the order of the help.
+    pub fn settings(self) -> &'static [Setting] {
+        use Setting::{Baseline, Counterfactual, Patch, Samples, Score, Seed, Stride, Versus};
+        match self {
+            Self::Occlusion => &[Score, Versus, Counterfactual, Patch, Stride, Baseline],
+            Self::Rise => &[Score, Versus, Counterfactual, Samples, Baseline, Seed],
+        }
+    }
+
     /// Masks for a picture of `shape`.
     pub fn count(self, settings: &Settings, shape: Shape) -> usize {
         match self {

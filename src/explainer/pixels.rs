@@ -27,7 +27,11 @@ impl Explainer {
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
             walked.push(match inputs {
-                Inputs::Picture => self.gradients_here(rule, prediction, classes, of_score)?,
+                Inputs::Picture if rule == ReluRule::Plain => moments(of_score),
+                Inputs::Picture => {
+                    let seeds = self.seeds(Reads::Gradients, prediction, classes);
+                    moments(&self.gradients(&[Way::to_pixels(rule)], &seeds)?)
+                }
                 _ => self.walk(rule, inputs, prediction, classes, counter)?,
             });
         }
@@ -46,32 +50,6 @@ impl Explainer {
         };
         let values = |class| self.wanted.pixels.iter().map(|m| value(class, m)).collect();
         Ok((0..classes.len()).map(values).collect())
-    }
-
-    /// For each class the gradient at the pixels, after the picture's own forward pass.
-    fn gradients_here(
-        &self,
-        rule: ReluRule,
-        prediction: &Prediction,
-        classes: &[usize],
-        of_score: &[Gradients],
-    ) -> Result<Vec<Moments>, ExplainError> {
-        let ruled;
-        let gradients = match rule {
-            ReluRule::Plain => of_score,
-            _ => {
-                let seeds = self.seeds(Reads::Gradients, prediction, classes);
-                ruled = self.gradients(&[Way::to_pixels(rule)], &seeds)?;
-                &ruled
-            }
-        };
-        let moments = gradients.iter().map(|gradients| {
-            let values = gradients.at(PIXELS);
-            let mut moments = Moments::new(values.len());
-            moments.add(values, gradients.scale);
-            moments
-        });
-        Ok(moments.collect())
     }
 
     /// For each class the gradients at the pixels over all inputs, many of them at once.
@@ -142,6 +120,17 @@ impl Explainer {
         };
         Ok(of_score.iter().map(heat).collect())
     }
+}
+
+/// For each class the gradient at the pixels for one picture, as the mean of one.
+fn moments(gradients: &[Gradients]) -> Vec<Moments> {
+    let moments = gradients.iter().map(|gradients| {
+        let values = gradients.at(PIXELS);
+        let mut moments = Moments::new(values.len());
+        moments.add(values, gradients.scale);
+        moments
+    });
+    moments.collect()
 }
 
 /// The passes there and back that methods over many inputs need, one for each rule.

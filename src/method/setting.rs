@@ -1,7 +1,6 @@
-//! Which options change what a method gives: a property of each method, written in one place.
+//! Options that change what some methods give, and not what others do.
 
 use super::Method;
-use crate::{attribution, cam, perturbation};
 
 /// An option that some methods read and others do not, in the order of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,61 +62,14 @@ impl Method {
     /// channels are tried.
     pub fn settings(self, chooses: bool) -> &'static [Setting] {
         match self {
-            Self::Cam(method) => of_cam(method, chooses),
-            Self::Pixel(method) => of_pixel(method),
-            Self::Perturbation(method) => of_perturbation(method),
+            Self::Cam(method) => method.settings(chooses),
+            Self::Pixel(method) => method.settings(),
+            Self::Perturbation(method) => method.settings(),
         }
     }
 
     /// Whether the option changes its values; `chooses` as for [`Method::settings`].
     pub fn reads(self, setting: Setting, chooses: bool) -> bool {
         self.settings(chooses).contains(&setting)
-    }
-}
-
-fn of_cam(method: cam::Method, chooses: bool) -> &'static [Setting] {
-    use Setting::{Channels, Counterfactual, Layer, Score, Seed, Versus};
-    use cam::Method as Cam;
-    match method {
-        Cam::GradCam
-        | Cam::GradCamPlusPlus
-        | Cam::HiResCam
-        | Cam::GradCamElementwise
-        | Cam::XGradCam
-        | Cam::LayerCam
-        | Cam::EigenGradCam => &[Layer, Score, Versus, Counterfactual],
-        Cam::EigenCam | Cam::Fem => &[Layer],
-        // On the logits, against rivals of its own.
-        Cam::FinerCam => &[Layer, Counterfactual],
-        // Of the logit, whatever the score.
-        Cam::ScoreCam if !chooses => &[Layer, Versus, Counterfactual, Channels],
-        Cam::ScoreCam | Cam::AblationCam => &[Layer, Score, Versus, Counterfactual, Channels],
-        // Of magnitudes, which have no sign.
-        Cam::FullGrad => &[Score, Versus],
-        Cam::RandomCam => &[Layer, Seed],
-    }
-}
-
-fn of_pixel(method: attribution::Method) -> &'static [Setting] {
-    use Setting::{Baseline, Counterfactual, Layer, Noise, Samples, Score, Seed, Steps, Versus};
-    use attribution::Method as Pixel;
-    match method {
-        Pixel::Gradient | Pixel::GuidedBprop | Pixel::Deconvnet => &[Score, Versus, Counterfactual],
-        Pixel::GradientXInput => &[Score, Versus, Counterfactual, Baseline],
-        Pixel::GuidedGradcam => &[Layer, Score, Versus, Counterfactual],
-        Pixel::SmoothGrad => &[Score, Versus, Counterfactual, Samples, Noise, Seed],
-        // Squares and variances have no sign.
-        Pixel::SquareGrad | Pixel::VarGrad => &[Score, Versus, Samples, Noise, Seed],
-        Pixel::IntegratedGradients => &[Score, Versus, Counterfactual, Steps, Baseline],
-    }
-}
-
-fn of_perturbation(method: perturbation::Method) -> &'static [Setting] {
-    use Setting::{Baseline, Counterfactual, Patch, Samples, Score, Seed, Stride, Versus};
-    match method {
-        perturbation::Method::Occlusion => {
-            &[Score, Versus, Counterfactual, Patch, Stride, Baseline]
-        }
-        perturbation::Method::Rise => &[Score, Versus, Counterfactual, Samples, Baseline, Seed],
     }
 }
