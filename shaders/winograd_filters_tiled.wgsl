@@ -1,6 +1,6 @@
 // Winograd F(4x4, 3x3) and F(2x2, 3x3) in buffers, before any picture: the transform of the filters; for GPUs.
 //
-//   u[i, o] = G g[i, o] G^T        G of F(4x4), and why its rows have this scale: winograd_filters.wgsl
+//   u[i, o] = G g[i, o] G^T        G of F(4x4), and why its rows have this scale: src/layout/winograd.rs
 //
 //                                  G of F(2x2) = |  1     0    0  |   points 0, 1, -1, infinity (Lavin and Gray,
 //                                                | 1/2   1/2  1/2 |   arXiv 1509.09308)

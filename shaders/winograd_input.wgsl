@@ -7,7 +7,7 @@
 //                                  | 0    -a/2   -1/4      a  1/2    0 |
 //                                  | 0       1    0     -5/2    0    1 |
 //
-// Tiles make 4 x 4 outputs each and overlap by two; d is zero outside x. The points: winograd_filters.wgsl.
+// Tiles make 4 x 4 outputs each and overlap by two; d is zero outside x. The points: src/layout/winograd.rs.
 // x: an image of 4096 texels a row, a row of zeros, then N x blocks x h x w texels of four channels.
 // tiles: where `listed`, how many there are, and the tiles made, counted through all images.
 // v: as x without zeros, [position][blocks][stride]: tiles from `first` on, row by row, filled up to `stride`.

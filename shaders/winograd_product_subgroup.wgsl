@@ -4,7 +4,7 @@
 //   m[p, i, t] = sum over o of u[35 - p, o, i] * v[p, o, t]       TURNED: the input gradient
 //
 // p is the position in a transformed tile, t the tile, counted through all images. Turning a 3x3 filter by 180 degrees
-// only reverses the positions of its transform (winograd_filters.wgsl), so that both directions read the same u.
+// only reverses the positions of its transform (src/layout/winograd.rs), so that both directions read the same u.
 //
 // All three are images of 4096 texels a row. u: [p][o / 4][i / 4][o % 4] texels of four i. v: [p][depth][stride] texels of
 // four channels, from winograd_input.wgsl. m: [p][blocks][stride], for winograd_output.wgsl; blocks rounded up to 8 and

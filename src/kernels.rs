@@ -13,7 +13,7 @@
 //! | --- | --- | --- | --- |
 //! | `conv2d`, `conv2d_tiled`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
 //! | `split_sum`, of s parts | 0 | 4 n o p (s + 1), with a mask 4 o p more | bytes |
-//! | `winograd_filters`, `winograd_filters_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
+//! | `winograd_filters_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
 //! | `winograd_input`, `winograd_input_tiled` | 0 | 4 n i (q + 36 t) | bytes |
 //! | `winograd_product_subgroup`, `winograd_product_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
 //! | `winograd_output_pool` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |

@@ -65,10 +65,7 @@ pub enum Contents {
     /// Weights that only [`Plan::prepare`] reads, uploaded for it and freed after it.
     Source(Upload),
     /// What [`Plan::prepare`] makes of weights.
-    Prepared {
-        /// Whether in an image.
-        image: bool,
-    },
+    Prepared,
     /// An image that layers use one after the other, see [`ImageUse`].
     Image,
 }
@@ -104,6 +101,8 @@ pub enum Packing {
     Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
     Texels(FilterLayout, Direction),
+    /// [`crate::layout::transform_filters`], in an image.
+    Winograd(FilterLayout),
     /// Rows of a matrix as the file has them; rows rounded up to 4 with zeros, columns to a whole element.
     Rows(Range<usize>, MatrixDtype),
     /// The same, in an image: a row of the matrix in each of its rows.
@@ -133,7 +132,10 @@ impl MatrixDtype {
 impl Packing {
     /// Whether it lies in an image.
     pub fn is_image(&self) -> bool {
-        matches!(self, Self::Texels(..) | Self::TexelRows(..))
+        matches!(
+            self,
+            Self::Texels(..) | Self::Winograd(_) | Self::TexelRows(..)
+        )
     }
 }
 
@@ -301,15 +303,15 @@ impl Buffer {
         match &self.contents {
             Contents::Weights(Upload { tensor, packing })
             | Contents::Source(Upload { tensor, packing }) => match packing {
-                Packing::Texels(..) => Some(IMAGE_ROW),
+                Packing::Texels(..) | Packing::Winograd(_) => Some(IMAGE_ROW),
                 Packing::TexelRows(_, dtype) => Some(tensor.shape()[1].div_ceil(dtype.columns())),
                 Packing::Vector
                 | Packing::Filters(..)
                 | Packing::Depths(..)
                 | Packing::Rows(..) => None,
             },
-            Contents::Image | Contents::Prepared { image: true } => Some(IMAGE_ROW),
-            Contents::Scratch { .. } | Contents::Prepared { image: false } => None,
+            Contents::Image => Some(IMAGE_ROW),
+            Contents::Scratch { .. } | Contents::Prepared => None,
         }
     }
 }

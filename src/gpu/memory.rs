@@ -23,6 +23,13 @@ impl Memory {
             }
         }
     }
+
+    pub(super) fn image(&self) -> &wgpu::Texture {
+        match self {
+            Self::Image(image) => image,
+            Self::Buffer(_) | Self::Gone => unreachable!("the plan copies to images alone"),
+        }
+    }
 }
 
 /// Memory for the plan's buffers: one buffer a slot, one buffer or image a weight tensor.

@@ -449,13 +449,10 @@ fn record(
             .zip(resources)
             .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
             .collect();
-        let copy = dispatch.copy.map(|copy| match &memory[copy.to.0] {
-            Memory::Image(to) => ImageCopy {
-                from: memory[copy.from.0].buffer().clone(),
-                to: wgpu::Texture::clone(to),
-                texels: copy.texels as u32,
-            },
-            Memory::Buffer(_) | Memory::Gone => unreachable!("the plan copies to images alone"),
+        let copy = dispatch.copy.map(|copy| ImageCopy {
+            from: memory[copy.from.0].buffer().clone(),
+            to: memory[copy.to.0].image().clone(),
+            texels: copy.texels as u32,
         });
         Call {
             copy,

@@ -14,8 +14,12 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use super::memory::Memory;
 use super::staging::Staging;
 use super::{Gpu, GpuError};
-use crate::kernels::IMAGE_ROW;
-use crate::layout::{blocks, pack_depths, pack_filters, pack_texels};
+use crate::kernels::{IMAGE_ROW, WINOGRAD_POSITIONS};
+use crate::layout::{
+    blocks, pack_depths, pack_filters, pack_texels, transform_filters, winograd_block,
+    winograd_blocks,
+};
+use crate::network::FilterLayout;
 use crate::plan::{Contents, MatrixDtype, Packing, Plan, STAGED, Upload};
 use crate::weights::Tensor;
 
@@ -76,6 +80,7 @@ fn send(
             packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
             write(0, bytemuck::cast_slice(&packed))
         }
+        Packing::Winograd(layout) => send_transformed(tensor, name, *layout, write),
         Packing::Rows(rows, MatrixDtype::F32) | Packing::TexelRows(rows, MatrixDtype::F32) => {
             let as_they_are = |values: &[f32], packed: &mut Vec<f32>| {
                 packed.extend_from_slice(values);
@@ -100,6 +105,47 @@ fn send(
             send_rows(tensor, name, rows, 8, halved, write)
         }
     }
+}
+
+/// Winograd's transform of filters: as few outputs at a time as make whole rows of the image at each position, so that what is
+/// transformed is still in the caches when it is written; all at once where none make them.
+///
+/// On this adapter the device is the host, and the thread that copies is not this one: a kernel that did this once all was
+/// uploaded took the built-in network's start from 0.60 to 0.74 s.
+fn send_transformed(
+    tensor: &Tensor,
+    name: &str,
+    layout: FilterLayout,
+    write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
+) -> Result<(), GpuError> {
+    let (values, shape) = filters(tensor, name)?;
+    let (outputs, inputs) = match layout {
+        FilterLayout::Oihw => (shape[0], shape[1]),
+        FilterLayout::Hwio => (shape[3], shape[2]),
+    };
+    let (out_blocks, block) = (winograd_blocks(outputs), winograd_block(inputs));
+    let plane = out_blocks * block;
+    let makes_rows = |&together: &usize| {
+        (together * block).is_multiple_of(IMAGE_ROW * 4) && out_blocks.is_multiple_of(together)
+    };
+    let Some(together) = (1..=out_blocks).find(makes_rows) else {
+        let mut all = vec![0.0; (WINOGRAD_POSITIONS * plane).next_multiple_of(IMAGE_ROW * 4)];
+        transform_filters(&values, shape, layout, 0..out_blocks, (&mut all, plane));
+        return write(0, bytemuck::cast_slice(&all));
+    };
+    let piece = together * block;
+    // A line of the cache apart: what is a power of two apart meets in the same few lines.
+    let stride = piece + 16;
+    let mut some = vec![0.0; WINOGRAD_POSITIONS * stride];
+    for first in (0..out_blocks).step_by(together) {
+        let blocks = first..first + together;
+        transform_filters(&values, shape, layout, blocks, (&mut some, stride));
+        for (position, values) in some.chunks_exact(stride).enumerate() {
+            let at = position * plane + first * block;
+            write(at * 4, bytemuck::cast_slice(&values[..piece]))?;
+        }
+    }
+    Ok(())
 }
 
 /// Rows of a matrix, converted by `convert`, `unit` columns to an element of the device's.

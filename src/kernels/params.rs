@@ -70,15 +70,6 @@ pub struct Conv3x3Params {
     pub sharing: i32,
 }
 
-/// Uniform of `winograd_filters.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[expect(missing_docs, reason = "the shader says what each is")]
-pub struct WinogradFiltersParams {
-    pub in_blocks: i32,
-    pub u_plane: i32,
-}
-
 /// Uniform of `winograd_input.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

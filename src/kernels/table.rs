@@ -57,7 +57,6 @@ kernels! {
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write];
-    WinogradFilters: "winograd_filters", WinogradFiltersParams, [Image, WriteImage];
     WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage];
     WinogradProduct: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], NARROW;

@@ -17,12 +17,6 @@ pub(super) fn image_rows(texels: usize) -> usize {
     1 + texels.div_ceil(IMAGE_ROW)
 }
 
-/// Bytes of `texels`, in an image of whole rows.
-fn texel_bytes(texels: usize, image: bool) -> u64 {
-    let unit = if image { IMAGE_ROW } else { 1 };
-    (texels.next_multiple_of(unit) * 16) as u64
-}
-
 /// A plan under construction.
 pub(super) struct Builder<'a> {
     pub(super) network: &'a Network,
@@ -119,7 +113,7 @@ enum Kind {
     Scratch,
     Weights(Upload),
     Source(Upload),
-    Prepared { image: bool },
+    Prepared,
     Image,
 }
 
@@ -313,7 +307,7 @@ impl<'a> Builder<'a> {
     ) -> BufferId {
         let same = |draft: &Draft| match &draft.kind {
             Kind::Weights(upload) => draft.name == name && upload.packing == packing,
-            Kind::Scratch | Kind::Source(_) | Kind::Prepared { .. } | Kind::Image => false,
+            Kind::Scratch | Kind::Source(_) | Kind::Prepared | Kind::Image => false,
         };
         if let Some(found) = self.buffers.iter().position(same) {
             return BufferId(found);
@@ -325,23 +319,21 @@ impl<'a> Builder<'a> {
         self.add(name, values as u64 * 4, Kind::Weights(upload))
     }
 
-    /// What the preparation makes of a weight tensor, an image or a buffer of `texels`, and whether it is new.
-    pub(super) fn prepared(&mut self, name: &str, texels: usize, image: bool) -> (BufferId, bool) {
-        let same =
-            |draft: &Draft| matches!(draft.kind, Kind::Prepared { .. }) && draft.name == name;
+    /// What the preparation makes of a weight tensor, so many vec4, and whether it is new.
+    pub(super) fn prepared(&mut self, name: &str, elements: usize) -> (BufferId, bool) {
+        let same = |draft: &Draft| matches!(draft.kind, Kind::Prepared) && draft.name == name;
         if let Some(found) = self.buffers.iter().position(same) {
             return (BufferId(found), false);
         }
-        let bytes = texel_bytes(texels, image);
-        let made = self.add(name.into(), bytes, Kind::Prepared { image });
+        let made = self.add(name.into(), elements as u64 * 16, Kind::Prepared);
         (made, true)
     }
 
-    /// Weights for the preparation alone, an image or a buffer of `texels`.
+    /// Weights for the preparation alone, so many vec4.
     pub(super) fn source(
         &mut self,
         name: String,
-        texels: usize,
+        elements: usize,
         tensor: &Tensor,
         packing: Packing,
     ) -> BufferId {
@@ -349,8 +341,7 @@ impl<'a> Builder<'a> {
             tensor: tensor.clone(),
             packing,
         };
-        let bytes = texel_bytes(texels, upload.packing.is_image());
-        self.add(name, bytes, Kind::Source(upload))
+        self.add(name, elements as u64 * 16, Kind::Source(upload))
     }
 
     /// Records a dispatch of the preparation.
@@ -478,9 +469,8 @@ impl<'a> Builder<'a> {
             // What goes into images was measured against their limit when the kernel was chosen.
             let image = match &draft.kind {
                 Kind::Image => true,
-                Kind::Prepared { image } => *image,
                 Kind::Weights(upload) | Kind::Source(upload) => upload.packing.is_image(),
-                Kind::Scratch => false,
+                Kind::Scratch | Kind::Prepared => false,
             };
             if !image && draft.bytes > self.limits.tensor() {
                 return Err(PlanError::TooLarge {
@@ -488,7 +478,7 @@ impl<'a> Builder<'a> {
                     needs: draft.bytes,
                     has: self.limits.tensor(),
                     advice: match draft.kind {
-                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared { .. } => {
+                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared => {
                             "choose another with --adapter"
                         }
                         Kind::Scratch | Kind::Image => {
@@ -504,7 +494,7 @@ impl<'a> Builder<'a> {
     pub(super) fn finish(self) -> (Vec<Buffer>, Vec<u64>) {
         let scratch = self.buffers.iter().map(|draft| match draft.kind {
             Kind::Scratch => Some((draft.bytes, draft.life?)),
-            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared { .. } | Kind::Image => None,
+            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared | Kind::Image => None,
         });
         let (assigned, slots) = slots::assign(&scratch.collect::<Vec<_>>());
         let buffers = self
@@ -518,7 +508,7 @@ impl<'a> Builder<'a> {
                     Kind::Scratch => Contents::Scratch { slot },
                     Kind::Weights(upload) => Contents::Weights(upload),
                     Kind::Source(upload) => Contents::Source(upload),
-                    Kind::Prepared { image } => Contents::Prepared { image },
+                    Kind::Prepared => Contents::Prepared,
                     Kind::Image => Contents::Image,
                 },
             })

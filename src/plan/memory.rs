@@ -18,7 +18,7 @@ impl Plan {
         let mut shared = self.slots.iter().map(|&bytes| whole(bytes)).sum();
         for buffer in &self.buffers {
             match buffer.contents {
-                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared { .. } => {
+                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared => {
                     weights += whole(buffer.bytes);
                 }
                 Contents::Image => shared += buffer.bytes,

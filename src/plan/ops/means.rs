@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         let [s_rows, s_columns] = dense.size();
         // Of the same layer there may be several targets: the pools before it, and what is before them.
         let label = format!("{name} means over {}", dense.positions);
-        let (s, new) = self.prepared(&label, s_rows * s_columns / 4, false);
+        let (s, new) = self.prepared(&label, s_rows * s_columns / 4);
         if !new {
             return s;
         }

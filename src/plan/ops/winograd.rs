@@ -6,10 +6,10 @@ use super::convolution::{Beside, Convolution};
 use super::size;
 use crate::kernels::{
     CONV3X3_TILE, CopyTilesParams, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE,
-    WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WINOGRAD_TILES, WinogradFiltersParams,
-    WinogradInputParams, WinogradOutputParams, WinogradOutputPoolParams, WinogradProductParams,
+    WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WINOGRAD_TILES, WinogradInputParams,
+    WinogradOutputParams, WinogradOutputPoolParams, WinogradProductParams,
 };
-use crate::layout::{Direction, blocks};
+use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
 use crate::plan::{BufferId, CopyToImage, ImageUse, List, Listed, Packing, TileLayer};
 
@@ -33,13 +33,14 @@ pub(super) struct WinogradCall<'a> {
 /// network took 1.3 to 1.6 times as long, and a pass 1.1 times.
 const TEXELS: usize = (2 << 20) / 16;
 
-// Nanoseconds of a workgroup on one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of `conv3x3_subgroup.wgsl` and of the
-// product for a block of inputs, of either transform, and of the filters' transform with clearing what it writes.
+// Nanoseconds of one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of a workgroup of `conv3x3_subgroup.wgsl` and of the product
+// for a block of inputs, of a workgroup of either transform, and of what eight outputs by four inputs of filters take longer on
+// their way to the device when they are transformed.
 const DIRECT: usize = 351;
 const PRODUCT: usize = 136;
 const PRODUCT_WIDE: usize = 290;
 const TRANSFORM: usize = 3900;
-const FILTERS: usize = 7000;
+const FILTERS: usize = 2200;
 
 /// Images from which on the wide product is worth its compilation: 0.4 s where the driver has not kept it, for some 15 ms
 /// gained in a pass through VGG16.
@@ -157,7 +158,7 @@ impl<'a> WinogradCall<'a> {
     /// Texels of one position of the transformed filters; outputs in whole eights.
     fn filter_plane(&self) -> usize {
         let [outputs, inputs] = self.layer_blocks();
-        outputs.next_multiple_of(2) * inputs * 4
+        winograd_blocks(outputs * 4) * winograd_block(inputs * 4) / 4
     }
 
     fn filter_texels(&self) -> usize {
@@ -366,34 +367,16 @@ impl Builder<'_> {
         self.count_image_texels(m_texels);
     }
 
-    /// The layer's transformed filters, made once for both directions.
+    /// The layer's transformed filters, the same for both directions.
     fn transformed_filters(&mut self, it: &WinogradCall<'_>) -> BufferId {
         let call = it.call;
-        let name = format!("{} weights", call.name);
-        let (u, new) = self.prepared(&name, it.filter_texels(), true);
-        if new {
-            let [outputs, inputs] = it.layer_blocks();
-            let eights = outputs.div_ceil(2);
-            let w = self.source(
-                name,
-                eights * inputs * 72,
-                call.weight,
-                Packing::Texels(call.layout, Direction::Forward),
-            );
-            let params = WinogradFiltersParams {
-                in_blocks: inputs as i32,
-                u_plane: it.filter_plane() as i32,
-            };
-            let workgroups = [inputs as u32, eights as u32, 1];
-            let label = format!("{} filters", call.name);
-            self.prepare(
-                Kernel::WinogradFilters,
-                &label,
-                &params,
-                vec![w, u],
-                workgroups,
-            );
-        }
-        u
+        let values = it.filter_texels().next_multiple_of(IMAGE_ROW) * 4;
+        let packing = Packing::Winograd(call.layout);
+        self.weights(
+            format!("{} weights", call.name),
+            values,
+            call.weight,
+            packing,
+        )
     }
 }

@@ -255,7 +255,7 @@ impl Builder<'_> {
         let call = it.call;
         let name = format!("{} weights", call.name);
         let plane = it.filter_plane();
-        let (u, new) = self.prepared(&name, it.positions * plane, false);
+        let (u, new) = self.prepared(&name, it.positions * plane);
         if new {
             let [outputs, inputs] = it.layer_blocks();
             let w = self.source(
