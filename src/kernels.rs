@@ -16,7 +16,7 @@
 //! | `winograd_filters_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
 //! | `winograd_input`, `winograd_input_tiled` | 0 | 4 n i (q + 36 t) | bytes |
 //! | `winograd_product_subgroup`, `winograd_product_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
-//! | `winograd_output_pool` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
+//! | `winograd_output_pool`, `winograd_output_pool_tiled` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
 //! | `winograd_output`, `winograd_output_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `copy_tiles`, of t | 0 | 128 n t o | bytes |
 //! | `linear_rows`, `linear_columns`, `linear_rows_subgroup`, `linear_columns_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
@@ -224,8 +224,8 @@ pub const WINOGRAD_PRODUCT_TILE: [usize; 2] = [17, 8];
 pub const WINOGRAD_PRODUCT_WIDE: usize = 49;
 /// Tiles that a workgroup of `winograd_input.wgsl`, `winograd_output.wgsl` and `winograd_output_pool.wgsl` takes, for one block of channels.
 pub const WINOGRAD_TILES: usize = 8;
-/// The same of `winograd_input_tiled.wgsl` and `winograd_output_tiled.wgsl`, and elements that one of
-/// `winograd_filters_tiled.wgsl` takes.
+/// The same of `winograd_input_tiled.wgsl`, `winograd_output_tiled.wgsl` and `winograd_output_pool_tiled.wgsl`, and elements
+/// that one of `winograd_filters_tiled.wgsl` takes.
 pub const WINOGRAD_TILED_TILES: usize = 64;
 /// Rows and columns of outputs that a Winograd tile makes.
 pub const WINOGRAD_SIZE: usize = 4;

@@ -195,6 +195,19 @@ pub struct WinogradOutputTiledParams {
     pub sharing: i32,
 }
 
+/// Uniform of `winograd_output_pool_tiled.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct WinogradOutputPoolTiledParams {
+    pub blocks: i32,
+    pub size: [i32; 2],
+    pub row_tiles: i32,
+    pub image_tiles: i32,
+    pub first: i32,
+    pub tiles: i32,
+}
+
 /// Uniform of `affine.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -95,6 +95,12 @@ kernels! {
     /// [`WINOGRAD_SMALL_SIZE`].
     WinogradOutputTiled2x2: "winograd_output_tiled", WinogradOutputTiledParams,
         [Read, Read, Write], F_2X2;
+    /// [`WINOGRAD_SIZE`].
+    WinogradOutputPoolTiled: "winograd_output_pool_tiled", WinogradOutputPoolTiledParams,
+        [Read, Read, Write, Write], F_4X4;
+    /// [`WINOGRAD_SMALL_SIZE`].
+    WinogradOutputPoolTiled2x2: "winograd_output_pool_tiled", WinogradOutputPoolTiledParams,
+        [Read, Read, Write, Write], F_2X2;
     Affine: "affine", AffineParams, [Read, Read, Read, Write];
     AvgPool: "avg_pool", AvgPoolParams, [Read, Write];
     AvgPoolBackward: "avg_pool_backward", AvgPoolParams, [Read, Write];

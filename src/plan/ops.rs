@@ -70,7 +70,7 @@ impl<'a> Builder<'a> {
             Op::Conv2d { bias, .. } => {
                 let mut call = self.forward_convolution(id, x).expect("it is one");
                 let made = match (bias, self.fused_pool(id)) {
-                    (Some(bias), Some([_, pool])) if self.winograd(&call).is_some() => {
+                    (Some(bias), Some([_, pool])) if self.takes_pool(&call) => {
                         let (y, end, pooled) = self.pooled_output(id, pool, bias);
                         (call.y, call.end, call.pool) = (y, end, Some(pooled));
                         pool

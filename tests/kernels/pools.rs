@@ -2,11 +2,12 @@
 
 use gradcam::kernels::Kernel;
 use gradcam::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::plan::{Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward, backward_asked, forward, forward_within, random, to_input,
+    assert_close, backward, backward_asked, each_convolution, forward, forward_within, random,
+    to_input,
 };
 use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE, single};
@@ -89,8 +90,8 @@ fn max_pool_and_its_gradient() {
     }
 }
 
-/// A convolution, a ReLU and a 2 x 2 max-pool in one, as the software adapter's Winograd has them, and each by itself where
-/// what goes into the pool is asked for.
+/// A convolution, a ReLU and a 2 x 2 max-pool in one, as Winograd's algorithms have them in tiles of either size, and each by
+/// itself where what goes into the pool is asked for, or the convolution is direct.
 #[test]
 fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
     let outputs = 7;
@@ -116,24 +117,6 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
         let middle = Shape::new(outputs, input.h, input.w);
         let out = twins::output_shape(middle, outputs, halves);
 
-        let limits = Limits {
-            winograd: Winograd::Everywhere,
-            ..GPU.limits()
-        };
-        let asked = |keep, rule| Request {
-            images: 1,
-            keep,
-            backward: vec![to_input(2, rule)],
-            ..Request::default()
-        };
-        let is_one = |request: &Request| {
-            let plan = Plan::new(&network, request, limits).unwrap();
-            !plan.kernels().contains(&Kernel::MaxPool)
-        };
-        let subgroups = matches!(limits.family, KernelFamily::Subgroup8 { .. });
-        assert_eq!(is_one(&asked(vec![], ReluRule::Plain)), subgroups);
-        assert!(!is_one(&asked(vec![relu], ReluRule::Plain)));
-
         let x = random(42, n * input.len());
         let filters = Filters {
             values: &weight,
@@ -143,18 +126,45 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
         };
         let before = twins::conv2d(&x, n, input, &filters, Some(&bias), Window::square(3, 1, 1));
         let (expected, _) = twins::max_pool(&twins::relu(&before), n, middle, halves);
-        let actual = forward_within(limits, &network, n, &x);
-        assert_close("in one", &actual, &expected, out, TOLERANCE);
-
         let dy = random(43, 2 * out.len());
         let one = &x[..input.len()];
-        for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
-            let together = backward_asked(limits, &network, &asked(vec![], rule), one, &dy);
-            let alone = backward_asked(limits, &network, &asked(vec![relu], rule), one, &dy);
-            let what = format!("{input}, {rule:?}: one kernel beside three");
-            assert_close(&what, &together.0, &alone.0, out, TOLERANCE);
-            assert_close(&what, &together.1, &alone.1, input, TOLERANCE);
+
+        let asked = |keep, rule| Request {
+            images: 1,
+            keep,
+            backward: vec![to_input(2, rule)],
+            ..Request::default()
+        };
+        let mut in_one = 0;
+        for limits in each_convolution() {
+            let is_one = |request: &Request| {
+                let plan = Plan::new(&network, request, limits).unwrap();
+                !plan.kernels().contains(&Kernel::MaxPool)
+            };
+            let by_tiles = matches!(
+                limits.winograd,
+                Winograd::Everywhere | Winograd::Everywhere2x2
+            );
+            if by_tiles {
+                assert!(is_one(&asked(vec![], ReluRule::Plain)));
+            }
+            if limits.winograd == Winograd::Never {
+                assert!(!is_one(&asked(vec![], ReluRule::Plain)));
+            }
+            assert!(!is_one(&asked(vec![relu], ReluRule::Plain)));
+            in_one += usize::from(by_tiles);
+
+            let actual = forward_within(limits, &network, n, &x);
+            assert_close("in one", &actual, &expected, out, TOLERANCE);
+            for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+                let together = backward_asked(limits, &network, &asked(vec![], rule), one, &dy);
+                let alone = backward_asked(limits, &network, &asked(vec![relu], rule), one, &dy);
+                let what = format!("{input}, {rule:?}: one kernel beside three");
+                assert_close(&what, &together.0, &alone.0, out, TOLERANCE);
+                assert_close(&what, &together.1, &alone.1, input, TOLERANCE);
+            }
         }
+        assert!(in_one >= 4, "{in_one}");
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Convolution<'a> {
     pub(super) y: BufferId,
     pub(super) out_shape: Shape,
     pub(super) end: End,
-    /// Where it is there, y is the pool's; only Winograd's algorithm for subgroups takes one.
+    /// Where it is there, y is the pool's, see [`Builder::takes_pool`].
     pub(super) pool: Option<Pooled>,
     /// Whether listed tiles will do, which the same algorithm alone computes by themselves.
     pub(super) in_tiles: bool,
@@ -115,6 +115,16 @@ impl Builder<'_> {
             Winograd::Everywhere => true,
         };
         (chosen && it.fits(most)).then_some(it)
+    }
+
+    /// Whether the convolution's kernel can take a 2 x 2 max-pool with it: where a tile holds whole windows, as Winograd's do. The
+    /// direct kernels' positions follow one another by rows, and a window's lie in two of these.
+    pub(super) fn takes_pool(&self, call: &Convolution<'_>) -> bool {
+        match self.limits.family {
+            KernelFamily::Plain => false,
+            KernelFamily::Tiled(gpu) => self.winograd_tiled(call, gpu).is_some(),
+            KernelFamily::Subgroup8 { .. } => self.winograd(call).is_some(),
+        }
     }
 
     fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>) {

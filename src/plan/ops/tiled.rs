@@ -13,16 +13,25 @@ use crate::plan::{BufferId, Hardware, Packing, Winograd};
 
 impl Builder<'_> {
     pub(super) fn convolution_tiled(&mut self, call: &Convolution<'_>, hardware: Hardware) {
+        match self.winograd_tiled(call, hardware) {
+            Some(winograd) => self.convolution_winograd_tiled(&winograd, hardware),
+            None => self.convolution_direct_tiled(call, hardware),
+        }
+    }
+
+    /// Winograd's algorithm in buffers, where it is what this adapter runs for the convolution.
+    pub(super) fn winograd_tiled<'a>(
+        &self,
+        call: &'a Convolution<'a>,
+        hardware: Hardware,
+    ) -> Option<WinogradTiled<'a>> {
         let winograd = |size| WinogradTiled::new(call, size, &self.limits);
-        let winograd = match self.limits.winograd {
+        match self.limits.winograd {
+            _ if call.groups > 1 => None,
             Winograd::Never => None,
             Winograd::WhereFaster => WinogradTiled::where_faster(call, &self.limits, hardware),
             Winograd::Everywhere => winograd(WINOGRAD_SIZE),
             Winograd::Everywhere2x2 => winograd(WINOGRAD_SMALL_SIZE),
-        };
-        match winograd {
-            Some(winograd) => self.convolution_winograd_tiled(&winograd, hardware),
-            None => self.convolution_direct_tiled(call, hardware),
         }
     }
 

@@ -8,8 +8,8 @@ use super::tiled::{Cut, tile};
 use super::{grid, size};
 use crate::kernels::{
     Kernel, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, WINOGRAD_TILED_TILES,
-    WinogradFiltersTiledParams, WinogradInputTiledParams, WinogradOutputTiledParams,
-    WinogradProductTiledParams,
+    WinogradFiltersTiledParams, WinogradInputTiledParams, WinogradOutputPoolTiledParams,
+    WinogradOutputTiledParams, WinogradProductTiledParams,
 };
 use crate::layout::{Direction, blocks, depths};
 use crate::plan::builder::Builder;
@@ -152,18 +152,20 @@ impl<'a> WinogradTiled<'a> {
         tile([tiles, channels], self.positions, hardware)
     }
 
-    /// Of the transforms: of filters, inputs and outputs.
-    fn transforms(&self) -> [Kernel; 3] {
+    /// Of the transforms: of filters, inputs, outputs, and outputs with the pool after them.
+    fn transforms(&self) -> [Kernel; 4] {
         match self.size {
             WINOGRAD_SMALL_SIZE => [
                 Kernel::WinogradFiltersTiled2x2,
                 Kernel::WinogradInputTiled2x2,
                 Kernel::WinogradOutputTiled2x2,
+                Kernel::WinogradOutputPoolTiled2x2,
             ],
             _ => [
                 Kernel::WinogradFiltersTiled,
                 Kernel::WinogradInputTiled,
                 Kernel::WinogradOutputTiled,
+                Kernel::WinogradOutputPoolTiled,
             ],
         }
     }
@@ -197,7 +199,7 @@ impl Builder<'_> {
         let v = self.scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
         let m = self.scratch(format!("{} products", call.label), bytes(it.out_blocks));
         let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILED_TILES) as u32;
-        let [_, input, output] = it.transforms();
+        let [_, input, output, output_pool] = it.transforms();
 
         let params = WinogradInputTiledParams {
             blocks: it.in_blocks as i32,
@@ -235,19 +237,35 @@ impl Builder<'_> {
         let work = call.work() / (call.n * it.image_tiles) * tiles;
         self.dispatch(kernel, call.label, &params, vec![u, v, m], workgroups, work);
 
-        let params = WinogradOutputTiledParams {
-            blocks: it.out_blocks as i32,
-            size: size(call.out_shape),
-            row_tiles: it.row_tiles as i32,
-            image_tiles: it.image_tiles as i32,
-            first: part.start as i32,
-            tiles: tiles as i32,
-            epilogue: call.end.epilogue as u32,
-            sharing: self.sharing as i32,
-        };
         let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
-        let buffers = vec![m, call.end.extra, call.y];
-        self.dispatch(output, call.label, &params, buffers, workgroups, 0);
+        let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
+        let (first, tiles) = (part.start as i32, tiles as i32);
+        let blocks = it.out_blocks as i32;
+        if let Some(pool) = call.pool {
+            let params = WinogradOutputPoolTiledParams {
+                blocks,
+                size: size(pool.shape),
+                row_tiles,
+                image_tiles,
+                first,
+                tiles,
+            };
+            let buffers = vec![m, call.end.extra, call.y, pool.argmax];
+            self.dispatch(output_pool, call.label, &params, buffers, workgroups, 0);
+        } else {
+            let params = WinogradOutputTiledParams {
+                blocks,
+                size: size(call.out_shape),
+                row_tiles,
+                image_tiles,
+                first,
+                tiles,
+                epilogue: call.end.epilogue as u32,
+                sharing: self.sharing as i32,
+            };
+            let buffers = vec![m, call.end.extra, call.y];
+            self.dispatch(output, call.label, &params, buffers, workgroups, 0);
+        }
     }
 
     /// The layer's transformed filters, made once for both directions.

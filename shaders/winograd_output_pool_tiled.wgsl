@@ -1,0 +1,138 @@
+// Winograd F(4x4, 3x3) and F(2x2, 3x3) in buffers, last of three stages where a ReLU and a 2 x 2 max-pool of stride 2 follow
+// and nobody else reads what goes into the pool: four maxima of each tile or one, and where they were; for GPUs.
+//
+//   y[t] = max over taps of max(A^T m[t] A + bias, 0)        A^T: winograd_output.wgsl, winograd_output_tiled.wgsl
+//   argmax: the tap's number, 0 to 3 row by row, one byte a channel, first channel lowest; of equal values the first wins.
+//
+// m: [position][blocks][tiles], each element four channels, from winograd_product_tiled.wgsl: tiles `first` and after it,
+// counted through all images. bias: blocks. y: N x blocks x h x w, each element four channels (NC4HW4), h and w of the pool;
+// windows past them are not written. argmax: as y, one u32 each.
+// An invocation makes one tile of one block: neighbours read next to one another and write the next columns of y.
+// CPU twin: max_pool of conv2d in tests/common/twins.rs.
+
+struct Params {
+    blocks: i32,
+    h: i32,
+    w: i32,
+    row_tiles: i32,   // tiles in a row of an image
+    image_tiles: i32, // tiles of an image
+    first: i32,       // the first tile made
+    tiles: i32,       // how many
+}
+
+// Outputs along a side of a tile: 4 or 2.
+override SIZE: i32;
+
+const A: f32 = 0.70710678;
+const B: f32 = 1.41421356;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> argmax: array<u32>;
+
+// With SIZE 2 the first four products give the first two columns.
+fn transform(
+    m0: vec4<f32>,
+    m1: vec4<f32>,
+    m2: vec4<f32>,
+    m3: vec4<f32>,
+    m4: vec4<f32>,
+    m5: vec4<f32>,
+) -> mat4x4<f32> {
+    if SIZE == 2 {
+        return mat4x4<f32>(m0 + (m1 + m2), (m1 - m2) + m3, vec4<f32>(), vec4<f32>());
+    }
+    let even_a = m1 + m2;
+    let odd_a = A * (m1 - m2);
+    let even_b = m4 + m3;
+    let odd_b = B * (m4 - m3);
+    return mat4x4<f32>(
+        m0 + (even_a + even_b),
+        odd_a + odd_b,
+        0.5 * even_a + 2.0 * even_b,
+        (0.5 * odd_a + 2.0 * odd_b) + m5,
+    );
+}
+
+// The product at one position of the tile that is at `at` of each.
+fn product(at: i32, row: i32, column: i32) -> vec4<f32> {
+    if max(row, column) >= SIZE + 2 {
+        return vec4<f32>();
+    }
+    return m[at + (row * (SIZE + 2) + column) * p.blocks * p.tiles];
+}
+
+// Products of a row of the tile, transformed.
+fn row(at: i32, r: i32) -> mat4x4<f32> {
+    return transform(
+        product(at, r, 0),
+        product(at, r, 1),
+        product(at, r, 2),
+        product(at, r, 3),
+        product(at, r, 4),
+        product(at, r, 5),
+    );
+}
+
+// Where the tile's windows go.
+struct Place {
+    n: i32,
+    block: i32,
+    top: i32,
+    left: i32,
+}
+
+// The maximum of the window `row` down and `column` right of the tile's first, and its tap. With SIZE 2 there is one window.
+fn pool(to: Place, row: i32, column: i32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>) {
+    if 2 * max(row, column) >= SIZE || to.top + row >= p.h || to.left + column >= p.w {
+        return;
+    }
+    let b = bias[to.block];
+    var best = max(x0 + b, vec4<f32>());
+    var tap = vec4<u32>();
+    let v1 = x1 + b;
+    tap = select(tap, vec4<u32>(1u), v1 > best);
+    best = max(best, v1);
+    let v2 = x2 + b;
+    tap = select(tap, vec4<u32>(2u), v2 > best);
+    best = max(best, v2);
+    let v3 = x3 + b;
+    tap = select(tap, vec4<u32>(3u), v3 > best);
+    best = max(best, v3);
+    let at = ((to.n * p.blocks + to.block) * p.h + to.top + row) * p.w + to.left + column;
+    y[at] = best;
+    argmax[at] = tap.x | tap.y << 8u | tap.z << 16u | tap.w << 24u;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let column = i32(id.x);
+    let block = i32(id.y);
+    if column >= p.tiles {
+        return;
+    }
+    let at = block * p.tiles + column;
+    let r0 = row(at, 0);
+    let r1 = row(at, 1);
+    let r2 = row(at, 2);
+    let r3 = row(at, 3);
+    let r4 = row(at, 4);
+    let r5 = row(at, 5);
+    let c0 = transform(r0[0], r1[0], r2[0], r3[0], r4[0], r5[0]);
+    let c1 = transform(r0[1], r1[1], r2[1], r3[1], r4[1], r5[1]);
+    let c2 = transform(r0[2], r1[2], r2[2], r3[2], r4[2], r5[2]);
+    let c3 = transform(r0[3], r1[3], r2[3], r3[3], r4[3], r5[3]);
+
+    let tile = p.first + column;
+    let n = tile / p.image_tiles;
+    let in_image = tile - n * p.image_tiles;
+    let tile_row = in_image / p.row_tiles;
+    let left = (in_image - tile_row * p.row_tiles) * (SIZE / 2);
+    let to = Place(n, block, tile_row * (SIZE / 2), left);
+    pool(to, 0, 0, c0[0], c1[0], c0[1], c1[1]);
+    pool(to, 0, 1, c2[0], c3[0], c2[1], c3[1]);
+    pool(to, 1, 0, c0[2], c1[2], c0[3], c1[3]);
+    pool(to, 1, 1, c2[2], c3[2], c2[3], c3[3]);
+}
