@@ -117,7 +117,9 @@
 //!
 //! `winograd_product_tiled` makes 64 tiles x 64 outputs by the same rule, 32 x 32 also where there are no more than 32
 //! tiles; 36 matrices are workgroups enough: 1764 for conv1_2, 936, 576 and 288 for the layers down to conv4, on all three.
-//! The 16 of F(2x2) make 512 small ones for conv5 on a card, and 128 large ones on the Iris Xe.
+//! The 16 of F(2x2) make 512 small ones for conv5 on a card, and 128 large ones on the Iris Xe. A tile of 128 x 128, as others
+//! have it for large layers, would leave a card idle: of one picture, the layers of VGG16 that have 128 outputs make 252, 144 and
+//! 144 of them for their products (conv2, conv3, conv4), and 98 at most directly.
 //!
 //! The other kernels have one tile for every adapter, see the constants below. Only the software adapter runs `copy_tiles`
 //! and the kernels that end in `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
