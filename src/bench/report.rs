@@ -79,7 +79,7 @@ pub struct StartUp {
     pub packing: f64,
     /// Allocating memory and handing the weights over.
     pub upload: f64,
-    /// What the device makes of weights once: Winograd's transformed filters, sums of a dense layer.
+    /// What the device makes of weights once: sums of a dense layer, and on GPUs Winograd's transformed filters.
     pub preparation: f64,
     /// The first forward pass, in which some drivers compile.
     pub first_forward: f64,
