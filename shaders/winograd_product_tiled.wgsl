@@ -5,7 +5,7 @@
 //   m[p, i, t] = sum over o of u[p', i, o] * v[p, o, t]       turned: the input gradient
 //
 // p is the position in a transformed tile, p' that of turned_position, t the tile. Turning a 3x3 filter by 180 degrees only
-// changes the places of its transform's values (winograd_filters.wgsl, winograd_filters_tiled.wgsl), so that both directions
+// changes the places of its transform's values (winograd_filters_tiled.wgsl), so that both directions
 // read the same u.
 //
 // u: [p][i][o / 4], each element four outputs. v: [p][depth][tiles] and m: [p][blocks][tiles], each element four channels.

@@ -23,7 +23,8 @@ use crate::noise;
 /// Method that gives values at the pixels.
 ///
 /// One pass is a forward pass and a backward pass to the pixels; all classes of a picture share the former, and methods
-/// with the same rule and inputs share both. Of the methods of one pass, the forward pass is the picture's own.
+/// with the same rule and inputs share both. Of the methods of one pass, the forward pass is the picture's own, and CAM methods
+/// share the backward pass of the plain rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Method {
     /// The gradient itself: what a small change of a pixel does to the score

@@ -17,8 +17,9 @@
 //!
 //! # Cost
 //!
-//! All methods share the picture's own forward pass. Those that read g share one pass back as well, through the layers
-//! after the target, a group of classes at once. Beside these:
+//! All methods share the picture's own forward pass. Those that read the score's own gradient, at the target, at biases or
+//! at the pixels ([`crate::attribution`]), share one pass back as well, as far as the earliest of these, a group of classes at
+//! once. Beside these:
 //!
 //! | methods | passes | on the host |
 //! | --- | --- | --- |
@@ -28,7 +29,7 @@
 //! | `finercam` | one more back, of the same length | sums over A |
 //! | `eigencam` | none | a principal component |
 //! | `fem`, `randomcam` | none | sums over A |
-//! | `fullgrad` | one back to the pixels, as long as a forward pass for each class | sums over every layer |
+//! | `fullgrad` | the one back, to the pixels: as long as a forward pass for each class | sums over every layer |
 //! | `scorecam` | one forward for each channel, for all classes together | masks |
 //! | `ablationcam` | the layers after the target for each channel that is not zero, for all classes together | nothing to speak of |
 //! | any with [`Features::eigen`] | none more | a principal component in place of a sum |

@@ -12,6 +12,7 @@ pub use op::{FilterLayout, FlattenOrder, MatrixLayout, Op, ReluRule, Window};
 
 use std::collections::HashSet;
 
+pub(crate) use infer::filter_axes;
 use infer::infer_shape;
 
 /// Rows or columns of a picture or a window at most, as far as files and options say them.

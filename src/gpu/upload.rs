@@ -19,7 +19,7 @@ use crate::layout::{
     blocks, pack_depths, pack_filters, pack_texels, transform_filters, winograd_block,
     winograd_blocks,
 };
-use crate::network::FilterLayout;
+use crate::network::{FilterLayout, filter_axes};
 use crate::plan::{Contents, MatrixDtype, Packing, Plan, STAGED, Upload};
 use crate::weights::Tensor;
 
@@ -119,10 +119,7 @@ fn send_transformed(
     write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
 ) -> Result<(), GpuError> {
     let (values, shape) = filters(tensor, name)?;
-    let (outputs, inputs) = match layout {
-        FilterLayout::Oihw => (shape[0], shape[1]),
-        FilterLayout::Hwio => (shape[3], shape[2]),
-    };
+    let (outputs, inputs, _) = filter_axes(&shape, layout).expect("the network checked it");
     let (out_blocks, block) = (winograd_blocks(outputs), winograd_block(inputs));
     let plane = out_blocks * block;
     let makes_rows = |&together: &usize| {

@@ -4,7 +4,10 @@ use super::{FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Shape, Windo
 use crate::weights::Tensor;
 
 /// Output channels, input channels and taps of a filter bank, or `None` when it has not four axes.
-fn filter_axes(shape: &[usize], layout: FilterLayout) -> Option<(usize, usize, [usize; 2])> {
+pub(crate) fn filter_axes(
+    shape: &[usize],
+    layout: FilterLayout,
+) -> Option<(usize, usize, [usize; 2])> {
     match (*<&[usize; 4]>::try_from(shape).ok()?, layout) {
         ([o, i, h, w], FilterLayout::Oihw) | ([h, w, i, o], FilterLayout::Hwio) => {
             Some((o, i, [h, w]))
