@@ -20,7 +20,7 @@
 //! | `winograd_output`, `winograd_output_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `copy_tiles`, of t | 0 | 128 n t o | bytes |
 //! | `linear_rows`, `linear_columns`, `linear_rows_subgroup`, `linear_columns_subgroup` | n r c | 4 (r c + n (r + c)), 2 r c less in float16 | bytes: half a multiply-add, n times, a matrix byte |
-//! | `linear_means`, `linear_means_subgroup`, once; r c the matrix, P positions | 0 | 4 (r c + r c / P), 2 r c less in float16 | bytes |
+//! | `linear_means`, once; r c the matrix, P positions | 0 | 4 (r c + r c / P), 2 r c less in float16 | bytes |
 //! | `affine`, and backward | n P | 8 n P | bytes |
 //! | `avg_pool`, `avg_pool_backward` | 0 | 4 n o (q + p) | bytes |
 //! | `adaptive_avg_pool`, `adaptive_avg_pool_backward` | 0 | 4 n o (q + p) | bytes |

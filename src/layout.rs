@@ -3,9 +3,11 @@
 //! Activations: N x C/4 x H x W elements of four channels (NC4HW4), the last block filled up with zeros. A vector of
 //! length L is the same with H = W = 1: L values, rounded up to 4.
 
+mod sums;
 mod winograd;
 
 use crate::network::{FilterLayout, Shape};
+pub use sums::PositionSums;
 pub use winograd::{transform_filters, winograd_block, winograd_blocks};
 
 /// Channels rounded up to whole blocks, in blocks of four.

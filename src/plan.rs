@@ -27,7 +27,7 @@ use std::ops::Range;
 use clap::ValueEnum;
 
 use crate::kernels::{IMAGE_ROW, Kernel};
-use crate::layout::Direction;
+use crate::layout::{Direction, PositionSums};
 use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
@@ -66,6 +66,8 @@ pub enum Contents {
     Source(Upload),
     /// What [`Plan::prepare`] makes of weights.
     Prepared,
+    /// What the host makes of a matrix while it uploads it, in an image of float32.
+    Sums(Sums),
     /// An image that layers use one after the other, see [`ImageUse`].
     Image,
 }
@@ -88,6 +90,19 @@ pub struct Upload {
     pub tensor: Tensor,
     /// How it lies on the GPU.
     pub packing: Packing,
+}
+
+/// A matrix summed over positions: rows rounded up to 4 and columns to a whole element, zero beyond the sums.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    /// The parts of the matrix, as they are stored.
+    pub of: Vec<BufferId>,
+    /// What is summed.
+    pub sums: PositionSums,
+    /// Rows and columns, with those that round them up.
+    pub size: [usize; 2],
+    /// Factor of the sums.
+    pub scale: f32,
 }
 
 /// How a weight tensor lies on the GPU.
@@ -294,8 +309,16 @@ impl Buffer {
 
     /// Whether it holds rows of a matrix.
     pub fn is_matrix(&self) -> bool {
-        matches!(&self.contents, Contents::Weights(Upload { packing, .. })
-            if matches!(packing, Packing::Rows(..) | Packing::TexelRows(..)))
+        match &self.contents {
+            Contents::Weights(Upload { packing, .. }) => {
+                matches!(packing, Packing::Rows(..) | Packing::TexelRows(..))
+            }
+            Contents::Sums(_) => true,
+            Contents::Source(_)
+            | Contents::Scratch { .. }
+            | Contents::Prepared
+            | Contents::Image => false,
+        }
     }
 
     /// Texels in a row of the image that it is, if it is one.
@@ -310,6 +333,7 @@ impl Buffer {
                 | Packing::Depths(..)
                 | Packing::Rows(..) => None,
             },
+            Contents::Sums(sums) => Some(sums.size[1] / 4),
             Contents::Image => Some(IMAGE_ROW),
             Contents::Scratch { .. } | Contents::Prepared => None,
         }

@@ -20,40 +20,83 @@ use crate::layout::{
     winograd_blocks,
 };
 use crate::network::{FilterLayout, filter_axes};
-use crate::plan::{Contents, MatrixDtype, Packing, Plan, STAGED, Upload};
+use crate::plan::{BufferId, Contents, MatrixDtype, Packing, Plan, STAGED, Sums, Upload};
 use crate::weights::Tensor;
 
 /// The smallest number that float16 rounds to infinity.
 const HALF_OVERFLOWS: f32 = 65520.0;
 
-/// Uploads every weight buffer of the plan; `memory` is the buffers' memory. Returns the time that reading and packing
-/// took of it.
+/// Uploads every weight buffer of the plan, and the sums of matrices; `memory` is the buffers' memory. Returns the time that
+/// reading and packing took of it.
 pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Duration, GpuError> {
     let started = Instant::now();
     let mut handing_over = Duration::ZERO;
     let mut staging = Staging::new(gpu);
-    for (buffer, target) in plan.buffers.iter().zip(memory) {
+    let mut hand_over = |at: usize, offset: usize, bytes: &[u8]| {
+        let started = Instant::now();
+        let doing = || format!("uploading {}", plan.buffers[at].name);
+        staging.write(&memory[at], offset, bytes, doing)?;
+        handing_over += started.elapsed();
+        Ok(())
+    };
+    let mut sums: Vec<_> = (0..plan.buffers.len())
+        .filter_map(|at| Summing::new(plan, at))
+        .collect();
+    for (at, buffer) in plan.buffers.iter().enumerate() {
         let (Contents::Weights(upload) | Contents::Source(upload)) = &buffer.contents else {
             continue;
         };
-        let doing = || format!("uploading {}", buffer.name);
-        let mut write = |offset: usize, bytes: &[u8]| {
-            let started = Instant::now();
-            staging.write(target, offset, bytes, doing)?;
-            handing_over += started.elapsed();
-            Ok(())
-        };
-        send(upload, &buffer.name, &mut write)?;
+        let of_this = |summing: &&mut Summing<'_>| summing.sums.of.contains(&BufferId(at));
+        let mut summing: Vec<_> = sums.iter_mut().filter(of_this).collect();
+        let mut write = |offset: usize, bytes: &[u8]| hand_over(at, offset, bytes);
+        send(upload, &buffer.name, &mut summing, &mut write)?;
+    }
+    for summing in sums {
+        hand_over(summing.at, 0, bytemuck::cast_slice(&summing.scaled()))?;
     }
     let packing = started.elapsed().saturating_sub(handing_over);
     staging.finish(|| "uploading the weights".into())?;
     Ok(packing)
 }
 
-/// Converts one tensor to its packing and passes its bytes to `write`, each with its offset.
+/// A matrix's sums while its parts go by.
+struct Summing<'a> {
+    sums: &'a Sums,
+    /// Index of their buffer.
+    at: usize,
+    so_far: Vec<f32>,
+}
+
+impl<'a> Summing<'a> {
+    /// Of the plan's buffer `at`, if it holds sums.
+    fn new(plan: &'a Plan, at: usize) -> Option<Self> {
+        let Contents::Sums(sums) = &plan.buffers[at].contents else {
+            return None;
+        };
+        let so_far = vec![0.0; sums.size.iter().product()];
+        Some(Self { sums, at, so_far })
+    }
+
+    /// Adds a row of the matrix.
+    fn add(&mut self, row: usize, values: &[f32]) {
+        let width = self.sums.size[1];
+        self.sums.sums.add(&mut self.so_far, width, row, values);
+    }
+
+    fn scaled(mut self) -> Vec<f32> {
+        self.so_far
+            .iter_mut()
+            .for_each(|sum| *sum *= self.sums.scale);
+        self.so_far
+    }
+}
+
+/// Converts one tensor to its packing and passes its bytes to `write`, each with its offset, and its rows as they are stored to
+/// `summing`.
 fn send(
     upload: &Upload,
     name: &str,
+    summing: &mut [&mut Summing<'_>],
     write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
 ) -> Result<(), GpuError> {
     let Upload { tensor, packing } = upload;
@@ -82,27 +125,29 @@ fn send(
         }
         Packing::Winograd(layout) => send_transformed(tensor, name, *layout, write),
         Packing::Rows(rows, MatrixDtype::F32) | Packing::TexelRows(rows, MatrixDtype::F32) => {
-            let as_they_are = |values: &[f32], packed: &mut Vec<f32>| {
+            let as_they_are = |values: &mut [f32], packed: &mut Vec<f32>| {
                 packed.extend_from_slice(values);
                 Ok(())
             };
-            send_rows(tensor, name, rows, 4, as_they_are, write)
+            send_rows(tensor, name, rows, 4, as_they_are, summing, write)
         }
         Packing::Rows(rows, MatrixDtype::F16) | Packing::TexelRows(rows, MatrixDtype::F16) => {
-            let halved = |values: &[f32], packed: &mut Vec<u16>| {
+            let summed = !summing.is_empty();
+            let halved = |values: &mut [f32], packed: &mut Vec<u16>| {
+                if let Some(&value) = values.iter().find(|value| value.abs() >= HALF_OVERFLOWS) {
+                    let tensor = name.into();
+                    return Err(GpuError::NotHalf { tensor, value });
+                }
                 let first = packed.len();
                 packed.resize(first + values.len(), 0);
                 let halves: &mut [f16] = packed[first..].reinterpret_cast_mut();
                 halves.convert_from_f32_slice(values);
-                match values.iter().find(|value| value.abs() >= HALF_OVERFLOWS) {
-                    Some(&value) => Err(GpuError::NotHalf {
-                        tensor: name.into(),
-                        value,
-                    }),
-                    None => Ok(()),
+                if summed {
+                    halves.convert_to_f32_slice(values);
                 }
+                Ok(())
             };
-            send_rows(tensor, name, rows, 8, halved, write)
+            send_rows(tensor, name, rows, 8, halved, summing, write)
         }
     }
 }
@@ -145,13 +190,15 @@ fn send_transformed(
     Ok(())
 }
 
-/// Rows of a matrix, converted by `convert`, `unit` columns to an element of the device's.
+/// Rows of a matrix, converted by `convert`, `unit` columns to an element of the device's; `convert` leaves the values as they
+/// are stored.
 fn send_rows<T: bytemuck::Pod>(
     tensor: &Tensor,
     name: &str,
     rows: &Range<usize>,
     unit: usize,
-    convert: impl Fn(&[f32], &mut Vec<T>) -> Result<(), GpuError>,
+    convert: impl Fn(&mut [f32], &mut Vec<T>) -> Result<(), GpuError>,
+    summing: &mut [&mut Summing<'_>],
     write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
 ) -> Result<(), GpuError> {
     let columns = tensor.shape()[1];
@@ -170,14 +217,26 @@ fn send_rows<T: bytemuck::Pod>(
             let bytes = &file[start * 4..(start + len) * 4];
             let read = |word: &[u8]| f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
             check_finite(name, start, bytes.chunks_exact(4).map(read))?;
+            if !summing.is_empty() {
+                for (row, bytes) in (first..).zip(bytes.chunks_exact(columns * 4)) {
+                    values.clear();
+                    values.extend(bytes.chunks_exact(4).map(read));
+                    for sums in &mut *summing {
+                        sums.add(row, &values);
+                    }
+                }
+            }
             write(offset, bytes)?;
         } else {
             values.resize(len, 0.0);
             tensor.read(start, &mut values);
             check_finite(name, start, values.iter().copied())?;
             packed.clear();
-            for row in values.chunks_exact(columns) {
+            for (at, row) in (first..).zip(values.chunks_exact_mut(columns)) {
                 convert(row, &mut packed)?;
+                for sums in &mut *summing {
+                    sums.add(at, row);
+                }
                 packed.resize(packed.len().next_multiple_of(padded), T::zeroed());
             }
             packed.resize(packed.len().next_multiple_of(padded * 4), T::zeroed());

@@ -363,7 +363,7 @@ pub struct LinearColumnsParams {
     pub sharing: u32,
 }
 
-/// Uniform of `linear_means.wgsl` and `linear_means_subgroup.wgsl`.
+/// Uniform of `linear_means.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[expect(missing_docs, reason = "the shader says what each is")]

@@ -134,9 +134,6 @@ kernels! {
     LinearMeans: "linear_means", LinearMeansParams, [Read, Write], FULL;
     /// The matrix in float16.
     LinearMeansHalf: "linear_means", LinearMeansParams, [Read, Write], HALF;
-    LinearMeansSubgroup: "linear_means_subgroup", LinearMeansParams, [Words, Write], FULL;
-    /// The matrix in float16.
-    LinearMeansSubgroupHalf: "linear_means_subgroup", LinearMeansParams, [Words, Write], HALF;
     /// No layer's, a measure of the device.
     MultiplyAdd: "multiply_add", MultiplyAddParams, [Write];
 }

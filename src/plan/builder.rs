@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::slots::{self, Life};
 use super::{
     BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, ImageUse, Limits, Listed,
-    MatrixDtype, Packing, PlanError, Request, TileLayer, Upload,
+    MatrixDtype, Packing, PlanError, Request, Sums, TileLayer, Upload,
 };
 use crate::kernels::{IMAGE_ROW, Kernel, LINEAR_BATCH};
 use crate::layout::padded_len;
@@ -114,6 +114,7 @@ enum Kind {
     Weights(Upload),
     Source(Upload),
     Prepared,
+    Sums(Sums),
     Image,
 }
 
@@ -307,7 +308,7 @@ impl<'a> Builder<'a> {
     ) -> BufferId {
         let same = |draft: &Draft| match &draft.kind {
             Kind::Weights(upload) => draft.name == name && upload.packing == packing,
-            Kind::Scratch | Kind::Source(_) | Kind::Prepared | Kind::Image => false,
+            Kind::Scratch | Kind::Source(_) | Kind::Prepared | Kind::Sums(_) | Kind::Image => false,
         };
         if let Some(found) = self.buffers.iter().position(same) {
             return BufferId(found);
@@ -327,6 +328,16 @@ impl<'a> Builder<'a> {
         }
         let made = self.add(name.into(), elements as u64 * 16, Kind::Prepared);
         (made, true)
+    }
+
+    /// What the host makes of a matrix, once.
+    pub(super) fn sums(&mut self, name: &str, sums: Sums) -> BufferId {
+        let same = |draft: &Draft| matches!(draft.kind, Kind::Sums(_)) && draft.name == name;
+        if let Some(found) = self.buffers.iter().position(same) {
+            return BufferId(found);
+        }
+        let [rows, columns] = sums.size;
+        self.add(name.into(), (rows * columns) as u64 * 4, Kind::Sums(sums))
     }
 
     /// Weights for the preparation alone, so many vec4.
@@ -468,7 +479,7 @@ impl<'a> Builder<'a> {
         for draft in &self.buffers {
             // What goes into images was measured against their limit when the kernel was chosen.
             let image = match &draft.kind {
-                Kind::Image => true,
+                Kind::Image | Kind::Sums(_) => true,
                 Kind::Weights(upload) | Kind::Source(upload) => upload.packing.is_image(),
                 Kind::Scratch | Kind::Prepared => false,
             };
@@ -478,7 +489,7 @@ impl<'a> Builder<'a> {
                     needs: draft.bytes,
                     has: self.limits.tensor(),
                     advice: match draft.kind {
-                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared => {
+                        Kind::Weights(_) | Kind::Source(_) | Kind::Prepared | Kind::Sums(_) => {
                             "choose another with --adapter"
                         }
                         Kind::Scratch | Kind::Image => {
@@ -494,7 +505,9 @@ impl<'a> Builder<'a> {
     pub(super) fn finish(self) -> (Vec<Buffer>, Vec<u64>) {
         let scratch = self.buffers.iter().map(|draft| match draft.kind {
             Kind::Scratch => Some((draft.bytes, draft.life?)),
-            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared | Kind::Image => None,
+            Kind::Weights(_) | Kind::Source(_) | Kind::Prepared | Kind::Sums(_) | Kind::Image => {
+                None
+            }
         });
         let (assigned, slots) = slots::assign(&scratch.collect::<Vec<_>>());
         let buffers = self
@@ -509,6 +522,7 @@ impl<'a> Builder<'a> {
                     Kind::Weights(upload) => Contents::Weights(upload),
                     Kind::Source(upload) => Contents::Source(upload),
                     Kind::Prepared => Contents::Prepared,
+                    Kind::Sums(sums) => Contents::Sums(sums),
                     Kind::Image => Contents::Image,
                 },
             })

@@ -18,7 +18,10 @@ impl Plan {
         let mut shared = self.slots.iter().map(|&bytes| whole(bytes)).sum();
         for buffer in &self.buffers {
             match buffer.contents {
-                Contents::Weights(_) | Contents::Source(_) | Contents::Prepared => {
+                Contents::Weights(_)
+                | Contents::Source(_)
+                | Contents::Prepared
+                | Contents::Sums(_) => {
                     weights += whole(buffer.bytes);
                 }
                 Contents::Image => shared += buffer.bytes,
@@ -43,7 +46,8 @@ impl Plan {
     fn staged(&self) -> u64 {
         let mut bytes = 0;
         for buffer in &self.buffers {
-            if let Contents::Weights(_) | Contents::Source(_) = buffer.contents {
+            if let Contents::Weights(_) | Contents::Source(_) | Contents::Sums(_) = buffer.contents
+            {
                 let row = buffer
                     .image_columns()
                     .map_or(buffer.bytes, |columns| columns as u64 * 16);

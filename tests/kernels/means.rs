@@ -4,7 +4,7 @@
 use gradcam::gpu::Session;
 use gradcam::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window};
 use gradcam::plan::{
-    BackwardRequest, Contents, KernelFamily, Limits, MatrixDtype, Means, Plan, Request,
+    BackwardRequest, BufferId, Contents, KernelFamily, Limits, MatrixDtype, Means, Plan, Request,
 };
 use gradcam::weights::Tensor;
 
@@ -125,6 +125,22 @@ fn means_by_sums_are_those_of_the_whole_gradient() {
     }
 }
 
+/// The host sums what the kernel cannot: channels that are neighbours, and not in whole fours.
+#[test]
+fn means_by_sums_of_the_host_are_those_of_the_whole_gradient() {
+    let limits = GPU.limits();
+    if limits.image_rows() == 0 {
+        return;
+    }
+    let layout = MatrixLayout::OutIn;
+    for channels in [1, 5, 6] {
+        let pool = [max_pool(2, 2)];
+        let input = Shape::new(channels, 7, 10);
+        let network = head(input, &pool, FlattenOrder::Hwc, layout);
+        check(&network, limits, MatrixDtype::F32, "neighbours");
+    }
+}
+
 /// Windows that overlap, that leave a row out, averages, a mean over all positions, and none at all.
 #[test]
 fn pools_without_padding_keep_the_sums_of_gradients() {
@@ -164,12 +180,20 @@ fn sums_of_a_matrix_larger_than_a_binding_are_made_in_parts() {
                 ..plain()
             };
             let mut small = vec![small_bindings];
-            if small_images.image_rows() > 0 {
+            // The sums have as many rows as the matrix, which one image must hold. Matrices in parts by their bytes are fc6 of
+            // tests/vgg16_full.rs.
+            if small_images.image_rows() > 0 && layout == MatrixLayout::InOut {
                 small.push(small_images);
             }
             for limits in small {
                 let request = request(1, Means::WherePossible, MatrixDtype::F32);
-                let parts = Plan::new(&network, &request, limits).unwrap().prepare.len();
+                let plan = Plan::new(&network, &request, limits).unwrap();
+                let of = |b: &gradcam::plan::Buffer| match &b.contents {
+                    Contents::Sums(sums) => Some(sums.of.len()),
+                    _ => None,
+                };
+                let parts = plan.buffers.iter().find_map(of);
+                let parts = parts.unwrap_or(plan.prepare.len());
                 assert!(parts > 1, "{layout:?}, {order:?}: {parts} parts");
                 check(
                     &network,
@@ -194,50 +218,37 @@ fn sums_are_those_of_their_twin_and_zero_beyond_it() {
     ] {
         let network = head(input, &[max_pool(2, 2)], order, layout);
         let asked = request(1, Means::WherePossible, MatrixDtype::F32);
-        for limits in [GPU.limits(), plain()] {
-            let plan = Plan::new(&network, &asked, limits).unwrap();
-            let is_prepared = |b: &gradcam::plan::Buffer| matches!(b.contents, Contents::Prepared);
-            let sums = plan.buffers.iter().position(is_prepared).unwrap();
-            let session = Session::new(&GPU, plan).unwrap();
-            let m = random(1, 37 * input.c * positions);
-            let expected = twins::linear_means(&m, layout, order, [input.c, positions], 1.0 / 24.0);
-            let columns = expected.len() / 37;
-            let [rows, columns] = match layout {
-                MatrixLayout::OutIn => [37, columns],
-                MatrixLayout::InOut => [columns, 37],
-            };
-            // Rows and columns in whole fours.
-            let (all_rows, width) = (rows.next_multiple_of(4), columns.next_multiple_of(4));
-            let all = session.read(
-                gradcam::plan::BufferId(sums),
-                all_rows,
-                Shape::vector(width),
-            );
-            let mut whole = vec![0.0; all_rows * width];
-            for (row, expected) in whole
-                .chunks_exact_mut(width)
-                .zip(expected.chunks_exact(columns))
-            {
-                row[..columns].copy_from_slice(expected);
-            }
-            let what = format!("{layout:?}, {order:?}, {:?}", limits.family);
-            assert_close(
-                &what,
-                &all.unwrap(),
-                &whole,
-                Shape::vector(width),
-                TOLERANCE,
-            );
+        let plan = Plan::new(&network, &asked, plain()).unwrap();
+        let is_prepared = |b: &gradcam::plan::Buffer| matches!(b.contents, Contents::Prepared);
+        let sums = BufferId(plan.buffers.iter().position(is_prepared).unwrap());
+        let session = Session::new(&GPU, plan).unwrap();
+        let m = random(1, 37 * input.c * positions);
+        let expected = twins::linear_means(&m, layout, order, [input.c, positions], 1.0 / 24.0);
+        let [rows, columns] = match layout {
+            MatrixLayout::OutIn => [37, input.c],
+            MatrixLayout::InOut => [input.c, 37],
+        };
+        // Rows and columns in whole fours.
+        let (all_rows, width) = (rows.next_multiple_of(4), columns.next_multiple_of(4));
+        let shape = Shape::vector(width);
+        let all = session.read(sums, all_rows, shape).unwrap();
+        let mut whole = vec![0.0; all_rows * width];
+        let made = whole.chunks_exact_mut(width);
+        for (row, expected) in made.zip(expected.chunks_exact(columns)) {
+            row[..columns].copy_from_slice(expected);
         }
+        let what = format!("{layout:?}, {order:?}");
+        assert_close(&what, &all, &whole, shape, TOLERANCE);
     }
 }
 
 #[test]
 fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
-    let shape_of = |network: &Network, request: &Request| {
-        let plan = Plan::new(network, request, GPU.limits()).unwrap();
+    let shape_on = |limits: Limits, network: &Network, request: &Request| {
+        let plan = Plan::new(network, request, limits).unwrap();
         plan.backward[0].shape
     };
+    let shape_of = |network: &Network, request: &Request| shape_on(GPU.limits(), network, request);
     let input = Shape::new(6, 8, 8);
     let possible = request(1, Means::WherePossible, MatrixDtype::F32);
     let (chw, out_in) = (FlattenOrder::Chw, MatrixLayout::OutIn);
@@ -249,18 +260,19 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     for network in [
         head(input, &[padded], chw, out_in),
         head(input, &[clip], chw, out_in),
-        // Four neighbouring columns are of two positions.
-        head(input, &[max_pool(2, 2)], FlattenOrder::Hwc, out_in),
     ] {
         assert_eq!(shape_of(&network, &possible), input);
     }
+    // Four neighbouring columns are of two positions, which the kernel cannot tell apart.
+    let network = head(input, &[max_pool(2, 2)], FlattenOrder::Hwc, out_in);
+    assert_eq!(shape_on(plain(), &network, &possible), input);
     let network = head(input, &[max_pool(2, 2)], chw, out_in);
     assert_eq!(shape_of(&network, &possible), Shape::vector(6));
     let mut kept = possible.clone();
     kept.backward[0].keep = vec![NodeId(1)];
     assert_eq!(shape_of(&network, &kept), input);
     let mut asked = request(4, Means::WhereFaster, MatrixDtype::F32);
-    for (runs, expected) in [(1, input), (4, input), (5, Shape::vector(6))] {
+    for (runs, expected) in [(1, input), (2, Shape::vector(6))] {
         asked.runs = runs;
         assert_eq!(shape_of(&network, &asked), expected, "{runs} runs");
     }

@@ -3,20 +3,22 @@
 //! A pool hands each gradient on in shares that sum to one, so on the way back from the vector that a map becomes before a
 //! dense layer to the map itself a channel's gradients keep their sum. Their mean at the map is therefore the product of the
 //! gradient after the dense layer with the sums of its matrix over positions, divided by the map's positions: a matrix as
-//! many times smaller as the vector has positions, made once.
+//! many times smaller as the vector has positions, made once. The software adapter is given it by the host, which has the matrix
+//! in its hands on the way there; others make it.
 
 use super::linear::{MatrixParts, Product};
-use crate::kernels::{Kernel, LANES, LinearMeansParams};
-use crate::layout::blocks;
+use crate::kernels::{Kernel, LANES, LinearMeansParams, MATRIX_IMAGE};
+use crate::layout::{PositionSums, blocks};
 use crate::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window};
-use crate::plan::builder::Builder;
-use crate::plan::{BackwardRequest, BufferId, MatrixDtype, Means};
+use crate::plan::builder::{Builder, image_rows};
+use crate::plan::{BackwardRequest, BufferId, CopyToImage, ImageUse, MatrixDtype, Means, Sums};
 use crate::weights::Tensor;
 
 /// Readings of a dense layer's matrix on the way back, of [`LINEAR_BATCH`](crate::kernels::LINEAR_BATCH) gradients each, that take as long as making its
-/// sums; more of them repay it. VGG16's fc6 on two cores (Zen 4, Mesa 22.3): 145 ms once, and 33 ms less a reading, which
-/// leaves of the whole backward pass 16 of 50 ms for up to four classes and 70 of 224 ms for 20.
-const PREPARATION: usize = 4;
+/// sums; more of them repay it. On the device the sums are one more reading. On the host they are a part of the upload: with one
+/// reading VGG16's whole command took as long with them as without, 1.07 and 1.05 s for one class, and 1.09 s for twenty with
+/// five (two cores, Zen 4, Mesa 22.3).
+const PREPARATION: usize = 1;
 
 /// A dense layer that a map comes to by pools alone.
 #[derive(Clone, Copy)]
@@ -68,6 +70,12 @@ impl<'a> DenseAfter<'a> {
         }
     }
 
+    /// Of the same layer there may be several targets: the pools before it, and what is before them.
+    fn label(&self, network: &Network) -> String {
+        let name = &network.node(self.id).name;
+        format!("{name} means over {}", self.positions)
+    }
+
     /// Distance in the vector of neighbouring channels, and of neighbouring positions.
     fn strides(&self) -> [usize; 2] {
         let positions = self.pooled.h * self.pooled.w;
@@ -87,7 +95,7 @@ impl<'a> DenseAfter<'a> {
         }
     }
 
-    /// Whether the kernels can make the sums: they read four neighbouring columns at once.
+    /// Whether the device can make the sums: its kernel reads four neighbouring columns at once.
     fn is_aligned(&self) -> bool {
         let [channel_stride, position_stride] = self.strides();
         let in_columns = self.layout == MatrixLayout::OutIn;
@@ -113,8 +121,15 @@ impl<'a> Builder<'a> {
         };
         let fits = |dense: &DenseAfter<'_>| {
             let [rows, columns] = dense.size();
+            let bytes = (rows * columns) as u64 * 4;
+            if self.parts(dense).through_image {
+                let most = self.limits.image_rows();
+                let texels = pass.classes * blocks(self.network.node(dense.id).shape.c);
+                return bytes <= MATRIX_IMAGE as u64
+                    && rows.max(columns / 4).max(image_rows(texels)) <= most;
+            }
             dense.is_aligned()
-                && (rows * columns) as u64 * 4 <= self.limits.tensor()
+                && bytes <= self.limits.tensor()
                 && rows.max(columns) <= self.limits.workgroups as usize
         };
         let dense = DenseAfter::of(self.network, pass.to).filter(|_| pass.keep.is_empty());
@@ -128,42 +143,78 @@ impl<'a> Builder<'a> {
         dy: BufferId,
         pass: &BackwardRequest,
     ) -> BufferId {
-        let sums = self.sums(dense);
+        let texels = pass.classes * blocks(self.network.node(dense.id).shape.c);
+        let through_image = self.parts(dense).through_image;
+        let sums = match through_image {
+            true => self.host_sums(dense),
+            false => self.prepared_sums(dense),
+        };
         let network = self.network;
         let name = format!("d_{} means", network.node(pass.to).name);
         let y = self.tensor(&name, pass.classes, Shape::vector(dense.pooled.c));
         let [rows, columns] = dense.size();
+        let copy = through_image.then(|| CopyToImage {
+            from: dy,
+            to: self.image(ImageUse::Input, texels),
+            texels,
+        });
         self.product(&Product {
             label: &format!("{} backward", network.node(dense.id).name),
             along_rows: dense.layout == MatrixLayout::InOut,
-            through_image: false,
+            through_image,
             dtype: MatrixDtype::F32,
             n: pass.classes,
             rows,
             columns,
             part: 0..rows,
             m: sums,
-            x: dy,
+            x: copy.map_or(dy, |copy| copy.to),
             y,
             end: self.plain_end(),
         });
+        if let Some(copy) = copy {
+            self.copy_before_last(copy);
+        }
         y
     }
 
-    /// The sums of a dense layer's matrix, divided by the target's positions.
-    fn sums(&mut self, dense: &DenseAfter<'_>) -> BufferId {
+    /// The parts of a dense layer's matrix that it reads forward.
+    fn parts(&self, dense: &DenseAfter<'_>) -> MatrixParts {
+        let texels = self.images * blocks(dense.pooled.len());
+        MatrixParts::new(self, dense.weight, texels)
+    }
+
+    /// The sums of a dense layer's matrix, divided by the target's positions, as the host makes them.
+    fn host_sums(&mut self, dense: &DenseAfter<'_>) -> BufferId {
+        let name = &self.network.node(dense.id).name;
+        let parts = self.parts(dense);
+        let of = parts.ranges();
+        let of = of.map(|part| self.matrix_part(name, dense.weight, &parts, part));
+        let sums = Sums {
+            of: of.collect(),
+            sums: PositionSums {
+                layout: dense.layout,
+                order: dense.order,
+                channels: dense.pooled.c,
+                positions: dense.pooled.h * dense.pooled.w,
+            },
+            size: dense.size(),
+            scale: 1.0 / dense.positions as f32,
+        };
+        self.sums(&dense.label(self.network), sums)
+    }
+
+    /// The same, as the device makes them.
+    fn prepared_sums(&mut self, dense: &DenseAfter<'_>) -> BufferId {
         let name = &self.network.node(dense.id).name;
         let [s_rows, s_columns] = dense.size();
-        // Of the same layer there may be several targets: the pools before it, and what is before them.
-        let label = format!("{name} means over {}", dense.positions);
+        let label = dense.label(self.network);
         let (s, new) = self.prepared(&label, s_rows * s_columns / 4);
         if !new {
             return s;
         }
         let columns = dense.weight.shape()[1];
-        // The parts that the layer reads forward.
-        let texels = self.images * blocks(dense.pooled.len());
-        let parts = MatrixParts::new(self, dense.weight, texels);
+        let parts = self.parts(dense);
         let [channel_stride, position_stride] = dense.strides().map(|stride| stride as u32);
         let inputs_in_rows = dense.layout == MatrixLayout::InOut;
         for part in parts.ranges() {
@@ -183,11 +234,9 @@ impl<'a> Builder<'a> {
                 inputs_in_rows: u32::from(inputs_in_rows),
                 scale: 1.0 / dense.positions as f32,
             };
-            let kernel = match (parts.through_image, self.matrices) {
-                (true, MatrixDtype::F32) => Kernel::LinearMeansSubgroup,
-                (true, MatrixDtype::F16) => Kernel::LinearMeansSubgroupHalf,
-                (false, MatrixDtype::F32) => Kernel::LinearMeans,
-                (false, MatrixDtype::F16) => Kernel::LinearMeansHalf,
+            let kernel = match self.matrices {
+                MatrixDtype::F32 => Kernel::LinearMeans,
+                MatrixDtype::F16 => Kernel::LinearMeansHalf,
             };
             let made_rows = match inputs_in_rows {
                 true => s_rows as u32,
