@@ -26,9 +26,11 @@ const SOURCE: &str = "@group(0) @binding(0) var<storage, read> x: array<vec4<f32
 const UNIFORM: &str = "@group(0) @binding(0) var<uniform> x: array<vec4<f32>, 1088>;";
 const TEXTURE: &str = "@group(0) @binding(0) var x: texture_2d<f32>;";
 const IMAGE: &str = "@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;";
+/// The most that an adapter must offer.
+const IMMEDIATES: &str = "var<immediate> x: array<vec4<f32>, 8>;";
 const STORED: &str = "@group(0) @binding(0) var x: texture_storage_2d<rgba32float, write>;";
 
-const PATHS: [Path; 11] = [
+const PATHS: [Path; 13] = [
     Path {
         name: "nothing: the loop alone",
         declares: "",
@@ -53,6 +55,16 @@ const PATHS: [Path; 11] = [
         name: "uniform buffer, one address",
         declares: UNIFORM,
         statement: |k| format!("sum += x[at + {k}u];"),
+    },
+    Path {
+        name: "immediates, an address an invocation",
+        declares: IMMEDIATES,
+        statement: |k| format!("sum += x[(at / 8u + {k}u + lane) & 7u];"),
+    },
+    Path {
+        name: "immediates, one address",
+        declares: IMMEDIATES,
+        statement: |k| format!("sum += x[(at / 8u + {k}u) & 7u];"),
     },
     Path {
         name: "texture, textureLoad",
@@ -110,14 +122,15 @@ fn main() {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&Default::default()));
     let adapter = adapter.expect("an adapter: on Debian, mesa-vulkan-drivers has one");
-    let wanted =
-        wgpu::Features::SUBGROUP | wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES;
+    let wanted = wgpu::Features::SUBGROUP
+        | wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES
+        | wgpu::Features::IMMEDIATES;
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         required_features: wanted,
         required_limits: adapter.limits(),
         ..Default::default()
     }))
-    .expect("a device with subgroups and images of float32");
+    .expect("a device with subgroups, immediates and images of float32");
     let info = adapter.get_info();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{}, {}; {cores} cores", info.name, info.driver_info);
@@ -151,7 +164,7 @@ fn time(device: &wgpu::Device, queue: &wgpu::Queue, path: &Path) -> Duration {
         mapped_at_creation: false,
     });
     let values = vec![0x3f80_0000_u32; ELEMENTS * 4];
-    let bytes = bytemuck::cast_slice(&values);
+    let bytes: &[u8] = bytemuck::cast_slice(&values);
     let x = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
         label: None,
         contents: bytes,
@@ -207,6 +220,9 @@ fn time(device: &wgpu::Device, queue: &wgpu::Queue, path: &Path) -> Duration {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &bindings, &[]);
+        if path.declares == IMMEDIATES {
+            pass.set_immediates(0, &bytes[..8 * 16]);
+        }
         pass.dispatch_workgroups(WORKGROUPS, 1, 1);
         drop(pass);
         queue.submit([encoder.finish()]);

@@ -127,21 +127,23 @@
 //! # How the software adapter loads and stores
 //!
 //! Nanoseconds of a core for a vec4 in each of a subgroup's 8 invocations, out of the caches nearest to it: medians of three
-//! runs of `cargo bench --bench load_paths` on a shared AMD EPYC (Zen 4), Mesa 22.3.6, 2026-11-27.
+//! runs of `cargo bench --bench load_paths` on a shared AMD EPYC (Zen 4), Mesa 22.3.6, 2026-11-28. In a noisier hour all but the
+//! first and the last but two were two to three times as long.
 //!
 //! | from | an address an invocation | one address |
 //! | --- | --- | --- |
-//! | storage image, `textureLoad` | 5 | |
-//! | uniform buffer, 64 KiB at most | 21 | 24 |
-//! | workgroup memory | 26 | |
-//! | texture, `textureLoad` | 29 | |
-//! | storage buffer | 51 | 44 |
-//! | another invocation, `subgroupShuffle` from a literal lane | 1 | |
-//! | to a storage buffer | 68 | |
-//! | to a storage image | 159 | |
+//! | storage image, `textureLoad` | 4.2 | |
+//! | uniform buffer, 64 KiB at most | 8.8 | 8.7 |
+//! | immediates, 128 bytes | 9.6 | 9.5 |
+//! | workgroup memory | 10.3 | |
+//! | texture, `textureLoad` | 13.1 | |
+//! | storage buffer | 18.5 | 16.1 |
+//! | another invocation, `subgroupShuffle` from a literal lane | 1.3 | |
+//! | to a storage buffer | 23 | |
+//! | to a storage image | 98 | |
 //!
 //! So that adapter's kernels read what they read often through storage images, hand it round by shuffles, and write what is
-//! read once into buffers. Immediates hold 128 bytes, less than one invocation's weights, and were not measured. The driver
+//! read once into buffers. Immediates are no faster than a uniform buffer and hold less than an invocation's weights. The driver
 //! stores an image's texels word by word; Winograd's transforms write images all the same, because a product reads each many
 //! times. Stored to buffers that the device then copies into the images, a pass through VGG16 took as long: one thread copies.
 
