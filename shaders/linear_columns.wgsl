@@ -10,7 +10,8 @@
 //
 // Four rows whose x is zero in all n of a workgroup are not read: after a ReLU that is often so.
 // A workgroup makes 16 columns (vec4) of up to 4 n: 16 x 16 invocations, 16 of them sharing a column's rows, which add
-// up at the end; if HALF, two neighbours read the same elements. CPU twin: linear_columns in tests/common/twins.rs.
+// up at the end; if HALF, two neighbours read the same elements. Workgroups of other n of the same columns are its neighbours
+// along x, so that a GPU reads these columns from memory once for all of them. CPU twin: linear_columns in tests/common/twins.rs.
 
 struct Params {
     n: u32,
@@ -68,8 +69,8 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
-    let column = group.x * 16u + local.x;
-    let first_n = group.y * 4u;
+    let column = group.y * 16u + local.x;
+    let first_n = group.x * 4u;
     let several = p.n - first_n;
     var acc = mat4x4<f32>();
     if column < p.columns {

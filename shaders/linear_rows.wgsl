@@ -8,7 +8,8 @@
 // y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or activations in y's shape, one
 // image's for `sharing` n.
 //
-// A workgroup makes 4 rows of up to 4 n: its 64 invocations stride over the columns, then add up in a tree.
+// A workgroup makes 4 rows of up to 4 n: its 64 invocations stride over the columns, then add up in a tree. Workgroups of other
+// n of the same rows are its neighbours along x, so that a GPU reads these rows from memory once for all of them.
 // CPU twin: linear_rows in tests/common/twins.rs.
 
 struct Params {
@@ -82,8 +83,8 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    let first_n = group.z * 4u;
+    let row = group.z * groups.y + group.y;
+    let first_n = group.x * 4u;
     let several = p.n - first_n;
     var acc = mat4x4<f32>();
     if row < p.rows {

@@ -7,7 +7,7 @@ use super::{
     BackwardRequest, Buffer, BufferId, Contents, CopyToImage, Dispatch, ImageUse, Limits, Listed,
     MatrixDtype, Packing, PlanError, Request, Sums, TileLayer, Upload,
 };
-use crate::kernels::{IMAGE_ROW, Kernel, LINEAR_BATCH};
+use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::padded_len;
 use crate::network::{Network, NodeId, Shape};
 use crate::weights::Tensor;
@@ -260,11 +260,11 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Readings of a matrix by all passes together that go back as `pass` does, as far as is known.
-    pub(super) fn readings_like(&self, pass: &BackwardRequest) -> usize {
+    /// Readings of a matrix by all passes together that go back as `pass` does, each of `at_once` gradients, as far as is known.
+    pub(super) fn readings_like(&self, pass: &BackwardRequest, at_once: usize) -> usize {
         let same = |other: &&BackwardRequest| (other.to, other.means) == (pass.to, pass.means);
         let passes = self.request.backward.iter().filter(same);
-        let each = passes.map(|pass| pass.classes.div_ceil(LINEAR_BATCH as usize));
+        let each = passes.map(|pass| pass.classes.div_ceil(at_once));
         each.sum::<usize>().saturating_mul(self.request.runs.max(1))
     }
 

@@ -271,9 +271,18 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     let mut kept = possible.clone();
     kept.backward[0].keep = vec![NodeId(1)];
     assert_eq!(shape_of(&network, &kept), input);
+    let means = Shape::vector(6);
     let mut asked = request(4, Means::WhereFaster, MatrixDtype::F32);
-    for (runs, expected) in [(1, input), (2, Shape::vector(6))] {
+    for (runs, expected) in [(1, input), (2, means)] {
         asked.runs = runs;
-        assert_eq!(shape_of(&network, &asked), expected, "{runs} runs");
+        for limits in [GPU.limits(), plain()] {
+            assert_eq!(shape_on(limits, &network, &asked), expected, "{runs} runs");
+        }
+    }
+    // The software adapter reads the matrix twice for these, a GPU once.
+    let asked = request(5, Means::WhereFaster, MatrixDtype::F32);
+    assert_eq!(shape_on(plain(), &network, &asked), input);
+    if GPU.limits().image_rows() > 0 {
+        assert_eq!(shape_of(&network, &asked), means);
     }
 }

@@ -177,7 +177,11 @@ impl Builder<'_> {
                 (false, MatrixDtype::F16) => Kernel::LinearRowsHalf,
             };
             let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
-            let workgroups = [gx, gy, (n as u32).div_ceil(LINEAR_BATCH)];
+            let batches = params.n.div_ceil(LINEAR_BATCH);
+            let workgroups = match through_image {
+                true => [gx, gy, batches],
+                false => [batches, gx, gy],
+            };
             self.dispatch(kernel, label, &params, buffers, workgroups, work);
         } else {
             let last = it.part.end == rows;
@@ -203,7 +207,11 @@ impl Builder<'_> {
                 false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
             };
             let groups = params.columns.div_ceil(columns_at_once);
-            let workgroups = [groups, params.n.div_ceil(batch), 1];
+            let batches = params.n.div_ceil(batch);
+            let workgroups = match through_image {
+                true => [groups, batches, 1],
+                false => [batches, groups, 1],
+            };
             self.dispatch(kernel, label, &params, buffers, workgroups, work);
         }
     }

@@ -7,17 +7,16 @@
 //! in its hands on the way there; others make it.
 
 use super::linear::{MatrixParts, Product};
-use crate::kernels::{Kernel, LANES, LinearMeansParams, MATRIX_IMAGE};
+use crate::kernels::{Kernel, LANES, LINEAR_BATCH, LinearMeansParams, MATRIX_IMAGE};
 use crate::layout::{PositionSums, blocks};
 use crate::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window};
 use crate::plan::builder::{Builder, image_rows};
 use crate::plan::{BackwardRequest, BufferId, CopyToImage, ImageUse, MatrixDtype, Means, Sums};
 use crate::weights::Tensor;
 
-/// Readings of a dense layer's matrix on the way back, of [`LINEAR_BATCH`](crate::kernels::LINEAR_BATCH) gradients each, that take as long as making its
-/// sums; more of them repay it. On the device the sums are one more reading. On the host they are a part of the upload: with one
-/// reading VGG16's whole command took as long with them as without, 1.07 and 1.05 s for one class, and 1.09 s for twenty with
-/// five (two cores, Zen 4, Mesa 22.3).
+/// Readings of a dense layer's matrix on the way back that take as long as making its sums; more of them repay it. On the device
+/// the sums are one reading. On the host they are a part of the upload: VGG16's whole command took as long with them as without
+/// for one class, which is one reading, 1.07 and 1.05 s, and 1.09 s for twenty, which are five (two cores, Zen 4, Mesa 22.3).
 const PREPARATION: usize = 1;
 
 /// A dense layer that a map comes to by pools alone.
@@ -114,9 +113,16 @@ impl<'a> Builder<'a> {
     /// The dense layer at which a backward pass ends that is asked for means, if that is possible and, where that is left
     /// open, faster.
     pub(in crate::plan) fn ends_at(&self, pass: &BackwardRequest) -> Option<DenseAfter<'a>> {
-        let repays = |_: &DenseAfter<'_>| match pass.means {
+        let repays = |dense: &DenseAfter<'_>| match pass.means {
             Means::Never => false,
-            Means::WhereFaster => self.readings_like(pass) > PREPARATION,
+            Means::WhereFaster => {
+                let at_once = match self.parts(dense).through_image {
+                    true => LINEAR_BATCH as usize,
+                    // All at once: the workgroups of one batch find in a cache what those of another read.
+                    false => usize::MAX,
+                };
+                self.readings_like(pass, at_once) > PREPARATION
+            }
             Means::WherePossible => true,
         };
         let fits = |dense: &DenseAfter<'_>| {
