@@ -4,12 +4,12 @@
 //   y[n, c] = end(before + sum over r of x[n, first_row + r] * m[r, c]),  before = y[n, c] if accumulate, else 0
 //
 // m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
-// to a whole texel; a part of the matrix, starting at first_row; the parts accumulate and only the last one ends. x: an image of 4096 texels a row: a row of zeros, then
-// N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`, the bias (columns) or activations in y's
-// shape, one image's for `sharing` n.
+// to a whole texel; a part of the matrix, starting at first_row; the parts accumulate and only the last one ends. x: an
+// image of 4096 texels a row: a row of zeros, then N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`,
+// the bias (columns) or activations in y's shape, one image's for `sharing` n.
 //
-// A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, a row after the other; an invocation keeps the
-// sums of every eighth texel's columns. Columns past the last read the last and are not written.
+// A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, MANY: 16 of up to 10, a row after the other; an
+// invocation keeps the sums of every eighth texel's columns. Columns past the last read the last and are not written.
 // Rows whose x is zero are read all the same: Mesa 22.3 goes through what is behind a condition with all lanes masked.
 // CPU twin: linear_columns in tests/common/twins.rs.
 
@@ -34,6 +34,8 @@ const IMAGE_ROW: i32 = 4096;
 
 // Whether m holds float16.
 override HALF: bool = false;
+// Whether a workgroup makes fewer columns of more n.
+override MANY: bool = false;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
@@ -101,9 +103,8 @@ fn store(sum: vec4<f32>, n: i32, c: i32) {
     y[at] = end(value, c, n / i32(p.sharing) * i32(p.columns) + c);
 }
 
-@compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let lane = i32(local.x);
+// 32 columns of up to 2 n.
+fn few(group: vec3<u32>, lane: i32) {
     let first = i32(group.x) * 32;
     // The texels that this invocation reads, and the columns in them.
     let t = select(first + lane, first / 2 + lane, HALF);
@@ -146,4 +147,91 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     store(s11, n + 1, c.y);
     store(s12, n + 1, c.z);
     store(s13, n + 1, c.w);
+}
+
+// Adds what the parts before left, if any, to the sums of column `c`, and stores them.
+fn keep(sum: vec4<f32>, n: i32, c: i32) {
+    if c >= i32(p.columns) || n >= i32(p.n) {
+        return;
+    }
+    let at = n * i32(p.columns) + c;
+    y[at] = sum + select(vec4<f32>(), y[at], p.accumulate != 0u);
+}
+
+// 16 columns of up to 10 n, whose x is spread over the invocations and handed round by shuffles from literal lanes.
+fn many(group: vec3<u32>, lane: i32) {
+    let first = i32(group.x) * 16;
+    let t = select(first + lane, first / 2 + lane, HALF);
+    let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
+    let t0 = min(t, last);
+    let t1 = min(t + 8, last);
+    let c = select(t + vec2<i32>(0, 8), t * 2 + vec2<i32>(0, 1), HALF);
+    let n = i32(group.y) * 10;
+    let x0 = (n + lane) * i32(p.x_columns) + i32(p.first_row);
+    let x8 = x0 + 8 * i32(p.x_columns);
+    // a<n> of the first column, b<n> of the second
+    var a0 = vec4<f32>(); var a1 = vec4<f32>(); var a2 = vec4<f32>(); var a3 = vec4<f32>(); var a4 = vec4<f32>();
+    var a5 = vec4<f32>(); var a6 = vec4<f32>(); var a7 = vec4<f32>(); var a8 = vec4<f32>(); var a9 = vec4<f32>();
+    var b0 = vec4<f32>(); var b1 = vec4<f32>(); var b2 = vec4<f32>(); var b3 = vec4<f32>(); var b4 = vec4<f32>();
+    var b5 = vec4<f32>(); var b6 = vec4<f32>(); var b7 = vec4<f32>(); var b8 = vec4<f32>(); var b9 = vec4<f32>();
+    for (var r = 0; r < i32(p.rows); r++) {
+        var m0: mat4x4<f32>; var m1: mat4x4<f32>;
+        if HALF {
+            let two = half_blocks(t0, r * 4);
+            m0 = two[0]; m1 = two[1];
+        } else {
+            m0 = block(t0, r * 4);
+            m1 = block(t1, r * 4);
+        }
+        let v0 = x_at(x0 + r);
+        let v8 = x_at(x8 + r);
+        let w0 = subgroupShuffle(v0, 0u);
+        a0 += m0 * w0; b0 += m1 * w0;
+        let w1 = subgroupShuffle(v0, 1u);
+        a1 += m0 * w1; b1 += m1 * w1;
+        let w2 = subgroupShuffle(v0, 2u);
+        a2 += m0 * w2; b2 += m1 * w2;
+        let w3 = subgroupShuffle(v0, 3u);
+        a3 += m0 * w3; b3 += m1 * w3;
+        let w4 = subgroupShuffle(v0, 4u);
+        a4 += m0 * w4; b4 += m1 * w4;
+        let w5 = subgroupShuffle(v0, 5u);
+        a5 += m0 * w5; b5 += m1 * w5;
+        let w6 = subgroupShuffle(v0, 6u);
+        a6 += m0 * w6; b6 += m1 * w6;
+        let w7 = subgroupShuffle(v0, 7u);
+        a7 += m0 * w7; b7 += m1 * w7;
+        let w8 = subgroupShuffle(v8, 0u);
+        a8 += m0 * w8; b8 += m1 * w8;
+        let w9 = subgroupShuffle(v8, 1u);
+        a9 += m0 * w9; b9 += m1 * w9;
+    }
+    keep(a0, n + 0, c.x); keep(b0, n + 0, c.y);
+    keep(a1, n + 1, c.x); keep(b1, n + 1, c.y);
+    keep(a2, n + 2, c.x); keep(b2, n + 2, c.y);
+    keep(a3, n + 3, c.x); keep(b3, n + 3, c.y);
+    keep(a4, n + 4, c.x); keep(b4, n + 4, c.y);
+    keep(a5, n + 5, c.x); keep(b5, n + 5, c.y);
+    keep(a6, n + 6, c.x); keep(b6, n + 6, c.y);
+    keep(a7, n + 7, c.x); keep(b7, n + 7, c.y);
+    keep(a8, n + 8, c.x); keep(b8, n + 8, c.y);
+    keep(a9, n + 9, c.x); keep(b9, n + 9, c.y);
+    // In a loop, so that the driver compiles the end once.
+    for (var k = 0; k < 20; k++) {
+        let column = select(c.x, c.y, k >= 10);
+        let ended = n + k % 10;
+        if column < i32(p.columns) && ended < i32(p.n) {
+            let at = ended * i32(p.columns) + column;
+            y[at] = end(y[at], column, ended / i32(p.sharing) * i32(p.columns) + column);
+        }
+    }
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    if MANY {
+        many(group, i32(local.x));
+    } else {
+        few(group, i32(local.x));
+    }
 }

@@ -4,10 +4,10 @@
 //   y[n, first_row + r] = end(sum over c of m[r, c] * x[n, c])
 //
 // m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
-// to a whole texel; a part of the matrix, starting at first_row. x: an image of 4096 texels a row: a row of zeros, then N x columns in vec4. y: N x y_columns, in vec4.
-// extra: by `epilogue`, the bias (y_columns) or activations in y's shape, one image's for `sharing` n.
+// to a whole texel; a part of the matrix, starting at first_row. x: an image of 4096 texels a row: a row of zeros, then
+// N x columns in vec4. y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or activations in y's shape, one image's for `sharing` n.
 //
-// A workgroup is one subgroup and makes 4 rows of up to 4 n: its 8 invocations stride over the columns, then add up.
+// A workgroup is one subgroup and makes 4 rows of up to 4 n, MANY: of up to 10: its 8 invocations stride over the columns, then add up.
 // CPU twin: linear_rows in tests/common/twins.rs.
 
 struct Params {
@@ -30,6 +30,8 @@ const IMAGE_ROW: i32 = 4096;
 
 // Whether m holds float16.
 override HALF: bool = false;
+// Whether a workgroup makes more n.
+override MANY: bool = false;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
@@ -80,20 +82,17 @@ fn add(acc: ptr<function, mat4x4<f32>>, block: mat4x4<f32>, first_n: i32, c: i32
     }
 }
 
-@compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_id) local: vec3<u32>,
-) {
-    let lane = i32(local.x);
-    let row = i32(group.y * groups.x + group.x);
+// Stores the sums of four rows, `row` (vec4).
+fn store(sum: vec4<f32>, n: i32, row: i32) {
+    let at = i32(p.first_row) + row;
+    let y_columns = i32(p.y_columns);
+    y[n * y_columns + at] = end(sum, at, n / i32(p.sharing) * y_columns + at);
+}
+
+// 4 n.
+fn few(row: i32, first_n: i32, lane: i32) {
     let columns = i32(p.columns);
-    let first_n = i32(group.z) * 4;
     let several = i32(p.n) - first_n;
-    if row >= i32(p.rows) {
-        return;
-    }
     let top = row * 4;
     let texels = select(columns, (columns + 1) / 2, HALF);
     var acc = mat4x4<f32>();
@@ -122,10 +121,93 @@ fn main(
     let sum2 = subgroupAdd(acc[2]);
     let sum3 = subgroupAdd(acc[3]);
     if lane < min(several, 4) {
-        let at = i32(p.first_row) + row;
         let sum = select(select(sum0, sum1, lane == 1), select(sum2, sum3, lane == 3), lane >= 2);
-        let n = first_n + lane;
-        let y_columns = i32(p.y_columns);
-        y[n * y_columns + at] = end(sum, at, n / i32(p.sharing) * y_columns + at);
+        store(sum, first_n + lane, row);
+    }
+}
+
+// `add` for ten n; what is past the last is read and not stored.
+fn add_many(acc: ptr<function, array<vec4<f32>, 10>>, block: mat4x4<f32>, first_n: i32, c: i32) {
+    let columns = i32(p.columns);
+    let at = first_n * columns + c;
+    (*acc)[0] += x_at(at + 0 * columns) * block;
+    (*acc)[1] += x_at(at + 1 * columns) * block;
+    (*acc)[2] += x_at(at + 2 * columns) * block;
+    (*acc)[3] += x_at(at + 3 * columns) * block;
+    (*acc)[4] += x_at(at + 4 * columns) * block;
+    (*acc)[5] += x_at(at + 5 * columns) * block;
+    (*acc)[6] += x_at(at + 6 * columns) * block;
+    (*acc)[7] += x_at(at + 7 * columns) * block;
+    (*acc)[8] += x_at(at + 8 * columns) * block;
+    (*acc)[9] += x_at(at + 9 * columns) * block;
+}
+
+// The sum over the invocations.
+fn total(v: vec4<f32>) -> vec4<f32> {
+    let v01 = subgroupShuffle(v, 0u) + subgroupShuffle(v, 1u);
+    let v23 = subgroupShuffle(v, 2u) + subgroupShuffle(v, 3u);
+    let v45 = subgroupShuffle(v, 4u) + subgroupShuffle(v, 5u);
+    let v67 = subgroupShuffle(v, 6u) + subgroupShuffle(v, 7u);
+    return (v01 + v23) + (v45 + v67);
+}
+
+// 10 n.
+fn many(row: i32, first_n: i32, lane: i32) {
+    let columns = i32(p.columns);
+    let several = i32(p.n) - first_n;
+    let top = row * 4;
+    let texels = select(columns, (columns + 1) / 2, HALF);
+    var acc = array<vec4<f32>, 10>();
+    for (var t = lane; t < texels; t += 8) {
+        let m0 = textureLoad(m, vec2<i32>(t, top));
+        let m1 = textureLoad(m, vec2<i32>(t, top + 1));
+        let m2 = textureLoad(m, vec2<i32>(t, top + 2));
+        let m3 = textureLoad(m, vec2<i32>(t, top + 3));
+        if HALF {
+            add_many(&acc, mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)), first_n, t * 2);
+            let c = min(t * 2 + 1, columns - 1);
+            add_many(&acc, mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)), first_n, c);
+        } else {
+            let block = mat4x4<f32>(
+                bitcast<vec4<f32>>(m0),
+                bitcast<vec4<f32>>(m1),
+                bitcast<vec4<f32>>(m2),
+                bitcast<vec4<f32>>(m3),
+            );
+            add_many(&acc, block, first_n, t);
+        }
+    }
+    // Of n `lane`, and of n 8 + `lane`.
+    var sum = total(acc[0]);
+    sum = select(sum, total(acc[1]), lane == 1);
+    sum = select(sum, total(acc[2]), lane == 2);
+    sum = select(sum, total(acc[3]), lane == 3);
+    sum = select(sum, total(acc[4]), lane == 4);
+    sum = select(sum, total(acc[5]), lane == 5);
+    sum = select(sum, total(acc[6]), lane == 6);
+    sum = select(sum, total(acc[7]), lane == 7);
+    let sum8 = select(total(acc[8]), total(acc[9]), lane == 1);
+    if lane < several {
+        store(sum, first_n + lane, row);
+    }
+    if lane < min(several - 8, 2) {
+        store(sum8, first_n + 8 + lane, row);
+    }
+}
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+) {
+    let row = i32(group.y * groups.x + group.x);
+    if row >= i32(p.rows) {
+        return;
+    }
+    if MANY {
+        many(row, i32(group.z) * 10, i32(local.x));
+    } else {
+        few(row, i32(group.z) * 4, i32(local.x));
     }
 }

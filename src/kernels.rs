@@ -249,5 +249,11 @@ pub const LINEAR_BATCH: u32 = 4;
 pub const LINEAR_COLUMNS_TILE: u32 = 16;
 /// Columns (vec4) and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
 pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [32, 2];
+/// Images or classes that a workgroup of `linear_rows_subgroup.wgsl` or `linear_columns_subgroup.wgsl` makes where there are more
+/// than [`LINEAR_BATCH`]. VGG16's fc6 of 1, 4, 10 and 20 takes 32, 34, 60 and 112 ms along its rows (so 92 and 155 by four), and
+/// 32, 44, 45 and 72 ms along its columns (74 for 8 by two), on two cores (Zen 4, Mesa 22.3).
+pub const LINEAR_MANY: u32 = 10;
+/// Columns (vec4) that a workgroup of `linear_columns_subgroup.wgsl` makes then.
+pub const LINEAR_COLUMNS_MANY: u32 = 16;
 /// Multiply-adds of an invocation of `multiply_add.wgsl` in one round.
 pub const MULTIPLY_ADDS_A_ROUND: u32 = 3 * 4 * 8;

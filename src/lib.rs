@@ -44,8 +44,7 @@
 //! ([`plan::MatrixDtype`]). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
 //! that all classes share their dispatches. A workgroup of a dense layer reads its part of the matrix once for up to four of
 //! them ([`kernels::LINEAR_BATCH`]), and its neighbours read the same for the others while it is in a GPU's cache; the software
-//! adapter's, which do not run side by side, read it anew, and one of its kernels does so for two
-//! ([`kernels::LINEAR_COLUMNS_SUBGROUP_TILE`]). Tensors lie in blocks of four channels ([`layout`]). The softmax and its
+//! adapter's, which do not run side by side, are for up to ten ([`kernels::LINEAR_MANY`]). Tensors lie in blocks of four channels ([`layout`]). The softmax and its
 //! gradient, and all sums over maps, are float64 on the host, so that a nearly certain class keeps a gradient ([`score`]).
 //!
 //! # As a library

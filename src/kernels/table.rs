@@ -9,6 +9,10 @@ type Constants = &'static [(&'static str, f64)];
 
 const FULL: Constants = &[("HALF", 0.0)];
 const HALF: Constants = &[("HALF", 1.0)];
+const FEW: Constants = &[("HALF", 0.0), ("MANY", 0.0)];
+const FEW_HALF: Constants = &[("HALF", 1.0), ("MANY", 0.0)];
+const MANY: Constants = &[("HALF", 0.0), ("MANY", 1.0)];
+const MANY_HALF: Constants = &[("HALF", 1.0), ("MANY", 1.0)];
 const LARGE: Constants = &[("TILE", TILED_LARGE as f64)];
 const SMALL: Constants = &[("TILE", TILED_SMALL as f64)];
 const F_4X4: Constants = &[("SIZE", WINOGRAD_SIZE as f64)];
@@ -122,15 +126,26 @@ kernels! {
     LinearColumns: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], FULL;
     /// The matrix in float16.
     LinearColumnsHalf: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], HALF;
-    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], FULL;
+    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], FEW;
     /// The matrix in float16.
     LinearRowsSubgroupHalf: "linear_rows_subgroup", LinearRowsParams,
-        [Image, Words, Read, Write], HALF;
+        [Image, Words, Read, Write], FEW_HALF;
+    /// [`LINEAR_MANY`](super::LINEAR_MANY).
+    LinearRowsMany: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], MANY;
+    /// [`LINEAR_MANY`](super::LINEAR_MANY), the matrix in float16.
+    LinearRowsManyHalf: "linear_rows_subgroup", LinearRowsParams,
+        [Image, Words, Read, Write], MANY_HALF;
     LinearColumnsSubgroup: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], FULL;
+        [Image, Words, Read, Write], FEW;
     /// The matrix in float16.
     LinearColumnsSubgroupHalf: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], HALF;
+        [Image, Words, Read, Write], FEW_HALF;
+    /// [`LINEAR_MANY`](super::LINEAR_MANY).
+    LinearColumnsMany: "linear_columns_subgroup", LinearColumnsParams,
+        [Image, Words, Read, Write], MANY;
+    /// [`LINEAR_MANY`](super::LINEAR_MANY), the matrix in float16.
+    LinearColumnsManyHalf: "linear_columns_subgroup", LinearColumnsParams,
+        [Image, Words, Read, Write], MANY_HALF;
     LinearMeans: "linear_means", LinearMeansParams, [Read, Write], FULL;
     /// The matrix in float16.
     LinearMeansHalf: "linear_means", LinearMeansParams, [Read, Write], HALF;

@@ -5,7 +5,8 @@ use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward, backward_asked, forward, forward_asked, plain, random, to_input,
+    GPU, assert_close, backward, backward_asked, backward_within, forward, forward_asked, plain,
+    random, to_input,
 };
 use crate::common::twins;
 use crate::{TOLERANCE, single};
@@ -41,7 +42,7 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: M
     for limits in [GPU.limits(), plain()] {
         let family = limits.family;
         let what = format!("{inputs} to {outputs}, {layout:?}, {matrices:?}, {family:?}");
-        for n in [1, 2, 5] {
+        for n in [1, 2, 4, 5, 11] {
             let x = random(32, n * inputs);
             let mut expected = forward_twin(&m, columns, &x);
             for y in expected.chunks_exact_mut(outputs) {
@@ -108,6 +109,77 @@ fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
     assert!(error.to_string().contains("65520"), "{error}");
 }
 
+/// Limits within which a matrix of a few thousand values goes in parts.
+fn small() -> Vec<Limits> {
+    let small_images = Limits {
+        family: match GPU.limits().family {
+            KernelFamily::Subgroup8 { .. } => KernelFamily::Subgroup8 { image_rows: 40 },
+            other => other,
+        },
+        ..GPU.limits()
+    };
+    let small_bindings = Limits {
+        binding: 9000,
+        ..plain()
+    };
+    // Without images the first has nothing to split.
+    let mut small = vec![small_bindings];
+    if small_images.image_rows() > 0 {
+        small.push(small_images);
+    }
+    small
+}
+
+/// Of two layers, so that a ReLU goes into the backward kernel of the second, for few gradients and for many.
+#[test]
+fn a_relu_fused_into_a_layer_follows_the_same_rule_in_parts_and_whole() {
+    let (inputs, between, outputs) = (90, 150, 70);
+    for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
+        let values = |seed: u32, i: usize, o: usize| random(seed, i * o);
+        let layer = |seed: u32, i: usize, o: usize| Op::Linear {
+            weight: Tensor::from_f32(
+                match layout {
+                    MatrixLayout::OutIn => vec![o, i],
+                    MatrixLayout::InOut => vec![i, o],
+                },
+                &values(seed, i, o),
+            ),
+            bias: None,
+            layout,
+        };
+        let forward = |seed: u32, i: usize, o: usize, x: &[f32]| match layout {
+            MatrixLayout::OutIn => twins::linear_rows(&values(seed, i, o), i, x),
+            MatrixLayout::InOut => twins::linear_columns(&values(seed, i, o), o, x),
+        };
+        let backward = |seed: u32, i: usize, o: usize, dy: &[f32]| match layout {
+            MatrixLayout::OutIn => twins::linear_columns(&values(seed, i, o), i, dy),
+            MatrixLayout::InOut => twins::linear_rows(&values(seed, i, o), o, dy),
+        };
+        let mut network = single(Shape::vector(inputs), layer(50, inputs, between));
+        network.chain("relu", Op::Relu).unwrap();
+        network.chain("last", layer(51, between, outputs)).unwrap();
+        let x = random(52, inputs);
+        let activations = twins::relu(&forward(50, inputs, between, &x));
+        let y = forward(51, between, outputs, &activations);
+        for n in [2, 12] {
+            let dy = random(53, n * outputs);
+            for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+                let d_between = backward(51, between, outputs, &dy);
+                let d_between = twins::relu_backward(&d_between, &activations, rule);
+                let expected = backward(50, inputs, between, &d_between);
+                for limits in [vec![GPU.limits(), plain()], small()].concat() {
+                    let asked = to_input(n, rule);
+                    let (logits, dx) = backward_within(limits, &network, asked, &x, &dy);
+                    let what = format!("{layout:?}, {n}, {rule:?}, {:?}", limits.family);
+                    let (outputs, inputs) = (Shape::vector(outputs), Shape::vector(inputs));
+                    assert_close(&what, &logits, &y, outputs, TOLERANCE);
+                    assert_close(&what, &dx, &expected, inputs, TOLERANCE);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
     let (inputs, outputs) = (150, 70);
@@ -132,23 +204,7 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         };
         let dy = random(43, 2 * outputs);
         let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
-        let small_images = Limits {
-            family: match GPU.limits().family {
-                KernelFamily::Subgroup8 { .. } => KernelFamily::Subgroup8 { image_rows: 40 },
-                other => other,
-            },
-            ..GPU.limits()
-        };
-        let small_bindings = Limits {
-            binding: 9000,
-            ..plain()
-        };
-        // Without images the first has nothing to split.
-        let mut small = vec![small_bindings];
-        if small_images.image_rows() > 0 {
-            small.push(small_images);
-        }
-        for limits in small {
+        for limits in small() {
             let plan = Plan::new(&network, &request, limits).unwrap();
             assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
             let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::end::End;
 use super::grid;
 use crate::kernels::{
-    Epilogue, Kernel, LINEAR_BATCH, LINEAR_COLUMNS_SUBGROUP_TILE, LINEAR_COLUMNS_TILE,
-    LinearColumnsParams, LinearRowsParams, MATRIX_IMAGE,
+    Epilogue, Kernel, LINEAR_BATCH, LINEAR_COLUMNS_MANY, LINEAR_COLUMNS_SUBGROUP_TILE,
+    LINEAR_COLUMNS_TILE, LINEAR_MANY, LinearColumnsParams, LinearRowsParams, MATRIX_IMAGE,
 };
 use crate::layout::{Direction, blocks};
 use crate::network::MatrixLayout;
@@ -159,6 +159,8 @@ impl Builder<'_> {
         let first = it.part.start;
         let part_rows = blocks(it.part.len()) as u32;
         let work = n * it.part.len() * columns;
+        // More than one reading of them.
+        let many = n as u32 > LINEAR_BATCH;
         let buffers = vec![x, m, end.extra, y];
         if it.along_rows {
             let params = LinearRowsParams {
@@ -170,14 +172,16 @@ impl Builder<'_> {
                 epilogue: end.epilogue as u32,
                 sharing: self.sharing as u32,
             };
-            let kernel = match (through_image, dtype) {
-                (true, MatrixDtype::F32) => Kernel::LinearRowsSubgroup,
-                (true, MatrixDtype::F16) => Kernel::LinearRowsSubgroupHalf,
-                (false, MatrixDtype::F32) => Kernel::LinearRows,
-                (false, MatrixDtype::F16) => Kernel::LinearRowsHalf,
+            let (kernel, batch) = match (through_image, dtype) {
+                (true, MatrixDtype::F32) if many => (Kernel::LinearRowsMany, LINEAR_MANY),
+                (true, MatrixDtype::F16) if many => (Kernel::LinearRowsManyHalf, LINEAR_MANY),
+                (true, MatrixDtype::F32) => (Kernel::LinearRowsSubgroup, LINEAR_BATCH),
+                (true, MatrixDtype::F16) => (Kernel::LinearRowsSubgroupHalf, LINEAR_BATCH),
+                (false, MatrixDtype::F32) => (Kernel::LinearRows, LINEAR_BATCH),
+                (false, MatrixDtype::F16) => (Kernel::LinearRowsHalf, LINEAR_BATCH),
             };
             let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
-            let batches = params.n.div_ceil(LINEAR_BATCH);
+            let batches = params.n.div_ceil(batch);
             let workgroups = match through_image {
                 true => [gx, gy, batches],
                 false => [batches, gx, gy],
@@ -197,12 +201,15 @@ impl Builder<'_> {
                 sharing: self.sharing as u32,
             };
             let kernel = match (through_image, dtype) {
+                (true, MatrixDtype::F32) if many => Kernel::LinearColumnsMany,
+                (true, MatrixDtype::F16) if many => Kernel::LinearColumnsManyHalf,
                 (true, MatrixDtype::F32) => Kernel::LinearColumnsSubgroup,
                 (true, MatrixDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
                 (false, MatrixDtype::F32) => Kernel::LinearColumns,
                 (false, MatrixDtype::F16) => Kernel::LinearColumnsHalf,
             };
             let [columns_at_once, batch] = match through_image {
+                true if many => [LINEAR_COLUMNS_MANY, LINEAR_MANY],
                 true => LINEAR_COLUMNS_SUBGROUP_TILE,
                 false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
             };

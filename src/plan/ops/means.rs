@@ -16,7 +16,7 @@ use crate::weights::Tensor;
 
 /// Readings of a dense layer's matrix on the way back that take as long as making its sums; more of them repay it. On the device
 /// the sums are one reading. On the host they are a part of the upload: VGG16's whole command took as long with them as without
-/// for one class, which is one reading, 1.07 and 1.05 s, and 1.09 s for twenty, which are five (two cores, Zen 4, Mesa 22.3).
+/// for one class, 1.07 and 1.05 s, and 1.09 s for twenty (two cores, Zen 4, Mesa 22.3).
 const PREPARATION: usize = 1;
 
 /// A dense layer that a map comes to by pools alone.
@@ -117,6 +117,7 @@ impl<'a> Builder<'a> {
             Means::Never => false,
             Means::WhereFaster => {
                 let at_once = match self.parts(dense).through_image {
+                    // Up to ten at once take as long as two such readings.
                     true => LINEAR_BATCH as usize,
                     // All at once: the workgroups of one batch find in a cache what those of another read.
                     false => usize::MAX,
