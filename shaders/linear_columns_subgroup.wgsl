@@ -9,7 +9,8 @@
 // the bias (columns) or activations in y's shape, one image's for `sharing` n.
 //
 // A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, MANY: 16 of up to 10, a row after the other; an
-// invocation keeps the sums of every eighth texel's columns. Columns past the last read the last and are not written.
+// invocation keeps the sums of every eighth texel's columns. The same columns of other n come next on the same core, and
+// find them in its cache. Columns past the last read the last and are not written.
 // Rows whose x is zero are read all the same: Mesa 22.3 goes through what is behind a condition with all lanes masked.
 // CPU twin: linear_columns in tests/common/twins.rs.
 
@@ -105,7 +106,7 @@ fn store(sum: vec4<f32>, n: i32, c: i32) {
 
 // 32 columns of up to 2 n.
 fn few(group: vec3<u32>, lane: i32) {
-    let first = i32(group.x) * 32;
+    let first = i32(group.y) * 32;
     // The texels that this invocation reads, and the columns in them.
     let t = select(first + lane, first / 2 + lane, HALF);
     let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
@@ -114,7 +115,7 @@ fn few(group: vec3<u32>, lane: i32) {
     let t2 = min(t + 16, last);
     let t3 = min(t + 24, last);
     let c = select(t + vec4<i32>(0, 8, 16, 24), t * 2 + vec4<i32>(0, 1, 16, 17), HALF);
-    let n = i32(group.y) * 2;
+    let n = i32(group.x) * 2;
     let two = n + 1 < i32(p.n);
     let x0 = n * i32(p.x_columns) + i32(p.first_row);
     // s<n><column>
@@ -160,13 +161,13 @@ fn keep(sum: vec4<f32>, n: i32, c: i32) {
 
 // 16 columns of up to 10 n, whose x is spread over the invocations and handed round by shuffles from literal lanes.
 fn many(group: vec3<u32>, lane: i32) {
-    let first = i32(group.x) * 16;
+    let first = i32(group.y) * 16;
     let t = select(first + lane, first / 2 + lane, HALF);
     let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
     let t0 = min(t, last);
     let t1 = min(t + 8, last);
     let c = select(t + vec2<i32>(0, 8), t * 2 + vec2<i32>(0, 1), HALF);
-    let n = i32(group.y) * 10;
+    let n = i32(group.x) * 10;
     let x0 = (n + lane) * i32(p.x_columns) + i32(p.first_row);
     let x8 = x0 + 8 * i32(p.x_columns);
     // a<n> of the first column, b<n> of the second

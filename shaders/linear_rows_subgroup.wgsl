@@ -5,9 +5,11 @@
 //
 // m: an image, a texel is four columns of a row, or eight if HALF; rows padded with zeros to a multiple of 4 and columns
 // to a whole texel; a part of the matrix, starting at first_row. x: an image of 4096 texels a row: a row of zeros, then
-// N x columns in vec4. y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or activations in y's shape, one image's for `sharing` n.
+// N x columns in vec4. y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or activations in y's
+// shape, one image's for `sharing` n.
 //
-// A workgroup is one subgroup and makes 4 rows of up to 4 n, MANY: of up to 10: its 8 invocations stride over the columns, then add up.
+// A workgroup is one subgroup and makes 4 rows of up to 4 n, MANY: of up to 10: its 8 invocations stride over the
+// columns, then add up. The same rows of other n come next on the same core, and find them in its cache.
 // CPU twin: linear_rows in tests/common/twins.rs.
 
 struct Params {
@@ -201,13 +203,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
-    let row = i32(group.y * groups.x + group.x);
+    let row = i32(group.z * groups.y + group.y);
     if row >= i32(p.rows) {
         return;
     }
     if MANY {
-        many(row, i32(group.z) * 10, i32(local.x));
+        many(row, i32(group.x) * 10, i32(local.x));
     } else {
-        few(row, i32(group.z) * 4, i32(local.x));
+        few(row, i32(group.x) * 4, i32(local.x));
     }
 }

@@ -250,8 +250,8 @@ pub const LINEAR_COLUMNS_TILE: u32 = 16;
 /// Columns (vec4) and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
 pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [32, 2];
 /// Images or classes that a workgroup of `linear_rows_subgroup.wgsl` or `linear_columns_subgroup.wgsl` makes where there are more
-/// than [`LINEAR_BATCH`]. VGG16's fc6 of 1, 4, 10 and 20 takes 32, 34, 60 and 112 ms along its rows (so 92 and 155 by four), and
-/// 32, 44, 45 and 72 ms along its columns (74 for 8 by two), on two cores (Zen 4, Mesa 22.3).
+/// than [`LINEAR_BATCH`]. VGG16's fc6 of 1, 4, 10 and 20 takes 27, 34, 55 and 107 ms along its rows, where 8 by four take 61, and
+/// 27, 35, 44 and 85 ms along its columns, where 8 by two take 74 (two cores, Zen 4, Mesa 22.3, the least of nine).
 pub const LINEAR_MANY: u32 = 10;
 /// Columns (vec4) that a workgroup of `linear_columns_subgroup.wgsl` makes then.
 pub const LINEAR_COLUMNS_MANY: u32 = 16;

@@ -182,10 +182,7 @@ impl Builder<'_> {
             };
             let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
             let batches = params.n.div_ceil(batch);
-            let workgroups = match through_image {
-                true => [gx, gy, batches],
-                false => [batches, gx, gy],
-            };
+            let workgroups = [batches, gx, gy];
             self.dispatch(kernel, label, &params, buffers, workgroups, work);
         } else {
             let last = it.part.end == rows;
@@ -215,10 +212,7 @@ impl Builder<'_> {
             };
             let groups = params.columns.div_ceil(columns_at_once);
             let batches = params.n.div_ceil(batch);
-            let workgroups = match through_image {
-                true => [groups, batches, 1],
-                false => [batches, groups, 1],
-            };
+            let workgroups = [batches, groups, 1];
             self.dispatch(kernel, label, &params, buffers, workgroups, work);
         }
     }
