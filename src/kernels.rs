@@ -127,8 +127,8 @@
 //! # How the software adapter loads and stores
 //!
 //! Nanoseconds of a core for a vec4 in each of a subgroup's 8 invocations, out of the caches nearest to it: medians of three
-//! runs of `cargo bench --bench load_paths` on a shared AMD EPYC (Zen 4), Mesa 22.3.6, 2026-11-28. In a noisier hour all but the
-//! first and the last but two were two to three times as long.
+//! runs of `cargo bench --bench load_paths` on a shared AMD EPYC (Zen 4), Mesa 22.3.6, 2026-11-28. In a noisier hour
+//! loads from storage images and shuffles took as long, the rest two to three times.
 //!
 //! | from | an address an invocation | one address |
 //! | --- | --- | --- |
