@@ -67,6 +67,28 @@ fn high(v: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w));
 }
 
+// Four rows of a texel, which is one column (vec4): a row in each column of the matrix.
+fn block(t: i32, top: i32) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top))),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 1))),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 2))),
+        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 3))),
+    );
+}
+
+// The same of a texel of two columns (vec4) in float16.
+fn half_blocks(t: i32, top: i32) -> array<mat4x4<f32>, 2> {
+    let m0 = textureLoad(m, vec2<i32>(t, top));
+    let m1 = textureLoad(m, vec2<i32>(t, top + 1));
+    let m2 = textureLoad(m, vec2<i32>(t, top + 2));
+    let m3 = textureLoad(m, vec2<i32>(t, top + 3));
+    return array<mat4x4<f32>, 2>(
+        mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)),
+        mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)),
+    );
+}
+
 // A row of the matrix in each column of `block`: x * block is four dot products, of column `c` (vec4).
 fn add(acc: ptr<function, mat4x4<f32>>, block: mat4x4<f32>, first_n: i32, c: i32) {
     let columns = i32(p.columns);
@@ -99,23 +121,13 @@ fn few(row: i32, first_n: i32, lane: i32) {
     let texels = select(columns, (columns + 1) / 2, HALF);
     var acc = mat4x4<f32>();
     for (var t = lane; t < texels; t += 8) {
-        let m0 = textureLoad(m, vec2<i32>(t, top));
-        let m1 = textureLoad(m, vec2<i32>(t, top + 1));
-        let m2 = textureLoad(m, vec2<i32>(t, top + 2));
-        let m3 = textureLoad(m, vec2<i32>(t, top + 3));
         if HALF {
-            add(&acc, mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)), first_n, t * 2);
+            let two = half_blocks(t, top);
+            add(&acc, two[0], first_n, t * 2);
             // Past the last column there are zeros in m.
-            let c = min(t * 2 + 1, columns - 1);
-            add(&acc, mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)), first_n, c);
+            add(&acc, two[1], first_n, min(t * 2 + 1, columns - 1));
         } else {
-            let block = mat4x4<f32>(
-                bitcast<vec4<f32>>(m0),
-                bitcast<vec4<f32>>(m1),
-                bitcast<vec4<f32>>(m2),
-                bitcast<vec4<f32>>(m3),
-            );
-            add(&acc, block, first_n, t);
+            add(&acc, block(t, top), first_n, t);
         }
     }
     let sum0 = subgroupAdd(acc[0]);
@@ -161,22 +173,12 @@ fn many(row: i32, first_n: i32, lane: i32) {
     let texels = select(columns, (columns + 1) / 2, HALF);
     var acc = array<vec4<f32>, 10>();
     for (var t = lane; t < texels; t += 8) {
-        let m0 = textureLoad(m, vec2<i32>(t, top));
-        let m1 = textureLoad(m, vec2<i32>(t, top + 1));
-        let m2 = textureLoad(m, vec2<i32>(t, top + 2));
-        let m3 = textureLoad(m, vec2<i32>(t, top + 3));
         if HALF {
-            add_many(&acc, mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)), first_n, t * 2);
-            let c = min(t * 2 + 1, columns - 1);
-            add_many(&acc, mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)), first_n, c);
+            let two = half_blocks(t, top);
+            add_many(&acc, two[0], first_n, t * 2);
+            add_many(&acc, two[1], first_n, min(t * 2 + 1, columns - 1));
         } else {
-            let block = mat4x4<f32>(
-                bitcast<vec4<f32>>(m0),
-                bitcast<vec4<f32>>(m1),
-                bitcast<vec4<f32>>(m2),
-                bitcast<vec4<f32>>(m3),
-            );
-            add_many(&acc, block, first_n, t);
+            add_many(&acc, block(t, top), first_n, t);
         }
     }
     // Of n `lane`, and of n 8 + `lane`.

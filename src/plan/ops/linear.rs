@@ -159,7 +159,7 @@ impl Builder<'_> {
         let first = it.part.start;
         let part_rows = blocks(it.part.len()) as u32;
         let work = n * it.part.len() * columns;
-        // More than one reading of them.
+        // From here on ten at once are faster, however many of the ten are idle.
         let many = n as u32 > LINEAR_BATCH;
         let buffers = vec![x, m, end.extra, y];
         if it.along_rows {
