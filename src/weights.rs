@@ -71,6 +71,9 @@ pub struct Weights {
     /// of an `.npz` have their names without `.npy`. Of a PyTorch checkpoint the tensors of its
     /// network are here, under the names in its state dict, whatever dictionary holds that.
     pub tensors: BTreeMap<String, Tensor>,
+    /// The names in `tensors` in the order of the dictionaries that hold them, which is that in which a program made its
+    /// layers; empty for formats without such an order (`.safetensors`, HDF5, ONNX).
+    pub order: Vec<String>,
     /// Tensors of other types, by name, for the messages about what is missing.
     pub skipped: BTreeMap<String, Skipped>,
     /// What the file says about itself.
@@ -142,12 +145,20 @@ pub struct Skipped {
 #[derive(Default)]
 struct Contents {
     tensors: BTreeMap<String, Tensor>,
+    /// See [`Weights::order`].
+    order: Vec<String>,
     skipped: BTreeMap<String, Skipped>,
     metadata: BTreeMap<String, String>,
     graph: Option<onnx::Graph>,
 }
 
 impl Contents {
+    /// Adds the next tensor of a format whose order tells something.
+    fn push(&mut self, name: String, tensor: Tensor) {
+        self.order.push(name.clone());
+        self.tensors.insert(name, tensor);
+    }
+
     /// Those with names that begin with `prefix`, without it.
     fn below(self, prefix: &str) -> Self {
         fn below<T>(named: BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
@@ -157,7 +168,10 @@ impl Contents {
             };
             named.into_iter().filter_map(rest).collect()
         }
+        let order = self.order.iter();
+        let order = order.filter_map(|name| Some(name.strip_prefix(prefix)?.to_owned()));
         Self {
+            order: order.collect(),
             tensors: below(self.tensors, prefix),
             skipped: below(self.skipped, prefix),
             metadata: self.metadata,
@@ -313,6 +327,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
     };
     let Contents {
         tensors,
+        order,
         skipped,
         metadata,
         graph,
@@ -324,6 +339,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         path: None,
         format,
         tensors,
+        order,
         skipped,
         metadata,
         graph,

@@ -68,6 +68,51 @@ fn a_dictionary_reads_the_same_from_every_protocol_and_either_python() {
 }
 
 #[test]
+fn the_names_are_told_in_the_order_of_the_dictionaries_that_hold_them() {
+    let mut layers = seeded::weights(&TINY);
+    layers[1..].reverse();
+    let names = layers
+        .iter()
+        .flat_map(|[weights, _]| [0, 1].map(|part| format!("{}/{part}", weights.layer)));
+    let names: Vec<String> = names.collect();
+    let mut file = vec![];
+    npy_writer::write(&mut file, Python::Two, &layers).unwrap();
+    assert_eq!(weights::from_bytes(file).unwrap().order, names);
+
+    for name in ["tiny.pth", "tiny-legacy.pth", "tiny-checkpoint.pth"] {
+        let path = fixture("../torch").join(name);
+        let order = weights::open(&path).unwrap().order;
+        let mut modules: Vec<&str> = order
+            .iter()
+            .map(|name| {
+                name.trim_start_matches("module.")
+                    .rsplit_once('.')
+                    .unwrap()
+                    .0
+            })
+            .collect();
+        modules.dedup();
+        // No alphabet has them so.
+        assert_eq!(
+            modules[..5],
+            [
+                "features.0",
+                "features.2",
+                "features.5",
+                "features.7",
+                "features.10"
+            ],
+            "{name}"
+        );
+        assert_eq!(
+            modules[13..],
+            ["classifier.0", "classifier.3", "classifier.6"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_dictionary_of_dictionaries_has_the_names_of_a_dictionary_of_lists() {
     assert_tiny(&open("tiny-trainable.npy"), DType::F32, |v| v, "trainable");
 }

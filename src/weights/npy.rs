@@ -110,7 +110,7 @@ pub(super) fn read_member(
         (Kind::Float(element), data) => {
             let data = data.skip(length);
             let tensor = Tensor::dense(source, data, element, header.shape, header.order)?;
-            contents.tensors.insert(name.to_owned(), tensor);
+            contents.push(name.to_owned(), tensor);
         }
         (Kind::Other(dtype), _) => {
             let shape = header.shape;
@@ -129,12 +129,7 @@ fn objects(
 ) -> Result<Contents, NpyError> {
     let file = &source.bytes()[..span.end];
     let pickle = pickle::load(file, span.start, &numpy::DIALECT)?;
-    let (tensors, skipped) = numpy::tensors(source, &pickle, shape, name)?;
-    Ok(Contents {
-        tensors,
-        skipped,
-        ..Contents::default()
-    })
+    Ok(numpy::read(source, &pickle, shape, name)?)
 }
 
 #[derive(Debug, PartialEq)]

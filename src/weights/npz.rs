@@ -71,6 +71,7 @@ pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Conten
             }
         }
         all.tensors.extend(contents.tensors);
+        all.order.extend(contents.order);
         all.skipped.extend(contents.skipped);
         if all.tensors.len() + all.skipped.len() > MAX_TENSORS {
             return Err(NpzError::TooMany);

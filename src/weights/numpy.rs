@@ -5,7 +5,7 @@
 //! ...)` with the state `(3, '<', ...)`. Its data are bytes, or text that `_codecs.encode(text,
 //! 'latin1')` turns into bytes, or for an array of objects a list.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::pickle::{self, Dialect};
 use super::pickled::{Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value};
 use super::source::Source;
 use super::tensor::{Data, Order, Tensor, TensorError, element_count};
-use super::{Shape, Skipped};
+use super::{Contents, Shape, Skipped};
 
 /// Why the objects of a pickle are not weights. Names are paths: `conv1_1/0`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -108,25 +108,21 @@ impl Global {
     }
 }
 
-type Tensors = BTreeMap<String, Tensor>;
-type SkippedArrays = BTreeMap<String, Skipped>;
-
 /// The arrays of floats in `pickle`, and those of other types. `shape` is what the header says of
 /// the outermost array, and `name` goes before all names.
-pub(super) fn tensors(
+pub(super) fn read(
     source: &Arc<Source>,
     pickle: &Pickle<Global>,
     shape: &[usize],
     name: &str,
-) -> Result<(Tensors, SkippedArrays), NumpyError> {
+) -> Result<Contents, NumpyError> {
     let mut walk = Walk {
         source,
         pickle,
         texts: HashMap::new(),
         name: name.to_owned(),
         visits: 0,
-        tensors: BTreeMap::new(),
-        skipped: BTreeMap::new(),
+        found: Contents::default(),
     };
     let Value::Object(outermost) = &pickle[pickle.root] else {
         return Err(walk.damaged("the array that holds everything"));
@@ -141,7 +137,7 @@ pub(super) fn tensors(
         });
     }
     walk.add(array, 0)?;
-    Ok((walk.tensors, walk.skipped))
+    Ok(walk.found)
 }
 
 /// An array as the pickle has it.
@@ -193,8 +189,7 @@ struct Walk<'a> {
     /// Path to the value at hand.
     name: String,
     visits: usize,
-    tensors: Tensors,
-    skipped: SkippedArrays,
+    found: Contents,
 }
 
 impl<'a> Walk<'a> {
@@ -300,23 +295,26 @@ impl<'a> Walk<'a> {
                         }
                     })?;
                 self.check_name()?;
-                self.tensors.insert(self.name.clone(), tensor);
+                self.found.push(self.name.clone(), tensor);
                 Ok(())
             }
             Kind::Other(code) => {
                 self.check_name()?;
-                self.skipped
-                    .insert(self.name.clone(), Skipped { dtype: code, shape });
+                let skipped = Skipped { dtype: code, shape };
+                self.found.skipped.insert(self.name.clone(), skipped);
                 Ok(())
             }
         }
     }
 
     fn check_name(&self) -> Result<(), NumpyError> {
-        if self.tensors.len() + self.skipped.len() >= MAX_TENSORS {
+        let Contents {
+            tensors, skipped, ..
+        } = &self.found;
+        if tensors.len() + skipped.len() >= MAX_TENSORS {
             return Err(NumpyError::TooMany);
         }
-        if self.tensors.contains_key(&self.name) || self.skipped.contains_key(&self.name) {
+        if tensors.contains_key(&self.name) || skipped.contains_key(&self.name) {
             return Err(NumpyError::Duplicate {
                 name: self.name.clone(),
             });

@@ -337,7 +337,7 @@ impl Walk<'_> {
                 name: name.clone(),
                 error,
             })?;
-            self.found.tensors.insert(name, tensor);
+            self.found.push(name, tensor);
         } else {
             let dtype = element.name.to_owned();
             self.found.skipped.insert(name, Skipped { dtype, shape });
