@@ -39,6 +39,8 @@ pub struct Classifier {
     pub normalization_evidence: Evidence,
     /// Class names from the file, a JSON list of strings.
     pub labels: Option<String>,
+    /// What was assumed that the file does not say, a sentence each, with the option that changes it.
+    pub notes: Vec<String>,
 }
 
 /// How it is known how pictures are scaled for a network.
@@ -289,6 +291,7 @@ impl From<Network> for Classifier {
             normalization: Normalization::TORCH,
             normalization_evidence: Evidence::Guess("most networks are trained so"),
             labels: None,
+            notes: vec![],
         }
     }
 }

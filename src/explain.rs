@@ -53,7 +53,11 @@ pub fn run(
         Some(path) => weights::open(path)?,
         None => weights::builtin(),
     };
-    let classifier = classifier(options, &weights, tell)?;
+    let classifier = classifier(options, &weights)?;
+    let notes = notes(options, &weights, &classifier);
+    for note in &notes {
+        tell(Told::Note(note.clone()));
+    }
     let labels = Labels::choose(
         options.labels.as_deref(),
         classifier.labels.as_deref(),
@@ -77,6 +81,7 @@ pub fn run(
         labels: &labels,
         choice: &choice,
         gpu: &gpu,
+        notes: &notes,
         opened,
     };
     // Half a gigabyte takes 0.35 s a digest: beside everything else, and waited for only where it is told.
@@ -170,11 +175,7 @@ fn place(image: &Path) -> PathBuf {
 }
 
 /// The network, with the user's preprocessing where there is one.
-fn classifier(
-    options: &Options,
-    weights: &Weights,
-    tell: &impl Fn(Told),
-) -> Result<Classifier, Error> {
+fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error> {
     let mut classifier =
         architectures::recognise_at(weights, options.input_size).map_err(|source| {
             Error::Architecture {
@@ -185,16 +186,24 @@ fn classifier(
     if let Some(kind) = options.activation {
         classifier.network.output_kind = kind;
     }
-    match (&options.preprocess, classifier.normalization_evidence) {
-        (Some(preprocess), _) => classifier.normalization = normalization(preprocess),
-        (None, Evidence::Guess(reason)) => tell(Told::Note(format!(
+    if let Some(preprocess) = &options.preprocess {
+        classifier.normalization = normalization(preprocess);
+    }
+    Ok(classifier)
+}
+
+/// What was left out of the weights and assumed of the network.
+fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<String> {
+    let scaling = match (&options.preprocess, classifier.normalization_evidence) {
+        (None, Evidence::Guess(reason)) => Some(format!(
             "{} does not say how pictures are scaled for it: taken as {}, since {reason}; --preprocess says otherwise",
             weights_name(weights).display(),
             classifier.normalization,
-        ))),
-        (None, Evidence::Metadata | Evidence::Origin(_)) => {}
-    }
-    Ok(classifier)
+        )),
+        (Some(_), _) | (None, Evidence::Metadata | Evidence::Origin(_)) => None,
+    };
+    let said = weights.notes.iter().chain(&classifier.notes).cloned();
+    said.chain(scaling).collect()
 }
 
 fn normalization(preprocess: &Preprocess) -> Normalization {

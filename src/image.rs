@@ -38,6 +38,8 @@ pub struct Picture {
     pub rgb: RgbImage,
     /// What the file was by its content, whatever its name says.
     pub format: Option<ImageFormat>,
+    /// What was assumed or changed on decoding, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Reads a picture.
@@ -74,6 +76,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
     Ok(Picture {
         rgb: picture.into_rgb8(),
         format: Some(format),
+        notes: vec![],
     })
 }
 

@@ -54,6 +54,8 @@ pub struct Contents {
     pub known_as: Option<&'static str>,
     /// Tensors of floats.
     pub tensors: Vec<Listed>,
+    /// What was left out or worked out on reading; with what was assumed of the network, where there is one.
+    pub notes: Vec<String>,
 }
 
 /// A tensor in a file.
@@ -204,6 +206,9 @@ fn fill(info: &mut Info, path: Option<&Path>) -> Result<(), Problem> {
         count,
         &weights_name(&weights),
     )?;
+    if let Some(contents) = &mut info.contents {
+        contents.notes.extend(classifier.notes.iter().cloned());
+    }
     let network = info.network.insert(describe(&classifier, &labels));
     let target = classifier
         .network
@@ -244,6 +249,7 @@ fn contents(weights: &Weights) -> Contents {
                 shape: tensor.shape().to_vec(),
             })
             .collect(),
+        notes: weights.notes.clone(),
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Report {
     /// are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<&'static str>,
+    /// What was assumed or left out on reading the picture and the weights; absent from the JSON where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Stages and the milliseconds they took, in the order they ran.
     #[serde(serialize_with = "timings")]
     pub timings_ms: Vec<(&'static str, f64)>,

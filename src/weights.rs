@@ -80,6 +80,8 @@ pub struct Weights {
     pub metadata: BTreeMap<String, String>,
     /// What the network computes, where the file says so.
     pub graph: Option<onnx::Graph>,
+    /// What was left out or worked out on reading, a sentence each.
+    pub notes: Vec<String>,
     checksums: Vec<Checksum>,
     source: Arc<Source>,
 }
@@ -150,6 +152,7 @@ struct Contents {
     skipped: BTreeMap<String, Skipped>,
     metadata: BTreeMap<String, String>,
     graph: Option<onnx::Graph>,
+    notes: Vec<String>,
 }
 
 impl Contents {
@@ -176,6 +179,7 @@ impl Contents {
             skipped: below(self.skipped, prefix),
             metadata: self.metadata,
             graph: self.graph,
+            notes: self.notes,
         }
     }
 }
@@ -331,6 +335,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         skipped,
         metadata,
         graph,
+        notes,
     } = contents;
     if tensors.is_empty() {
         return Err(ContentsError::NoTensors { skipped });
@@ -343,6 +348,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         skipped,
         metadata,
         graph,
+        notes,
         checksums,
         source,
     })

@@ -119,6 +119,7 @@ pub(super) fn classifier(
         normalization: vgg.normalization,
         normalization_evidence: vgg.evidence,
         labels: None,
+        notes: vec![],
     })
 }
 

@@ -35,6 +35,8 @@ struct Prepared {
     seen: RgbImage,
     geometry: Geometry,
     input: Vec<f32>,
+    /// What was assumed on decoding.
+    notes: Vec<String>,
     milliseconds: f64,
 }
 
@@ -97,6 +99,8 @@ pub(super) struct Run<'a> {
     pub(super) labels: &'a Labels,
     pub(super) choice: &'a Choice,
     pub(super) gpu: &'a Gpu,
+    /// What is told of the weights and the network.
+    pub(super) notes: &'a [String],
     /// Milliseconds until the device was there.
     pub(super) opened: f64,
 }
@@ -200,7 +204,11 @@ impl Run<'_> {
     /// The picture from its file to what the network takes.
     fn prepare(&self, job: &Job) -> Result<Prepared, Error> {
         let started = Instant::now();
-        let Picture { rgb: original, .. } = image::open(&job.image)?;
+        let Picture {
+            rgb: original,
+            notes,
+            ..
+        } = image::open(&job.image)?;
         let input = self.classifier.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
         let (seen, geometry) = preprocess::fit(&original, self.options.fit, w, h);
@@ -210,6 +218,7 @@ impl Run<'_> {
             seen,
             geometry,
             input,
+            notes,
             milliseconds: milliseconds(started),
         })
     }
@@ -240,6 +249,9 @@ impl Run<'_> {
             timings,
         } = explained;
         self.tell_kept(&explanations, &set_up.explainer, tell);
+        for note in &picture.notes {
+            tell(Told::Note(format!("{}: {note}", job.image.display())));
+        }
         let scene = Scene {
             options,
             destination: &job.destination,
@@ -290,6 +302,7 @@ impl Run<'_> {
             }),
             counterfactual: options.counterfactual,
             unread: options.unread.iter().map(|unread| unread.option).collect(),
+            notes: self.notes.iter().chain(&picture.notes).cloned().collect(),
             timings_ms,
             classes,
         };

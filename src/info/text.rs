@@ -62,6 +62,9 @@ fn file(lines: &mut Lines, contents: &Contents) {
     let known = contents.known_as.map(|name| format!(" ({name})"));
     let known = known.unwrap_or_default();
     lines.add("SHA-256", format_args!("{}{known}", contents.sha256));
+    for note in &contents.notes {
+        lines.add("note", note);
+    }
 }
 
 fn described(lines: &mut Lines, network: &Described) {

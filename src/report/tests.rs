@@ -63,6 +63,7 @@ fn report() -> Report {
         versus: None,
         counterfactual: false,
         unread: vec![],
+        notes: vec![],
         timings_ms: vec![("decode", 1.234_56), ("forward", 20.0)],
         classes: vec![class],
     }

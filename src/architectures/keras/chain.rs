@@ -69,6 +69,7 @@ fn classifier_over(
         normalization,
         normalization_evidence,
         labels: None,
+        notes: vec![],
     })
 }
 
