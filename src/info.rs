@@ -333,8 +333,7 @@ fn op(op: &Op) -> String {
             sliding("conv", window, [1, 1]) + &groups
         }
         Op::Affine { .. } => "scale and shift".into(),
-        Op::Relu => "relu".into(),
-        Op::Clip { low, high } => format!("clip to {low}..{high}"),
+        Op::Activate(activation) => activation.to_string(),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),
         Op::AdaptiveAvgPool(size) => format!("mean pool to {}", sizes(*size)),

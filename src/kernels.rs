@@ -28,6 +28,8 @@
 //! | `max_pool_backward`, `max_pool_backward_disjoint` | 0 | 4 n o (q + p) + o p, with a mask 4 o p more | bytes |
 //! | `global_mean`, `global_mean_backward` | 0 | 4 n o (q + 1) | bytes |
 //! | `flatten`, `flatten_backward` | 0 | 8 n P | bytes |
+//! | `activate` | 0 | 8 n P | bytes |
+//! | `activate_backward` | 0 | 8 n P + 4 P | bytes |
 //! | `clip`, and backward | 0 | 8 n P, backward 4 P more | bytes |
 //! | `relu`, and backward | 0 | 8 n P, backward 4 P more | bytes |
 //! | `multiply_add` | 96 a round and invocation | 16 an invocation | arithmetic, by intent |
@@ -178,6 +180,40 @@ impl Epilogue {
         ("EPILOGUE_MASK", Self::Mask),
         ("EPILOGUE_MASK_GUIDED", Self::MaskGuided),
         ("EPILOGUE_MASK_DECONV", Self::MaskDeconv),
+    ];
+}
+
+/// What `activate.wgsl` and `activate_backward.wgsl` compute; `ACTIVATION_*` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the shader has the formulas")]
+pub enum ActivationKind {
+    Leaky = 0,
+    Elu = 1,
+    Sigmoid = 2,
+    Tanh = 3,
+    Silu = 4,
+    HardSigmoid = 5,
+    HardSwish = 6,
+    Gelu = 7,
+    GeluTanh = 8,
+    Softplus = 9,
+    Mish = 10,
+}
+
+impl ActivationKind {
+    /// Every kind with the name of its constant in the shaders.
+    pub const NAMED: [(&'static str, Self); 11] = [
+        ("ACTIVATION_LEAKY", Self::Leaky),
+        ("ACTIVATION_ELU", Self::Elu),
+        ("ACTIVATION_SIGMOID", Self::Sigmoid),
+        ("ACTIVATION_TANH", Self::Tanh),
+        ("ACTIVATION_SILU", Self::Silu),
+        ("ACTIVATION_HARD_SIGMOID", Self::HardSigmoid),
+        ("ACTIVATION_HARD_SWISH", Self::HardSwish),
+        ("ACTIVATION_GELU", Self::Gelu),
+        ("ACTIVATION_GELU_TANH", Self::GeluTanh),
+        ("ACTIVATION_SOFTPLUS", Self::Softplus),
+        ("ACTIVATION_MISH", Self::Mish),
     ];
 }
 

@@ -3,14 +3,17 @@
 //! A chain such as VGG is the simple case of a graph: every node names its inputs, and nothing below assumes that
 //! a node has one consumer. Shapes are those of one image; the batch dimension belongs to the [plan](crate::plan).
 
+mod activation;
 mod infer;
 mod op;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use activation::SELU;
+pub use activation::{Activation, Remembers};
 pub use op::{FilterLayout, FlattenOrder, MatrixLayout, Op, ReluRule, Window};
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 pub(crate) use infer::filter_axes;
 use infer::infer_shape;
@@ -178,6 +181,14 @@ pub enum NetworkError {
         /// What would fit, in words.
         expected: String,
     },
+    /// A number that the op cannot have.
+    #[error("layer {node}: {what}, which nothing can compute with")]
+    Setting {
+        /// The layer.
+        node: String,
+        /// The number, in words.
+        what: String,
+    },
     /// A layer that does not exist.
     #[error("no layer {wanted:?} to look at; this network has: {}", names.join(", "))]
     NoSuchLayer {
@@ -331,19 +342,19 @@ impl Network {
         reached
     }
 
-    /// The ReLU, plain or clipped, that is the only reader of `id`: to people the two are one layer.
+    /// The activation that is the only reader of `id`: to people the two are one layer.
     fn activation(&self, id: NodeId) -> Option<NodeId> {
         let mut consumers = self.consumers(id);
         let first = consumers.next()?;
         let alone = consumers.next().is_none();
-        let activates = matches!(self.node(first).op, Op::Relu | Op::Clip { .. });
+        let activates = matches!(self.node(first).op, Op::Activate(_));
         (alone && activates).then_some(first)
     }
 
     /// The ReLU that is the only reader of `id`: the two are one layer to the kernels.
     pub fn fused_relu(&self, id: NodeId) -> Option<NodeId> {
         self.activation(id)
-            .filter(|&id| matches!(self.node(id).op, Op::Relu))
+            .filter(|&id| matches!(self.node(id).op, Op::Activate(Activation::Relu)))
     }
 
     /// The ReLU and the 2 x 2 max-pool of stride 2 that are each the only reader of what is before them, `id` first; where
@@ -376,7 +387,7 @@ impl Network {
             .collect()
     }
 
-    /// The node whose activations a CAM weighs: the named layer, after its ReLU where it is a layer with one, or by
+    /// The node whose activations a CAM weighs: the named layer, after its activation where it is a layer with one, or by
     /// default the last convolution's. Any layer whose value is a feature map will do.
     pub fn target(&self, name: Option<&str>) -> Result<NodeId, NetworkError> {
         let names = || self.target_names();
@@ -406,12 +417,26 @@ impl Network {
         Ok(self.activation(id).unwrap_or(id))
     }
 
-    /// The layer's name for people: a ReLU goes by the layer that it belongs to.
+    /// The layer's name for people: an activation goes by the layer that it belongs to.
     pub fn layer_name(&self, id: NodeId) -> &str {
         match self.node(id).op {
-            Op::Relu | Op::Clip { .. } => &self.node(self.node(id).inputs[0]).name,
+            Op::Activate(_) => &self.node(self.node(id).inputs[0]).name,
             _ => &self.node(id).name,
         }
+    }
+
+    /// The activations through which guided backpropagation and deconvolution send the plain gradient, as their rules are for
+    /// others ([`Activation::has_rule`]): each kind with the number of its layers.
+    pub fn unguided_activations(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for node in &self.nodes {
+            if let Op::Activate(activation) = &node.op
+                && !activation.has_rule()
+            {
+                *kinds.entry(activation.to_string()).or_default() += 1;
+            }
+        }
+        kinds
     }
 
     /// Weights and biases, in elements.
@@ -436,8 +461,7 @@ impl Node {
             Op::Linear { weight, .. } => weight.len(),
             Op::Input
             | Op::Affine { .. }
-            | Op::Relu
-            | Op::Clip { .. }
+            | Op::Activate(_)
             | Op::MaxPool(_)
             | Op::AvgPool { .. }
             | Op::AdaptiveAvgPool(_)

@@ -59,11 +59,11 @@ fn fixture(name: &str) -> (Network, Value) {
                     groups: 1,
                 }
             }
-            "relu" => Op::Relu,
-            "clip" => Op::Clip {
-                low: layer["low"].as_f64().unwrap() as f32,
-                high: layer["high"].as_f64().unwrap() as f32,
-            },
+            "relu" => Op::RELU,
+            "clip" => Op::clip(
+                layer["low"].as_f64().unwrap() as f32,
+                layer["high"].as_f64().unwrap() as f32,
+            ),
             "max_pool" => Op::MaxPool(Window::square(size("size"), size("stride"), 0)),
             "adaptive_avg_pool" => Op::AdaptiveAvgPool([size("rows"), size("columns")]),
             "mean" => Op::GlobalMean,
@@ -405,26 +405,20 @@ fn masks_of_every_kind() -> Network {
     let mut network = Network::new("masks", Shape::new(3, 18, 15));
     let mut chain = |name: &str, op| network.chain(name, op).map(drop).unwrap();
     chain("conv1", convolution(81, 6, 3, 3, true));
-    chain("relu1", Op::Relu);
+    chain("relu1", Op::RELU);
     chain("conv2", convolution(83, 5, 6, 3, true));
-    chain("relu2", Op::Relu);
+    chain("relu2", Op::RELU);
     chain("pool2", Op::MaxPool(Window::square(2, 2, 0)));
     chain("conv3", convolution(85, 7, 5, 5, true));
-    chain(
-        "clip3",
-        Op::Clip {
-            low: -2.0,
-            high: 2.0,
-        },
-    );
+    chain("clip3", Op::clip(-2.0, 2.0));
     chain("pool3", Op::MaxPool(Window::square(3, 2, 0)));
     chain("conv4", convolution(87, 8, 7, 3, false));
-    chain("relu4", Op::Relu);
+    chain("relu4", Op::RELU);
     chain("flatten", Op::Flatten(FlattenOrder::Chw));
     chain("linear5", linear(89, 9, 96, MatrixLayout::OutIn));
-    chain("relu5", Op::Relu);
+    chain("relu5", Op::RELU);
     chain("linear6", linear(91, 7, 9, MatrixLayout::InOut));
-    chain("relu6", Op::Relu);
+    chain("relu6", Op::RELU);
     chain("linear7", linear(93, 4, 7, MatrixLayout::OutIn));
     network
 }

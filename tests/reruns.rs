@@ -34,9 +34,9 @@ fn network() -> Network {
     };
     let mut network = Network::new("small", Shape::new(3, 11, 9));
     network.chain("conv1", convolution(1, 6, 3)).unwrap();
-    network.chain("relu1", Op::Relu).unwrap();
+    network.chain("relu1", Op::RELU).unwrap();
     network.chain("conv2", convolution(3, 9, 6)).unwrap();
-    network.chain("relu2", Op::Relu).unwrap();
+    network.chain("relu2", Op::RELU).unwrap();
     network
         .chain("pool", Op::MaxPool(Window::square(2, 2, 0)))
         .unwrap();
@@ -130,7 +130,7 @@ fn deep(input: Shape, outputs: &[usize]) -> Network {
         network.chain(format!("conv{i}"), convolution).unwrap();
         // Not after all of them, so that not all pools are taken into convolutions.
         if i != 4 {
-            network.chain(format!("relu{i}"), Op::Relu).unwrap();
+            network.chain(format!("relu{i}"), Op::RELU).unwrap();
         }
         inputs = outputs;
     }

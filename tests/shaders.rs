@@ -1,6 +1,8 @@
 //! Every shader parses and validates, and agrees with the kernel table on the host.
 
-use gradcam::kernels::{Access, Epilogue, Kernel};
+use std::collections::BTreeSet;
+
+use gradcam::kernels::{Access, ActivationKind, Epilogue, Kernel};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
@@ -130,33 +132,38 @@ fn workgroups_are_within_the_limits_that_every_adapter_has() {
     }
 }
 
+/// The constants of a shader whose names begin with `prefix`.
+fn constants(kernel: Kernel, prefix: &str) -> Vec<(String, u32)> {
+    let module = parse(kernel);
+    let named = module.constants.iter().filter_map(|(_, constant)| {
+        let name = constant.name.as_deref()?;
+        name.starts_with(prefix).then_some((name, constant.init))
+    });
+    let value = |(name, init): (&str, _)| match module.global_expressions[init] {
+        naga::Expression::Literal(naga::Literal::U32(value)) => (name.to_owned(), value),
+        _ => panic!("{name} is not a u32"),
+    };
+    named.map(value).collect()
+}
+
 #[test]
-fn epilogues_have_the_numbers_that_the_host_gives_them() {
-    let mut seen = 0;
-    for &kernel in Kernel::ALL {
-        let module = parse(kernel);
-        for (_, constant) in module.constants.iter() {
-            let Some(name) = constant
-                .name
-                .as_deref()
-                .filter(|name| name.starts_with("EPILOGUE_"))
-            else {
-                continue;
-            };
-            let naga::Expression::Literal(naga::Literal::U32(value)) =
-                module.global_expressions[constant.init]
-            else {
-                panic!("{name} is not a u32");
-            };
-            let (_, epilogue) = Epilogue::NAMED
-                .iter()
-                .find(|(known, _)| *known == name)
-                .unwrap_or_else(|| panic!("{name} is unknown to the host"));
-            assert_eq!(value, *epilogue as u32, "{name} in {}", kernel.info().name);
-            seen += 1;
+fn epilogues_and_activations_have_the_numbers_that_the_host_gives_them() {
+    let epilogues = Epilogue::NAMED.map(|(name, epilogue)| (name, epilogue as u32));
+    let activations = ActivationKind::NAMED.map(|(name, kind)| (name, kind as u32));
+    for (prefix, known) in [("EPILOGUE_", &epilogues[..]), ("ACTIVATION_", &activations)] {
+        let mut seen = BTreeSet::new();
+        for &kernel in Kernel::ALL {
+            for (name, value) in constants(kernel, prefix) {
+                let (_, expected) = known
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .unwrap_or_else(|| panic!("{name} is unknown to the host"));
+                assert_eq!(value, *expected, "{name} in {}", kernel.info().name);
+                seen.insert(name);
+            }
         }
+        assert_eq!(seen.len(), known.len(), "{prefix}: one that no shader has");
     }
-    assert!(seen >= 5);
 }
 
 #[test]

@@ -12,8 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::network::{
-    FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, NetworkError, NodeId, Op, Shape,
-    Window,
+    Activation, FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, NetworkError, NodeId,
+    Op, Shape, Window,
 };
 use crate::weights::{Tensor, Weights};
 
@@ -78,6 +78,26 @@ enum Words {
         low: Option<f32>,
         high: Option<f32>,
     },
+    LeakyRelu {
+        alpha: f32,
+    },
+    Prelu,
+    Elu {
+        alpha: f32,
+    },
+    Selu,
+    Sigmoid,
+    Tanh,
+    Silu,
+    HardSigmoid {
+        alpha: f32,
+        beta: f32,
+    },
+    HardSwish,
+    Gelu,
+    GeluTanh,
+    Softplus,
+    Mish,
     MaxPool {
         window: Window,
     },
@@ -140,12 +160,7 @@ fn words(op: &Op) -> Option<Words> {
             groups: *groups,
         },
         Op::Affine { .. } => Words::Affine,
-        Op::Relu => Words::Relu,
-        // JSON has no word for what is infinite.
-        Op::Clip { low, high } => Words::Clip {
-            low: low.is_finite().then_some(*low),
-            high: high.is_finite().then_some(*high),
-        },
+        Op::Activate(activation) => activation_words(activation),
         Op::MaxPool(window) => Words::MaxPool { window: *window },
         Op::AvgPool {
             window,
@@ -159,6 +174,33 @@ fn words(op: &Op) -> Option<Words> {
         Op::Flatten(order) => Words::Flatten { order: *order },
         Op::Linear { layout, .. } => Words::Linear { layout: *layout },
     })
+}
+
+fn activation_words(activation: &Activation) -> Words {
+    match activation {
+        Activation::Relu => Words::Relu,
+        // JSON has no word for what is infinite.
+        Activation::Clip { low, high } => Words::Clip {
+            low: low.is_finite().then_some(*low),
+            high: high.is_finite().then_some(*high),
+        },
+        Activation::LeakyRelu { alpha } => Words::LeakyRelu { alpha: *alpha },
+        Activation::PRelu { .. } => Words::Prelu,
+        Activation::Elu { alpha } => Words::Elu { alpha: *alpha },
+        Activation::Selu => Words::Selu,
+        Activation::Sigmoid => Words::Sigmoid,
+        Activation::Tanh => Words::Tanh,
+        Activation::Silu => Words::Silu,
+        Activation::HardSigmoid { alpha, beta } => Words::HardSigmoid {
+            alpha: *alpha,
+            beta: *beta,
+        },
+        Activation::HardSwish => Words::HardSwish,
+        Activation::Gelu => Words::Gelu,
+        Activation::GeluTanh => Words::GeluTanh,
+        Activation::Softplus => Words::Softplus,
+        Activation::Mish => Words::Mish,
+    }
 }
 
 /// Every tensor of `network` with the name that a graph gives it.
@@ -237,15 +279,31 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
             window: window(w)?,
             count_include_pad: *count_include_pad,
         },
-        Words::Relu => Op::Relu,
+        Words::Relu => Op::RELU,
         Words::Clip { low, high } => {
             let low = low.unwrap_or(f32::NEG_INFINITY);
             let high = high.unwrap_or(f32::INFINITY);
             if low >= high {
                 return Err(NodeListError::Bounds(node.name.clone()));
             }
-            Op::Clip { low, high }
+            Op::clip(low, high)
         }
+        Words::LeakyRelu { alpha } => Op::Activate(Activation::LeakyRelu { alpha: *alpha }),
+        Words::Prelu => Op::Activate(Activation::PRelu { slope: weight()? }),
+        Words::Elu { alpha } => Op::Activate(Activation::Elu { alpha: *alpha }),
+        Words::Selu => Op::Activate(Activation::Selu),
+        Words::Sigmoid => Op::Activate(Activation::Sigmoid),
+        Words::Tanh => Op::Activate(Activation::Tanh),
+        Words::Silu => Op::Activate(Activation::Silu),
+        Words::HardSigmoid { alpha, beta } => Op::Activate(Activation::HardSigmoid {
+            alpha: *alpha,
+            beta: *beta,
+        }),
+        Words::HardSwish => Op::Activate(Activation::HardSwish),
+        Words::Gelu => Op::Activate(Activation::Gelu),
+        Words::GeluTanh => Op::Activate(Activation::GeluTanh),
+        Words::Softplus => Op::Activate(Activation::Softplus),
+        Words::Mish => Op::Activate(Activation::Mish),
         Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
         Words::AdaptiveAvgPool { size } => {
             let usable = size.iter().all(|&side| side <= MAX_SIDE);

@@ -3,7 +3,8 @@
 
 use super::{ArchitectureError, Classifier, Evidence, names, tensorflow, torch};
 use crate::network::{
-    FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, Node, NodeId, Op, Shape, Window,
+    Activation, FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, Node, NodeId, Op,
+    Shape, Window,
 };
 use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -180,7 +181,7 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
                 groups: 1,
             };
             network.chain(format!("conv{block}_{i}"), op)?;
-            network.chain(format!("relu{block}_{i}"), Op::Relu)?;
+            network.chain(format!("relu{block}_{i}"), Op::RELU)?;
         }
         network.chain(format!("pool{block}"), Op::MaxPool(Window::square(2, 2, 0)))?;
     }
@@ -203,7 +204,7 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
         };
         network.chain(name, op)?;
         if *relu {
-            network.chain(format!("relu{number}"), Op::Relu)?;
+            network.chain(format!("relu{number}"), Op::RELU)?;
         }
     }
     Ok(network)
@@ -271,7 +272,7 @@ pub(crate) fn torch_names(network: &Network) -> Option<Vec<(NodeId, String)>> {
     while counts.len() <= 5 {
         match &nodes.next()? {
             (id, node) if is_3x3(&node.op) => {
-                nodes.next_if(|(_, next)| matches!(next.op, Op::Relu))?;
+                nodes.next_if(|(_, next)| matches!(next.op, Op::Activate(Activation::Relu)))?;
                 names.push((*id, format!("features.{module}")));
                 module += 2;
                 *counts.last_mut()? += 1;
@@ -299,7 +300,7 @@ pub(crate) fn torch_names(network: &Network) -> Option<Vec<(NodeId, String)>> {
     while let Some((id, node)) = nodes.next() {
         matches!(node.op, Op::Linear { .. }).then_some(())?;
         dense.push((id, format!("classifier.{module}")));
-        let relu = nodes.next_if(|(_, next)| matches!(next.op, Op::Relu));
+        let relu = nodes.next_if(|(_, next)| matches!(next.op, Op::Activate(Activation::Relu)));
         // A ReLU and a dropout, or nothing; the last value is a logit.
         module += if relu.is_some() { 3 } else { 1 };
         if relu.is_some() && nodes.peek().is_none() {

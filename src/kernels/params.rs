@@ -310,6 +310,35 @@ pub struct FlattenParams {
     pub position_stride: u32,
 }
 
+/// Uniform of `activate.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ActivateParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub kind: u32,
+    pub slopes: u32,
+    pub a: f32,
+    pub b: f32,
+}
+
+/// Uniform of `activate_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ActivateBackwardParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub kind: u32,
+    pub slopes: u32,
+    pub a: f32,
+    pub b: f32,
+    pub sharing: u32,
+}
+
 /// Uniform of `relu.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -118,6 +118,8 @@ kernels! {
     GlobalMeanBackward: "global_mean_backward", GlobalMeanParams, [Read, Write];
     Flatten: "flatten", FlattenParams, [Read, Write];
     FlattenBackward: "flatten_backward", FlattenParams, [Read, Write];
+    Activate: "activate", ActivateParams, [Read, Read, Write];
+    ActivateBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write];
     Relu: "relu", ReluParams, [Read, Read, Write];
     Clip: "clip", ClipParams, [Read, Read, Write];
     LinearRows: "linear_rows", LinearRowsParams, [Read, Read, Read, Write], FULL;

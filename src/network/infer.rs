@@ -1,6 +1,6 @@
 //! The shape that an op gives, and whether its weights fit what comes in.
 
-use super::{FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Shape, Window};
+use super::{Activation, FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Shape, Window};
 use crate::weights::Tensor;
 
 /// Output channels, input channels and taps of a filter bank, or `None` when it has not four axes.
@@ -41,7 +41,23 @@ pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, Ne
         _ => Ok(()),
     };
     match op {
-        Op::Input | Op::Relu | Op::Clip { .. } => Ok(input),
+        Op::Input => Ok(input),
+        Op::Activate(activation) => {
+            if !activation.settings().iter().all(|value| value.is_finite()) {
+                let what = format!("settings {:?}", activation.settings());
+                return Err(NetworkError::Setting {
+                    node: name.into(),
+                    what,
+                });
+            }
+            if let Activation::PRelu { slope } = activation
+                && slope.shape() != [1]
+                && slope.shape() != [input.c]
+            {
+                return Err(wrong("slopes", slope, format!("[{}] or [1]", input.c)));
+            }
+            Ok(input)
+        }
         Op::Conv2d {
             weight,
             bias,

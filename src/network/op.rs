@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Activation;
 use crate::weights::Tensor;
 
 /// A sliding window, in (rows, columns).
@@ -88,7 +89,7 @@ pub enum FlattenOrder {
     Hwc,
 }
 
-/// What a ReLU lets through on the way back.
+/// What a ReLU, or a clip, lets through on the way back; for other activations see [`Activation::has_rule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReluRule {
     /// The gradient where the activation was above zero.
@@ -124,15 +125,8 @@ pub enum Op {
         /// One value a channel.
         shift: Tensor,
     },
-    /// max(x, 0).
-    Relu,
-    /// min(max(x, low), high): 0 and 6 are `ReLU6`.
-    Clip {
-        /// Below `high`.
-        low: f32,
-        /// May be infinite.
-        high: f32,
-    },
+    /// A function of each value alone.
+    Activate(Activation),
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
     MaxPool(Window),
     /// The mean of each window.
@@ -161,16 +155,25 @@ pub enum Op {
 }
 
 impl Op {
-    /// Its weights and its biases, where it has them; of an affine step what scales and what shifts.
+    /// The ReLU.
+    pub const RELU: Self = Self::Activate(Activation::Relu);
+
+    /// Values held between two bounds.
+    pub const fn clip(low: f32, high: f32) -> Self {
+        Self::Activate(Activation::Clip { low, high })
+    }
+
+    /// Its weights and its biases, where it has them; of an affine step what scales and what shifts,
+    /// of a `PReLU` its slopes.
     pub(crate) fn tensors(&self) -> [Option<&Tensor>; 2] {
         match self {
             Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
                 [Some(weight), bias.as_ref()]
             }
             Self::Affine { scale, shift } => [Some(scale), Some(shift)],
+            Self::Activate(Activation::PRelu { slope }) => [Some(slope), None],
             Self::Input
-            | Self::Relu
-            | Self::Clip { .. }
+            | Self::Activate(_)
             | Self::MaxPool(_)
             | Self::AvgPool { .. }
             | Self::AdaptiveAvgPool(_)

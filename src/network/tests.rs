@@ -64,16 +64,16 @@ fn what_the_kernels_cannot_compute_is_refused_whatever_file_it_comes_from() {
 #[test]
 fn a_layer_reads_one_layer_before_it() {
     for inputs in [&[][..], &[0, 0], &[1]] {
-        assert!(refused(Op::Relu, inputs).contains("one earlier layer"));
+        assert!(refused(Op::RELU, inputs).contains("one earlier layer"));
     }
 }
 
 #[test]
 fn no_two_layers_have_one_name() {
     let mut network = Network::new("test", Shape::new(3, 32, 32));
-    network.chain("same", Op::Relu).unwrap();
-    let error = network.chain("same", Op::Relu).unwrap_err();
+    network.chain("same", Op::RELU).unwrap();
+    let error = network.chain("same", Op::RELU).unwrap_err();
     assert_eq!(error.to_string(), "two layers are called \"same\"");
-    assert!(network.chain("input", Op::Relu).is_err());
-    network.chain("other", Op::Relu).unwrap();
+    assert!(network.chain("input", Op::RELU).is_err());
+    network.chain("other", Op::RELU).unwrap();
 }

@@ -3,7 +3,7 @@
 use super::{Limits, SUBMISSION};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, padded_len};
-use crate::network::{Network, Node, NodeId, Op};
+use crate::network::{Network, Node, NodeId};
 
 /// Most classes that one backward pass to `to` may carry that keeps the gradients at `keep`, so that no tensor on its way
 /// outgrows a binding, all its gradients together stay within `budget` bytes, and no dispatch takes long enough for a
@@ -27,9 +27,10 @@ pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u
 /// the way back reads and its gradients stay within `budget` bytes, and by the same measures; at least 1.
 pub fn walks_at_once(network: &Network, classes: usize, limits: Limits, budget: u64) -> usize {
     let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
+    let nodes = (0..network.nodes.len()).map(NodeId);
     // A layer's own value is the one of the ReLU after it.
-    let is_held = |node: &&Node| !matches!(node.op, Op::Conv2d { .. } | Op::Linear { .. });
-    let held: u64 = network.nodes.iter().filter(is_held).map(bytes).sum();
+    let held = nodes.filter(|&id| network.fused_relu(id).is_none());
+    let held: u64 = held.map(|id| bytes(network.node(id))).sum();
     let largest = network.nodes.iter().map(bytes).max().unwrap_or(0);
     let classes = classes.max(1);
     let by_budget = budget / (held + 2 * largest * classes as u64).max(1);

@@ -1,5 +1,6 @@
 //! What each op becomes, forward and backward side by side; the files below know which kernels make a layer.
 
+mod activate;
 mod convolution;
 mod elements;
 mod end;
@@ -12,11 +13,10 @@ mod winograd_tiled;
 
 use super::builder::Builder;
 use super::{BackwardRequest, BufferId};
-use crate::kernels::{Epilogue, Kernel, LANES};
+use crate::kernels::{Kernel, LANES};
 use crate::layout::{Direction, padded_len};
-use crate::network::{NodeId, Op, Shape};
+use crate::network::{NodeId, Op, ReluRule, Shape};
 use convolution::{Beside, Convolution};
-use end::mask;
 use linear::Linear;
 
 /// An op without weights in either direction: y is made from x.
@@ -102,13 +102,9 @@ impl<'a> Builder<'a> {
                     end,
                 });
             }
-            Op::Relu => {
+            Op::Activate(activation) => {
                 let step = step(self.output(id));
-                self.relu(&step, Epilogue::BiasRelu, self.nothing);
-            }
-            Op::Clip { low, high } => {
-                let step = step(self.output(id));
-                self.clip(&step, [*low, *high], Epilogue::None, self.nothing);
+                self.activate(id, &step, activation, ReluRule::Plain);
             }
             Op::MaxPool(window) => {
                 let step = step(self.output(id));
@@ -212,14 +208,9 @@ impl<'a> Builder<'a> {
                 });
                 (reached, dx)
             }
-            Op::Relu => {
+            Op::Activate(activation) => {
                 let step = step(self.tensor(&name, n, in_shape));
-                self.relu(&step, mask(request.rule), self.value(id));
-                (input, step.y)
-            }
-            Op::Clip { low, high } => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.clip(&step, [*low, *high], mask(request.rule), self.value(id));
+                self.activate(id, &step, activation, request.rule);
                 (input, step.y)
             }
             Op::MaxPool(window) if window.is_disjoint() => {

@@ -132,7 +132,7 @@ fn reached(
                 Op::Conv2d { window, .. } | Op::MaxPool(window) | Op::AvgPool { window, .. } => {
                     input.through(window, node.shape)
                 }
-                Op::Relu | Op::Clip { .. } | Op::Affine { .. } => input.clone(),
+                Op::Activate(_) | Op::Affine { .. } => input.clone(),
                 Op::Input
                 | Op::Linear { .. }
                 | Op::AdaptiveAvgPool(_)

@@ -25,7 +25,7 @@ pub(crate) fn tiny() -> Network {
     };
     let pool = Op::MaxPool(Window::square(2, 2, 0));
     network.chain("conv", convolution).unwrap();
-    network.chain("relu", Op::Relu).unwrap();
+    network.chain("relu", Op::RELU).unwrap();
     network.chain("pool", pool).unwrap();
     network.chain("mean", Op::GlobalMean).unwrap();
     network.chain("linear", linear).unwrap();

@@ -312,7 +312,7 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
     };
     let mut network = Network::new("pair", input);
     network.chain("a", layer(20, between, inputs)).unwrap();
-    network.chain("relu", Op::Relu).unwrap();
+    network.chain("relu", Op::RELU).unwrap();
     network.chain("b", layer(22, outputs, between)).unwrap();
     let wa = random(20, between * inputs * 9);
     let wb = random(22, outputs * between * 9);

@@ -33,7 +33,7 @@ fn affine_and_its_gradient() {
 #[test]
 fn relu_lets_through_what_each_rule_says() {
     for input in SHAPES {
-        let network = single(input, Op::Relu);
+        let network = single(input, Op::RELU);
         let x = random(12, 2 * input.len());
         assert_close(
             "relu",
@@ -62,7 +62,7 @@ fn relu_lets_through_what_each_rule_says() {
 fn a_clip_lets_through_what_each_rule_says() {
     for input in SHAPES {
         for (low, high) in [(0.0, 0.5), (-0.25, 0.75), (f32::NEG_INFINITY, 0.0)] {
-            let network = single(input, Op::Clip { low, high });
+            let network = single(input, Op::clip(low, high));
             let x = random(30, 2 * input.len());
             let y = forward(&network, 2, &x);
             assert_close("clip", &y, &twins::clip(&x, low, high), input, 0.0);

@@ -156,7 +156,7 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule_in_parts_and_whole() {
             MatrixLayout::InOut => twins::linear_rows(&values(seed, i, o), o, dy),
         };
         let mut network = single(Shape::vector(inputs), layer(50, inputs, between));
-        network.chain("relu", Op::Relu).unwrap();
+        network.chain("relu", Op::RELU).unwrap();
         network.chain("last", layer(51, between, outputs)).unwrap();
         let x = random(52, inputs);
         let activations = twins::relu(&forward(50, inputs, between, &x));
@@ -194,7 +194,7 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
             layout,
         };
         let mut network = single(Shape::vector(inputs), op);
-        network.chain("relu", Op::Relu).unwrap();
+        network.chain("relu", Op::RELU).unwrap();
         let x = random(42, inputs);
         let whole = forward(&network, 1, &x);
         let request = Request {

@@ -36,7 +36,7 @@ fn head(input: Shape, pools: &[Op], order: FlattenOrder, layout: MatrixLayout) -
     network.chain("flatten", Op::Flatten(order)).unwrap();
     let inputs = network.node(network.output()).shape.c;
     network.chain("fc1", linear(1, inputs, 37, layout)).unwrap();
-    network.chain("relu", Op::Relu).unwrap();
+    network.chain("relu", Op::RELU).unwrap();
     network
         .chain("fc2", linear(3, 37, CLASSES, layout))
         .unwrap();
@@ -253,10 +253,7 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     let possible = request(1, Means::WherePossible, MatrixDtype::F32);
     let (chw, out_in) = (FlattenOrder::Chw, MatrixLayout::OutIn);
     let padded = Op::MaxPool(Window::square(2, 2, 1));
-    let clip = Op::Clip {
-        low: 0.0,
-        high: 6.0,
-    };
+    let clip = Op::clip(0.0, 6.0);
     for network in [
         head(input, &[padded], chw, out_in),
         head(input, &[clip], chw, out_in),

@@ -111,7 +111,7 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
             groups: 1,
         };
         network.chain("convolution", convolution).unwrap();
-        let relu = network.chain("relu", Op::Relu).unwrap();
+        let relu = network.chain("relu", Op::RELU).unwrap();
         let halves = Window::square(2, 2, 0);
         network.chain("pool", Op::MaxPool(halves)).unwrap();
         let middle = Shape::new(outputs, input.h, input.w);

@@ -68,7 +68,7 @@ fn vgg16(layout: MatrixLayout) -> Network {
                 groups: 1,
             };
             network.chain(format!("conv{block}_{i}"), conv).unwrap();
-            network.chain(format!("relu{block}_{i}"), Op::Relu).unwrap();
+            network.chain(format!("relu{block}_{i}"), Op::RELU).unwrap();
             channels = width;
         }
         let pool = Op::MaxPool(Window::square(2, 2, 0));
@@ -90,7 +90,7 @@ fn vgg16(layout: MatrixLayout) -> Network {
         };
         network.chain(name, linear).unwrap();
         if name != "fc8" {
-            network.chain(format!("relu_{name}"), Op::Relu).unwrap();
+            network.chain(format!("relu_{name}"), Op::RELU).unwrap();
         }
         inputs = outputs;
     }

@@ -32,15 +32,9 @@ fn odds_and_ends() -> Network {
                 groups: 1,
             },
         ),
-        (
-            "clip",
-            Op::Clip {
-                low: 0.0,
-                high: 6.0,
-            },
-        ),
+        ("clip", Op::clip(0.0, 6.0)),
         ("max", Op::MaxPool(overlapping)),
-        ("relu", Op::Relu),
+        ("relu", Op::RELU),
         (
             "mean",
             Op::AvgPool {

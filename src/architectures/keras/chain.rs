@@ -132,7 +132,7 @@ impl Chain {
                     return Err(layer.unsupported("a slope or a threshold is").into());
                 }
                 match layer.config["max_value"].as_f64() {
-                    None => self.push(&layer.name, Op::Relu),
+                    None => self.push(&layer.name, Op::RELU),
                     Some(high) if high > 0.0 => self.push(&layer.name, clip(high as f32)),
                     Some(_) => Err(layer.unsupported("a bound of nothing is").into()),
                 }
@@ -232,7 +232,7 @@ impl Chain {
     ) -> Result<(), ArchitectureError> {
         match activation_name(activation) {
             None | Some("linear") => Ok(()),
-            Some("relu") => self.push(name, Op::Relu),
+            Some("relu") => self.push(name, Op::RELU),
             Some("relu6") => self.push(name, clip(6.0)),
             Some("softmax") => {
                 self.ending = Some(OutputKind::Softmax);
@@ -327,7 +327,7 @@ impl Chain {
 
 /// A ReLU with a bound.
 fn clip(high: f32) -> Op {
-    Op::Clip { low: 0.0, high }
+    Op::clip(0.0, high)
 }
 
 fn wrong_weights(layer: &Layer, expected: &'static str) -> KerasModelError {

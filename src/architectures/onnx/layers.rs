@@ -71,7 +71,7 @@ impl<'a> Import<'a> {
             "Pad" => Self::pad(call)?,
             "Gemm" => self.gemm(call)?,
             "MatMul" => self.mat_mul(call)?,
-            "Relu" => self.plain(call, Op::Relu)?,
+            "Relu" => self.plain(call, Op::RELU)?,
             "Clip" => self.clip(call)?,
             "MaxPool" => self.max_pool(call)?,
             "AveragePool" => self.average_pool(call)?,
@@ -217,8 +217,8 @@ impl<'a> Import<'a> {
         );
         match bounds {
             // Up to the largest number is how the first opsets write "no bound".
-            (Some(0.0), Some(f32::MAX..)) => self.plain(call, Op::Relu),
-            (Some(low), Some(high)) if low < high => self.plain(call, Op::Clip { low, high }),
+            (Some(0.0), Some(f32::MAX..)) => self.plain(call, Op::RELU),
+            (Some(low), Some(high)) if low < high => self.plain(call, Op::clip(low, high)),
             _ => {
                 Err(call.unsupported("to bounds that are not known, or with nothing between them"))
             }

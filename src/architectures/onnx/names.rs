@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::network::{Network, Op, Window};
+use crate::network::{Activation, Network, Op, Window};
 use crate::weights::onnx::Node;
 
 use crate::architectures::names::Names;
@@ -107,8 +107,8 @@ pub(super) fn as_vgg(network: &mut Network) {
                 Some(format!("conv{block}_{}", i + 1))
             }
             Op::Conv2d { .. } => return,
-            Op::Relu if dense > 0 => Some(format!("relu{}", dense + 5)),
-            Op::Relu if i > 0 => Some(format!("relu{block}_{i}")),
+            Op::Activate(Activation::Relu) if dense > 0 => Some(format!("relu{}", dense + 5)),
+            Op::Activate(Activation::Relu) if i > 0 => Some(format!("relu{block}_{i}")),
             Op::MaxPool(window) if *window == Window::square(2, 2, 0) && block <= 5 => {
                 blocks.push(0);
                 Some(format!("pool{block}"))

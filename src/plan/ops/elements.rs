@@ -1,52 +1,14 @@
-//! What takes its elements one by one: ReLU, clip, affine, flatten.
+//! What takes its elements one by one: affine, flatten.
 
 use super::Step;
-use crate::kernels::{AffineParams, ClipParams, Epilogue, FlattenParams, Kernel, ReluParams};
-use crate::layout::{Direction, blocks, padded_len};
+use crate::kernels::{AffineParams, FlattenParams, Kernel};
+use crate::layout::{Direction, blocks};
 use crate::network::{FlattenOrder, NodeId};
+use crate::plan::Packing;
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, Packing};
 use crate::weights::Tensor;
 
 impl Builder<'_> {
-    /// A ReLU, or its mask by the activations in `extra`.
-    pub(super) fn relu(&mut self, step: &Step<'_>, epilogue: Epilogue, extra: BufferId) {
-        let params = ReluParams {
-            count: step.count(),
-            elements: (padded_len(1, step.made()) / 4) as u32,
-            epilogue: epilogue as u32,
-            sharing: self.sharing as u32,
-        };
-        self.each(
-            Kernel::Relu,
-            step.label,
-            params.count,
-            &params,
-            vec![step.x, extra, step.y],
-        );
-    }
-
-    /// The same between bounds.
-    pub(super) fn clip(
-        &mut self,
-        step: &Step<'_>,
-        [low, high]: [f32; 2],
-        epilogue: Epilogue,
-        extra: BufferId,
-    ) {
-        let params = ClipParams {
-            count: step.count(),
-            elements: (padded_len(1, step.made()) / 4) as u32,
-            // WGSL may take what is infinite for what never comes.
-            low: low.max(f32::MIN),
-            high: high.min(f32::MAX),
-            epilogue: epilogue as u32,
-            sharing: self.sharing as u32,
-        };
-        let buffers = vec![step.x, extra, step.y];
-        self.each(Kernel::Clip, step.label, params.count, &params, buffers);
-    }
-
     /// scale x + shift, a value a channel; the gradient has no shift.
     pub(super) fn affine(&mut self, id: NodeId, step: &Step<'_>, scale: &Tensor, shift: &Tensor) {
         let shape = step.made();

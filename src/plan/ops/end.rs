@@ -2,7 +2,7 @@
 
 use crate::kernels::Epilogue;
 use crate::layout::blocks;
-use crate::network::{NodeId, Op, ReluRule, Shape};
+use crate::network::{Activation, NodeId, Op, ReluRule, Shape};
 use crate::plan::builder::Builder;
 use crate::plan::{BackwardRequest, BufferId, Packing};
 use crate::weights::Tensor;
@@ -85,7 +85,7 @@ impl Builder<'_> {
         let node = self.network.node(input);
         let alone = self.network.consumers(input).nth(1).is_none();
         let wanted = input == request.to || request.keep.contains(&input);
-        let masked = matches!(node.op, Op::Relu) && !wanted && alone;
+        let masked = matches!(node.op, Op::Activate(Activation::Relu)) && !wanted && alone;
         let (reached, end) = if masked {
             let end = End {
                 epilogue: mask(request.rule),

@@ -1,0 +1,135 @@
+// A function of each value alone, but for those that end other kernels (relu.wgsl, clip.wgsl).
+//
+//   y[n, b, i] = f(x[n, b, i]), per channel
+//
+//   LEAKY         x > 0: x, else a x; `slopes` above 0: a is slopes[b] of the channel, or slopes[0] for all where it is 1
+//   ELU           x > 0: b x, else a (exp(x) - 1)
+//   SIGMOID       1 / (1 + exp(-x))
+//   TANH          tanh(x)
+//   SILU          x sigmoid(x)
+//   HARD_SIGMOID  a x + b, between 0 and 1
+//   HARD_SWISH    x (x / 6 + 1 / 2, between 0 and 1)
+//   GELU          x (1 + erf(x / sqrt(2))) / 2
+//   GELU_TANH     x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+//   SOFTPLUS      log(1 + exp(x))
+//   MISH          x tanh(log(1 + exp(x)))
+//
+// x, y: N x blocks x positions, four channels an element. No exponential is of a positive number, so that none is infinite; each
+// result is within 1e-6 of f, relative to the larger of 1 and |x|.
+// An invocation makes one element of y. CPU twin: activate in tests/common/twins.rs.
+
+struct Params {
+    count: u32, // elements of y: N * blocks * positions
+    blocks: u32,
+    positions: u32,
+    kind: u32,
+    slopes: u32, // slopes that there are: 0, 1 or one a channel
+    a: f32,
+    b: f32,
+}
+
+const ACTIVATION_LEAKY: u32 = 0u;
+const ACTIVATION_ELU: u32 = 1u;
+const ACTIVATION_SIGMOID: u32 = 2u;
+const ACTIVATION_TANH: u32 = 3u;
+const ACTIVATION_SILU: u32 = 4u;
+const ACTIVATION_HARD_SIGMOID: u32 = 5u;
+const ACTIVATION_HARD_SWISH: u32 = 6u;
+const ACTIVATION_GELU: u32 = 7u;
+const ACTIVATION_GELU_TANH: u32 = 8u;
+const ACTIVATION_SOFTPLUS: u32 = 9u;
+const ACTIVATION_MISH: u32 = 10u;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> slopes: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+fn sigmoid(v: vec4<f32>) -> vec4<f32> {
+    let e = exp(-abs(v));
+    return select(e, vec4<f32>(1.0), v > vec4<f32>()) / (1.0 + e);
+}
+
+// exp(v) - 1 for v up to 0; near 0 by its series, which cancels nothing.
+fn expm1(v: vec4<f32>) -> vec4<f32> {
+    let series = v * (1.0 + v / 2.0 * (1.0 + v / 3.0 * (1.0 + v / 4.0 * (1.0 + v / 5.0 * (1.0 + v / 6.0 * (1.0 + v / 7.0))))));
+    return select(exp(v) - 1.0, series, v > vec4<f32>(-0.3));
+}
+
+fn tanh_of(v: vec4<f32>) -> vec4<f32> {
+    let z = v * v;
+    // The least largest error up to 0.6, fitted.
+    let near = v * (0.99999994 + z * (-0.3333231 + z * (0.13310173 + z * (-0.05210148 + z * 0.015475425))));
+    let e = exp(-2.0 * abs(v));
+    return select(sign(v) * (1.0 - e) / (1.0 + e), near, abs(v) < vec4<f32>(0.6));
+}
+
+// log(1 + exp(v)) = max(v, 0) + log(1 + e), the latter as 2 artanh(e / (2 + e)).
+fn softplus(v: vec4<f32>) -> vec4<f32> {
+    let e = exp(-abs(v));
+    let s = e / (2.0 + e);
+    let z = s * s;
+    let log1p = 2.0 * s * (1.0 + z * (1.0 / 3.0 + z * (0.2 + z * (1.0 / 7.0 + z * (1.0 / 9.0 + z * (1.0 / 11.0 + z / 13.0))))));
+    return max(v, vec4<f32>()) + log1p;
+}
+
+// The share of a normal distribution below v.
+fn normal(v: vec4<f32>) -> vec4<f32> {
+    // Beyond 14 nothing is left, and a square might be infinite.
+    let u = 0.70710678 * min(abs(v), vec4<f32>(14.0));
+    let t = 1.0 / (1.0 + 0.4 * u);
+    // erfc(u) exp(u^2) / t, with the least largest error, fitted.
+    let tail = 0.22565906 + t * (0.22600833 + t * (0.2050604 + t * (0.18076561 + t * (0.10982641
+        + t * (0.043946993 + t * (0.12279885 + t * (-0.15922694 + t * 0.045161378)))))));
+    let beyond = 0.5 * t * exp(-u * u) * tail;
+    return select(beyond, 1.0 - beyond, v > vec4<f32>());
+}
+
+// tanh(log(1 + exp(v))), from exp of what is negative.
+fn mish_gate(v: vec4<f32>) -> vec4<f32> {
+    let e = exp(-abs(v));
+    let below = e * (e + 2.0) / (e * (e + 2.0) + 2.0);
+    let above = (1.0 + 2.0 * e) / (1.0 + 2.0 * e + 2.0 * e * e);
+    return select(below, above, v > vec4<f32>());
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = (group.y * groups.x + group.x) * 64u + lane;
+    if at >= p.count {
+        return;
+    }
+    let zero = vec4<f32>();
+    let one = vec4<f32>(1.0);
+    let v = x[at];
+    switch p.kind {
+        case ACTIVATION_LEAKY: {
+            var slope = vec4<f32>(p.a);
+            if p.slopes == 1u {
+                slope = vec4<f32>(slopes[0].x);
+            } else if p.slopes > 1u {
+                slope = slopes[at / p.positions % p.blocks];
+            }
+            y[at] = select(slope * v, v, v > zero);
+        }
+        case ACTIVATION_ELU: { y[at] = select(p.a * expm1(min(v, zero)), p.b * v, v > zero); }
+        case ACTIVATION_SIGMOID: { y[at] = sigmoid(v); }
+        case ACTIVATION_TANH: { y[at] = tanh_of(v); }
+        case ACTIVATION_SILU: { y[at] = v * sigmoid(v); }
+        case ACTIVATION_HARD_SIGMOID: { y[at] = clamp(p.a * v + p.b, zero, one); }
+        case ACTIVATION_HARD_SWISH: { y[at] = v * clamp(v / 6.0 + 0.5, zero, one); }
+        case ACTIVATION_GELU: { y[at] = v * normal(v); }
+        case ACTIVATION_GELU_TANH: {
+            // Beyond 10 the gate is 0 or 1, and a cube might be infinite.
+            let u = clamp(v, vec4<f32>(-10.0), vec4<f32>(10.0));
+            y[at] = v * sigmoid(1.5957691 * (u + 0.044715 * u * u * u));
+        }
+        case ACTIVATION_SOFTPLUS: { y[at] = softplus(v); }
+        case ACTIVATION_MISH: { y[at] = v * mish_gate(v); }
+        default: { y[at] = v; }
+    }
+}

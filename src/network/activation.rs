@@ -1,0 +1,130 @@
+//! Functions of each value alone, and what the way back through one must remember.
+
+use std::fmt;
+
+use crate::weights::Tensor;
+
+/// A function of each value alone. Names and settings are those of ONNX where the frameworks differ.
+#[derive(Clone, Debug)]
+pub enum Activation {
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, low), high): 0 and 6 are `ReLU6`.
+    Clip {
+        /// Below `high`.
+        low: f32,
+        /// May be infinite.
+        high: f32,
+    },
+    /// x above zero, else alpha x.
+    LeakyRelu {
+        /// Slope below zero.
+        alpha: f32,
+    },
+    /// The same with learned slopes.
+    PRelu {
+        /// One value a channel, or one for all.
+        slope: Tensor,
+    },
+    /// x above zero, else alpha (exp(x) - 1).
+    Elu {
+        /// What it goes to far below zero, negated.
+        alpha: f32,
+    },
+    /// 1.0507 times an ELU of alpha 1.6733 (arXiv 1706.02515).
+    Selu,
+    /// 1 / (1 + exp(-x)).
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// x sigmoid(x), also called swish.
+    Silu,
+    /// alpha x + beta, between 0 and 1.
+    HardSigmoid {
+        /// 1/6 in `PyTorch` and Keras 3, 0.2 in ONNX where nothing is said.
+        alpha: f32,
+        /// 0.5 in all of them.
+        beta: f32,
+    },
+    /// x (x / 6 + 1/2, between 0 and 1).
+    HardSwish,
+    /// x times the share of a normal distribution below x, by the error function.
+    Gelu,
+    /// The same by its approximation with a hyperbolic tangent.
+    GeluTanh,
+    /// log(1 + exp(x)).
+    Softplus,
+    /// x tanh(log(1 + exp(x))).
+    Mish,
+}
+
+/// Scale and alpha of SELU.
+pub(crate) const SELU: [f32; 2] = [1.050_701, 1.673_263_2];
+
+/// Which value the way back through an activation reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembers {
+    /// Its own.
+    Output,
+    /// The one that it was made from.
+    Input,
+}
+
+impl Activation {
+    /// What the way back reads. A ReLU's own value tells as much as its input, and a kernel that takes a ReLU with it leaves no
+    /// other.
+    pub const fn remembers(&self) -> Remembers {
+        match self {
+            Self::Relu | Self::Clip { .. } | Self::Sigmoid | Self::Tanh => Remembers::Output,
+            Self::LeakyRelu { .. }
+            | Self::PRelu { .. }
+            | Self::Elu { .. }
+            | Self::Selu
+            | Self::Silu
+            | Self::HardSigmoid { .. }
+            | Self::HardSwish
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Softplus
+            | Self::Mish => Remembers::Input,
+        }
+    }
+
+    /// Whether guided backpropagation and deconvolution have a rule of their own for it. Their papers (arXiv 1412.6806, 1311.2901)
+    /// speak of ReLUs, which pass a value or nothing; a clip does so too. Through all others the plain gradient goes, as in
+    /// Captum and pytorch-grad-cam, whose hooks are on ReLUs alone.
+    pub const fn has_rule(&self) -> bool {
+        matches!(self, Self::Relu | Self::Clip { .. })
+    }
+
+    /// Its numbers, of which none may be infinite or NaN but a clip's bounds.
+    pub(crate) fn settings(&self) -> [f32; 2] {
+        match *self {
+            Self::LeakyRelu { alpha } | Self::Elu { alpha } => [alpha, 0.0],
+            Self::HardSigmoid { alpha, beta } => [alpha, beta],
+            _ => [0.0, 0.0],
+        }
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Relu => write!(f, "relu"),
+            Self::Clip { low, high } => write!(f, "clip to {low}..{high}"),
+            Self::LeakyRelu { alpha } => write!(f, "leaky relu, {alpha}"),
+            Self::PRelu { .. } => write!(f, "prelu"),
+            Self::Elu { alpha } => write!(f, "elu, {alpha}"),
+            Self::Selu => write!(f, "selu"),
+            Self::Sigmoid => write!(f, "sigmoid"),
+            Self::Tanh => write!(f, "tanh"),
+            Self::Silu => write!(f, "silu"),
+            Self::HardSigmoid { .. } => write!(f, "hard sigmoid"),
+            Self::HardSwish => write!(f, "hard swish"),
+            Self::Gelu => write!(f, "gelu"),
+            Self::GeluTanh => write!(f, "gelu, by tanh"),
+            Self::Softplus => write!(f, "softplus"),
+            Self::Mish => write!(f, "mish"),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Activations by kernels of their own: where no other kernel's end takes them.
+
+use super::Step;
+use super::end::mask;
+use crate::kernels::{
+    ActivateBackwardParams, ActivateParams, ActivationKind, ClipParams, Epilogue, Kernel,
+    ReluParams,
+};
+use crate::layout::{Direction, blocks, padded_len};
+use crate::network::{Activation, NodeId, ReluRule, Remembers, SELU};
+use crate::plan::builder::Builder;
+use crate::plan::{BufferId, Packing};
+
+impl Builder<'_> {
+    /// An activation, or the gradient at its input; `rule` is for that of a ReLU or a clip.
+    pub(super) fn activate(
+        &mut self,
+        id: NodeId,
+        step: &Step<'_>,
+        activation: &Activation,
+        rule: ReluRule,
+    ) {
+        let input = self.network.node(id).inputs[0];
+        let kept = match (step.direction, activation.remembers()) {
+            (Direction::Forward, _) => None,
+            (Direction::Backward, Remembers::Output) => Some(self.value(id)),
+            (Direction::Backward, Remembers::Input) => Some(self.value(input)),
+        };
+        match activation {
+            Activation::Relu => self.relu(step, rule, kept),
+            Activation::Clip { low, high } => self.clip(step, [*low, *high], rule, kept),
+            _ => self.smooth(id, step, activation, kept),
+        }
+    }
+
+    /// A ReLU, or its mask by the values kept.
+    fn relu(&mut self, step: &Step<'_>, rule: ReluRule, kept: Option<BufferId>) {
+        let epilogue = kept.map_or(Epilogue::BiasRelu, |_| mask(rule));
+        let params = ReluParams {
+            count: step.count(),
+            elements: (padded_len(1, step.made()) / 4) as u32,
+            epilogue: epilogue as u32,
+            sharing: self.sharing as u32,
+        };
+        let buffers = vec![step.x, kept.unwrap_or(self.nothing), step.y];
+        self.each(Kernel::Relu, step.label, params.count, &params, buffers);
+    }
+
+    /// The same between bounds.
+    fn clip(
+        &mut self,
+        step: &Step<'_>,
+        [low, high]: [f32; 2],
+        rule: ReluRule,
+        kept: Option<BufferId>,
+    ) {
+        let epilogue = kept.map_or(Epilogue::None, |_| mask(rule));
+        let params = ClipParams {
+            count: step.count(),
+            elements: (padded_len(1, step.made()) / 4) as u32,
+            // WGSL may take what is infinite for what never comes.
+            low: low.max(f32::MIN),
+            high: high.min(f32::MAX),
+            epilogue: epilogue as u32,
+            sharing: self.sharing as u32,
+        };
+        let buffers = vec![step.x, kept.unwrap_or(self.nothing), step.y];
+        self.each(Kernel::Clip, step.label, params.count, &params, buffers);
+    }
+
+    /// The others, which no rule but the plain one is for.
+    fn smooth(
+        &mut self,
+        id: NodeId,
+        step: &Step<'_>,
+        activation: &Activation,
+        kept: Option<BufferId>,
+    ) {
+        let shape = step.made();
+        let (kind, [a, b]) = kind(activation);
+        let (slopes, slope_count) = match activation {
+            Activation::PRelu { slope } => {
+                let name = format!("{} slopes", self.network.node(id).name);
+                let len = blocks(slope.len()) * 4;
+                let slopes = self.weights(name, len, slope, Packing::Vector);
+                (slopes, slope.len() as u32)
+            }
+            _ => (self.nothing, 0),
+        };
+        let (count, blocks) = (step.count(), blocks(shape.c) as u32);
+        let (positions, kind) = ((shape.h * shape.w) as u32, kind as u32);
+        let Some(kept) = kept else {
+            let params = ActivateParams {
+                count,
+                blocks,
+                positions,
+                kind,
+                slopes: slope_count,
+                a,
+                b,
+            };
+            let buffers = vec![step.x, slopes, step.y];
+            return self.each(Kernel::Activate, step.label, count, &params, buffers);
+        };
+        let params = ActivateBackwardParams {
+            count,
+            blocks,
+            positions,
+            kind,
+            slopes: slope_count,
+            a,
+            b,
+            sharing: self.sharing as u32,
+        };
+        let buffers = vec![step.x, kept, slopes, step.y];
+        let kernel = Kernel::ActivateBackward;
+        self.each(kernel, step.label, count, &params, buffers);
+    }
+}
+
+/// What `activate.wgsl` calls an activation, and the numbers a and b there.
+fn kind(activation: &Activation) -> (ActivationKind, [f32; 2]) {
+    let settings = activation.settings();
+    match activation {
+        Activation::Relu | Activation::Clip { .. } => {
+            unreachable!("they have kernels of their own")
+        }
+        Activation::LeakyRelu { .. } | Activation::PRelu { .. } => {
+            (ActivationKind::Leaky, settings)
+        }
+        Activation::Elu { alpha } => (ActivationKind::Elu, [*alpha, 1.0]),
+        Activation::Selu => {
+            let [scale, alpha] = SELU;
+            (ActivationKind::Elu, [scale * alpha, scale])
+        }
+        Activation::Sigmoid => (ActivationKind::Sigmoid, settings),
+        Activation::Tanh => (ActivationKind::Tanh, settings),
+        Activation::Silu => (ActivationKind::Silu, settings),
+        Activation::HardSigmoid { .. } => (ActivationKind::HardSigmoid, settings),
+        Activation::HardSwish => (ActivationKind::HardSwish, settings),
+        Activation::Gelu => (ActivationKind::Gelu, settings),
+        Activation::GeluTanh => (ActivationKind::GeluTanh, settings),
+        Activation::Softplus => (ActivationKind::Softplus, settings),
+        Activation::Mish => (ActivationKind::Mish, settings),
+    }
+}

@@ -1,0 +1,132 @@
+//! Activations by kernels of their own, against their twins and against PyTorch.
+
+use gradcam::network::{Activation, Network, Op, ReluRule, Shape};
+use gradcam::weights::Tensor;
+use serde_json::Value;
+
+use crate::common::device::{assert_close, backward, forward, random, to_input};
+use crate::common::twins;
+use crate::{SHAPES, single};
+
+/// Each activation but those that end other kernels, with slopes for `channels`.
+fn each(channels: usize) -> Vec<Activation> {
+    let slope = |len| Tensor::from_f32(vec![len], &random(41, len));
+    vec![
+        Activation::LeakyRelu { alpha: 0.01 },
+        Activation::LeakyRelu { alpha: -0.5 },
+        Activation::PRelu { slope: slope(1) },
+        Activation::PRelu {
+            slope: slope(channels),
+        },
+        Activation::Elu { alpha: 0.5 },
+        Activation::Selu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Silu,
+        Activation::HardSigmoid {
+            alpha: 0.2,
+            beta: 0.5,
+        },
+        Activation::HardSwish,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Softplus,
+        Activation::Mish,
+    ]
+}
+
+#[test]
+fn activations_and_their_gradients() {
+    for input in SHAPES {
+        for activation in each(input.c) {
+            let network = single(input, Op::Activate(activation.clone()));
+            let x: Vec<f32> = random(40, 2 * input.len())
+                .iter()
+                .map(|v| 5.0 * v)
+                .collect();
+            let y = forward(&network, 2, &x);
+            let expected = twins::activate(&x, input, &activation);
+            assert_close(&activation.to_string(), &y, &expected, input, 1e-6);
+            let x = &x[..input.len()];
+            let dy = random(42, 3 * input.len());
+            // No rule but the plain one is for them.
+            for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+                let (_, dx) = backward(&network, to_input(3, rule), x, &dy);
+                let expected = twins::activate_backward(&dy, x, input, &activation);
+                let what = format!("{activation} backward, {rule:?}");
+                assert_close(&what, &dx, &expected, input, 1e-6);
+            }
+        }
+    }
+}
+
+fn named(name: &str, settings: &Value) -> Activation {
+    let number = |key: &str| settings[key].as_f64().unwrap() as f32;
+    match name {
+        "leaky_relu" | "leaky_relu_turned" => Activation::LeakyRelu {
+            alpha: number("alpha"),
+        },
+        "elu" | "elu_half" => Activation::Elu {
+            alpha: number("alpha"),
+        },
+        "selu" => Activation::Selu,
+        "sigmoid" => Activation::Sigmoid,
+        "tanh" => Activation::Tanh,
+        "silu" => Activation::Silu,
+        "hard_sigmoid" => Activation::HardSigmoid {
+            alpha: number("alpha"),
+            beta: number("beta"),
+        },
+        "hard_swish" => Activation::HardSwish,
+        "gelu" => Activation::Gelu,
+        "gelu_tanh" => Activation::GeluTanh,
+        "softplus" => Activation::Softplus,
+        "mish" => Activation::Mish,
+        other => panic!("{other} is unknown"),
+    }
+}
+
+/// Each value for itself, so that none hides behind a larger one.
+#[test]
+fn activations_and_their_slopes_agree_with_pytorch_near_zero_and_far_out() {
+    let fixture = include_str!("../fixtures/activations.json");
+    let fixture: Value = serde_json::from_str(fixture).unwrap();
+    let numbers = |value: &Value| -> Vec<f64> {
+        let list = value.as_array().unwrap().iter();
+        list.map(|v| v.as_f64().unwrap()).collect()
+    };
+    let x: Vec<f32> = numbers(&fixture["x"]).iter().map(|&v| v as f32).collect();
+    let input = Shape::new(1, 1, x.len());
+    for (name, of) in fixture["of"].as_object().unwrap() {
+        let activation = named(name, &of["settings"]);
+        let network = single(input, Op::Activate(activation));
+        let ones = vec![1.0; x.len()];
+        let (y, slope) = backward(&network, to_input(1, ReluRule::Plain), &x, &ones);
+        let check = |what: &str, actual: &[f32], expected: &[f64]| {
+            for ((&x, &actual), &expected) in x.iter().zip(actual).zip(expected) {
+                let off = (f64::from(actual) - expected).abs();
+                let bound = 1e-6 * expected.abs().max(1.0);
+                assert!(
+                    off <= bound,
+                    "{name}, {what} at {x}: {actual}, not {expected}"
+                );
+            }
+        };
+        check("value", &y, &numbers(&of["y"]));
+        check("slope", &slope, &numbers(&of["slope"]));
+    }
+}
+
+#[test]
+fn activations_with_settings_that_nothing_computes_with_are_refused() {
+    let refused = |activation| {
+        let mut network = Network::new("test", Shape::new(3, 2, 2));
+        let error = network.chain("act", Op::Activate(activation)).unwrap_err();
+        error.to_string()
+    };
+    let error = refused(Activation::Elu { alpha: f32::NAN });
+    assert!(error.contains("layer act: settings"), "{error}");
+    let slope = Tensor::from_f32(vec![2], &[0.1, 0.2]);
+    let error = refused(Activation::PRelu { slope });
+    assert!(error.contains("expected [3] or [1]"), "{error}");
+}
