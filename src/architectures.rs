@@ -11,6 +11,7 @@ mod metadata;
 mod names;
 mod node_list;
 mod onnx;
+mod prefix;
 mod tensorflow;
 mod torch;
 mod vgg;
@@ -263,7 +264,7 @@ pub fn recognise_at(
     let size = input_size.or(stated.input_size);
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
-        None if let Some(graph) = &weights.graph => graph_network_at(graph, size)?.into(),
+        None if let Some(graph) = &weights.graph => of_graph(graph_network_at(graph, size)?),
         None if keras::wrote(weights) => keras::classifier(weights, size)?,
         None => vgg::classifier(weights, size)?,
     };
@@ -281,6 +282,19 @@ pub fn recognise_at(
     }
     classifier.labels = classifier.labels.or(stated.labels);
     Ok(classifier)
+}
+
+/// What a graph does to its pixels itself, channel by channel, becomes the preprocessing.
+fn of_graph(network: Network) -> Classifier {
+    let (without, pixels) = prefix::take(network.clone());
+    match pixels.normalization(false) {
+        Some((normalization, normalization_evidence)) if !pixels.is_untouched() => Classifier {
+            normalization,
+            normalization_evidence,
+            ..without.into()
+        },
+        _ => network.into(),
+    }
 }
 
 impl From<Network> for Classifier {

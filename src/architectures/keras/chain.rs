@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::pixels::{Pixels, normalization};
+use super::pixels::{normalization, rescaled};
 use super::windows::{padding, size, window};
 use super::{KerasModelError, Layer};
 use crate::architectures::names::Names;
+use crate::architectures::prefix::Pixels;
 use crate::architectures::{ArchitectureError, Classifier, affine};
 use crate::network::{
     FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, Op, OutputKind, Shape, Window,
@@ -63,7 +64,8 @@ fn classifier_over(
     }
     let mut network = affine::fold(chain.network);
     network.output_kind = chain.ending.unwrap_or(OutputKind::Softmax);
-    let (normalization, normalization_evidence) = normalization(chain.pixels, layers, &network);
+    let (normalization, normalization_evidence) =
+        normalization(chain.pixels.as_ref(), layers, &network);
     Ok(Classifier {
         network,
         normalization,
@@ -308,7 +310,9 @@ impl Chain {
             let what = "scaling anything but the picture is";
             return Err(layer.unsupported(what).into());
         }
-        self.pixels = Some(self.pixels.unwrap_or_default().scaled(layer)?);
+        let pixels = self.pixels.take();
+        let pixels = pixels.unwrap_or_else(|| Pixels::new(self.shape().c));
+        self.pixels = Some(rescaled(&pixels, layer)?);
         Ok(())
     }
 

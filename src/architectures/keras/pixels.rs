@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{KerasModelError, Layer};
 use crate::architectures::Evidence;
+use crate::architectures::prefix::Pixels;
 use crate::network::Network;
 use crate::preprocess::Normalization;
 use crate::weights::Tensor;
@@ -11,12 +12,12 @@ use crate::weights::Tensor;
 /// What a model does with pixels itself is known; keras.applications' VGG with its own classes is always used with caffe's
 /// means; whoever trained another head may have used anything.
 pub(super) fn normalization(
-    pixels: Option<Pixels>,
+    pixels: Option<&Pixels>,
     layers: &[Layer],
     network: &Network,
 ) -> (Normalization, Evidence) {
-    if let Some(pixels) = pixels {
-        return (pixels.normalization(), Evidence::Metadata);
+    if let Some(known) = pixels.and_then(|pixels| pixels.normalization(false)) {
+        return known;
     }
     let has = |name: &str| layers.iter().any(|layer| layer.name == name);
     if !has("block1_conv1") {
@@ -31,74 +32,46 @@ pub(super) fn normalization(
     (Normalization::CAFFE, evidence)
 }
 
-/// A picture's channels as the first layers change them: a v + b of the value v in 0..255.
-#[derive(Clone, Copy)]
-pub(super) struct Pixels {
-    a: [f32; 3],
-    b: [f32; 3],
-}
-
-impl Default for Pixels {
-    /// As they come.
-    fn default() -> Self {
-        Self {
-            a: [1.0; 3],
-            b: [0.0; 3],
-        }
-    }
-}
-
-impl Pixels {
-    /// After `Rescaling` (v scale + offset) or `Normalization` ((v - mean) / sqrt(variance)).
-    pub(super) fn scaled(self, layer: &Layer) -> Result<Self, KerasModelError> {
-        let unsupported = || layer.unsupported("a scale that is not one number a channel is");
-        let three = |values: Vec<f64>| match *values.as_slice() {
-            [value] => Ok([value; 3]),
-            [r, g, b] => Ok([r, g, b]),
-            _ => Err(unsupported()),
-        };
-        let config = |key: &str| numbers(&layer.config[key]);
-        let (scale, offset) = if layer.class == "Rescaling" {
-            let offset = config("offset");
-            let offset = if offset.is_empty() { vec![0.0] } else { offset };
-            (three(config("scale"))?, three(offset)?)
-        } else {
-            // Given when it was made, or measured and kept as weights: mean, variance, count.
-            let measured = |i: usize| {
+/// `pixels` after `Rescaling` (v scale + offset) or `Normalization` ((v - mean) / sqrt(variance), or its inverse).
+pub(super) fn rescaled(pixels: &Pixels, layer: &Layer) -> Result<Pixels, KerasModelError> {
+    let config = |key: &str| numbers(&layer.config[key]);
+    let (scale, offset) = if layer.class == "Rescaling" {
+        let offset = config("offset");
+        let offset = if offset.is_empty() { vec![0.0] } else { offset };
+        (config("scale"), offset)
+    } else {
+        // Given when it was made, or measured and kept as weights: mean, variance, count.
+        let given = |key: &str, i: usize| match config(key) {
+            values if values.is_empty() => {
                 let values = layer.weights.get(i).map(Tensor::to_vec).unwrap_or_default();
                 values.into_iter().map(f64::from).collect::<Vec<_>>()
-            };
-            let given = |key: &str, i: usize| match config(key) {
-                values if values.is_empty() => measured(i),
-                values => values,
-            };
-            if layer.config["invert"].as_bool() == Some(true) {
-                return Err(layer.unsupported("the inverse of a normalisation is"));
             }
-            let mean = three(given("mean", 0))?;
-            let variance = three(given("variance", 1))?;
-            // Keras' own epsilon.
-            let scale = variance.map(|variance| 1.0 / variance.sqrt().max(1e-7));
-            (scale, std::array::from_fn(|c| -mean[c] * scale[c]))
+            values => values,
         };
-        let after = Pixels {
-            a: std::array::from_fn(|c| (f64::from(self.a[c]) * scale[c]) as f32),
-            b: std::array::from_fn(|c| (f64::from(self.b[c]) * scale[c] + offset[c]) as f32),
-        };
-        if !after.a.iter().all(|a| a.is_normal()) || !after.b.iter().all(|b| b.is_finite()) {
-            return Err(unsupported());
+        let mean = given("mean", 0);
+        // Keras' own epsilon.
+        let deviation = given("variance", 1).into_iter();
+        let deviation: Vec<f64> = deviation
+            .map(|variance| variance.sqrt().max(1e-7))
+            .collect();
+        if layer.config["invert"].as_bool() == Some(true) {
+            (deviation, mean)
+        } else {
+            let scale: Vec<f64> = deviation.into_iter().map(f64::recip).collect();
+            // One number of either kind goes with one a channel of the other.
+            let longest = scale.len().max(mean.len());
+            let each = |values: &[f64], c: usize| match *values {
+                [value] => Some(value),
+                _ => values.get(c).copied(),
+            };
+            let offset = (0..longest).map(|c| Some(-each(&mean, c)? * each(&scale, c)?));
+            let offset = offset.collect::<Option<Vec<f64>>>().unwrap_or_default();
+            (scale, offset)
         }
-        Ok(after)
-    }
-
-    fn normalization(self) -> Normalization {
-        Normalization {
-            bgr: false,
-            scale: 1.0,
-            mean: std::array::from_fn(|c| -self.b[c] / self.a[c]),
-            std: self.a.map(f32::recip),
-        }
-    }
+    };
+    pixels
+        .scaled(&scale, &offset)
+        .ok_or_else(|| layer.unsupported("a scale that is not one number a channel is"))
 }
 
 /// The numbers of a value, however deep its lists.

@@ -1,0 +1,293 @@
+//! What a network does to its picture before its first layer, read as preprocessing: factors, summands and an order of the
+//! channels.
+//!
+//! An importer follows the picture's channels as [`Pixels`] while nothing but such steps is done to them, or [takes](take) the
+//! `Affine`s at the start of a network out of it. The numbers also tell what pixels the network expects at its input.
+
+use super::Evidence;
+use crate::network::{Network, NodeId, Op};
+use crate::preprocess::Normalization;
+
+/// One channel as a function of the network's input: channel `from`, times `a`, plus `b`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Channel {
+    from: usize,
+    a: f64,
+    b: f64,
+}
+
+/// A picture's channels after the steps so far.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pixels(Vec<Channel>);
+
+impl Pixels {
+    /// As they come.
+    pub(super) fn new(channels: usize) -> Self {
+        let channel = |from| Channel {
+            from,
+            a: 1.0,
+            b: 0.0,
+        };
+        Self((0..channels).map(channel).collect())
+    }
+
+    /// Number of channels.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was done.
+    pub(super) fn is_untouched(&self) -> bool {
+        *self == Self::new(self.len())
+    }
+
+    /// `scale` x + `offset`, each one number for all channels or one a channel; `None` for another number of them, and where
+    /// a channel loses what it says.
+    pub(super) fn scaled(&self, scale: &[f64], offset: &[f64]) -> Option<Self> {
+        let each = |values: &[f64], c: usize| match *values {
+            [value] => Some(value),
+            _ if values.len() == self.len() => Some(values[c]),
+            _ => None,
+        };
+        let channels = self.0.iter().enumerate().map(|(c, channel)| {
+            let scale = each(scale, c)?;
+            let (a, b) = (channel.a * scale, channel.b * scale + each(offset, c)?);
+            let kept = (a as f32).is_normal() && (b as f32).is_finite();
+            kept.then_some(Channel { a, b, ..*channel })
+        });
+        channels.collect::<Option<_>>().map(Self)
+    }
+
+    /// Channel `order[i]` in place `i`; `None` where there is no such channel.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(super) fn ordered(&self, order: &[usize]) -> Option<Self> {
+        let channels = order.iter().map(|&c| self.0.get(c).copied());
+        channels.collect::<Option<_>>().map(Self)
+    }
+
+    /// How pictures are scaled for the network behind these steps, and how that is known; `bytes` where the file says that its
+    /// input are bytes. `None` where the channels are not red, green and blue in this order or the reverse.
+    pub(super) fn normalization(&self, bytes: bool) -> Option<(Normalization, Evidence)> {
+        let order: Vec<usize> = self.0.iter().map(|channel| channel.from).collect();
+        let bgr = match order.as_slice() {
+            [0, 1, 2] => false,
+            [2, 1, 0] => true,
+            _ => return None,
+        };
+        let (input, evidence) = self.input(bytes, bgr);
+        Some((self.behind(input, bgr), evidence))
+    }
+
+    /// What goes in at the input so that the steps make something known of it.
+    fn input(&self, bytes: bool, bgr: bool) -> (Normalization, Evidence) {
+        let certain = |input| (input, Evidence::Metadata);
+        if bytes {
+            return certain(Normalization::NONE);
+        }
+        let inputs = [
+            Normalization::NONE,
+            Normalization::UNIT,
+            Normalization::TF,
+            Normalization::TORCH,
+        ];
+        if self.changes_values()
+            && let Some(input) = inputs
+                .into_iter()
+                .find(|&input| self.behind(input, bgr).name().is_some())
+        {
+            return certain(input);
+        }
+        // The value that becomes zero, and what becomes a difference of one: a mean and a deviation in the input's own units.
+        let mean = |channel: &Channel| -channel.b / channel.a;
+        let deviation = |channel: &Channel| channel.a.abs().recip();
+        let within = |most: f64| self.0.iter().all(|c| (0.0..=most).contains(&mean(c)));
+        let of_bytes = |c: &Channel| mean(c) > 2.0 || deviation(c) > 16.0;
+        if within(255.0) && self.0.iter().any(of_bytes) {
+            return certain(Normalization::NONE);
+        }
+        let of_fractions = |c: &Channel| mean(c) > 0.0 && deviation(c) <= 1.0;
+        if within(1.0) && self.0.iter().all(of_fractions) {
+            return certain(Normalization::UNIT);
+        }
+        let reason =
+            "pixels in 0..1 are the most common, and the network's own first steps do not tell";
+        (Normalization::UNIT, Evidence::Guess(reason))
+    }
+
+    /// Whether there is more than an order of channels.
+    fn changes_values(&self) -> bool {
+        let changed = |channel: &Channel| channel.a != 1.0 || channel.b != 0.0;
+        self.0.iter().any(changed)
+    }
+
+    /// The steps behind `input`, whose numbers are those of red, green and blue, as one normalisation; by its name where it has
+    /// one.
+    fn behind(&self, input: Normalization, bgr: bool) -> Normalization {
+        let factors = |n: &Normalization, c: usize| {
+            let std = f64::from(n.std[c]);
+            (f64::from(n.scale) / std, -f64::from(n.mean[c]) / std)
+        };
+        let channels: [(f64, f64); 3] = std::array::from_fn(|c| {
+            let Channel { from, a, b } = self.0[c];
+            let (scale, offset) = factors(&input, from);
+            (a * scale, a * offset + b)
+        });
+        let same = |n: &Normalization| {
+            n.bgr == bgr
+                && (0..3).all(|c| {
+                    let ((a, b), (scale, offset)) = (channels[c], factors(n, c));
+                    // Of what a white pixel becomes: constants are kept in float32, some as their reciprocals.
+                    let close = |x: f64, y: f64| (x - y).abs() <= 1e-6 * (255.0 * scale).max(1.0);
+                    close(255.0 * a, 255.0 * scale) && close(b, offset)
+                })
+        };
+        let mut named = Normalization::NAMED
+            .into_iter()
+            .map(|(_, normalization)| normalization);
+        named.find(same).unwrap_or(Normalization {
+            bgr,
+            scale: 1.0,
+            mean: channels.map(|(a, b)| (-b / a) as f32),
+            std: channels.map(|(a, _)| a.recip() as f32),
+        })
+    }
+}
+
+/// The network without the factors and summands that its picture alone meets first, and what they do.
+pub(super) fn take(mut network: Network) -> (Network, Pixels) {
+    let mut pixels = Pixels::new(network.input_shape().c);
+    loop {
+        let mut readers = network.consumers(NodeId(0));
+        let (Some(reader), None) = (readers.next(), readers.next()) else {
+            break;
+        };
+        drop(readers);
+        let Op::Affine { scale, shift } = &network.node(reader).op else {
+            break;
+        };
+        let numbers = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
+        let (scale, shift) = (numbers(scale.to_vec()), numbers(shift.to_vec()));
+        let Some(after) = pixels.scaled(&scale, &shift) else {
+            break;
+        };
+        pixels = after;
+        let mut nodes = std::mem::take(&mut network.nodes);
+        nodes.remove(reader.0);
+        let inputs = nodes.iter_mut().flat_map(|node| &mut node.inputs);
+        inputs.for_each(|input| {
+            *input = match *input {
+                input if input == reader => NodeId(0),
+                NodeId(i) => NodeId(i - usize::from(i > reader.0)),
+            };
+        });
+        network = network.with_nodes(nodes);
+    }
+    (network, pixels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Shape;
+    use crate::weights::Tensor;
+
+    fn known(pixels: &Pixels) -> (String, Evidence) {
+        let (normalization, evidence) = pixels.normalization(false).unwrap();
+        (normalization.to_string(), evidence)
+    }
+
+    #[test]
+    fn steps_that_everybody_takes_go_by_their_names() {
+        let rgb = Pixels::new(3);
+        let bgr = rgb.ordered(&[2, 1, 0]).unwrap();
+        let means = [-103.939, -116.779, -123.68].map(|mean| f64::from(mean as f32));
+        let unit = rgb.scaled(&[1.0 / 255.0], &[0.0]).unwrap();
+        let means_of_torch = [-0.485, -0.456, -0.406];
+        let torch = |pixels: &Pixels| {
+            let centred = pixels.scaled(&[1.0], &means_of_torch).unwrap();
+            centred
+                .scaled(&[0.229, 0.224, 0.225].map(f64::recip), &[0.0])
+                .unwrap()
+        };
+        for (name, pixels) in [
+            ("caffe", bgr.scaled(&[1.0], &means).unwrap()),
+            ("tf", rgb.scaled(&[1.0 / 127.5], &[-1.0]).unwrap()),
+            ("tf", rgb.scaled(&[2.0], &[-1.0]).unwrap()),
+            ("torch", torch(&unit)),
+            ("torch", torch(&rgb)),
+            ("unit", unit),
+        ] {
+            assert_eq!(known(&pixels), (name.into(), Evidence::Metadata));
+        }
+    }
+
+    #[test]
+    fn what_was_scaled_for_another_network_is_known_by_what_it_becomes() {
+        // torchvision's Inception turns pixels scaled as for its other networks into -1..1.
+        let (means, deviations) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        let offset = means.map(|mean| (mean - 0.5) / 0.5);
+        let pixels = Pixels::new(3).scaled(&deviations.map(|deviation| deviation / 0.5), &offset);
+        assert_eq!(known(&pixels.unwrap()), ("tf".into(), Evidence::Metadata));
+    }
+
+    #[test]
+    fn the_size_of_means_and_deviations_tells_bytes_from_fractions() {
+        let of = |mean: f64, deviation: f64| {
+            Pixels::new(3)
+                .scaled(&[deviation.recip()], &[-mean / deviation])
+                .unwrap()
+        };
+        for (mean, deviation, scale) in [(120.0, 60.0, 1.0), (0.4, 0.25, 255.0), (0.0, 250.0, 1.0)]
+        {
+            let (normalization, evidence) = of(mean, deviation).normalization(false).unwrap();
+            assert_eq!(evidence, Evidence::Metadata, "{mean} {deviation}");
+            let white = 255.0 * normalization.scale;
+            let ours = (f64::from(white) - f64::from(normalization.mean[0]))
+                / f64::from(normalization.std[0]);
+            let expected = (255.0 / scale - mean) / deviation;
+            assert!((ours - expected).abs() < 1e-4, "{ours} and {expected}");
+        }
+        for (mean, deviation) in [(0.0, 1.0), (0.0, 2.0), (-0.3, 1.0)] {
+            let (_, evidence) = of(mean, deviation).normalization(false).unwrap();
+            assert!(matches!(evidence, Evidence::Guess(_)), "{mean} {deviation}");
+        }
+        let (normalization, evidence) = of(0.0, 1.0).normalization(true).unwrap();
+        assert_eq!(
+            (normalization, evidence),
+            (Normalization::NONE, Evidence::Metadata)
+        );
+    }
+
+    #[test]
+    fn channels_in_no_known_order_have_no_normalization() {
+        for order in [&[0, 1][..], &[0, 0, 0], &[1, 0, 2]] {
+            let pixels = Pixels::new(3).ordered(order).unwrap();
+            assert_eq!(pixels.normalization(false), None);
+        }
+        assert_eq!(Pixels::new(3).ordered(&[3]), None);
+        assert_eq!(Pixels::new(3).scaled(&[0.0], &[0.0]), None);
+        assert_eq!(Pixels::new(3).scaled(&[1.0, 2.0], &[0.0]), None);
+    }
+
+    #[test]
+    fn factors_right_after_the_picture_are_taken_out_of_the_network() {
+        let mut network = Network::new("test", Shape::new(3, 4, 4));
+        for (name, factor) in [("one", 0.5), ("two", 2.0 / 255.0)] {
+            let op = Op::Affine {
+                scale: Tensor::repeated(vec![3], factor),
+                shift: Tensor::repeated(vec![3], 0.0),
+            };
+            network.chain(name, op).unwrap();
+        }
+        network.chain("mean", Op::GlobalMean).unwrap();
+        let (network, pixels) = take(network);
+        let names: Vec<&str> = network
+            .nodes
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect();
+        assert_eq!(names, ["input", "mean"]);
+        assert_eq!(network.nodes[1].inputs, [NodeId(0)]);
+        assert_eq!(known(&pixels), ("unit".into(), Evidence::Metadata));
+    }
+}
