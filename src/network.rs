@@ -388,15 +388,13 @@ impl Network {
     }
 
     /// The node whose activations a CAM weighs: the named layer, after its activation where it is a layer with one, or by
-    /// default the last convolution's. Any layer whose value is a feature map will do.
+    /// default the last convolution's whose map has more than one place: those of a head made of convolutions show nothing.
+    /// Any layer whose value is a feature map will do.
     pub fn target(&self, name: Option<&str>) -> Result<NodeId, NetworkError> {
         let names = || self.target_names();
         let found = match name {
             Some(name) => self.nodes.iter().position(|node| node.name == name),
-            None => self
-                .nodes
-                .iter()
-                .rposition(|node| matches!(node.op, Op::Conv2d { .. })),
+            None => self.last_convolution(),
         };
         let wanted = || name.unwrap_or("the last convolution").into();
         let id = NodeId(found.ok_or_else(|| NetworkError::NoSuchLayer {
@@ -415,6 +413,15 @@ impl Network {
             });
         }
         Ok(self.activation(id).unwrap_or(id))
+    }
+
+    /// The last convolution with more than one place, or the last one where none has.
+    fn last_convolution(&self) -> Option<usize> {
+        let is_convolution = |node: &Node| matches!(node.op, Op::Conv2d { .. });
+        let has_places = |node: &Node| node.shape.h * node.shape.w > 1;
+        let mapped = |node: &Node| is_convolution(node) && has_places(node);
+        let found = self.nodes.iter().rposition(mapped);
+        found.or_else(|| self.nodes.iter().rposition(is_convolution))
     }
 
     /// The layer's name for people: an activation goes by the layer that it belongs to.

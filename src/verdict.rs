@@ -17,7 +17,7 @@ pub enum Verdict {
     Empty,
     /// A probability so near 0 or 1 that its gradient is below what float32 holds, and the map with it.
     Saturated,
-    /// The same value everywhere.
+    /// The same value everywhere, or one place only.
     Flat,
     /// NaN or infinity somewhere.
     #[serde(rename = "not finite")]
@@ -39,9 +39,11 @@ impl Verdict {
             Self::NotFinite
         } else if reach < lost && gradient < lost {
             Self::Saturated
+        } else if map.len() == 1 {
+            Self::Flat
         } else if largest <= 0.0 {
             Self::Empty
-        } else if map.len() > 1 && largest - smallest <= ROUNDING * largest {
+        } else if largest - smallest <= ROUNDING * largest {
             Self::Flat
         } else {
             Self::Ok
@@ -179,7 +181,9 @@ mod tests {
         assert_eq!(of(&[0.0, 0.0]), Verdict::Empty);
         assert_eq!(of(&[1.0, 1.0]), Verdict::Flat);
         assert_eq!(of(&[1.0, 1.0 - 1e-8]), Verdict::Flat);
-        assert_eq!(of(&[1.0]), Verdict::Ok);
+        assert_eq!(of(&[1.0]), Verdict::Flat);
+        assert_eq!(of(&[-1.0]), Verdict::Flat);
+        assert_eq!(of(&[f64::NAN]), Verdict::NotFinite);
         assert_eq!(of(&[0.0, f64::NAN]), Verdict::NotFinite);
         assert_eq!(of(&[f64::INFINITY, 0.0]), Verdict::NotFinite);
     }

@@ -77,3 +77,33 @@ fn no_two_layers_have_one_name() {
     assert!(network.chain("input", Op::RELU).is_err());
     network.chain("other", Op::RELU).unwrap();
 }
+
+/// A head of convolutions over all places, as VGG-Face has it, and over one place each.
+#[test]
+fn by_default_the_last_convolution_with_more_than_one_place_is_looked_at() {
+    let over = |channels: usize, size: usize| Op::Conv2d {
+        weight: Tensor::repeated(vec![4, channels, size, size], 0.5),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(size, 1, 0),
+        groups: 1,
+    };
+    let name = |network: &Network| {
+        let target = network.target(None).unwrap();
+        network.layer_name(target).to_owned()
+    };
+    let mut network = Network::new("test", Shape::new(3, 6, 6));
+    network.chain("only", over(3, 6)).unwrap();
+    assert_eq!(name(&network), "only");
+
+    let mut network = Network::new("test", Shape::new(3, 6, 6));
+    for (layer, channels, size) in [("body", 3, 3), ("head", 4, 4), ("classes", 4, 1)] {
+        network.chain(layer, over(channels, size)).unwrap();
+        network
+            .chain(format!("{layer}_relu"), Op::Activate(Activation::Relu))
+            .unwrap();
+    }
+    assert_eq!(name(&network), "body");
+    let of_one_place = network.target(Some("head")).unwrap_err();
+    assert!(matches!(of_one_place, NetworkError::NoPositions { .. }));
+}
