@@ -15,7 +15,7 @@ use crate::explain::weights_name;
 use crate::explainer::{self, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};
 use crate::labels::{Labels, LabelsError};
-use crate::network::{Network, NetworkError, Op, Shape, Window};
+use crate::network::{Network, NetworkError, Op, Pad, Shape, Window};
 use crate::options::DEFAULT_TOP_N;
 use crate::plan::{Plan, PlanError};
 use crate::weights::{self, Weights, WeightsError, hex};
@@ -334,6 +334,11 @@ fn op(op: &Op) -> String {
         }
         Op::Affine { .. } => "scale and shift".into(),
         Op::Activate(activation) => activation.to_string(),
+        Op::Pad(Pad { before, after, .. }) => {
+            let [top, left, bottom, right] = [before[0], before[1], after[0], after[1]];
+            format!("pad {top},{left},{bottom},{right}")
+        }
+        Op::Lrn(lrn) => format!("lrn over {}", lrn.size),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),
         Op::AdaptiveAvgPool(size) => format!("mean pool to {}", sizes(*size)),

@@ -30,6 +30,10 @@
 //! | `flatten`, `flatten_backward` | 0 | 8 n P | bytes |
 //! | `activate` | 0 | 8 n P | bytes |
 //! | `activate_backward` | 0 | 8 n P + 4 P | bytes |
+//! | `depthwise` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
+//! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
+//! | `lrn` of s channels | n P s | 12 n P | bytes |
+//! | `lrn_backward` | 3 n P s | 8 n P + 8 P | bytes |
 //! | `clip`, and backward | 0 | 8 n P, backward 4 P more | bytes |
 //! | `relu`, and backward | 0 | 8 n P, backward 4 P more | bytes |
 //! | `multiply_add` | 96 a round and invocation | 16 an invocation | arithmetic, by intent |
@@ -251,6 +255,8 @@ pub struct KernelInfo {
 pub const LANES: u32 = 64;
 /// Columns and rows of y that a workgroup of `conv2d.wgsl` makes.
 pub const CONV2D_TILE: [u32; 2] = [8, 32];
+/// Rows of y that an invocation of `depthwise.wgsl` makes.
+pub const DEPTHWISE_ROWS: usize = 4;
 /// Positions, or tiles, and outputs that a workgroup of `conv2d_tiled.wgsl` and `winograd_product_tiled.wgsl` makes where
 /// there is work enough.
 pub const TILED_LARGE: usize = 64;

@@ -173,6 +173,28 @@ pub fn pack_filters(
     packed
 }
 
+/// The filters of a depthwise convolution as `depthwise.wgsl` reads them: blocks of four channels x taps, four channels each.
+pub fn pack_depthwise(
+    values: &[f32],
+    shape: [usize; 4],
+    layout: FilterLayout,
+    direction: Direction,
+) -> Vec<f32> {
+    let bank = FilterBank::new(values, shape, layout);
+    let (channels, taps) = (bank.outputs, bank.taps);
+    let mut packed = vec![0.0; blocks(channels) * taps * 4];
+    for c in 0..channels {
+        for tap in 0..taps {
+            let from = match direction {
+                Direction::Forward => tap,
+                Direction::Backward => taps - 1 - tap,
+            };
+            packed[(c / 4 * taps + tap) * 4 + c % 4] = bank.at(c, 0, from);
+        }
+    }
+    packed
+}
+
 /// A filter bank as `conv2d_tiled.wgsl` reads it: a matrix with a row for each input of each depth (tap, in block), the
 /// taps outermost, and a column an output; rows filled up with zeros to [`depths`].
 pub fn pack_depths(

@@ -11,7 +11,7 @@ mod tests;
 
 pub(crate) use activation::SELU;
 pub use activation::{Activation, Remembers};
-pub use op::{FilterLayout, FlattenOrder, MatrixLayout, Op, ReluRule, Window};
+pub use op::{FilterLayout, FlattenOrder, Lrn, MatrixLayout, Op, Pad, ReluRule, Window};
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -469,6 +469,8 @@ impl Node {
             Op::Input
             | Op::Affine { .. }
             | Op::Activate(_)
+            | Op::Pad(_)
+            | Op::Lrn(_)
             | Op::MaxPool(_)
             | Op::AvgPool { .. }
             | Op::AdaptiveAvgPool(_)

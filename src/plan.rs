@@ -112,6 +112,8 @@ pub enum Packing {
     Vector,
     /// [`crate::layout::pack_filters`], in so many groups.
     Filters(FilterLayout, usize, Direction),
+    /// [`crate::layout::pack_depthwise`].
+    Depthwise(FilterLayout, Direction),
     /// [`crate::layout::pack_depths`].
     Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
@@ -330,6 +332,7 @@ impl Buffer {
                 Packing::TexelRows(_, dtype) => Some(tensor.shape()[1].div_ceil(dtype.columns())),
                 Packing::Vector
                 | Packing::Filters(..)
+                | Packing::Depthwise(..)
                 | Packing::Depths(..)
                 | Packing::Rows(..) => None,
             },

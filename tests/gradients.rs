@@ -10,8 +10,8 @@ use common::device::{
 };
 use gradcam::gpu::Session;
 use gradcam::network::{
-    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, ReluRule, Shape,
-    Window,
+    FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, OutputKind, Pad, ReluRule,
+    Shape, Window,
 };
 use gradcam::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest};
 use gradcam::score::{Objective, Score};
@@ -227,6 +227,38 @@ fn a_convolution_and_its_input_gradient_are_adjoint() {
                 "{input}: {left} and {right}"
             );
         }
+    }
+}
+
+/// The same of what has no weights, and of one filter a channel.
+#[test]
+fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
+    let input = Shape::new(6, 11, 9);
+    let depthwise = |size, stride| Op::Conv2d {
+        weight: Tensor::from_f32(vec![6, 1, size, size], &random(53, 6 * size * size)),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(size, stride, size / 2),
+        groups: 6,
+    };
+    let pad = Op::Pad(Pad {
+        before: [2, -1],
+        after: [-3, 4],
+        value: 0.0,
+    });
+    for op in [depthwise(3, 1), depthwise(5, 2), pad] {
+        let what = format!("{op:?}");
+        let mut network = Network::new("adjoint", input);
+        network.chain("layer", op).unwrap();
+        let out = network.node(network.output()).shape;
+        let (x, g) = (random(51, input.len()), random(52, out.len()));
+        let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
+        let (left, right) = (dot(&y, &g), dot(&x, &dx));
+        let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
+        assert!(
+            (left - right).abs() < 1e-6 * size,
+            "{what}: {left}, {right}"
+        );
     }
 }
 

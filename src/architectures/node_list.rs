@@ -12,8 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::network::{
-    Activation, FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, NetworkError, NodeId,
-    Op, Shape, Window,
+    Activation, FilterLayout, FlattenOrder, Lrn, MAX_SIDE, MatrixLayout, Network, NetworkError,
+    NodeId, Op, Pad, Shape, Window,
 };
 use crate::weights::{Tensor, Weights};
 
@@ -98,6 +98,17 @@ enum Words {
     GeluTanh,
     Softplus,
     Mish,
+    Pad {
+        before: [i32; 2],
+        after: [i32; 2],
+        value: f32,
+    },
+    Lrn {
+        size: usize,
+        alpha: f32,
+        beta: f32,
+        bias: f32,
+    },
     MaxPool {
         window: Window,
     },
@@ -161,6 +172,17 @@ fn words(op: &Op) -> Option<Words> {
         },
         Op::Affine { .. } => Words::Affine,
         Op::Activate(activation) => activation_words(activation),
+        Op::Pad(pad) => Words::Pad {
+            before: pad.before,
+            after: pad.after,
+            value: pad.value,
+        },
+        Op::Lrn(lrn) => Words::Lrn {
+            size: lrn.size,
+            alpha: lrn.alpha,
+            beta: lrn.beta,
+            bias: lrn.bias,
+        },
         Op::MaxPool(window) => Words::MaxPool { window: *window },
         Op::AvgPool {
             window,
@@ -304,6 +326,32 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::GeluTanh => Op::Activate(Activation::GeluTanh),
         Words::Softplus => Op::Activate(Activation::Softplus),
         Words::Mish => Op::Activate(Activation::Mish),
+        Words::Pad {
+            before,
+            after,
+            value,
+        } => {
+            let usable = |&side: &i32| side.unsigned_abs() as usize <= MAX_SIDE;
+            if !before.iter().chain(after).all(usable) {
+                return Err(NodeListError::Window(node.name.clone()));
+            }
+            Op::Pad(Pad {
+                before: *before,
+                after: *after,
+                value: *value,
+            })
+        }
+        Words::Lrn {
+            size,
+            alpha,
+            beta,
+            bias,
+        } => Op::Lrn(Lrn {
+            size: *size,
+            alpha: *alpha,
+            beta: *beta,
+            bias: *bias,
+        }),
         Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
         Words::AdaptiveAvgPool { size } => {
             let usable = size.iter().all(|&side| side <= MAX_SIDE);

@@ -16,8 +16,8 @@ use super::staging::Staging;
 use super::{Gpu, GpuError};
 use crate::kernels::{IMAGE_ROW, WINOGRAD_POSITIONS};
 use crate::layout::{
-    blocks, pack_depths, pack_filters, pack_texels, transform_filters, winograd_block,
-    winograd_blocks,
+    blocks, pack_depths, pack_depthwise, pack_filters, pack_texels, transform_filters,
+    winograd_block, winograd_blocks,
 };
 use crate::network::{FilterLayout, filter_axes};
 use crate::plan::{BufferId, Contents, MatrixDtype, Packing, Plan, STAGED, Sums, Upload};
@@ -110,6 +110,11 @@ fn send(
         Packing::Filters(layout, groups, direction) => {
             let (values, shape) = filters(tensor, name)?;
             let packed = pack_filters(&values, shape, *layout, *groups, *direction);
+            write(0, bytemuck::cast_slice(&packed))
+        }
+        Packing::Depthwise(layout, direction) => {
+            let (values, shape) = filters(tensor, name)?;
+            let packed = pack_depthwise(&values, shape, *layout, *direction);
             write(0, bytemuck::cast_slice(&packed))
         }
         Packing::Depths(layout, direction) => {

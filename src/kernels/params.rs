@@ -339,6 +339,69 @@ pub struct ActivateBackwardParams {
     pub sharing: u32,
 }
 
+/// Uniform of `depthwise.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct DepthwiseParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub step: i32,
+    pub epilogue: u32,
+    pub sharing: u32,
+}
+
+/// Uniform of `pad.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct PadParams {
+    pub count: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+    pub before: [i32; 2],
+    pub value: f32,
+}
+
+/// Uniform of `lrn.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LrnParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub channels: i32,
+    pub before: i32,
+    pub after: i32,
+    pub scale: f32,
+    pub beta: f32,
+    pub bias: f32,
+}
+
+/// Uniform of `lrn_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LrnBackwardParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub channels: i32,
+    pub before: i32,
+    pub after: i32,
+    pub factor: f32,
+    pub beta: f32,
+    pub sharing: u32,
+}
+
 /// Uniform of `relu.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

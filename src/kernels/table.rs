@@ -120,6 +120,10 @@ kernels! {
     FlattenBackward: "flatten_backward", FlattenParams, [Read, Write];
     Activate: "activate", ActivateParams, [Read, Read, Write];
     ActivateBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write];
+    Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
+    Pad: "pad", PadParams, [Read, Write];
+    Lrn: "lrn", LrnParams, [Read, Write, Write];
+    LrnBackward: "lrn_backward", LrnBackwardParams, [Read, Read, Read, Write];
     Relu: "relu", ReluParams, [Read, Read, Write];
     Clip: "clip", ClipParams, [Read, Read, Write];
     LinearRows: "linear_rows", LinearRowsParams, [Read, Read, Read, Write], FULL;

@@ -1,6 +1,8 @@
 //! The shape that an op gives, and whether its weights fit what comes in.
 
-use super::{Activation, FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Shape, Window};
+use super::{
+    Activation, FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Pad, Shape, Window,
+};
 use crate::weights::Tensor;
 
 /// Output channels, input channels and taps of a filter bank, or `None` when it has not four axes.
@@ -40,15 +42,15 @@ pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, Ne
         Some(bias) if bias.shape() != [len] => Err(wrong("biases", bias, format!("[{len}]"))),
         _ => Ok(()),
     };
+    let setting = |what| NetworkError::Setting {
+        node: name.into(),
+        what,
+    };
     match op {
         Op::Input => Ok(input),
         Op::Activate(activation) => {
             if !activation.settings().iter().all(|value| value.is_finite()) {
-                let what = format!("settings {:?}", activation.settings());
-                return Err(NetworkError::Setting {
-                    node: name.into(),
-                    what,
-                });
+                return Err(setting(format!("settings {:?}", activation.settings())));
             }
             if let Activation::PRelu { slope } = activation
                 && slope.shape() != [1]
@@ -90,6 +92,29 @@ pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, Ne
                 }
             }
             Ok(input)
+        }
+        Op::Pad(pad) => {
+            if !pad.value.is_finite() {
+                return Err(setting(format!("a padding of {}", pad.value)));
+            }
+            let room = pad.output(input.h, input.w);
+            let wrong = || {
+                let Pad { before, after, .. } = pad;
+                setting(format!(
+                    "a padding of {before:?} before and {after:?} after {input}"
+                ))
+            };
+            let [h, w] = room.ok_or_else(wrong)?;
+            Ok(Shape::new(input.c, h, w))
+        }
+        Op::Lrn(lrn) => {
+            let numbers = [lrn.alpha, lrn.beta, lrn.bias];
+            // What is raised to a power must be above zero.
+            let usable = lrn.size > 0 && lrn.alpha >= 0.0 && lrn.bias > 0.0;
+            match usable && numbers.iter().all(|number| number.is_finite()) {
+                true => Ok(input),
+                false => Err(setting(format!("{lrn:?}"))),
+            }
         }
         Op::MaxPool(window) | Op::AvgPool { window, .. } => {
             if window.dilation != [1, 1] {

@@ -100,6 +100,53 @@ pub enum ReluRule {
     Deconv,
 }
 
+/// Rows and columns added around a feature map; cut off where their number is negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pad {
+    /// Before the first row and column.
+    pub before: [i32; 2],
+    /// After the last.
+    pub after: [i32; 2],
+    /// Of all that is added.
+    pub value: f32,
+}
+
+impl Pad {
+    /// Rows and columns of what `h` x `w` becomes, or `None` where nothing is left or no network has so many.
+    pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
+        let mut out = [0; 2];
+        for (axis, length) in [h, w].into_iter().enumerate() {
+            let sides = i64::from(self.before[axis]) + i64::from(self.after[axis]);
+            let length = i64::try_from(length).ok()?.checked_add(sides)?;
+            out[axis] = usize::try_from(length).ok().filter(|&length| length > 0)?;
+        }
+        Some(out)
+    }
+}
+
+/// Local response normalisation across channels: `y[c] = x[c] / (bias + alpha / size * sum of x[k]^2)^beta`, k over the `size`
+/// channels around c, of those that there are. An even size has one more after c than before it, as in ONNX; `PyTorch` has it
+/// before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lrn {
+    /// Channels of a sum.
+    pub size: usize,
+    /// Over `size` the factor of the sum: TensorFlow and Keras, which do not divide, have `size` times less.
+    pub alpha: f32,
+    /// The power.
+    pub beta: f32,
+    /// What the sum begins with; `k` in `PyTorch`.
+    pub bias: f32,
+}
+
+impl Lrn {
+    /// Channels before and after that one's sum takes in.
+    pub const fn neighbours(&self) -> [usize; 2] {
+        let before = self.size.saturating_sub(1) / 2;
+        [before, self.size.saturating_sub(1) - before]
+    }
+}
+
 /// What a node computes from its inputs. A closed list: a new op makes the compiler name every place that must know it.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -127,6 +174,10 @@ pub enum Op {
     },
     /// A function of each value alone.
     Activate(Activation),
+    /// Rows and columns added around a map, or cut off it.
+    Pad(Pad),
+    /// Each value divided by a power of those around it in other channels.
+    Lrn(Lrn),
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
     MaxPool(Window),
     /// The mean of each window.
@@ -174,6 +225,8 @@ impl Op {
             Self::Activate(Activation::PRelu { slope }) => [Some(slope), None],
             Self::Input
             | Self::Activate(_)
+            | Self::Pad(_)
+            | Self::Lrn(_)
             | Self::MaxPool(_)
             | Self::AvgPool { .. }
             | Self::AdaptiveAvgPool(_)

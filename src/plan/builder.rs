@@ -33,8 +33,8 @@ pub(super) struct Builder<'a> {
     buffers: Vec<Draft>,
     /// The buffer of each node's value; a node fused into the one after it has none.
     pub(super) values: Vec<Option<BufferId>>,
-    /// Where each max-pool's maxima were.
-    pub(super) argmax: Vec<Option<BufferId>>,
+    /// What a node leaves for the way back beside its value: where a max-pool's maxima were, what an LRN divided by.
+    pub(super) saved: Vec<Option<BufferId>>,
     /// Bound where a kernel has nothing to read.
     pub(super) nothing: BufferId,
     /// The images that layers use one after the other.
@@ -168,7 +168,7 @@ impl<'a> Builder<'a> {
             asked: asked(network, request),
             buffers: vec![],
             values: vec![None; network.nodes.len()],
-            argmax: vec![None; network.nodes.len()],
+            saved: vec![None; network.nodes.len()],
             nothing: BufferId(0),
             images_of: BTreeMap::new(),
             preparation: vec![],
@@ -277,6 +277,19 @@ impl<'a> Builder<'a> {
     pub(super) fn value(&self, id: NodeId) -> BufferId {
         self.values[id.0]
             .expect("values are planned in topological order, and a fused one is not asked for")
+    }
+
+    /// A buffer for what node `id` leaves for the way back beside its value.
+    pub(super) fn save(&mut self, id: NodeId, what: &str, bytes: u64) -> BufferId {
+        let name = format!("{}_{what}", self.network.node(id).name);
+        let saved = self.scratch(name, bytes);
+        self.saved[id.0] = Some(saved);
+        saved
+    }
+
+    /// What node `id` left for the way back.
+    pub(super) fn saved(&self, id: NodeId) -> BufferId {
+        self.saved[id.0].expect("forward comes before backward")
     }
 
     pub(super) fn scratch(&mut self, name: String, bytes: u64) -> BufferId {

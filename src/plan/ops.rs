@@ -2,9 +2,11 @@
 
 mod activate;
 mod convolution;
+mod depthwise;
 mod elements;
 mod end;
 mod linear;
+mod lrn;
 mod means;
 mod pools;
 mod tiled;
@@ -105,6 +107,14 @@ impl<'a> Builder<'a> {
             Op::Activate(activation) => {
                 let step = step(self.output(id));
                 self.activate(id, &step, activation, ReluRule::Plain);
+            }
+            Op::Pad(pad) => {
+                let step = step(self.output(id));
+                self.pad(&step, pad);
+            }
+            Op::Lrn(lrn) => {
+                let step = step(self.output(id));
+                self.lrn(id, &step, lrn);
             }
             Op::MaxPool(window) => {
                 let step = step(self.output(id));
@@ -219,6 +229,16 @@ impl<'a> Builder<'a> {
                 self.max_pool_backward_disjoint(id, &step(dx), window, end);
                 (reached, dx)
             }
+            Op::Pad(pad) => {
+                let step = step(self.tensor(&name, n, in_shape));
+                self.pad(&step, pad);
+                (input, step.y)
+            }
+            Op::Lrn(lrn) => {
+                let step = step(self.tensor(&name, n, in_shape));
+                self.lrn(id, &step, lrn);
+                (input, step.y)
+            }
             Op::MaxPool(window) => {
                 let step = step(self.tensor(&name, n, in_shape));
                 self.max_pool(id, &step, window);
@@ -325,8 +345,13 @@ impl<'a> Builder<'a> {
         params: &P,
         buffers: Vec<BufferId>,
     ) {
-        let workgroups = grid(count.div_ceil(LANES), self.limits.workgroups);
+        let workgroups = self.workgroups(count);
         self.dispatch(kernel, label, params, buffers, workgroups, 0);
+    }
+
+    /// As many workgroups as `count` invocations fill.
+    fn workgroups(&self, count: u32) -> [u32; 3] {
+        grid(count.div_ceil(LANES), self.limits.workgroups)
     }
 }
 

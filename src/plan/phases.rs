@@ -101,7 +101,7 @@ impl Builder<'_> {
         self.come_back(Pass {
             images,
             values: none.clone(),
-            argmax: none,
+            saved: none,
         })
     }
 
@@ -110,7 +110,7 @@ impl Builder<'_> {
         Pass {
             images: std::mem::replace(&mut self.images, pass.images),
             values: std::mem::replace(&mut self.values, pass.values),
-            argmax: std::mem::replace(&mut self.argmax, pass.argmax),
+            saved: std::mem::replace(&mut self.saved, pass.saved),
         }
     }
 
@@ -125,9 +125,9 @@ impl Builder<'_> {
     }
 }
 
-/// A forward pass: its images, and where its values and its maxima are.
+/// A forward pass: its images, and where its values are, and what it left for the way back.
 struct Pass {
     images: usize,
     values: Vec<Option<BufferId>>,
-    argmax: Vec<Option<BufferId>>,
+    saved: Vec<Option<BufferId>>,
 }

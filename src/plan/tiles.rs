@@ -3,7 +3,7 @@
 
 use super::{BufferId, Dispatch};
 use crate::kernels::WINOGRAD_SIZE;
-use crate::network::{Network, NodeId, Op, Shape, Window};
+use crate::network::{Network, NodeId, Op, Pad, Shape, Window};
 
 /// What a rerun has where its layers compute listed tiles.
 #[derive(Clone, Debug)]
@@ -132,7 +132,8 @@ fn reached(
                 Op::Conv2d { window, .. } | Op::MaxPool(window) | Op::AvgPool { window, .. } => {
                     input.through(window, node.shape)
                 }
-                Op::Activate(_) | Op::Affine { .. } => input.clone(),
+                Op::Pad(pad) => input.padded(pad, node.shape),
+                Op::Activate(_) | Op::Lrn(_) | Op::Affine { .. } => input.clone(),
                 Op::Input
                 | Op::Linear { .. }
                 | Op::AdaptiveAvgPool(_)
@@ -237,6 +238,25 @@ impl Places {
             }
         }
         across
+    }
+
+    /// The same among the places of a padded or cut map of `shape`; what is added never differs.
+    fn padded(&self, pad: &Pad, shape: Shape) -> Self {
+        let mut padded = Self::all(shape, false);
+        let from = |at: usize, before: i32, length: usize| {
+            let at = i64::try_from(at).ok()? - i64::from(before);
+            usize::try_from(at).ok().filter(|&at| at < length)
+        };
+        for row in 0..shape.h {
+            for column in 0..shape.w {
+                let from_row = from(row, pad.before[0], self.rows);
+                let from_column = from(column, pad.before[1], self.columns);
+                if let (Some(r), Some(c)) = (from_row, from_column) {
+                    padded.at[row * shape.w + column] = self.at[r * self.columns + c];
+                }
+            }
+        }
+        padded
     }
 
     fn or(mut self, other: Self) -> Self {

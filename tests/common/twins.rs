@@ -2,7 +2,7 @@
 //!
 //! Tensors are N x C x H x W. A backward twin takes N gradients that share one image's activations.
 
-use gradcam::network::{Activation, FlattenOrder, MatrixLayout, ReluRule, Shape, Window};
+use gradcam::network::{Activation, FlattenOrder, Lrn, MatrixLayout, Pad, ReluRule, Shape, Window};
 
 /// Filters O x I / groups x H x W.
 pub(crate) struct Filters<'a> {
@@ -526,4 +526,81 @@ pub(crate) fn activate_backward(
         .enumerate()
         .map(pass)
         .collect()
+}
+
+/// `value` where no place of x is; rows and columns are moved by `before`.
+pub(crate) fn pad(x: &[f32], n: usize, input: Shape, out: Shape, pad: Pad) -> Vec<f32> {
+    let mut y = vec![pad.value; n * out.len()];
+    for (plane, to) in y.chunks_exact_mut(out.h * out.w).enumerate() {
+        for (at, to) in to.iter_mut().enumerate() {
+            let row = (at / out.w) as i32 - pad.before[0];
+            let col = (at % out.w) as i32 - pad.before[1];
+            if (0..input.h as i32).contains(&row) && (0..input.w as i32).contains(&col) {
+                *to = x[plane * input.h * input.w + row as usize * input.w + col as usize];
+            }
+        }
+    }
+    y
+}
+
+/// What comes of each value of x goes back to it, and nowhere else.
+pub(crate) fn pad_backward(dy: &[f32], n: usize, input: Shape, out: Shape, pad: Pad) -> Vec<f32> {
+    let mut dx = vec![0.0; n * input.len()];
+    for (plane, from) in dy.chunks_exact(out.h * out.w).enumerate() {
+        for (at, &g) in from.iter().enumerate() {
+            let row = (at / out.w) as i32 - pad.before[0];
+            let col = (at % out.w) as i32 - pad.before[1];
+            if (0..input.h as i32).contains(&row) && (0..input.w as i32).contains(&col) {
+                dx[plane * input.h * input.w + row as usize * input.w + col as usize] = g;
+            }
+        }
+    }
+    dx
+}
+
+/// The channels that the sum of channel c takes in.
+fn normalised(c: usize, shape: Shape, lrn: &Lrn) -> std::ops::RangeInclusive<usize> {
+    let before = (lrn.size - 1) / 2;
+    c.saturating_sub(before)..=(c + lrn.size - 1 - before).min(shape.c - 1)
+}
+
+/// bias + alpha / size times the sum of squares around channel c, of one image.
+fn normaliser(x: &[f32], shape: Shape, lrn: &Lrn, c: usize, p: usize) -> f64 {
+    let square = |k: usize| f64::from(x[k * shape.h * shape.w + p]).powi(2);
+    let sum: f64 = normalised(c, shape, lrn).map(square).sum();
+    f64::from(lrn.bias) + f64::from(lrn.alpha) / lrn.size as f64 * sum
+}
+
+pub(crate) fn lrn(x: &[f32], shape: Shape, lrn: &Lrn) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    let image = |x: &[f32]| -> Vec<f32> {
+        let value = |at: usize| {
+            let s = normaliser(x, shape, lrn, at / positions, at % positions);
+            (f64::from(x[at]) * s.powf(-f64::from(lrn.beta))) as f32
+        };
+        (0..x.len()).map(value).collect()
+    };
+    x.chunks_exact(shape.len()).flat_map(image).collect()
+}
+
+/// `x` is one image's, `dy` as many as there are gradients: the derivative of each output by each input that it reads.
+pub(crate) fn lrn_backward(dy: &[f32], x: &[f32], shape: Shape, lrn: &Lrn) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    let beta = f64::from(lrn.beta);
+    let gradient = |dy: &[f32]| -> Vec<f32> {
+        let mut dx = vec![0.0f64; x.len()];
+        for (at, &g) in dy.iter().enumerate() {
+            let (c, p) = (at / positions, at % positions);
+            let s = normaliser(x, shape, lrn, c, p);
+            let (g, of) = (f64::from(g), f64::from(x[at]));
+            dx[at] += g * s.powf(-beta);
+            for k in normalised(c, shape, lrn) {
+                let by =
+                    2.0 * f64::from(lrn.alpha) / lrn.size as f64 * f64::from(x[k * positions + p]);
+                dx[k * positions + p] -= g * of * beta * s.powf(-beta - 1.0) * by;
+            }
+        }
+        dx.into_iter().map(|v| v as f32).collect()
+    };
+    dy.chunks_exact(shape.len()).flat_map(gradient).collect()
 }

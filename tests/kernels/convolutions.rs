@@ -297,6 +297,46 @@ fn convolution_in_groups() {
     }
 }
 
+/// Windows whose taps follow the stride, skip by it, and neither; maps of fewer rows than an invocation makes.
+#[test]
+fn depthwise_convolutions_of_any_window() {
+    let window = |size, stride, dilation| Window {
+        size,
+        stride,
+        pad_before: [size[0] / 2, size[1] / 2],
+        pad_after: [size[0] / 2, size[1] / 2 + 1],
+        dilation,
+    };
+    for (h, w) in [(9, 11), (3, 5), (13, 2)] {
+        let input = Shape::new(10, h, w);
+        check_grouped_convolution(input, 10, Window::square(3, 1, 1), true, 10);
+        check_grouped_convolution(input, 10, Window::square(3, 2, 1), true, 10);
+        check_grouped_convolution(input, 10, window([5, 5], [2, 2], [1, 1]), false, 10);
+        check_grouped_convolution(input, 10, window([7, 1], [3, 1], [1, 1]), true, 10);
+        check_grouped_convolution(input, 10, window([1, 3], [1, 2], [1, 1]), true, 10);
+        check_grouped_convolution(input, 10, window([3, 2], [2, 2], [2, 3]), true, 10);
+        check_grouped_convolution(input, 10, window([3, 3], [1, 2], [2, 2]), true, 10);
+    }
+}
+
+#[test]
+fn depthwise_filters_of_tensorflow_are_read_in_their_order() {
+    let (input, window) = (Shape::new(6, 7, 5), Window::square(3, 1, 1));
+    let op = |weight: &[f32], shape: [usize; 4], layout| Op::Conv2d {
+        weight: Tensor::from_f32(shape.to_vec(), weight),
+        bias: None,
+        layout,
+        window,
+        groups: 6,
+    };
+    let oihw = random(60, 6 * 9);
+    let hwio: Vec<f32> = (0..54).map(|i| oihw[i % 6 * 9 + i / 6]).collect();
+    let torch = single(input, op(&oihw, [6, 1, 3, 3], FilterLayout::Oihw));
+    let keras = single(input, op(&hwio, [3, 3, 1, 6], FilterLayout::Hwio));
+    let x = random(61, input.len());
+    assert_eq!(forward(&torch, 1, &x), forward(&keras, 1, &x));
+}
+
 /// A ReLU between two layers goes into the second one's backward kernel; the result must not differ. So many channels
 /// that the sums are long enough to be cut into parts.
 #[test]

@@ -1,8 +1,9 @@
 //! What works on each value alone, or only moves it.
 
 use gradcam::network::ReluRule;
-use gradcam::network::{FlattenOrder, Op, Shape};
+use gradcam::network::{FlattenOrder, Lrn, Network, Op, Pad, Shape};
 use gradcam::weights::Tensor;
+use serde_json::Value;
 
 use crate::common::device::{assert_close, backward, forward, random, to_input};
 use crate::common::twins;
@@ -76,6 +77,132 @@ fn a_clip_lets_through_what_each_rule_says() {
             }
         }
     }
+}
+
+#[test]
+fn pads_and_cuts_and_their_gradients() {
+    let input = Shape::new(6, 9, 7);
+    for (before, after, value) in [
+        ([1, 2], [3, 0], 0.0),
+        ([-2, 1], [1, -3], 0.5),
+        ([-4, -3], [-4, -3], 0.0),
+        ([0, 12], [-9 + 1, 0], -1.0),
+    ] {
+        let pad = Pad {
+            before,
+            after,
+            value,
+        };
+        let network = single(input, Op::Pad(pad));
+        let out = network.node(network.output()).shape;
+        let x = random(50, 2 * input.len());
+        let expected = twins::pad(&x, 2, input, out, pad);
+        assert_close("pad", &forward(&network, 2, &x), &expected, out, 0.0);
+        let dy = random(51, 3 * out.len());
+        let request = to_input(3, ReluRule::Plain);
+        let (_, dx) = backward(&network, request, &x[..input.len()], &dy);
+        let expected = twins::pad_backward(&dy, 3, input, out, pad);
+        assert_close("pad backward", &dx, &expected, input, 0.0);
+    }
+}
+
+#[test]
+fn response_normalisation_and_its_gradient() {
+    for input in SHAPES {
+        for (size, alpha, beta, bias) in [
+            (5, 1e-4, 0.75, 1.0),
+            (4, 2.0, 0.5, 2.0),
+            (1, 1.0, 1.0, 0.5),
+            (300, 0.5, 0.75, 1.0),
+        ] {
+            let lrn = Lrn {
+                size,
+                alpha,
+                beta,
+                bias,
+            };
+            let network = single(input, Op::Lrn(lrn));
+            let x: Vec<f32> = random(52, 2 * input.len())
+                .iter()
+                .map(|v| 3.0 * v)
+                .collect();
+            let expected = twins::lrn(&x, input, &lrn);
+            let what = format!("{lrn:?}");
+            assert_close(
+                &what,
+                &forward(&network, 2, &x),
+                &expected,
+                input,
+                TOLERANCE,
+            );
+            let x = &x[..input.len()];
+            let dy = random(53, 3 * input.len());
+            let (_, dx) = backward(&network, to_input(3, ReluRule::Plain), x, &dy);
+            let expected = twins::lrn_backward(&dy, x, input, &lrn);
+            assert_close(
+                &format!("{what} backward"),
+                &dx,
+                &expected,
+                input,
+                TOLERANCE,
+            );
+        }
+    }
+}
+
+/// An odd size as PyTorch has it, an even one as ONNX does.
+#[test]
+fn response_normalisation_agrees_with_pytorch_and_onnx() {
+    let fixture = include_str!("../fixtures/lrn.json");
+    let fixture: Value = serde_json::from_str(fixture).unwrap();
+    let numbers = |value: &Value| -> Vec<f32> {
+        let list = value.as_array().unwrap().iter();
+        list.map(|v| v.as_f64().unwrap() as f32).collect()
+    };
+    let input = Shape::new(7, 2, 3);
+    let x = numbers(&fixture["x"]);
+    for case in fixture["cases"].as_array().unwrap() {
+        let number = |key: &str| case[key].as_f64().unwrap() as f32;
+        let lrn = Lrn {
+            size: case["size"].as_u64().unwrap() as usize,
+            alpha: number("alpha"),
+            beta: number("beta"),
+            bias: number("bias"),
+        };
+        let network = single(input, Op::Lrn(lrn));
+        let what = format!("{lrn:?} of {}", case["by"]);
+        let y = forward(&network, 1, &x);
+        assert_close(&what, &y, &numbers(&case["y"]), input, 1e-6);
+    }
+}
+
+#[test]
+fn pads_and_normalisations_that_nothing_computes_with_are_refused() {
+    let refused = |op| {
+        let mut network = Network::new("test", Shape::new(3, 4, 4));
+        network.chain("layer", op).unwrap_err().to_string()
+    };
+    let pad = |before, after, value| {
+        let sides = |side| [side, 0];
+        Op::Pad(Pad {
+            before: sides(before),
+            after: sides(after),
+            value,
+        })
+    };
+    assert!(refused(pad(-2, -2, 0.0)).contains("a padding of [-2, 0] before"));
+    assert!(refused(pad(1, 1, f32::NAN)).contains("a padding of NaN"));
+    assert!(refused(pad(i32::MAX, i32::MAX, 0.0)).contains("more than any adapter takes"));
+    let lrn = |size, bias| {
+        Op::Lrn(Lrn {
+            size,
+            alpha: 1.0,
+            beta: 0.75,
+            bias,
+        })
+    };
+    assert!(refused(lrn(0, 1.0)).contains("size: 0"));
+    assert!(refused(lrn(5, 0.0)).contains("bias: 0.0"));
 }
 
 #[test]

@@ -84,8 +84,9 @@ impl Builder<'_> {
     /// A convolution or its input gradient, by the fastest kernel that this adapter runs.
     pub(super) fn convolution(&mut self, call: &Convolution<'_>) {
         match self.limits.family {
+            _ if call.is_depthwise() => self.depthwise(call),
             KernelFamily::Plain => self.convolution_plain(call),
-            // Groups are rare, and of a few channels each: the plain kernel reads no others.
+            // Other groups are rare, and of a few channels each: the plain kernel reads no others.
             _ if call.groups > 1 => self.convolution_plain(call),
             KernelFamily::Tiled(gpu) => self.convolution_tiled(call, gpu),
             KernelFamily::Subgroup8 { image_rows: most } => {

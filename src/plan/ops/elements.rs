@@ -1,9 +1,9 @@
-//! What takes its elements one by one: affine, flatten.
+//! What takes its elements one by one: affine, pad, flatten.
 
-use super::Step;
-use crate::kernels::{AffineParams, FlattenParams, Kernel};
+use super::{Step, size};
+use crate::kernels::{AffineParams, FlattenParams, Kernel, PadParams};
 use crate::layout::{Direction, blocks};
-use crate::network::{FlattenOrder, NodeId};
+use crate::network::{FlattenOrder, NodeId, Pad};
 use crate::plan::Packing;
 use crate::plan::builder::Builder;
 use crate::weights::Tensor;
@@ -28,6 +28,26 @@ impl Builder<'_> {
         };
         let buffers = vec![step.x, scale, shifts.unwrap_or(self.nothing), step.y];
         self.each(Kernel::Affine, step.label, params.count, &params, buffers);
+    }
+
+    /// Rows and columns around a map, or off it; the way back is the same the other way round, with zeros.
+    pub(super) fn pad(&mut self, step: &Step<'_>, pad: &Pad) {
+        let (from, to, before, value) = match step.direction {
+            Direction::Forward => (step.in_shape, step.out_shape, pad.before, pad.value),
+            Direction::Backward => {
+                let before = pad.before.map(|count| -count);
+                (step.out_shape, step.in_shape, before, 0.0)
+            }
+        };
+        let params = PadParams {
+            count: step.count(),
+            in_size: size(from),
+            out_size: size(to),
+            before,
+            value,
+        };
+        let buffers = vec![step.x, step.y];
+        self.each(Kernel::Pad, step.label, params.count, &params, buffers);
     }
 
     pub(super) fn flatten(&mut self, step: &Step<'_>, order: FlattenOrder) {

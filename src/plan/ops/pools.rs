@@ -16,9 +16,7 @@ impl Builder<'_> {
     pub(super) fn argmax(&mut self, id: NodeId) -> BufferId {
         let node = self.network.node(id);
         let bytes = padded_len(self.images, node.shape) as u64;
-        let argmax = self.scratch(format!("{}_argmax", node.name), bytes);
-        self.argmax[id.0] = Some(argmax);
-        argmax
+        self.save(id, "argmax", bytes)
     }
 
     pub(super) fn max_pool(&mut self, id: NodeId, step: &Step<'_>, window: &Window) {
@@ -44,7 +42,7 @@ impl Builder<'_> {
                 );
             }
             Direction::Backward => {
-                let argmax = self.argmax[id.0].expect("forward comes before backward");
+                let argmax = self.saved(id);
                 let params = MaxPoolBackwardParams {
                     count: step.count(),
                     blocks: blocks(step.in_shape.c) as u32,
@@ -75,7 +73,7 @@ impl Builder<'_> {
         window: &Window,
         end: End,
     ) {
-        let argmax = self.argmax[id.0].expect("forward comes before backward");
+        let argmax = self.saved(id);
         let [taps_h, taps_w] = window.size;
         let (inside, made) = (step.out_shape, step.in_shape);
         let (rows, columns) = (made.h.div_ceil(taps_h), made.w.div_ceil(taps_w));
