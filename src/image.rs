@@ -1,7 +1,11 @@
 //! Picture files: what they hold as 8-bit RGB, which files of a folder they are, and how results are written.
 
 mod error;
+mod fault;
 mod folder;
+mod jpeg;
+mod orientation;
+mod tiff;
 mod whole;
 mod write;
 
@@ -9,6 +13,7 @@ use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 pub use error::PictureError;
@@ -16,6 +21,7 @@ pub use folder::{LeftOut, Listed};
 pub use write::encode;
 
 use crate::sniff;
+use fault::Fault;
 
 /// The most pixels that are decoded: 805 MB as RGB. The largest sensors (200 million) stay below, 30000 x 30000 does not.
 pub const MAX_PIXELS: u64 = 1 << 28;
@@ -54,28 +60,57 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
 /// [`open`] of a file's content. `path` is for the messages, and for TGA, which has no signature.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
     let format = format(bytes, path)?;
-    if !whole::is_whole(bytes, format) {
-        let path = path.to_owned();
-        return Err(PictureError::Truncated { path, format });
-    }
-    let damaged = |reason| PictureError::from_decoder(path, format, reason);
-    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format)
-        .into_decoder()
-        .map_err(damaged)?;
-    check_size(path, decoder.dimensions())?;
-
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(2 * decoder.total_bytes() + DECODER_MEMORY);
-    decoder.set_limits(limits).map_err(damaged)?;
-    // Broken metadata does not make a picture unreadable.
-    let orientation = decoder.orientation().ok();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    if let Some(orientation) = orientation {
+    let decoded = match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, check_size),
+        _ => by_crate(bytes, format),
+    };
+    let decoded = decoded.map_err(|fault| PictureError::of(path, format, fault))?;
+    let (width, height) = decoded.size;
+    let rgb = RgbImage::from_raw(width, height, decoded.rgb);
+    let rgb = rgb.ok_or_else(|| PictureError::of(path, format, Fault::Truncated))?;
+    let mut picture = DynamicImage::from(rgb);
+    if let Some(orientation) = decoded.orientation {
         picture.apply_orientation(orientation);
     }
     Ok(Picture {
         rgb: picture.into_rgb8(),
         format: Some(format),
+        notes: vec![],
+    })
+}
+
+/// Width and height in pixels.
+type Size = (u32, u32);
+
+/// What a decoder makes of a file.
+struct Decoded {
+    size: Size,
+    /// Three bytes a pixel.
+    rgb: Vec<u8>,
+    /// What must be done to it to stand upright, if the file says.
+    orientation: Option<Orientation>,
+    /// What the user must be told.
+    notes: Vec<String>,
+}
+
+fn by_crate(bytes: &[u8], format: ImageFormat) -> Result<Decoded, Fault> {
+    if !whole::is_whole(bytes, format) {
+        return Err(Fault::Truncated);
+    }
+    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
+    let size = decoder.dimensions();
+    check_size(size)?;
+
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(2 * decoder.total_bytes() + DECODER_MEMORY);
+    decoder.set_limits(limits)?;
+    // Broken metadata does not make a picture unreadable.
+    let orientation = decoder.orientation().ok();
+    let picture = DynamicImage::from_decoder(decoder)?;
+    Ok(Decoded {
+        size,
+        rgb: picture.into_rgb8().into_raw(),
+        orientation,
         notes: vec![],
     })
 }
@@ -145,21 +180,13 @@ fn format(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
     })
 }
 
-fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(), PictureError> {
-    let path = || path.to_owned();
+fn check_size(size: Size) -> Result<(), Fault> {
+    let (width, height) = size;
     if width < MIN_SIDE || height < MIN_SIDE {
-        return Err(PictureError::TooSmall {
-            path: path(),
-            width,
-            height,
-        });
+        Err(Fault::TooSmall(size))
+    } else if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        Err(Fault::TooLarge(size))
+    } else {
+        Ok(())
     }
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PictureError::TooLarge {
-            path: path(),
-            width,
-            height,
-        });
-    }
-    Ok(())
 }

@@ -1,13 +1,12 @@
 //! What can be wrong with a picture file. Each message says what is the matter with which file, and what to do.
 
-use std::error::Error;
+use std::borrow::Cow;
 use std::io;
-use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageFormat};
 
-use super::{LeftOut, MAX_FILE, MAX_PIXELS, MIN_SIDE};
+use super::{Fault, LeftOut, MAX_FILE, MAX_PIXELS, MIN_SIDE};
 use crate::sniff::Guess;
 
 /// Why a picture cannot be read or written.
@@ -44,11 +43,11 @@ pub enum PictureError {
     Unknown { path: PathBuf },
 
     /// A feature of a known format that the decoder lacks.
-    #[error("{path}: this kind of {} is not read ({reason}); convert it to PNG or an ordinary JPEG first", name(*format))]
+    #[error("{path}: this kind of {} is not read ({kind}); convert it to PNG or an ordinary JPEG first", name(*format))]
     Unsupported {
         path: PathBuf,
         format: ImageFormat,
-        reason: ImageError,
+        kind: Cow<'static, str>,
     },
 
     #[error("{path} is truncated: the file ends before the {} picture does; fetch or copy it again", name(*format))]
@@ -58,7 +57,7 @@ pub enum PictureError {
     Damaged {
         path: PathBuf,
         format: ImageFormat,
-        reason: ImageError,
+        reason: Cow<'static, str>,
     },
 
     #[error("{path} is {width}x{height} pixels, more than the limit of {} million; scale it down first", MAX_PIXELS / 1_000_000)]
@@ -91,21 +90,27 @@ pub enum PictureError {
 }
 
 impl PictureError {
-    /// Sorts what a decoder says by what the user can do about it.
-    pub(super) fn from_decoder(path: &Path, format: ImageFormat, reason: ImageError) -> Self {
+    /// What is wrong with the file at `path`.
+    pub(super) fn of(path: &Path, format: ImageFormat, fault: Fault) -> Self {
         let path = path.to_owned();
-        match reason {
-            _ if ran_out(&reason) => Self::Truncated { path, format },
-            ImageError::Limits(_) => Self::OverLimit { path, format },
-            ImageError::Unsupported(_) => Self::Unsupported {
+        match fault {
+            Fault::Truncated => Self::Truncated { path, format },
+            Fault::OverLimit => Self::OverLimit { path, format },
+            Fault::Damaged(reason) => Self::Damaged {
                 path,
                 format,
                 reason,
             },
-            _ => Self::Damaged {
+            Fault::Unsupported(kind) => Self::Unsupported { path, format, kind },
+            Fault::TooLarge((width, height)) => Self::TooLarge {
                 path,
-                format,
-                reason,
+                width,
+                height,
+            },
+            Fault::TooSmall((width, height)) => Self::TooSmall {
+                path,
+                width,
+                height,
             },
         }
     }
@@ -136,17 +141,6 @@ fn nothing_in(folder: &Path, left_out: &LeftOut) -> String {
             left_out.advice()
         ),
     }
-}
-
-/// Whether the file ended too early, however deep the decoder has wrapped that.
-fn ran_out(reason: &ImageError) -> bool {
-    let too_early = |e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof;
-    if let ImageError::IoError(e) = reason {
-        return too_early(e);
-    }
-    successors(reason.source(), |&e| e.source())
-        .filter_map(|e| e.downcast_ref::<io::Error>())
-        .any(too_early)
 }
 
 /// As people write it.

@@ -1,0 +1,525 @@
+//! JPEG: sequential and progressive, Huffman-coded, 8 bits, with any whole-numbered sampling and any division into scans.
+//!
+//! The program has a decoder of its own because those to be had give wrong pixels for files that others write and read: one scan
+//! a component, chroma finer than luma, components named R, G and B. This one does what libjpeg does, to the bit, in the order of
+//! the standard, ITU-R T.81:
+//!
+//! ```text
+//! markers, tables -> codes of a scan -> coefficients -> samples of a component -> rows of RGB
+//!    (here)          huffman, scan                         idct                     rows
+//! ```
+//!
+//! A picture of one sequential scan goes through in rows of blocks and costs no memory but its pixels; others keep their
+//! coefficients until the last scan.
+
+mod huffman;
+mod idct;
+mod rows;
+mod scan;
+
+use super::orientation;
+use super::{Decoded, Fault, Size};
+use huffman::Codes;
+use rows::{Plane, Rows};
+use scan::{Member, Reader, Scan};
+
+/// Coefficients of a block, 8 x 8.
+const BLOCK: usize = 64;
+
+/// More than any encoder makes, and few enough that a small file cannot ask for hours.
+const MAX_SCANS: usize = 256;
+
+/// What libjpeg's scans must have given before it stops making up detail: the coefficients of the lowest frequencies.
+const LOW_FREQUENCIES: usize = 10;
+
+/// What the frame header says.
+struct Frame {
+    width: usize,
+    height: usize,
+    progressive: bool,
+    components: Vec<Component>,
+    /// The largest of the components' factors, wide and high.
+    factors: (usize, usize),
+    /// How many units of so many blocks the picture takes, wide and high.
+    units: (usize, usize),
+}
+
+struct Component {
+    name: u8,
+    /// Blocks in a unit, wide and high; 1 to 4.
+    factors: (usize, usize),
+    /// In samples that lie in the picture.
+    size: (usize, usize),
+    /// Which table its steps come from, and the steps, in row order, once it was in a scan.
+    table: usize,
+    steps: Option<Box<[u16; BLOCK]>>,
+}
+
+/// What the components are.
+#[derive(Clone, Copy)]
+enum Colour {
+    Grey,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct State<'a> {
+    steps: [Option<Box<[u16; BLOCK]>>; 4],
+    dc: [Option<Codes>; 4],
+    ac: [Option<Codes>; 4],
+    restart_interval: usize,
+    jfif: bool,
+    /// The transform of Adobe's marker: 0 none, 1 YCbCr, 2 YCCK.
+    adobe: Option<u8>,
+    exif: Option<&'a [u8]>,
+}
+
+/// Coefficients of a picture of several scans.
+struct Stored {
+    /// By component: blocks in rows of so many, in row order each.
+    blocks: Vec<(usize, Vec<[i16; BLOCK]>)>,
+    /// By component and index: the lowest bit known; [`UNKNOWN`] of those that no scan gave.
+    known: Vec<[u8; BLOCK]>,
+    scans: usize,
+}
+
+const UNKNOWN: u8 = u8::MAX;
+
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+
+/// Decodes the first picture in a file.
+pub(super) fn decode(
+    bytes: &[u8],
+    check: impl Fn(Size) -> Result<(), Fault>,
+) -> Result<Decoded, Fault> {
+    let mut state = State::default();
+    let mut frame: Option<Frame> = None;
+    let mut stored: Option<Stored> = None;
+    let mut rgb: Option<Vec<u8>> = None;
+    let mut notes = vec![];
+    let mut left_over = 0;
+    let mut at = 0;
+    let ended = loop {
+        let Some((code, next)) = marker(bytes, at) else {
+            break false;
+        };
+        if code == EOI {
+            break true;
+        }
+        // Markers without a segment: start, restarts, and one for private use.
+        if matches!(code, SOI | 0xd0..=0xd7 | 0x01) {
+            at = next;
+            continue;
+        }
+        let Some((segment, next)) = segment(bytes, next) else {
+            break false;
+        };
+        at = next;
+        match code {
+            0xc4 => state.codes(segment)?,
+            0xdb => state.steps(segment)?,
+            0xdd => state.restart_interval = usize::from(u16_at(segment, 0)?),
+            0xe0 => state.jfif |= segment.starts_with(b"JFIF\0") && segment.len() >= 12,
+            0xe1 if state.exif.is_none() => state.exif = segment.strip_prefix(b"Exif\0\0"),
+            0xee if segment.starts_with(b"Adobe") => state.adobe = segment.get(11).copied(),
+            0xc0..=0xc2 if frame.is_some() => {
+                return Err(Fault::damaged("it has a second frame header"));
+            }
+            0xc0..=0xc2 => {
+                let read = read_frame(segment, code == 0xc2)?;
+                check((read.width as u32, read.height as u32))?;
+                frame = Some(read);
+            }
+            0xc3 => return Err(Fault::unsupported("lossless JPEG")),
+            0xc5..=0xc7 | 0xcd..=0xcf | 0xde => {
+                return Err(Fault::unsupported("hierarchical JPEG"));
+            }
+            0xc9..=0xcb | 0xcc => return Err(Fault::unsupported("arithmetic coding")),
+            0xda if rgb.is_none() => {
+                let frame = frame
+                    .as_mut()
+                    .ok_or(Fault::damaged("a scan comes before its frame"))?;
+                let scan = state.scan(segment, frame)?;
+                let one_scan = !frame.progressive && scan.members.len() == frame.components.len();
+                let end = if one_scan && stored.is_none() {
+                    let mut reader = Reader::new(&scan, false, bytes, at);
+                    rgb = Some(paint(frame, state.colour(frame), |planes, row| {
+                        read_band(&mut reader, frame, row, planes)
+                    })?);
+                    reader.end()
+                } else {
+                    let stored = stored.get_or_insert_with(|| Stored::new(frame));
+                    stored.read(&scan, frame, bytes, at)?
+                };
+                left_over = end.0;
+                at = end.1;
+                if left_over > 0 && marker(bytes, at).is_some() {
+                    notes.push(left_over_note(left_over));
+                }
+            }
+            _ => {}
+        }
+    };
+    let frame = frame.ok_or(match ended {
+        true => Fault::damaged("it has no picture"),
+        false => Fault::Truncated,
+    })?;
+    if let Some(stored) = &stored {
+        let finest = stored.check(ended)?;
+        notes.extend(finest);
+        rgb = Some(paint(&frame, state.colour(&frame), |planes, row| {
+            stored.band(&frame, row, planes);
+            Ok(())
+        })?);
+    }
+    match rgb {
+        Some(_) if !ended && left_over > 0 => Err(Fault::Truncated),
+        None if !ended => Err(Fault::Truncated),
+        None => Err(Fault::damaged("it has no picture")),
+        Some(rgb) => {
+            if !ended {
+                notes.push("its end marker is missing, though all pixels are there".to_owned());
+            }
+            Ok(Decoded {
+                size: (frame.width as u32, frame.height as u32),
+                rgb,
+                orientation: state.exif.and_then(orientation::of_exif),
+                notes,
+            })
+        }
+    }
+}
+
+fn left_over_note(bytes: usize) -> String {
+    format!("{bytes} bytes of its coded data were left over: part of it may be damaged")
+}
+
+/// The code of the next marker, and where it ends. What is between segments is passed over, as libjpeg does.
+fn marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
+    loop {
+        at += bytes.get(at..)?.iter().position(|&b| b == 0xff)? + 1;
+        match *bytes.get(at)? {
+            // Of data; a fill byte, itself perhaps the marker's first.
+            0 | 0xff => {}
+            code => return Some((code, at + 1)),
+        }
+    }
+}
+
+/// The content of a segment, which begins with its length, and where it ends; `None` beyond the file.
+fn segment(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let length = usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+    let segment = bytes.get(at..at + length.max(2))?;
+    Some((&segment[2..], at + segment.len()))
+}
+
+const SHORT: &str = "a segment is too short";
+
+fn byte(segment: &[u8], at: usize) -> Result<u8, Fault> {
+    segment.get(at).copied().ok_or(Fault::damaged(SHORT))
+}
+
+fn u16_at(segment: &[u8], at: usize) -> Result<u16, Fault> {
+    Ok(u16::from_be_bytes([
+        byte(segment, at)?,
+        byte(segment, at + 1)?,
+    ]))
+}
+
+fn read_frame(segment: &[u8], progressive: bool) -> Result<Frame, Fault> {
+    let bits = byte(segment, 0)?;
+    if bits != 8 {
+        return Err(Fault::Unsupported(format!("{bits} bits a sample").into()));
+    }
+    let height = usize::from(u16_at(segment, 1)?);
+    let width = usize::from(u16_at(segment, 3)?);
+    let count = byte(segment, 5)?;
+    if height == 0 {
+        return Err(Fault::unsupported("a height that comes after the picture"));
+    }
+    if !matches!(count, 1 | 3 | 4) {
+        return Err(Fault::Unsupported(format!("{count} components").into()));
+    }
+    let mut components = vec![];
+    for i in 0..usize::from(count) {
+        let factors = byte(segment, 7 + 3 * i)?;
+        let mut factors = (usize::from(factors >> 4), usize::from(factors & 15));
+        if !(1..=4).contains(&factors.0) || !(1..=4).contains(&factors.1) {
+            return Err(Fault::damaged("a sampling factor is not 1 to 4"));
+        }
+        // A component alone comes block by block, whatever its factors.
+        if count == 1 {
+            factors = (1, 1);
+        }
+        components.push(Component {
+            name: byte(segment, 6 + 3 * i)?,
+            factors,
+            size: (0, 0),
+            table: usize::from(byte(segment, 8 + 3 * i)?),
+            steps: None,
+        });
+    }
+    let largest = |of: fn(&Component) -> usize| components.iter().map(of).max().unwrap_or(1);
+    let factors = (largest(|c| c.factors.0), largest(|c| c.factors.1));
+    for component in &mut components {
+        let (wide, high) = component.factors;
+        if factors.0 % wide != 0 || factors.1 % high != 0 {
+            return Err(Fault::unsupported(
+                "colour sampled at a fraction that is not whole",
+            ));
+        }
+        component.size = (
+            (width * wide).div_ceil(factors.0),
+            (height * high).div_ceil(factors.1),
+        );
+    }
+    Ok(Frame {
+        width,
+        height,
+        progressive,
+        components,
+        factors,
+        units: (
+            width.div_ceil(8 * factors.0),
+            height.div_ceil(8 * factors.1),
+        ),
+    })
+}
+
+impl State<'_> {
+    /// Tables of codes.
+    fn codes(&mut self, mut segment: &[u8]) -> Result<(), Fault> {
+        while let Some((&kind, rest)) = segment.split_first() {
+            let (lengths, rest) = rest.split_first_chunk().ok_or(Fault::damaged(SHORT))?;
+            let count = lengths.iter().map(|&n| usize::from(n)).sum();
+            let (symbols, rest) = rest.split_at_checked(count).ok_or(Fault::damaged(SHORT))?;
+            let tables = if kind >> 4 == 0 {
+                &mut self.dc
+            } else {
+                &mut self.ac
+            };
+            let table = tables.get_mut(usize::from(kind & 15));
+            *table.ok_or(Fault::damaged(NO_SUCH_TABLE))? = Some(Codes::new(lengths, symbols)?);
+            segment = rest;
+        }
+        Ok(())
+    }
+
+    /// Tables of the steps by which coefficients are multiplied.
+    fn steps(&mut self, mut segment: &[u8]) -> Result<(), Fault> {
+        while let Some((&kind, rest)) = segment.split_first() {
+            let width = if kind >> 4 == 0 { 1 } else { 2 };
+            let (values, rest) = rest
+                .split_at_checked(width * BLOCK)
+                .ok_or(Fault::damaged(SHORT))?;
+            let mut steps = Box::new([0; BLOCK]);
+            for (value, place) in values.chunks(width).zip(scan::PLACES) {
+                steps[usize::from(place)] = value.iter().fold(0, |sum, &b| sum << 8 | u16::from(b));
+            }
+            let table = self.steps.get_mut(usize::from(kind & 15));
+            *table.ok_or(Fault::damaged(NO_SUCH_TABLE))? = Some(steps);
+            segment = rest;
+        }
+        Ok(())
+    }
+
+    fn scan(&self, segment: &[u8], frame: &mut Frame) -> Result<Scan, Fault> {
+        let count = usize::from(byte(segment, 0)?);
+        let mut members: Vec<Member> = vec![];
+        for i in 0..count {
+            let name = byte(segment, 1 + 2 * i)?;
+            let component = frame.components.iter().position(|c| c.name == name);
+            let component = component.ok_or(Fault::damaged("a scan of an unknown component"))?;
+            if members.iter().any(|m| m.component == component) {
+                return Err(Fault::damaged("a scan has a component twice"));
+            }
+            let tables = byte(segment, 2 + 2 * i)?;
+            let of = |tables: &[Option<Codes>; 4], i: u8| tables.get(usize::from(i))?.clone();
+            members.push(Member {
+                component,
+                dc: of(&self.dc, tables >> 4),
+                ac: of(&self.ac, tables & 15),
+            });
+            // The steps are those of the component's first scan.
+            let component = &mut frame.components[component];
+            if component.steps.is_none() {
+                component.steps = self.steps.get(component.table).cloned().flatten();
+            }
+            if component.steps.is_none() {
+                return Err(Fault::damaged("a table of its steps is missing"));
+            }
+        }
+        let [first, last, bits] = [1, 2, 3].map(|i| byte(segment, 2 * count + i));
+        let (first, last, bits) = (usize::from(first?), usize::from(last?), bits?);
+        let scan = match frame.progressive {
+            // The other fields have no meaning there.
+            false => Scan {
+                members,
+                band: (0, BLOCK - 1),
+                refines: false,
+                low: 0,
+                restart_interval: self.restart_interval,
+            },
+            true => Scan {
+                members,
+                band: (first, last),
+                refines: bits >> 4 > 0,
+                low: bits & 15,
+                restart_interval: self.restart_interval,
+            },
+        };
+        let possible = match (first, scan.members.len()) {
+            (_, 0) => false,
+            _ if !frame.progressive => true,
+            (0, _) => last == 0,
+            (_, members) => members == 1 && first <= last && last < BLOCK,
+        };
+        if !possible || scan.low > 13 {
+            return Err(Fault::damaged("a scan of coefficients that cannot be"));
+        }
+        Ok(scan)
+    }
+
+    /// As libjpeg decides: JFIF is always YCbCr; else Adobe's marker tells; else the components' names.
+    fn colour(&self, frame: &Frame) -> Colour {
+        let names: Vec<u8> = frame.components.iter().map(|c| c.name).collect();
+        match (&names[..], self.adobe) {
+            ([_], _) => Colour::Grey,
+            ([_, _, _, _], None | Some(0)) => Colour::Cmyk,
+            ([_, _, _, _], _) => Colour::Ycck,
+            _ if self.jfif => Colour::YCbCr,
+            (_, Some(0)) => Colour::Rgb,
+            (b"RGB", None) => Colour::Rgb,
+            _ => Colour::YCbCr,
+        }
+    }
+}
+
+const NO_SUCH_TABLE: &str = "a table has a number beyond 3";
+
+/// The pixels, from bands of samples that `band` writes: all of the blocks in a row of units.
+fn paint(
+    frame: &Frame,
+    colour: Colour,
+    mut band: impl FnMut(&mut [Plane], usize) -> Result<(), Fault>,
+) -> Result<Vec<u8>, Fault> {
+    let mut planes: Vec<Plane> = frame
+        .components
+        .iter()
+        .map(|c| Plane::new(frame, c))
+        .collect();
+    let mut rows = Rows::new(frame, colour);
+    let mut rgb = vec![0; 3 * frame.width * frame.height];
+    let mut lines = rgb.chunks_exact_mut(3 * frame.width).enumerate();
+    let (high, mut done) = (8 * frame.factors.1, 0);
+    for row in 0..frame.units.1 {
+        band(&mut planes, row)?;
+        // The band's last row of pixels takes samples from the next band, too.
+        let until = high * (row + 1) - usize::from(row + 1 < frame.units.1);
+        for (y, line) in lines.by_ref().take(until - done) {
+            rows.write(frame, &planes, y, line);
+        }
+        done = until;
+    }
+    Ok(rgb)
+}
+
+/// Blocks of a sequential scan straight to samples.
+fn read_band(
+    reader: &mut Reader<'_>,
+    frame: &Frame,
+    row: usize,
+    planes: &mut [Plane],
+) -> Result<(), Fault> {
+    reader.row(frame, row, |reader, member, index, y, x| {
+        let mut block = [0; BLOCK];
+        reader.block(member, index, &mut block)?;
+        if let Some(steps) = &frame.components[member.component].steps {
+            let plane = &mut planes[member.component];
+            let stride = plane.stride;
+            idct::samples(&block, steps, plane.block(y, x), stride);
+        }
+        Ok(())
+    })
+}
+
+impl Stored {
+    fn new(frame: &Frame) -> Self {
+        let (wide, high) = frame.units;
+        let blocks = frame.components.iter().map(|c| {
+            let (wide, high) = (c.factors.0 * wide, c.factors.1 * high);
+            (wide, vec![[0; BLOCK]; wide * high])
+        });
+        Self {
+            blocks: blocks.collect(),
+            known: vec![[UNKNOWN; BLOCK]; frame.components.len()],
+            scans: 0,
+        }
+    }
+
+    fn read(
+        &mut self,
+        scan: &Scan,
+        frame: &Frame,
+        bytes: &[u8],
+        at: usize,
+    ) -> Result<(usize, usize), Fault> {
+        self.scans += 1;
+        if self.scans > MAX_SCANS {
+            return Err(Fault::unsupported("more than 256 scans"));
+        }
+        let mut reader = Reader::new(scan, frame.progressive, bytes, at);
+        for row in 0..scan.size(frame).1 {
+            reader.row(frame, row, |reader, member, index, y, x| {
+                let (wide, blocks) = &mut self.blocks[member.component];
+                reader.block(member, index, &mut blocks[y * *wide + x])
+            })?;
+        }
+        for member in &scan.members {
+            self.known[member.component][scan.band.0..=scan.band.1].fill(scan.low);
+        }
+        Ok(reader.end())
+    }
+
+    /// An error unless the scans gave what makes a picture; a note if only its finest detail is missing.
+    fn check(&self, ended: bool) -> Result<Option<String>, Fault> {
+        let all = |range: std::ops::Range<usize>| {
+            self.known
+                .iter()
+                .all(|known| known[range.clone()].iter().all(|&low| low == 0))
+        };
+        if all(0..BLOCK) {
+            Ok(None)
+        } else if !ended {
+            Err(Fault::Truncated)
+        } else if all(0..LOW_FREQUENCIES) {
+            Ok(Some(
+                "the scans of its finest detail are missing".to_owned(),
+            ))
+        } else {
+            Err(Fault::damaged("its scans do not make a whole picture"))
+        }
+    }
+
+    fn band(&self, frame: &Frame, row: usize, planes: &mut [Plane]) {
+        for ((component, (wide, blocks)), plane) in
+            frame.components.iter().zip(&self.blocks).zip(planes)
+        {
+            let Some(steps) = &component.steps else {
+                continue;
+            };
+            let stride = plane.stride;
+            let high = component.factors.1;
+            let band = &blocks[row * high * wide..(row + 1) * high * wide];
+            for (i, block) in band.iter().enumerate() {
+                let (y, x) = (row * high + i / wide, i % wide);
+                idct::samples(block, steps, plane.block(y, x), stride);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! TIFF.
+
+mod directory;
+
+pub(super) use directory::Directory;
