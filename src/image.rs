@@ -75,7 +75,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
     Ok(Picture {
         rgb: picture.into_rgb8(),
         format: Some(format),
-        notes: vec![],
+        notes: decoded.notes,
     })
 }
 

@@ -10,17 +10,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Cases that are known to fail still. One that holds and is named here fails the test too.
-const PENDING: [&str; 23] = [
+const PENDING: [&str; 18] = [
     "assoc.tif",
-    "exif_long.jpg",
     "g12.tif",
     "la.tif",
-    "luma_small.jpg",
     "offset.gif",
     "pal.tif",
-    "restart_three_scans.jpg",
-    "rgb_ids_jfif.jpg",
-    "s420_three_scans.jpg",
     "keras-preprocess-input-inside",
     "keras-weights-one-more-pool",
     "keras-zero-padding-before-pool",

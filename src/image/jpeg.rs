@@ -139,7 +139,7 @@ pub(super) fn decode(
             0xc5..=0xc7 | 0xcd..=0xcf | 0xde => {
                 return Err(Fault::unsupported("hierarchical JPEG"));
             }
-            0xc9..=0xcb | 0xcc => return Err(Fault::unsupported("arithmetic coding")),
+            0xc9..=0xcc => return Err(Fault::unsupported("arithmetic coding")),
             0xda if rgb.is_none() => {
                 let frame = frame
                     .as_mut()
@@ -393,8 +393,7 @@ impl State<'_> {
             ([_, _, _, _], None | Some(0)) => Colour::Cmyk,
             ([_, _, _, _], _) => Colour::Ycck,
             _ if self.jfif => Colour::YCbCr,
-            (_, Some(0)) => Colour::Rgb,
-            (b"RGB", None) => Colour::Rgb,
+            (_, Some(0)) | (b"RGB", None) => Colour::Rgb,
             _ => Colour::YCbCr,
         }
     }

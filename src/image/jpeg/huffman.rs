@@ -233,7 +233,7 @@ mod tests {
         let bytes = [
             0b0101_1011,
             0b1000_0000,
-            0b0111_1111,
+            0b0011_1111,
             0b1000_0000,
             0xff,
             0,
@@ -246,7 +246,7 @@ mod tests {
         for expected in *b"abcda" {
             assert_eq!(codes.next(&mut bits).unwrap(), expected);
         }
-        assert_eq!(bits.take(7), 0x7f);
+        assert_eq!(bits.take(6), 0x3f);
         assert_eq!(bits.take(8), 0x80);
         assert_eq!(bits.take(16), 0xff7f);
         assert!(bits.check().is_ok());

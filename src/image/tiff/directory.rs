@@ -2,11 +2,8 @@
 
 /// Tags by number, and their values in a file of either order of bytes, with 32-bit offsets or, as BigTIFF, 64-bit ones.
 pub(crate) struct Directory<'a> {
-    bytes: &'a [u8],
     pub(super) little_endian: bool,
     entries: Vec<Entry<'a>>,
-    /// Whether another directory, most often a further page, follows.
-    pub(super) is_followed: bool,
 }
 
 struct Entry<'a> {
@@ -46,12 +43,12 @@ impl<'a> Directory<'a> {
             let count = usize::try_from(unsigned(&e[4..4 + offset], little_endian)).ok()?;
             let length = count.checked_mul(size(kind)?)?;
             let field = &e[4 + offset..];
-            let value = match field.get(..length) {
-                Some(value) => value,
-                None => {
-                    let at = usize::try_from(unsigned(field, little_endian)).ok()?;
-                    bytes.get(at..at.checked_add(length)?)?
-                }
+            // A value that does not fit into the field lies where the field says.
+            let value = if length <= field.len() {
+                &field[..length]
+            } else {
+                let at = usize::try_from(unsigned(field, little_endian)).ok()?;
+                bytes.get(at..at.checked_add(length)?)?
             };
             Some(Entry {
                 tag: unsigned(&e[..2], little_endian) as u16,
@@ -60,10 +57,8 @@ impl<'a> Directory<'a> {
             })
         });
         Some(Self {
-            bytes,
             little_endian,
             entries: entries.collect(),
-            is_followed: number(end, offset).is_some_and(|next| next > 0),
         })
     }
 
@@ -81,24 +76,6 @@ impl<'a> Directory<'a> {
     /// The first number of a tag.
     pub(crate) fn number(&self, tag: u16) -> Option<u64> {
         self.numbers(tag)?.first().copied()
-    }
-
-    /// The bytes of a tag's value.
-    pub(super) fn value(&self, tag: u16) -> Option<&'a [u8]> {
-        let entry = self.entries.iter().find(|entry| entry.tag == tag)?;
-        Some(entry.value)
-    }
-
-    /// What lies at an offset of the file, as far as it is there.
-    pub(super) fn at(&self, offset: u64, length: u64) -> &'a [u8] {
-        let from = self
-            .bytes
-            .len()
-            .min(usize::try_from(offset).unwrap_or(usize::MAX));
-        let rest = &self.bytes[from..];
-        &rest[..rest
-            .len()
-            .min(usize::try_from(length).unwrap_or(usize::MAX))]
     }
 }
 
