@@ -32,13 +32,14 @@ pub enum Method {
     /// g (Simonyan et al., arXiv 1312.6034). One pass. For what the score is sensitive to, exact for small changes, and noisy;
     /// the other methods are made of it. captum's `Saliency` returns its magnitude unless told `abs=False`; the paper draws
     /// the largest magnitude over channels, as the heat map here does.
+    #[value(alias = "saliency")]
     Gradient,
     /// Gradient times input
     ///
     /// g (x - x') (Shrikumar et al., arXiv 1605.01713). One pass. In units of the score, the same whatever the scale of the
     /// pixels: to first order what the score would lose with the pixel at the baseline. A quick look before integrated
     /// gradients. captum's `InputXGradient` has no baseline; it is this with zero, the default.
-    #[value(name = "gradient-x-input")]
+    #[value(name = "gradient-x-input", aliases = ["input-x-gradient", "gradient-input"])]
     GradientXInput,
     /// Guided backpropagation: gradients above zero through active neurons
     ///
@@ -46,7 +47,7 @@ pub enum Method {
     /// fine structure, beside a map of the class: sharp, and hardly of the class, it shows edges that the network sees. captum's
     /// `GuidedBackprop` and pytorch-grad-cam's `GuidedBackpropReLUModel` have the same rule, but only at modules of the class
     /// `ReLU`; here it holds at every ReLU of the graph, and at a ReLU6 where its input was between the bounds.
-    #[value(name = "guided-bprop", alias = "guided_bprop")]
+    #[value(name = "guided-bprop", aliases = ["guided-backprop", "guided-backpropagation"])]
     GuidedBprop,
     /// Deconvolution: gradients above zero, active or not
     ///
@@ -54,13 +55,14 @@ pub enum Method {
     /// what could raise the score rather than what did: neurons that were silent pass gradients too, so that it is less of
     /// this picture than guided backpropagation. The paper starts from one neuron of a layer, here and in captum's
     /// `Deconvolution` from the score. Its unpooling by switches is what the gradient of a max-pool does.
+    #[value(alias = "deconvolution")]
     Deconvnet,
     /// Guided backpropagation lit by the Grad-CAM map
     ///
     /// Guided backpropagation times the map, resized, above zero, its largest value 1 (Selvaraju et al., arXiv 1610.02391). One
     /// pass, and one back to the target layer. For fine structure where the class is. captum's `GuidedGradCam` takes what is
     /// above zero before it resizes, resizes to the nearest position unless told otherwise, and does not scale.
-    #[value(name = "guided-gradcam", alias = "guided_gradcam")]
+    #[value(name = "guided-gradcam")]
     GuidedGradcam,
     /// SmoothGrad: the gradient, averaged over noisy copies
     ///
@@ -76,7 +78,7 @@ pub enum Method {
     /// Mean of g^2 over the same copies (Hooker et al., arXiv 1806.10758). --samples passes. For where the score is sensitive,
     /// whichever way: opposite signs do not cancel, and strong places stand out more. captum's `smoothgrad_sq`, but for the
     /// defaults named under SmoothGrad.
-    #[value(name = "squaregrad")]
+    #[value(name = "squaregrad", alias = "smoothgrad-sq")]
     SquareGrad,
     /// Variance of the gradient over noisy copies
     ///

@@ -9,10 +9,10 @@ use std::time::Instant;
 use crate::architectures::{self, Classifier};
 use crate::cam::{self, Features};
 use crate::cli::Bench;
-use crate::explain::Error;
+use crate::explain::{Error, of_run};
 use crate::gpu::{Gpu, Selection, Session};
 use crate::network::{Network, NodeId, ReluRule, Shape};
-use crate::plan::{BackwardRequest, MatrixDtype, Means, Plan, Request};
+use crate::plan::{BackwardRequest, Limits, MatrixDtype, Means, Plan, Request};
 use crate::preprocess;
 use crate::weights;
 
@@ -63,7 +63,9 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         path: name(),
         source,
     };
-    let mut run = Run::new(&gpu, &classifier, flags.weights_dtype).map_err(at_weights)?;
+    let run = Run::new(&gpu, &classifier, flags.weights_dtype);
+    let fits = |network: &Network| plan(network, flags.weights_dtype, gpu.limits()).is_ok();
+    let mut run = run.map_err(|error| of_run(error, &weights, &classifier.network, fits))?;
     let started = Instant::now();
     let logits = run.forward().map_err(at_weights)?;
     let first_forward = milliseconds(started);
@@ -137,34 +139,39 @@ struct Run<'a> {
     seed: Vec<f32>,
 }
 
+/// What is measured.
+fn plan(network: &Network, matrices: MatrixDtype, limits: Limits) -> Result<Plan> {
+    let target = network.target(None)?;
+    let pass = |to, rule, means| BackwardRequest {
+        to,
+        keep: vec![],
+        classes: 1,
+        rule,
+        means,
+    };
+    let request = Request {
+        images: 1,
+        runs: MANY,
+        keep: vec![target],
+        backward: vec![
+            pass(target, ReluRule::Plain, Means::WhereFaster),
+            pass(NodeId(0), ReluRule::Guided, Means::Never),
+            pass(NodeId(0), ReluRule::Plain, Means::Never),
+        ],
+        matrices,
+        ..Request::default()
+    };
+    Ok(Plan::new(network, &request, limits)?)
+}
+
 impl<'a> Run<'a> {
     fn new(gpu: &Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
         let network = &classifier.network;
-        let target = network.target(None)?;
-        let pass = |to, rule, means| BackwardRequest {
-            to,
-            keep: vec![],
-            classes: 1,
-            rule,
-            means,
-        };
-        let request = Request {
-            images: 1,
-            runs: MANY,
-            keep: vec![target],
-            backward: vec![
-                pass(target, ReluRule::Plain, Means::WhereFaster),
-                pass(NodeId(0), ReluRule::Guided, Means::Never),
-                pass(NodeId(0), ReluRule::Plain, Means::Never),
-            ],
-            matrices,
-            ..Request::default()
-        };
-        let plan = Plan::new(network, &request, gpu.limits())?;
+        let plan = plan(network, matrices, gpu.limits())?;
         Ok(Self {
             network,
             session: Session::new(gpu, plan)?,
-            target,
+            target: network.target(None)?,
             input: picture(classifier),
             seed: vec![0.0; network.classes()],
         })

@@ -56,7 +56,7 @@ pub enum Method {
     #[value(name = "gradcam")]
     GradCam,
     /// Grad-CAM++: positive gradients, weighted by position
-    #[value(name = "gradcam++", alias = "gradcampp")]
+    #[value(name = "gradcam++")]
     GradCamPlusPlus,
     /// HiResCAM: gradient times activation at each position
     #[value(name = "hirescam")]

@@ -12,8 +12,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::options::parse_rgb;
+use crate::printable::printable;
 
 mod choices;
+mod spelled;
 mod whole;
 
 pub use choices::{
@@ -21,6 +23,7 @@ pub use choices::{
     MatrixDtype, Method, Output, OutputKind, Precision, Preprocessing, Score, Size, Smooth,
 };
 
+use spelled::spelled;
 use whole::whole;
 
 const EXAMPLES: &str = "\
@@ -121,11 +124,11 @@ pub struct Bench {
     pub batch: Option<u16>,
 
     /// What the device stores the matrices of dense layers as
-    #[arg(long, value_name = "TYPE", default_value_t = MatrixDtype::F32)]
+    #[arg(long, value_name = "TYPE", value_parser = spelled::<MatrixDtype>(), default_value_t = MatrixDtype::F32)]
     pub weights_dtype: MatrixDtype,
 
     /// How 3x3 convolutions are computed
-    #[arg(long, value_name = "HOW", default_value_t = Convolution::Fast)]
+    #[arg(long, value_name = "HOW", value_parser = spelled::<Convolution>(), default_value_t = Convolution::Fast)]
     pub convolution: Convolution,
 
     /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
@@ -133,7 +136,7 @@ pub struct Bench {
     pub adapter: Option<String>,
 
     /// Use this graphics interface
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Backend>())]
     pub backend: Option<Backend>,
 }
 
@@ -147,19 +150,19 @@ pub struct Convert {
     #[arg(value_name = "OUT.safetensors")]
     pub output: PathBuf,
     /// Type of the numbers written
-    #[arg(long, value_name = "TYPE", default_value_t = Precision::F32)]
+    #[arg(long, value_name = "TYPE", value_parser = spelled::<Precision>(), default_value_t = Precision::F32)]
     pub dtype: Precision,
-    /// Class names to write with them, one a line
+    /// Class names to write with them: one a line, JSON, or CSV with ids
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
     /// Preprocessing to write with them [default: what the weights ask for]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Preprocessing>())]
     pub preprocess: Option<Preprocessing>,
     /// Pixels along each side of the network's input [default: what the weights ask for]
     #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
     /// What the network ends with [default: what the weights say, else softmax]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<OutputKind>())]
     pub activation: Option<OutputKind>,
 }
 
@@ -187,8 +190,8 @@ pub struct Explain {
     /// Pictures or folders of pictures, then a weights file and the number of classes if wanted
     ///
     /// Pictures or folders of pictures. One of the names may be a weights file, known by its
-    /// content; the last one may be the number of classes to explain. A picture whose name is a
-    /// number, or that of a command, is given as ./5 or ./adapters.
+    /// content; one may be the number of classes to explain, usually the last. A picture whose name is
+    /// a number, or that of a command, is given as ./5 or ./adapters.
     #[arg(value_name = "IMAGE")]
     pub inputs: Vec<OsString>,
 
@@ -227,10 +230,9 @@ pub struct Explain {
     #[arg(
         short,
         long = "method",
-        value_name = "NAME",
+        value_name = "NAME", value_parser = spelled::<Method>(),
         default_value = "gradcam",
         value_delimiter = ',',
-        ignore_case = true,
         help_heading = "What is explained"
     )]
     pub methods: Vec<Method>,
@@ -253,11 +255,11 @@ pub struct Explain {
     ///
     /// How the maps of several layers become one: each is cut at zero, scaled to 0..1 and resized to
     /// what the network sees. That is also what `--outputs raw` writes of it.
-    #[arg(long, value_name = "HOW", help_heading = "What is explained")]
+    #[arg(long, value_name = "HOW", value_parser = spelled::<Fuse>(), help_heading = "What is explained")]
     pub fuse: Option<Fuse>,
 
     /// The score that is differentiated [default: prob; with --versus: logit]
-    #[arg(long, value_name = "SCORE", help_heading = "What is explained")]
+    #[arg(long, value_name = "SCORE", value_parser = spelled::<Score>(), help_heading = "What is explained")]
     pub score: Option<Score>,
 
     /// Why the class rather than CLASS: number, name or synset
@@ -286,7 +288,7 @@ pub struct Explain {
     /// 0..1 before their mean is taken: that is also what `--outputs raw` writes of it.
     #[arg(
         long,
-        value_name = "HOW",
+        value_name = "HOW", value_parser = spelled::<Smooth>(),
         value_delimiter = ',',
         help_heading = "How methods work"
     )]
@@ -337,7 +339,7 @@ pub struct Explain {
 
     /// The picture that integrated-gradients and gradient-x-input compare with, and occlusion and rise hide behind
     /// [default: mean]
-    #[arg(long, value_name = "NAME", help_heading = "How methods work")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Baseline>(), help_heading = "How methods work")]
     pub baseline: Option<Baseline>,
 
     /// Seed of the random numbers: the same one draws the same numbers on every machine [default: 0]
@@ -353,7 +355,7 @@ pub struct Explain {
     /// What to write, as a list
     #[arg(
         long,
-        value_name = "LIST",
+        value_name = "LIST", value_parser = spelled::<Output>(),
         default_value = "heatmap,gradcam,segmented,guided_bprop",
         value_delimiter = ',',
         help_heading = "What is written"
@@ -367,18 +369,17 @@ pub struct Explain {
     /// Picture format [default: the input's own where it can be written, else png]
     #[arg(
         long,
-        value_name = "EXT",
-        ignore_case = true,
+        value_name = "EXT", value_parser = spelled::<Format>(),
         help_heading = "What is written"
     )]
     pub format: Option<Format>,
 
     /// Size of the pictures written [default: model]
-    #[arg(long, value_name = "SIZE", help_heading = "What is written")]
+    #[arg(long, value_name = "SIZE", value_parser = spelled::<Size>(), help_heading = "What is written")]
     pub size: Option<Size>,
 
     /// Colours of the heat map over the picture [default: jet]
-    #[arg(long, value_name = "NAME", help_heading = "What is written")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Colormap>(), help_heading = "What is written")]
     pub colormap: Option<Colormap>,
 
     /// Share of the heat map over the picture, 0 to 1 [default: their sum, rescaled]
@@ -403,13 +404,13 @@ pub struct Explain {
 
     /// How a picture meets the network's square
     #[arg(
-        long, value_name = "FIT", default_value_t = Fit::Crop,
+        long, value_name = "FIT", value_parser = spelled::<Fit>(), default_value_t = Fit::Crop,
         help_heading = "What the network sees"
     )]
     pub fit: Fit,
 
     /// Preprocessing by name [default: what the weights ask for]
-    #[arg(long, value_name = "NAME", help_heading = "What the network sees")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Preprocessing>(), help_heading = "What the network sees")]
     pub preprocess: Option<Preprocessing>,
 
     /// Preprocessing by numbers: the mean to subtract, in 0..255 [default: 0,0,0]
@@ -434,10 +435,13 @@ pub struct Explain {
     pub input_size: Option<u16>,
 
     /// What the network ends with [default: what the weights say, else softmax]
-    #[arg(long, value_name = "NAME", help_heading = "What the network sees")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<OutputKind>(), help_heading = "What the network sees")]
     pub activation: Option<OutputKind>,
 
-    /// Class names, one a line, for a network that brings none
+    /// Class names: one a line, JSON, or CSV with ids
+    ///
+    /// Class names, for a network that brings none or others: one a line; a JSON list; a JSON object of ids to names, as
+    /// Keras has them and configurations under id2label, or of names to ids; or CSV or TSV with a column of ids.
     #[arg(long, value_name = "FILE", help_heading = "What the network sees")]
     pub labels: Option<PathBuf>,
 
@@ -446,14 +450,14 @@ pub struct Explain {
     /// float16 halves the memory that they take and the bytes that are read for each picture: of VGG16, whose dense layers
     /// hold nine tenths of the weights, 247 MB less. Sums stay float32; maps and probabilities move by a few thousandths.
     #[arg(
-        long, value_name = "TYPE", default_value_t = MatrixDtype::F32,
+        long, value_name = "TYPE", value_parser = spelled::<MatrixDtype>(), default_value_t = MatrixDtype::F32,
         help_heading = "Where it runs"
     )]
     pub weights_dtype: MatrixDtype,
 
     /// How 3x3 convolutions are computed
     #[arg(
-        long, value_name = "HOW", default_value_t = Convolution::Fast,
+        long, value_name = "HOW", value_parser = spelled::<Convolution>(), default_value_t = Convolution::Fast,
         help_heading = "Where it runs"
     )]
     pub convolution: Convolution,
@@ -464,8 +468,19 @@ pub struct Explain {
     pub adapter: Option<String>,
 
     /// Use this graphics interface
-    #[arg(long, value_name = "NAME", help_heading = "Where it runs")]
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Backend>(), help_heading = "Where it runs")]
     pub backend: Option<Backend>,
+}
+
+/// Reads a command line, the program's name first. An error shows words as [`printable`](printable()) has them.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    Cli::try_parse_from(&words).map_err(|error| {
+        let shown = words.iter().map(|word| word.to_string_lossy());
+        let shown = shown.map(|word| printable(&word).into_owned());
+        // Escaped words are no better.
+        Cli::try_parse_from(shown).err().unwrap_or(error)
+    })
 }
 
 /// What the commands are called.

@@ -10,10 +10,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::explain::{Cost, Told, in_words};
 use crate::explainer::Progress;
+use crate::printable::printable_lines;
 
 /// `error: ...`, on a line of its own.
 pub fn error(error: impl Display) {
-    let _ = writeln!(io::stderr(), "error: {error}");
+    let line = printable_lines([format!("error: {error}")]);
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Standard error, with a bar on its last line while there is much to do and somebody looks.
@@ -58,8 +60,9 @@ impl Console {
     }
 
     fn note(&self, note: &str) {
+        let line = printable_lines([format!("note: {note}")]);
         self.bar.suspend(|| {
-            let _ = writeln!(io::stderr(), "note: {note}");
+            let _ = io::stderr().write_all(line.as_bytes());
         });
     }
 

@@ -22,6 +22,7 @@ use crate::labels::{Labels, LabelsError};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op};
 use crate::output::{self, WriteError};
 use crate::preprocess::Normalization;
+use crate::printable::printable_lines;
 use crate::weights::{self, MAX_SAFETENSORS_HEADER, Weights, WeightsError};
 
 use stored::{Arrangement, Stored};
@@ -128,7 +129,8 @@ impl std::fmt::Display for Converted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let size = info::size(self.bytes);
         let (path, architecture, tensors) = (self.path.display(), &self.architecture, self.tensors);
-        writeln!(f, "{path}: {architecture}, {tensors} tensors, {size}")
+        let line = format!("{path}: {architecture}, {tensors} tensors, {size}");
+        f.write_str(&printable_lines([line]))
     }
 }
 
@@ -179,6 +181,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
             bytes: header.len(),
         });
     }
+    output::sweep(out.parent().unwrap_or(Path::new("")));
     output::write_with(out, |file| {
         let at = |error| output::at(out, error);
         let length = header.len() as u64;

@@ -19,7 +19,7 @@ use crate::labels::{Label, Labels};
 use crate::map::Map;
 use crate::method::{Method, Setting};
 use crate::options::Options;
-use crate::output::{self, Content, Destination, Question, Subject};
+use crate::output::{self, Content, Destination, Kept, Question, Subject};
 use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
 use crate::report;
@@ -31,6 +31,8 @@ pub struct Scene<'a> {
     pub options: &'a Options,
     /// Where the files go.
     pub destination: &'a Destination,
+    /// Files that are not written over.
+    pub kept: &'a Kept,
     /// The picture as it was opened, where maps are placed back on it.
     pub original: Option<&'a RgbImage>,
     /// The picture as the network saw it.
@@ -193,6 +195,7 @@ fn class(
         };
         for &content in of_method {
             let path = scene.destination.path(subject, content);
+            scene.kept.check(&path)?;
             let write = |drawn: &RgbImage| {
                 let bytes = image::encode(drawn, scene.destination.format.into())?;
                 output::write(&path, &bytes).map_err(Error::from)

@@ -1,39 +1,33 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use crate::architectures::{self, Classifier, Evidence};
-use crate::cli::{Channels, Output};
+use crate::cli::Channels;
 use crate::gpu::{Gpu, Selection};
-use crate::image;
 use crate::labels::Labels;
 use crate::options::{Options, Preprocess};
-use crate::output::{self, Destination};
 use crate::preprocess::Normalization;
 use crate::report;
 use crate::weights::{self, Weights};
 
 mod choice;
 mod error;
+mod jobs;
 mod pictures;
 mod told;
 mod wanted;
 
 pub use error::Error;
+pub(crate) use error::of_run;
 pub use told::{Cost, Told, in_words};
 
 use choice::Choice;
+use jobs::{Job, Jobs};
 use pictures::{Beside, Run};
-
-/// One picture and where its files go.
-struct Job {
-    image: PathBuf,
-    destination: Destination,
-}
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
 /// whether all went well; an error is one that leaves nothing to do.
@@ -42,9 +36,9 @@ pub fn run(
     out: &mut (impl Write + Send),
     tell: &(impl Fn(Told) + Sync),
 ) -> Result<bool, Error> {
-    let (jobs, new_folders, all_there) = jobs(options, out, tell)?;
-    if jobs.is_empty() {
-        return Ok(all_there);
+    let jobs = Jobs::new(options, out, tell)?;
+    if jobs.list.is_empty() {
+        return Ok(jobs.all_there);
     }
     for unread in &options.unread {
         tell(Told::Note(unread.to_string()));
@@ -75,7 +69,6 @@ pub fn run(
     let run = Run {
         options,
         jobs: &jobs,
-        new_folders: &new_folders,
         weights: &weights,
         classifier: &classifier,
         labels: &labels,
@@ -97,7 +90,7 @@ pub fn run(
         let sound = scope.spawn(|| weights.verify());
         run.all(Beside::new(sha256, sound), out, tell)
     })?;
-    Ok(all_there && all_well)
+    Ok(jobs.all_there && all_well)
 }
 
 fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
@@ -116,62 +109,6 @@ fn fail(
     let line = options.json.then(|| report::failure(image, &error));
     tell(Told::Error(error));
     line.map_or(Ok(()), |line| print(&line, out))
-}
-
-/// The pictures that there are and where their files go, all of it checked before anything is computed; the folders that
-/// will be made; and whether all that was named is there.
-fn jobs(
-    options: &Options,
-    out: &mut impl Write,
-    tell: &impl Fn(Told),
-) -> Result<(Vec<Job>, Vec<PathBuf>, bool), Error> {
-    let mut jobs: Vec<Job> = vec![];
-    let mut all_there = true;
-    let mut seen = HashSet::new();
-    for named in &options.images {
-        let listed = match image::list(named, output::is_output) {
-            Ok(listed) => listed,
-            Err(error) => {
-                all_there = false;
-                fail(named, error.into(), options, out, tell)?;
-                continue;
-            }
-        };
-        if listed.left_out.count() > 0 {
-            tell(Told::Note(format!(
-                "{}: {}",
-                named.display(),
-                listed.left_out
-            )));
-        }
-        // A picture may be named twice, as cat.png and ./cat.png, or lie in a folder that is named too.
-        let new = listed
-            .pictures
-            .into_iter()
-            .filter(|image| seen.insert(place(image)));
-        jobs.extend(new.map(|image| Job {
-            destination: Destination::of(&image, options.out_dir.as_deref(), options.format),
-            image,
-        }));
-    }
-    let arrays = options.outputs.contains(&Output::Raw);
-    let places = jobs
-        .iter()
-        .map(|job| (job.image.as_path(), &job.destination));
-    let new_folders = output::check(places, arrays)?;
-    Ok((jobs, new_folders, all_there))
-}
-
-/// The same for two spellings of a path. Links have names of their own, and so have their files.
-fn place(image: &Path) -> PathBuf {
-    let folder = image.parent().unwrap_or(Path::new(""));
-    let folder = match folder.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => folder,
-    };
-    // A folder that cannot be looked up is known by what was typed.
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    folder.join(image.file_name().unwrap_or_default())
 }
 
 /// The network, with the user's preprocessing where there is one.

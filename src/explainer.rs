@@ -101,12 +101,14 @@
 
 mod augment;
 mod backward;
+mod largest;
 mod maps;
 mod picture;
 mod pixels;
 mod rerun;
 mod wanted;
 
+pub use largest::{fits, largest_input};
 pub use picture::{Classes, ExplainedPicture, PictureRequest};
 pub use wanted::{Wanted, request};
 

@@ -18,6 +18,7 @@ use crate::labels::{Labels, LabelsError};
 use crate::network::{Network, NetworkError, Op, Pad, Shape, Window};
 use crate::options::DEFAULT_TOP_N;
 use crate::plan::{Plan, PlanError};
+use crate::report::paths;
 use crate::weights::{self, Weights, WeightsError, hex};
 
 /// Version of the JSON's form.
@@ -29,6 +30,9 @@ pub struct Info {
     schema: u32,
     /// As named on the command line; `None` for the built-in network.
     pub file: Option<String>,
+    /// Its bytes where it is not Unicode, see [`paths`]; absent from the JSON otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<String>,
     /// What is wrong, in a sentence that begins with the file's name.
     #[serde(serialize_with = "displayed")]
     pub problem: Option<Problem>,
@@ -176,6 +180,7 @@ pub fn look(path: Option<&Path>) -> Info {
     let mut info = Info {
         schema: SCHEMA,
         file: path.map(|path| path.display().to_string()),
+        file_bytes: path.and_then(paths::bytes),
         problem: None,
         contents: None,
         network: None,

@@ -12,8 +12,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+mod content;
 mod find;
+mod json;
+mod table;
 
+pub use content::ContentError;
 pub use find::ClassNotFound;
 
 const IMAGENET: &str = include_str!("../assets/imagenet-labels.txt");
@@ -44,7 +48,7 @@ pub struct Label {
 pub enum LabelsError {
     /// The file cannot be opened or read.
     #[error(
-        "{}: class names cannot be read from it ({source}); --labels takes a text file, one name on each line",
+        "{}: class names cannot be read from it ({source}); --labels takes text: one name on each line, JSON, or CSV with ids",
         path.display()
     )]
     Read {
@@ -60,25 +64,25 @@ pub enum LabelsError {
     )]
     TooLarge(PathBuf),
     /// The file is in another encoding, or no text.
-    #[error("{}: line {line} is not UTF-8 text; --labels takes a text file, one name on each line", path.display())]
+    #[error("{}: line {line} is not UTF-8 text; --labels takes text: one name on each line, JSON, or CSV with ids", path.display())]
     NotUtf8 {
         /// The file of class names.
         path: PathBuf,
         /// Counted from 1.
         line: usize,
     },
-    /// A blank line between names, which would shift every class after it.
-    #[error("{}: line {line} is blank; write one class name on each line", path.display())]
-    BlankLine {
+    /// The file holds no list of class names, or not that of the network's classes.
+    #[error("{}: {source}", path.display())]
+    Content {
         /// The file of class names.
         path: PathBuf,
-        /// Counted from 1.
-        line: usize,
+        /// What is wrong.
+        source: ContentError,
     },
     /// Another number of names than the network has classes.
     #[error("{}: {found} class names for a network with {expected} classes", path.display())]
     WrongCount {
-        /// The file of class names, or of weights that bring them.
+        /// The file of weights that bring them.
         path: PathBuf,
         /// Names there are.
         found: usize,
@@ -115,6 +119,21 @@ impl Label {
                 synset: None,
                 names: line.to_owned(),
             },
+        }
+    }
+
+    /// A synset, perhaps, and names: the parts that other formats than lines have.
+    fn of_parts(parts: &[String]) -> Self {
+        let mut parts = parts
+            .iter()
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty());
+        let first = parts.next().unwrap_or_default();
+        let separator = if is_synset(first) { " " } else { ", " };
+        let names = parts.collect::<Vec<_>>().join(", ");
+        match names.is_empty() {
+            true => Self::parse(first),
+            false => Self::parse(&format!("{first}{separator}{names}")),
         }
     }
 
@@ -173,8 +192,8 @@ impl Labels {
         }
     }
 
-    /// Reads a file with one class a line, for a network of `count` classes. UTF-8, with or without
-    /// a byte order mark, either line ending, blank lines at the end.
+    /// Reads a file of class names for a network of `count` classes: one a line, a JSON list or object, or a table with ids,
+    /// told by the content. UTF-8, with or without a byte order mark, either line ending, blank lines at the end.
     pub fn read(path: &Path, count: usize) -> Result<Self, LabelsError> {
         let mut bytes = Vec::new();
         File::open(path)
@@ -186,7 +205,7 @@ impl Labels {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(LabelsError::TooLarge(path.to_owned()));
         }
-        Self::from_lines(&bytes, path)?.of_count(count, path)
+        Self::from_bytes(&bytes, count, path)
     }
 
     /// The names of `count` classes: from the file that the user gave, else the JSON list that the weights bring, else
@@ -219,7 +238,7 @@ impl Labels {
         .of_count(count, path)
     }
 
-    fn from_lines(bytes: &[u8], path: &Path) -> Result<Self, LabelsError> {
+    fn from_bytes(bytes: &[u8], count: usize, path: &Path) -> Result<Self, LabelsError> {
         let bytes = bytes
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(bytes)
@@ -230,17 +249,14 @@ impl Labels {
                 .split(|&byte| byte == b'\n')
                 .count(),
         })?;
-        let classes: Vec<_> = text.lines().map(Label::parse).collect();
-        match classes.iter().position(|label| label.names.is_empty()) {
-            Some(blank) => Err(LabelsError::BlankLine {
-                path: path.to_owned(),
-                line: blank + 1,
-            }),
-            None => Ok(Self {
-                classes,
-                named: true,
-            }),
-        }
+        let classes = content::labels(text, count).map_err(|source| LabelsError::Content {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            classes,
+            named: true,
+        })
     }
 
     fn of_count(self, expected: usize, path: &Path) -> Result<Self, LabelsError> {
@@ -284,8 +300,8 @@ fn is_synset(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn lines(bytes: &[u8]) -> Result<Labels, LabelsError> {
-        Labels::from_lines(bytes, Path::new("labels.txt"))
+    fn lines(count: usize, bytes: &[u8]) -> Result<Labels, LabelsError> {
+        Labels::from_bytes(bytes, count, Path::new("labels.txt"))
     }
 
     #[test]
@@ -324,19 +340,22 @@ mod tests {
 
     #[test]
     fn a_file_may_come_from_any_system() {
-        let plain = lines(b"cat\ntraffic light, stoplight\n").unwrap();
+        let plain = lines(2, b"cat\ntraffic light, stoplight\n").unwrap();
         assert_eq!(
-            lines(b"\xef\xbb\xbfcat\r\ntraffic light, stoplight\r\n\r\n").unwrap(),
+            lines(2, b"\xef\xbb\xbfcat\r\ntraffic light, stoplight\r\n\r\n").unwrap(),
             plain
         );
-        assert_eq!(lines(b"cat\ntraffic light, stoplight").unwrap(), plain);
+        assert_eq!(lines(2, b"cat\ntraffic light, stoplight").unwrap(), plain);
         assert_eq!(plain.get(1).unwrap().synset, None);
     }
 
     #[test]
     fn a_leading_synset_is_recognised() {
-        let labels =
-            lines(b"n01440764\ttench, Tinca tinca\nnorth 12345678\nn0144076 tench").unwrap();
+        let labels = lines(
+            3,
+            b"n01440764\ttench, Tinca tinca\nnorth 12345678\nn0144076 tench",
+        )
+        .unwrap();
         assert_eq!(labels.get(0).unwrap().synset.as_deref(), Some("n01440764"));
         assert_eq!(labels.get(0).unwrap().names, "tench, Tinca tinca");
         assert_eq!(labels.get(1).unwrap().synset, None);
@@ -352,7 +371,7 @@ mod tests {
     #[test]
     fn a_blank_line_between_names_is_refused() {
         assert_eq!(
-            lines(b"cat\n\ndog\n").unwrap_err().to_string(),
+            lines(3, b"cat\n\ndog\n").unwrap_err().to_string(),
             "labels.txt: line 2 is blank; write one class name on each line"
         );
     }
@@ -360,8 +379,8 @@ mod tests {
     #[test]
     fn text_that_is_not_utf8_is_refused_by_line() {
         assert_eq!(
-            lines(b"cat\ncaf\xe9\n").unwrap_err().to_string(),
-            "labels.txt: line 2 is not UTF-8 text; --labels takes a text file, one name on each line"
+            lines(2, b"cat\ncaf\xe9\n").unwrap_err().to_string(),
+            "labels.txt: line 2 is not UTF-8 text; --labels takes text: one name on each line, JSON, or CSV with ids"
         );
     }
 

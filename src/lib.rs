@@ -29,7 +29,7 @@
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
-//! | many pictures at once; errors, notes and progress; Ctrl-C | [`batch`], [`console`], [`interrupt`] |
+//! | many pictures at once; errors, notes and progress; Ctrl-C | [`batch`], [`console`], [`printable`], [`interrupt`] |
 //! | what the device does, and what it could do | [`mod@bench`] |
 //!
 //! # What may know what
@@ -116,6 +116,7 @@ pub mod labels;
 pub mod layout;
 pub mod map;
 pub mod method;
+mod near;
 pub mod network;
 pub mod noise;
 pub mod options;
@@ -123,6 +124,7 @@ pub mod output;
 pub mod perturbation;
 pub mod plan;
 pub mod preprocess;
+pub mod printable;
 pub mod report;
 pub mod resize;
 pub mod score;

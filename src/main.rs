@@ -4,11 +4,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use gradcam::cli::{self, Cli, Command};
 use gradcam::console::{self, Console};
 use gradcam::explain::{self, Error, Told};
-use gradcam::options::Options;
+use gradcam::options::{self, Options};
 use gradcam::{bench, convert, gpu, info, interrupt, report, weights};
 
 fn main() -> ExitCode {
@@ -18,7 +17,16 @@ fn main() -> ExitCode {
             "stopping will leave unfinished files: {error}"
         ));
     }
-    match run(Cli::parse()) {
+    if let Err(error) = options::check_words(std::env::args_os().skip(1)) {
+        console::error(error);
+        return ExitCode::from(2);
+    }
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        // Help and version, or what is wrong.
+        Err(answer) => answer.exit(),
+    };
+    match run(cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) if error.is_reader_gone() => ExitCode::FAILURE,

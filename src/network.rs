@@ -4,6 +4,7 @@
 //! a node has one consumer. Shapes are those of one image; the batch dimension belongs to the [plan](crate::plan).
 
 mod activation;
+mod called;
 mod infer;
 mod op;
 #[cfg(test)]
@@ -104,6 +105,8 @@ pub struct Network {
     pub output_kind: OutputKind,
     /// Of the nodes: plans share what has one name.
     names: HashSet<String>,
+    /// What else layers may be asked for as, and the names of these layers.
+    aliases: Vec<(String, String)>,
 }
 
 /// Why a network cannot be built or a layer not be found.
@@ -190,10 +193,15 @@ pub enum NetworkError {
         what: String,
     },
     /// A layer that does not exist.
-    #[error("no layer {wanted:?} to look at; this network has: {}", names.join(", "))]
+    #[error(
+        "no layer {wanted:?} to look at{}; this network has: {}",
+        called::did_you_mean(near), names.join(", ")
+    )]
     NoSuchLayer {
         /// What was asked for.
         wanted: String,
+        /// Names that may have been meant, nearest first.
+        near: Vec<String>,
         /// What there is.
         names: Vec<String>,
     },
@@ -229,6 +237,7 @@ impl Network {
         Self {
             architecture: architecture.into(),
             names: HashSet::from([node.name.clone()]),
+            aliases: vec![],
             nodes: vec![node],
             output_kind: OutputKind::Softmax,
         }
@@ -291,6 +300,7 @@ impl Network {
     pub fn at_input(&self, input: Shape) -> Result<Self, NetworkError> {
         let mut network = Self::new(self.architecture.clone(), input);
         network.output_kind = self.output_kind;
+        network.aliases.clone_from(&self.aliases);
         for node in &self.nodes[1..] {
             network.push(node.name.clone(), node.op.clone(), node.inputs.clone())?;
         }
@@ -392,15 +402,18 @@ impl Network {
     /// Any layer whose value is a feature map will do.
     pub fn target(&self, name: Option<&str>) -> Result<NodeId, NetworkError> {
         let names = || self.target_names();
-        let found = match name {
-            Some(name) => self.nodes.iter().position(|node| node.name == name),
-            None => self.last_convolution(),
-        };
         let wanted = || name.unwrap_or("the last convolution").into();
-        let id = NodeId(found.ok_or_else(|| NetworkError::NoSuchLayer {
-            wanted: wanted(),
-            names: names(),
-        })?);
+        let found = match name {
+            Some(name) => self.called(name)?.0,
+            None => self
+                .last_convolution()
+                .ok_or_else(|| NetworkError::NoSuchLayer {
+                    wanted: wanted(),
+                    near: vec![],
+                    names: names(),
+                })?,
+        };
+        let id = NodeId(found);
         let Node { op, shape, .. } = self.node(id);
         if matches!(op, Op::Input) {
             return Err(NetworkError::PictureAsLayer(wanted()));

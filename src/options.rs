@@ -12,6 +12,7 @@ use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
     Fuse, MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
 };
+use crate::near::nearest;
 use crate::perturbation;
 
 mod error;
@@ -143,9 +144,9 @@ impl Options {
             weights,
             count,
         } = split(flags.inputs, looks_like_weights)?;
-        let weights = match (weights, flags.weights) {
-            (Some(positional), Some(flag)) => return Err(two_weights(flag, positional)),
-            (positional, flag) => positional.or(flag),
+        let weights = match weights {
+            Some(positional) => one_weights(flags.weights, positional)?,
+            None => flags.weights,
         };
         let count = match (count, flags.top_n) {
             (Some(positional), Some(flag)) => {
@@ -253,6 +254,18 @@ impl Options {
     }
 }
 
+/// An error where one of a command line's `words`, the program's own name not among them, begins with a hyphen and is a file:
+/// a shell's `*` gives `-cat.png`, which would be taken for `-c at.png`.
+pub fn check_words(words: impl IntoIterator<Item = OsString>) -> Result<(), UsageError> {
+    let words = words.into_iter().take_while(|word| word != "--");
+    let is_file = |word: &OsString| {
+        let bytes = word.as_encoded_bytes();
+        bytes.len() > 1 && bytes[0] == b'-' && Path::new(word).is_file()
+    };
+    let file = words.into_iter().find(is_file);
+    file.map_or(Ok(()), |file| Err(UsageError::Hyphen(file.into())))
+}
+
 /// Three numbers separated by commas: `123.68,116.779,103.939`.
 pub fn parse_rgb(text: &str) -> Result<[f32; 3], RgbError> {
     let numbers = text
@@ -272,10 +285,10 @@ struct Positionals {
     count: Option<usize>,
 }
 
-/// The last positional is the count if it is all digits; what looks like weights is the weights,
-/// wherever it stands (a shell's `*` sorts `VGG16.npy` before `photo.jpg`); the rest are pictures.
+/// A word of digits is the count, in the last place whatever files there are, elsewhere unless it is a file; what looks like
+/// weights is the weights, wherever it stands (a shell's `*` sorts `VGG16.npy` before `photo.jpg`); the rest are pictures.
 fn split(
-    mut inputs: Vec<OsString>,
+    inputs: Vec<OsString>,
     looks_like_weights: impl Fn(&Path) -> bool,
 ) -> Result<Positionals, UsageError> {
     if inputs.iter().any(|input| input.is_empty()) {
@@ -290,30 +303,42 @@ fn split(
     if let Some((word, command)) = inputs.first().and_then(|first| mistyped(first, &commands)) {
         return Err(UsageError::MistypedCommand { word, command });
     }
-    let count = match inputs.last().and_then(|last| digits(last)) {
-        Some(digits) => Some(
-            digits
-                .parse()
-                .map_err(|_| UsageError::HugeCount(digits.to_owned()))?,
-        ),
-        None => None,
+    let last = inputs.len().saturating_sub(1);
+    // What stands before the weights is a count as well, unless it is the only picture.
+    let before_weights = match &inputs[..] {
+        [_, .., _, weights] if looks_like_weights(Path::new(weights)) => Some(last - 1),
+        _ => None,
     };
-    if count.is_some() {
-        inputs.pop();
+    let mut counts: Vec<String> = vec![];
+    let mut files: Vec<OsString> = vec![];
+    for (place, input) in inputs.into_iter().enumerate() {
+        match digits(&input).map(str::to_owned) {
+            Some(number) if place == last || !Path::new(&input).exists() => counts.push(number),
+            Some(number) if before_weights == Some(place) => {
+                return Err(UsageError::CountOrPicture(number));
+            }
+            _ => files.push(input),
+        }
     }
-    let (weights, images): (Vec<_>, Vec<_>) = each_once(inputs)
+    let count = match &counts[..] {
+        [] => None,
+        [count] => match count.parse() {
+            Ok(count) => Some(count),
+            Err(_) => return Err(UsageError::HugeCount(count.clone())),
+        },
+        [first, second, ..] => return Err(UsageError::TwoNumbers(first.clone(), second.clone())),
+    };
+    let (weights, images): (Vec<_>, Vec<_>) = each_once(files)
         .into_iter()
         .map(PathBuf::from)
         .partition(|path| looks_like_weights(path));
     let mut weights = weights.into_iter();
-    match (weights.next(), weights.next()) {
-        (Some(first), Some(second)) => Err(two_weights(first, second)),
-        (weights, _) => Ok(Positionals {
-            images,
-            weights,
-            count,
-        }),
-    }
+    let first = weights.next();
+    Ok(Positionals {
+        images,
+        weights: weights.try_fold(first, one_weights)?,
+        count,
+    })
 }
 
 /// The word, and the command that it resembles, where it is no file and hardly the name of one.
@@ -325,21 +350,24 @@ fn mistyped(word: &OsStr, commands: &[OsString]) -> Option<(String, String)> {
     if path.extension().is_some() || text.contains(['/', '\\']) || path.exists() {
         return None;
     }
-    let nearness = |command: &str| strsim::normalized_damerau_levenshtein(text, command);
     let commands = commands.iter().filter_map(|command| command.to_str());
-    let near = commands.filter(|command| nearness(command) >= NEAR);
-    let nearest = near.max_by(|a, b| nearness(a).total_cmp(&nearness(b)))?;
-    Some((text.to_owned(), nearest.to_owned()))
+    let near = nearest(text, commands, NEAR, 1);
+    near.first()
+        .map(|near| (text.to_owned(), (*near).to_owned()))
 }
 
-/// A name that leads to no file was hardly meant as a second one.
-fn two_weights(first: PathBuf, second: PathBuf) -> UsageError {
-    let (missing, other) = match (first.exists(), second.exists()) {
-        (true, true) => return UsageError::TwoWeights(first, second),
-        (true, false) => (second, first),
-        (false, _) => (first, second),
+/// The weights of a run, named once or in several spellings. A name that leads to no file was hardly meant as a second one.
+fn one_weights(first: Option<PathBuf>, second: PathBuf) -> Result<Option<PathBuf>, UsageError> {
+    let Some(first) = first else {
+        return Ok(Some(second));
     };
-    UsageError::NoSuchWeights { missing, other }
+    let (missing, other) = match (first.canonicalize(), second.canonicalize()) {
+        (Ok(one), Ok(other)) if one == other => return Ok(Some(first)),
+        (Ok(_), Ok(_)) => return Err(UsageError::TwoWeights(first, second)),
+        (Ok(_), Err(_)) => (second, first),
+        (Err(_), _) => (first, second),
+    };
+    Err(UsageError::NoSuchWeights { missing, other })
 }
 
 fn digits(word: &OsStr) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! The files written: their names, where they go, and writing them whole or not at all.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,9 +13,11 @@ use crate::interrupt::Unfinished;
 
 mod destination;
 mod name;
+mod stray;
 
-pub use destination::{Destination, DestinationError, check};
+pub use destination::{Checked, Destination, DestinationError, check};
 pub use name::{Content, Question, Subject, is_output};
+pub(crate) use stray::sweep;
 
 /// Why a file was not written. Whatever stood there before still does.
 #[derive(Debug, Error)]
@@ -27,6 +30,12 @@ pub enum WriteError {
         /// What the system says.
         source: io::Error,
     },
+    /// The place of a picture or of another file that the run reads.
+    #[error(
+        "{}: this file is read in the same run and not written over; name another folder with --out-dir",
+        .0.display()
+    )]
+    Read(PathBuf),
     /// An array's values do not fill its shape.
     #[error("{}: {source}", path.display())]
     Shape {
@@ -43,6 +52,35 @@ pub enum WriteError {
         /// What ndarray-npy says.
         source: WriteNpyError,
     },
+}
+
+/// The files that a run reads, none of which it writes over.
+#[derive(Debug, Default)]
+pub struct Kept(HashSet<PathBuf>);
+
+impl Kept {
+    /// These files.
+    pub fn new<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self(files.into_iter().map(place).collect())
+    }
+
+    /// An error where `path` is one of them.
+    pub fn check(&self, path: &Path) -> Result<(), WriteError> {
+        match self.0.contains(&place(path)) {
+            true => Err(WriteError::Read(path.to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The same for two spellings of a path. Links have names of their own, and so have their files.
+pub fn place(file: &Path) -> PathBuf {
+    let folder = or_here(file.parent().unwrap_or(Path::new("")));
+    // A folder that cannot be looked up is known by what was typed.
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.join(destination::as_one_file(
+        file.file_name().unwrap_or_default(),
+    ))
 }
 
 /// Writes `bytes` to `path`, making its folder if need be: into a temporary file beside it, then
@@ -118,8 +156,9 @@ fn or_here(folder: &Path) -> &Path {
 
 /// Open to whom the umask says, as any new file is; the default is the owner alone.
 fn temporary_file(folder: &Path) -> io::Result<Unfinished> {
+    let prefix = stray::prefix();
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".gradcam-");
+    builder.prefix(&prefix);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

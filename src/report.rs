@@ -13,8 +13,10 @@ use crate::labels::Label;
 use crate::method::Method;
 use crate::output::Content;
 use crate::perturbation;
+use crate::printable::printable_lines;
 use crate::verdict::{Asked, Verdict};
 
+pub(crate) mod paths;
 mod settings;
 
 pub use settings::{Preprocess, Settings};
@@ -26,7 +28,7 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The picture, as named on the command line.
-    #[serde(serialize_with = "lossy")]
+    #[serde(flatten, serialize_with = "paths::image")]
     pub image: PathBuf,
     /// The network.
     pub weights: Weights,
@@ -69,7 +71,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Weights {
     /// `None`, JSON `null`, for the built-in network.
-    #[serde(serialize_with = "lossy_option")]
+    #[serde(flatten, serialize_with = "paths::weights")]
     pub path: Option<PathBuf>,
     /// Of the whole file, in hexadecimal.
     pub sha256: String,
@@ -143,7 +145,7 @@ pub struct Map {
     pub unread: Vec<&'static str>,
     /// Files written, by suffix; an array's with `.npy`. Those of outputs that no method asked for stand
     /// with the class's first map.
-    #[serde(serialize_with = "files")]
+    #[serde(flatten, serialize_with = "paths::files")]
     pub files: Vec<(String, PathBuf)>,
 }
 
@@ -232,15 +234,12 @@ impl Report {
     /// there are several pictures.
     pub fn text(&self, several: bool) -> String {
         let image = several.then(|| self.image.display().to_string());
-        image
-            .into_iter()
-            .chain(self.classes.iter().map(Class::line))
-            .map(|line| line + "\n")
-            .collect()
+        let classes = self.classes.iter().map(Class::line);
+        printable_lines(image.into_iter().chain(classes))
     }
 
     /// One line of JSON, ended by a line feed. A float that is not finite is `null`; a path that is
-    /// not Unicode has U+FFFD where it is not.
+    /// not Unicode has its bytes beside it, see [`paths`].
     #[allow(clippy::missing_panics_doc)] // never does
     pub fn json(&self) -> String {
         #[derive(Serialize)]
@@ -278,19 +277,26 @@ impl Report {
 
 /// What stands in place of a picture's report where there is none, one line of JSON: `schema`, `image` and `error`, in words.
 pub fn failure(image: &Path, error: &impl fmt::Display) -> String {
-    let failure = serde_json::json!({
-        "schema": SCHEMA,
-        "image": image.to_string_lossy(),
-        "error": error.to_string(),
-    });
-    format!("{failure}\n")
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        schema: u32,
+        #[serde(flatten, serialize_with = "paths::image")]
+        image: &'a Path,
+        error: String,
+    }
+    let failure = Failure {
+        schema: SCHEMA,
+        image,
+        error: error.to_string(),
+    };
+    serde_json::to_string(&failure).expect("keys are strings, and writing to memory cannot fail")
+        + "\n"
 }
 
 /// The adapters there are: a line each, or one line of JSON, in the order in which they are chosen.
 pub fn adapters(adapters: &[AdapterInfo], json: bool) -> String {
     if !json {
-        let lines: Vec<String> = adapters.iter().map(ToString::to_string).collect();
-        return lines.join("\n") + "\n";
+        return printable_lines(adapters.iter().map(ToString::to_string));
     }
     let adapters: Vec<_> = adapters
         .iter()
@@ -319,25 +325,6 @@ fn displayed_option<S: Serializer>(
         .as_ref()
         .map(ToString::to_string)
         .serialize(serializer)
-}
-
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
-}
-
-#[allow(clippy::ref_option)] // the form that serde calls
-fn lossy_option<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    path.as_ref()
-        .map(|path| path.to_string_lossy())
-        .serialize(serializer)
-}
-
-fn files<S: Serializer>(files: &[(String, PathBuf)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        files
-            .iter()
-            .map(|(suffix, path)| (suffix, path.to_string_lossy())),
-    )
 }
 
 /// To the microsecond: more decimals are noise.

@@ -180,6 +180,7 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
                 window: Window::square(3, 1, 1),
                 groups: 1,
             };
+            network.also_call(&layer.name, format!("conv{block}_{i}"));
             network.chain(format!("conv{block}_{i}"), op)?;
             network.chain(format!("relu{block}_{i}"), Op::RELU)?;
         }

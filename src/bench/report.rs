@@ -10,6 +10,7 @@ use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::network::Shape;
 use crate::plan::MatrixDtype;
+use crate::printable::{printable, printable_lines};
 
 /// Everything measured. Times are milliseconds.
 #[derive(Clone, Debug)]
@@ -285,12 +286,11 @@ impl Report {
         let Shape { c, h, w } = self.input;
         let weights = self.weights.as_ref();
         let weights = weights.map_or("built-in".into(), |path| path.to_string_lossy());
-        writeln!(text, "{}", self.adapter)?;
-        writeln!(
-            text,
+        let network = format!(
             "{}, {weights}, one picture of {c} x {h} x {w}, one class",
             self.architecture
-        )?;
+        );
+        text.push_str(&printable_lines([self.adapter.to_string(), network]));
         match self.check.gradient_ratio {
             Some(ratio) => writeln!(
                 text,
@@ -386,7 +386,10 @@ impl Report {
         let longest = layers.iter().map(|(layer, _)| layer.chars().count()).max();
         let longest = longest.unwrap_or(0);
         let layers = layers.into_iter();
-        let named = |(layer, row)| (format!("{layer:<longest$}  {}", called(&row)), row);
+        let named = |(layer, row)| {
+            let layer = printable(layer);
+            (format!("{layer:<longest$}  {}", called(&row)), row)
+        };
         table("layer", layers.map(named).collect())?;
         let before: f64 = self
             .layers

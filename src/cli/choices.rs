@@ -29,10 +29,9 @@ pub enum Output {
     /// The picture lit by the map
     Segmented,
     /// Guided backpropagation to the pixels
-    #[value(alias = "guided-bprop")]
+    #[value(aliases = ["guided_backprop", "guided_backpropagation"])]
     GuidedBprop,
     /// Guided backpropagation lit by the Grad-CAM map
-    #[value(alias = "guided-gradcam")]
     GuidedGradcam,
     /// The map before ReLU and scaling, or the pixel values, and guided backpropagation's gradient, as .npy
     Raw,
@@ -143,7 +142,7 @@ impl std::str::FromStr for ChannelsFlag {
     type Err = ChannelsError;
 
     fn from_str(text: &str) -> Result<Self, ChannelsError> {
-        let order = || Channels::from_str(text, false).map(Self::Order);
+        let order = || Channels::from_str(text, true).map(Self::Order);
         let count = text.parse().map(Self::Count);
         count.or_else(|_| order()).map_err(|_| ChannelsError)
     }

@@ -3,17 +3,20 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::architectures::ArchitectureError;
+use super::weights_name;
+use crate::architectures::{self, ArchitectureError};
 use crate::bench;
 use crate::convert::ConvertError;
-use crate::explainer::ExplainError;
+use crate::explainer::{ExplainError, largest_input};
 use crate::gpu::GpuError;
 use crate::image::PictureError;
 use crate::info::Problem;
 use crate::labels::{ClassNotFound, LabelsError};
+use crate::network::Network;
 use crate::options::UsageError;
 use crate::output::{DestinationError, WriteError};
-use crate::weights::WeightsError;
+use crate::plan::PlanError;
+use crate::weights::{Weights, WeightsError};
 
 /// Why a command, or its work on one picture, failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         source: ExplainError,
+    },
+    /// Pictures too large for the adapter.
+    #[error("{}: {source}; the largest that fits it: --input-size {largest}", path.display())]
+    InputTooLarge {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ExplainError,
+        /// Pixels along each side that would do.
+        largest: usize,
     },
     /// No device.
     #[error(transparent)]
@@ -107,10 +120,38 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Usage(_) | Self::VersusItself { .. } => true,
-            Self::Destination(error) => error.is_usage(),
             Self::Convert(error) => error.is_usage(),
             _ => false,
         }
+    }
+}
+
+/// The error of weights that do not run: where it is the adapter that they do not fit, with the largest size of pictures that
+/// would.
+pub(crate) fn of_run(
+    source: ExplainError,
+    weights: &Weights,
+    network: &Network,
+    fits: impl Fn(&Network) -> bool,
+) -> Error {
+    let path = weights_name(weights);
+    let network_at = |size| {
+        let classifier = architectures::recognise_at(weights, Some(size)).ok()?;
+        Some(classifier.network)
+    };
+    let largest = match source {
+        ExplainError::Plan(PlanError::TooLarge { .. } | PlanError::TooManyWorkgroups { .. }) => {
+            largest_input(network.input_shape().h, network_at, fits)
+        }
+        _ => None,
+    };
+    match largest {
+        Some(largest) => Error::InputTooLarge {
+            path,
+            source,
+            largest,
+        },
+        None => Error::Explain { path, source },
     }
 }
 

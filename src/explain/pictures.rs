@@ -1,10 +1,10 @@
 //! What is done with each picture: prepared, explained, drawn and told, of several pictures side by side.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
@@ -12,17 +12,17 @@ use ::image::RgbImage;
 
 use super::choice::Choice;
 use super::wanted::wanted;
-use super::{Cost, Error, Job, Told, fail, milliseconds, print, weights_name};
+use super::{Cost, Error, Job, Jobs, Told, fail, milliseconds, of_run, print, weights_name};
 use crate::architectures::Classifier;
 use crate::batch::{self, Computed};
 use crate::cli::Size;
 use crate::draw::{self, Scene};
-use crate::explainer::{ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::gpu::Gpu;
 use crate::image::{self, Picture};
 use crate::labels::Labels;
 use crate::options::Options;
-use crate::output::Question;
+use crate::output::{self, Question};
 use crate::preprocess::{self, Geometry};
 use crate::report::{self, Report};
 use crate::verdict::Asked;
@@ -35,7 +35,7 @@ struct Prepared {
     seen: RgbImage,
     geometry: Geometry,
     input: Vec<f32>,
-    /// What was assumed on decoding.
+    /// What was assumed on decoding, and what its files are called where they have not its name.
     notes: Vec<String>,
     milliseconds: f64,
 }
@@ -91,9 +91,7 @@ fn wait<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 /// What is the same for all pictures.
 pub(super) struct Run<'a> {
     pub(super) options: &'a Options,
-    pub(super) jobs: &'a [Job],
-    /// Those that will be made.
-    pub(super) new_folders: &'a [PathBuf],
+    pub(super) jobs: &'a Jobs,
     pub(super) weights: &'a Weights,
     pub(super) classifier: &'a Classifier,
     pub(super) labels: &'a Labels,
@@ -122,19 +120,20 @@ impl Run<'_> {
         tell: &(impl Fn(Told) + Sync),
     ) -> Result<bool, Error> {
         let set_up = self.set_up()?;
-        for folder in self.new_folders {
+        for folder in &self.jobs.new_folders {
             let note = format!("{} is new and will be made", folder.display());
             tell(Told::Note(note));
         }
+        self.sweep(tell);
         self.tell_fewer_channels(&set_up, tell);
         let (mut position, mut computed, mut all_well) = (0, 0, true);
         batch::run(
-            self.jobs,
+            &self.jobs.list,
             |job| self.prepare(job),
             |_, picture| {
                 let place = Place {
                     index: computed,
-                    of: self.jobs.len(),
+                    of: self.jobs.list.len(),
                 };
                 computed += 1;
                 match compute(&set_up.explainer, self.choice, picture, place, tell) {
@@ -168,7 +167,7 @@ impl Run<'_> {
                         ControlFlow::Break(())
                     }
                 };
-                tell(Told::Progress(position, self.jobs.len()));
+                tell(Told::Progress(position, self.jobs.list.len()));
                 next
             },
         );
@@ -189,9 +188,15 @@ impl Run<'_> {
             normalization,
             ..
         } = self.classifier;
-        let wanted = wanted(self.options, self.choice, normalization, self.jobs.len());
+        let wanted = wanted(
+            self.options,
+            self.choice,
+            normalization,
+            self.jobs.list.len(),
+        );
         let explainer = Explainer::new(self.gpu, network, wanted.clone());
-        let explainer = explainer.map_err(|error| self.at_weights(error))?;
+        let fits = |network: &_| explainer::fits(network, &wanted, self.gpu.limits());
+        let explainer = explainer.map_err(|error| of_run(error, self.weights, network, fits))?;
         let channels = explainer.channels();
         Ok(SetUp {
             settings: report::Settings::new(self.options, self.classifier, &wanted, channels),
@@ -206,13 +211,19 @@ impl Run<'_> {
         let started = Instant::now();
         let Picture {
             rgb: original,
-            notes,
+            mut notes,
             ..
         } = image::open(&job.image)?;
         let input = self.classifier.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
         let (seen, geometry) = preprocess::fit(&original, self.options.fit, w, h);
         let input = preprocess::to_tensor(&seen, &self.classifier.normalization);
+        if job.destination.is_shortened {
+            notes.push(format!(
+                "its name leaves no room for class and suffix: its files are called {}_...",
+                job.destination.stem.display()
+            ));
+        }
         Ok(Prepared {
             original: (self.options.size == Size::Original).then_some(original),
             seen,
@@ -255,6 +266,7 @@ impl Run<'_> {
         let scene = Scene {
             options,
             destination: &job.destination,
+            kept: &self.jobs.kept,
             original: picture.original.as_ref(),
             seen: &picture.seen,
             geometry: &picture.geometry,
@@ -309,12 +321,28 @@ impl Run<'_> {
         for note in report.notes() {
             tell(Told::Note(note));
         }
-        let several = self.jobs.len() > 1 || options.images.len() > 1;
+        let several = self.jobs.list.len() > 1 || options.images.len() > 1;
         let text = match options.json {
             true => report.json(),
             false => report.text(several),
         };
         print(&text, out)
+    }
+
+    /// Removes what killed runs left unfinished in the folders that are written to.
+    fn sweep(&self, tell: &impl Fn(Told)) {
+        let folders = self.jobs.list.iter().map(|job| &job.destination.folder);
+        for folder in folders.collect::<BTreeSet<_>>() {
+            let note = match output::sweep(folder) {
+                0 => continue,
+                1 => "1 unfinished file of a run that was killed is removed".to_owned(),
+                files => format!("{files} unfinished files of runs that were killed are removed"),
+            };
+            tell(Told::Note(match folder.as_os_str().is_empty() {
+                true => note,
+                false => format!("{}: {note}", folder.display()),
+            }));
+        }
     }
 
     /// Says where the layer has fewer channels than are to be tried.

@@ -116,16 +116,24 @@ impl PictureError {
     }
 }
 
-/// A number that is not the last word was meant as the number of classes, most likely; a hyphen as standard input.
+/// What a name that is no file's was meant as, most likely.
 fn where_it_may_be(path: &Path) -> String {
-    if path.as_os_str() == "-" {
-        return "a picture from standard input is named /dev/stdin".to_owned();
-    }
-    match path.to_str().map(str::parse::<usize>) {
-        Some(Ok(count)) => {
-            format!("a number of classes comes last, and once, or is given as --top-n {count}")
+    let text = path.to_string_lossy();
+    // Not of one letter, as `C:` is.
+    let address = text.split_once(':').filter(|(scheme, rest)| {
+        let is_word = scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
+        is_word && (rest.starts_with("//") || *scheme == "data")
+    });
+    match (&*text, address) {
+        ("-", _) => "a picture from standard input is named /dev/stdin".into(),
+        (_, Some(("file", rest))) => format!("name the file itself: {}", &rest[2..]),
+        (_, Some(_)) => {
+            "that is an address, and pictures are read from files: download it first".into()
         }
-        _ => "check its name, or give the whole path".to_owned(),
+        _ if text.contains(['*', '?', '[']) => {
+            "no name matches the pattern; a folder's name stands for all of its pictures".into()
+        }
+        _ => "check its name, or give the whole path".into(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! The two renderings of [`Info`]: lines for people and one line of JSON.
 
-use std::fmt::Write;
-
 use super::{Contents, Described, Info, Layer};
+use crate::printable::printable_lines;
 
 /// Tensors listed of a file that makes no network.
 const LISTED: usize = 12;
@@ -39,13 +38,12 @@ struct Lines {
 }
 
 impl Lines {
-    /// Writing to memory cannot fail.
     fn add(&mut self, what: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.text, "{what:<15}{value}");
+        self.plain(format_args!("{what:<15}{value}"));
     }
 
     fn plain(&mut self, line: std::fmt::Arguments<'_>) {
-        let _ = writeln!(self.text, "{line}");
+        self.text += &printable_lines([line.to_string()]);
     }
 }
 
@@ -145,11 +143,9 @@ fn described(lines: &mut Lines, network: &Described) {
 fn tensors(lines: &mut Lines, contents: &Contents) {
     lines.plain(format_args!("tensors"));
     for tensor in contents.tensors.iter().take(LISTED) {
-        // A name comes from the file, and goes to a terminal.
-        let name = tensor.name.escape_debug();
         lines.plain(format_args!(
-            "  {name}  {} {:?}",
-            tensor.dtype, tensor.shape
+            "  {}  {} {:?}",
+            tensor.name, tensor.dtype, tensor.shape
         ));
     }
     if let Some(more) = contents

@@ -28,6 +28,9 @@ pub enum UsageError {
     /// An unset shell variable, most likely.
     #[error("one of the names is empty; is a shell variable unset?")]
     EmptyName,
+    /// A file whose name would be read as options.
+    #[error("{} is a file, and its name would be read as options: give it as ./{}", .0.display(), .0.display())]
+    Hyphen(PathBuf),
     /// A command after options or pictures.
     #[error("a command comes first: gradcam {0}; a picture or folder of that name is ./{0}")]
     CommandNotFirst(String),
@@ -67,6 +70,15 @@ pub enum UsageError {
         /// The flag's value.
         flag: usize,
     },
+    /// Several words of digits, none of them a file.
+    #[error(
+        "{0} and {1} are both read as the number of classes: keep one; \
+         a picture or folder of that name is ./{0}"
+    )]
+    TwoNumbers(String, String),
+    /// Digits before the weights, and a file of that name.
+    #[error("{0} may be the number of classes or the file of that name: type --top-n {0} or ./{0}")]
+    CountOrPicture(String),
     /// A count of 0.
     #[error("0 classes leave nothing to explain: the number of classes starts at 1")]
     ZeroCount,

@@ -82,13 +82,23 @@ fn smoothing_is_for_methods_that_weigh_channels() {
 }
 
 #[test]
-fn a_number_is_a_count_only_at_the_end() {
-    let options = options("2024 a.jpg ./5").unwrap();
-    assert_eq!(
-        options.images,
-        [Path::new("2024"), Path::new("a.jpg"), Path::new("./5")]
-    );
-    assert_eq!(options.classes, Classes::Default);
+fn a_number_that_is_no_file_is_the_count_wherever_it_stands() {
+    for line in [
+        "a.jpg 4 VGG16.npy",
+        "4 a.jpg VGG16.npy",
+        "VGG16.npy 4 a.jpg",
+        "VGG16.npy a.jpg 4",
+    ] {
+        let options = options(line).unwrap();
+        assert_eq!(options.images, [Path::new("a.jpg")], "{line}");
+        assert_eq!(options.weights.as_deref(), Some(Path::new("VGG16.npy")));
+        assert_eq!(options.classes, top(4), "{line}");
+    }
+    let path = options("a.jpg ./5").unwrap();
+    assert_eq!(path.images, [Path::new("a.jpg"), Path::new("./5")]);
+    assert_eq!(path.classes, Classes::Default);
+    let two = UsageError::TwoNumbers("2".into(), "3".into());
+    assert_eq!(refused("a.jpg 2 VGG16.npy 3"), two);
 }
 
 #[test]

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use thiserror::Error;
 
-use super::name::{Content, STEM_MAX, Subject, file_name};
+use super::name::{Content, STEM_MAX, Subject, file_name, short_stem};
 use super::{or_here, temporary_file};
 use crate::cli::Format;
 
 /// Why the files of a picture could not be written. Found before any work.
 #[derive(Debug, Error)]
 pub enum DestinationError {
-    /// Two pictures whose files would have the same names. Wrong usage, exit code 2.
+    /// Two pictures whose files would have the same names.
     #[error(
-        "{} and {} would write files of the same names in {}: \
+        "{} and {} would write files of the same names in {}, and the second is left out: \
          rename one, or give them different folders with --out-dir, one run each",
         first.display(), second.display(), folder.display()
     )]
@@ -30,12 +30,6 @@ pub enum DestinationError {
         /// The folder both write to.
         folder: PathBuf,
     },
-    /// A picture whose name leaves no room for what is added to it.
-    #[error(
-        "{}: a name over {STEM_MAX} bytes leaves no room for class and suffix; rename the picture",
-        .0.display()
-    )]
-    LongName(PathBuf),
     /// The output folder, or a part of the way to it, is a file or a broken link.
     #[error("{}: not a folder; name another with --out-dir", .0.display())]
     NotAFolder(PathBuf),
@@ -53,9 +47,9 @@ pub enum DestinationError {
 }
 
 impl DestinationError {
-    /// Whether the command line is at fault, rather than the disk.
-    pub fn is_usage(&self) -> bool {
-        matches!(self, Self::SameNames { .. })
+    /// Whether it is the folder that takes no files, whatever their names.
+    pub fn is_of_folder(&self) -> bool {
+        matches!(self, Self::NotAFolder(_) | Self::NotWritable { .. })
     }
 }
 
@@ -64,8 +58,10 @@ impl DestinationError {
 pub struct Destination {
     /// The folder, perhaps not there yet; empty for the current one, as in [`Path::parent`].
     pub folder: PathBuf,
-    /// The picture's name without extension.
+    /// The picture's name without extension, shortened where it leaves no room for class and suffix.
     pub stem: OsString,
+    /// Whether it is shortened.
+    pub is_shortened: bool,
     /// How pictures are encoded.
     pub format: Format,
     /// Extension of the pictures, as the input spells it where it is the input's own.
@@ -89,9 +85,11 @@ impl Destination {
             (None, Ok(own)) => (own, spelled.to_owned()),
             (None, Err(_)) => (Format::Png, Format::Png.to_string()),
         };
+        let stem = stem(image);
         Self {
             folder: out_dir.unwrap_or(beside).to_owned(),
-            stem: stem(image),
+            stem: short_stem(&stem),
+            is_shortened: stem.len() > STEM_MAX,
             format,
             extension,
         }
@@ -128,29 +126,39 @@ fn stem(image: &Path) -> OsString {
     }
 }
 
+/// What [`check`] finds.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Folders that will be made by the first file written to them, for the user to be told.
+    pub new_folders: Vec<PathBuf>,
+    /// The pictures that cannot have their files, by their place in the list, in order.
+    pub refused: Vec<(usize, DestinationError)>,
+}
+
 /// Checks, before any work on the GPU, that each picture can have its files and none takes
-/// another's. Leaves nothing behind. Returns the folders that will be made by the first file
-/// written to them, for the user to be told.
+/// another's. Leaves nothing behind. What is wrong with one picture's files leaves the others be.
 ///
 /// The pictures are taken to be there: ask first, since a missing one is the better answer.
 /// `arrays`: whether `.npy` files are written, whose names do not tell `a.png` from `a.jpg`.
 pub fn check<'a>(
     jobs: impl IntoIterator<Item = (&'a Path, &'a Destination)>,
     arrays: bool,
-) -> Result<Vec<PathBuf>, DestinationError> {
-    let mut owners = HashMap::new();
+) -> Checked {
+    let mut owners: HashMap<_, &Path> = HashMap::new();
     let mut probed: HashMap<&Path, PathBuf> = HashMap::new();
-    let mut missing = Vec::new();
-    for (image, destination) in jobs {
+    let mut checked = Checked::default();
+    for (index, (image, destination)) in jobs.into_iter().enumerate() {
         let folder = destination.folder.as_path();
-        if destination.stem.len() > STEM_MAX {
-            return Err(DestinationError::LongName(image.to_owned()));
-        }
         let real = if let Some(real) = probed.get(folder) {
             real.clone()
         } else {
-            if !probe(folder)? {
-                missing.push(folder.to_owned());
+            match probe(folder) {
+                Ok(true) => {}
+                Ok(false) => checked.new_folders.push(folder.to_owned()),
+                Err(error) => {
+                    checked.refused.push((index, error));
+                    continue;
+                }
             }
             // Two spellings of a folder are one folder; one that is not there yet is known by what
             // was typed.
@@ -166,16 +174,18 @@ pub fn check<'a>(
             as_one_file(&destination.stem),
             as_one_file(OsStr::new(extension)),
         );
-        if let Some(first) = owners.insert(key, image) {
-            let (first, second) = (first.to_owned(), image.to_owned());
-            return Err(DestinationError::SameNames {
-                first,
-                second,
+        if let Some(first) = owners.get(&key) {
+            let error = DestinationError::SameNames {
+                first: (*first).to_owned(),
+                second: image.to_owned(),
                 folder: or_here(folder).to_owned(),
-            });
+            };
+            checked.refused.push((index, error));
+        } else {
+            owners.insert(key, image);
         }
     }
-    Ok(missing)
+    checked
 }
 
 /// Whether `folder` is there; an error unless it, or the nearest parent there is, takes a new file.
@@ -207,7 +217,7 @@ fn probe(folder: &Path) -> Result<bool, DestinationError> {
 
 /// The same for names that are one file where the file system ignores case, as it mostly does on
 /// macOS and Windows.
-fn as_one_file(name: &OsStr) -> OsString {
+pub(super) fn as_one_file(name: &OsStr) -> OsString {
     if cfg!(any(target_os = "macos", target_os = "windows")) {
         return name.to_string_lossy().to_lowercase().into();
     }
@@ -223,17 +233,26 @@ mod tests {
 
     const GUIDED: Content = Content::Picture(Method::Pixel(attribution::Method::GuidedBprop));
 
-    fn check_all(
-        images: &[&str],
-        out_dir: Option<&Path>,
-        arrays: bool,
-    ) -> Result<Vec<PathBuf>, DestinationError> {
+    fn check_all(images: &[&str], out_dir: Option<&Path>, arrays: bool) -> Checked {
         let images: Vec<_> = images.iter().map(Path::new).collect();
         let destinations: Vec<_> = images
             .iter()
             .map(|image| Destination::of(image, out_dir, None))
             .collect();
         check(images.into_iter().zip(&destinations), arrays)
+    }
+
+    /// The only picture refused, and why.
+    #[track_caller]
+    fn refused(checked: Checked) -> (usize, DestinationError) {
+        let [refused] = <[_; 1]>::try_from(checked.refused).expect("one is refused");
+        refused
+    }
+
+    #[track_caller]
+    fn new_folders(checked: Checked) -> Vec<PathBuf> {
+        assert!(checked.refused.is_empty(), "{:?}", checked.refused);
+        checked.new_folders
     }
 
     fn entries(folder: &Path) -> usize {
@@ -311,38 +330,28 @@ mod tests {
     fn a_check_leaves_nothing_behind_and_names_the_folders_to_be_made() {
         let home = tempfile::tempdir().unwrap();
         let deep = home.path().join("deep/er");
-        assert_eq!(
-            check_all(&["a.jpg", "b.jpg"], Some(&deep), true).unwrap(),
-            [deep.as_path()]
-        );
-        assert_eq!(
-            check_all(&["a.jpg"], Some(home.path()), true).unwrap(),
-            Vec::<PathBuf>::new()
-        );
+        let both = check_all(&["a.jpg", "b.jpg"], Some(&deep), true);
+        assert_eq!(new_folders(both), [deep.as_path()]);
+        let there = check_all(&["a.jpg"], Some(home.path()), true);
+        assert_eq!(new_folders(there), Vec::<PathBuf>::new());
         assert_eq!(entries(home.path()), 0);
         write(&deep.join("a.txt"), b"x").unwrap();
         assert!(deep.join("a.txt").is_file());
     }
 
     #[test]
-    fn pictures_that_would_overwrite_each_other_are_refused() {
+    fn of_pictures_that_would_overwrite_each_other_the_first_stays() {
         let home = tempfile::tempdir().unwrap();
-        let error = check_all(&["day/a.jpg", "night/a.jpg"], Some(home.path()), false).unwrap_err();
+        let images = ["day/a.jpg", "night/a.jpg", "b.jpg"];
+        let (index, error) = refused(check_all(&images, Some(home.path()), false));
         assert!(
-            error.is_usage() && error.to_string().contains("day/a.jpg and night/a.jpg"),
+            index == 1 && error.to_string().contains("day/a.jpg and night/a.jpg"),
             "{error}"
         );
-        assert!(check_all(&["a.jpg", "a.png"], Some(home.path()), false).is_ok());
-        assert!(
-            check_all(&["a.jpg", "a.png"], Some(home.path()), true)
-                .unwrap_err()
-                .is_usage()
-        );
-        assert!(
-            check_all(&["a.gif", "a.png"], Some(home.path()), false)
-                .unwrap_err()
-                .is_usage()
-        );
+        let two = |second, arrays| check_all(&["a.png", second], Some(home.path()), arrays);
+        assert!(two("a.jpg", false).refused.is_empty());
+        assert_eq!(refused(two("a.jpg", true)).0, 1);
+        assert_eq!(refused(two("a.gif", false)).0, 1);
     }
 
     #[test]
@@ -352,7 +361,7 @@ mod tests {
         let direct = home.path().join("a.jpg");
         let roundabout = home.path().join("sub/../a.jpg");
         let images = [direct.to_str().unwrap(), roundabout.to_str().unwrap()];
-        assert!(check_all(&images, None, false).unwrap_err().is_usage());
+        assert_eq!(refused(check_all(&images, None, false)).0, 1);
     }
 
     #[test]
@@ -361,7 +370,7 @@ mod tests {
         let file = home.path().join("file");
         fs::write(&file, "kept").unwrap();
         for out_dir in [file.clone(), file.join("below")] {
-            let error = check_all(&["a.jpg"], Some(&out_dir), false).unwrap_err();
+            let (_, error) = refused(check_all(&["a.jpg"], Some(&out_dir), false));
             assert!(
                 matches!(&error, DestinationError::NotAFolder(path) if *path == file),
                 "{error}"
@@ -376,17 +385,15 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let link = home.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        assert!(matches!(
-            check_all(&["a.jpg"], Some(&link), false),
-            Err(DestinationError::NotAFolder(_))
-        ));
+        let (_, error) = refused(check_all(&["a.jpg"], Some(&link), false));
+        assert!(matches!(error, DestinationError::NotAFolder(_)));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_folder_that_takes_no_files_is_found_out_before_the_work() {
         // Refuses the superuser as well, whom a folder's mode would not stop.
-        let error = check_all(&["a.jpg"], Some(Path::new("/proc/self")), false).unwrap_err();
+        let (_, error) = refused(check_all(&["a.jpg"], Some(Path::new("/proc/self")), false));
         assert!(
             matches!(error, DestinationError::NotWritable { .. }),
             "{error}"
@@ -394,13 +401,45 @@ mod tests {
         assert!(error.to_string().contains("--out-dir"));
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
-    fn a_name_too_long_for_its_files_is_refused() {
+    fn a_folder_that_takes_no_files_leaves_other_folders_be() {
         let home = tempfile::tempdir().unwrap();
-        let name = format!("{}.jpg", "x".repeat(STEM_MAX + 1));
-        assert!(matches!(
-            check_all(&[&name], Some(home.path()), false),
-            Err(DestinationError::LongName(_))
-        ));
+        let good = home.path().join("b.jpg");
+        let images = [
+            "/proc/self/a.jpg",
+            "/proc/self/b.jpg",
+            good.to_str().unwrap(),
+        ];
+        // Beside the pictures, of which those below /proc count as no files in a folder.
+        let destinations = images.map(|image| Destination {
+            folder: Path::new(image).parent().unwrap().to_owned(),
+            ..Destination::of(Path::new(image), None, None)
+        });
+        let checked = check(images.iter().map(Path::new).zip(&destinations), false);
+        let refused: Vec<usize> = checked.refused.iter().map(|(index, _)| *index).collect();
+        assert_eq!(refused, [0, 1]);
+        assert!(
+            checked
+                .refused
+                .iter()
+                .all(|(_, error)| error.is_of_folder())
+        );
+    }
+
+    #[test]
+    fn names_too_long_for_their_files_are_shortened_and_stay_apart() {
+        let home = tempfile::tempdir().unwrap();
+        let long = |end: &str| format!("{}{end}.jpg", "x".repeat(STEM_MAX));
+        let images = [long("1"), long("2"), long("")];
+        let images = images.each_ref().map(String::as_str);
+        assert_eq!(
+            new_folders(check_all(&images, Some(home.path()), true)),
+            Vec::<PathBuf>::new()
+        );
+        let [one, two, fits] = images.map(|image| Destination::of(Path::new(image), None, None));
+        assert!(one.is_shortened && two.is_shortened && !fits.is_shortened);
+        assert!(one.stem != two.stem && one.stem.len() <= STEM_MAX);
+        assert_eq!(fits.stem, "x".repeat(STEM_MAX).as_str());
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::Path;
 
 use clap::ValueEnum;
+use sha2::{Digest, Sha256};
 
 use crate::attribution;
 use crate::cam;
@@ -195,6 +196,45 @@ pub(super) fn file_name(
         "_{rank}_{class_id}_{class_name}_{probability:.3}{question}_{suffix}.{extension}"
     ));
     name
+}
+
+/// Bytes that tell a shortened stem from others that begin alike: a hyphen and eight digits.
+const TELLING: usize = 9;
+
+/// `stem`, or where it leaves no room for class and suffix, its beginning and digits made of all of it: the same in every
+/// run, whatever other pictures there are.
+pub(super) fn short_stem(stem: &OsStr) -> OsString {
+    if stem.len() <= STEM_MAX {
+        return stem.to_owned();
+    }
+    let digest = Sha256::digest(stem.as_encoded_bytes());
+    let mut short = cut(stem, STEM_MAX - TELLING);
+    let [a, b, c, d, ..] = digest[..] else {
+        unreachable!("a digest has 32 bytes");
+    };
+    short.push(format!("-{:08x}", u32::from_be_bytes([a, b, c, d])));
+    short
+}
+
+/// The first `room` bytes, or up to three less where a character would be cut.
+#[cfg(unix)]
+fn cut(stem: &OsStr, room: usize) -> OsString {
+    use std::os::unix::ffi::OsStrExt;
+
+    let bytes = stem.as_bytes();
+    let continues = |at: &usize| bytes[*at] & 0xc0 == 0x80;
+    let end = (room.saturating_sub(3)..=room)
+        .rev()
+        .find(|at| !continues(at));
+    OsStr::from_bytes(&bytes[..end.unwrap_or(room)]).to_owned()
+}
+
+/// The same of a name that is Unicode, or becomes so.
+#[cfg(not(unix))]
+fn cut(stem: &OsStr, room: usize) -> OsString {
+    let stem = stem.to_string_lossy();
+    let end = (0..=room).rev().find(|&end| stem.is_char_boundary(end));
+    stem[..end.unwrap_or(0)].into()
 }
 
 /// Whether a file has the form of this program's own output, so that a folder explained twice is
@@ -468,6 +508,35 @@ mod tests {
             "",
         ] {
             assert!(!is_output(Path::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_stem_is_shortened_between_characters_and_keeps_what_tells_it_apart() {
+        let fits = "é".repeat(STEM_MAX / 2);
+        assert_eq!(short_stem(OsStr::new(&fits)), fits.as_str());
+        let shortened = |stem: String| short_stem(OsStr::new(&stem)).into_string().unwrap();
+        let [one, two] = ["1", "2"].map(|end| shortened("機".repeat(80) + end));
+        assert_ne!(one, two);
+        assert!(one.len() <= STEM_MAX && one.len() > STEM_MAX - 3, "{one}");
+        assert!(one.starts_with(&format!("{}-", "機".repeat((STEM_MAX - TELLING) / 3))));
+        let name = file_name(
+            OsStr::new(&one),
+            TRAFFIC_LIGHT,
+            Content::Picture(GUIDED),
+            "png",
+        );
+        assert!(is_output(Path::new(&name)) && name.len() <= NAME_MAX);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_long_stem_that_is_not_unicode_is_shortened_all_the_same() {
+        use std::os::unix::ffi::OsStrExt;
+
+        for byte in [0xe9, 0x80] {
+            let short = short_stem(OsStr::from_bytes(&[byte; 250]));
+            assert!(short.len() <= STEM_MAX && short.len() > STEM_MAX - 4);
         }
     }
 

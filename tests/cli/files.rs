@@ -322,6 +322,96 @@ fn a_disk_that_fills_up_leaves_the_old_file_and_no_temporary_one() {
     assert!(folder.contents() == before, "{:?}", folder.names());
 }
 
+#[test]
+fn long_names_are_shortened_and_stop_no_other_picture() {
+    let folder = Folder::new();
+    let stems = ["a", "b"].map(|end| "é".repeat(124) + end);
+    for stem in &stems {
+        folder.put(format!("all/{stem}.png"), &folder.read("cat.png"));
+    }
+    folder.put("all/short.png", &folder.read("cat.png"));
+    let run = folder.run("all tiny.npy -c 1 --outputs heatmap,raw");
+    run.exits(0);
+    assert_eq!(run.errors(), [""; 0]);
+    for stem in &stems {
+        let note = format!("note: all/{stem}.png: its name leaves no room for class and suffix");
+        assert!(run.stderr.contains(&note), "{run:#?}");
+    }
+    let names = folder.names();
+    let written = names
+        .iter()
+        .filter(|name| name.ends_with("_0_1_class_1_0.797_heatmap.png"));
+    let written: Vec<&str> = written
+        .map(|name| name.strip_prefix("all/").unwrap())
+        .collect();
+    assert_eq!(written.len(), 3, "{names:?}");
+    assert!(
+        written.contains(&"short_0_1_class_1_0.797_heatmap.png"),
+        "{names:?}"
+    );
+    assert!(written.iter().all(|name| name.len() <= 255), "{names:?}");
+    // Explained again, they are left out as any other output.
+    let again = folder.run("all tiny.npy -c 1 --outputs heatmap,raw");
+    again.exits(0);
+    assert!(
+        again
+            .stderr
+            .contains("3 that look like gradcam's own output"),
+        "{again:#?}"
+    );
+    assert_eq!(folder.names(), names);
+}
+
+#[test]
+fn no_file_that_is_read_is_written_over() {
+    let folder = Folder::new();
+    let heatmap = "cat_0_1_class_1_0.797_heatmap.png";
+    folder.put(heatmap, &folder.read("cat.png"));
+    folder.put("dog.png", &folder.read("cat.png"));
+    let line = format!("cat.png ./{heatmap} dog.png tiny.npy -c 1 --outputs heatmap --json");
+    let run = folder.run(&line);
+    run.exits(1);
+    let errors = run.errors();
+    assert_eq!(errors.len(), 1, "{run:#?}");
+    assert!(
+        errors[0].contains(heatmap) && errors[0].contains("read in the same run"),
+        "{run:#?}"
+    );
+    assert_eq!(folder.read(heatmap), folder.read("cat.png"));
+    let failed = crate::harness::json_lines(&run.stdout);
+    let failed: Vec<bool> = failed
+        .iter()
+        .map(|line| line.get("error").is_some())
+        .collect();
+    assert_eq!(failed, [true, false, false]);
+    // The class names of the run, in the place of a result.
+    let raw = "cat_0_1_one_0.797_gradcam.npy";
+    folder.put(raw, b"zero\none\ntwo\nthree\nfour\n");
+    let line = format!("cat.png tiny.npy -c 1 --outputs raw --labels {raw}");
+    folder.refuses(&line, 1, &[raw, "--out-dir"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_itself_is_an_error_of_its_own() {
+    let folder = Folder::new();
+    for (target, link) in [("loop.png", "loop.png"), (".", "here")] {
+        std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
+    }
+    let run = folder.run("loop.png cat.png tiny.npy -c 1 --outputs heatmap");
+    run.exits(1);
+    assert!(run.errors()[0].contains("loop.png"), "{run:#?}");
+    assert!(
+        run.stdout.starts_with("cat.png\n0: class id: 1"),
+        "{run:#?}"
+    );
+    let run = folder.run("cat.png tiny.npy -o loop.png");
+    run.fails(1, &["loop.png", "--out-dir"]);
+    // Two ways to one picture are one picture.
+    let reports = folder.json("here/here/cat.png cat.png tiny.npy -c 1 --outputs heatmap");
+    assert_eq!(reports.len(), 1);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_not_unicode_are_names_all_the_same() {
@@ -340,6 +430,12 @@ fn names_that_are_not_unicode_are_names_all_the_same() {
         crate::harness::json_lines(&run.stdout)[0]["image"],
         "caf\u{fffd}.png"
     );
+    let report = crate::harness::json_lines(&run.stdout).remove(0);
+    assert_eq!(report["image_bytes"], "caf%E9.png");
+    let map = &report["classes"][0]["maps"][0];
+    let file = "caf%E9_0_1_class_1_0.797_heatmap.png";
+    assert_eq!(map["files_bytes"], serde_json::json!({ "heatmap": file }));
+    assert!(report["weights"].get("path_bytes").is_none(), "{report}");
     let written = OsStr::from_bytes(b"caf\xe9_0_1_class_1_0.797_heatmap.png");
     assert!(
         folder.path().join(written).is_file(),
@@ -348,4 +444,65 @@ fn names_that_are_not_unicode_are_names_all_the_same() {
     );
     let missing = OsStr::from_bytes(b"th\xe9.png");
     Run::of(&mut folder.command(&[missing])).fails(1, &["no such file: th\u{fffd}.png"]);
+    // Two that look alike as text.
+    let weights = OsStr::from_bytes(b"n\xe9t.npy");
+    folder.put(weights, &folder.read("tiny.npy"));
+    let line = [missing, OsStr::new("cat.png"), weights];
+    let run = Run::of(&mut folder.command(&[&line[..], &options[1..]].concat()));
+    run.exits(1);
+    let reports = crate::harness::json_lines(&run.stdout);
+    assert_eq!(reports[0]["image_bytes"], "th%E9.png");
+    assert_eq!(reports[1]["weights"]["path_bytes"], "n%E9t.npy");
+    assert!(reports[1].get("image_bytes").is_none());
+    let info = Run::of(&mut folder.command(&[OsStr::new("info"), weights, OsStr::new("--json")]));
+    assert_eq!(
+        crate::harness::json_lines(&info.stdout)[0]["file_bytes"],
+        "n%E9t.npy"
+    );
+}
+
+/// A name in a terminal's hands: clears the screen, writes a line of its own, turns the direction of writing.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_steer_a_terminal_are_escaped_wherever_they_are_printed() {
+    use crate::harness::Run;
+
+    let evil = "\u{1b}[2J\nerror: b\u{9b}31m\u{202e}gnp";
+    let escaped = "\\u{1b}[2J\\nerror: b\\u{9b}31m\\u{202e}gnp";
+    let folder = Folder::new();
+    folder.put(format!("{evil}.png"), &folder.read("cat.png"));
+    folder.put(format!("{evil}.npy"), &folder.read("tiny.npy"));
+    folder.put(format!("{evil}.txt"), b"a\x1b[31m\nb\nc\nd\ne\n");
+    let is_clean = |run: &Run| {
+        let text = format!("{}{}", run.stdout, run.stderr);
+        let steers = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!text.contains(steers), "{run:#?}");
+        assert!(text.contains(escaped), "{run:#?}");
+        let own_line = text.lines().any(|line| line.starts_with("error: b"));
+        assert!(!own_line, "{run:#?}");
+    };
+    let [png, npy, txt] = ["png", "npy", "txt"].map(|end| format!("{evil}.{end}"));
+    for (line, code) in [
+        (
+            vec![&png[..], "cat.png", &npy, "-c", "1", "--labels", &txt],
+            0,
+        ),
+        (vec![&png[..], "cat.png", &npy, "-c", "1"], 0),
+        (vec!["cat.png", &npy, "-l", evil], 1),
+        (vec!["cat.png", &npy, "-c", evil], 1),
+        (vec!["cat.png", "-m", evil], 2),
+        (vec!["cat.png", &png[..1], evil], 1),
+        (vec!["info", &npy], 0),
+        (vec!["info", &txt], 1),
+        (vec!["convert", &npy, &format!("{evil}.safetensors")], 0),
+        (vec!["convert", &npy, evil], 2),
+        (vec!["cat.png", "--adapter", evil], 1),
+    ] {
+        let run = Run::of(&mut folder.command(&line));
+        run.exits(code);
+        is_clean(&run);
+    }
+    // JSON has escapes of its own, and gives the name back.
+    let run = Run::of(&mut folder.command(&[&png[..], "tiny.npy", "-c", "1", "--json"]));
+    assert_eq!(crate::harness::json_lines(&run.stdout)[0]["image"], png);
 }

@@ -17,14 +17,106 @@ fn a_missing_picture_is_an_error_before_any_work() {
 }
 
 #[test]
-fn a_count_before_the_last_word_is_told_where_it_belongs() {
+fn an_address_and_a_pattern_in_the_place_of_a_picture_are_told_as_such() {
     let folder = Folder::new();
-    for line in ["cat.png 2 tiny.npy", "cat.png tiny.npy 2 2"] {
-        let run = folder.run(&format!("{line} --outputs heatmap"));
-        run.exits(1);
-        let advice =
-            "no such file: 2; a number of classes comes last, and once, or is given as --top-n 2";
-        assert_eq!(run.errors(), [format!("error: {advice}")]);
+    for (name, advice) in [
+        ("https://example.org/cat.jpg", "download it first"),
+        ("s3://bucket/cat.jpg", "download it first"),
+        ("data:image/png;base64,iVBORw0KGgo=", "download it first"),
+        (
+            "file:///home/me/cat.jpg",
+            "name the file itself: /home/me/cat.jpg",
+        ),
+        ("photos/*.jpg", "no name matches the pattern"),
+        ("img_[0-9].png", "no name matches the pattern"),
+        ("a:b.png", "check its name"),
+    ] {
+        folder.refuses(
+            &format!("{name} tiny.npy"),
+            1,
+            &["no such file: ", name, advice],
+        );
+    }
+}
+
+#[test]
+fn a_picture_whose_name_begins_with_a_hyphen_is_no_option() {
+    let folder = Folder::new();
+    folder.put("-cat.png", &folder.read("cat.png"));
+    let advice = "-cat.png is a file, and its name would be read as options: give it as ./-cat.png";
+    folder.refuses("-cat.png tiny.npy", 2, &[advice]);
+    folder.refuses("cat.png tiny.npy -cat.png", 2, &[advice]);
+    for line in ["./-cat.png tiny.npy", "tiny.npy -- -cat.png"] {
+        let line = format!("-c 1 --outputs heatmap --json {line}");
+        let run = folder.run(&line);
+        run.exits(0);
+        assert!(
+            folder
+                .path()
+                .join("-cat_0_1_class_1_0.797_heatmap.png")
+                .exists()
+        );
+    }
+}
+
+#[test]
+fn the_order_of_count_and_weights_does_not_matter() {
+    let folder = Folder::new();
+    let printed = folder.prints("cat.png tiny.npy 2 --outputs heatmap");
+    assert_eq!(printed.lines().count(), 2);
+    for line in [
+        "cat.png 2 tiny.npy",
+        "2 cat.png tiny.npy",
+        "tiny.npy 2 cat.png",
+    ] {
+        assert_eq!(folder.prints(&format!("{line} --outputs heatmap")), printed);
+    }
+    let twice = "2 and 2 are both read as the number of classes";
+    folder.refuses("cat.png tiny.npy 2 2", 2, &[twice, "./2"]);
+    folder.refuses(
+        "cat.png 2 tiny.npy -n 3",
+        2,
+        &["given twice, 2 and --top-n 3"],
+    );
+}
+
+#[test]
+fn a_picture_whose_name_is_a_number_is_explained_where_no_count_can_be_meant() {
+    let folder = Folder::new();
+    folder.put("3", &folder.read("cat.png"));
+    let line = |words: &str| format!("{words} -c 1 --outputs heatmap --json");
+    for words in ["./3 tiny.npy", "3 tiny.npy", "3 cat.png tiny.npy"] {
+        let run = folder.run(&line(words));
+        run.exits(0);
+        let image = crate::harness::json_lines(&run.stdout)[0]["image"].clone();
+        assert!(image == "3" || image == "./3", "{words}: {image}");
+    }
+    let either = "3 may be the number of classes or the file of that name";
+    folder.refuses("cat.png 3 tiny.npy", 2, &[either, "--top-n 3 or ./3"]);
+    // The last word is the count whatever files there are, as the help says.
+    let printed = folder.prints("cat.png tiny.npy 3 --outputs heatmap");
+    assert_eq!(printed.lines().count(), 3);
+}
+
+#[test]
+fn weights_named_twice_are_one_file_and_two_files_are_refused() {
+    let folder = Folder::new();
+    folder.put("two.npy", &folder.read("tiny.npy"));
+    let printed = folder.prints("cat.png tiny.npy 1 --outputs heatmap");
+    for line in [
+        "tiny.npy cat.png ./tiny.npy 1",
+        "cat.png tiny.npy -w ./tiny.npy 1",
+        "cat.png tiny.npy tiny.npy 1",
+    ] {
+        assert_eq!(folder.prints(&format!("{line} --outputs heatmap")), printed);
+    }
+    for line in [
+        "two.npy cat.png tiny.npy",
+        "cat.png tiny.npy 1 two.npy",
+        "cat.png two.npy -w tiny.npy",
+    ] {
+        let parts = ["two weights files", "tiny.npy", "two.npy", "once for each"];
+        folder.refuses(line, 2, &parts);
     }
 }
 

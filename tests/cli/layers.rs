@@ -68,3 +68,41 @@ fn layers_that_give_no_map_are_refused_with_those_that_do() {
         folder.refuses(&format!("cat.png tiny.npy {line}"), 2, &[example]);
     }
 }
+
+#[test]
+fn layers_go_by_the_names_of_their_file_and_of_keras_too() {
+    let folder = Folder::new();
+    // The built-in network has torchvision's names: a convolution, its ReLU and its pool.
+    for (layer, known_as) in [
+        ("features.28", "conv5_3"),
+        ("features.29", "conv5_3"),
+        ("features.30", "pool5"),
+        ("module.features.26", "conv5_2"),
+        ("block5_conv3", "conv5_3"),
+        ("block4_pool", "pool4"),
+    ] {
+        let report = &folder.json(&format!("cat.png 1 --outputs heatmap -l {layer}"))[0];
+        assert_eq!(report["layer"], known_as, "{layer}");
+    }
+    let report = &folder.json("cat.png tiny.npy 1 --outputs heatmap -l vgg_16/conv5/conv5_3")[0];
+    assert_eq!(report["layer"], "conv5_3");
+}
+
+#[test]
+fn a_layer_spelled_another_way_is_answered_with_the_near_one() {
+    let folder = Folder::new();
+    for layer in [
+        "conv5-3",
+        "Conv5_3",
+        "conv53",
+        "CONV5.3",
+        "features.28",
+        "Block5_Conv3",
+    ] {
+        let line = format!("cat.png tiny.npy -l {layer}");
+        folder.refuses(&line, 1, &[layer, "did you mean conv5_3?"]);
+    }
+    folder.refuses("cat.png tiny.npy -l pol5", 1, &["did you mean pool5?"]);
+    let run = folder.refuses("cat.png tiny.npy -l layer4", 1, &["no layer \"layer4\""]);
+    assert!(!run.stderr.contains("did you mean"), "{run:#?}");
+}

@@ -8,6 +8,7 @@ mod bench;
 mod files;
 mod harness;
 mod inputs;
+mod labels;
 mod layers;
 mod pictures;
 mod question;

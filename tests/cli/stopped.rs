@@ -155,6 +155,81 @@ fn stopped_leaves_what_is_done(signal: &str, exit_code: i32) {
 }
 
 #[test]
+fn what_a_killed_run_left_unfinished_goes_and_nothing_else() {
+    let folder = Folder::new();
+    let put = |name: &str, hours: u64| {
+        folder.put(name, b"");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(folder.path().join(name));
+        let age = std::time::Duration::from_secs(hours * 3600);
+        let then = std::time::SystemTime::now() - age;
+        file.unwrap().set_modified(then).unwrap();
+    };
+    // Of a machine that nobody can ask: left behind, perhaps at work, and in a folder that is not written to.
+    put("maps/.gradcam-12-345-0123abcd-AbC123", 25);
+    put("maps/.gradcam-13-345-0123abcd-AbC123", 1);
+    put(".gradcam-12-345-0123abcd-AbC123", 25);
+    put("maps/.gradcam-notes", 25);
+    let line = "cat.png tiny.npy -c 1 --outputs heatmap -o maps";
+    // Nothing goes where nothing is written.
+    folder.refuses(&format!("{line} -l none"), 1, &[]);
+    let run = folder.run(line);
+    run.exits(0);
+    let note = "note: maps: 1 unfinished file of a run that was killed is removed\n";
+    assert_eq!(run.stderr, note);
+    assert_eq!(
+        folder.names(),
+        [
+            ".gradcam-12-345-0123abcd-AbC123",
+            "maps/.gradcam-13-345-0123abcd-AbC123",
+            "maps/.gradcam-notes",
+            "maps/cat_0_1_class_1_0.797_heatmap.png"
+        ]
+    );
+    folder.prints(line);
+}
+
+/// The process of an unfinished file is asked after, not its age.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unfinished_file_goes_with_its_process_and_not_before() {
+    let folder = Folder::new();
+    let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+    // As the program names it.
+    let name = {
+        use sha2::{Digest, Sha256};
+
+        let id = child.id();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let start = fields.split(' ').nth(19).unwrap();
+        let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap();
+        let space = std::fs::read_link("/proc/self/ns/pid").unwrap();
+        let digest = Sha256::new()
+            .chain_update(boot)
+            .chain_update(space.to_str().unwrap())
+            .finalize();
+        let [a, b, c, d, ..] = digest[..] else {
+            unreachable!("a digest has 32 bytes");
+        };
+        let system = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
+        format!(".gradcam-{id}-{start}-{system}-AbC123")
+    };
+    folder.put(&name, b"half a pict");
+    let line = "cat.png tiny.npy -c 1 --outputs heatmap";
+    folder.prints(line);
+    assert!(folder.path().join(&name).exists(), "{name}");
+    child.kill().unwrap();
+    // Dead, and not yet waited for.
+    let run = folder.run(line);
+    child.wait().unwrap();
+    let note = "note: 1 unfinished file of a run that was killed is removed\n";
+    assert_eq!(run.stderr, note);
+    assert!(!folder.path().join(&name).exists());
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_work_without_a_word() {
     let folder = Folder::new();
     let mut child = at_work(&folder);

@@ -133,15 +133,31 @@ fn values_out_of_range_or_unknown_are_wrong_usage() {
 }
 
 #[test]
-fn names_of_methods_and_formats_may_be_written_in_capitals() {
+fn names_of_closed_lists_are_read_in_any_spelling() {
     let folder = Folder::new();
-    let line = "cat.png tiny.npy -c 1 -m GradCAM,HiResCAM --outputs heatmap --format PNG";
-    folder.prints(line);
+    let line = "cat.png tiny.npy -c 1 -m GradCAM,HiResCAM --outputs Heat-Map --format PNG";
+    folder.prints(&format!(
+        "{line} --fit Crop --size Model --preprocess Caffe --score Logit"
+    ));
     let names = ["heatmap", "hirescam_heatmap"];
     assert_eq!(
         folder.names(),
         names.map(|name| format!("cat_0_1_class_1_0.797_{name}.png"))
     );
+    let plain = folder.json("cat.png tiny.npy -c 1 -m gradcam++,guided-bprop --outputs raw");
+    for methods in [
+        "GradCAMPlusPlus,GuidedBackprop",
+        "grad-cam++,guided_bprop",
+        "gradcampp,Guided-Backpropagation",
+    ] {
+        let line = format!("cat.png tiny.npy -c 1 -m {methods} --outputs raw");
+        assert_eq!(
+            folder.json(&line)[0]["classes"],
+            plain[0]["classes"],
+            "{methods}"
+        );
+    }
+    assert_wrong_usage("cat.png tiny.npy -m ScoreCAN", &["scorecam"]);
 }
 
 #[test]
@@ -193,17 +209,26 @@ fn an_empty_name_is_an_unset_variable_most_likely() {
 }
 
 #[test]
-fn pictures_whose_files_would_have_one_name_are_refused() {
+fn of_pictures_whose_files_would_have_one_name_the_first_is_explained() {
     let folder = Folder::new();
     folder.put("day/cat.png", &folder.read("cat.png"));
     folder.put("night/cat.png", &folder.read("cat.png"));
+    folder.put("night/owl.png", &folder.read("cat.png"));
     let both = "day/cat.png and night/cat.png would write files of the same names in maps";
-    folder.refuses(
-        "day/cat.png night/cat.png tiny.npy -o maps",
-        2,
-        &[both, "rename one"],
-    );
-    folder.refuses("day night tiny.npy -o maps", 2, &[both]);
+    let line = "tiny.npy -o maps -c 1 --outputs heatmap";
+    for pictures in ["day/cat.png night/cat.png night/owl.png", "day night"] {
+        let run = folder.run(&format!("{pictures} {line} --json"));
+        run.exits(1);
+        let errors = run.errors();
+        assert!(
+            errors.len() == 1 && errors[0].contains(both) && errors[0].contains("rename one"),
+            "{run:#?}"
+        );
+        let reports = json_lines(&run.stdout);
+        let images: Vec<_> = reports.iter().map(|report| &report["image"]).collect();
+        assert_eq!(images, ["night/cat.png", "day/cat.png", "night/owl.png"]);
+        assert!(reports[0]["error"].as_str().unwrap().contains(both));
+    }
     folder.prints("day night tiny.npy -c 1 --outputs heatmap -q");
     assert!(
         folder

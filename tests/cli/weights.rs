@@ -244,3 +244,17 @@ fn a_million_million_elements_are_announced_in_vain() {
     .concat();
     assert_refused("tera.safetensors", &file, &[]);
 }
+
+#[test]
+fn an_input_too_large_for_the_adapter_is_told_the_largest_that_fits() {
+    let folder = Folder::new();
+    for command in ["cat.png -c cat --outputs heatmap", "bench --runs 1"] {
+        let parts = ["in one buffer", "the largest that fits it: --input-size "];
+        let run = folder.refuses(&format!("{command} --input-size 4096"), 1, &parts);
+        let (_, largest) = run.stderr.rsplit_once(' ').unwrap();
+        let largest: usize = largest.trim().parse().unwrap();
+        assert!((224..4096).contains(&largest), "{run:#?}");
+        let next = largest.next_multiple_of(32) + 32;
+        folder.refuses(&format!("{command} --input-size {next}"), 1, &parts);
+    }
+}

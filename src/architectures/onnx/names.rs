@@ -1,6 +1,7 @@
 //! Names of layers that people know: from weights, from the paths that exporters write, from the paper.
 
 use std::collections::BTreeSet;
+use std::mem;
 
 use crate::network::{Activation, Network, Op, Window};
 use crate::weights::onnx::Node;
@@ -142,7 +143,9 @@ pub(super) fn as_vgg(network: &mut Network) {
         true => format!("vgg{depth}-gap"),
         false => format!("vgg{depth}"),
     };
-    for (node, name) in network.nodes.iter_mut().zip(names) {
-        node.name = name;
+    let renamed = network.nodes.iter_mut().zip(names);
+    let renamed = renamed.map(|(node, name)| (mem::replace(&mut node.name, name.clone()), name));
+    for (own, name) in renamed.collect::<Vec<_>>() {
+        network.also_call(own, name);
     }
 }

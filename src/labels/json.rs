@@ -1,0 +1,205 @@
+//! Class names in JSON: `["cat", ...]`, `{"0": "cat"}`, `{"0": ["n02121808", "cat"]}` as Keras has them, `{"cat": 0}`, and
+//! those of a model's configuration under `id2label` or `label2id`.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::Label;
+use super::content::{ContentError, Names};
+
+/// A value of JSON, its keys in order and as often as they come.
+#[derive(Debug)]
+enum Json {
+    Text(String),
+    /// A whole number from 0.
+    Number(u64),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+    /// null, true, false or another number, as it is written.
+    Other(String),
+}
+
+/// The names in `text`; `None` where that is no JSON and does not look like it.
+pub(super) fn names(text: &str) -> Result<Option<Names>, ContentError> {
+    let text = text.trim();
+    if !text.starts_with(['[', '{']) {
+        return Ok(None);
+    }
+    match serde_json::from_str(text) {
+        Ok(Json::List(list)) => list_names(list).map(Some),
+        Ok(Json::Object(entries)) => object_names(entries).map(Some),
+        Ok(other) => Err(form(other.in_words())),
+        Err(_) if is_python(text) => Err(ContentError::Python),
+        // A line of a plain list may begin so, as in `[background]`.
+        Err(_) if is_plain(text) => Ok(None),
+        Err(error) => Err(ContentError::Json(error)),
+    }
+}
+
+/// Whether the first line is whole by itself and no JSON.
+fn is_plain(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default().trim_end();
+    let inner = first
+        .strip_prefix('[')
+        .and_then(|line| line.strip_suffix(']'));
+    inner.is_some_and(|inner| !inner.contains(['"', '[', '{']))
+}
+
+/// `{0: 'tench, ...`
+fn is_python(text: &str) -> bool {
+    let key = text.strip_prefix('{').unwrap_or_default().trim_start();
+    let after = key.trim_start_matches(|c: char| c.is_ascii_digit());
+    key.len() > after.len() && after.trim_start().starts_with(':') || key.starts_with('\'')
+}
+
+fn form(found: impl Into<String>) -> ContentError {
+    let found = found.into();
+    ContentError::Form { found }
+}
+
+fn list_names(list: Vec<Json>) -> Result<Names, ContentError> {
+    let label = |(place, value): (usize, Json)| {
+        let found = || form(format!("{} at place {place}", value.in_words()));
+        label(&value).ok_or_else(found)
+    };
+    let labels: Result<_, _> = list.into_iter().enumerate().map(label).collect();
+    Ok(Names::InOrder(labels?))
+}
+
+fn object_names(mut entries: Vec<(String, Json)>) -> Result<Names, ContentError> {
+    for key in ["id2label", "label2id"] {
+        let place = entries.iter().position(|(name, _)| name == key);
+        if let Some(place) = place {
+            return match entries.swap_remove(place).1 {
+                Json::Object(entries) => pairs(&entries),
+                other => Err(form(format!("{} for {key:?}", other.in_words()))),
+            };
+        }
+    }
+    pairs(&entries)
+}
+
+/// Ids to names, or names to ids.
+fn pairs(entries: &[(String, Json)]) -> Result<Names, ContentError> {
+    if entries.is_empty() {
+        return Err(form("an empty object"));
+    }
+    let ids: Option<Vec<u64>> = entries.iter().map(|(key, _)| key.parse().ok()).collect();
+    let numbers = entries.iter().map(|(_, value)| match value {
+        Json::Number(number) => Some(*number),
+        _ => None,
+    });
+    let numbers: Option<Vec<u64>> = numbers.collect();
+    let labels: Vec<(u64, Label)> = match (ids, numbers) {
+        (Some(ids), Some(numbers)) => {
+            let differs = (0..ids.len()).find(|&i| ids[i] != numbers[i]);
+            if let Some(i) = differs {
+                return Err(ContentError::NumbersOnly(entries[i].0.clone(), numbers[i]));
+            }
+            let names = entries.iter().map(|(name, _)| Label::parse(name));
+            ids.into_iter().zip(names).collect()
+        }
+        (None, Some(numbers)) => {
+            let names = entries.iter().map(|(name, _)| Label::parse(name));
+            numbers.into_iter().zip(names).collect()
+        }
+        (Some(ids), None) => {
+            let named = |(id, (key, value)): (u64, &(String, Json))| {
+                let found = || form(format!("{} for {key:?}", value.in_words()));
+                Ok((id, label(value).ok_or_else(found)?))
+            };
+            let labels: Result<_, ContentError> = ids.into_iter().zip(entries).map(named).collect();
+            labels?
+        }
+        (None, None) => {
+            let (key, value) = &entries[0];
+            return Err(form(format!("{} for {key:?}", value.in_words())));
+        }
+    };
+    Ok(Names::ById(labels))
+}
+
+/// A name, or a synset and names.
+fn label(value: &Json) -> Option<Label> {
+    let text = |value: &Json| match value {
+        Json::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    match value {
+        Json::Text(text) => Some(Label::parse(text)),
+        Json::List(list) => {
+            let parts: Vec<String> = list.iter().map(text).collect::<Option<_>>()?;
+            Some(Label::of_parts(&parts))
+        }
+        Json::Number(_) | Json::Object(_) | Json::Other(_) => None,
+    }
+}
+
+impl Json {
+    fn in_words(&self) -> String {
+        match self {
+            Self::Text(text) => format!("{text:?}"),
+            Self::Number(number) => number.to_string(),
+            Self::List(_) => "a list".into(),
+            Self::Object(_) => "an object".into(),
+            Self::Other(value) => value.clone(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyJson)
+    }
+}
+
+struct AnyJson;
+
+impl<'de> Visitor<'de> for AnyJson {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Other(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Other(number.to_string()))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Other(value.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Other("null".into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Json, A::Error> {
+        let mut list = vec![];
+        while let Some(value) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut object = vec![];
+        while let Some(entry) = entries.next_entry()? {
+            object.push(entry);
+        }
+        Ok(Json::Object(object))
+    }
+}
