@@ -1,12 +1,13 @@
 //! From a weights file to a network: joins what `weights` read with what `network` can say.
 //!
 //! Files of named tensors do not hold the network itself: that they are a VGG is told from the tensors' names and
-//! shapes, and what these leave open is either assumed as everybody has it (a ReLU between dense layers) or refused.
-//! Files that hold a graph say all of it.
+//! shapes. What these leave open is taken as everybody has it, with a note that says so (a ReLU between dense layers, the
+//! size of pictures, how they are scaled), or refused with the readings that there are. Files that hold a graph say all of it.
 
 mod affine;
 mod batch_norm;
 mod keras;
+mod known;
 mod metadata;
 mod names;
 mod node_list;
@@ -49,8 +50,8 @@ pub struct Classifier {
 pub enum Evidence {
     /// The file says so itself.
     Metadata,
-    /// Weights of this origin are always used so.
-    Origin(&'static str),
+    /// The weights are those of a published network: what they are known by.
+    Known(&'static str),
     /// Nothing says so; this makes it likely.
     Guess(&'static str),
 }
@@ -60,7 +61,7 @@ impl std::fmt::Display for Evidence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Metadata => f.write_str("as the file says"),
-            Self::Origin(origin) => write!(f, "as all of {origin}"),
+            Self::Known(reason) => write!(f, "known, since {reason}"),
             Self::Guess(reason) => write!(f, "a guess: {reason}"),
         }
     }
@@ -90,7 +91,8 @@ pub enum ArchitectureError {
     },
     /// Convolutions of none of the four VGGs.
     #[error(
-        "not a VGG: {found:?} convolutions in its blocks, where VGG 11, 13, 16 and 19 have {}{ADVICE}",
+        "not a VGG: {found:?} convolutions in its blocks, where VGG 11, 13, 16 and 19 have {}, and no network of the \
+         kind has fewer in a later block{ADVICE}",
         vgg::known_depths()
     )]
     UnknownDepth {
@@ -137,6 +139,22 @@ pub enum ArchitectureError {
     NoHead {
         /// What there is.
         found: String,
+    },
+    /// Dense layers that make more than one chain.
+    #[error(
+        "names do not tell how the dense layers belong together: {}{ADVICE}", readings.join("; or ")
+    )]
+    Heads {
+        /// Their names in the orders that their shapes allow.
+        readings: Vec<String>,
+    },
+    /// Pictures of neither colours nor grey.
+    #[error("layer {layer} reads {channels} channels: a picture has 3, or 1 in grey")]
+    Channels {
+        /// The first convolution.
+        layer: String,
+        /// How many it reads.
+        channels: usize,
     },
     /// A dense layer outside the part that was recognised, as wide as its classes.
     #[error("layer {layer} goes on where {last} ends, in a way that names do not tell{ADVICE}")]
@@ -268,6 +286,13 @@ pub fn recognise_at(
         None if keras::wrote(weights) => keras::classifier(weights, size)?,
         None => vgg::classifier(weights, size)?,
     };
+    known::look(&mut classifier);
+    let channels = classifier.network.input_shape().c;
+    if channels == 1 && matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
+        let reason = "it sees grey, which is most often given in 0..1";
+        classifier.normalization = Normalization::UNIT;
+        classifier.normalization_evidence = Evidence::Guess(reason);
+    }
     if let Some(normalization) = stated.normalization {
         classifier.normalization = normalization;
         classifier.normalization_evidence = Evidence::Metadata;
@@ -275,6 +300,7 @@ pub fn recognise_at(
     if let Some(architecture) = stated.architecture {
         classifier.network.architecture = architecture;
     }
+    classifier.normalization = classifier.normalization.of_channels(channels);
     // A softmax over one class says 1 whatever is seen.
     let alone = (classifier.network.classes() == 1).then_some(OutputKind::Sigmoid);
     if let Some(kind) = stated.output_kind.or(alone) {

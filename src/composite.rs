@@ -69,18 +69,14 @@ pub fn segmented(heat: &Map, picture: &RgbImage) -> RgbImage {
 }
 
 /// A pixel gradient as a picture: `255 (g - min) / (max - min)`, minimum and maximum over all channels, so that grey stays
-/// grey. `gradient` is H x W x 3, RGB, as [`crate::preprocess::to_picture`] gives it.
+/// grey. `gradient` is H x W x 3, RGB, or H x W x 1, grey, as [`crate::preprocess::to_picture`] gives it.
 ///
 /// A constant gradient says nothing about any pixel and is black, as an empty map is. Values that are not finite count as zero.
 ///
 /// # Panics
-/// If `gradient` is not `height * width * 3` values.
+/// If `gradient` is not `height * width` values, or three times as many.
 pub fn guided(gradient: &[f32], width: u32, height: u32) -> RgbImage {
-    assert_eq!(
-        gradient.len(),
-        width as usize * height as usize * 3,
-        "three values a pixel"
-    );
+    let channels = channels(gradient, width, height);
     let (min, max) = map::range(gradient).unwrap_or((0.0, 0.0));
     // In f64, where the difference of two floats cannot overflow.
     let (min, span) = (f64::from(min), f64::from(max) - f64::from(min));
@@ -92,18 +88,22 @@ pub fn guided(gradient: &[f32], width: u32, height: u32) -> RgbImage {
             0
         }
     };
-    let bytes = gradient.iter().map(|&g| scale(g)).collect();
+    let grey = |&g: &f32| [scale(g); 3];
+    let bytes = match channels {
+        1 => gradient.iter().flat_map(grey).collect(),
+        _ => gradient.iter().map(|&g| scale(g)).collect(),
+    };
     RgbImage::from_raw(width, height, bytes).expect("the length is checked above")
 }
 
-/// What a pixel's values amount to, as a map that [`Map::heat`] draws: the largest magnitude of the three
-/// (arXiv 1312.6034). `values` is H x W x 3.
+/// What a pixel's values amount to, as a map that [`Map::heat`] draws: the largest magnitude of the three,
+/// or of the one (arXiv 1312.6034). `values` is H x W x 3 or H x W x 1.
 ///
 /// # Panics
-/// If `values` are not `height * width * 3`, or none.
+/// If `values` are not `height * width`, or three times as many, or none.
 pub fn magnitude(values: &[f32], width: u32, height: u32) -> Map {
-    let pixels = values.as_chunks::<3>().0.iter();
-    let largest = |pixel: &[f32; 3]| pixel.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
+    let pixels = values.chunks_exact(channels(values, width, height));
+    let largest = |pixel: &[f32]| pixel.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
     Map::new(
         width as usize,
         height as usize,
@@ -111,15 +111,24 @@ pub fn magnitude(values: &[f32], width: u32, height: u32) -> Map {
     )
 }
 
-/// A pixel gradient of the network's `width` x `height`, back on the original picture as [`Map::place`] does: H x W x 3 of the
-/// picture's size, zero outside the network's rectangle.
+/// A pixel gradient of the network's `width` x `height`, back on the original picture as [`Map::place`] does: H x W x 3 or
+/// H x W x 1 of the picture's size, zero outside the network's rectangle.
 ///
 /// # Panics
-/// If `gradient` is not `height * width * 3` values.
+/// If `gradient` is not `height * width` values, or three times as many.
 pub fn place_gradient(gradient: &[f32], width: u32, height: u32, geometry: &Geometry) -> Vec<f32> {
     let from = (width as usize, height as usize);
-    assert_eq!(gradient.len(), from.0 * from.1 * 3, "three values a pixel");
-    map::place(gradient, 3, from, geometry)
+    map::place(gradient, channels(gradient, width, height), from, geometry)
+}
+
+/// Values at each pixel.
+fn channels(values: &[f32], width: u32, height: u32) -> usize {
+    let pixels = width as usize * height as usize;
+    if values.len() == pixels {
+        return 1;
+    }
+    assert_eq!(values.len(), 3 * pixels, "one or three values a pixel");
+    3
 }
 
 /// Rounded; the cast saturates and takes NaN to 0.

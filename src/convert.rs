@@ -121,8 +121,8 @@ pub struct Converted {
     pub tensors: usize,
     /// Length of the file.
     pub bytes: u64,
-    /// What its user must know, if anything.
-    pub note: Option<String>,
+    /// What its user must know.
+    pub notes: Vec<String>,
 }
 
 impl std::fmt::Display for Converted {
@@ -155,13 +155,16 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
     if let Some(kind) = command.activation {
         classifier.network.output_kind = kind;
     }
-    let mut note = None;
+    let mut notes: Vec<String> = weights.notes.clone();
+    notes.append(&mut classifier.notes);
     if let Some(name) = command.preprocess {
         let named = Normalization::named(&name.to_string());
-        classifier.normalization = named.expect("the list of names is the same");
+        let channels = classifier.network.input_shape().c;
+        let named = named.expect("the list of names is the same");
+        classifier.normalization = named.of_channels(channels);
     } else if let Evidence::Guess(reason) = classifier.normalization_evidence {
-        note = Some(format!(
-            "preprocessing is written as {}, since {reason}; --preprocess says otherwise",
+        notes.push(format!(
+            "preprocessing is written as {}, a guess, since {reason}; --preprocess says otherwise",
             classifier.normalization
         ));
     }
@@ -220,7 +223,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         architecture: classifier.network.architecture.clone(),
         tensors: tensors.len(),
         bytes: (8 + header.len() + data * command.dtype.size()) as u64,
-        note,
+        notes,
     })
 }
 

@@ -201,7 +201,7 @@ fn class(
                 output::write(&path, &bytes).map_err(Error::from)
             };
             match content {
-                Content::Picture(_) if values.is_rgb() => write(&scene.pixels(values)),
+                Content::Picture(_) if values.of_pixels => write(&scene.pixels(values)),
                 Content::Picture(_) => write(&composite::overlay(
                     &heat,
                     picture,
@@ -212,7 +212,7 @@ fn class(
                 Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
                 Content::Raw(_) => {
                     let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
-                    let axes = if values.is_rgb() { 3 } else { 2 };
+                    let axes = if values.of_pixels { 3 } else { 2 };
                     output::write_array(&path, &raw, &values.shape[..axes]).map_err(Error::from)
                 }
             }?;
@@ -226,6 +226,8 @@ fn class(
 struct Given {
     /// Rows, columns, and 1 or 3 values at each place.
     shape: [usize; 3],
+    /// Whether these are values of a picture's channels, rather than a map.
+    of_pixels: bool,
     /// Row by row.
     values: Vec<f64>,
     /// What is drawn as nothing.
@@ -233,11 +235,6 @@ struct Given {
 }
 
 impl Given {
-    /// Red, green and blue at each place, rather than one value.
-    fn is_rgb(&self) -> bool {
-        self.shape[2] == 3
-    }
-
     /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`].
     fn scaled(&self) -> Map {
         let [rows, columns, channels] = self.shape;
@@ -251,6 +248,7 @@ impl Methods {
         let cams = self.cams.iter().zip(&explanation.maps).map(|(&cam, map)| {
             let values = Given {
                 shape: [map.height, map.width, 1],
+                of_pixels: false,
                 values: map.values.clone(),
                 nothing: 0.0,
             };
@@ -261,7 +259,12 @@ impl Methods {
         let pixels = pixels.map(|(&method, values)| {
             let degree = method.recipe().value.degree();
             let values = Given {
-                shape: [rows as usize, columns as usize, 3],
+                shape: [
+                    rows as usize,
+                    columns as usize,
+                    scene.normalization.channels(),
+                ],
+                of_pixels: true,
                 values: preprocess::to_picture(values, scene.normalization, degree),
                 nothing: 0.0,
             };
@@ -271,6 +274,7 @@ impl Methods {
         let perturbations = perturbations.map(|(&method, map)| {
             let values = Given {
                 shape: [rows as usize, columns as usize, 1],
+                of_pixels: false,
                 values: map.clone(),
                 nothing: method.nothing(map),
             };
@@ -288,7 +292,7 @@ impl Scene<'_> {
 
     /// The values as a map to draw, at the size of the pictures written.
     fn heat(&self, values: &Given) -> Map {
-        let map = match values.is_rgb() {
+        let map = match values.of_pixels {
             true => {
                 let [rows, columns, _] = values.shape;
                 composite::magnitude(&values.scaled().values, columns as u32, rows as u32)

@@ -124,7 +124,8 @@ fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error>
         classifier.network.output_kind = kind;
     }
     if let Some(preprocess) = &options.preprocess {
-        classifier.normalization = normalization(preprocess);
+        let channels = classifier.network.input_shape().c;
+        classifier.normalization = normalization(preprocess).of_channels(channels);
     }
     Ok(classifier)
 }
@@ -133,11 +134,11 @@ fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error>
 fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<String> {
     let scaling = match (&options.preprocess, classifier.normalization_evidence) {
         (None, Evidence::Guess(reason)) => Some(format!(
-            "{} does not say how pictures are scaled for it: taken as {}, since {reason}; --preprocess says otherwise",
+            "{} does not say how pictures are scaled for it: {} is a guess, since {reason}; --preprocess says otherwise",
             weights_name(weights).display(),
             classifier.normalization,
         )),
-        (Some(_), _) | (None, Evidence::Metadata | Evidence::Origin(_)) => None,
+        (Some(_), _) | (None, Evidence::Metadata | Evidence::Known(_)) => None,
     };
     let said = weights.notes.iter().chain(&classifier.notes).cloned();
     said.chain(scaling).collect()
@@ -158,6 +159,7 @@ fn normalization(preprocess: &Preprocess) -> Normalization {
             let ordered = |[r, g, b]: [f32; 3]| if bgr { [b, g, r] } else { [r, g, b] };
             Normalization {
                 bgr,
+                grey: false,
                 scale: 1.0,
                 mean: ordered(mean),
                 std: ordered(std),

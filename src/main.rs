@@ -61,7 +61,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Some(Command::Convert(command)) => {
             let converted = convert::run(&command)?;
             print(converted.to_string().as_bytes())?;
-            if let Some(note) = converted.note {
+            for note in converted.notes {
                 Console::new(false).tell(&Told::Note(note));
             }
         }

@@ -121,6 +121,7 @@ fn layers_that_a_vgg_has_not_give_keras_numbers() {
         mean,
         std,
         bgr,
+        ..
     } = classifier.normalization;
     assert!(!bgr);
     let change =

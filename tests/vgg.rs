@@ -222,7 +222,7 @@ fn timms_convolutions_over_all_positions_are_dense_layers() {
     // Over a larger map they would slide.
     let error = recognise_at(&timm, Some(256)).unwrap_err().to_string();
     assert!(
-        error.contains("takes 224, by its first dense layer"),
+        error.contains("takes 224 to 255, by its first dense layer"),
         "{error}"
     );
 }
@@ -253,12 +253,12 @@ fn tensorflows_names_are_known_with_every_separator() {
     assert_eq!(original.normalization, Normalization::CAFFE);
     assert!(matches!(
         original.normalization_evidence,
-        Evidence::Origin(_)
+        Evidence::Guess(_)
     ));
     let words = [
         ("/", "0", "1", Normalization::CAFFE),
         ("_", "W", "b", Normalization::CAFFE_RGB),
-        ("/", "weights", "biases", Normalization::CAFFE_RGB),
+        ("/", "weights", "biases", Normalization::CAFFE),
         ("/", "kernel:0", "bias:0", Normalization::CAFFE),
         (".", "weight", "bias", Normalization::CAFFE),
     ];
@@ -270,6 +270,12 @@ fn tensorflows_names_are_known_with_every_separator() {
     }
     let nested = tiny(|layer, i| format!("vgg_16/{layer}/{layer}_{}", ["filters", "biases"][i]));
     assert_same(&classifier(&nested).network, &original.network);
+    let slim = tiny(|layer, i| {
+        let block = &layer[..layer.len().min(5)];
+        format!("vgg_16/{block}/{layer}/{}", ["weights", "biases"][i])
+    });
+    assert_same(&classifier(&slim).network, &original.network);
+    assert_eq!(classifier(&slim).normalization, Normalization::CAFFE_RGB);
 }
 
 #[test]
@@ -317,12 +323,14 @@ fn pictures_have_the_size_that_the_head_allows() {
             .unwrap_err()
             .to_string()
     };
+    for (name, sizes) in [("mean", [32, 100, 4096]), ("plain", [32, 225, 300])] {
+        let side_at = |size| side(&recognise_at(&open(name), Some(size)).unwrap());
+        assert_eq!(sizes.map(side_at), sizes);
+    }
     assert_eq!(
-        refused("mean", 100),
-        "pictures of 100 pixels do not fit: this network takes any multiple of 32 up to 4096"
+        refused("mean", 31),
+        "pictures of 31 pixels do not fit: this network takes 32 to 4096"
     );
-    let side_at = |size| side(&recognise_at(&open("plain"), Some(size)).unwrap());
-    assert_eq!([32, 224, 300].map(side_at), [32, 224, 300]);
     assert_eq!(
         refused("plain", 31),
         "pictures of 31 pixels do not fit: this network takes 32 to 4096"

@@ -117,6 +117,7 @@ fn preprocessing(text: &str) -> Option<Normalization> {
     let usable = |std: &f32| std.is_finite() && *std > 0.0;
     (finite && std.iter().all(usable)).then_some(Normalization {
         bgr: channels == Order::Bgr,
+        grey: false,
         scale,
         mean,
         std,
@@ -149,6 +150,7 @@ mod tests {
     fn every_normalisation_comes_back_from_its_text() {
         let odd = Normalization {
             bgr: true,
+            grey: false,
             scale: 1.0 / 3.0,
             mean: [0.1, 2.0, -3.5],
             std: [1.0, 0.7, 1e-3],

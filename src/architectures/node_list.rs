@@ -24,7 +24,7 @@ pub enum NodeListError {
     #[error("{0}")]
     Json(serde_json::Error),
     /// A picture of a size that no network takes.
-    #[error("an input of {0:?}, expected 3 channels and up to {MAX_SIDE} rows and columns")]
+    #[error("an input of {0:?}, expected 3 channels, or 1, and up to {MAX_SIDE} rows and columns")]
     Input([usize; 3]),
     /// A name that cannot be shown.
     #[error("node {0:?} has a name with control characters")]
@@ -240,7 +240,7 @@ pub(crate) fn tensors(network: &Network) -> Vec<(String, &Tensor)> {
 /// The network that `graph` and the tensors of its file make.
 pub(super) fn network(graph: &NodeList, weights: &Weights) -> Result<Network, NodeListError> {
     let [c, h, w] = graph.input;
-    if c != 3 || !(1..=MAX_SIDE).contains(&h) || !(1..=MAX_SIDE).contains(&w) {
+    if !matches!(c, 1 | 3) || !(1..=MAX_SIDE).contains(&h) || !(1..=MAX_SIDE).contains(&w) {
         return Err(NodeListError::Input(graph.input));
     }
     let mut network = Network::new("graph", Shape::new(c, h, w));

@@ -80,7 +80,7 @@ pub enum GraphError {
     },
     /// Something else than pictures in.
     #[error(
-        "the graph's input {name:?} has shape {shape}; a picture has [batch, 3, rows, columns] or [batch, rows, columns, 3]"
+        "the graph's input {name:?} has shape {shape}; a picture has [batch, 3, rows, columns] or [batch, rows, columns, 3], in grey 1 for 3"
     )]
     InputShape {
         /// Its name.
@@ -343,6 +343,8 @@ fn picture(
     let last = match (a, c) {
         (Some(3), _) => false,
         (_, Some(3)) => true,
+        (Some(1), _) => false,
+        (_, Some(1)) => true,
         // Open: a graph that turns its input at once has the channels last.
         _ => nodes
             .iter()
@@ -359,12 +361,13 @@ fn picture(
     };
     let batch = batch.unwrap_or(1);
     let sane = (1..=MAX_SIDE).contains(&h) && (1..=MAX_SIDE).contains(&w) && batch <= MAX_BATCH;
-    if channels.is_some_and(|c| c != 3) || !sane {
+    let channels = channels.unwrap_or(3);
+    if !matches!(channels, 1 | 3) || !sane {
         return Err(wrong());
     }
     let axes = match last {
         true => vec![Axis::N, Axis::H, Axis::W, Axis::C],
         false => vec![Axis::N, Axis::C, Axis::H, Axis::W],
     };
-    Ok((batch, Shape::new(3, h, w), axes))
+    Ok((batch, Shape::new(channels, h, w), axes))
 }

@@ -66,11 +66,12 @@ impl Pixels {
     }
 
     /// How pictures are scaled for the network behind these steps, and how that is known; `bytes` where the file says that its
-    /// input are bytes. `None` where the channels are not red, green and blue in this order or the reverse.
+    /// input are bytes. `None` where the channels are not red, green and blue in this order or the reverse, or
+    /// grey alone.
     pub(super) fn normalization(&self, bytes: bool) -> Option<(Normalization, Evidence)> {
         let order: Vec<usize> = self.0.iter().map(|channel| channel.from).collect();
         let bgr = match order.as_slice() {
-            [0, 1, 2] => false,
+            [0, 1, 2] | [0] => false,
             [2, 1, 0] => true,
             _ => return None,
         };
@@ -124,11 +125,12 @@ impl Pixels {
     /// one.
     fn behind(&self, input: Normalization, bgr: bool) -> Normalization {
         let factors = |n: &Normalization, c: usize| {
-            let std = f64::from(n.std[c]);
-            (f64::from(n.scale) / std, -f64::from(n.mean[c]) / std)
+            let (mean, std) = n.of_channels(self.len()).numbers(c);
+            let std = f64::from(std);
+            (f64::from(n.scale) / std, -f64::from(mean) / std)
         };
         let channels: [(f64, f64); 3] = std::array::from_fn(|c| {
-            let Channel { from, a, b } = self.0[c];
+            let Channel { from, a, b } = self.0[c.min(self.len() - 1)];
             let (scale, offset) = factors(&input, from);
             (a * scale, a * offset + b)
         });
@@ -146,6 +148,7 @@ impl Pixels {
             .map(|(_, normalization)| normalization);
         named.find(same).unwrap_or(Normalization {
             bgr,
+            grey: false,
             scale: 1.0,
             mean: channels.map(|(a, b)| (-b / a) as f32),
             std: channels.map(|(a, _)| a.recip() as f32),

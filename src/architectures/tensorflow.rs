@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::vgg::{Axes, Dense, Layer, Vgg, depth};
+use super::vgg::{self, Axes, Dense, Layer, Vgg};
 use super::{ArchitectureError, Evidence, names};
 use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -29,9 +29,17 @@ impl std::fmt::Display for Place {
 const WEIGHTS: [&str; 7] = ["0", "w", "weights", "weight", "kernel", "filter", "filters"];
 const BIASES: [&str; 4] = ["1", "b", "biases", "bias"];
 
+/// Weights, with their name and the last word of it.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    word: &'a str,
+    tensor: &'a Tensor,
+}
+
 #[derive(Default)]
 struct Found<'a> {
-    weight: Option<(&'a str, &'a Tensor)>,
+    weight: Option<Named<'a>>,
     bias: Option<&'a Tensor>,
 }
 
@@ -48,7 +56,7 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         let layer = layers.entry(place).or_default();
         let lower = word.to_ascii_lowercase();
         if WEIGHTS.contains(&&*lower) {
-            layer.weight = Some((word, tensor));
+            layer.weight = Some(Named { name, word, tensor });
         } else if BIASES.contains(&&*lower) {
             layer.bias = Some(tensor);
         } else {
@@ -56,26 +64,26 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         }
     }
     let first = layers.get(&Place::Convolution(1, 1));
-    let Some((word, filters)) = first.and_then(|layer| layer.weight) else {
+    let Some(named) = first.and_then(|layer| layer.weight) else {
         return Ok(None);
     };
     if let Some(name) = strange {
         return Err(ArchitectureError::Unexpected { name: name.clone() });
     }
-    let axes = match filters.shape() {
-        [3, 3, 3, 3] if word == "weight" => Axes::Torch,
-        [3, 3, 3, _] => Axes::TensorFlow,
-        [_, 3, 3, 3] => Axes::Torch,
+    let axes = match named.tensor.shape() {
+        [3, 3, 3, 3] if named.word == "weight" => Axes::Torch,
+        [3, 3, 1 | 3, _] => Axes::TensorFlow,
+        [_, 1 | 3, 3, 3] => Axes::Torch,
         _ => Axes::TensorFlow,
     };
     let missing = |place: Place| ArchitectureError::MissingLayer {
         layer: place.to_string(),
         found: names(weights),
     };
-    let mut blocks: Vec<Vec<Layer>> = vec![vec![]; 5];
+    let mut blocks: Vec<Vec<Layer>> = vec![];
     let mut head: Vec<Dense> = vec![];
     for (&place, found) in &layers {
-        let (_, weight) = found.weight.ok_or_else(|| missing(place))?;
+        let weight = found.weight.ok_or_else(|| missing(place))?.tensor;
         let layer = |weight: Tensor| Layer {
             name: place.to_string(),
             weight,
@@ -83,13 +91,24 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         };
         match place {
             Place::Convolution(block, i) => {
-                let place_before = Place::Convolution(block, i - 1);
-                if i > 1 && !layers.contains_key(&place_before) {
-                    return Err(missing(place_before));
+                let before = match i {
+                    1 => Place::Convolution(block - 1, 1),
+                    _ => Place::Convolution(block, i - 1),
+                };
+                if (block, i) != (1, 1) && !layers.contains_key(&before) {
+                    return Err(missing(before));
                 }
-                blocks[usize::from(block) - 1].push(layer(weight.clone()));
+                if i == 1 {
+                    blocks.push(vec![]);
+                }
+                let block = blocks.last_mut().expect("the first convolution is there");
+                block.push(layer(weight.clone()));
             }
-            Place::Dense(_) => {
+            Place::Dense(number) => {
+                // The authors count dense layers on from the blocks.
+                if head.is_empty() && usize::from(number) > blocks.len() + 1 {
+                    return Err(missing(Place::Convolution(blocks.len() as u8 + 1, 1)));
+                }
                 if let Some(previous) = head.last_mut() {
                     previous.relu = true;
                 }
@@ -102,7 +121,7 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
             }
         }
     }
-    depth(&blocks)?;
+    vgg::name(&blocks)?;
     let six_to_eight = [6, 7, 8].map(Place::Dense);
     if six_to_eight.iter().any(|place| layers.contains_key(place))
         && let Some(absent) = six_to_eight
@@ -114,7 +133,7 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
     if head.is_empty() {
         return Err(missing(Place::Dense(8)));
     }
-    let (normalization, evidence) = preprocessing(word, axes);
+    let (normalization, evidence) = preprocessing(named, axes);
     Ok(Some(Vgg {
         axes,
         blocks,
@@ -123,6 +142,7 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         head,
         normalization,
         evidence,
+        notes: vec![],
     }))
 }
 
@@ -137,8 +157,7 @@ fn place(name: &str) -> Option<(Place, &str)> {
         let rest = &name.as_bytes()[start..];
         match rest {
             [b'c', b'o', b'n', b'v', block, b'_', i, ..] => {
-                let block = digit(block).filter(|block| *block <= 5)?;
-                Some((Place::Convolution(block, digit(i)?), start + 7))
+                Some((Place::Convolution(digit(block)?, digit(i)?), start + 7))
             }
             [b'f', b'c', number, ..] => Some((Place::Dense(digit(number)?), start + 3)),
             _ => None,
@@ -150,23 +169,33 @@ fn place(name: &str) -> Option<(Place, &str)> {
     Some((place, word))
 }
 
-/// Which of the two copies of the authors' model this is: Caffe's takes blue first, and TensorFlow's users turned its
-/// first filters around.
-fn preprocessing(word: &str, axes: Axes) -> (Normalization, Evidence) {
-    match (word, axes) {
+/// Which of the copies of the authors' model this is: Caffe's takes blue first, and so do those that were converted layer by
+/// layer; TF-Slim's, and that of `vgg16_weights.npz`, had their first filters turned around. Names alone are no proof of it.
+fn preprocessing(first: Named<'_>, axes: Axes) -> (Normalization, Evidence) {
+    let scope = first.name.split("conv1_1").next().unwrap_or_default();
+    let (normalization, reason) = match (first.word, axes) {
         ("0", Axes::TensorFlow) => (
             Normalization::CAFFE,
-            Evidence::Origin("tensorflow-vgg's weights"),
+            "each layer is a list of weights and biases, as in tensorflow-vgg's files",
         ),
-        ("W" | "weights", Axes::TensorFlow) => (
+        ("W", Axes::TensorFlow) => (
             Normalization::CAFFE_RGB,
-            Evidence::Guess("its tensors are named as those of vgg16_weights.npz and TF-Slim"),
+            "its tensors are named as those of vgg16_weights.npz",
+        ),
+        ("weights", Axes::TensorFlow) if !scope.is_empty() => (
+            Normalization::CAFFE_RGB,
+            "its tensors are named as TF-Slim's",
+        ),
+        ("weights", Axes::TensorFlow) => (
+            Normalization::CAFFE,
+            "each layer has weights and biases by name, as caffe-tensorflow writes them",
         ),
         _ => (
             Normalization::CAFFE,
-            Evidence::Guess("its layers are named as those of the VGG authors' Caffe model"),
+            "its layers are named as those of the VGG authors' Caffe model",
         ),
-    }
+    };
+    (normalization, Evidence::Guess(reason))
 }
 
 #[cfg(test)]
@@ -196,7 +225,7 @@ mod tests {
             Some((Place::Dense(8), "biases"))
         );
         for name in [
-            "conv6_1/0",
+            "conv0_1/0",
             "conv1/0",
             "conv1_0/0",
             "fc/0",

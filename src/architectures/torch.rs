@@ -4,10 +4,12 @@
 //! Modules of a `Sequential` are numbered through, those without weights too: what lies between two layers is known
 //! by the gap between their numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod head;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::batch_norm::{BatchNorm, TORCH_EPSILON};
-use super::vgg::{Axes, Dense, Layer, Vgg, depth};
+use super::vgg::{self, Axes, Layer, Vgg};
 use super::{ArchitectureError, Evidence, names};
 use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -20,12 +22,14 @@ enum Part<'a> {
 }
 
 /// The tensors of one module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Module<'a> {
     /// Its name in the file.
     name: &'a str,
     /// By the last part of their names.
     tensors: BTreeMap<&'a str, &'a Tensor>,
+    /// Of its first tensor in the file's own order; equal for all modules of a file that has none.
+    place: usize,
 }
 
 type Path<'a> = Vec<Part<'a>>;
@@ -98,40 +102,48 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
     let (convolutions, last) = convolutions(&modules, &container);
     no_others(&modules, &container, &convolutions, last)?;
     let blocks = blocks(&convolutions)?;
-    depth(&blocks)?;
-    let (scope, rest) = rest(&modules, &container, last);
+    vgg::name(&blocks)?;
+    let mut vgg = Vgg {
+        axes: Axes::Torch,
+        // timm has its first dense layer slide over a larger map.
+        adaptive: !modules
+            .keys()
+            .any(|path| path.contains(&Part::Name("pre_logits"))),
+        batch_norm: convolutions.iter().any(|(_, _, norm)| norm.is_some()),
+        blocks,
+        head: vec![],
+        normalization: Normalization::TORCH,
+        evidence: Evidence::Guess("its tensors are named as torchvision's"),
+        notes: vec![],
+    };
+    let (scope, rest) = head::rest(&modules, &container, last);
     if rest.is_empty() {
         return Err(ArchitectureError::NoHead {
             found: names(weights),
         });
     }
-    let head = head(&rest)?;
-    complete(weights, &head)?;
-    stacked(&modules, &scope, &head)?;
-    let evidence = match published(&blocks, &head) {
-        true => Evidence::Origin("torchvision's and timm's ImageNet weights"),
-        false => Evidence::Guess("its tensors are named as torchvision's"),
-    };
-    Ok(Some(Vgg {
-        axes: Axes::Torch,
-        // timm has its first dense layer slide over a larger map.
-        adaptive: !head[0].layer.name.contains("pre_logits"),
-        batch_norm: convolutions.iter().any(|(_, _, norm)| norm.is_some()),
-        blocks,
-        head,
-        normalization: Normalization::TORCH,
-        evidence,
-    }))
+    (vgg.head, vgg.notes) = head::read(&rest, vgg.channels(), !weights.order.is_empty())?;
+    head::complete(weights, &vgg.head)?;
+    vgg.notes
+        .extend(head::outside(&modules, &scope, &vgg.head)?);
+    Ok(Some(vgg))
 }
 
 /// The tensors by module. A nested checkpoint's names have slashes where it was opened.
 fn modules(weights: &Weights) -> Modules<'_> {
+    let places = weights.order.iter().enumerate();
+    let places: HashMap<&str, usize> = places.map(|(i, name)| (&**name, i)).collect();
     let mut modules = Modules::new();
     for (name, tensor) in &weights.tensors {
         let (module, leaf) = name.rsplit_once(['.', '/']).unwrap_or(("", name));
         let path = module.split(['.', '/']).map(part).collect();
-        let entry = modules.entry(path).or_default();
-        entry.name = module;
+        let place = places.get(&**name).copied().unwrap_or(0);
+        let entry = modules.entry(path).or_insert_with(|| Module {
+            name: module,
+            tensors: BTreeMap::new(),
+            place,
+        });
+        entry.place = entry.place.min(place);
         entry.tensors.insert(leaf, tensor);
     }
     modules
@@ -270,120 +282,4 @@ fn unexpected(module: &Module<'_>) -> ArchitectureError {
     ArchitectureError::Unexpected {
         name: [module.name, leaf].join(separator),
     }
-}
-
-/// The modules that are no convolutions of the container, in the innermost scope that has a dense layer among them,
-/// and that scope.
-fn rest<'m, 'a>(
-    modules: &'m Modules<'a>,
-    container: &[Part<'a>],
-    last: usize,
-) -> (Path<'a>, Vec<(&'m Path<'a>, &'m Module<'a>)>) {
-    let in_features = |path: &[Part<'_>]| {
-        let inside = path.strip_prefix(container);
-        inside.is_some_and(|inside| matches!(inside, [Part::Number(number), ..] if *number <= last))
-    };
-    for depth in (0..=container.len()).rev() {
-        let scope = &container[..depth];
-        let mut rest: Vec<(&Path<'_>, &Module<'_>)> = modules
-            .iter()
-            .filter(|(path, _)| path.starts_with(scope) && !in_features(path))
-            .collect();
-        if rest.iter().any(|(_, module)| module.rank() == 2) {
-            // timm's head.fc comes after its pre_logits.
-            rest.sort_by_key(|(path, _)| !path.contains(&Part::Name("pre_logits")));
-            return (scope.to_vec(), rest);
-        }
-    }
-    (vec![], vec![])
-}
-
-/// Dense layers in order, the norms after them folded in.
-fn head(rest: &[(&Path<'_>, &Module<'_>)]) -> Result<Vec<Dense>, ArchitectureError> {
-    let mut head: Vec<Dense> = vec![];
-    let mut modules = rest.iter().peekable();
-    // The path of the last module so far.
-    let mut end: Option<&Path<'_>> = None;
-    while let Some((path, module)) = modules.next() {
-        if module.tensors.keys().any(|leaf| !KNOWN.contains(leaf)) {
-            return Err(unexpected(module));
-        }
-        if module.is_norm() {
-            return Err(ArchitectureError::LoneBatchNorm {
-                layer: module.name.into(),
-            });
-        }
-        let dense = module.weight().and_then(|weight| Axes::Torch.dense(weight));
-        let Some(weight) = dense else {
-            return Err(unexpected(module));
-        };
-        if let (Some(previous), Some(end)) = (head.last_mut(), end) {
-            previous.relu = !follows(end, path);
-        }
-        end = Some(path);
-        let norm = modules.next_if(|(next, norm)| norm.is_norm() && follows(path, next));
-        if let Some((path, _)) = norm {
-            end = Some(path);
-        }
-        head.push(Dense {
-            layer: module.layer(&weight, norm.map(|(_, norm)| *norm))?,
-            relu: false,
-        });
-    }
-    Ok(head)
-}
-
-/// Whether `next` is the module numbered right after `path`.
-fn follows(path: &[Part<'_>], next: &[Part<'_>]) -> bool {
-    match (path.split_last(), next.split_last()) {
-        (Some((Part::Number(a), one)), Some((Part::Number(b), other))) => {
-            one == other && a.checked_add(1) == Some(*b)
-        }
-        _ => false,
-    }
-}
-
-/// torchvision's classifier without its last layer says what no class is.
-fn complete(weights: &Weights, head: &[Dense]) -> Result<(), ArchitectureError> {
-    if let [first, second] = head
-        && second.layer.weight.shape() == [4096, 4096]
-        && let Some(prefix) = first.layer.name.strip_suffix("classifier.0")
-        && second.layer.name == format!("{prefix}classifier.3")
-    {
-        return Err(ArchitectureError::MissingLayer {
-            layer: format!("{prefix}classifier.6"),
-            found: names(weights),
-        });
-    }
-    Ok(())
-}
-
-/// Refuses a dense layer outside of `scope` that takes what the head gives.
-fn stacked(
-    modules: &Modules<'_>,
-    scope: &[Part<'_>],
-    head: &[Dense],
-) -> Result<(), ArchitectureError> {
-    let last = &head.last().expect("at least one").layer;
-    let classes = last.weight.shape()[0];
-    let takes = |module: &Module<'_>| {
-        let shape = module.weight().map(Tensor::shape);
-        shape.is_some_and(|shape| matches!(shape, [_, inputs] if *inputs == classes))
-    };
-    let mut outside = modules.iter().filter(|(path, _)| !path.starts_with(scope));
-    match outside.find(|(_, module)| takes(module)) {
-        Some((_, module)) => Err(ArchitectureError::Stacked {
-            layer: module.name.into(),
-            last: last.name.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Whether this is a network for ImageNet as torchvision and timm publish it, by its shapes.
-fn published(blocks: &[Vec<Layer>], head: &[Dense]) -> bool {
-    let outputs = |layer: &Layer| layer.weight.shape()[0];
-    let widths = blocks.iter().filter_map(|block| block.last()).map(outputs);
-    let head = head.iter().map(|dense| outputs(&dense.layer));
-    widths.eq([64, 128, 256, 512, 512]) && head.eq([4096, 4096, 1000])
 }

@@ -1,13 +1,16 @@
-//! VGG 11, 13, 16 and 19 (Simonyan and Zisserman 2014), with or without batch norm, under any head of dense layers;
-//! and the names that torchvision gives its tensors.
+//! VGG 11, 13, 16 and 19 (Simonyan and Zisserman 2014) and their like: blocks of convolutions with ReLU, a pool after each,
+//! with or without batch norm, under any head of dense layers.
+
+mod size;
+mod torch_names;
 
 use super::{ArchitectureError, Classifier, Evidence, names, tensorflow, torch};
-use crate::network::{
-    Activation, FilterLayout, FlattenOrder, MAX_SIDE, MatrixLayout, Network, Node, NodeId, Op,
-    Shape, Window,
-};
+use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
 use crate::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
+pub(super) use size::square;
+use size::{BINS, Size};
+pub(crate) use torch_names::torch_names;
 
 /// Depth and convolutions in each of the five blocks (table 1 of the paper).
 pub(super) const VGG: [(usize, [usize; 5]); 4] = [
@@ -21,13 +24,6 @@ pub(super) fn known_depths() -> String {
     let rows = VGG.map(|(_, blocks)| format!("{blocks:?}"));
     rows.join(", ")
 }
-
-/// What five pools shrink a picture by, along each side.
-const STRIDE: usize = 32;
-/// Bins along each side that torchvision averages the last map to: at 224 pixels the map has as many positions.
-const BINS: usize = 7;
-/// Pictures of a network that takes any size, where nothing else is said.
-const USUAL_SIZE: usize = 224;
 
 /// Weights and bias, a batch norm after them folded in.
 #[derive(Clone, Debug)]
@@ -77,6 +73,35 @@ impl Axes {
         }
     }
 
+    /// Axes of a convolution's outputs and inputs.
+    fn channels(self) -> (usize, usize) {
+        match self {
+            Self::Torch => (0, 1),
+            Self::TensorFlow => (3, 2),
+        }
+    }
+
+    /// Axes of a matrix's outputs and inputs.
+    fn widths(self) -> (usize, usize) {
+        match self {
+            Self::Torch => (0, 1),
+            Self::TensorFlow => (1, 0),
+        }
+    }
+
+    /// The window of a convolution that keeps the size of its map. Only 3 x 3 and 1 x 1 (the paper's configuration C) are
+    /// known to be padded so; the network refuses filters of another size.
+    fn window(self, filters: &Tensor) -> Window {
+        let taps = match self {
+            Self::Torch => filters.shape().get(2..4),
+            Self::TensorFlow => filters.shape().get(..2),
+        };
+        match taps {
+            Some([1, 1]) => Window::square(1, 1, 0),
+            _ => Window::square(3, 1, 1),
+        }
+    }
+
     /// A convolution over all positions, or over one, is a dense layer: its filters as a matrix.
     pub(super) fn dense(self, weight: &Tensor) -> Option<Tensor> {
         let shape = match (weight.shape(), self) {
@@ -104,6 +129,42 @@ pub(super) struct Vgg {
     pub(super) head: Vec<Dense>,
     pub(super) normalization: Normalization,
     pub(super) evidence: Evidence,
+    /// What names and shapes do not tell, and how it is taken.
+    pub(super) notes: Vec<String>,
+}
+
+impl Vgg {
+    /// Classes.
+    fn classes(&self) -> usize {
+        let (outputs, _) = self.axes.widths();
+        let last = self.head.last();
+        last.map_or(0, |dense| length(&dense.layer.weight, outputs))
+    }
+
+    /// Outputs of the last convolution.
+    pub(super) fn channels(&self) -> usize {
+        let last = self.blocks.last().and_then(|block| block.last());
+        last.map_or(0, |layer| length(&layer.weight, self.axes.channels().0))
+    }
+
+    /// Three for colours, or one for grey.
+    fn input_channels(&self) -> Result<usize, ArchitectureError> {
+        let first = &self.blocks[0][0];
+        match length(&first.weight, self.axes.channels().1) {
+            channels @ (1 | 3) => Ok(channels),
+            // Filters of another shape are refused with it by the network.
+            _ if first.weight.shape().len() != 4 => Ok(3),
+            channels => Err(ArchitectureError::Channels {
+                layer: first.name.clone(),
+                channels,
+            }),
+        }
+    }
+}
+
+/// Of an axis that a damaged tensor may lack.
+fn length(tensor: &Tensor, axis: usize) -> usize {
+    tensor.shape().get(axis).copied().unwrap_or(0)
 }
 
 /// The VGG that the names of `weights` speak for.
@@ -115,12 +176,15 @@ pub(super) fn classifier(
         Some(vgg) => vgg,
         None => tensorflow::read(weights)?.ok_or_else(|| unknown(weights))?,
     };
+    let (network, taken) = network(&vgg, input_size)?;
+    let mut notes = vgg.notes;
+    notes.extend(taken);
     Ok(Classifier {
-        network: network(&vgg, input_size)?,
+        network,
         normalization: vgg.normalization,
         normalization_evidence: vgg.evidence,
         labels: None,
-        notes: vec![],
+        notes,
     })
 }
 
@@ -150,48 +214,64 @@ fn unknown(weights: &Weights) -> ArchitectureError {
     }
 }
 
-/// The depth that goes with these convolutions, by block.
-pub(super) fn depth(blocks: &[Vec<Layer>]) -> Result<usize, ArchitectureError> {
+/// What the network is called by its blocks: `vgg16`, or `vgg-2-2-3` where the paper has none of the kind.
+///
+/// A file that lacks its last convolutions looks like another network: blocks that get shorter are none.
+pub(super) fn name(blocks: &[Vec<Layer>]) -> Result<String, ArchitectureError> {
     let found: Vec<usize> = blocks.iter().map(Vec::len).collect();
-    match VGG.iter().find(|(_, known)| *known == found[..]) {
-        Some((depth, _)) => Ok(*depth),
-        None => Err(ArchitectureError::UnknownDepth { found }),
+    if let Some((depth, _)) = VGG.iter().find(|(_, known)| *known == found[..]) {
+        return Ok(format!("vgg{depth}"));
     }
+    if found.len() < 2 || found[0] == 0 || !found.is_sorted() {
+        return Err(ArchitectureError::UnknownDepth { found });
+    }
+    let counts: Vec<String> = found.iter().map(usize::to_string).collect();
+    Ok(format!("vgg-{}", counts.join("-")))
 }
 
-fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, ArchitectureError> {
-    let depth = depth(&vgg.blocks)?;
-    let first = &vgg.head[0].layer;
-    let last = vgg.blocks.last().and_then(|block| block.last());
-    let last = last.expect("no depth has an empty block");
-    let side = side(first, last, vgg.axes)?;
-    let adaptive = vgg.adaptive && side == Some(BINS);
-    let size = check_size(side, adaptive, input_size)?;
-
+/// The network, and what was taken for granted.
+fn network(
+    vgg: &Vgg,
+    asked: Option<usize>,
+) -> Result<(Network, Option<String>), ArchitectureError> {
+    let name = name(&vgg.blocks)?;
+    let (
+        Size {
+            pixels,
+            side,
+            pools,
+        },
+        note,
+    ) = size::choose(vgg, asked)?;
+    let adaptive = vgg.adaptive && side == BINS;
     let norm = if vgg.batch_norm { "_bn" } else { "" };
-    let mean = if side.is_none() { "-gap" } else { "" };
-    let mut network = Network::new(format!("vgg{depth}{norm}{mean}"), Shape::new(3, size, size));
+    let mean = if side == 1 { "-gap" } else { "" };
+    let channels = vgg.input_channels()?;
+    let input = Shape::new(channels, pixels, pixels);
+    let mut network = Network::new(format!("{name}{norm}{mean}"), input);
     for (block, layers) in (1..).zip(&vgg.blocks) {
         for (i, layer) in (1..).zip(layers) {
             let op = Op::Conv2d {
                 weight: layer.weight.clone(),
                 bias: layer.bias.clone(),
                 layout: vgg.axes.filters(),
-                window: Window::square(3, 1, 1),
+                window: vgg.axes.window(&layer.weight),
                 groups: 1,
             };
             network.also_call(&layer.name, format!("conv{block}_{i}"));
             network.chain(format!("conv{block}_{i}"), op)?;
             network.chain(format!("relu{block}_{i}"), Op::RELU)?;
         }
-        network.chain(format!("pool{block}"), Op::MaxPool(Window::square(2, 2, 0)))?;
+        if block <= pools {
+            network.chain(format!("pool{block}"), Op::MaxPool(Window::square(2, 2, 0)))?;
+        }
     }
-    if adaptive && size / STRIDE != BINS {
+    if adaptive && pixels >> pools != BINS {
         network.chain("avgpool", Op::AdaptiveAvgPool([BINS; 2]))?;
     }
     match side {
-        None => network.chain("mean", Op::GlobalMean)?,
-        Some(_) => network.chain("flatten", Op::Flatten(vgg.axes.flatten()))?,
+        1 => network.chain("mean", Op::GlobalMean)?,
+        _ => network.chain("flatten", Op::Flatten(vgg.axes.flatten()))?,
     };
     for (number, Dense { layer, relu }) in (6..).zip(&vgg.head) {
         let op = Op::Linear {
@@ -208,113 +288,5 @@ fn network(vgg: &Vgg, input_size: Option<usize>) -> Result<Network, Architecture
             network.chain(format!("relu{number}"), Op::RELU)?;
         }
     }
-    Ok(network)
-}
-
-/// Positions along each side that the first dense layer reads; `None` for a layer over their mean.
-fn side(first: &Layer, last: &Layer, axes: Axes) -> Result<Option<usize>, ArchitectureError> {
-    let (outputs, inputs) = match axes {
-        Axes::Torch => (0, 1),
-        Axes::TensorFlow => (3, 0),
-    };
-    let length = |tensor: &Tensor, axis: usize| tensor.shape().get(axis).copied().unwrap_or(0);
-    let (rows, channels) = (length(&first.weight, inputs), length(&last.weight, outputs));
-    let positions = rows.checked_div(channels).unwrap_or(0);
-    let side = positions.isqrt();
-    let fits = side * side == positions && positions * channels == rows;
-    if !fits || !(1..=MAX_SIDE / STRIDE).contains(&side) {
-        return Err(ArchitectureError::HeadRows {
-            layer: first.name.clone(),
-            found: first.weight.shape().to_vec(),
-            rows,
-            channels,
-        });
-    }
-    Ok((side > 1).then_some(side))
-}
-
-/// Pixels along each side, as asked for or as the head wants them.
-fn check_size(
-    side: Option<usize>,
-    adaptive: bool,
-    asked: Option<usize>,
-) -> Result<usize, ArchitectureError> {
-    let only = side.map(|side| side * STRIDE);
-    let size = asked.or(only).unwrap_or(USUAL_SIZE);
-    let fits = match only {
-        Some(_) if adaptive => (STRIDE..=MAX_SIDE).contains(&size),
-        Some(only) => size == only,
-        None => size.is_multiple_of(STRIDE) && (STRIDE..=MAX_SIDE).contains(&size),
-    };
-    let allowed = || match only {
-        Some(_) if adaptive => format!("{STRIDE} to {MAX_SIDE}"),
-        Some(only) => format!("{only}, by its first dense layer"),
-        None => format!("any multiple of {STRIDE} up to {MAX_SIDE}"),
-    };
-    fits.then_some(size)
-        .ok_or_else(|| ArchitectureError::InputSize {
-            asked: size,
-            allowed: allowed(),
-        })
-}
-
-/// The name that torchvision has for each layer with weights, when `network` is a VGG whose names tell all of it: what
-/// [`torch`] reads back as the same network.
-pub(crate) fn torch_names(network: &Network) -> Option<Vec<(NodeId, String)>> {
-    let Shape { h, w, .. } = network.input_shape();
-    let chained = |(i, node): (usize, &Node)| node.inputs == [NodeId(i)];
-    if h != w || !h.is_multiple_of(STRIDE) || !network.nodes[1..].iter().enumerate().all(chained) {
-        return None;
-    }
-    let mut names = vec![];
-    let mut counts = vec![0];
-    let mut module = 0;
-    let mut nodes = (1..).map(NodeId).zip(&network.nodes[1..]).peekable();
-    while counts.len() <= 5 {
-        match &nodes.next()? {
-            (id, node) if is_3x3(&node.op) => {
-                nodes.next_if(|(_, next)| matches!(next.op, Op::Activate(Activation::Relu)))?;
-                names.push((*id, format!("features.{module}")));
-                module += 2;
-                *counts.last_mut()? += 1;
-            }
-            (_, node) if matches!(&node.op, Op::MaxPool(w) if *w == Window::square(2, 2, 0)) => {
-                module += 1;
-                counts.push(0);
-            }
-            _ => return None,
-        }
-    }
-    counts.pop();
-    VGG.iter().find(|(_, blocks)| *blocks == counts[..])?;
-    let adaptive = |(_, node): &(NodeId, &Node)| matches!(node.op, Op::AdaptiveAvgPool(bins) if bins == [BINS; 2] && h / STRIDE != BINS);
-    let averaged = nodes.next_if(adaptive).is_some();
-    let (_, pooled) = nodes.next()?;
-    if averaged && !matches!(pooled.op, Op::Flatten(_)) {
-        return None;
-    }
-    if !matches!(pooled.op, Op::GlobalMean | Op::Flatten(_)) {
-        return None;
-    }
-    let mut dense = vec![];
-    let mut module = 0;
-    while let Some((id, node)) = nodes.next() {
-        matches!(node.op, Op::Linear { .. }).then_some(())?;
-        dense.push((id, format!("classifier.{module}")));
-        let relu = nodes.next_if(|(_, next)| matches!(next.op, Op::Activate(Activation::Relu)));
-        // A ReLU and a dropout, or nothing; the last value is a logit.
-        module += if relu.is_some() { 3 } else { 1 };
-        if relu.is_some() && nodes.peek().is_none() {
-            return None;
-        }
-    }
-    if let [(_, only)] = &mut dense[..] {
-        *only = "classifier".into();
-    }
-    names.extend(dense);
-    Some(names)
-}
-
-fn is_3x3(op: &Op) -> bool {
-    matches!(op, Op::Conv2d { window, groups: 1, .. } if window.is_3x3_same())
+    Ok((network, note))
 }

@@ -216,8 +216,9 @@ impl Run<'_> {
         } = image::open(&job.image)?;
         let input = self.classifier.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
-        let (seen, geometry) = preprocess::fit(&original, self.options.fit, w, h);
-        let input = preprocess::to_tensor(&seen, &self.classifier.normalization);
+        let normalization = &self.classifier.normalization;
+        let (seen, geometry) = preprocess::seen(&original, self.options.fit, [w, h], normalization);
+        let input = preprocess::to_tensor(&seen, normalization);
         if job.destination.is_shortened {
             notes.push(format!(
                 "its name leaves no room for class and suffix: its files are called {}_...",

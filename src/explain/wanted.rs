@@ -69,7 +69,8 @@ fn baseline(options: &Options, normalization: &Normalization) -> [f32; 3] {
     let of_colour = |level| {
         let pixel = RgbImage::from_pixel(1, 1, ::image::Rgb([level; 3]));
         let input = preprocess::to_tensor(&pixel, normalization);
-        [input[0], input[1], input[2]]
+        // Of one channel the first is the only one.
+        std::array::from_fn(|c| input.get(c).copied().unwrap_or_default())
     };
     match options.baseline {
         Baseline::Mean => [0.0; 3],

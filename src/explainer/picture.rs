@@ -54,8 +54,9 @@ impl Explainer {
     ) -> Result<ExplainedPicture, ExplainError> {
         let input = self.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
-        let (seen, geometry) = preprocess::fit(picture, request.fit, w, h);
-        let prediction = self.predict(&preprocess::to_tensor(&seen, request.normalization))?;
+        let normalization = request.normalization.of_channels(input.c);
+        let (seen, geometry) = preprocess::seen(picture, request.fit, [w, h], &normalization);
+        let prediction = self.predict(&preprocess::to_tensor(&seen, &normalization))?;
         let explanations = match &request.classes {
             Classes::Top(count) => self.explain(&prediction, &prediction.top(*count))?,
             Classes::Of(classes) => self.explain(&prediction, classes)?,

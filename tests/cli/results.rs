@@ -133,8 +133,7 @@ fn each_class_is_one_line_and_nothing_else_is_printed() {
 fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
     let folder = Folder::new();
     folder.put("dog.png", &folder.read("cat.png"));
-    let line =
-        "cat.png dog.png tiny.npy -c 3 -m gradcam,gradcam++ --outputs gradcam,guided_bprop,raw";
+    let line = "cat.png dog.png tiny.npy --preprocess caffe -c 3 -m gradcam,gradcam++ --outputs gradcam,guided_bprop,raw";
     let reports = folder.json(line);
     assert_eq!(reports.len(), 2);
     let keys =

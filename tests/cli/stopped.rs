@@ -10,7 +10,8 @@ fn at_work(folder: &Folder) -> Child {
     for i in 0..20 {
         folder.put(format!("all/{i:02}.png"), &folder.read("cat.png"));
     }
-    let line = "all tiny.npy -c 1 -m smoothgrad --samples 40 --outputs gradcam,raw";
+    let line =
+        "all tiny.npy --preprocess caffe -c 1 -m smoothgrad --samples 40 --outputs gradcam,raw";
     let arguments: Vec<&str> = line.split(' ').collect();
     let mut command = folder.command(&arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

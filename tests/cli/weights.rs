@@ -1,6 +1,6 @@
 //! Weights files that make no network, each refused in words before anything is written.
 
-use crate::harness::{Folder, Tiny, fixture};
+use crate::harness::{Folder, GUESS, Tiny, fixture};
 use crate::npy_writer::{self, Python};
 use crate::seeded::{self, Seeded, TINY};
 
@@ -31,6 +31,23 @@ fn npy(descr: &str, shape: &str, rest: &[u8]) -> Vec<u8> {
     file.extend(header.as_bytes());
     file.extend(rest);
     file
+}
+
+#[test]
+fn a_guess_at_how_pictures_are_scaled_is_noted_with_its_reason_until_it_is_said() {
+    let folder = Folder::new();
+    let noted = |line: &str| {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let output = folder.command(&arguments).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let line = "cat.png tiny.npy -c 1 --outputs heatmap";
+    let note = format!(
+        "note: tiny.npy{GUESS}caffe is a guess, since each layer is a list of weights and biases, as in tensorflow-vgg's \
+         files; --preprocess says otherwise\n"
+    );
+    assert_eq!(noted(line), note);
+    assert_eq!(noted(&format!("{line} --preprocess caffe")), "");
 }
 
 #[test]

@@ -64,8 +64,7 @@ fn classifier_over(
     }
     let mut network = affine::fold(chain.network);
     network.output_kind = chain.ending.unwrap_or(OutputKind::Softmax);
-    let (normalization, normalization_evidence) =
-        normalization(chain.pixels.as_ref(), layers, &network);
+    let (normalization, normalization_evidence) = normalization(chain.pixels.as_ref(), layers);
     Ok(Classifier {
         network,
         normalization,

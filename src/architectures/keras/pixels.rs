@@ -1,20 +1,18 @@
-//! How a model of Keras wants its pixels: by its own first layers, else by what it is.
+//! How a model of Keras wants its pixels: by its own first layers, else as a guess.
 
 use serde_json::Value;
 
 use super::{KerasModelError, Layer};
 use crate::architectures::Evidence;
 use crate::architectures::prefix::Pixels;
-use crate::network::Network;
 use crate::preprocess::Normalization;
 use crate::weights::Tensor;
 
-/// What a model does with pixels itself is known; keras.applications' VGG with its own classes is always used with caffe's
-/// means; whoever trained another head may have used anything.
+/// What a model does with pixels itself is known; names of layers are a guess, since whoever trained a network may have used
+/// anything.
 pub(super) fn normalization(
     pixels: Option<&Pixels>,
     layers: &[Layer],
-    network: &Network,
 ) -> (Normalization, Evidence) {
     if let Some(known) = pixels.and_then(|pixels| pixels.normalization(false)) {
         return known;
@@ -24,12 +22,8 @@ pub(super) fn normalization(
         let reason = "pixels in 0..1 are the most common in Keras";
         return (Normalization::UNIT, Evidence::Guess(reason));
     }
-    let evidence = if has("predictions") && network.classes() == 1000 {
-        Evidence::Origin("keras.applications")
-    } else {
-        Evidence::Guess("keras.applications' VGG takes them so")
-    };
-    (Normalization::CAFFE, evidence)
+    let reason = "keras.applications' VGG takes them so";
+    (Normalization::CAFFE, Evidence::Guess(reason))
 }
 
 /// `pixels` after `Rescaling` (v scale + offset) or `Normalization` ((v - mean) / sqrt(variance), or its inverse).

@@ -1,0 +1,190 @@
+//! Published networks, known by their first filters whatever file they are in. These tell the order of the channels and the
+//! scale of the pixels, which names and shapes do not.
+
+use super::{Classifier, Evidence};
+use crate::network::{FilterLayout, Network, Op};
+use crate::preprocess::Normalization;
+use crate::weights::{self, Tensor};
+
+/// Outputs, inputs and taps of the first convolution of every published VGG.
+const SHAPE: [usize; 4] = [64, 3, 3, 3];
+/// Of a filter over one channel.
+const TAPS: usize = 9;
+
+/// The first filter of torchvision's VGG16, red first, to four digits.
+const TORCHVISION_VGG16: [f32; 3 * TAPS] = [
+    -0.5537, 0.1427, 0.5290, -0.5831, 0.3566, 0.7657, -0.6902, -0.0480, 0.4841, //
+    0.1755, 0.0099, -0.0814, 0.0441, -0.0703, -0.2604, 0.1324, -0.1728, -0.1323, //
+    0.3130, -0.1659, -0.4275, 0.4752, -0.0827, -0.4870, 0.6320, 0.0193, -0.2775,
+];
+/// The first filter of the VGG authors' VGG19, over blue alone.
+const AUTHORS_VGG19: [f32; TAPS] = [
+    0.34120, 0.33999, -0.04484, 0.23216, 0.08978, -0.30331, -0.07261, -0.24668, -0.33683,
+];
+
+/// Cosine from which filters are the same but for their rounding: to bfloat16, or to the digits above.
+const SAME: f64 = 1.0 - 2e-6;
+/// Cosine from which filters are others after some training.
+const ALIKE: f64 = 0.95;
+/// How much more alike filters are in one order of channels than in the other: most are nearly grey.
+const MARGIN: f64 = 0.02;
+/// Factors nearer to 1 are rounding.
+const ROUNDING: f64 = 0.01;
+/// Widths of a published network's dense layers: the last ones are `ImageNet`'s classes.
+const PUBLISHED: [usize; 3] = [4096, 4096, 1000];
+/// What a first convolution makes of white noise of spread 1, at least, where it was trained on pixels of about that spread.
+/// The VGG authors' own, trained on 0..255, makes 1.07 of it: a large value says nothing.
+const LEAST_GAIN: f64 = 0.03;
+
+/// Looks at the first filters of a network of which it is guessed so far how pictures are scaled for it.
+pub(super) fn look(classifier: &mut Classifier) {
+    if !matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
+        return;
+    }
+    let network = &classifier.network;
+    let Some((filters, bias)) = first_filters(network) else {
+        return;
+    };
+    let found = published(
+        &filters,
+        bias.as_deref(),
+        widths(network).ends_with(&PUBLISHED),
+    );
+    let found = found.or_else(|| small(&filters, &classifier.normalization));
+    if let Some((normalization, evidence)) = found {
+        classifier.normalization = normalization;
+        classifier.normalization_evidence = evidence;
+    }
+}
+
+/// Outputs of the dense layers.
+fn widths(network: &Network) -> Vec<usize> {
+    let dense = |op: &Op| matches!(op, Op::Linear { .. });
+    let nodes = network.nodes.iter().filter(|node| dense(&node.op));
+    nodes.map(|node| node.shape.len()).collect()
+}
+
+/// The filters that read the picture, output by channel by tap, and their biases.
+fn first_filters(network: &Network) -> Option<(Vec<f32>, Option<Vec<f32>>)> {
+    let reads = |op: &Op| matches!(op, Op::Conv2d { .. });
+    let node = network.nodes.iter().find(|node| reads(&node.op))?;
+    let Op::Conv2d {
+        weight,
+        bias,
+        layout,
+        groups: 1,
+        ..
+    } = &node.op
+    else {
+        return None;
+    };
+    let values = weight.to_vec();
+    let filters = match (layout, weight.shape()) {
+        (FilterLayout::Oihw, [_, 3, 3, 3]) => values,
+        (FilterLayout::Hwio, &[3, 3, 3, outputs]) => {
+            let value = |at: usize| {
+                let (output, channel, tap) = (at / TAPS / 3, at / TAPS % 3, at % TAPS);
+                values[(tap * 3 + channel) * outputs + output]
+            };
+            (0..values.len()).map(value).collect()
+        }
+        _ => return None,
+    };
+    Some((filters, bias.as_ref().map(Tensor::to_vec)))
+}
+
+/// The published network whose first filters these are, as they were or after some training.
+fn published(
+    filters: &[f32],
+    bias: Option<&[f32]>,
+    has_its_head: bool,
+) -> Option<(Normalization, Evidence)> {
+    if filters.len() != SHAPE.iter().product::<usize>() {
+        return None;
+    }
+    let turned: Vec<f32> = filters.chunks(3 * TAPS).flat_map(turned).collect();
+    let evidence = |same: bool, certain, guess| match same && has_its_head {
+        true => Evidence::Known(certain),
+        false => Evidence::Guess(guess),
+    };
+
+    let torchvision = |filters: &[f32]| alike(&filters[..3 * TAPS], &TORCHVISION_VGG16);
+    let (cosine, factor) = torchvision(filters);
+    if cosine > ALIKE && cosine > torchvision(&turned).0 + MARGIN && is_one(factor, cosine) {
+        let evidence = evidence(
+            cosine > SAME,
+            "its first filters are those of torchvision's VGG16",
+            "its first filters are like those of torchvision's VGG16",
+        );
+        return Some((Normalization::TORCH, evidence));
+    }
+
+    // Blue first.
+    let own = weights::builtin();
+    let values = |name| own.tensor(name).map(Tensor::to_vec);
+    let (authors, biases) = (values("features.0.weight")?, values("features.0.bias")?);
+    let [(direct, factor), (reversed, _)] = [filters, &turned].map(|f| alike(f, &authors));
+    let bgr = direct > reversed;
+    let cosine = direct.max(reversed);
+    let blue = if bgr { filters } else { &turned };
+    let same = cosine > SAME || alike(&blue[..TAPS], &AUTHORS_VGG19).0 > SAME;
+    if !same && (cosine < ALIKE || cosine < direct.min(reversed) + MARGIN) {
+        return None;
+    }
+    let mut normalization = match bgr {
+        true => Normalization::CAFFE,
+        false => Normalization::CAFFE_RGB,
+    };
+    // Filters that are larger by a factor, while their biases are not, want smaller pixels.
+    if same && !is_one(factor, cosine) {
+        let (_, biases_factor) = alike(bias?, &biases);
+        if (biases_factor - 1.0).abs() < ROUNDING {
+            normalization.std = [factor as f32; 3];
+        }
+    }
+    let evidence = match bgr {
+        true => evidence(
+            same,
+            "its first filters are those of the VGG authors' network, blue first",
+            "its first filters are like those of the VGG authors' network, blue first",
+        ),
+        false => evidence(
+            same,
+            "its first filters are those of the VGG authors' network with red first",
+            "its first filters are like those of the VGG authors' network with red first",
+        ),
+    };
+    Some((normalization, evidence))
+}
+
+/// A filter with its channels in the opposite order.
+fn turned(filter: &[f32]) -> Vec<f32> {
+    filter.chunks(TAPS).rev().flatten().copied().collect()
+}
+
+/// Cosine between two lists of values, and the factor that brings the second nearest to the first.
+fn alike(values: &[f32], reference: &[f32]) -> (f64, f64) {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+        products.sum()
+    };
+    let both = dot(values, reference);
+    let (one, other) = (dot(values, values), dot(reference, reference));
+    (both / (one * other).sqrt(), both / other)
+}
+
+/// Training changes the length of filters as well.
+fn is_one(factor: f64, cosine: f64) -> bool {
+    (factor - 1.0).abs() < if cosine > SAME { ROUNDING } else { 0.5 }
+}
+
+/// Filters too small for pixels of spread 1.
+fn small(filters: &[f32], guess: &Normalization) -> Option<(Normalization, Evidence)> {
+    let squares: f64 = filters.iter().map(|&v| f64::from(v).powi(2)).sum();
+    let outputs = filters.len() / (3 * TAPS);
+    let gain = (squares / outputs as f64).sqrt();
+    let reason = "its first filters are too small for anything but pixels in 0..255";
+    // Zeros, and what is no number, say nothing.
+    let small = gain > 0.0 && gain < LEAST_GAIN && guess.scale < 1.0;
+    small.then_some((Normalization::CAFFE, Evidence::Guess(reason)))
+}
