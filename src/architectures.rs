@@ -17,6 +17,9 @@ mod tensorflow;
 mod torch;
 mod vgg;
 
+use std::path::Path;
+
+use crate::labels::Labels;
 use crate::network::{Network, NetworkError, OutputKind, Shape};
 use crate::preprocess::Normalization;
 use crate::weights::Weights;
@@ -28,7 +31,7 @@ pub use node_list::NodeListError;
 pub(crate) use node_list::{NodeList, tensors as node_list_tensors};
 pub(crate) use vgg::torch_names;
 
-pub use onnx::GraphError;
+pub use onnx::{GraphError, GraphOutput};
 
 /// A network with what its weights file tells about its use.
 #[derive(Clone, Debug)]
@@ -41,6 +44,10 @@ pub struct Classifier {
     pub normalization_evidence: Evidence,
     /// Class names from the file, a JSON list of strings.
     pub labels: Option<String>,
+    /// The outputs of a graph that has several.
+    pub outputs: Vec<GraphOutput>,
+    /// What the network does to its pixels itself, which is a part of `normalization`.
+    pub(crate) steps: Option<prefix::Pixels>,
     /// What was assumed that the file does not say, a sentence each, with the option that changes it.
     pub notes: Vec<String>,
 }
@@ -187,6 +194,14 @@ pub enum ArchitectureError {
         /// What would do.
         allowed: String,
     },
+    /// An output of a file whose network has but one.
+    #[error(
+        "the file names no outputs, so there is no {wanted:?} to take; what is written is said by --outputs"
+    )]
+    NoOutputs {
+        /// What was asked for.
+        wanted: String,
+    },
     /// Metadata that contradicts itself.
     #[error("the metadata's {key} is {value:?}, expected {expected}")]
     Metadata {
@@ -248,24 +263,78 @@ const INPUT_SIZE: usize = 224;
 
 /// The network that an ONNX `graph` computes. Where it leaves the picture's size open, `size` rows and columns.
 pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> {
-    onnx::network(graph, onnx::Size::Open(size))
+    let wanted = onnx::Wanted {
+        size: onnx::Size::Open(size),
+        output: None,
+        named: &|_| false,
+    };
+    onnx::network(graph, wanted).map(|imported| imported.network)
 }
 
-/// The same over pictures of `size` x `size` pixels where asked for, whatever the graph says: what an exporter worked out
+/// The classifier that `graph` is, over pictures of the size asked for, whatever the graph says: what an exporter worked out
 /// from the size that it saw, such as padding, is worked out again.
-fn graph_network_at(graph: &Graph, size: Option<usize>) -> Result<Network, ArchitectureError> {
-    let own = || graph_network(graph, INPUT_SIZE).map_err(Box::new);
-    let Some(asked) = size else {
-        return Ok(own()?);
+fn of_graph(
+    graph: &Graph,
+    asked: &Asked<'_>,
+    labels: Option<&str>,
+) -> Result<Classifier, ArchitectureError> {
+    let named = |count: usize| match (asked.labels, labels) {
+        (Some(path), _) => Labels::read(path, count).is_ok(),
+        (None, Some(json)) => Labels::from_json(json, count, Path::new("")).is_ok(),
+        (None, None) => false,
     };
-    let at_asked = onnx::network(graph, onnx::Size::Asked(asked));
-    at_asked.map_err(|error| match own().map(|network| network.input_shape()) {
-        Ok(Shape { h, w, .. }) if [h, w] != [asked; 2] => ArchitectureError::InputSize {
-            asked,
-            allowed: format!("{w} x {h}"),
-        },
-        _ => Box::new(error).into(),
-    })
+    let read = |size| {
+        let wanted = onnx::Wanted {
+            size,
+            output: asked.output,
+            named: &named,
+        };
+        onnx::network(graph, wanted)
+    };
+    let own = || read(onnx::Size::Open(INPUT_SIZE)).map_err(Box::new);
+    let imported = match asked.input_size {
+        None => own()?,
+        Some(size) => read(onnx::Size::Asked(size)).map_err(|error| {
+            match own().map(|imported| imported.network.input_shape()) {
+                Ok(Shape { h, w, .. }) if [h, w] != [size; 2] => ArchitectureError::InputSize {
+                    asked: size,
+                    allowed: format!("{w} x {h}"),
+                },
+                _ => Box::new(error).into(),
+            }
+        })?,
+    };
+    Ok(with_own_scaling(imported))
+}
+
+/// What a graph does to its pixels itself, channel by channel, becomes a part of the preprocessing.
+fn with_own_scaling(imported: onnx::Imported) -> Classifier {
+    let onnx::Imported {
+        network,
+        bytes,
+        outputs,
+        notes,
+        ..
+    } = imported;
+    let (without, steps) = prefix::take(network.clone());
+    let known = steps.normalization(bytes);
+    let told = Classifier {
+        outputs,
+        notes,
+        ..network.into()
+    };
+    match known {
+        Some((normalization, normalization_evidence)) if bytes || !steps.is_untouched() => {
+            Classifier {
+                network: without,
+                normalization,
+                normalization_evidence,
+                steps: Some(steps),
+                ..told
+            }
+        }
+        _ => told,
+    }
 }
 
 /// The network that `weights` belong to.
@@ -278,11 +347,42 @@ pub fn recognise_at(
     weights: &Weights,
     input_size: Option<usize>,
 ) -> Result<Classifier, ArchitectureError> {
+    let asked = Asked {
+        input_size,
+        ..Asked::default()
+    };
+    recognise_as(weights, &asked)
+}
+
+/// What the user says of a network beforehand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// Rows and columns of the pictures.
+    pub input_size: Option<usize>,
+    /// The output to explain, of a graph that has several.
+    pub output: Option<&'a str>,
+    /// A file of class names: of several outputs the one with as many numbers is taken.
+    pub labels: Option<&'a Path>,
+}
+
+/// The network that `weights` belong to, as far as the user leaves it open.
+pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, ArchitectureError> {
     let stated = metadata::read(weights)?;
-    let size = input_size.or(stated.input_size);
+    let size = asked.input_size.or(stated.input_size);
+    if let (Some(wanted), None) = (asked.output, &weights.graph) {
+        return Err(ArchitectureError::NoOutputs {
+            wanted: wanted.into(),
+        });
+    }
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
-        None if let Some(graph) = &weights.graph => of_graph(graph_network_at(graph, size)?),
+        None if let Some(graph) = &weights.graph => {
+            let asked = Asked {
+                input_size: size,
+                ..*asked
+            };
+            of_graph(graph, &asked, stated.labels.as_deref())?
+        }
         None if keras::wrote(weights) => keras::classifier(weights, size)?,
         None => vgg::classifier(weights, size)?,
     };
@@ -310,19 +410,6 @@ pub fn recognise_at(
     Ok(classifier)
 }
 
-/// What a graph does to its pixels itself, channel by channel, becomes the preprocessing.
-fn of_graph(network: Network) -> Classifier {
-    let (without, pixels) = prefix::take(network.clone());
-    match pixels.normalization(false) {
-        Some((normalization, normalization_evidence)) if !pixels.is_untouched() => Classifier {
-            normalization,
-            normalization_evidence,
-            ..without.into()
-        },
-        _ => network.into(),
-    }
-}
-
 impl From<Network> for Classifier {
     /// A network of which nothing is known but its layers.
     fn from(network: Network) -> Self {
@@ -332,7 +419,24 @@ impl From<Network> for Classifier {
             normalization_evidence: Evidence::Guess("most networks are trained so"),
             labels: None,
             notes: vec![],
+            outputs: vec![],
+            steps: None,
         }
+    }
+}
+
+impl Classifier {
+    /// Pictures are scaled as the user says; what the network does to its pixels itself comes after that.
+    pub fn scale_by(&mut self, input: Normalization) {
+        let behind = self.steps.as_ref().and_then(|steps| steps.behind(input));
+        self.normalization = behind.unwrap_or(input);
+    }
+
+    /// Whether the network scales its pixels itself, whatever goes in.
+    pub fn scales_itself(&self) -> bool {
+        self.steps
+            .as_ref()
+            .is_some_and(|steps| !steps.is_untouched())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::architectures::{self, Classifier};
+use crate::architectures::{self, Asked, Classifier};
 use crate::cam::{self, Features};
 use crate::cli::Bench;
 use crate::explain::{Error, of_run};
@@ -51,13 +51,16 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         Some(path) => path.clone(),
         None => PathBuf::from("the built-in network"),
     };
-    let input_size = flags.input_size.map(usize::from);
-    let classifier = architectures::recognise_at(&weights, input_size).map_err(|source| {
-        Error::Architecture {
+    let asked = Asked {
+        input_size: flags.input_size.map(usize::from),
+        output: flags.graph_output.as_deref(),
+        labels: None,
+    };
+    let classifier =
+        architectures::recognise_as(&weights, &asked).map_err(|source| Error::Architecture {
             path: name(),
             source,
-        }
-    })?;
+        })?;
     let reading = milliseconds(started);
     let at_weights = |source| Error::Explain {
         path: name(),

@@ -80,6 +80,9 @@ pub enum Command {
         /// Weights file [default: the built-in network]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+        #[arg(long = "output", value_name = "NAME")]
+        graph_output: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -118,6 +121,10 @@ pub struct Bench {
     /// Pixels along each side of what the network sees
     #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
+
+    /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+    #[arg(long = "output", value_name = "NAME")]
+    pub graph_output: Option<String>,
 
     /// Time the forward pass of N pictures at once as well
     #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true)]
@@ -164,6 +171,9 @@ pub struct Convert {
     /// What the network ends with [default: what the weights say, else softmax]
     #[arg(long, value_name = "NAME", value_parser = spelled::<OutputKind>())]
     pub activation: Option<OutputKind>,
+    /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+    #[arg(long = "output", value_name = "NAME")]
+    pub graph_output: Option<String>,
 }
 
 /// Pixels along each side of a network's input: no adapter holds the activations of more.
@@ -201,6 +211,17 @@ pub struct Explain {
     /// everyday classes.
     #[arg(short, long, value_name = "FILE", help_heading = "What is explained")]
     pub weights: Option<PathBuf>,
+
+    /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+    ///
+    /// Output of an ONNX graph to take as class scores, where it has several; `gradcam info` lists
+    /// them. By default the one that looks like class scores, and a note says which that is.
+    #[arg(
+        long = "output",
+        value_name = "NAME",
+        help_heading = "What is explained"
+    )]
+    pub graph_output: Option<String>,
 
     /// Explain the N most likely classes [default: 3]
     #[arg(

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::architectures::{
-    self, ArchitectureError, Classifier, Evidence, NodeList, keys, node_list_tensors,
+    self, ArchitectureError, Asked, Classifier, Evidence, NodeList, keys, node_list_tensors,
     preprocessing_text, torch_names,
 };
 use crate::cli;
@@ -150,8 +150,12 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         path: weights_name(&weights),
         source,
     };
-    let size = command.input_size.map(usize::from);
-    let mut classifier = architectures::recognise_at(&weights, size).map_err(at_weights)?;
+    let asked = Asked {
+        input_size: command.input_size.map(usize::from),
+        output: command.graph_output.as_deref(),
+        labels: command.labels.as_deref(),
+    };
+    let mut classifier = architectures::recognise_as(&weights, &asked).map_err(at_weights)?;
     if let Some(kind) = command.activation {
         classifier.network.output_kind = kind;
     }
@@ -161,7 +165,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         let named = Normalization::named(&name.to_string());
         let channels = classifier.network.input_shape().c;
         let named = named.expect("the list of names is the same");
-        classifier.normalization = named.of_channels(channels);
+        classifier.scale_by(named.of_channels(channels));
     } else if let Evidence::Guess(reason) = classifier.normalization_evidence {
         notes.push(format!(
             "preprocessing is written as {}, a guess, since {reason}; --preprocess says otherwise",

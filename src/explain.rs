@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use crate::architectures::{self, Classifier, Evidence};
+use crate::architectures::{self, Asked, Classifier, Evidence};
 use crate::cli::Channels;
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
@@ -113,19 +113,22 @@ fn fail(
 
 /// The network, with the user's preprocessing where there is one.
 fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error> {
+    let asked = Asked {
+        input_size: options.input_size,
+        output: options.graph_output.as_deref(),
+        labels: options.labels.as_deref(),
+    };
     let mut classifier =
-        architectures::recognise_at(weights, options.input_size).map_err(|source| {
-            Error::Architecture {
-                path: weights_name(weights),
-                source,
-            }
+        architectures::recognise_as(weights, &asked).map_err(|source| Error::Architecture {
+            path: weights_name(weights),
+            source,
         })?;
     if let Some(kind) = options.activation {
         classifier.network.output_kind = kind;
     }
     if let Some(preprocess) = &options.preprocess {
         let channels = classifier.network.input_shape().c;
-        classifier.normalization = normalization(preprocess).of_channels(channels);
+        classifier.scale_by(normalization(preprocess).of_channels(channels));
     }
     Ok(classifier)
 }
@@ -137,6 +140,10 @@ fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<S
             "{} does not say how pictures are scaled for it: {} is a guess, since {reason}; --preprocess says otherwise",
             weights_name(weights).display(),
             classifier.normalization,
+        )),
+        (Some(_), _) if classifier.scales_itself() => Some(format!(
+            "{} scales pixels itself, after what --preprocess, --mean or --std say",
+            weights_name(weights).display(),
         )),
         (Some(_), _) | (None, Evidence::Metadata | Evidence::Known(_)) => None,
     };

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use text::size;
 
-use crate::architectures::{self, ArchitectureError, Classifier};
+use crate::architectures::{self, ArchitectureError, Asked, Classifier, GraphOutput};
 use crate::attribution;
 use crate::cam::Method;
 use crate::explain::weights_name;
@@ -88,6 +88,8 @@ pub struct Described {
     pub classes: usize,
     /// `softmax` or `sigmoid`.
     pub output: String,
+    /// The outputs of a graph that has several.
+    pub outputs: Vec<GraphOutput>,
     /// Where the class names come from.
     pub labels: &'static str,
     /// The first few of them.
@@ -175,8 +177,8 @@ pub enum Problem {
     },
 }
 
-/// Looks at the file at `path`, or at the built-in network.
-pub fn look(path: Option<&Path>) -> Info {
+/// Looks at the file at `path`, or at the built-in network; of a graph at the output called `output`.
+pub fn look(path: Option<&Path>, output: Option<&str>) -> Info {
     let mut info = Info {
         schema: SCHEMA,
         file: path.map(|path| path.display().to_string()),
@@ -185,13 +187,13 @@ pub fn look(path: Option<&Path>) -> Info {
         contents: None,
         network: None,
     };
-    if let Err(problem) = fill(&mut info, path) {
+    if let Err(problem) = fill(&mut info, path, output) {
         info.problem = Some(problem);
     }
     info
 }
 
-fn fill(info: &mut Info, path: Option<&Path>) -> Result<(), Problem> {
+fn fill(info: &mut Info, path: Option<&Path>, output: Option<&str>) -> Result<(), Problem> {
     let weights = match path {
         Some(path) => weights::open(path)?,
         None => weights::builtin(),
@@ -199,8 +201,12 @@ fn fill(info: &mut Info, path: Option<&Path>) -> Result<(), Problem> {
     let file = weights_name(&weights).display().to_string();
     info.contents = Some(contents(&weights));
     weights.verify()?;
+    let asked = Asked {
+        output,
+        ..Asked::default()
+    };
     let classifier =
-        architectures::recognise(&weights).map_err(|source| Problem::Architecture {
+        architectures::recognise_as(&weights, &asked).map_err(|source| Problem::Architecture {
             file: file.clone(),
             source,
         })?;
@@ -288,6 +294,7 @@ fn describe(classifier: &Classifier, labels: &Labels) -> Described {
         preprocessing_evidence: classifier.normalization_evidence.to_string(),
         classes,
         output: network.output_kind.to_string(),
+        outputs: classifier.outputs.clone(),
         labels: match (&classifier.labels, classes) {
             (Some(_), _) => "from the file",
             (None, 1000) => "ImageNet's, by their number",

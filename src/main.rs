@@ -53,8 +53,12 @@ fn run(cli: Cli) -> Result<bool, Error> {
             };
             print(text.as_bytes())?;
         }
-        Some(Command::Info { file, json }) => {
-            let info = info::look(file.as_deref());
+        Some(Command::Info {
+            file,
+            graph_output,
+            json,
+        }) => {
+            let info = info::look(file.as_deref(), graph_output.as_deref());
             print(if json { info.json() } else { info.text() }.as_bytes())?;
             info.problem.map_or(Ok(()), Err)?;
         }

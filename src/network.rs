@@ -110,7 +110,7 @@ pub struct Network {
 }
 
 /// Why a network cannot be built or a layer not be found.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum NetworkError {
     /// A name that another layer has.
     #[error("two layers are called {0:?}")]

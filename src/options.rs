@@ -80,6 +80,8 @@ pub struct Options {
     pub preprocess: Option<Preprocess>,
     /// Pixels along each side of what the network sees; `None`: as its weights ask for.
     pub input_size: Option<usize>,
+    /// The graph's output that is explained; `None`: the one that looks like class scores.
+    pub graph_output: Option<String>,
     /// What the network ends with; `None`: what its weights say, else a softmax.
     pub activation: Option<OutputKind>,
     /// Colours of the overlay.
@@ -228,6 +230,7 @@ impl Options {
             fit: flags.fit,
             preprocess,
             input_size: flags.input_size.map(usize::from),
+            graph_output: flags.graph_output,
             activation: flags.activation,
             colormap: flags.colormap.unwrap_or_default(),
             alpha: flags.alpha,

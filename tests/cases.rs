@@ -19,9 +19,6 @@ const PENDING: &[&str] = &[
     "keras-preprocess-input-inside",
     "keras-weights-one-more-pool",
     "keras-zero-padding-before-pool",
-    "onnx-embedding-and-logits",
-    "onnx-leaky-relu",
-    "onnx-zero-pad-legacy-exporter",
     "pt-config-object-beside-weights",
     "pth-pruned-head",
 ];

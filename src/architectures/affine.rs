@@ -35,10 +35,23 @@ fn into_layers_before(mut network: Network) -> Network {
             moved.push(input);
             continue;
         }
+        // What is left of a factor and its inverse; the last node stays, since it is the output.
+        if let (Op::Affine { scale, shift }, &[input]) = (&node.op, &node.inputs[..])
+            && is_identity(scale, shift)
+            && input.0 + 1 == nodes.len()
+        {
+            moved.push(input);
+            continue;
+        }
         moved.push(NodeId(nodes.len()));
         nodes.push(node);
     }
     network.with_nodes(nodes)
+}
+
+fn is_identity(scale: &Tensor, shift: &Tensor) -> bool {
+    let all = |tensor: &Tensor, value: f32| tensor.to_vec().iter().all(|&v| v == value);
+    all(scale, 1.0) && all(shift, 0.0)
 }
 
 fn readers(network: &Network) -> Vec<usize> {

@@ -5,19 +5,29 @@
 //! graph gives it at that point: a `Transpose` only renames axes, so that networks exported from TensorFlow, which turn
 //! the picture around and back again, come out like any other.
 
+mod activations;
+mod array;
 mod attributes;
+mod channels;
 mod constants;
+mod gates;
+mod inline;
 mod layers;
 mod names;
+mod outputs;
 mod shapes;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::network::{MAX_SIDE, Network, NetworkError, NodeId, Op, OutputKind, Shape};
-use crate::weights::onnx::{Constant, Graph, Input, Node};
+use crate::weights::onnx::{Attribute, Constant, Graph, Input, Node};
 
 use super::{affine, names::Names};
+use activations::Pending;
+use outputs::Candidate;
+pub use outputs::GraphOutput;
 use shapes::Axis;
 
 /// Outputs of a graph that are tried: a classifier has a few, and each takes an import of its own.
@@ -26,7 +36,7 @@ const MAX_OUTPUTS: usize = 16;
 const MAX_BATCH: usize = 4096;
 
 /// Why an ONNX graph makes no network.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum GraphError {
     /// An operator outside of the list.
     #[error("node {node} is a {op}, which is not supported")]
@@ -99,6 +109,36 @@ pub enum GraphError {
         /// What it is.
         what: &'static str,
     },
+    /// Outputs that may each be the class scores.
+    #[error(
+        "the graph has {} outputs that look like class scores: {}; say which with --output NAME", outputs.len(), outputs.join(", ")
+    )]
+    Ambiguous {
+        /// Their names and lengths.
+        outputs: Vec<String>,
+    },
+    /// The scores cannot be read, and features are none.
+    #[error(
+        "the graph's output {taken:?} looks like features, and the others cannot be read; --output NAME takes one all the same, and says \
+         what is wrong with it"
+    )]
+    OnlyFeatures {
+        /// Its name.
+        taken: String,
+    },
+    /// An output that the graph has not.
+    #[error("the graph has no output {wanted:?}; it has {}", names.join(", "))]
+    NoSuchOutput {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+    /// Functions that become more than any classifier has.
+    #[error(
+        "the graph's own functions unfold to more nodes than any classifier has, or call themselves"
+    )]
+    Functions,
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -113,18 +153,71 @@ pub(super) enum Size {
     Asked(usize),
 }
 
-/// The network that `graph` computes over pictures of a size.
-///
-/// Of several outputs the first that is one number a class is taken, among the first sixteen.
-pub(super) fn network(graph: &Graph, size: Size) -> Result<Network, GraphError> {
-    let mut first = None;
-    for output in graph.outputs.iter().take(MAX_OUTPUTS) {
-        match Import::run(graph, output, size) {
-            Ok(network) => return Ok(network),
-            Err(error) => first = first.or(Some(error)),
+/// What is wanted of a graph.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) size: Size,
+    /// The output that the user names.
+    pub(super) output: Option<&'a str>,
+    /// Whether there are so many class names.
+    pub(super) named: &'a dyn Fn(usize) -> bool,
+}
+
+/// A graph as a network, and what there is to know beside it.
+#[derive(Debug)]
+pub(super) struct Imported {
+    pub(super) network: Network,
+    /// Whether the file says that a picture's values are whole numbers.
+    pub(super) bytes: bool,
+    /// Whether the graph itself makes probabilities of its logits.
+    ends: bool,
+    /// All outputs, where there are several.
+    pub(super) outputs: Vec<GraphOutput>,
+    /// What was left out or assumed.
+    pub(super) notes: Vec<String>,
+}
+
+/// The network that `graph` computes: the output that is asked for, else the one that looks like class scores.
+pub(super) fn network(graph: &Graph, wanted: Wanted<'_>) -> Result<Imported, GraphError> {
+    let unfolded = inline::unfolded(graph)?;
+    let graph = unfolded.as_ref();
+    let read = |output: &str| Import::run(graph, output, wanted.size);
+    let mut candidates: Vec<Candidate> = graph
+        .outputs
+        .iter()
+        .take(MAX_OUTPUTS)
+        .map(|output| Candidate {
+            name: output.name.clone(),
+            read: read(&output.name),
+        })
+        .collect();
+    let (taken, note) = match wanted.output {
+        None => outputs::choose(graph, &candidates, wanted.named)?,
+        Some(name) => {
+            let found = candidates.iter().position(|c| c.name == name);
+            let names = || graph.outputs.iter().map(|output| output.name.clone());
+            let found = found.ok_or_else(|| GraphError::NoSuchOutput {
+                wanted: name.into(),
+                names: names().collect(),
+            })?;
+            (found, None)
         }
-    }
-    Err(first.unwrap_or(GraphError::NoOutput))
+    };
+    let listed = candidates.iter().zip(&graph.outputs).enumerate();
+    let listed = listed.map(|(i, (candidate, output))| GraphOutput {
+        name: candidate.name.clone(),
+        shape: match &candidate.read {
+            Ok(imported) => Some(vec![imported.network.classes()]),
+            // The first length is that of the batch.
+            Err(_) => output.shape.iter().skip(1).copied().collect(),
+        },
+        taken: i == taken,
+    });
+    let listed: Vec<GraphOutput> = listed.collect();
+    let mut imported = candidates.swap_remove(taken).read?;
+    imported.outputs = listed;
+    imported.notes.extend(note);
+    Ok(imported)
 }
 
 /// A value of the graph.
@@ -144,8 +237,10 @@ struct Layer {
     axes: Vec<Axis>,
     /// Zeros around rows and columns (before, after) that a `Pad` has announced for the convolution that follows.
     pad: [[usize; 2]; 2],
-    /// What has been made of the logits; nothing may be computed from it any more.
-    ending: Option<OutputKind>,
+    /// Which of its node's channels there are, in this order; `None` for all as they are.
+    channels: Option<Arc<[usize]>>,
+    /// What has been announced of it and is not computed yet.
+    pending: Option<Pending>,
 }
 
 impl Layer {
@@ -154,7 +249,8 @@ impl Layer {
             node,
             axes,
             pad: [[0; 2]; 2],
-            ending: None,
+            channels: None,
+            pending: None,
         }
     }
 }
@@ -168,10 +264,12 @@ struct Import<'a> {
     values: BTreeMap<&'a str, Value>,
     /// Elements of constants that arithmetic has made.
     folded: usize,
+    /// What was left out or assumed.
+    notes: Vec<String>,
 }
 
 impl<'a> Import<'a> {
-    fn run(graph: &'a Graph, output: &str, size: Size) -> Result<Network, GraphError> {
+    fn run(graph: &'a Graph, output: &str, size: Size) -> Result<Imported, GraphError> {
         let (nodes, read) = needed(graph, output);
         let inputs: Vec<&Input> = graph
             .inputs
@@ -191,6 +289,7 @@ impl<'a> Import<'a> {
             batch,
             values: BTreeMap::new(),
             folded: 0,
+            notes: vec![],
         };
         let picture = Layer::new(NodeId(0), axes);
         import.values.insert(&input.name, Value::Layer(picture));
@@ -200,14 +299,20 @@ impl<'a> Import<'a> {
                 .values
                 .insert(name, Value::Constant(constant.clone()));
         }
+        let maker = nodes.last().copied();
         for node in nodes {
             import.node(node, graph.opset)?;
         }
-        import.finish(output)
+        let bytes = input.dtype == "uint8";
+        import.finish(output, maker, bytes)
     }
 
     /// Works out what a node gives.
     fn node(&mut self, node: &'a Node, opset: i64) -> Result<(), GraphError> {
+        let opset = node.opset.unwrap_or(opset);
+        if let Some((_, constant)) = node.constant() {
+            return self.give(node, vec![Value::Constant(constant)]);
+        }
         let values: &BTreeMap<&str, Value> = &self.values;
         let inputs = node
             .inputs
@@ -221,27 +326,78 @@ impl<'a> Import<'a> {
                 }),
             });
         let inputs = inputs.collect::<Result<Vec<Option<Value>>, _>>()?;
+        if node.op_type == "If" && node.is_standard() {
+            return self.branch(node, opset, inputs.first().and_then(Option::as_ref));
+        }
         if !node.is_standard() {
             return Err(GraphError::Operator {
                 node: names::label(node),
                 op: format!("{} of {}", node.op_type, node.domain),
             });
         }
-        let made = layers::Call {
+        let call = layers::Call {
             node,
             opset,
             inputs,
         };
-        let value = self.call(&made)?;
-        // Further outputs (a mask, indices) are not made: who reads one gets an error.
-        let output = node.outputs.first().map_or("", String::as_str);
-        match self.values.insert(output, value) {
-            Some(_) => Err(GraphError::MadeTwice {
-                node: names::label(node),
-                value: output.into(),
-            }),
-            None => Ok(()),
+        let made = self.call(call)?;
+        self.give(node, made)
+    }
+
+    /// The nodes of the branch that a condition takes which is known beforehand.
+    fn branch(
+        &mut self,
+        node: &'a Node,
+        opset: i64,
+        condition: Option<&Value>,
+    ) -> Result<(), GraphError> {
+        let unsupported = || GraphError::Operator {
+            node: names::label(node),
+            op: node.op_type.clone(),
+        };
+        let taken = match condition {
+            Some(Value::Constant(Constant::Ints(ints))) => ints.values.first(),
+            _ => None,
+        };
+        let name = match taken.ok_or_else(unsupported)? {
+            0 => "else_branch",
+            _ => "then_branch",
+        };
+        let Some(Attribute::Graph(graph)) = node.attributes.get(name) else {
+            return Err(unsupported());
+        };
+        for (name, constant) in &graph.constants {
+            self.values.insert(name, Value::Constant(constant.clone()));
         }
+        for inner in &graph.nodes {
+            self.node(inner, opset)?;
+        }
+        let given = graph.outputs.iter().map(|output| {
+            let value = self.values.get(output.name.as_str()).cloned();
+            value.ok_or_else(|| GraphError::MissingValue {
+                node: names::label(node),
+                value: output.name.clone(),
+            })
+        });
+        let given = given.collect::<Result<Vec<Value>, _>>()?;
+        self.give(node, given)
+    }
+
+    /// Keeps what a node gives.
+    fn give(&mut self, node: &'a Node, made: Vec<Value>) -> Result<(), GraphError> {
+        // Further outputs (a mask, indices) are not made: who reads one gets an error.
+        for (output, value) in node.outputs.iter().zip(made) {
+            if output.is_empty() {
+                continue;
+            }
+            if self.values.insert(output, value).is_some() {
+                return Err(GraphError::MadeTwice {
+                    node: names::label(node),
+                    value: output.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Appends a layer fed by `input`.
@@ -257,26 +413,43 @@ impl<'a> Import<'a> {
     }
 
     /// The network that ends with `output`.
-    fn finish(mut self, output: &str) -> Result<Network, GraphError> {
+    fn finish(
+        mut self,
+        output: &str,
+        maker: Option<&Node>,
+        bytes: bool,
+    ) -> Result<Imported, GraphError> {
         let wrong = |what| GraphError::Output {
             name: output.into(),
             what,
         };
-        let last = match self.values.get(output) {
+        let mut last = match self.values.get(output) {
             Some(Value::Layer(layer)) => layer.clone(),
             Some(Value::Constant(_)) => return Err(wrong("the same for every picture")),
             None => return Err(wrong("not computed by any node")),
         };
-        let shape = self.network.node(last.node).shape;
-        if shape.h * shape.w != 1 || last.pad != [[0; 2]; 2] {
+        let kind = last.pending.and_then(Pending::output_kind);
+        if let Some(maker) = maker {
+            // All but what the output kind says is a layer of its own.
+            let pending = last.pending.take_if(|_| kind.is_some());
+            last = self.settled(maker, last)?;
+            last.pending = pending;
+        }
+        let shape = self.shape_of_value(&last);
+        if shape.h * shape.w != 1 {
             return Err(wrong("a map"));
         }
-        self.network.output_kind = last.ending.unwrap_or(OutputKind::Softmax);
-        // What hangs on the way to other outputs was never read, so the logits come last.
+        self.network.output_kind = kind.unwrap_or(OutputKind::Softmax);
         self.network.nodes.truncate(last.node.0 + 1);
-        let mut network = affine::fold(self.network);
+        let mut network = affine::fold(read_nodes(self.network));
         names::as_vgg(&mut network);
-        Ok(network)
+        Ok(Imported {
+            network,
+            bytes,
+            ends: last.pending.is_some(),
+            outputs: vec![],
+            notes: self.notes,
+        })
     }
 
     /// Books elements that arithmetic on constants makes.
@@ -293,6 +466,32 @@ impl<'a> Import<'a> {
     }
 }
 
+/// The network without the nodes that nothing reads: pieces of what became one layer.
+fn read_nodes(network: Network) -> Network {
+    let mut read = vec![false; network.nodes.len()];
+    read[0] = true;
+    read[network.output().0] = true;
+    for node in (0..network.nodes.len()).rev() {
+        if read[node] {
+            for input in &network.nodes[node].inputs {
+                read[input.0] = true;
+            }
+        }
+    }
+    let mut moved = vec![];
+    let mut nodes = vec![];
+    for (mut node, read) in network.nodes.iter().cloned().zip(read) {
+        moved.push(NodeId(nodes.len()));
+        if read {
+            for input in &mut node.inputs {
+                *input = moved[input.0];
+            }
+            nodes.push(node);
+        }
+    }
+    network.with_nodes(nodes)
+}
+
 /// The nodes that `output` needs, in the file's order, and the names of the values that they read.
 fn needed<'a>(graph: &'a Graph, output: &'a str) -> (Vec<&'a Node>, BTreeSet<&'a str>) {
     let mut read = BTreeSet::from([output]);
@@ -303,13 +502,24 @@ fn needed<'a>(graph: &'a Graph, output: &'a str) -> (Vec<&'a Node>, BTreeSet<&'a
         .filter(|node| {
             let wanted = node.outputs.iter().any(|name| read.contains(name.as_str()));
             if wanted {
-                read.extend(node.inputs.iter().map(String::as_str));
+                read_by(node, &mut read);
             }
             wanted
         })
         .collect();
     nodes.reverse();
     (nodes, read)
+}
+
+/// Adds the names of the values that a node reads, and the graphs within it: what they make themselves does no harm there.
+fn read_by<'a>(node: &'a Node, read: &mut BTreeSet<&'a str>) {
+    read.extend(node.inputs.iter().map(String::as_str));
+    for attribute in node.attributes.values() {
+        if let Attribute::Graph(graph) = attribute {
+            read.extend(graph.outputs.iter().map(|output| output.name.as_str()));
+            graph.nodes.iter().for_each(|inner| read_by(inner, read));
+        }
+    }
 }
 
 /// Pictures at once, the shape of one, and the order of its axes.

@@ -18,7 +18,7 @@ struct Channel {
 
 /// A picture's channels after the steps so far.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Pixels(Vec<Channel>);
+pub(crate) struct Pixels(Vec<Channel>);
 
 impl Pixels {
     /// As they come.
@@ -69,18 +69,36 @@ impl Pixels {
     /// input are bytes. `None` where the channels are not red, green and blue in this order or the reverse, or
     /// grey alone.
     pub(super) fn normalization(&self, bytes: bool) -> Option<(Normalization, Evidence)> {
+        let reversed = self.is_reversed()?;
+        let (mut input, evidence) = self.input(bytes, reversed);
+        input.bgr = self.has_means_of_bgr(&input);
+        Some((self.behind(input)?, evidence))
+    }
+
+    /// Whether the channels are those of the input from the last to the first; `None` for any other order than that and theirs.
+    fn is_reversed(&self) -> Option<bool> {
         let order: Vec<usize> = self.0.iter().map(|channel| channel.from).collect();
-        let bgr = match order.as_slice() {
-            [0, 1, 2] | [0] => false,
-            [2, 1, 0] => true,
-            _ => return None,
-        };
-        let (input, evidence) = self.input(bytes, bgr);
-        Some((self.behind(input, bgr), evidence))
+        match order.as_slice() {
+            [0, 1, 2] | [0] => Some(false),
+            [2, 1, 0] => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether the means that are subtracted are `ImageNet`'s of blue, green and red, in the order of the input's channels.
+    fn has_means_of_bgr(&self, input: &Normalization) -> bool {
+        const CLOSE: f64 = 1.5;
+        let means = &Normalization::CAFFE.mean;
+        let three = self.len() == means.len();
+        three
+            && self.0.iter().all(|channel| {
+                let mean = -channel.b / channel.a / f64::from(input.scale);
+                (mean - f64::from(means[channel.from])).abs() < CLOSE
+            })
     }
 
     /// What goes in at the input so that the steps make something known of it.
-    fn input(&self, bytes: bool, bgr: bool) -> (Normalization, Evidence) {
+    fn input(&self, bytes: bool, reversed: bool) -> (Normalization, Evidence) {
         let certain = |input| (input, Evidence::Metadata);
         if bytes {
             return certain(Normalization::NONE);
@@ -94,7 +112,7 @@ impl Pixels {
         if self.changes_values()
             && let Some(input) = inputs
                 .into_iter()
-                .find(|&input| self.behind(input, bgr).name().is_some())
+                .find(|&input| self.scaled_behind(input, reversed).name().is_some())
         {
             return certain(input);
         }
@@ -106,7 +124,8 @@ impl Pixels {
         if within(255.0) && self.0.iter().any(of_bytes) {
             return certain(Normalization::NONE);
         }
-        let of_fractions = |c: &Channel| mean(c) > 0.0 && deviation(c) <= 1.0;
+        // Values in 0..1 deviate by a half at most; what was scaled to a deviation of one before is not in 0..1.
+        let of_fractions = |c: &Channel| mean(c) > 0.0 && deviation(c) <= 0.5;
         if within(1.0) && self.0.iter().all(of_fractions) {
             return certain(Normalization::UNIT);
         }
@@ -121,9 +140,14 @@ impl Pixels {
         self.0.iter().any(changed)
     }
 
-    /// The steps behind `input`, whose numbers are those of red, green and blue, as one normalisation; by its name where it has
-    /// one.
-    fn behind(&self, input: Normalization, bgr: bool) -> Normalization {
+    /// The steps behind `input` as one normalisation, by its name where it has one. `None` as for
+    /// [`Pixels::normalization`].
+    pub(super) fn behind(&self, input: Normalization) -> Option<Normalization> {
+        let reversed = self.is_reversed()?;
+        Some(self.scaled_behind(input, reversed != input.bgr))
+    }
+
+    fn scaled_behind(&self, input: Normalization, bgr: bool) -> Normalization {
         let factors = |n: &Normalization, c: usize| {
             let (mean, std) = n.of_channels(self.len()).numbers(c);
             let std = f64::from(std);

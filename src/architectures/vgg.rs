@@ -185,6 +185,8 @@ pub(super) fn classifier(
         normalization_evidence: vgg.evidence,
         labels: None,
         notes,
+        outputs: vec![],
+        steps: None,
     })
 }
 

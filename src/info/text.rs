@@ -1,6 +1,7 @@
 //! The two renderings of [`Info`]: lines for people and one line of JSON.
 
 use super::{Contents, Described, Info, Layer};
+use crate::architectures::GraphOutput;
 use crate::printable::printable_lines;
 
 /// Tensors listed of a file that makes no network.
@@ -89,6 +90,10 @@ fn described(lines: &mut Lines, network: &Described) {
         "classes",
         format_args!("{}, {}", network.classes, network.output),
     );
+    if network.outputs.len() > 1 {
+        let each = network.outputs.iter().map(output);
+        lines.add("outputs", each.collect::<Vec<_>>().join(", "));
+    }
     let names = match &network.first_labels[..] {
         [] => String::new(),
         some if some.len() < network.classes => format!(": {}, ...", some.join(", ")),
@@ -137,6 +142,18 @@ fn described(lines: &mut Lines, network: &Described) {
         );
         lines.plain(format_args!("{}", line.trim_end()));
     }
+}
+
+/// `probs [10] (explained)`.
+fn output(output: &GraphOutput) -> String {
+    // A name comes from the file, and goes to a terminal.
+    let name = output.name.escape_debug();
+    let shape = match &output.shape {
+        Some(shape) => format!("{shape:?}"),
+        None => "of unknown shape".into(),
+    };
+    let taken = if output.taken { " (explained)" } else { "" };
+    format!("{name} {shape}{taken}")
 }
 
 /// The first few tensors of a file that makes no network.

@@ -4,7 +4,7 @@
 //! The wire format is walked here, without a protobuf crate: one would decode each message into a struct, and with it
 //! copy 553 MB of weights to the heap, or need the whole file as one reference-counted buffer. A walk over the mapped
 //! file keeps the place of each tensor instead, and the few messages that a classifier needs are short. Messages are
-//! read to the fixed depth that is asked for, so nothing recurses; what is kept is charged against a budget.
+//! read to a fixed depth, of graphs within graphs [`MAX_DEPTH`]; what is kept is charged against a budget.
 
 mod external;
 mod graph;
@@ -24,13 +24,16 @@ use super::{Contents, Skipped};
 
 pub use external::ExternalError;
 use external::Folder;
-pub use graph::{Attribute, Constant, Graph, Input, Integers, Node};
+pub use graph::{Attribute, Constant, Function, Graph, Input, Integers, Node};
 use wire::{Field, Message};
 
 /// Bytes of names, nodes and attributes: some thousands of nodes. Lists that grow take up to three times what they hold.
 const STRUCTURE: usize = 12 << 20;
 /// Bytes beyond the length of the file that tensors may take which do not lie in it as they are.
 const COPIES: usize = 8 << 20;
+
+/// Graphs within graphs that are read; deeper ones are no classifier's.
+const MAX_DEPTH: usize = 4;
 
 /// Memory charged for an entry of a map, beside the text in it.
 const ENTRY: usize = 256;
@@ -96,6 +99,7 @@ pub(super) fn read(source: &Arc<Source>, path: Option<&Path>) -> Result<Contents
         source,
         structure: STRUCTURE,
         copies: COPIES.saturating_add(source.bytes().len()),
+        depth: 0,
         folder: Folder::of(path),
     };
     let (graph, metadata) = reader.model()?;
@@ -129,6 +133,8 @@ struct Reader<'a> {
     source: &'a Arc<Source>,
     structure: usize,
     copies: usize,
+    /// Graphs around the one that is read.
+    depth: usize,
     folder: Folder,
 }
 
@@ -169,6 +175,7 @@ impl<'a> Reader<'a> {
         let mut metadata = BTreeMap::new();
         let mut graph = None;
         let mut opset = None;
+        let mut functions = vec![];
         let mut message = Message::whole(self.file());
         while let Some((number, field)) = message.next()? {
             match (number, field) {
@@ -193,11 +200,13 @@ impl<'a> Reader<'a> {
                     let (key, value) = self.entry(range)?;
                     metadata.insert(key, value);
                 }
+                (25, Field::Bytes(range)) => functions.push(self.function(range)?),
                 _ => {}
             }
         }
         let mut graph: Graph = graph.ok_or(OnnxError::Missing("graph"))?;
         graph.opset = opset.ok_or(OnnxError::Missing("opset"))?;
+        graph.functions = functions;
         // Before IR version 4 the constants are among the inputs as well.
         let Graph {
             inputs, constants, ..
@@ -229,12 +238,43 @@ impl<'a> Reader<'a> {
                 11 => graph.inputs.push(self.input(range)?),
                 12 => {
                     let output = self.input(range)?;
-                    graph.outputs.push(output.name);
+                    graph.outputs.push(output);
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// FunctionProto.
+    fn function(&mut self, range: Range<usize>) -> Result<Function, OnnxError> {
+        self.charge(size_of::<Function>())?;
+        let mut function = Function::default();
+        let mut message = self.message(range);
+        while let Some((number, field)) = message.next()? {
+            let Some(range) = field.bytes() else {
+                continue;
+            };
+            match number {
+                1 => function.name = self.string(range)?,
+                4 => function.inputs.push(self.string(range)?),
+                5 => function.outputs.push(self.string(range)?),
+                7 => function.nodes.push(self.node(range)?),
+                9 => {
+                    let (domain, version) = self.operator_set(range)?;
+                    if domain.is_empty() || domain == "ai.onnx" {
+                        function.opset = Some(version);
+                    }
+                }
+                10 => function.domain = self.string(range)?,
+                11 => {
+                    let (name, attribute) = self.attribute(range)?;
+                    function.defaults.insert(name, attribute);
+                }
+                _ => {}
+            }
+        }
+        Ok(function)
     }
 
     /// NodeProto.
@@ -271,6 +311,8 @@ impl<'a> Reader<'a> {
         let mut float = 0.0;
         let mut string = None;
         let mut tensor = None;
+        let mut graph = None;
+        let mut reference = None;
         let mut floats = vec![];
         let mut ints = vec![];
         let file = self.file();
@@ -286,6 +328,8 @@ impl<'a> Reader<'a> {
                 (3, field) => int = field.int().unwrap_or(0),
                 (4, Field::Bytes(range)) => string = Some(range),
                 (5, Field::Bytes(range)) => tensor = Some(range),
+                (6, Field::Bytes(range)) => graph = Some(range),
+                (21, Field::Bytes(range)) => reference = Some(self.string(range)?),
                 (7, Field::Fixed32(range)) => floats.push(read(range)),
                 (7, Field::Bytes(range)) => {
                     self.charge(range.len())?;
@@ -306,6 +350,9 @@ impl<'a> Reader<'a> {
             }
             self.charge(size_of::<i64>())?;
         }
+        if let Some(reference) = reference {
+            return Ok((name, Attribute::Reference(reference)));
+        }
         // Files of the first version leave the type out: it is that of the field that is there.
         let kind = kind.unwrap_or(match (&tensor, &string, ints.is_empty()) {
             (Some(_), _, _) => 4,
@@ -319,6 +366,17 @@ impl<'a> Reader<'a> {
             3 => Attribute::String(string.map_or(Ok(String::new()), |range| self.string(range))?),
             4 => match tensor {
                 Some(range) => Attribute::Tensor(tensor::read(self, range)?.1),
+                None => Attribute::Other,
+            },
+            5 => match graph.filter(|_| self.depth < MAX_DEPTH) {
+                Some(range) => {
+                    let mut inner = Box::new(Graph::default());
+                    self.charge(size_of::<Graph>())?;
+                    self.depth += 1;
+                    self.graph(range, &mut inner)?;
+                    self.depth -= 1;
+                    Attribute::Graph(inner)
+                }
                 None => Attribute::Other,
             },
             6 => Attribute::Floats(floats),
@@ -339,6 +397,9 @@ impl<'a> Reader<'a> {
                 // TypeProto, its tensor_type, the shape of that.
                 (2, Field::Bytes(range)) => {
                     let tensor = self.last(range, 1)?;
+                    if let Some(tensor) = tensor.clone() {
+                        input.dtype = self.element_type(tensor)?;
+                    }
                     let shape = tensor.map_or(Ok(None), |tensor| self.last(tensor, 2))?;
                     input.shape = shape.map_or(Ok(vec![]), |shape| self.shape(shape))?;
                 }
@@ -346,6 +407,18 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(input)
+    }
+
+    /// The element type of TypeProto.Tensor.
+    fn element_type(&mut self, range: Range<usize>) -> Result<&'static str, OnnxError> {
+        let mut message = self.message(range);
+        let mut found = "";
+        while let Some((number, field)) = message.next()? {
+            if let (1, Some(number)) = (number, field.int()) {
+                found = tensor::type_name(number);
+            }
+        }
+        Ok(found)
     }
 
     /// TensorShapeProto.

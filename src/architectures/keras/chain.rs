@@ -71,6 +71,8 @@ fn classifier_over(
         normalization_evidence,
         labels: None,
         notes: vec![],
+        outputs: vec![],
+        steps: chain.pixels,
     })
 }
 

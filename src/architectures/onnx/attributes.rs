@@ -37,16 +37,21 @@ impl Node {
             _ => None,
         }
     }
+
+    /// An error that names this node.
+    pub(super) fn unsupported(&self, what: &'static str) -> GraphError {
+        GraphError::Use {
+            node: names::label(self),
+            op: self.op_type.clone(),
+            what,
+        }
+    }
 }
 
 impl Call<'_> {
     /// An error that names this node.
     pub(super) fn unsupported(&self, what: &'static str) -> GraphError {
-        GraphError::Use {
-            node: names::label(self.node),
-            op: self.node.op_type.clone(),
-            what,
-        }
+        self.node.unsupported(what)
     }
 
     /// An error that names this node.

@@ -1,9 +1,10 @@
 //! Operators that compute with the picture: one arm each.
 
-use crate::network::{MatrixLayout, Op, OutputKind, Shape};
+use crate::network::{MatrixLayout, Op, Shape};
 use crate::weights::Tensor;
 use crate::weights::onnx::{Constant, Integers, Node};
 
+use super::activations::Pending;
 use super::attributes::axis;
 use super::constants::view;
 use super::shapes::Axis;
@@ -20,7 +21,7 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// Whether `layer` is a plain value that any operator may read.
     pub(super) fn open(&self, layer: &Layer) -> Result<(), GraphError> {
-        if layer.ending.is_some() {
+        if layer.pending.is_some() {
             return Err(self.unsupported("after a softmax or sigmoid"));
         }
         if layer.pad != [[0; 2]; 2] {
@@ -52,35 +53,41 @@ impl Call<'_> {
 }
 
 impl<'a> Import<'a> {
-    /// What a node gives.
-    pub(super) fn call(&mut self, call: &Call<'a>) -> Result<Value, GraphError> {
+    /// What a node gives, for each of its outputs that is made.
+    pub(super) fn call(&mut self, mut call: Call<'a>) -> Result<Vec<Value>, GraphError> {
         let mut inputs = call.inputs.iter().flatten();
         if inputs.clone().next().is_some() && inputs.all(Value::is_constant) {
-            return self.fold(call).map(Value::Constant);
+            let made = self.fold(&call)?;
+            return Ok(made.into_iter().map(Value::Constant).collect());
+        }
+        if let Some(made) = self.untouched(&call)? {
+            return Ok(made);
+        }
+        let reader = call.node;
+        for input in &mut call.inputs {
+            if let Some(Value::Layer(layer)) = input {
+                *layer = self.settled(reader, layer.clone())?;
+            }
+        }
+        let call = &call;
+        if let Some(activation) = Self::activation(call)? {
+            let layer = self.plain(call, Op::Activate(activation))?;
+            return Ok(vec![Value::Layer(layer)]);
         }
         let layer = match call.node.op_type.as_str() {
-            "Shape" | "Size" => return self.shape(call).map(Value::Constant),
-            "Identity" | "Dropout" | "Cast" | "CastLike" => Self::same(call)?,
-            "Transpose" => Self::transpose(call, call.layer()?)?,
-            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => {
-                let layer = call.layer()?.clone();
-                let shape = view(call, &self.dimensions(&layer))?;
-                self.reshape(call, &layer, &shape)?
-            }
-            "Conv" => self.conv(call)?,
-            "Pad" => Self::pad(call)?,
             "Gemm" => self.gemm(call)?,
             "MatMul" => self.mat_mul(call)?,
-            "Relu" => self.plain(call, Op::RELU)?,
             "Clip" => self.clip(call)?,
+            "Max" | "Min" => self.larger(call)?,
             "MaxPool" => self.max_pool(call)?,
             "AveragePool" => self.average_pool(call)?,
             "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceMax" => {
                 self.over_positions(call)?
             }
             "BatchNormalization" => self.batch_normalization(call)?,
+            "LRN" => self.lrn(call)?,
+            "Neg" => self.negated(call)?,
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(call)?,
-            "Softmax" | "LogSoftmax" | "Sigmoid" => self.ending(call)?,
             _ => {
                 return Err(GraphError::Operator {
                     node: names::label(call.node),
@@ -88,7 +95,40 @@ impl<'a> Import<'a> {
                 });
             }
         };
-        Ok(Value::Layer(layer))
+        Ok(vec![Value::Layer(layer)])
+    }
+
+    /// What operators give that take a layer as it is, with its paddings, channels and pending activation.
+    fn untouched(&mut self, call: &Call<'a>) -> Result<Option<Vec<Value>>, GraphError> {
+        let layer = match call.node.op_type.as_str() {
+            "Shape" | "Size" => return Ok(Some(vec![Value::Constant(self.shape(call)?)])),
+            "Slice" | "Gather" | "Split" => return self.picked(call).map(Some),
+            "Concat" => self.reunited(call)?,
+            "Identity" | "Dropout" | "Cast" | "CastLike" => Some(Self::same(call)?),
+            "Transpose" => Some(Self::transpose(call, call.layer()?)?),
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => {
+                let layer = call.layer()?.clone();
+                let shape = view(call, &self.dimensions(&layer))?;
+                Some(self.reshape(call, &layer, &shape)?)
+            }
+            "Conv" => Some(self.conv(call)?),
+            "Pad" => Some(self.pad(call)?),
+            "Softmax" | "LogSoftmax" | "Sigmoid" => Some(self.ending(call)?),
+            "Erf" => Some(self.erf(call)?),
+            "Tanh" => Self::tanh_of_cubic(call),
+            "Where" => Some(self.chosen_by_value(call)?),
+            "AveragePool" => Self::averaged_squares(call)?,
+            "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Greater" | "GreaterOrEqual" | "Less"
+            | "LessOrEqual" => self.in_pieces(call)?,
+            _ => None,
+        };
+        Ok(layer.map(|layer| vec![Value::Layer(layer)]))
+    }
+
+    fn negated(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let layer = call.layer()?.clone();
+        let channels = self.shape_of(&layer).c;
+        self.affine(call, &layer, &vec![-1.0; channels], &vec![0.0; channels])
     }
 
     pub(super) fn shape_of(&self, layer: &Layer) -> Shape {
@@ -216,12 +256,8 @@ impl<'a> Import<'a> {
             bound("max", 2, f32::INFINITY),
         );
         match bounds {
-            // Up to the largest number is how the first opsets write "no bound".
-            (Some(0.0), Some(f32::MAX..)) => self.plain(call, Op::RELU),
-            (Some(low), Some(high)) if low < high => self.plain(call, Op::clip(low, high)),
-            _ => {
-                Err(call.unsupported("to bounds that are not known, or with nothing between them"))
-            }
+            (Some(low), Some(high)) => self.clipped(call, &call.layer()?.clone(), low, high),
+            _ => Err(call.unsupported("to bounds that are not known")),
         }
     }
 
@@ -290,7 +326,7 @@ impl<'a> Import<'a> {
     }
 
     /// y = scale x + shift, a value a channel.
-    fn affine(
+    pub(super) fn affine(
         &mut self,
         call: &Call<'_>,
         layer: &Layer,
@@ -310,10 +346,10 @@ impl<'a> Import<'a> {
 
     /// What turns logits into scores; only at the end.
     fn ending(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
-        let mut layer = call.layer()?.clone();
+        let mut layer = self.settled(call.node, call.layer()?.clone())?;
         call.open(&layer)?;
         if call.node.op_type == "Sigmoid" {
-            layer.ending = Some(OutputKind::Sigmoid);
+            layer.pending = Some(Pending::Sigmoid);
             return Ok(layer);
         }
         // Since opset 13 one dimension, before it all dimensions from `axis` on.
@@ -329,7 +365,7 @@ impl<'a> Import<'a> {
         if covered != self.shape_of(&layer).len() {
             return Err(call.unsupported("over other than the classes"));
         }
-        layer.ending = Some(OutputKind::Softmax);
+        layer.pending = Some(Pending::Softmax);
         Ok(layer)
     }
 }

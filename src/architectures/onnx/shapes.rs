@@ -40,16 +40,27 @@ impl Import<'_> {
         }
     }
 
+    /// The shape of the layer's value for one picture: with the channels that were picked and the zeros that were announced.
+    pub(super) fn shape_of_value(&self, layer: &Layer) -> Shape {
+        let shape = self.shape_of(layer);
+        let [rows, columns] = layer.pad.map(|[before, after]| before + after);
+        Shape {
+            c: layer.channels.as_ref().map_or(shape.c, |all| all.len()),
+            h: shape.h + rows,
+            w: shape.w + columns,
+        }
+    }
+
     /// Length of each dimension as the graph sees the layer.
     pub(super) fn dimensions(&self, layer: &Layer) -> Vec<usize> {
-        let shape = self.network.node(layer.node).shape;
+        let shape = self.shape_of_value(layer);
         let lengths = layer.axes.iter().map(|&axis| self.length(axis, shape));
         lengths.collect()
     }
 
     /// Whether the layer's dimensions are these. One of length 1 is as good as another, since reshapes move them about.
     pub(super) fn has_axes(&self, layer: &Layer, wanted: &[Axis]) -> bool {
-        let shape = self.network.node(layer.node).shape;
+        let shape = self.shape_of_value(layer);
         let single = |axis| self.length(axis, shape) == 1;
         let all = [Axis::N, Axis::C, Axis::H, Axis::W];
         let mut left_out = all.iter().filter(|axis| !wanted.contains(axis));
@@ -69,7 +80,7 @@ impl Import<'_> {
         layer: &Layer,
         target: &[usize],
     ) -> Result<Layer, GraphError> {
-        let shape = self.network.node(layer.node).shape;
+        let shape = self.shape_of_value(layer);
         let long = |&axis: &Axis| self.length(axis, shape) > 1;
         let old: Vec<Axis> = layer.axes.iter().copied().filter(long).collect();
         let length = |axis| self.length(axis, shape);
@@ -100,7 +111,7 @@ impl Import<'_> {
 
     /// The layer as a vector, its elements in the order that its dimensions have now.
     pub(super) fn flatten(&mut self, call: &Call<'_>, layer: &Layer) -> Result<Layer, GraphError> {
-        let shape = self.network.node(layer.node).shape;
+        let shape = self.shape_of_value(layer);
         let axes = vec![Axis::N, Axis::C];
         if shape.h * shape.w == 1 {
             return Ok(Layer {
@@ -108,6 +119,7 @@ impl Import<'_> {
                 ..layer.clone()
             });
         }
+        let layer = &self.settled(call.node, layer.clone())?;
         call.open(layer)?;
         let spread = |&axis: &Axis| axis != Axis::N && self.length(axis, shape) > 1;
         let found: Vec<Axis> = layer.axes.iter().copied().filter(spread).collect();

@@ -1,7 +1,7 @@
 //! Operators that slide a window over a map, and those that take all of it at once.
 
-use crate::network::{FilterLayout, MAX_SIDE, Op, Shape, Window};
-use crate::weights::onnx::Constant;
+use crate::network::{FilterLayout, Lrn, MAX_SIDE, Op, Pad, Shape, Window};
+use crate::weights::onnx::{Constant, Node};
 
 use super::attributes::axis;
 use super::layers::Call;
@@ -12,9 +12,6 @@ impl Import<'_> {
     /// The first input, which must be a plain map of channels first.
     fn map(&self, call: &Call<'_>) -> Result<Layer, GraphError> {
         let layer = call.layer()?;
-        if layer.ending.is_some() {
-            call.open(layer)?;
-        }
         if !self.has_axes(layer, &Axis::PLANAR) {
             return Err(call.unsupported("of something else than [batch, channels, rows, columns]"));
         }
@@ -22,8 +19,13 @@ impl Import<'_> {
     }
 
     pub(super) fn conv(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
-        let layer = self.map(call)?;
-        let weight = call.tensor(1, "weights")?.clone();
+        let mut layer = self.activated(call.node, self.map(call)?)?;
+        let mut weight = call.tensor(1, "weights")?.clone();
+        if let Some(reordered) = self.reordered(call, &layer, &weight)? {
+            weight = reordered;
+            layer.channels = None;
+        }
+        let layer = self.with_chosen_channels(call.node, layer)?;
         let bias = call.optional(2, "biases")?.cloned();
         let &[_, _, kh, kw] = weight.shape() else {
             return Err(call.unsupported("over other than two dimensions"));
@@ -48,40 +50,93 @@ impl Import<'_> {
         Ok(Layer::new(id, layer.axes))
     }
 
-    /// Zeros around a map; the convolution that follows takes them into its own.
-    pub(super) fn pad(call: &Call<'_>) -> Result<Layer, GraphError> {
+    /// Values around a map, or rows and columns cut off it. Zeros are announced: a convolution that follows takes them into its
+    /// own.
+    pub(super) fn pad(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
         let layer = call.layer()?;
-        call.open(layer)?;
-        if call
-            .node
-            .text("mode")
-            .is_some_and(|mode| mode != "constant")
-        {
-            return Err(call.unsupported("with other than zeros"));
+        if let Some(squares) = Self::padded_squares(layer, &call.pads(layer.axes.len())?) {
+            return Ok(squares);
         }
-        let value = match call.constant(2) {
-            Some(Constant::Floats(value)) if value.len() == 1 => value.to_vec()[0],
-            _ => call.node.float("value").unwrap_or(0.0),
+        let mut layer = self.activated(call.node, layer.clone())?;
+        let value = match call.input(2) {
+            Some(_) => match call.constant(2) {
+                Some(Constant::Floats(value)) if value.len() == 1 => value.to_vec()[0],
+                Some(Constant::Ints(value)) if value.values == [0] => 0.0,
+                _ => return Err(call.unsupported("with a value that is not known")),
+            },
+            None => call.node.float("value").unwrap_or(0.0),
         };
-        let pads = call.ints("pads", 1).ok_or_else(|| call.unusable("pads"))?;
-        let rank = layer.axes.len();
-        if value != 0.0 || pads.len() != 2 * rank || call.input(3).is_some() {
-            return Err(call.unsupported("with other than zeros"));
+        let sides = call.pads(layer.axes.len())?;
+        if sides.iter().all(|side| *side == [0, 0]) {
+            return Ok(layer);
         }
-        let mut padded = layer.clone();
-        for (i, &axis) in layer.axes.iter().enumerate() {
-            let both = [pads[i], pads[i + rank]].map(length);
-            let [Some(before), Some(after)] = both else {
-                return Err(call.unusable("pads"));
-            };
+        match call.node.text("mode").unwrap_or("constant") {
+            "constant" => {}
+            "reflect" => return Err(call.unsupported("by reflection")),
+            "edge" => return Err(call.unsupported("by repeating the edge")),
+            "wrap" => return Err(call.unsupported("from the other side")),
+            _ => return Err(call.unusable("mode")),
+        }
+        let mut rows_and_columns = [[0; 2]; 2];
+        for (sides, &axis) in sides.iter().zip(&layer.axes) {
             match axis {
-                Axis::H => padded.pad[0] = [before, after],
-                Axis::W => padded.pad[1] = [before, after],
-                _ if before + after == 0 => {}
+                Axis::H => rows_and_columns[0] = *sides,
+                Axis::W => rows_and_columns[1] = *sides,
+                _ if *sides == [0, 0] => {}
                 _ => return Err(call.unsupported("of other than rows and columns")),
             }
         }
-        Ok(padded)
+        let grows = rows_and_columns.as_flattened().iter().all(|&n| n >= 0);
+        if value == 0.0 && grows && layer.pad == [[0; 2]; 2] {
+            layer.pad = rows_and_columns.map(|sides| sides.map(|n| n.unsigned_abs() as usize));
+            return Ok(layer);
+        }
+        let layer = self.padded(call.node, layer)?;
+        self.pad_by(call.node, layer, rows_and_columns, value)
+    }
+
+    /// The layer with the zeros that were announced around it.
+    pub(super) fn padded(&mut self, reader: &Node, layer: Layer) -> Result<Layer, GraphError> {
+        if layer.pad == [[0; 2]; 2] {
+            return Ok(layer);
+        }
+        let sides = layer.pad.map(|sides| sides.map(|n| n as i32));
+        let plain = Layer {
+            pad: [[0; 2]; 2],
+            ..layer
+        };
+        self.pad_by(reader, plain, sides, 0.0)
+    }
+
+    /// `value` around rows and around columns (before, after); cut where the number is negative.
+    pub(super) fn pad_by(
+        &mut self,
+        reader: &Node,
+        layer: Layer,
+        [rows, columns]: [[i32; 2]; 2],
+        value: f32,
+    ) -> Result<Layer, GraphError> {
+        let op = Op::Pad(Pad {
+            before: [rows[0], columns[0]],
+            after: [rows[1], columns[1]],
+            value,
+        });
+        let node = self.push(reader, None, op, layer.node)?;
+        Ok(Layer { node, ..layer })
+    }
+
+    pub(super) fn lrn(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let layer = self.map(call)?;
+        let float = |name: &str, default: f32| call.node.float(name).unwrap_or(default);
+        let size = call.node.int("size").and_then(length).filter(|&n| n > 0);
+        let op = Op::Lrn(Lrn {
+            size: size.ok_or_else(|| call.unusable("size"))?,
+            alpha: float("alpha", 1e-4),
+            beta: float("beta", 0.75),
+            bias: float("bias", 1.0),
+        });
+        let node = self.push(call.node, None, op, layer.node)?;
+        Ok(Layer { node, ..layer })
     }
 
     /// The window of a pool. With `ceil_mode` a last window may hang over the edge.
@@ -162,25 +217,26 @@ impl Import<'_> {
             Some((2..rank).collect())
         };
         let axes = axes.ok_or_else(|| call.unusable("axes"))?;
+        let both = layer.axes.iter().position(|&axis| axis == Axis::Places);
         let reduced = |wanted: Axis| {
             let at = layer.axes.iter().position(|&axis| axis == wanted);
-            at.is_none_or(|at| axes.contains(&at))
+            at.or(both).is_none_or(|at| axes.contains(&at))
         };
         let others = axes
             .iter()
             .any(|&at| matches!(layer.axes[at], Axis::N | Axis::C));
-        if axes.is_empty() || others || !reduced(Axis::H) || !reduced(Axis::W) {
-            return Err(call.unsupported("over other than all rows and columns"));
+        let along = [reduced(Axis::H), reduced(Axis::W)];
+        if axes.is_empty() || others || along == [false; 2] {
+            return Err(call.unsupported("over other than rows and columns"));
         }
-        let shape = self.shape_of(&layer);
-        let op = match call.node.op_type.as_str() {
-            "GlobalAveragePool" | "ReduceMean" => Op::GlobalMean,
-            _ => Op::MaxPool(Window {
-                size: [shape.h, shape.w],
-                ..Window::square(1, 1, 0)
-            }),
+        let means = matches!(
+            call.node.op_type.as_str(),
+            "GlobalAveragePool" | "ReduceMean"
+        );
+        let mut pooled = match means && along == [true; 2] {
+            true => self.pool(call, &layer, Op::GlobalMean)?,
+            false => self.over(call, &layer, along, means)?,
         };
-        let mut pooled = self.pool(call, &layer, op)?;
         if reduces && call.node.int("keepdims").unwrap_or(1) == 0 {
             let kept = (0..rank).filter(|at| !axes.contains(at));
             pooled.axes = kept.map(|at| layer.axes[at]).collect();
@@ -189,7 +245,78 @@ impl Import<'_> {
     }
 }
 
+/// Places that one maximum is taken of at once.
+const MAX_AT_ONCE: usize = 256;
+
+impl Import<'_> {
+    /// The mean or the maximum over rows, columns or both. A maximum of many places is taken of each row first: where several
+    /// are equal it is the first in row order all the same.
+    fn over(
+        &mut self,
+        call: &Call<'_>,
+        layer: &Layer,
+        [rows, columns]: [bool; 2],
+        means: bool,
+    ) -> Result<Layer, GraphError> {
+        let shape = self.shape_of(layer);
+        let size = [
+            if rows { shape.h } else { 1 },
+            if columns { shape.w } else { 1 },
+        ];
+        let steps = match size {
+            [h, w] if !means && h * w > MAX_AT_ONCE => vec![[1, w], [h, 1]],
+            both => vec![both],
+        };
+        let mut pooled = layer.clone();
+        for size in steps {
+            let window = Window {
+                size,
+                ..Window::square(1, 1, 0)
+            };
+            let op = match means {
+                true => Op::AvgPool {
+                    window,
+                    count_include_pad: false,
+                },
+                false => Op::MaxPool(window),
+            };
+            pooled = self.pool(call, &pooled, op)?;
+        }
+        Ok(pooled)
+    }
+}
+
 impl Call<'_> {
+    /// What `Pad` puts before and after each of `rank` dimensions.
+    fn pads(&self, rank: usize) -> Result<Vec<[i32; 2]>, GraphError> {
+        let unusable = || self.unusable("pads");
+        let given = match self.node.ints("paddings") {
+            // The name of the first opset.
+            Some(pads) => Some(pads.to_vec()),
+            None => self.ints("pads", 1),
+        };
+        let pads = given.ok_or_else(unusable)?;
+        let axes: Option<Vec<usize>> = if self.input(3).is_some() {
+            let axes = self.ints("", 3).ok_or_else(unusable)?;
+            axes.iter().map(|&value| axis(value, rank)).collect()
+        } else {
+            Some((0..rank).collect())
+        };
+        let axes = axes.ok_or_else(unusable)?;
+        if pads.len() != 2 * axes.len() {
+            return Err(unusable());
+        }
+        let mut sides = vec![[0; 2]; rank];
+        for (i, &axis) in axes.iter().enumerate() {
+            let number = |value: i64| {
+                let fits = value.unsigned_abs() <= MAX_SIDE as u64;
+                fits.then_some(value as i32).ok_or_else(unusable)
+            };
+            sides[axis] = [number(pads[i])?, number(pads[i + axes.len()])?];
+        }
+        Ok(sides)
+    }
+
     /// A sliding window of `size` taps over a map of `h` x `w`, by the attributes that convolutions and pools share.
     /// The paddings are before and after, for rows and for columns.
     pub(super) fn window(

@@ -15,8 +15,29 @@ pub struct Graph {
     pub constants: BTreeMap<String, Constant>,
     /// What the graph is given, constants aside.
     pub inputs: Vec<Input>,
-    /// Names of its results.
+    /// Its results.
+    pub outputs: Vec<Input>,
+    /// Operators that the model defines itself.
+    pub functions: Vec<Function>,
+}
+
+/// An operator in terms of others.
+#[derive(Clone, Debug, Default)]
+pub struct Function {
+    /// Its name, the nodes' [`Node::op_type`].
+    pub name: String,
+    /// The nodes' [`Node::domain`].
+    pub domain: String,
+    /// Names of what it is given, within it.
+    pub inputs: Vec<String>,
+    /// Names of what it gives, within it.
     pub outputs: Vec<String>,
+    /// Settings that a call may leave out.
+    pub defaults: BTreeMap<String, Attribute>,
+    /// Nodes in topological order.
+    pub nodes: Vec<Node>,
+    /// Version of the standard operators among them, where it says so.
+    pub opset: Option<i64>,
 }
 
 /// One operation.
@@ -34,6 +55,8 @@ pub struct Node {
     pub outputs: Vec<String>,
     /// Its settings, by name.
     pub attributes: BTreeMap<String, Attribute>,
+    /// Version of the standard operators where it stands; `None` for the graph's.
+    pub opset: Option<i64>,
 }
 
 /// A setting of a node.
@@ -51,7 +74,11 @@ pub enum Attribute {
     Floats(Vec<f32>),
     /// A tensor.
     Tensor(Constant),
-    /// A graph, a type or another thing that no classifier needs.
+    /// A graph, as of a branch.
+    Graph(Box<Graph>),
+    /// Within a function, the setting of its call that has this name.
+    Reference(String),
+    /// A type or another thing that no classifier needs.
     Other,
 }
 
@@ -82,13 +109,15 @@ pub struct Integers {
     pub values: Vec<i64>,
 }
 
-/// A value that the graph is given.
+/// A value that the graph is given or gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Input {
     /// Its name.
     pub name: String,
     /// Length of each dimension, `None` where it is open; no dimensions where the file does not say.
     pub shape: Vec<Option<usize>>,
+    /// Type of its elements: `float32`; empty where the file does not say.
+    pub dtype: &'static str,
 }
 
 impl Node {
@@ -98,7 +127,7 @@ impl Node {
     }
 
     /// What a `Constant` node gives, and its name.
-    pub(super) fn constant(&self) -> Option<(String, Constant)> {
+    pub fn constant(&self) -> Option<(String, Constant)> {
         if self.op_type != "Constant" || !self.is_standard() {
             return None;
         }
@@ -114,7 +143,10 @@ impl Node {
             Attribute::Floats(values) => {
                 Constant::Floats(Tensor::from_f32(vec![values.len()], values))
             }
-            Attribute::String(_) | Attribute::Other => return None,
+            Attribute::String(_)
+            | Attribute::Graph(_)
+            | Attribute::Reference(_)
+            | Attribute::Other => return None,
         };
         Some((output.clone(), constant))
     }

@@ -17,7 +17,7 @@ const MAX_INTEGERS: usize = 1024;
 const MAX_RANK: usize = 32;
 
 /// Element types by their number in `onnx.proto`.
-fn type_name(number: i64) -> &'static str {
+pub(super) fn type_name(number: i64) -> &'static str {
     const NAMES: [&str; 17] = [
         "undefined",
         "float32",

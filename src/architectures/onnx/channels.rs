@@ -1,0 +1,203 @@
+//! Channels that a graph picks, reorders or splits: `Slice`, `Gather`, `Split`, and the `Concat` that puts them together again.
+//!
+//! Which channels a value has is only noted at first. A convolution that follows takes the order into its weights, and
+//! parts that come together in the old order were never apart. What reads them otherwise gets them by a convolution of
+//! one tap whose weights are zeros and ones.
+
+use std::sync::Arc;
+
+use crate::network::{FilterLayout, MAX_SIDE, Op, Window};
+use crate::weights::Tensor;
+use crate::weights::onnx::{Constant, Node};
+
+use super::array::{Array, Span};
+use super::attributes::axis;
+use super::constants::spans;
+use super::layers::Call;
+use super::shapes::Axis;
+use super::{GraphError, Import, Layer, Value};
+
+/// Weights that are put in another order rather than making a layer.
+const MAX_REORDERED: usize = 1 << 16;
+/// Weights of the layer that picks channels.
+const MAX_PICKING: usize = 1 << 22;
+
+impl Import<'_> {
+    /// `Slice`, `Gather` and `Split` of a layer: of its channels, of neighbouring rows and columns, or of all of another dimension.
+    pub(super) fn picked(&mut self, call: &Call<'_>) -> Result<Vec<Value>, GraphError> {
+        let layer = &call.layer()?.clone();
+        let lengths = self.dimensions(layer);
+        let all = self.shape_of(layer).c;
+        let of_channels = |along: usize, places: Vec<usize>| {
+            let whole = places.iter().copied().eq(0..lengths[along]);
+            match layer.axes[along] {
+                _ if whole => Ok(layer.clone()),
+                Axis::C if !places.is_empty() => Ok(with_channels(layer, all, &places)),
+                _ => {
+                    Err(call.unsupported("of other than channels or neighbouring rows and columns"))
+                }
+            }
+        };
+        let layers = match call.node.op_type.as_str() {
+            "Split" => {
+                let (along, sizes) = call.split(&lengths)?;
+                let mut start = 0;
+                let parts = sizes.into_iter().map(|size| {
+                    start += size;
+                    of_channels(along, (start - size..start).collect())
+                });
+                parts.collect::<Result<Vec<Layer>, _>>()?
+            }
+            "Gather" => {
+                let along = axis(call.node.int("axis").unwrap_or(0), lengths.len());
+                let along = along.ok_or_else(|| call.unusable("axis"))?;
+                let Some(indices) = call.ints("", 1) else {
+                    return Err(call.unsupported("at places that are not known"));
+                };
+                let scalar =
+                    matches!(call.constant(1), Some(Constant::Ints(ints)) if ints.shape.is_empty());
+                let places = indices.iter().map(|&index| axis(index, lengths[along]));
+                let places: Option<Vec<usize>> = places.collect();
+                let places = places.ok_or_else(|| call.unusable("indices"))?;
+                let mut picked = of_channels(along, places)?;
+                if scalar {
+                    if lengths[along] != 1 {
+                        return Err(call.unsupported("of one channel"));
+                    }
+                    picked.axes.remove(along);
+                }
+                vec![picked]
+            }
+            _ => {
+                let spans = spans(call, &lengths)?;
+                let mut sliced = layer.clone();
+                let mut cut = [[0; 2]; 2];
+                for (along, span) in spans.into_iter().enumerate() {
+                    let length = lengths[along];
+                    let left = [span.start, length.saturating_sub(span.start + span.count)];
+                    let left = left.map(|n| -(n as i32));
+                    match layer.axes[along] {
+                        _ if span == Span::whole(length) => {}
+                        Axis::H if span.step == 1 && length <= MAX_SIDE => cut[0] = left,
+                        Axis::W if span.step == 1 && length <= MAX_SIDE => cut[1] = left,
+                        _ => {
+                            let channels = of_channels(along, span.places().collect())?;
+                            sliced.channels = channels.channels;
+                        }
+                    }
+                }
+                if cut != [[0; 2]; 2] {
+                    let settled = self.settled(call.node, sliced)?;
+                    sliced = self.pad_by(call.node, settled, cut, 0.0)?;
+                }
+                vec![sliced]
+            }
+        };
+        Ok(layers.into_iter().map(Value::Layer).collect())
+    }
+
+    /// `Concat` of channels that are all of one layer.
+    pub(super) fn reunited(&self, call: &Call<'_>) -> Result<Option<Layer>, GraphError> {
+        let first = call.layer()?;
+        let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
+        let along = along.ok_or_else(|| call.unusable("axis"))?;
+        if first.axes[along] != Axis::C {
+            return Ok(None);
+        }
+        let mut places = vec![];
+        for input in &call.inputs {
+            let Some(Value::Layer(part)) = input else {
+                return Ok(None);
+            };
+            let alike = part.node == first.node && part.axes == first.axes;
+            if !alike || part.pad != first.pad || part.pending != first.pending {
+                return Ok(None);
+            }
+            let own = self.shape_of(part).c;
+            match &part.channels {
+                Some(channels) => places.extend(channels.iter().copied()),
+                None => places.extend(0..own),
+            }
+        }
+        let base = Layer {
+            channels: None,
+            ..first.clone()
+        };
+        Ok(Some(with_channels(&base, self.shape_of(first).c, &places)))
+    }
+
+    /// The same value with all channels of its node: a convolution picks them.
+    pub(super) fn with_chosen_channels(
+        &mut self,
+        reader: &Node,
+        layer: Layer,
+    ) -> Result<Layer, GraphError> {
+        let Some(channels) = &layer.channels else {
+            return Ok(layer);
+        };
+        let (inputs, outputs) = (self.shape_of(&layer).c, channels.len());
+        let count = inputs.saturating_mul(outputs);
+        if count > MAX_PICKING {
+            return Err(reader.unsupported("of so many channels that were picked"));
+        }
+        self.book(reader, count)?;
+        let mut weight = vec![0.0; count];
+        for (o, &i) in channels.iter().enumerate() {
+            weight[o * inputs + i] = 1.0;
+        }
+        let op = Op::Conv2d {
+            weight: Tensor::from_f32(vec![outputs, inputs, 1, 1], &weight),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(1, 1, 0),
+            groups: 1,
+        };
+        let node = self.push(reader, None, op, layer.node)?;
+        Ok(Layer {
+            node,
+            channels: None,
+            ..layer
+        })
+    }
+
+    /// The weights of a convolution over all channels of `layer`'s node that does what `weight` does over its picked ones,
+    /// where these are the same ones in another order and not many.
+    pub(super) fn reordered(
+        &mut self,
+        call: &Call<'_>,
+        layer: &Layer,
+        weight: &Tensor,
+    ) -> Result<Option<Tensor>, GraphError> {
+        let Some(channels) = &layer.channels else {
+            return Ok(None);
+        };
+        let inputs = self.shape_of(layer).c;
+        let mut places = vec![None; inputs];
+        for (place, &channel) in channels.iter().enumerate() {
+            places[channel] = Some(place as i64);
+        }
+        let all: Option<Vec<i64>> = places.into_iter().collect();
+        let fits = weight.shape().get(1) == Some(&inputs) && weight.len() <= MAX_REORDERED;
+        let (Some(places), true, true) = (all, channels.len() == inputs, fits) else {
+            return Ok(None);
+        };
+        self.book(call.node, weight.len())?;
+        let array = Array {
+            shape: weight.shape().to_vec(),
+            values: weight.to_vec(),
+        };
+        let turned = array.gathered(1, &Array::list(places));
+        Ok(turned.map(|turned| Tensor::from_f32(turned.shape, &turned.values)))
+    }
+}
+
+/// The layer with these of its channels; its node has `all`.
+fn with_channels(layer: &Layer, all: usize, places: &[usize]) -> Layer {
+    let old = |place: usize| layer.channels.as_ref().map_or(place, |all| all[place]);
+    let channels: Vec<usize> = places.iter().map(|&place| old(place)).collect();
+    let whole = channels.iter().copied().eq(0..all);
+    Layer {
+        channels: (!whole).then(|| Arc::from(channels)),
+        ..layer.clone()
+    }
+}
