@@ -117,6 +117,8 @@ pub struct Layer {
     pub name: String,
     /// What it computes: `conv 3x3`.
     pub op: String,
+    /// Names of the layers that it reads.
+    pub inputs: Vec<String>,
     /// Channels, rows, columns of its value.
     pub shape: [usize; 3],
     /// Weights and biases.
@@ -312,6 +314,11 @@ fn describe(classifier: &Classifier, labels: &Labels) -> Described {
             .map(|node| Layer {
                 name: node.name.clone(),
                 op: op(&node.op),
+                inputs: node
+                    .inputs
+                    .iter()
+                    .map(|&input| network.node(input).name.clone())
+                    .collect(),
                 shape: shape(node.shape),
                 parameters: node.op.parameters(),
             })
@@ -346,6 +353,9 @@ fn op(op: &Op) -> String {
         }
         Op::Affine { .. } => "scale and shift".into(),
         Op::Activate(activation) => activation.to_string(),
+        Op::Add => "add".into(),
+        Op::Mul => "multiply".into(),
+        Op::Concat => "concatenate".into(),
         Op::Pad(Pad { before, after, .. }) => {
             let [top, left, bottom, right] = [before[0], before[1], after[0], after[1]];
             format!("pad {top},{left},{bottom},{right}")

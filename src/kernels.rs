@@ -30,6 +30,9 @@
 //! | `flatten`, `flatten_backward` | 0 | 8 n P | bytes |
 //! | `activate` | 0 | 8 n P | bytes |
 //! | `activate_backward` | 0 | 8 n P + 4 P | bytes |
+//! | `combine` | 0 | 12 n P | bytes |
+//! | `product_sum` | n P | 4 n P, with a factor 4 P more | bytes |
+//! | `copy_channels` | 0 | 8 n P | bytes |
 //! | `depthwise` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |
@@ -219,6 +222,15 @@ impl ActivationKind {
         ("ACTIVATION_SOFTPLUS", Self::Softplus),
         ("ACTIVATION_MISH", Self::Mish),
     ];
+}
+
+/// What `combine.wgsl` makes of two values; `COMBINE_*` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CombineKind {
+    /// Their sum.
+    Add = 0,
+    /// Their product.
+    Mul = 1,
 }
 
 /// How a kernel uses a buffer.

@@ -115,9 +115,30 @@ pub enum NetworkError {
     /// A name that another layer has.
     #[error("two layers are called {0:?}")]
     NameTaken(String),
-    /// A layer that reads none, or one that does not come before it.
+    /// A layer that reads none or several, or one that does not come before it.
     #[error("layer {0} does not read one earlier layer")]
     Inputs(String),
+    /// A sum, product or concatenation of too few or too many.
+    #[error("layer {node} reads {found}, expected {expected}")]
+    InputCount {
+        /// The layer.
+        node: String,
+        /// How many there should be, in words.
+        expected: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// Values of shapes that do not go together.
+    #[error(
+        "layer {node} joins {} and {}, which are neither of one shape nor the same but for one position in place of many",
+        shapes[0], shapes[1]
+    )]
+    Unlike {
+        /// The layer.
+        node: String,
+        /// Of what comes in.
+        shapes: [Shape; 2],
+    },
     /// A layer larger than anything computes.
     #[error(
         "layer {node} has {shape} values and {multiply_adds} multiply-adds, more than any adapter takes"
@@ -262,13 +283,13 @@ impl Network {
         inputs: Vec<NodeId>,
     ) -> Result<NodeId, NetworkError> {
         let name = name.into();
-        let [input] = inputs[..] else {
+        let shapes = inputs
+            .iter()
+            .map(|input| Some(self.nodes.get(input.0)?.shape));
+        let Some(shapes) = shapes.collect::<Option<Vec<_>>>() else {
             return Err(NetworkError::Inputs(name));
         };
-        let Some(Node { shape, .. }) = self.nodes.get(input.0) else {
-            return Err(NetworkError::Inputs(name));
-        };
-        let shape = infer_shape(&name, &op, *shape)?;
+        let shape = infer_shape(&name, &op, &shapes)?;
         let node = Node {
             name,
             op,
@@ -354,11 +375,8 @@ impl Network {
 
     /// The activation that is the only reader of `id`: to people the two are one layer.
     fn activation(&self, id: NodeId) -> Option<NodeId> {
-        let mut consumers = self.consumers(id);
-        let first = consumers.next()?;
-        let alone = consumers.next().is_none();
-        let activates = matches!(self.node(first).op, Op::Activate(_));
-        (alone && activates).then_some(first)
+        let reader = self.only_reader(id)?;
+        matches!(self.node(reader).op, Op::Activate(_)).then_some(reader)
     }
 
     /// The ReLU that is the only reader of `id`: the two are one layer to the kernels.
@@ -371,15 +389,14 @@ impl Network {
     /// the pool's windows are all within its input.
     pub fn fused_pool(&self, id: NodeId) -> Option<[NodeId; 2]> {
         let relu = self.fused_relu(id)?;
-        let mut consumers = self.consumers(relu);
-        let pool = consumers.next().filter(|_| consumers.next().is_none())?;
+        let pool = self.only_reader(relu)?;
         let (before, after) = (self.node(relu).shape, self.node(pool).shape);
         let inside = after.h * 2 <= before.h && after.w * 2 <= before.w;
         let halves = matches!(&self.node(pool).op, Op::MaxPool(window) if *window == Window::square(2, 2, 0));
         (halves && inside).then_some([relu, pool])
     }
 
-    /// Names of layers to look at, those that people speak of: convolutions and pools that give a feature map.
+    /// Names of layers to look at, those that people speak of: convolutions, pools and joined branches that give a feature map.
     pub fn target_names(&self) -> Vec<String> {
         self.nodes
             .iter()
@@ -388,6 +405,8 @@ impl Network {
                 matches!(
                     node.op,
                     Op::Conv2d { .. }
+                        | Op::Add
+                        | Op::Concat
                         | Op::MaxPool(_)
                         | Op::AvgPool { .. }
                         | Op::AdaptiveAvgPool(_)
@@ -398,20 +417,19 @@ impl Network {
     }
 
     /// The node whose activations a CAM weighs: the named layer, after its activation where it is a layer with one, or by
-    /// default the last convolution's whose map has more than one place: those of a head made of convolutions show nothing.
-    /// Any layer whose value is a feature map will do.
+    /// default the last convolution's whose map has more than one place: those of a head made of convolutions show nothing. Where
+    /// branches meet after that convolution, as at the end of a residual block, what they make together. Any layer whose value is
+    /// a feature map will do.
     pub fn target(&self, name: Option<&str>) -> Result<NodeId, NetworkError> {
         let names = || self.target_names();
         let wanted = || name.unwrap_or("the last convolution").into();
         let found = match name {
             Some(name) => self.called(name)?.0,
-            None => self
-                .last_convolution()
-                .ok_or_else(|| NetworkError::NoSuchLayer {
-                    wanted: wanted(),
-                    near: vec![],
-                    names: names(),
-                })?,
+            None => self.last_map().ok_or_else(|| NetworkError::NoSuchLayer {
+                wanted: wanted(),
+                near: vec![],
+                names: names(),
+            })?,
         };
         let id = NodeId(found);
         let Node { op, shape, .. } = self.node(id);
@@ -426,6 +444,29 @@ impl Network {
             });
         }
         Ok(self.activation(id).unwrap_or(id))
+    }
+
+    /// The last convolution with more than one place, or where branches meet after it, with the normalisation after that.
+    fn last_map(&self) -> Option<usize> {
+        let convolution = self.last_convolution()?;
+        let has_places = |id: usize| self.nodes[id].shape.h * self.nodes[id].shape.w > 1;
+        let joins = |&id: &usize| matches!(self.nodes[id].op, Op::Add | Op::Mul | Op::Concat);
+        let later = convolution + 1..self.nodes.len();
+        let Some(mut last) = later.rev().filter(joins).find(|&id| has_places(id)) else {
+            return Some(convolution);
+        };
+        while let Some(NodeId(next)) = self.only_reader(NodeId(last))
+            && matches!(self.nodes[next].op, Op::Affine { .. })
+        {
+            last = next;
+        }
+        Some(last)
+    }
+
+    /// The node that alone reads `id`.
+    fn only_reader(&self, id: NodeId) -> Option<NodeId> {
+        let mut consumers = self.consumers(id);
+        consumers.next().filter(|_| consumers.next().is_none())
     }
 
     /// The last convolution with more than one place, or the last one where none has.
@@ -482,6 +523,9 @@ impl Node {
             Op::Input
             | Op::Affine { .. }
             | Op::Activate(_)
+            | Op::Add
+            | Op::Mul
+            | Op::Concat
             | Op::Pad(_)
             | Op::Lrn(_)
             | Op::MaxPool(_)

@@ -8,8 +8,9 @@
 //!
 //! Before all of them a preparation runs once, for what is made of weights alone.
 //!
-//! Reruns and walks neither read what the forward phase left nor write over what backward phases read, so they may run at
-//! any time. A phase may run again as it is (the next picture, the next classes): what it reads of an earlier one stays until
+//! Reruns and walks do not write over what backward phases read, and walks read nothing of the forward phase, so they may run at
+//! any time. Of the forward phase a rerun reads what goes around the node that it begins with, the other branch of a skip
+//! connection say: those values stay, and it is a rerun of the picture that they are of. A phase may run again as it is (the next picture, the next classes): what it reads of an earlier one stays until
 //! it is over. All else shares memory as soon as it is no longer read.
 
 mod at_once;
@@ -291,12 +292,6 @@ pub enum PlanError {
         /// Workgroups there are.
         has: u32,
     },
-    /// A node with several readers on the way of a gradient.
-    #[error("layer {name} feeds several layers; gradients through branches are not supported yet")]
-    Branch {
-        /// The layer.
-        name: String,
-    },
 }
 
 fn mib(bytes: u64) -> String {
@@ -365,12 +360,16 @@ impl Plan {
             reruns.push(builder.rerun(request));
         }
         let walks = request.walks.iter().map(|request| builder.walk(request));
-        let walks = walks.collect::<Result<_, _>>()?;
+        let walks = walks.collect();
         let backward = request.backward.iter();
         let backward = backward.map(|request| builder.backward_phase(request));
-        let backward = backward.collect::<Result<_, _>>()?;
-        // The host may read these at any time.
+        let backward = backward.collect();
+        // The host may read these at any time, and reruns may run at any time.
         builder.hold_to_end_of_phase(&kept);
+        for rerun in &request.reruns {
+            let around = builder.read_around(rerun.from);
+            builder.hold_to_end_of_phase(&around);
+        }
         let input = builder.value(NodeId(0));
         builder.check()?;
         let prepare = builder.take_preparation();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gradcam::kernels::{Access, ActivationKind, Epilogue, Kernel};
+use gradcam::kernels::{Access, ActivationKind, CombineKind, Epilogue, Kernel};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
@@ -150,7 +150,13 @@ fn constants(kernel: Kernel, prefix: &str) -> Vec<(String, u32)> {
 fn epilogues_and_activations_have_the_numbers_that_the_host_gives_them() {
     let epilogues = Epilogue::NAMED.map(|(name, epilogue)| (name, epilogue as u32));
     let activations = ActivationKind::NAMED.map(|(name, kind)| (name, kind as u32));
-    for (prefix, known) in [("EPILOGUE_", &epilogues[..]), ("ACTIVATION_", &activations)] {
+    // What is no product is a sum.
+    let combined = [("COMBINE_MUL", CombineKind::Mul as u32)];
+    for (prefix, known) in [
+        ("EPILOGUE_", &epilogues[..]),
+        ("ACTIVATION_", &activations),
+        ("COMBINE_", &combined),
+    ] {
         let mut seen = BTreeSet::new();
         for &kernel in Kernel::ALL {
             for (name, value) in constants(kernel, prefix) {

@@ -98,6 +98,9 @@ enum Words {
     GeluTanh,
     Softplus,
     Mish,
+    Add,
+    Mul,
+    Concat,
     Pad {
         before: [i32; 2],
         after: [i32; 2],
@@ -172,6 +175,9 @@ fn words(op: &Op) -> Option<Words> {
         },
         Op::Affine { .. } => Words::Affine,
         Op::Activate(activation) => activation_words(activation),
+        Op::Add => Words::Add,
+        Op::Mul => Words::Mul,
+        Op::Concat => Words::Concat,
         Op::Pad(pad) => Words::Pad {
             before: pad.before,
             after: pad.after,
@@ -326,6 +332,9 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::GeluTanh => Op::Activate(Activation::GeluTanh),
         Words::Softplus => Op::Activate(Activation::Softplus),
         Words::Mish => Op::Activate(Activation::Mish),
+        Words::Add => Op::Add,
+        Words::Mul => Op::Mul,
+        Words::Concat => Op::Concat,
         Words::Pad {
             before,
             after,

@@ -106,10 +106,13 @@ pub(super) fn whole(network: &Network) -> u64 {
     after(network, PIXELS)
 }
 
-/// Multiply-adds of the layers after `from`; at least 1, so that nothing counts as nothing.
+/// Multiply-adds of the layers that read of `from`; at least 1, so that nothing counts as nothing.
 fn after(network: &Network, from: NodeId) -> u64 {
-    let nodes = network.nodes[from.0 + 1..].iter();
-    nodes.map(Node::multiply_adds).sum::<usize>().max(1) as u64
+    let reached = network.descendants(from);
+    let nodes = network.nodes.iter().zip(reached).skip(from.0 + 1);
+    let later = nodes.filter(|(_, reached)| *reached);
+    let work = later.map(|(node, _)| Node::multiply_adds(node));
+    work.sum::<usize>().max(1) as u64
 }
 
 /// The reruns that `wanted` needs of a network whose target layers are `targets`.

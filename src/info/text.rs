@@ -124,20 +124,28 @@ fn described(lines: &mut Lines, network: &Described) {
         .iter()
         .map(|layer| layer.name.chars().count())
         .max();
+    let mut before = "input";
     for Layer {
         name,
         op,
+        inputs,
         shape,
         parameters,
     } in &network.layers
     {
+        // Said where it is not the layer above.
+        let from = match &inputs[..] {
+            [only] if only == before => String::new(),
+            inputs => format!("  of {}", inputs.join(", ")),
+        };
+        before = name;
         let parameters = match parameters {
             0 => String::new(),
             some => thousands(*some),
         };
         let width = widest.unwrap_or(0);
         let line = format!(
-            "  {name:<width$}  {op:<20} {:<16} {parameters:>12}",
+            "  {name:<width$}  {op:<20} {:<16} {parameters:>12}{from}",
             dimensions(*shape)
         );
         lines.plain(format_args!("{}", line.trim_end()));

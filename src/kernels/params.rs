@@ -339,6 +339,51 @@ pub struct ActivateBackwardParams {
     pub sharing: u32,
 }
 
+/// Uniform of `combine.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct CombineParams {
+    pub count: u32,
+    pub image: u32,
+    pub positions: u32,
+    pub kind: u32,
+    pub one_sharing: u32,
+    pub other_sharing: u32,
+    pub spread: u32,
+    pub epilogue: u32,
+}
+
+/// Uniform of `product_sum.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ProductSumParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub multiplied: u32,
+    pub sharing: u32,
+}
+
+/// Uniform of `copy_channels.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct CopyChannelsParams {
+    pub count: u32,
+    pub in_blocks: u32,
+    pub blocks: u32,
+    pub first_block: u32,
+    pub made_blocks: u32,
+    pub positions: u32,
+    pub from_channel: u32,
+    pub to: u32,
+    pub channels: u32,
+    pub keep: u32,
+    pub sharing: u32,
+}
+
 /// Uniform of `depthwise.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -120,6 +120,9 @@ kernels! {
     FlattenBackward: "flatten_backward", FlattenParams, [Read, Write];
     Activate: "activate", ActivateParams, [Read, Read, Write];
     ActivateBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write];
+    Combine: "combine", CombineParams, [Read, Read, Write];
+    ProductSum: "product_sum", ProductSumParams, [Read, Read, Write];
+    CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
     Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
     Pad: "pad", PadParams, [Read, Write];
     Lrn: "lrn", LrnParams, [Read, Write, Write];

@@ -17,8 +17,60 @@ pub(crate) fn filter_axes(
     }
 }
 
-/// The shape of `op`'s value for an input of shape `input`; `name` is for the error.
-pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
+/// The shape of `op`'s value for inputs of these shapes; `name` is for the error.
+pub(super) fn infer_shape(name: &str, op: &Op, inputs: &[Shape]) -> Result<Shape, NetworkError> {
+    match op {
+        Op::Add | Op::Mul => match *inputs {
+            [one, other] => combined(name, one, other),
+            _ => Err(NetworkError::InputCount {
+                node: name.into(),
+                expected: "two layers",
+                found: inputs.len(),
+            }),
+        },
+        Op::Concat => concatenated(name, inputs),
+        _ => match *inputs {
+            [input] => of_one(name, op, input),
+            _ => Err(NetworkError::Inputs(name.into())),
+        },
+    }
+}
+
+/// Of a sum or product.
+fn combined(name: &str, one: Shape, other: Shape) -> Result<Shape, NetworkError> {
+    let is_spread = |shape: Shape| shape.h * shape.w == 1;
+    match one.c == other.c {
+        true if one == other || is_spread(other) => Ok(one),
+        true if is_spread(one) => Ok(other),
+        _ => Err(NetworkError::Unlike {
+            node: name.into(),
+            shapes: [one, other],
+        }),
+    }
+}
+
+fn concatenated(name: &str, inputs: &[Shape]) -> Result<Shape, NetworkError> {
+    let [first, rest @ ..] = inputs else {
+        return Err(NetworkError::InputCount {
+            node: name.into(),
+            expected: "layers",
+            found: 0,
+        });
+    };
+    let mut all = *first;
+    for &next in rest {
+        if (next.h, next.w) != (all.h, all.w) {
+            return Err(NetworkError::Unlike {
+                node: name.into(),
+                shapes: [all, next],
+            });
+        }
+        all.c = all.c.saturating_add(next.c);
+    }
+    Ok(all)
+}
+
+fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
     let slide = |window: &Window| {
         let lengths = [window.size, window.stride, window.dilation];
         if lengths.as_flattened().contains(&0) {
@@ -47,7 +99,7 @@ pub(super) fn infer_shape(name: &str, op: &Op, input: Shape) -> Result<Shape, Ne
         what,
     };
     match op {
-        Op::Input => Ok(input),
+        Op::Input | Op::Add | Op::Mul | Op::Concat => Ok(input),
         Op::Activate(activation) => {
             if !activation.settings().iter().all(|value| value.is_finite()) {
                 return Err(setting(format!("settings {:?}", activation.settings())));

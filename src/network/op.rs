@@ -174,6 +174,12 @@ pub enum Op {
     },
     /// A function of each value alone.
     Activate(Activation),
+    /// The sum of two values of one shape; or of one position, which is added to each of the other's.
+    Add,
+    /// The product of two values, likewise.
+    Mul,
+    /// The channels of two or more values, one value after the other.
+    Concat,
     /// Rows and columns added around a map, or cut off it.
     Pad(Pad),
     /// Each value divided by a power of those around it in other channels.
@@ -225,6 +231,9 @@ impl Op {
             Self::Activate(Activation::PRelu { slope }) => [Some(slope), None],
             Self::Input
             | Self::Activate(_)
+            | Self::Add
+            | Self::Mul
+            | Self::Concat
             | Self::Pad(_)
             | Self::Lrn(_)
             | Self::MaxPool(_)

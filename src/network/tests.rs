@@ -69,6 +69,60 @@ fn a_layer_reads_one_layer_before_it() {
 }
 
 #[test]
+fn values_of_unlike_shapes_do_not_meet() {
+    let mut network = Network::new("test", Shape::new(3, 32, 32));
+    let half = network
+        .chain("half", Op::MaxPool(Window::square(2, 2, 0)))
+        .unwrap();
+    let four = network
+        .push("four", convolution(0), vec![NodeId(0)])
+        .unwrap();
+    let mut refused = |op, inputs: &[NodeId]| {
+        let error = network.push("layer", op, inputs.to_vec()).unwrap_err();
+        error.to_string()
+    };
+    let unlike = refused(Op::Add, &[NodeId(0), half]);
+    assert!(unlike.contains("joins 3x32x32 and 3x16x16"), "{unlike}");
+    let unlike = refused(Op::Mul, &[NodeId(0), four]);
+    assert!(unlike.contains("joins 3x32x32 and 4x32x32"), "{unlike}");
+    let unlike = refused(Op::Concat, &[four, half]);
+    assert!(unlike.contains("joins 4x32x32 and 3x16x16"), "{unlike}");
+    assert!(refused(Op::Add, &[half]).contains("reads 1, expected two layers"));
+    assert!(refused(Op::Concat, &[]).contains("reads 0"));
+    let mean = network.push("mean", Op::GlobalMean, vec![four]).unwrap();
+    let shape = |network: &Network, id| network.node(id).shape;
+    let gated = network.push("gated", Op::Mul, vec![mean, four]).unwrap();
+    assert_eq!(shape(&network, gated), Shape::new(4, 32, 32));
+    let both = network.push("both", Op::Concat, vec![four, NodeId(0)]);
+    assert_eq!(shape(&network, both.unwrap()), Shape::new(7, 32, 32));
+}
+
+#[test]
+fn by_default_what_branches_make_together_is_looked_at() {
+    let mut network = Network::new("test", Shape::new(4, 8, 8));
+    let same = || Op::Conv2d {
+        weight: Tensor::repeated(vec![4, 4, 3, 3], 0.5),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(3, 1, 1),
+        groups: 1,
+    };
+    let first = network.chain("first", Op::RELU).unwrap();
+    let conv = network.chain("conv", same()).unwrap();
+    let add = network.push("add", Op::Add, vec![first, conv]).unwrap();
+    let relu = network.chain("relu", Op::RELU).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network
+        .chain("dense", Op::Flatten(FlattenOrder::Chw))
+        .unwrap();
+    assert_eq!(network.target(None).unwrap(), relu);
+    assert_eq!(network.target(Some("conv")).unwrap(), conv);
+    assert_eq!(network.target(Some("add")).unwrap(), relu);
+    assert_eq!(network.layer_name(relu), "add");
+    assert!(network.descendants(conv)[add.0]);
+}
+
+#[test]
 fn no_two_layers_have_one_name() {
     let mut network = Network::new("test", Shape::new(3, 32, 32));
     network.chain("same", Op::RELU).unwrap();

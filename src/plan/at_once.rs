@@ -57,8 +57,9 @@ fn at_once(
         .max()
         .unwrap_or(0)
         .max(1);
-    // Two tensors are alive at a time beside those kept: the one that a layer reads and the one that it writes.
-    let by_budget = (budget / (2 * largest + kept)) as usize;
+    // In a chain two tensors are alive at a time beside those kept: the one that a layer reads and the one that it writes.
+    let alive = alive(network, first).max(2 * largest);
+    let by_budget = (budget / (alive + kept)) as usize;
     let mut bytes = limits.tensor();
     if limits.image_rows() > 1 {
         // What is larger than an image goes through a slower kernel.
@@ -72,4 +73,28 @@ fn at_once(
         .min(by_length)
         .min(by_workgroups)
         .max(1)
+}
+
+/// Bytes of the values of nodes from `first` on that one image has at once, at the most: each until its last reader is done.
+fn alive(network: &Network, first: NodeId) -> u64 {
+    let bytes = |id: usize| padded_len(1, network.nodes[id].shape) as u64 * 4;
+    let mut last = vec![0; network.nodes.len()];
+    for (id, node) in network.nodes.iter().enumerate() {
+        for input in &node.inputs {
+            last[input.0] = id;
+        }
+    }
+    let (mut now, mut most) = (0, 0);
+    for id in first.0..network.nodes.len() {
+        now += bytes(id);
+        most = most.max(now);
+        let mut read: Vec<NodeId> = network.nodes[id].inputs.clone();
+        read.sort();
+        read.dedup();
+        let done = read
+            .iter()
+            .filter(|input| last[input.0] == id && input.0 >= first.0);
+        now -= done.map(|input| bytes(input.0)).sum::<u64>();
+    }
+    most
 }

@@ -43,6 +43,8 @@ pub(super) struct Builder<'a> {
     dispatches: Vec<Dispatch>,
     /// Dispatches of the phases that are over.
     done: usize,
+    /// Where a rerun is recorded, the buffer of each node's value in the forward phase.
+    pub(super) around: Option<Vec<Option<BufferId>>>,
     /// Where a rerun with a base is recorded, what that needs.
     pub(super) beside: Option<BesideBase>,
 }
@@ -174,6 +176,7 @@ impl<'a> Builder<'a> {
             preparation: vec![],
             dispatches: vec![],
             done: 0,
+            around: None,
             beside: None,
         };
         builder.nothing = builder.scratch("nothing".into(), 16);
@@ -214,7 +217,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Records a backward phase, of the images whose values are there.
-    pub(super) fn backward(&mut self, request: &BackwardRequest) -> Result<Back, PlanError> {
+    pub(super) fn backward(&mut self, request: &BackwardRequest) -> Back {
         self.sharing = request.classes;
         let network = self.network;
         let output = network.output();
@@ -233,31 +236,35 @@ impl<'a> Builder<'a> {
                 continue;
             };
             if let Some(dense) = dense.filter(|dense| dense.id == id) {
-                return Ok(Back {
+                return Back {
                     seed,
                     gradient: self.record_means(&dense, gradient, request),
                     shape: Shape::vector(network.node(request.to).shape.c),
                     kept: vec![],
-                });
+                };
             }
-            for &input in &network.node(id).inputs {
+            for (at, input) in network.node(id).inputs.iter().enumerate() {
                 if !on_the_way[input.0] {
                     continue;
                 }
-                let (reached, d_input) = self.record_backward(id, input, gradient, request);
-                if gradients[reached.0].replace(d_input).is_some() {
-                    let name = network.node(reached).name.clone();
-                    return Err(PlanError::Branch { name });
-                }
+                let (reached, more) = self.record_backward(id, at, gradient, request);
+                // A node with several readers has the sum of what comes back from each: all of them come after it in the list.
+                let sum = match gradients[reached.0] {
+                    None => more,
+                    Some(before) => {
+                        self.sum_of_gradients(reached, [before, more], self.gradients(request))
+                    }
+                };
+                gradients[reached.0] = Some(sum);
             }
         }
         let at = |id: NodeId| gradients[id.0].expect("the output depends on every target");
-        Ok(Back {
+        Back {
             seed,
             gradient: at(request.to),
             shape: network.node(request.to).shape,
             kept: request.keep.iter().map(|&id| at(id)).collect(),
-        })
+        }
     }
 
     /// Readings of a matrix by all passes together that go back as `pass` does, each of `at_once` gradients, as far as is known.
@@ -271,6 +278,19 @@ impl<'a> Builder<'a> {
     /// What goes through a node.
     pub(super) fn traffic(&self, id: NodeId) -> Traffic {
         self.traffic[id.0].clone()
+    }
+
+    /// The buffer of a node's value, and of how many images of this pass it is one's: of all where a rerun reads what goes around
+    /// the node that it begins with, which is the forward phase's own value.
+    pub(super) fn value_for(&self, id: NodeId) -> (BufferId, usize) {
+        match (self.values[id.0], &self.around) {
+            (Some(value), _) => (value, 1),
+            (None, Some(around)) => {
+                let value = around[id.0].expect("the forward phase computes every node");
+                (value, self.images)
+            }
+            (None, None) => (self.value(id), 1),
+        }
     }
 
     /// The buffer of a node's value.

@@ -1,6 +1,7 @@
 //! What each op becomes, forward and backward side by side; the files below know which kernels make a layer.
 
 mod activate;
+mod branches;
 mod convolution;
 mod depthwise;
 mod elements;
@@ -15,7 +16,7 @@ mod winograd_tiled;
 
 use super::builder::Builder;
 use super::{BackwardRequest, BufferId};
-use crate::kernels::{Kernel, LANES};
+use crate::kernels::{CombineKind, Kernel, LANES};
 use crate::layout::{Direction, padded_len};
 use crate::network::{NodeId, Op, ReluRule, Shape};
 use convolution::{Beside, Convolution};
@@ -53,6 +54,12 @@ impl<'a> Builder<'a> {
     pub(super) fn record_forward(&mut self, id: NodeId) {
         let network = self.network;
         let node = network.node(id);
+        match node.op {
+            Op::Add => return self.combined(id, CombineKind::Add),
+            Op::Mul => return self.combined(id, CombineKind::Mul),
+            Op::Concat => return self.concatenated(id),
+            _ => {}
+        }
         let input = node.inputs[0];
         let x = self.value(input);
         let (in_shape, out_shape) = (network.node(input).shape, node.shape);
@@ -69,6 +76,7 @@ impl<'a> Builder<'a> {
         };
         match &node.op {
             Op::Input => unreachable!("the first node alone, and it is not computed"),
+            Op::Add | Op::Mul | Op::Concat => unreachable!("recorded above"),
             Op::Conv2d { bias, .. } => {
                 let mut call = self.forward_convolution(id, x).expect("it is one");
                 let made = match (bias, self.fused_pool(id)) {
@@ -146,18 +154,19 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Records the dispatches that turn the gradient at node `id` into the gradient at its `input`. Where that is a
+    /// Records the dispatches that turn the gradient at node `id` into the gradient at its input number `at`. Where that is a
     /// ReLU whose mask the kernel applies as it stores, the gradient reached is the one before the ReLU. Returns the
     /// node reached and its gradient.
     pub(super) fn record_backward(
         &mut self,
         id: NodeId,
-        input: NodeId,
+        at: usize,
         dy: BufferId,
         request: &BackwardRequest,
     ) -> (NodeId, BufferId) {
         let network = self.network;
         let node = network.node(id);
+        let input = node.inputs[at];
         let (in_shape, out_shape) = (network.node(input).shape, node.shape);
         let n = self.gradients(request);
         let (direction, label) = (Direction::Backward, format!("{} backward", node.name));
@@ -174,6 +183,9 @@ impl<'a> Builder<'a> {
         };
         match &node.op {
             Op::Input => unreachable!("no gradient goes past the picture"),
+            Op::Add => (input, self.sum_backward(id, at, dy, n)),
+            Op::Mul => (input, self.product_backward(id, at, dy, n)),
+            Op::Concat => (input, self.concatenated_backward(id, at, dy, n)),
             Op::Conv2d {
                 weight,
                 layout,

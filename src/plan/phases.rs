@@ -2,9 +2,7 @@
 //! there and back.
 
 use super::builder::{BesideBase, Builder};
-use super::{
-    Backward, BackwardRequest, Base, BufferId, PlanError, Rerun, RerunRequest, Walk, WalkRequest,
-};
+use super::{Backward, BackwardRequest, Base, BufferId, Rerun, RerunRequest, Walk, WalkRequest};
 use crate::network::NodeId;
 
 impl Builder<'_> {
@@ -12,6 +10,7 @@ impl Builder<'_> {
     pub(super) fn rerun(&mut self, request: RerunRequest) -> Rerun {
         let RerunRequest { from, images, .. } = request;
         let output = self.network.output();
+        self.around = Some(self.values.clone());
         let base = self.base(request).map(|(input, values)| {
             let layers = vec![];
             self.beside = Some(BesideBase { values, layers });
@@ -23,6 +22,7 @@ impl Builder<'_> {
         self.hold_to_end_of_phase(&[logits]);
         let dispatches = self.end_phase();
         self.come_back(first);
+        self.around = None;
         let layers = self.beside.take().map(|beside| beside.layers);
         let base = base.zip(layers);
         Rerun {
@@ -36,6 +36,21 @@ impl Builder<'_> {
             }),
             dispatches,
         }
+    }
+
+    /// What reruns from `from` read of the forward phase: what goes around that node.
+    pub(super) fn read_around(&self, from: NodeId) -> Vec<BufferId> {
+        let network = self.network;
+        let reached = network.descendants(from);
+        let readers = network
+            .nodes
+            .iter()
+            .zip(&reached)
+            .filter(|(_, reached)| **reached);
+        let later = readers.skip(1);
+        let read = later.flat_map(|(node, _)| &node.inputs);
+        let around = read.filter(|input| !reached[input.0]);
+        around.filter_map(|input| self.values[input.0]).collect()
     }
 
     /// Records the pass of a rerun's base up to the last layer that computes tiles beside it, if there is any; returns where
@@ -59,40 +74,37 @@ impl Builder<'_> {
     }
 
     /// Records a backward phase.
-    pub(super) fn backward_phase(
-        &mut self,
-        request: &BackwardRequest,
-    ) -> Result<Backward, PlanError> {
-        let back = self.backward(request)?;
+    pub(super) fn backward_phase(&mut self, request: &BackwardRequest) -> Backward {
+        let back = self.backward(request);
         self.hold_to_end_of_phase(&[back.gradient]);
         self.hold_to_end_of_phase(&back.kept);
-        Ok(Backward {
+        Backward {
             request: request.clone(),
             seed: back.seed,
             gradient: back.gradient,
             shape: back.shape,
             kept: back.kept,
             dispatches: self.end_phase(),
-        })
+        }
     }
 
     /// Records a pass there and back.
-    pub(super) fn walk(&mut self, request: &WalkRequest) -> Result<Walk, PlanError> {
+    pub(super) fn walk(&mut self, request: &WalkRequest) -> Walk {
         let output = self.network.output();
         let first = self.begin_again(request.images);
         let input = self.again(NodeId(0), output, "walked");
         let logits = self.value(output);
         self.hold_to_end_of_phase(&[logits]);
         let there = self.end_phase();
-        let back = self.backward_phase(&request.back)?;
+        let back = self.backward_phase(&request.back);
         self.come_back(first);
-        Ok(Walk {
+        Walk {
             images: request.images,
             input,
             logits,
             there,
             back,
-        })
+        }
     }
 
     /// Sets aside what the first pass left, which stays for the backward phases, for a pass of so many images.

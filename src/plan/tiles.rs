@@ -127,14 +127,21 @@ fn reached(
     for id in from.0 + 1..=last.0 {
         let node = &network.nodes[id];
         let inputs = node.inputs.iter().filter_map(|input| {
+            let of = network.node(*input).shape;
             let input = reached[input.0].as_ref()?;
             Some(match &node.op {
                 Op::Conv2d { window, .. } | Op::MaxPool(window) | Op::AvgPool { window, .. } => {
                     input.through(window, node.shape)
                 }
                 Op::Pad(pad) => input.padded(pad, node.shape),
+                Op::Add | Op::Mul | Op::Concat if (of.h, of.w) == (node.shape.h, node.shape.w) => {
+                    input.clone()
+                }
                 Op::Activate(_) | Op::Lrn(_) | Op::Affine { .. } => input.clone(),
                 Op::Input
+                | Op::Add
+                | Op::Mul
+                | Op::Concat
                 | Op::Linear { .. }
                 | Op::AdaptiveAvgPool(_)
                 | Op::GlobalMean

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use gradcam::kernels::Kernel;
-use gradcam::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::network::{
+    Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, Op, Pad, Shape, Window,
+};
 use gradcam::plan::{Limits, MatrixDtype, Means, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
@@ -33,6 +35,34 @@ fn odds_and_ends() -> Network {
             },
         ),
         ("clip", Op::clip(0.0, 6.0)),
+        (
+            "depthwise",
+            Op::Conv2d {
+                weight: values(&[8, 1, 3, 3]),
+                bias: None,
+                layout: FilterLayout::Oihw,
+                window: Window::square(3, 1, 1),
+                groups: 8,
+            },
+        ),
+        ("silu", Op::Activate(Activation::Silu)),
+        (
+            "pad",
+            Op::Pad(Pad {
+                before: [1, 1],
+                after: [0, 0],
+                value: 0.0,
+            }),
+        ),
+        (
+            "lrn",
+            Op::Lrn(Lrn {
+                size: 5,
+                alpha: 1.0,
+                beta: 0.75,
+                bias: 1.0,
+            }),
+        ),
         ("max", Op::MaxPool(overlapping)),
         ("relu", Op::RELU),
         (
@@ -58,6 +88,18 @@ fn odds_and_ends() -> Network {
     network
 }
 
+/// Branches that meet in each way.
+fn branched() -> Network {
+    let mut network = Network::new("branched", Shape::new(3, 16, 16));
+    let conv = network.chain("conv", convolution(8, 3)).unwrap();
+    let mean = network.chain("mean", Op::GlobalMean).unwrap();
+    let gated = network.push("gated", Op::Mul, vec![conv, mean]).unwrap();
+    let both = vec![gated, conv];
+    network.push("both", Op::Concat, both).unwrap();
+    network.chain("vector", Op::GlobalMean).unwrap();
+    network
+}
+
 /// A convolution before a mean over all positions.
 fn pooled() -> Network {
     let mut network = Network::new("pooled", Shape::new(3, 32, 32));
@@ -72,6 +114,7 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         vgg16(MatrixLayout::OutIn),
         vgg16(MatrixLayout::InOut),
         odds_and_ends(),
+        branched(),
         pooled(),
     ];
     let mut reached = BTreeSet::new();

@@ -1,0 +1,56 @@
+// The sum or the product of two values, and what the ways back through them need of both.
+//
+//   ADD  y[n, b, i] = end(one[n, b, i] + other[n, b, i])
+//   MUL  y[n, b, i] = end(one[n, b, i] * other[n, b, i])
+//
+// one, y: N x blocks x positions, four channels an element; other the same, or with one position for all of them where `spread` is
+// set (squeeze and excite). Either may be there once for `sharing` n: activations for all gradients of an image, or what a rerun
+// leaves as it is for all its images. end: the ReLU after it where epilogue is BIAS_RELU (there is no bias here).
+// An invocation makes one element of y. CPU twin: combine in tests/common/twins.rs.
+
+struct Params {
+    count: u32, // elements of y: N * image
+    image: u32, // blocks * positions
+    positions: u32,
+    kind: u32,
+    one_sharing: u32, // n of an image of `one`
+    other_sharing: u32,
+    spread: u32,
+    epilogue: u32,
+}
+
+const COMBINE_MUL: u32 = 1u;
+const EPILOGUE_BIAS_RELU: u32 = 2u;
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> one: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = (group.y * groups.x + group.x) * 64u + lane;
+    if at >= p.count {
+        return;
+    }
+    let n = at / p.image;
+    let i = at - n * p.image;
+    let a = one[n / p.one_sharing * p.image + i];
+    var other_at = n / p.other_sharing * p.image + i;
+    if p.spread != 0u {
+        other_at /= p.positions;
+    }
+    let b = other[other_at];
+    var value = a + b;
+    if p.kind == COMBINE_MUL {
+        value = a * b;
+    }
+    if p.epilogue == EPILOGUE_BIAS_RELU {
+        value = max(value, vec4<f32>());
+    }
+    y[at] = value;
+}

@@ -1,0 +1,262 @@
+//! Where branches meet: sums, products and concatenations. A gradient that reaches a node a second time is added to the first by
+//! the kernel of sums.
+
+use crate::kernels::{
+    CombineKind, CombineParams, CopyChannelsParams, Epilogue, Kernel, ProductSumParams,
+};
+use crate::layout::{blocks, padded_len};
+use crate::network::{NodeId, Shape};
+use crate::plan::BufferId;
+use crate::plan::builder::Builder;
+
+/// A value that a kernel reads: one for all images of the pass, one for each, or one for so many of what the pass carries.
+#[derive(Clone, Copy)]
+struct Operand {
+    buffer: BufferId,
+    shape: Shape,
+    sharing: usize,
+}
+
+/// Some channels of `x` that become channels of `y`.
+struct Copied<'a> {
+    label: &'a str,
+    n: usize,
+    x: Operand,
+    y: BufferId,
+    y_shape: Shape,
+    from: usize,
+    to: usize,
+    channels: usize,
+    /// Whether channels before `to` are there already.
+    keep: bool,
+}
+
+impl Builder<'_> {
+    /// A sum or product of two values, with the ReLU after it where there is one.
+    pub(super) fn combined(&mut self, id: NodeId, kind: CombineKind) {
+        let network = self.network;
+        let node = network.node(id);
+        let relu = network.fused_relu(id);
+        let y = self.tensor(&node.name, self.images, node.shape);
+        self.values[relu.unwrap_or(id).0] = Some(y);
+        let epilogue = relu.map_or(Epilogue::None, |_| Epilogue::BiasRelu);
+        let operands = [node.inputs[0], node.inputs[1]].map(|input| self.operand(input));
+        self.combine(&node.name, kind, self.images, operands, y, epilogue);
+    }
+
+    /// The gradient at input `at` of a sum: the sum's own, or that summed over positions.
+    pub(super) fn sum_backward(
+        &mut self,
+        id: NodeId,
+        at: usize,
+        dy: BufferId,
+        n: usize,
+    ) -> BufferId {
+        let network = self.network;
+        let node = network.node(id);
+        let shape = network.node(node.inputs[at]).shape;
+        match shape == node.shape {
+            true => dy,
+            false => self.product_sum(id, at, dy, n, None),
+        }
+    }
+
+    /// The gradient at input `at` of a product: the product's own times the other input.
+    pub(super) fn product_backward(
+        &mut self,
+        id: NodeId,
+        at: usize,
+        dy: BufferId,
+        n: usize,
+    ) -> BufferId {
+        let network = self.network;
+        let node = network.node(id);
+        let (input, other) = (node.inputs[at], node.inputs[1 - at]);
+        let shape = network.node(input).shape;
+        let other = Operand {
+            sharing: self.sharing,
+            ..self.operand(other)
+        };
+        if shape != node.shape {
+            return self.product_sum(id, at, dy, n, Some(other));
+        }
+        let dx = self.tensor(&format!("d_{}", network.node(input).name), n, shape);
+        let dy = Operand {
+            buffer: dy,
+            shape: node.shape,
+            sharing: 1,
+        };
+        let label = format!("{} backward", node.name);
+        self.combine(&label, CombineKind::Mul, n, [dy, other], dx, Epilogue::None);
+        dx
+    }
+
+    /// Two gradients of one node as one.
+    pub(in crate::plan) fn sum_of_gradients(
+        &mut self,
+        id: NodeId,
+        gradients: [BufferId; 2],
+        n: usize,
+    ) -> BufferId {
+        let node = self.network.node(id);
+        let name = format!("d_{}", node.name);
+        let sum = self.tensor(&name, n, node.shape);
+        let operands = gradients.map(|buffer| Operand {
+            buffer,
+            shape: node.shape,
+            sharing: 1,
+        });
+        self.combine(&name, CombineKind::Add, n, operands, sum, Epilogue::None);
+        sum
+    }
+
+    /// The value of a node as an operand of this pass.
+    fn operand(&self, id: NodeId) -> Operand {
+        let (buffer, sharing) = self.value_for(id);
+        Operand {
+            buffer,
+            shape: self.network.node(id).shape,
+            sharing,
+        }
+    }
+
+    fn combine(
+        &mut self,
+        label: &str,
+        kind: CombineKind,
+        n: usize,
+        [one, other]: [Operand; 2],
+        y: BufferId,
+        epilogue: Epilogue,
+    ) {
+        let positions = |shape: Shape| shape.h * shape.w;
+        // Both kinds are the same the other way round.
+        let [one, other] = match positions(one.shape) < positions(other.shape) {
+            true => [other, one],
+            false => [one, other],
+        };
+        let image = padded_len(1, one.shape) / 4;
+        let params = CombineParams {
+            count: (n * image) as u32,
+            image: image as u32,
+            positions: positions(one.shape) as u32,
+            kind: kind as u32,
+            one_sharing: one.sharing as u32,
+            other_sharing: other.sharing as u32,
+            spread: u32::from(other.shape != one.shape),
+            epilogue: epilogue as u32,
+        };
+        let buffers = vec![one.buffer, other.buffer, y];
+        self.each(Kernel::Combine, label, params.count, &params, buffers);
+    }
+
+    /// The gradient at an input of one position: the sum over positions of `dy`, times `other` where it is given.
+    fn product_sum(
+        &mut self,
+        id: NodeId,
+        at: usize,
+        dy: BufferId,
+        n: usize,
+        other: Option<Operand>,
+    ) -> BufferId {
+        let network = self.network;
+        let node = network.node(id);
+        let input = network.node(node.inputs[at]);
+        let dx = self.tensor(&format!("d_{}", input.name), n, input.shape);
+        let params = ProductSumParams {
+            count: (n * blocks(node.shape.c)) as u32,
+            blocks: blocks(node.shape.c) as u32,
+            positions: (node.shape.h * node.shape.w) as u32,
+            multiplied: u32::from(other.is_some()),
+            sharing: other.map_or(1, |other| other.sharing) as u32,
+        };
+        let other = other.map_or(self.nothing, |other| other.buffer);
+        let label = format!("{} backward", node.name);
+        let buffers = vec![dy, other, dx];
+        self.each(Kernel::ProductSum, &label, params.count, &params, buffers);
+        dx
+    }
+
+    /// The channels of all inputs, one input after the other.
+    pub(super) fn concatenated(&mut self, id: NodeId) {
+        let network = self.network;
+        let node = network.node(id);
+        let y = self.tensor(&node.name, self.images, node.shape);
+        self.values[id.0] = Some(y);
+        let mut to = 0;
+        for &input in &node.inputs {
+            let x = self.operand(input);
+            self.copy_channels(&Copied {
+                label: &node.name,
+                n: self.images,
+                x,
+                y,
+                y_shape: node.shape,
+                from: 0,
+                to,
+                channels: x.shape.c,
+                keep: true,
+            });
+            to += x.shape.c;
+        }
+    }
+
+    /// The gradient at input `at` of a concatenation: its channels.
+    pub(super) fn concatenated_backward(
+        &mut self,
+        id: NodeId,
+        at: usize,
+        dy: BufferId,
+        n: usize,
+    ) -> BufferId {
+        let network = self.network;
+        let node = network.node(id);
+        let input = network.node(node.inputs[at]);
+        let before = node.inputs[..at].iter();
+        let before = before.map(|&input| network.node(input).shape.c).sum();
+        let dx = self.tensor(&format!("d_{}", input.name), n, input.shape);
+        self.copy_channels(&Copied {
+            label: &format!("{} backward", node.name),
+            n,
+            x: Operand {
+                buffer: dy,
+                shape: node.shape,
+                sharing: 1,
+            },
+            y: dx,
+            y_shape: input.shape,
+            from: before,
+            to: 0,
+            channels: input.shape.c,
+            keep: false,
+        });
+        dx
+    }
+
+    fn copy_channels(&mut self, it: &Copied<'_>) {
+        let positions = it.y_shape.h * it.y_shape.w;
+        let first = it.to / 4;
+        let made = blocks(it.to + it.channels) - first;
+        let params = CopyChannelsParams {
+            count: (it.n * made * positions) as u32,
+            in_blocks: blocks(it.x.shape.c) as u32,
+            blocks: blocks(it.y_shape.c) as u32,
+            first_block: first as u32,
+            made_blocks: made as u32,
+            positions: positions as u32,
+            from_channel: it.from as u32,
+            to: it.to as u32,
+            channels: it.channels as u32,
+            keep: u32::from(it.keep),
+            sharing: it.x.sharing as u32,
+        };
+        let buffers = vec![it.x.buffer, it.y];
+        self.each(
+            Kernel::CopyChannels,
+            it.label,
+            params.count,
+            &params,
+            buffers,
+        );
+    }
+}
