@@ -11,7 +11,7 @@
 //!
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
-//! | `conv2d`, `conv2d_tiled`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
+//! | `conv2d`, `conv2d_tiled`, `conv2d_subgroup`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
 //! | `split_sum`, of s parts | 0 | 4 n o p (s + 1), with a mask 4 o p more | bytes |
 //! | `winograd_filters_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
 //! | `winograd_input`, `winograd_input_tiled` | 0 | 4 n i (q + 36 t) | bytes |
@@ -274,6 +274,8 @@ pub const DEPTHWISE_ROWS: usize = 4;
 pub const TILED_LARGE: usize = 64;
 /// The same where there is less.
 pub const TILED_SMALL: usize = 32;
+/// Positions and outputs of y that a workgroup of `conv2d_subgroup.wgsl` makes.
+pub const CONV2D_SUBGROUP_TILE: [usize; 2] = [16, 32];
 /// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
 pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
 /// Tiles and blocks of four channels that a workgroup of `winograd_product_subgroup.wgsl` makes.

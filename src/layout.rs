@@ -98,6 +98,37 @@ pub const fn texels(outputs: usize, inputs: usize) -> usize {
     outputs.div_ceil(8) * blocks(inputs) * 9 * 8
 }
 
+/// A filter bank as `conv2d_subgroup.wgsl` reads it: [out / 32][tap][in / 4][out % 32] texels of four inputs.
+pub fn pack_blocks(
+    values: &[f32],
+    shape: [usize; 4],
+    layout: FilterLayout,
+    direction: Direction,
+) -> Vec<f32> {
+    let bank = FilterBank::new(values, shape, layout).towards(direction);
+    let in_blocks = blocks(bank.inputs);
+    let mut packed = vec![0.0; blocks_texels(bank.outputs, bank.inputs, bank.taps) * 4];
+    for (i, texel) in packed.chunks_exact_mut(4).enumerate() {
+        let (o, block) = (i % 32, i / 32 % in_blocks);
+        let (tap, o) = (
+            i / 32 / in_blocks % bank.taps,
+            i / 32 / in_blocks / bank.taps * 32 + o,
+        );
+        if o < bank.outputs {
+            let inputs = block * 4..bank.inputs.min(block * 4 + 4);
+            for (i, value) in inputs.zip(texel) {
+                *value = bank.at(o, i, tap);
+            }
+        }
+    }
+    packed
+}
+
+/// Texels of a bank of filters packed by [`pack_blocks`].
+pub const fn blocks_texels(outputs: usize, inputs: usize, taps: usize) -> usize {
+    outputs.div_ceil(32) * 32 * blocks(inputs) * taps
+}
+
 /// Which blocks of inputs each block of outputs of a grouped convolution reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupBlocks {
@@ -336,6 +367,12 @@ mod tests {
             assert_eq!(texels, same);
             let at = (c / 4 * taps + tap) * 32 + r % 8 * 4 + c % 4;
             assert_eq!(texels[at], expected);
+            // Eight outputs of 32, one tap after the other, two blocks of inputs each.
+            let in_blocks = pack_blocks(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
+            let same = pack_blocks(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
+            assert_eq!(in_blocks, same);
+            let at = ((tap * 2 + c / 4) * 32 + r) * 4 + c % 4;
+            assert_eq!(in_blocks[at], expected);
             let depths = pack_depths(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
             let same = pack_depths(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
             assert_eq!(depths, same);

@@ -119,6 +119,8 @@ pub enum Packing {
     Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
     Texels(FilterLayout, Direction),
+    /// [`crate::layout::pack_blocks`], in an image.
+    TexelBlocks(FilterLayout, Direction),
     /// [`crate::layout::transform_filters`], in an image.
     Winograd(FilterLayout),
     /// Rows of a matrix as the file has them; rows rounded up to 4 with zeros, columns to a whole element.
@@ -152,7 +154,7 @@ impl Packing {
     pub fn is_image(&self) -> bool {
         matches!(
             self,
-            Self::Texels(..) | Self::Winograd(_) | Self::TexelRows(..)
+            Self::Texels(..) | Self::TexelBlocks(..) | Self::Winograd(_) | Self::TexelRows(..)
         )
     }
 }
@@ -323,7 +325,9 @@ impl Buffer {
         match &self.contents {
             Contents::Weights(Upload { tensor, packing })
             | Contents::Source(Upload { tensor, packing }) => match packing {
-                Packing::Texels(..) | Packing::Winograd(_) => Some(IMAGE_ROW),
+                Packing::Texels(..) | Packing::TexelBlocks(..) | Packing::Winograd(_) => {
+                    Some(IMAGE_ROW)
+                }
                 Packing::TexelRows(_, dtype) => Some(tensor.shape()[1].div_ceil(dtype.columns())),
                 Packing::Vector
                 | Packing::Filters(..)

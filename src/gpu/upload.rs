@@ -16,7 +16,7 @@ use super::staging::Staging;
 use super::{Gpu, GpuError};
 use crate::kernels::{IMAGE_ROW, WINOGRAD_POSITIONS};
 use crate::layout::{
-    blocks, pack_depths, pack_depthwise, pack_filters, pack_texels, transform_filters,
+    blocks, pack_blocks, pack_depths, pack_depthwise, pack_filters, pack_texels, transform_filters,
     winograd_block, winograd_blocks,
 };
 use crate::network::{FilterLayout, filter_axes};
@@ -125,6 +125,12 @@ fn send(
         Packing::Texels(layout, direction) => {
             let (values, shape) = filters(tensor, name)?;
             let mut packed = pack_texels(&values, shape, *layout, *direction);
+            packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
+            write(0, bytemuck::cast_slice(&packed))
+        }
+        Packing::TexelBlocks(layout, direction) => {
+            let (values, shape) = filters(tensor, name)?;
+            let mut packed = pack_blocks(&values, shape, *layout, *direction);
             packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
             write(0, bytemuck::cast_slice(&packed))
         }

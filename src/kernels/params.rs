@@ -57,6 +57,25 @@ pub struct SplitSumParams {
     pub sharing: u32,
 }
 
+/// Uniform of `conv2d_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv2dSubgroupParams {
+    pub in_blocks: i32,
+    pub in_size: [i32; 2],
+    pub out_blocks: i32,
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub count: i32,
+    pub epilogue: u32,
+    pub sharing: i32,
+}
+
 /// Uniform of `conv3x3_subgroup.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -60,6 +60,7 @@ kernels! {
     /// [`TILED_SMALL`].
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
+    Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Write];
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write];
     WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage];
     WinogradProduct: "winograd_product_subgroup", WinogradProductParams,

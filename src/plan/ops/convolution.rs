@@ -3,8 +3,13 @@
 use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
 use super::{signed, size};
-use crate::kernels::{CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv3x3Params, IMAGE_ROW, Kernel};
-use crate::layout::{Direction, GroupBlocks, blocks, padded_len, texels as texels_of};
+use crate::kernels::{
+    CONV2D_SUBGROUP_TILE, CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv2dSubgroupParams,
+    Conv3x3Params, IMAGE_ROW, Kernel,
+};
+use crate::layout::{
+    Direction, GroupBlocks, blocks, blocks_texels, padded_len, texels as texels_of,
+};
 use crate::network::{FilterLayout, NodeId, Shape, Window};
 use crate::plan::builder::{Builder, Traffic, image_rows};
 use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Winograd};
@@ -70,6 +75,18 @@ impl Convolution<'_> {
         rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
     }
 
+    /// Texels of the weights as `conv2d_subgroup.wgsl` reads them.
+    fn block_texels(&self) -> usize {
+        let taps = self.window.size[0] * self.window.size[1];
+        blocks_texels(self.out_shape.c, self.in_shape.c, taps)
+    }
+
+    /// Whether x and those weights are within an image of `most` rows.
+    fn fits_in_eights(&self, most: u32) -> bool {
+        let rows = image_rows(self.texels().max(self.block_texels()));
+        rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
+    }
+
     /// Stride, padding and how far x is spread apart.
     pub(super) fn window_steps(&self) -> [[i32; 2]; 3] {
         let window = self.window;
@@ -90,8 +107,11 @@ impl Builder<'_> {
             _ if call.groups > 1 => self.convolution_plain(call),
             KernelFamily::Tiled(gpu) => self.convolution_tiled(call, gpu),
             KernelFamily::Subgroup8 { image_rows: most } => {
-                if !(call.window.is_3x3_same() && call.fits(most)) {
-                    return self.convolution_plain(call);
+                if !call.window.is_3x3_same() || !call.fits(most) {
+                    return match call.fits_in_eights(most) {
+                        true => self.convolution_subgroup(call),
+                        false => self.convolution_plain(call),
+                    };
                 }
                 match self.winograd(call) {
                     Some(winograd) => self.convolution_winograd(&winograd),
@@ -161,6 +181,51 @@ impl Builder<'_> {
             workgroups,
             call.work(),
         );
+        self.copy_before_last(CopyToImage {
+            from: call.x,
+            to: image,
+            texels,
+        });
+    }
+
+    /// Any window, through images.
+    fn convolution_subgroup(&mut self, call: &Convolution<'_>) {
+        let Convolution { window, .. } = call;
+        let (texels, weight_texels) = (call.texels(), call.block_texels());
+        let w = self.weights(
+            format!("{} weights", call.name),
+            weight_texels.next_multiple_of(IMAGE_ROW) * 4,
+            call.weight,
+            Packing::TexelBlocks(call.layout, call.direction),
+        );
+        let image = self.image(ImageUse::Input, texels);
+        let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
+        let [stride, pad, up] = call.window_steps();
+        let count = call.n * call.out_shape.h * call.out_shape.w;
+        let params = Conv2dSubgroupParams {
+            in_blocks: in_blocks as i32,
+            in_size: size(call.in_shape),
+            out_blocks: out_blocks as i32,
+            out_size: size(call.out_shape),
+            taps: signed(window.size),
+            stride,
+            pad,
+            dilation: signed(window.dilation),
+            up,
+            count: count as i32,
+            epilogue: call.end.epilogue as u32,
+            sharing: self.sharing as i32,
+        };
+        let [positions, outputs] = CONV2D_SUBGROUP_TILE;
+        let workgroups = [
+            count.div_ceil(positions) as u32,
+            (out_blocks * 4).div_ceil(outputs) as u32,
+            1,
+        ];
+        let buffers = vec![image, w, call.end.extra, call.y];
+        let kernel = Kernel::Conv2dSubgroup;
+        let work = call.work();
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
         self.copy_before_last(CopyToImage {
             from: call.x,
             to: image,
