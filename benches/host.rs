@@ -103,7 +103,14 @@ fn cam_methods() -> [cam::Method; 4] {
 fn compose_overlay(bencher: Bencher<'_, '_>) {
     let (seen, _) = fit(&picture(), Fit::Crop, SIDE, SIDE);
     let heat = heat();
-    bencher.bench(|| composite::overlay(black_box(&heat), &seen, Colormap::Jet, None));
+    bencher.bench(|| {
+        composite::overlay(
+            black_box(&heat),
+            &seen,
+            Colormap::Jet,
+            composite::Overlay::Sum,
+        )
+    });
 }
 
 #[divan::bench]

@@ -20,7 +20,8 @@ mod whole;
 
 pub use choices::{
     Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
-    MatrixDtype, Method, Output, OutputKind, Precision, Preprocessing, Score, Size, Smooth,
+    MatrixDtype, Method, Output, OutputKind, Overlay, PixelScale, Precision, Preprocessing, Scale,
+    Score, Size, Smooth,
 };
 
 use spelled::spelled;
@@ -196,6 +197,10 @@ const ANY: RangeInclusive<u64> = 0..=u64::MAX;
 
 /// The raw flags of the main command, before `options` has looked at them.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Explain {
     /// Pictures or folders of pictures, then a weights file and the number of classes if wanted
     ///
@@ -399,14 +404,17 @@ pub struct Explain {
     #[arg(long, value_name = "SIZE", value_parser = spelled::<Size>(), help_heading = "What is written")]
     pub size: Option<Size>,
 
-    /// Colours of the heat map over the picture [default: jet]
+    /// Colours of the heat map over the picture [default: jet; with --signed: bwr]
     #[arg(long, value_name = "NAME", value_parser = spelled::<Colormap>(), help_heading = "What is written")]
     pub colormap: Option<Colormap>,
 
-    /// Share of the heat map over the picture, 0 to 1 [default: their sum, rescaled]
+    /// How the heat map lies over the picture [default: sum; with --alpha or --signed: blend]
+    #[arg(long, value_name = "HOW", value_parser = spelled::<Overlay>(), help_heading = "What is written")]
+    pub overlay: Option<Overlay>,
+
+    /// Share of the heat map in --overlay blend and threshold, 0 to 1 [default: 0.5]
     ///
-    /// Share of the heat map in the overlay: 0 is the picture alone, 1 the heat map alone. Without
-    /// it, heat map and picture are added and scaled so that the largest value is 255.
+    /// Share of the heat map in --overlay blend, which it implies, and threshold: 0 is the picture alone, 1 the heat map alone.
     #[arg(
         long,
         value_name = "A",
@@ -414,6 +422,37 @@ pub struct Explain {
         help_heading = "What is written"
     )]
     pub alpha: Option<f32>,
+
+    /// Heat from which --overlay threshold shows it, 0 to 1 [default: 0.15]
+    #[arg(
+        long,
+        value_name = "H",
+        allow_negative_numbers = true,
+        help_heading = "What is written"
+    )]
+    pub threshold: Option<f32>,
+
+    /// What is drawn at full strength: the largest value of each class's map, of the image's, or a number [default: class]
+    ///
+    /// What is drawn at full strength: the largest value of each map (class), of a method's maps of all classes of a picture
+    /// (image), or a number in the units of the map's values, as the JSON has them, which makes pictures comparable.
+    #[arg(
+        long,
+        value_name = "class|image|N",
+        allow_negative_numbers = true,
+        help_heading = "What is written"
+    )]
+    pub scale: Option<Scale>,
+
+    /// Draw what lowers the score as well
+    ///
+    /// Draw what lowers the score as well, from blue over white to red; grey in the heat map stands for nothing.
+    #[arg(long, help_heading = "What is written")]
+    pub signed: bool,
+
+    /// How the values of pixel methods become colours [default: percentile]
+    #[arg(long, value_name = "HOW", value_parser = spelled::<PixelScale>(), help_heading = "What is written")]
+    pub pixel_scale: Option<PixelScale>,
 
     /// Print the results as JSON, one line a picture
     #[arg(long, help_heading = "What is written")]

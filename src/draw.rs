@@ -10,8 +10,8 @@ use ::image::RgbImage;
 
 use crate::attribution;
 use crate::cam;
-use crate::cli::{Output, Size};
-use crate::composite;
+use crate::cli::{Output, PixelScale, Scale, Size};
+use crate::composite::{self, Rectangle};
 use crate::explain::Error;
 use crate::explainer::{Explanation, Prediction};
 use crate::image;
@@ -46,6 +46,10 @@ pub struct Scene<'a> {
     /// What is asked and found, for advice.
     pub asked: Asked<'a>,
 }
+
+/// What is drawn at full strength where a scale is shared, in the units of a method's values: for each of its pictures of
+/// pixel values, and for its heat.
+type Shared = Vec<(Method, f64)>;
 
 /// Methods of either kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,6 +126,7 @@ pub fn classes(
     let fit = VALUES_AT_ONCE / (width as usize * height as usize);
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = fit.min(cores).clamp(1, explanations.len().max(1));
+    let shared = scene.shared(explanations);
     let (next, drawn) = (AtomicUsize::new(0), Mutex::new(vec![]));
     thread::scope(|scope| {
         let draw = || {
@@ -131,7 +136,7 @@ pub fn classes(
                     break;
                 };
                 let label = labels.get(explanation.class).expect("one label a class");
-                let result = class(scene, rank, explanation, prediction, label);
+                let result = class(scene, &shared, rank, explanation, prediction, label);
                 let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
                 drawn.push((rank, result));
             }
@@ -149,6 +154,7 @@ pub fn classes(
 /// Writes the files of one class, and says what is in them.
 fn class(
     scene: &Scene<'_>,
+    shared: &Shared,
     rank: usize,
     explanation: &Explanation,
     prediction: &Prediction,
@@ -187,10 +193,13 @@ fn class(
     }
     let contents = contents(options);
     for of_method in contents.chunk_by(|a, b| a.method() == b.method()) {
-        let values = of(of_method[0].method());
-        let heat = LazyCell::new(|| scene.heat(values));
+        let method = of_method[0].method();
+        let values = of(method);
+        let full = shared.iter().find(|(m, _)| *m == method);
+        let full = full.map(|&(_, full)| full);
+        let heat = LazyCell::new(|| scene.heat(values, full));
         let subject = Subject {
-            question: scene.question.of(of_method[0].method()),
+            question: scene.question.of(method),
             ..subject
         };
         for &content in of_method {
@@ -201,13 +210,11 @@ fn class(
                 output::write(&path, &bytes).map_err(Error::from)
             };
             match content {
-                Content::Picture(_) if values.of_pixels => write(&scene.pixels(values)),
-                Content::Picture(_) => write(&composite::overlay(
-                    &heat,
-                    picture,
-                    options.colormap,
-                    options.alpha,
-                )),
+                Content::Picture(_) if values.of_pixels => write(&scene.pixels(values, full)),
+                Content::Picture(_) => write(&scene.overlay(&heat)),
+                Content::Heatmap(_) if scene.is_signed(values) => {
+                    write(&composite::signed_heatmap(&heat))
+                }
                 Content::Heatmap(_) => write(&composite::heatmap(&heat)),
                 Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
                 Content::Raw(_) => {
@@ -235,11 +242,12 @@ struct Given {
 }
 
 impl Given {
-    /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`].
-    fn scaled(&self) -> Map {
+    /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`], and that magnitude.
+    fn scaled(&self) -> (Map, f64) {
         let [rows, columns, channels] = self.shape;
         let values: Vec<f64> = self.values.iter().map(|v| v - self.nothing).collect();
-        Map::scaled(columns * channels, rows, &values)
+        let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+        (Map::scaled(columns * channels, rows, &values), largest)
     }
 }
 
@@ -290,33 +298,115 @@ impl Scene<'_> {
         self.original.unwrap_or(self.seen)
     }
 
-    /// The values as a map to draw, at the size of the pictures written.
-    fn heat(&self, values: &Given) -> Map {
+    /// What of the values is drawn at full strength, where classes share that or the user says it.
+    fn shared(&self, explanations: &[Explanation]) -> Shared {
+        let methods = methods(self.options);
+        match self.options.scale {
+            Scale::Class => vec![],
+            Scale::Fixed(full) => contents(self.options)
+                .into_iter()
+                .map(|content| (content.method(), full))
+                .collect(),
+            Scale::Image => {
+                let mut shared = Shared::new();
+                for explanation in explanations {
+                    for (method, values) in methods.values(self, explanation) {
+                        let full = self.full(&values);
+                        match shared.iter_mut().find(|(m, _)| *m == method) {
+                            Some((_, most)) => *most = most.max(full),
+                            None => shared.push((method, full)),
+                        }
+                    }
+                }
+                shared
+            }
+        }
+    }
+
+    /// What a class's own scale draws at full strength, in the units of its values.
+    fn full(&self, values: &Given) -> f64 {
+        let (scaled, largest) = values.scaled();
+        let full = match values.of_pixels {
+            true => self.reach(&scaled.values),
+            false if self.options.signed => self.resized(&scaled).reach(),
+            false => self.resized(&scaled).range().map_or(0.0, |(_, max)| max),
+        };
+        f64::from(full) * largest
+    }
+
+    /// Whether what lies below zero is drawn.
+    fn is_signed(&self, values: &Given) -> bool {
+        self.options.signed && !values.of_pixels
+    }
+
+    /// A map at the size of the pictures written.
+    fn resized(&self, map: &Map) -> Map {
+        match self.options.size {
+            Size::Model => map.resize(self.seen.width() as usize, self.seen.height() as usize),
+            Size::Original => map.place(self.geometry),
+        }
+    }
+
+    /// The values as a map to draw, at the size of the pictures written. `full` is what a shared scale has at full strength.
+    fn heat(&self, values: &Given, full: Option<f64>) -> Map {
+        let (scaled, largest) = values.scaled();
         let map = match values.of_pixels {
             true => {
                 let [rows, columns, _] = values.shape;
-                composite::magnitude(&values.scaled().values, columns as u32, rows as u32)
+                composite::magnitude(&scaled.values, columns as u32, rows as u32)
             }
-            false => values.scaled(),
+            false => scaled,
         };
-        let resized = match self.options.size {
-            Size::Model => map.resize(self.seen.width() as usize, self.seen.height() as usize),
-            Size::Original => map.place(self.geometry),
-        };
-        resized.heat()
+        let resized = self.resized(&map);
+        let full = full.map(|full| (full / largest) as f32);
+        match self.is_signed(values) {
+            true => resized.signed_heat_to(full.unwrap_or_else(|| resized.reach())),
+            false => match full {
+                Some(full) => resized.heat_to(full),
+                None => resized.heat(),
+            },
+        }
     }
 
-    /// Pixel values as a picture, at the size of the pictures written.
-    fn pixels(&self, values: &Given) -> RgbImage {
-        let scaled = values.scaled().values;
-        let (w, h) = self.seen.dimensions();
+    /// The heat in colour over the picture; what the network did not see stays as it is.
+    fn overlay(&self, heat: &Map) -> RgbImage {
+        let Options {
+            colormap, overlay, ..
+        } = *self.options;
         match self.options.size {
-            Size::Model => composite::guided(&scaled, w, h),
+            Size::Model => composite::overlay(heat, self.seen, colormap, overlay),
             Size::Original => {
-                let placed = composite::place_gradient(&scaled, w, h, self.geometry);
-                let (w, h) = self.picture().dimensions();
-                composite::guided(&placed, w, h)
+                let seen = Rectangle::seen(self.geometry);
+                composite::overlay_within(heat, self.picture(), colormap, overlay, &seen)
             }
+        }
+    }
+
+    /// The magnitude of pixel values that is drawn black or white.
+    fn reach(&self, values: &[f32]) -> f32 {
+        match self.options.pixel_scale {
+            PixelScale::Percentile => composite::percentile(values),
+            PixelScale::MinMax => values.iter().fold(0.0, |most: f32, v| most.max(v.abs())),
+        }
+    }
+
+    /// Pixel values as a picture, at the size of the pictures written. `full` is what a shared scale has at full strength.
+    fn pixels(&self, values: &Given, full: Option<f64>) -> RgbImage {
+        let (scaled, largest) = values.scaled();
+        let reach = full.map(|full| (full / largest) as f32);
+        // Before what was not seen is put around it.
+        let own = self.reach(&scaled.values);
+        let (w, h) = self.seen.dimensions();
+        let (values, (w, h)) = match self.options.size {
+            Size::Model => (scaled.values, (w, h)),
+            Size::Original => (
+                composite::place_gradient(&scaled.values, w, h, self.geometry),
+                self.picture().dimensions(),
+            ),
+        };
+        match (reach, self.options.pixel_scale) {
+            (None, PixelScale::MinMax) => composite::guided(&values, w, h),
+            (reach, _) => composite::around_grey(&values, reach.unwrap_or(own), w, h),
         }
     }
 }

@@ -52,6 +52,7 @@
 //! ```
 //! use gradcam::cam::Method;
 //! use gradcam::colormap::Colormap;
+//! use gradcam::composite::Overlay;
 //! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
 //! use gradcam::preprocess::Fit;
 //! use gradcam::verdict::Verdict;
@@ -79,7 +80,7 @@
 //!     let map = &explanation.maps[0];
 //!     assert_eq!(Verdict::of(&map.values, explanation.gradient), Verdict::Ok);
 //!     let heat = map.scaled().resize(224, 224).heat();
-//!     let over_the_picture = composite::overlay(&heat, &explained.seen, Colormap::Jet, None);
+//!     let over_the_picture = composite::overlay(&heat, &explained.seen, Colormap::Jet, Overlay::Sum);
 //!     assert_eq!(over_the_picture.dimensions(), (224, 224));
 //! }
 //! # Ok(())

@@ -95,18 +95,34 @@ impl Map {
     /// A map with nothing above zero becomes all zero. Values that are not finite count as zero.
     #[must_use]
     pub fn heat(&self) -> Self {
-        let max = self.range().map_or(0.0, |(_, max)| max);
-        let values = self
-            .values
-            .iter()
-            .map(|&v| {
-                if v.is_finite() && v > 0.0 {
-                    v / max
-                } else {
-                    0.0
-                }
-            })
-            .collect();
+        self.heat_to(self.range().map_or(0.0, |(_, max)| max))
+    }
+
+    /// The same of a scale that maps share: `full` becomes 1, and so does what is more. All zero where `full` is not above
+    /// zero.
+    #[must_use]
+    pub fn heat_to(&self, full: f32) -> Self {
+        self.drawn(full, 0.0)
+    }
+
+    /// The same with what lies below zero: in -1..=1.
+    #[must_use]
+    pub fn signed_heat_to(&self, full: f32) -> Self {
+        self.drawn(full, -1.0)
+    }
+
+    /// The largest magnitude of the finite values; 0 where there is none.
+    pub fn reach(&self) -> f32 {
+        self.range()
+            .map_or(0.0, |(min, max)| max.max(-min).max(0.0))
+    }
+
+    fn drawn(&self, full: f32, least: f32) -> Self {
+        let value = |&v: &f32| match v.is_finite() && full > 0.0 {
+            true => (v / full).clamp(least, 1.0),
+            false => 0.0,
+        };
+        let values = self.values.iter().map(value).collect();
         Self::new(self.width, self.height, values)
     }
 }

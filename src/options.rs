@@ -10,11 +10,14 @@ use crate::attribution;
 use crate::cam;
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
-    Fuse, MatrixDtype, Method, Output, OutputKind, Preprocessing, Score, Size, Smooth,
+    Fuse, MatrixDtype, Method, Output, OutputKind, PixelScale, Preprocessing, Scale, Score, Size,
+    Smooth,
 };
+use crate::composite::Overlay;
 use crate::near::nearest;
 use crate::perturbation;
 
+mod drawing;
 mod error;
 mod unread;
 
@@ -27,6 +30,10 @@ pub const DEFAULT_TOP_N: usize = 3;
 /// What was asked for, free of contradictions. Nothing on the disk has been looked at, but for
 /// telling weights from pictures, and that two of them are there.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Options {
     /// Pictures or folders, in the order given, each once.
     pub images: Vec<PathBuf>,
@@ -86,8 +93,14 @@ pub struct Options {
     pub activation: Option<OutputKind>,
     /// Colours of the overlay.
     pub colormap: Colormap,
-    /// Share of the heat map in the overlay, 0 to 1. `None`: the original's sum.
-    pub alpha: Option<f32>,
+    /// How the heat map lies over the picture.
+    pub overlay: Overlay,
+    /// What is drawn at full strength.
+    pub scale: Scale,
+    /// Whether what lies below zero is drawn: then the colours diverge.
+    pub signed: bool,
+    /// How pixel values become colours.
+    pub pixel_scale: PixelScale,
     /// File of class names.
     pub labels: Option<PathBuf>,
     /// JSON on standard output instead of text.
@@ -141,6 +154,8 @@ impl Options {
         let channels = each_channels(&flags.channels)?;
         let unread = unread::unread(&flags);
         let preprocess = preprocess(&flags, channels.order)?;
+        let overlay = drawing::overlay(&flags)?;
+        let colormap = drawing::colormap(flags.colormap, flags.signed)?;
         let Positionals {
             images,
             weights,
@@ -162,9 +177,6 @@ impl Options {
                 (None, Some(count)) if flags.top_n.is_none() => UsageError::OnlyCount(count),
                 _ => UsageError::NoImage,
             });
-        }
-        if let Some(alpha) = flags.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
-            return Err(UsageError::AlphaOutOfRange(alpha));
         }
         let usual = attribution::Settings::default();
         let noise = flags.noise.unwrap_or(usual.noise);
@@ -232,8 +244,11 @@ impl Options {
             input_size: flags.input_size.map(usize::from),
             graph_output: flags.graph_output,
             activation: flags.activation,
-            colormap: flags.colormap.unwrap_or_default(),
-            alpha: flags.alpha,
+            colormap,
+            overlay,
+            scale: flags.scale.unwrap_or_default(),
+            signed: flags.signed,
+            pixel_scale: flags.pixel_scale.unwrap_or_default(),
             labels: flags.labels,
             json: flags.json,
             quiet: flags.quiet,

@@ -19,7 +19,7 @@ use crate::verdict::{Asked, Verdict};
 pub(crate) mod paths;
 mod settings;
 
-pub use settings::{Preprocess, Settings};
+pub use settings::{Drawing, Preprocess, Settings};
 
 /// Version of the JSON's form.
 const SCHEMA: u32 = 1;

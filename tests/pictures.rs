@@ -376,6 +376,10 @@ fn the_colour_maps_are_matplotlibs() {
         ("jet", Colormap::Jet),
         ("viridis", Colormap::Viridis),
         ("inferno", Colormap::Inferno),
+        ("magma", Colormap::Magma),
+        ("cividis", Colormap::Cividis),
+        ("turbo", Colormap::Turbo),
+        ("bwr", Colormap::Bwr),
     ];
     for (line, (name, map)) in file.lines().zip(maps) {
         let mut expected = name.to_owned() + " ";

@@ -98,6 +98,61 @@ pub enum Size {
     Original,
 }
 
+/// How the heat map lies over the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Overlay {
+    /// Their sum, rescaled, as in the original
+    Sum,
+    /// The two blended, --alpha of the heat map
+    Blend,
+    /// The same where the heat reaches --threshold, the picture as it is elsewhere
+    Threshold,
+}
+
+/// How pixel values become colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum PixelScale {
+    /// Around grey, stretched to the magnitude that 99.5 % of the values do not pass
+    #[default]
+    Percentile,
+    /// From the least value to the largest
+    #[value(name = "minmax")]
+    MinMax,
+}
+
+/// What is drawn at full strength.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Scale {
+    /// The largest value of each map.
+    #[default]
+    Class,
+    /// The largest value of a method's maps of all classes of a picture.
+    Image,
+    /// This value, above zero and finite.
+    Fixed(f64),
+}
+
+/// Why a text is no [`Scale`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("write class, image, or a number above 0, in the units of the map's values")]
+pub struct ScaleError;
+
+impl std::str::FromStr for Scale {
+    type Err = ScaleError;
+
+    fn from_str(text: &str) -> Result<Self, ScaleError> {
+        if text.eq_ignore_ascii_case("class") {
+            return Ok(Self::Class);
+        }
+        if text.eq_ignore_ascii_case("image") {
+            return Ok(Self::Image);
+        }
+        let number = text.parse().ok();
+        let number = number.filter(|&number: &f64| number.is_finite() && number > 0.0);
+        number.map(Self::Fixed).ok_or(ScaleError)
+    }
+}
+
 /// Preprocessing that published weights were trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Preprocessing {
@@ -205,6 +260,8 @@ display_as_typed!(
     Format,
     Size,
     Smooth,
+    Overlay,
+    PixelScale,
     Fit,
     Fuse,
     Preprocessing,
@@ -238,6 +295,17 @@ mod tests {
         assert_eq!(parse("bgr"), Ok(ChannelsFlag::Order(Channels::Bgr)));
         for wrong in ["0", "-1", "6.5", "grb", ""] {
             assert_eq!(parse(wrong), Err(ChannelsError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_scale_is_a_word_or_a_number_above_zero() {
+        let parse = |text: &str| text.parse::<Scale>();
+        assert_eq!(parse("class"), Ok(Scale::Class));
+        assert_eq!(parse("Image"), Ok(Scale::Image));
+        assert_eq!(parse("2.5e-4"), Ok(Scale::Fixed(2.5e-4)));
+        for wrong in ["0", "-1", "inf", "nan", "picture", ""] {
+            assert_eq!(parse(wrong), Err(ScaleError), "{wrong}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::cli::{Channels, Fuse, Method, Preprocessing};
+use crate::cli::{Channels, Colormap, Fuse, Method, Preprocessing};
 
 /// Wrong usage, exit code 2. Every text says what to type instead.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -121,6 +121,21 @@ pub enum UsageError {
          it goes from 0 (the picture alone) to 1 (the heat map alone), as in --alpha 0.5"
     )]
     AlphaOutOfRange(f32),
+    /// A share outside 0..1, or no number.
+    #[error("--threshold {0} is no heat: it goes from 0 to 1, the largest, as in --threshold 0.15")]
+    ThresholdOutOfRange(f32),
+    /// `--threshold` without the overlay that has one.
+    #[error("--threshold is that of --overlay threshold: add it")]
+    ThresholdAlone,
+    /// `--alpha` with a sum.
+    #[error("--overlay sum has no shares: drop --alpha, or take --overlay blend")]
+    AlphaOfSum,
+    /// `--signed` in colours without a middle.
+    #[error("--colormap {0} has no colour for nothing between two signs: for --signed take bwr")]
+    NoMiddle(Colormap),
+    /// Colours with a middle for maps of one sign.
+    #[error("--colormap {0} has its middle at nothing, for maps of both signs: add --signed")]
+    OneSign(Colormap),
     /// Noise below 0, infinite or no number.
     #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
     NoiseOutOfRange(f64),

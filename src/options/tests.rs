@@ -204,8 +204,9 @@ fn an_empty_name_is_refused() {
 
 #[test]
 fn alpha_is_a_share() {
-    assert_eq!(options("a.jpg --alpha 0").unwrap().alpha, Some(0.0));
-    assert_eq!(options("a.jpg --alpha 1").unwrap().alpha, Some(1.0));
+    let overlay = |line: &str| options(line).unwrap().overlay;
+    assert_eq!(overlay("a.jpg --alpha 0"), Overlay::Blend(0.0));
+    assert_eq!(overlay("a.jpg --alpha 1"), Overlay::Blend(1.0));
     for bad in ["-0.1", "1.01", "inf", "NaN"] {
         assert!(
             matches!(
@@ -215,6 +216,40 @@ fn alpha_is_a_share() {
             "{bad}"
         );
     }
+}
+
+#[test]
+fn an_overlay_takes_the_options_that_are_its_own() {
+    let overlay = |line: &str| options(&format!("a.jpg {line}")).unwrap().overlay;
+    let threshold = |alpha, least| Overlay::Threshold { alpha, least };
+    assert_eq!(overlay(""), Overlay::Sum);
+    assert_eq!(overlay("--overlay blend"), Overlay::Blend(0.5));
+    assert_eq!(overlay("--signed"), Overlay::Blend(0.5));
+    assert_eq!(overlay("--signed --overlay sum"), Overlay::Sum);
+    assert_eq!(overlay("--overlay threshold"), threshold(0.5, 0.15));
+    assert_eq!(
+        overlay("--overlay threshold --alpha 0.25 --threshold 0.5"),
+        threshold(0.25, 0.5)
+    );
+    assert_eq!(refused("a.jpg --threshold 0.5"), UsageError::ThresholdAlone);
+    assert_eq!(
+        refused("a.jpg --overlay sum --alpha 0.5"),
+        UsageError::AlphaOfSum
+    );
+    let out_of_range = refused("a.jpg --overlay threshold --threshold 15");
+    assert_eq!(out_of_range, UsageError::ThresholdOutOfRange(15.0));
+}
+
+#[test]
+fn colours_with_a_middle_are_for_maps_of_both_signs() {
+    let colormap = |line: &str| options(&format!("a.jpg {line}")).unwrap().colormap;
+    assert_eq!(colormap(""), Colormap::Jet);
+    assert_eq!(colormap("--signed"), Colormap::Bwr);
+    assert_eq!(colormap("--signed --colormap bwr"), Colormap::Bwr);
+    let no_middle = refused("a.jpg --signed --colormap turbo");
+    assert_eq!(no_middle, UsageError::NoMiddle(Colormap::Turbo));
+    let one_sign = refused("a.jpg --colormap bwr");
+    assert_eq!(one_sign, UsageError::OneSign(Colormap::Bwr));
 }
 
 #[test]

@@ -140,43 +140,58 @@ fn readers(reads: impl Fn(Method) -> bool) -> Vec<Method> {
 }
 
 /// Those that no output reads, or none of the outputs' methods.
-fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> {
+fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> + '_ {
     let any = |_: Method| true;
-    let given: [(_, _, IsShown, Reads); 4] = [
+    let coloured =
+        |option, given| -> (_, _, IsShown, Reads) { (option, given, is_coloured, is_a_map) };
+    let given: [(_, _, IsShown, Reads); 8] = [
         ("--format", flags.format.is_some(), is_a_picture, any),
         ("--size", flags.size.is_some(), is_a_picture, any),
-        (
-            "--colormap",
-            flags.colormap.is_some(),
-            is_coloured,
-            is_a_map,
-        ),
-        ("--alpha", flags.alpha.is_some(), is_coloured, is_a_map),
+        coloured("--colormap", flags.colormap.is_some()),
+        coloured("--overlay", flags.overlay.is_some()),
+        coloured("--alpha", flags.alpha.is_some()),
+        coloured("--threshold", flags.threshold.is_some()),
+        ("--scale", flags.scale.is_some(), is_a_picture, any),
+        ("--signed", flags.signed, has_signs, is_a_map),
     ];
-    given
-        .into_iter()
-        .filter_map(|(option, given, shows, reads)| {
-            let read_by = match () {
-                () if !given => return None,
-                () if !flags.outputs.iter().any(|&output| shows(output)) => {
-                    let all = Output::value_variants().iter().copied();
-                    Readers::Outputs(all.filter(|&output| shows(output)).collect())
-                }
-                () if !flags.methods.iter().any(|&method| reads(method)) => {
-                    Readers::Methods(readers(reads))
-                }
-                () => return None,
-            };
-            Some(Unread {
-                option,
-                by: vec![],
-                read_by,
-            })
+    let given = given.into_iter().chain([pixel_scale(flags)]);
+    given.filter_map(|(option, given, shows, reads)| {
+        let read_by = match () {
+            () if !given => return None,
+            () if !flags.outputs.iter().any(|&output| shows(output)) => {
+                let all = Output::value_variants().iter().copied();
+                Readers::Outputs(all.filter(|&output| shows(output)).collect())
+            }
+            () if !flags.methods.iter().any(|&method| reads(method)) => {
+                Readers::Methods(readers(reads))
+            }
+            () => return None,
+        };
+        Some(Unread {
+            option,
+            by: vec![],
+            read_by,
         })
+    })
 }
 
 fn is_a_picture(output: Output) -> bool {
     output != Output::Raw
+}
+
+/// `--pixel-scale`, unless a picture of a pixel method's values is written.
+fn pixel_scale(flags: &Explain) -> (&'static str, bool, IsShown, Reads) {
+    let own = |&output: &Output| output != Output::Raw && output.own_method().is_some();
+    let of_methods = flags.outputs.contains(&Output::Gradcam)
+        && flags.methods.iter().any(|&method| !is_a_map(method));
+    let is_read = of_methods || flags.outputs.iter().any(own);
+    let given = flags.pixel_scale.is_some() && !is_read;
+    let shows = |output: Output| matches!(output, Output::GuidedBprop | Output::GuidedGradcam);
+    ("--pixel-scale", given, shows, |_| true)
+}
+
+fn has_signs(output: Output) -> bool {
+    matches!(output, Output::Heatmap | Output::Gradcam)
 }
 
 fn is_coloured(output: Output) -> bool {

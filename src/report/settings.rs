@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::architectures::Classifier;
+use crate::cli::{Output, Scale};
+use crate::composite::Overlay;
 use crate::explainer::Wanted;
 use crate::method::{Method, Setting};
 use crate::options::Options;
@@ -54,6 +56,70 @@ pub struct Settings {
     /// Of the random numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// How the pictures were drawn.
+    #[serde(flatten)]
+    pub drawing: Drawing,
+}
+
+/// How pictures were drawn; what none that was written depends on is absent from the JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Drawing {
+    /// `model` or `original`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// What was drawn at full strength: `class`, `image`, or a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<serde_json::Value>,
+    /// Colours of the heat map over the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub colormap: Option<String>,
+    /// `sum`, `blend` or `threshold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<&'static str>,
+    /// Share of the heat map in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f32>,
+    /// Heat from which it was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
+    /// Whether what lies below zero was drawn; absent where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
+    /// How pixel values became colours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_scale: Option<String>,
+}
+
+impl Drawing {
+    fn new(options: &Options) -> Self {
+        let is_pixel = |method: &&Method| matches!(method, Method::Pixel(_));
+        let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
+        let maps = options.methods.iter().any(|method| !is_pixel(&method));
+        let overlaid = maps && options.wants(Output::Gradcam);
+        let pixels = options.methods.iter().any(|method| is_pixel(&method));
+        let pixels = pixels && options.wants(Output::Gradcam)
+            || options.wants(Output::GuidedBprop)
+            || options.wants(Output::GuidedGradcam);
+        let (overlay, alpha, threshold) = match options.overlay {
+            Overlay::Sum => ("sum", None, None),
+            Overlay::Blend(alpha) => ("blend", Some(alpha), None),
+            Overlay::Threshold { alpha, least } => ("threshold", Some(alpha), Some(least)),
+        };
+        Self {
+            size: pictures.then(|| options.size.to_string()),
+            scale: pictures.then(|| match options.scale {
+                Scale::Class => "class".into(),
+                Scale::Image => "image".into(),
+                Scale::Fixed(full) => full.into(),
+            }),
+            colormap: overlaid.then(|| options.colormap.to_string()),
+            overlay: overlaid.then_some(overlay),
+            alpha: alpha.filter(|_| overlaid),
+            threshold: threshold.filter(|_| overlaid),
+            signed: options.signed && maps,
+            pixel_scale: pixels.then(|| options.pixel_scale.to_string()),
+        }
+    }
 }
 
 /// Preprocessing: JSON a name, or an object of what `--mean`, `--std` and `--channels` take.
@@ -116,6 +182,7 @@ impl Settings {
             stride: reads(Setting::Stride).then_some(masks.stride),
             baseline: reads(Setting::Baseline).then(|| options.baseline.to_string()),
             seed: reads(Setting::Seed).then_some(options.seed),
+            drawing: Drawing::new(options),
         }
     }
 }

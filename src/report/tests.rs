@@ -58,6 +58,11 @@ fn report() -> Report {
             patch: None,
             stride: None,
             baseline: None,
+            drawing: settings::Drawing {
+                size: Some("model".into()),
+                overlay: Some("sum"),
+                ..settings::Drawing::default()
+            },
             seed: Some(0),
         },
         versus: None,
@@ -110,7 +115,7 @@ fn the_json_is_schema_1_on_one_line() {
             r#""settings":{{"smooth":[],"fit":"crop","#,
             r#""preprocess":{{"mean":[3.5,2.0,1.0],"std":[1.0,1.0,1.0],"channels":"bgr"}},"#,
             r#""input_size":[224,224],"activation":"softmax","weights_dtype":"f32","convolution":"fast","#,
-            r#""samples":25,"noise":0.15,"seed":0}},"timings_ms":{{"decode":1.235,"forward":20.0}},"#,
+            r#""samples":25,"noise":0.15,"seed":0,"size":"model","overlay":"sum"}},"timings_ms":{{"decode":1.235,"forward":20.0}},"#,
             r#""classes":[{{"rank":0,"id":920,"name":"traffic_light","#,
             r#""synset":"n06874185 traffic light, traffic signal, stoplight","#,
             r#""probability":0.10467,"logit":7.5,"#,

@@ -5,6 +5,7 @@
 mod adapters;
 mod again;
 mod bench;
+mod drawing;
 mod files;
 mod harness;
 mod inputs;

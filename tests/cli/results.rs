@@ -221,6 +221,8 @@ fn the_json_says_how_a_map_was_made() {
         "activation": "softmax",
         "weights_dtype": "f32",
         "convolution": "fast",
+        "size": "model",
+        "scale": "class",
     });
     assert_eq!(settings(""), plain);
     assert_eq!(settings("--seed 7 --steps 9"), plain);
@@ -234,8 +236,24 @@ fn the_json_says_how_a_map_was_made() {
         "activation": "sigmoid",
         "weights_dtype": "f16",
         "convolution": "direct",
+        "size": "model",
+        "scale": "class",
     });
     assert_eq!(settings(other), expected);
+    let drawn = "--outputs gradcam,guided_bprop --size original --scale 0.5 --overlay threshold --threshold 0.25";
+    let drawn = settings(drawn);
+    for (key, value) in [
+        ("size", json!("original")),
+        ("scale", json!(0.5)),
+        ("colormap", json!("jet")),
+        ("overlay", json!("threshold")),
+        ("alpha", json!(0.5)),
+        ("threshold", json!(0.25)),
+        ("pixel_scale", json!("percentile")),
+    ] {
+        assert_eq!(drawn[key], value, "{key}");
+    }
+    assert_eq!(settings("--signed")["signed"], true);
     let methods = "-m ablationcam,vargrad,integrated-gradients,occlusion,rise --channels 3 --samples 2 --steps 4 \
                    --patch 112 --baseline white --seed 7";
     let read = json!({
