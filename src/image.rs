@@ -1,5 +1,6 @@
 //! Picture files: what they hold as 8-bit RGB, which files of a folder they are, and how results are written.
 
+mod colour;
 mod error;
 mod fault;
 mod folder;
@@ -62,7 +63,8 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
     let format = format(bytes, path)?;
     let decoded = match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, check_size),
-        _ => by_crate(bytes, format),
+        ImageFormat::Tiff => tiff::decode(bytes, check_size),
+        _ => by_crate(bytes, format, check_size),
     };
     let decoded = decoded.map_err(|fault| PictureError::of(path, format, fault))?;
     let (width, height) = decoded.size;
@@ -93,13 +95,17 @@ struct Decoded {
     notes: Vec<String>,
 }
 
-fn by_crate(bytes: &[u8], format: ImageFormat) -> Result<Decoded, Fault> {
+fn by_crate(
+    bytes: &[u8],
+    format: ImageFormat,
+    check: impl Fn(Size) -> Result<(), Fault>,
+) -> Result<Decoded, Fault> {
     if !whole::is_whole(bytes, format) {
         return Err(Fault::Truncated);
     }
     let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
     let size = decoder.dimensions();
-    check_size(size)?;
+    check(size)?;
 
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(2 * decoder.total_bytes() + DECODER_MEMORY);
@@ -170,6 +176,10 @@ fn format(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
     };
     match image::guess_format(bytes) {
         Ok(format) if format.reading_enabled() => return Ok(format),
+        // BigTIFF.
+        _ if bytes.starts_with(b"II+\0\x08\0") || bytes.starts_with(b"MM\0+\0\x08") => {
+            return Ok(ImageFormat::Tiff);
+        }
         Err(_) if tga() && sniff::guess(bytes).is_none() => return Ok(ImageFormat::Tga),
         _ => {}
     }

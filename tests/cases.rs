@@ -10,12 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Cases that are known to fail still. One that holds and is named here fails the test too.
-const PENDING: &[&str] = &[
-    "assoc.tif",
-    "g12.tif",
-    "la.tif",
+const PENDING: [&str; 6] = [
     "offset.gif",
-    "pal.tif",
     "keras-preprocess-input-inside",
     "keras-weights-one-more-pool",
     "keras-zero-padding-before-pool",

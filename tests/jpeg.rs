@@ -74,7 +74,7 @@ fn a_jpeg_cut_off_anywhere_is_truncated_or_whole_and_never_grey_in_part() {
         let whole = image::decode(bytes, path).unwrap();
         for length in 0..bytes.len() {
             if let Ok(cut) = image::decode(&bytes[..length], path) {
-                assert_eq!(cut.rgb, whole.rgb, "{name} cut to {length} bytes");
+                assert!(cut.rgb == whole.rgb, "{name} cut to {length} bytes");
             }
         }
     }

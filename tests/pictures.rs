@@ -144,7 +144,7 @@ fn a_picture_cut_off_anywhere_is_an_error_or_whole_and_never_half() {
         let whole = image::decode(&bytes, Path::new(&name)).unwrap();
         for length in 0..bytes.len() {
             if let Ok(picture) = image::decode(&bytes[..length], Path::new(&name)) {
-                assert_eq!(picture.rgb, whole.rgb, "{name} cut to {length} bytes");
+                assert!(picture.rgb == whole.rgb, "{name} cut to {length} bytes");
             }
         }
     }
@@ -240,15 +240,6 @@ fn pictures_of_formats_that_are_not_read_are_named_with_the_way_out() {
         &refusal("drawing.svg", b"<svg/>"),
         &["an SVG drawing", "convert it"],
     );
-}
-
-#[test]
-fn a_kind_that_the_decoder_lacks_is_unsupported_and_not_damaged() {
-    let message = refusal(
-        "palette.tif",
-        &fs::read(fixtures().join("unsupported.tif")).unwrap(),
-    );
-    assert_says(&message, &["this kind of TIFF is not read", "convert it"]);
 }
 
 /// A PNG of 8-bit grey that announces a size and holds next to no data.

@@ -57,7 +57,7 @@ struct Component {
 
 /// What the components are.
 #[derive(Clone, Copy)]
-enum Colour {
+pub(super) enum Colour {
     Grey,
     YCbCr,
     Rgb,
@@ -76,6 +76,8 @@ struct State<'a> {
     /// The transform of Adobe's marker: 0 none, 1 YCbCr, 2 YCCK.
     adobe: Option<u8>,
     exif: Option<&'a [u8]>,
+    /// What the components are, if that is known beforehand.
+    colour: Option<Colour>,
 }
 
 /// Coefficients of a picture of several scans.
@@ -97,7 +99,19 @@ pub(super) fn decode(
     bytes: &[u8],
     check: impl Fn(Size) -> Result<(), Fault>,
 ) -> Result<Decoded, Fault> {
-    let mut state = State::default();
+    decode_as(bytes, None, check)
+}
+
+/// The same, with colours that are known from elsewhere.
+pub(super) fn decode_as(
+    bytes: &[u8],
+    colour: Option<Colour>,
+    check: impl Fn(Size) -> Result<(), Fault>,
+) -> Result<Decoded, Fault> {
+    let mut state = State {
+        colour,
+        ..State::default()
+    };
     let mut frame: Option<Frame> = None;
     let mut stored: Option<Stored> = None;
     let mut rgb: Option<Vec<u8>> = None;
@@ -389,6 +403,7 @@ impl State<'_> {
     fn colour(&self, frame: &Frame) -> Colour {
         let names: Vec<u8> = frame.components.iter().map(|c| c.name).collect();
         match (&names[..], self.adobe) {
+            ([_, _, _], _) if self.colour.is_some() => self.colour.unwrap_or(Colour::YCbCr),
             ([_], _) => Colour::Grey,
             ([_, _, _, _], None | Some(0)) => Colour::Cmyk,
             ([_, _, _, _], _) => Colour::Ycck,

@@ -1,5 +1,6 @@
 //! Samples to rows of pixels: colour brought to the resolution of luma, and turned into RGB. As libjpeg does both, to the bit.
 
+use super::super::colour::{from_ycc, under_black};
 use super::{Colour, Component, Frame};
 
 /// The samples of a component, of which the last rows are held.
@@ -131,6 +132,7 @@ impl Rows {
                 }
             }
             (Colour::Cmyk, [c, m, y, k]) => {
+                // Inks are stored inverted, as Adobe writes them and everybody since, marked or not.
                 for (pixel, (((&c, &m), &y), &k)) in pixels.zip(c.iter().zip(m).zip(y).zip(k)) {
                     *pixel = under_black([255 - c, 255 - m, 255 - y], k);
                 }
@@ -175,29 +177,4 @@ fn half(sums: &[u16], line: &mut [u8]) {
         mix(sums[last], sums[last - 1], 8),
         mix(sums[last], sums[last], 7),
     ];
-}
-
-/// JFIF's conversion, in 16 bits below the unit.
-#[inline]
-fn from_ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    const HALF: i32 = 1 << 15;
-    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-    [
-        y + ((91881 * cr + HALF) >> 16),
-        y + ((-22554 * cb - 46802 * cr + HALF) >> 16),
-        y + ((116_130 * cb + HALF) >> 16),
-    ]
-    .map(|level| level.clamp(0, 255) as u8)
-}
-
-/// The colour of inks (0 none, 255 full) over white, seen through black ink. JPEG files have inks inverted, as Adobe writes
-/// them, so that `black` is what it lets through.
-#[inline]
-fn under_black(inks: [u8; 3], black: u8) -> [u8; 3] {
-    inks.map(|ink| {
-        let product = u32::from(ink) * u32::from(black) + 128;
-        // Divided by 255 and rounded.
-        let taken = ((product >> 8) + product) >> 8;
-        black.saturating_sub(taken as u8)
-    })
 }

@@ -2,20 +2,23 @@
 
 /// Tags by number, and their values in a file of either order of bytes, with 32-bit offsets or, as BigTIFF, 64-bit ones.
 pub(crate) struct Directory<'a> {
+    bytes: &'a [u8],
     pub(super) little_endian: bool,
     entries: Vec<Entry<'a>>,
+    /// Whether another directory, most often a further page, follows.
+    pub(super) is_followed: bool,
 }
 
 struct Entry<'a> {
     tag: u16,
     kind: u16,
-    /// As long as it says, and within the file.
-    value: &'a [u8],
+    /// As long as it says; `None` if that is beyond the file.
+    value: Option<&'a [u8]>,
 }
 
 impl<'a> Directory<'a> {
-    /// The first directory of a file. `None` if the file is no TIFF, or ends before the directory does. Entries whose values lie
-    /// beyond the file are left out, and so are those of unknown kinds.
+    /// The first directory of a file. `None` if the file is no TIFF, or ends before the directory does. Entries of unknown kinds
+    /// are left out.
     pub(crate) fn first(bytes: &'a [u8]) -> Option<Self> {
         let little_endian = match bytes.get(..2)? {
             b"II" => true,
@@ -45,10 +48,10 @@ impl<'a> Directory<'a> {
             let field = &e[4 + offset..];
             // A value that does not fit into the field lies where the field says.
             let value = if length <= field.len() {
-                &field[..length]
+                Some(&field[..length])
             } else {
                 let at = usize::try_from(unsigned(field, little_endian)).ok()?;
-                bytes.get(at..at.checked_add(length)?)?
+                at.checked_add(length).and_then(|end| bytes.get(at..end))
             };
             Some(Entry {
                 tag: unsigned(&e[..2], little_endian) as u16,
@@ -57,8 +60,10 @@ impl<'a> Directory<'a> {
             })
         });
         Some(Self {
+            bytes,
             little_endian,
             entries: entries.collect(),
+            is_followed: number(end, offset).is_some_and(|next| next > 0),
         })
     }
 
@@ -69,13 +74,37 @@ impl<'a> Directory<'a> {
             1 | 3 | 4 | 6..=9 | 13 | 16..=18 => size(entry.kind)?,
             _ => return None,
         };
-        let each = entry.value.chunks_exact(width);
+        let each = entry.value?.chunks_exact(width);
         Some(each.map(|n| unsigned(n, self.little_endian)).collect())
     }
 
     /// The first number of a tag.
     pub(crate) fn number(&self, tag: u16) -> Option<u64> {
         self.numbers(tag)?.first().copied()
+    }
+
+    /// The bytes of a tag's value.
+    pub(super) fn value(&self, tag: u16) -> Option<&'a [u8]> {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag)?;
+        entry.value
+    }
+
+    /// Whether the value of one of these tags is beyond the file.
+    pub(super) fn is_cut(&self, tags: std::ops::RangeInclusive<u16>) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| tags.contains(&entry.tag) && entry.value.is_none())
+    }
+
+    /// What lies at an offset of the file, as far as it is there.
+    pub(super) fn at(&self, offset: u64, length: u64) -> &'a [u8] {
+        let from = self
+            .bytes
+            .len()
+            .min(usize::try_from(offset).unwrap_or(usize::MAX));
+        let rest = &self.bytes[from..];
+        &rest[..rest
+            .len()
+            .min(usize::try_from(length).unwrap_or(usize::MAX))]
     }
 }
 
