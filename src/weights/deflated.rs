@@ -42,19 +42,28 @@ pub(super) struct Reader {
 }
 
 impl Deflated {
-    /// Unpacks everything once, to know that it can be, and releases its pages. `None`: it is
-    /// damaged, or is not `len` bytes with this checksum.
-    pub(super) fn verify(
-        source: &Source,
-        span: Range<usize>,
-        len: usize,
-        checksum: u32,
-        bookmark: &Bookmark,
-    ) -> Option<Self> {
-        let mut reader = Reader::new(span.clone());
+    /// The `len` bytes that are packed in `span`, as their archive announces them.
+    pub(super) fn new(span: Range<usize>, len: usize, bookmark: &Bookmark) -> Self {
+        Self {
+            span,
+            skipped: 0,
+            len,
+            bookmark: Arc::clone(bookmark),
+        }
+    }
+
+    /// Unpacks everything once, to know that it can be and has this checksum, and releases its pages.
+    pub(super) fn verify(&self, source: &Source, checksum: u32) -> bool {
+        self.checksum(source) == Some(checksum)
+    }
+
+    /// The checksum of all unpacked bytes; `None` where they are damaged or another number of bytes.
+    fn checksum(&self, source: &Source) -> Option<u32> {
+        let len = self.skipped + self.len;
+        let mut reader = Reader::new(self.span.clone());
         let mut scratch = vec![0; SCRATCH];
         let mut crc = Crc::new();
-        let mut released = span.start;
+        let mut released = self.span.start;
         while !reader.finished {
             let unpacked = reader.read(source.bytes(), &mut scratch)?;
             if reader.at() > len {
@@ -66,13 +75,8 @@ impl Deflated {
                 released = reader.packed();
             }
         }
-        let whole = reader.at() == len && reader.packed() == span.end && crc.sum() == checksum;
-        whole.then(|| Self {
-            span,
-            skipped: 0,
-            len,
-            bookmark: Arc::clone(bookmark),
-        })
+        let whole = reader.at() == len && reader.packed() == self.span.end;
+        whole.then(|| crc.sum())
     }
 
     /// Unpacked length in bytes.
@@ -92,8 +96,8 @@ impl Deflated {
         self.span.clone()
     }
 
-    /// Writes the unpacked bytes from `start` on into `out`; NaNs if the file has changed since it
-    /// was verified. Panics if they are not there: `start + out.len() > len()`.
+    /// Writes the unpacked bytes from `start` on into `out`; NaNs if they are damaged, or the file has
+    /// changed since they were verified. Panics if they are not there: `start + out.len() > len()`.
     pub(super) fn decode(&self, file: &[u8], start: usize, out: &mut [u8]) {
         assert!(
             start + out.len() <= self.len,
@@ -187,8 +191,9 @@ mod tests {
         crc.update(bytes);
         let span = 6..6 + packed.len();
         let bookmark = Bookmark::default();
-        let deflated = Deflated::verify(&source, span, bytes.len(), crc.sum(), &bookmark);
-        (source, deflated)
+        let deflated = Deflated::new(span, bytes.len(), &bookmark);
+        let whole = deflated.verify(&source, crc.sum());
+        (source, whole.then_some(deflated))
     }
 
     #[test]
@@ -224,7 +229,9 @@ mod tests {
         let of = |span: Range<usize>, bytes: &[u8]| {
             let mut crc = Crc::new();
             crc.update(bytes);
-            Deflated::verify(&source, span, bytes.len(), crc.sum(), &bookmark).unwrap()
+            let deflated = Deflated::new(span, bytes.len(), &bookmark);
+            assert!(deflated.verify(&source, crc.sum()));
+            deflated
         };
         let first = of(0..packed_a.len(), &a);
         let second = of(packed_a.len()..source.bytes().len(), &b);

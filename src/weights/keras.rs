@@ -46,30 +46,32 @@ pub enum KerasError {
 /// Reads the weights by their paths in the HDF5 member; the architecture becomes the metadata
 /// `model_config`, as Keras calls it in `.h5` files.
 pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Contents, KerasError> {
-    let mut unpacker = Unpacker::new(source);
-    let mut open = |name: &'static str| {
+    let unpacker = Unpacker::new(source, archive)?;
+    // Lengths are held against `max` before anything is unpacked.
+    let open = |name: &'static str, max: usize, too_long: KerasError| {
         let member = archive.member(name).ok_or(KerasError::Missing(name))?;
-        Ok::<Data, KerasError>(unpacker.open(member)?)
+        let data = unpacker.open(member)?;
+        if data.len() > max {
+            return Err(too_long);
+        }
+        unpacker.verify(member, &data)?;
+        Ok(data)
     };
-    let mut json = |name: &'static str| {
-        let data = open(name)?;
-        let fits = data.len() <= MAX_JSON;
-        let mut bytes = vec![0; if fits { data.len() } else { 0 }];
+    let json = |name: &'static str| {
+        let data = open(name, MAX_JSON, KerasError::Json(name))?;
+        let mut bytes = vec![0; data.len()];
         data.decode(source.bytes(), 0, &mut bytes);
-        let text = String::from_utf8(bytes).ok().filter(|_| fits);
-        text.ok_or(KerasError::Json(name))
+        String::from_utf8(bytes).map_err(|_| KerasError::Json(name))
     };
     let config = json("config.json")?;
     let about: Value = serde_json::from_str(&json("metadata.json")?)
         .map_err(|_| KerasError::Json("metadata.json"))?;
-    let mut contents = match open(WEIGHTS)? {
+    let room = source.bytes().len().saturating_add(UNPACKED);
+    let mut contents = match open(WEIGHTS, room, KerasError::Bomb)? {
         Data::Raw(span) => hdf5::read(source, span)?,
         // What HDF5 is read from lies anywhere in it: unpacked as a whole.
         packed => {
             let len = packed.len();
-            if len > source.bytes().len().saturating_add(UNPACKED) {
-                return Err(KerasError::Bomb);
-            }
             let mut bytes = vec![0; len];
             packed.decode(source.bytes(), 0, &mut bytes);
             hdf5::read(&Arc::new(Source::Owned(bytes)), 0..len)?

@@ -51,18 +51,22 @@ pub(super) fn array_name(member: &str) -> Option<&str> {
 /// Reads the members that are arrays, each under its name without `.npy`.
 pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Contents, NpzError> {
     let mut all = Contents::default();
-    let mut unpacker = Unpacker::new(source);
+    let unpacker = Unpacker::new(source, archive)?;
     let mut pickles = PICKLES;
     for member in &archive.members {
         let Some(name) = array_name(member.name) else {
             continue;
         };
         let data = unpacker.open(member)?;
-        let contents =
-            npy::read_member(source, data, name, &mut pickles).map_err(|error| NpzError::Npy {
-                name: member.name.to_owned(),
-                error: Box::new(error),
-            })?;
+        let read = npy::read_member(source, data.clone(), name, &mut pickles);
+        // An array of another length than its member's is refused before anything is unpacked but its header.
+        if !matches!(read, Err(NpyError::Tensor(_))) {
+            unpacker.verify(member, &data)?;
+        }
+        let contents = read.map_err(|error| NpzError::Npy {
+            name: member.name.to_owned(),
+            error: Box::new(error),
+        })?;
         let names = contents.tensors.keys().chain(contents.skipped.keys());
         for name in names {
             if all.tensors.contains_key(name) || all.skipped.contains_key(name) {
@@ -72,6 +76,7 @@ pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Conten
         }
         all.tensors.extend(contents.tensors);
         all.order.extend(contents.order);
+        all.notes.extend(contents.notes);
         all.skipped.extend(contents.skipped);
         if all.tensors.len() + all.skipped.len() > MAX_TENSORS {
             return Err(NpzError::TooMany);

@@ -27,11 +27,11 @@ const END64_LOCATOR: &[u8] = b"PK\x06\x07";
 const MAX_MEMBERS: usize = 1 << 16;
 /// Bytes of a member's name at most.
 const MAX_NAME: usize = 512;
-/// Bytes that all compressed members together may unpack to, for each byte of the archive: weights
-/// of which nine in ten are zero stay below.
+/// Bytes that all compressed members together may unpack to: the largest classifiers in float64 stay below, however
+/// many of their weights are zero. They are unpacked a window at a time, so more would take time, not memory.
+const MAX_UNPACKED: usize = 3 << 30;
+/// An archive may unpack to so many times its length in any case.
 const MAX_RATIO: usize = 16;
-/// Bytes that they may unpack to in any case.
-const MIN_LIMIT: usize = 64 << 20;
 
 /// Why a zip archive, or a member of one, was not read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -205,40 +205,52 @@ impl Member<'_> {
     }
 }
 
-/// Opens the members of one archive, and counts what they unpack to.
+/// Opens the members of one archive.
 pub(super) struct Unpacker<'a> {
     source: &'a Source,
-    limit: usize,
-    left: usize,
     bookmark: Bookmark,
 }
 
 impl<'a> Unpacker<'a> {
-    pub(super) fn new(source: &'a Source) -> Self {
-        let limit = MIN_LIMIT.max(source.bytes().len().saturating_mul(MAX_RATIO));
-        Self {
-            source,
-            limit,
-            left: limit,
-            bookmark: Bookmark::default(),
+    /// For the members of `archive`, in `source`. Refused where all of them together announce too much.
+    pub(super) fn new(source: &'a Source, archive: &Archive<'_>) -> Result<Self, ZipError> {
+        let limit = MAX_UNPACKED.max(source.bytes().len().saturating_mul(MAX_RATIO));
+        let packed = archive
+            .members
+            .iter()
+            .filter(|member| member.method == DEFLATED);
+        let total = packed.fold(0, |sum: usize, member| sum.saturating_add(member.len));
+        match total > limit {
+            true => Err(ZipError::Bomb { limit }),
+            false => Ok(Self {
+                source,
+                bookmark: Bookmark::default(),
+            }),
         }
     }
 
-    /// The bytes of `member`: in place where they are stored, else verified to unpack.
-    pub(super) fn open(&mut self, member: &Member<'_>) -> Result<Data, ZipError> {
+    /// The bytes of `member`, in place where they are stored. What cannot be unpacked reads as bytes of 0xFF, until
+    /// [`Self::verify`] is asked.
+    pub(super) fn open(&self, member: &Member<'_>) -> Result<Data, ZipError> {
         match member.method {
             STORED => Ok(Data::Raw(member.span.clone())),
             DEFLATED => {
-                let left = self.left.checked_sub(member.len);
-                self.left = left.ok_or(ZipError::Bomb { limit: self.limit })?;
                 let (span, len) = (member.span.clone(), member.len);
-                Deflated::verify(self.source, span, len, member.crc, &self.bookmark)
-                    .map(Data::Deflated)
-                    .ok_or_else(|| ZipError::Inflate {
-                        name: member.name.to_owned(),
-                    })
+                Ok(Data::Deflated(Deflated::new(span, len, &self.bookmark)))
             }
             _ => Err(member.unknown_method()),
+        }
+    }
+
+    /// Whether `data`, those of `member`, unpack to what they should.
+    pub(super) fn verify(&self, member: &Member<'_>, data: &Data) -> Result<(), ZipError> {
+        match data {
+            Data::Deflated(packed) if !packed.verify(self.source, member.crc) => {
+                Err(ZipError::Inflate {
+                    name: member.name.to_owned(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 }
