@@ -11,6 +11,7 @@ mod deflated;
 mod digest;
 mod element;
 mod hdf5;
+mod in_parts;
 mod keras;
 mod latin1;
 mod npy;
@@ -21,6 +22,7 @@ mod opcode;
 mod pickle;
 mod pickled;
 mod safetensors;
+mod slots;
 mod source;
 mod state_dict;
 mod tensor;
@@ -28,7 +30,7 @@ mod torch;
 mod torch_global;
 mod zip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
@@ -38,10 +40,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-pub use content::Content;
+pub use content::{Content, OtherFormat};
 pub use digest::{TENSORFLOW_VGG16_SHA1, hex};
 pub use element::DType;
 pub use hdf5::Hdf5Error;
+pub use in_parts::InPartsError;
 pub use keras::KerasError;
 pub use npy::NpyError;
 pub use npz::NpzError;
@@ -162,6 +165,22 @@ impl Contents {
         self.tensors.insert(name, tensor);
     }
 
+    /// Gives tensors other names, or leaves them out where there is none.
+    fn rename(&mut self, changes: &HashMap<String, Option<String>>) {
+        let renamed: Vec<_> = changes
+            .iter()
+            .filter_map(|(name, change)| change.clone().zip(self.tensors.remove(name)))
+            .collect();
+        self.tensors.extend(renamed);
+        let order = std::mem::take(&mut self.order).into_iter();
+        self.order = order
+            .filter_map(|name| match changes.get(&name) {
+                Some(change) => change.clone(),
+                None => Some(name),
+            })
+            .collect();
+    }
+
     /// Those with names that begin with `prefix`, without it.
     fn below(self, prefix: &str) -> Self {
         fn below<T>(named: BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
@@ -210,6 +229,14 @@ pub enum WeightsError {
         /// The path.
         path: PathBuf,
     },
+    /// The path leads to a folder that is a network of another program.
+    #[error("{}: {format}{}", path.display(), Content::Other(*.format).advice())]
+    Folder {
+        /// The path.
+        path: PathBuf,
+        /// Whose.
+        format: OtherFormat,
+    },
     /// The file was read and is not usable.
     #[error("{}: {error}", path.display())]
     Contents {
@@ -250,6 +277,9 @@ pub enum ContentsError {
     /// A damaged `.keras` archive.
     #[error(transparent)]
     Keras(#[from] KerasError),
+    /// A tensor in parts that cannot be put together.
+    #[error(transparent)]
+    InParts(#[from] InPartsError),
     /// A whole file without weights.
     #[error("holds no tensor of floats{}", other_types(.skipped))]
     NoTensors {
@@ -283,8 +313,12 @@ pub fn open(path: &Path) -> Result<Weights, WeightsError> {
                 error,
             },
         })?
-        .ok_or_else(|| WeightsError::NotAFile {
-            path: path.to_owned(),
+        .ok_or_else(|| {
+            let path = path.to_owned();
+            match content::of_folder(&path) {
+                Some(format) => WeightsError::Folder { path, format },
+                None => WeightsError::NotAFile { path },
+            }
         })?;
     let weights = read(source, Some(path)).map_err(|error| WeightsError::Contents {
         path: path.to_owned(),
@@ -313,14 +347,13 @@ pub fn builtin() -> Weights {
 fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
     let source = Arc::new(source);
     let bytes = source.bytes();
-    let extension = path.and_then(Path::extension);
     let mut checksums = vec![];
     let (format, contents) = if bytes.starts_with(zip::MAGIC) {
         let archive = zip::Archive::read(bytes)?;
         checksums = archive.checksums();
         read_archive(&source, &archive)?
     } else {
-        match identify(&bytes[..bytes.len().min(content::PREFIX)], extension) {
+        match identify(bytes, path) {
             Content::Npy => (Format::Npy, npy::read(&source)?),
             Content::Onnx => (Format::Onnx, onnx::read(&source, path)?),
             Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
@@ -329,6 +362,15 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
             other => return Err(ContentsError::Unreadable(other)),
         }
     };
+    let mut contents = contents;
+    match format {
+        Format::Npy | Format::Npz | Format::Safetensors | Format::Torch | Format::TorchLegacy => {
+            in_parts::put_together(&mut contents)?;
+            slots::leave_out(&mut contents);
+        }
+        // A graph says what it does with its tensors, and Keras' layers know no such parts.
+        Format::Onnx | Format::Hdf5 | Format::Keras => {}
+    }
     let Contents {
         tensors,
         order,
@@ -368,12 +410,14 @@ fn read_archive(
     })
 }
 
-/// What a file is by its content, or by its extension where that is not certain.
-fn identify(prefix: &[u8], extension: Option<&OsStr>) -> Content {
-    match content::of(prefix) {
-        Content::Unknown => extension
-            .and_then(OsStr::to_str)
-            .and_then(content::of_extension)
+/// What a file is by its content, or by its name where that is not certain.
+fn identify(bytes: &[u8], path: Option<&Path>) -> Content {
+    let text = |name: &OsStr| name.to_str().map(str::to_owned);
+    let name = path.and_then(Path::file_name).and_then(text);
+    let extension = path.and_then(Path::extension).and_then(text);
+    match content::of(&bytes[..bytes.len().min(content::PREFIX)]) {
+        Content::Unknown => content::of_end(bytes, &name.unwrap_or_default())
+            .or_else(|| content::of_extension(&extension?))
             .unwrap_or(Content::Unknown),
         known => known,
     }
@@ -384,7 +428,7 @@ fn identify(prefix: &[u8], extension: Option<&OsStr>) -> Content {
 /// weights and not as a bad picture.
 pub fn looks_like_weights(path: &Path) -> bool {
     if path.is_dir() {
-        return false;
+        return content::of_folder(path).is_some();
     }
     let mut prefix = Vec::new();
     // A pipe would wait, and lose what is read from it.

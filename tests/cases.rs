@@ -15,8 +15,6 @@ const PENDING: [&str; 6] = [
     "keras-preprocess-input-inside",
     "keras-weights-one-more-pool",
     "keras-zero-padding-before-pool",
-    "pt-config-object-beside-weights",
-    "pth-pruned-head",
 ];
 
 /// Probabilities are float32 on both sides.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use gradcam::architectures::{self, Evidence};
 use gradcam::weights::{self, ContentsError, DType, Format, TorchError, Weights};
 use half::{bf16, f16};
 
@@ -157,6 +158,10 @@ fn every_float_type_is_read_and_what_is_not_a_float_is_set_aside() {
         assert_eq!(tensor.shape(), [2, 3], "{name}");
         assert_eq!(bits(&tensor.to_vec()), bits(&expected), "{name}");
     }
+    let eight = weights.tensors["float8_e4m3fn"].to_vec();
+    assert_eq!(eight[..4], [0.5, -1.25, 3.0, 2_f32.powi(-9)]);
+    // Its largest number
+    assert_eq!(eight[4], 448.0);
     assert_eq!(weights.tensors["every-other"].to_vec(), [-1.25, 1e-3, -0.0]);
     assert_eq!(weights.tensors["scalar"].to_vec(), [7.5]);
     assert_eq!(weights.tensors["scalar"].shape(), [0; 0]);
@@ -168,7 +173,7 @@ fn every_float_type_is_read_and_what_is_not_a_float_is_set_aside() {
         .map(|(name, skipped)| (name.as_str(), skipped.dtype.as_str()))
         .collect();
     assert_eq!(skipped[0], ("bn.num_batches_tracked", "int64"));
-    assert_eq!(skipped.len(), 10);
+    assert_eq!(skipped.len(), 9);
     assert!(skipped[1..].iter().all(|(name, dtype)| name == dtype));
 }
 
@@ -226,15 +231,15 @@ fn the_network_is_found_under_the_names_that_people_give_it() {
 }
 
 #[test]
-fn a_whole_module_and_a_script_say_what_to_save_instead() {
-    let error = weights::open(&fixture("torch/module.pth")).unwrap_err();
+fn a_whole_module_is_read_and_what_cannot_be_says_what_to_save_instead() {
+    let weights = open("torch/module.pth");
+    assert_eq!(weights.order, ["0.weight", "0.bias"]);
+    assert_eq!(weights.tensors["0.weight"].shape(), [2, 1, 1, 1]);
+    // A model that keeps its tensors where only its own code finds them
+    let made = [b"cmy.models\nVGG\n)R".as_slice(), &PAIR.tensor(), b"b"].concat();
+    let error = weights::from_bytes(archive(&made, &[("0", &[0; 8])])).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains(
-            "module.pth: the file needs the Python class torch.nn.modules.container.Sequential"
-        ),
-        "{text}"
-    );
+    assert!(text.contains("is made by Python's my.models.VGG"), "{text}");
     assert!(text.contains("torch.save(model.state_dict()"), "{text}");
     for member in ["m/constants.pkl", "m/code/__torch__/vgg.py"] {
         let mut members = members(b"}", &[]);
@@ -370,4 +375,106 @@ fn a_view_shows_what_its_strides_say_wherever_it_begins() {
         tensor.read(start, &mut out);
         assert_eq!(out, expected[start..]);
     }
+}
+
+/// The tiny network as TF-Slim names it, with `more` beside each variable.
+fn slim(more: &[&str], with_variables: bool) -> Vec<Member> {
+    let mut members = vec![];
+    for tensor in seeded::weights(&TINY).iter().flatten() {
+        let scope = match tensor.layer.strip_prefix("conv") {
+            Some(numbers) => format!("vgg_16/conv{}/{}", &numbers[..1], tensor.layer),
+            None => format!("vgg_16/{}", tensor.layer),
+        };
+        let part = if tensor.number % 2 == 0 {
+            "weights"
+        } else {
+            "biases"
+        };
+        // fc6 to fc8 are convolutions there.
+        let shape = match tensor.shape[..] {
+            [rows, outputs] if tensor.layer == "fc6" => vec![7, 7, rows / 49, outputs],
+            [rows, outputs] => vec![1, 1, rows, outputs],
+            ref shape => shape.to_vec(),
+        };
+        let shape: Vec<_> = shape.iter().map(|n| format!("{n},")).collect();
+        let shape = format!("({})", shape.concat());
+        let data = |sign: f32| -> Vec<u8> {
+            tensor
+                .values()
+                .flat_map(|value| (sign * value).to_le_bytes())
+                .collect()
+        };
+        let mut add = |name: &str, sign| {
+            let name = format!("{scope}/{part}{name}.npy");
+            members.push(Member::stored(&name, &npy("<f4", &shape, &data(sign))));
+        };
+        if with_variables {
+            add("", 1.0);
+        }
+        for slot in more {
+            add(&format!("/{slot}"), if with_variables { -1.0 } else { 1.0 });
+        }
+    }
+    members
+}
+
+#[test]
+fn what_an_optimiser_keeps_beside_its_variables_is_left_out_and_said() {
+    let plain = read(zip(&slim(&[], true)));
+    assert_eq!(plain.notes, [""; 0]);
+    for slots in [
+        &["Momentum"][..],
+        &["Adam", "Adam_1"],
+        &["RMSProp", "RMSProp_1", "ExponentialMovingAverage"],
+    ] {
+        let mut members = slim(slots, true);
+        let scalar = npy("<f4", "()", &0.9_f32.to_le_bytes());
+        members.push(Member::stored("beta1_power.npy", &scalar));
+        members.push(Member::stored(
+            "global_step.npy",
+            &npy("<i8", "()", &[7, 0, 0, 0, 0, 0, 0, 0]),
+        ));
+        let mean: Vec<u8> = [120.0_f32, 110.0, 100.0]
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        members.push(Member::stored(
+            "vgg_16/mean_rgb.npy",
+            &npy("<f4", "(3,)", &mean),
+        ));
+        let weights = read(zip(&members));
+        let said = format!(
+            "{} tensors of the training are left out: {}",
+            32 * slots.len(),
+            {
+                let mut slots = slots.to_vec();
+                slots.sort_unstable();
+                slots.join(", ")
+            }
+        );
+        assert_eq!(weights.notes, [said]);
+        for (name, tensor) in &plain.tensors {
+            assert_eq!(
+                bits(&weights.tensors[name].to_vec()),
+                bits(&tensor.to_vec())
+            );
+        }
+        let order: Vec<_> = weights
+            .order
+            .iter()
+            .filter(|name| plain.tensors.contains_key(*name))
+            .collect();
+        assert_eq!(order, plain.order.iter().collect::<Vec<_>>());
+        // The mean colour is evidence of what the network's input is.
+        let classifier = architectures::recognise(&weights).unwrap();
+        assert_eq!(classifier.normalization.mean, [120.0, 110.0, 100.0]);
+        assert!(!classifier.normalization.bgr);
+        assert_eq!(classifier.normalization_evidence, Evidence::Metadata);
+    }
+    let averages = read(zip(&slim(&["ExponentialMovingAverage"], false)));
+    assert_eq!(
+        averages.notes,
+        ["32 tensors are the running averages of their variables"]
+    );
+    assert_eq!(averages.order, plain.order);
 }

@@ -2,7 +2,8 @@
 //! never more memory than the file and 64 MiB beside it.
 
 use gradcam::weights::{
-    ContentsError, PickleError, StateDictError, TensorError, TorchError, ZipError,
+    self, ContentsError, InPartsError, PickleError, StateDictError, TensorError, TorchError,
+    ZipError,
 };
 
 #[allow(dead_code, reason = "every test program uses a part")]
@@ -13,6 +14,7 @@ mod common {
     pub(crate) mod zip_writer;
 }
 use common::handmade::{doubling_lists, open};
+use common::memory;
 use common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
 use common::zip_writer::{Member, zip};
 
@@ -36,10 +38,7 @@ fn a_checkpoint_that_calls_a_function_is_refused_by_the_functions_name() {
         ("cos\nsystem\n", "os.system"),
         ("cbuiltins\neval\n", "builtins.eval"),
         ("ctorch\nload\n", "torch.load"),
-        (
-            "ctorch._utils\n_rebuild_qtensor\n",
-            "torch._utils._rebuild_qtensor",
-        ),
+        ("csubprocess\nPopen\n", "subprocess.Popen"),
     ] {
         let object = dict("w", &[call.as_bytes(), b"(tR"].concat());
         for file in [archive(&object, &[]), legacy(&object, &[])] {
@@ -48,10 +47,6 @@ fn a_checkpoint_that_calls_a_function_is_refused_by_the_functions_name() {
             assert_eq!(torch_error(file), expected);
         }
     }
-    let object = b"csubprocess\nPopen\n(tR";
-    let class = "subprocess.Popen".to_owned();
-    let error = torch_error(archive(object, &[]));
-    assert_eq!(error, TorchError::Class { class });
     // Nor in the pickles around it
     let mut file = legacy(b"}", &[]);
     let at = file.len() - 2;
@@ -96,7 +91,7 @@ fn views_that_reach_beyond_their_data_are_refused() {
         (2, &[1], &[1]),
         (0, &[2], &[2]),
         (0, &[1 << 40], &[0]),
-        (0, &[3], &[0]),
+        (0, &[(1 << 27) + 1], &[0]),
         (0, &[i64::MAX, i64::MAX], &[0, 0]),
         (0, &[2], &[i64::MAX]),
         (i64::MAX, &[2], &[i64::MAX]),
@@ -136,21 +131,237 @@ fn views_that_reach_beyond_their_data_are_refused() {
 
 #[test]
 fn checkpoints_that_hold_themselves_or_double_with_every_level_are_given_up() {
-    assert_eq!(state_dict_error(b"]q\0h\0a"), StateDictError::TooDeep);
+    let pair = PAIR.tensor();
+    let with = |start: &[u8], end: &[u8]| [start, &pair, end].concat();
+    // A list of a tensor and itself, a parameter of itself, a dictionary of itself
     assert_eq!(
-        state_dict_error(b"ctorch.nn.parameter\nParameter\n)\x81q\0h\0\x85b"),
+        state_dict_error(&with(b"]q\0", b"ah\0a")),
         StateDictError::TooDeep
     );
     assert_eq!(
-        state_dict_error(b"ccollections\nOrderedDict\n)Rq\0X\x01\0\0\0kh\0s"),
+        state_dict_error(&with(
+            b"ctorch.nn.parameter\nParameter\n)\x81q\0h\0",
+            b"\x86b"
+        )),
         StateDictError::TooDeep
     );
-    assert_eq!(state_dict_error(&doubling_lists()), StateDictError::TooMany);
+    assert_eq!(
+        state_dict_error(&with(
+            b"ccollections\nOrderedDict\n)Rq\0X\x01\0\0\0kh\0sX\x01\0\0\0t",
+            b"s"
+        )),
+        StateDictError::TooDeep
+    );
+    // Modules within each other, which no program can make
+    let module = [
+        b"ca\nM\n)\x81q\0}(",
+        &text("_parameters")[..],
+        &dict("t", &pair),
+        &text("_buffers"),
+        b"}",
+        &text("_modules"),
+        &dict("m", b"h\0"),
+        b"ub",
+    ]
+    .concat();
+    assert_eq!(state_dict_error(&module), StateDictError::TooDeep);
+    // Other objects do hold each other.
+    let object = [
+        b"ca\nTrainer\n)\x81q\0}(",
+        &text("me")[..],
+        b"h\0",
+        &text("w"),
+        &pair,
+        b"ub",
+    ]
+    .concat();
+    let weights = open(archive(&object, &[("0", &[0; 8])])).unwrap();
+    assert_eq!(weights.order, ["w"]);
+    // The same without tensors is nothing at all.
+    assert!(matches!(
+        open(archive(b"]q\0h\0a", &[])),
+        Err(ContentsError::NoTensors { .. })
+    ));
+    let doubling = doubling_lists();
+    let doubling = [b"]", &pair[..], b"aq\0", &doubling[3..]].concat();
+    assert_eq!(state_dict_error(&doubling), StateDictError::TooMany);
     let mut many = PAIR.tensor();
     many.extend(b"q\x000](");
     many.extend(b"h\0".repeat(20_000));
     many.push(b'e');
     assert_eq!(state_dict_error(&many), StateDictError::TooMany);
+}
+
+#[test]
+fn objects_take_bounded_memory_whatever_they_are_called() {
+    // More classes than are kept by name
+    let mut object = dict("w", &PAIR.tensor());
+    object.extend(b"(");
+    for i in 0..20_000 {
+        object.extend(format!("Vk{i}\nca\nClass{i}\n)R").as_bytes());
+    }
+    object.push(b'u');
+    let weights = open(archive(&object, &[("0", &[0; 8])])).unwrap();
+    assert!(
+        weights.notes[0].contains("a.Class0, a.Class1"),
+        "{:?}",
+        weights.notes
+    );
+    assert!(
+        weights.notes[0].ends_with(" and 4090 more"),
+        "{:?}",
+        weights.notes
+    );
+}
+
+#[test]
+fn tensors_that_unknown_functions_make_are_none() {
+    let made = [b"cmy\nrotate\n".as_slice(), &PAIR.tensor(), b"\x85R"].concat();
+    let both = [
+        b"}(",
+        &text("v")[..],
+        &PAIR.tensor(),
+        &text("w"),
+        &made,
+        b"u",
+    ]
+    .concat();
+    let weights = open(archive(&both, &[("0", &[0; 8])])).unwrap();
+    assert_eq!(weights.order, ["v"]);
+    assert_eq!(weights.skipped["w"].dtype, "a tensor that my.rotate makes");
+}
+
+#[test]
+fn quantised_tensors_that_do_not_fit_their_scales_are_damage() {
+    let storage = View {
+        class: "QInt8Storage",
+        len: 8,
+        ..PAIR
+    }
+    .storage();
+    let with = |params: &[u8]| {
+        let tensor = [
+            b"ctorch._utils\n_rebuild_qtensor\n(".as_slice(),
+            &storage,
+            b"K\0K\x08\x85K\x01\x85(",
+            params,
+            b"t\x89NtR",
+        ];
+        archive(&dict("w", &tensor.concat()), &[("0", &[2; 8])])
+    };
+    let half = b"G\x3f\xe0\0\0\0\0\0\0";
+    let weights = open(with(
+        &[b"ctorch\nper_tensor_affine\n", &half[..], b"K\x01"].concat(),
+    ))
+    .unwrap();
+    assert_eq!(weights.tensors["w"].to_vec(), [0.5; 8]);
+    for params in [
+        &b""[..],
+        b"N",
+        b"ctorch\nper_tensor_affine\n",
+        b"ctorch\nper_tensor_affine\nK\x01K\x01",
+        b"ctorch\nper_channel_affine\nK\x01K\x01K\0",
+        b"ctorch\nper_channel_affine\nK\x01K\x01K\x09",
+        b"ctorch\nper_channel_affine\nK\x01K\x01J\xff\xff\xff\xff",
+    ] {
+        let error = torch_error(with(params));
+        assert!(
+            matches!(error, TorchError::StateDict(StateDictError::Damaged { .. })),
+            "{params:?}: {error}"
+        );
+    }
+    let short = dict(
+        "w",
+        &[
+            b"ctorch._utils\n_rebuild_qtensor\n(",
+            &storage[..],
+            b"K\0))tR",
+        ]
+        .concat(),
+    );
+    let error = torch_error(archive(&short, &[("0", &[2; 8])]));
+    assert!(matches!(
+        error,
+        TorchError::StateDict(StateDictError::Damaged { .. })
+    ));
+    // One byte, shown so often that its numbers would fill any memory
+    let tensor = [
+        b"ctorch._utils\n_rebuild_qtensor\n(".as_slice(),
+        &storage,
+        b"K\0J\0\0\0\x07\x85K\0\x85(ctorch\nper_tensor_affine\n",
+        half,
+        b"K\x01t\x89NtR",
+    ];
+    let error = torch_error(archive(&dict("w", &tensor.concat()), &[("0", &[2; 8])]));
+    assert_eq!(error, TorchError::StateDict(StateDictError::TooLarge));
+}
+
+#[test]
+fn tensors_in_parts_that_do_not_fit_are_told() {
+    let pair = PAIR.tensor();
+    let single = View {
+        shape: &[1],
+        ..PAIR
+    }
+    .tensor();
+    for (values, part) in [
+        ("w_orig", "w_mask"),
+        ("w_v", "w_g"),
+        (
+            "m.parametrizations.w.original1",
+            "m.parametrizations.w.original0",
+        ),
+    ] {
+        let other = if part.ends_with('g') || part.ends_with('0') {
+            View {
+                shape: &[3],
+                strides: &[0],
+                ..PAIR
+            }
+            .tensor()
+        } else {
+            single.clone()
+        };
+        let both = [b"}(", &text(values)[..], &pair, &text(part), &other, b"u"].concat();
+        let error = open(archive(&both, &[("0", &[0; 8])])).unwrap_err();
+        assert!(
+            matches!(error, ContentsError::InParts(InPartsError::Shape { .. })),
+            "{error}"
+        );
+    }
+    // Norms over one byte that is shown a milliard times
+    let wide = View {
+        shape: &[1, 1 << 27],
+        strides: &[0, 0],
+        ..PAIR
+    }
+    .tensor();
+    let length = View {
+        shape: &[],
+        strides: &[],
+        ..PAIR
+    }
+    .tensor();
+    let mut object = b"}(".to_vec();
+    for i in 0..9 {
+        object.extend(
+            [
+                text(&format!("{i}_v")),
+                wide.clone(),
+                text(&format!("{i}_g")),
+                length.clone(),
+            ]
+            .concat(),
+        );
+    }
+    object.push(b'u');
+    let (result, taken) = memory::peak(|| weights::from_bytes(archive(&object, &[("0", &[0; 8])])));
+    let error = result.unwrap_err();
+    assert!(
+        matches!(error, ContentsError::InParts(InPartsError::TooLarge)),
+        "{error}"
+    );
+    assert!(taken < 64 << 20, "{taken}");
 }
 
 #[test]

@@ -47,8 +47,13 @@ struct Found<'a> {
 pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> {
     let mut layers: BTreeMap<Place, Found<'_>> = BTreeMap::new();
     let mut strange = None;
+    let mut mean = None;
     for (name, tensor) in &weights.tensors {
         let Some((place, word)) = place(name) else {
+            if let Some(stated) = mean_rgb(name, tensor) {
+                mean = Some(stated);
+                continue;
+            }
             // A counter or a rate belongs to the training.
             strange = strange.or((tensor.len() > 1).then_some(name));
             continue;
@@ -133,7 +138,10 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
     if head.is_empty() {
         return Err(missing(Place::Dense(8)));
     }
-    let (normalization, evidence) = preprocessing(named, axes);
+    let (normalization, evidence) = match mean {
+        Some(mean) => (mean, Evidence::Metadata),
+        None => preprocessing(named, axes),
+    };
     Ok(Some(Vgg {
         axes,
         blocks,
@@ -144,6 +152,21 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         evidence,
         notes: vec![],
     }))
+}
+
+/// TF-Slim's variable with the mean colour, which is all that its networks' inputs have taken off them.
+fn mean_rgb(name: &str, tensor: &Tensor) -> Option<Normalization> {
+    let name = name.strip_suffix(":0").unwrap_or(name);
+    let last = name.rsplit('/').next();
+    if last != Some("mean_rgb") || tensor.shape() != [3] {
+        return None;
+    }
+    let mean: [f32; 3] = tensor.to_vec().try_into().ok()?;
+    let is_colour = mean.iter().all(|value| (2.0..=255.0).contains(value));
+    is_colour.then_some(Normalization {
+        mean,
+        ..Normalization::CAFFE_RGB
+    })
 }
 
 /// The layer that a tensor's name speaks of last, and what comes after it.

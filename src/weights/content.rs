@@ -1,7 +1,12 @@
 //! What a file is, from its first bytes: the weights that are read, those that are not read yet,
 //! and what people hand over instead when a download went wrong.
 
+mod other;
+
 use std::fmt;
+
+pub use other::OtherFormat;
+pub(super) use other::of_folder;
 
 use super::{hdf5, npy, npz, torch, zip};
 
@@ -9,7 +14,7 @@ use super::{hdf5, npy, npz, torch, zip};
 pub(super) const PREFIX: usize = 4096;
 
 /// Extensions that weights have.
-const EXTENSIONS: [&str; 11] = [
+const EXTENSIONS: [&str; 14] = [
     "npy",
     "npz",
     "safetensors",
@@ -21,6 +26,9 @@ const EXTENSIONS: [&str; 11] = [
     "h5",
     "hdf5",
     "keras",
+    "pt2",
+    "pkl",
+    "pickle",
 ];
 
 /// What a file holds, as far as its first bytes tell.
@@ -44,6 +52,8 @@ pub enum Content {
     Keras,
     /// A pickle without a `.npy` header.
     Pickle,
+    /// A network of another program.
+    Other(OtherFormat),
     /// Nothing at all.
     Empty,
     /// A web page.
@@ -74,7 +84,8 @@ impl Content {
             | Self::Onnx
             | Self::Hdf5
             | Self::Keras
-            | Self::Pickle => true,
+            | Self::Pickle
+            | Self::Other(_) => true,
             Self::Empty
             | Self::Html
             | Self::GitLfs
@@ -98,6 +109,7 @@ impl Content {
             | Self::Hdf5
             | Self::Keras => "",
             Self::Pickle => ": load it in Python and save the dictionary with numpy.save",
+            Self::Other(format) => format.advice(),
             Self::Empty => ": nothing was downloaded or copied into it",
             Self::Html => ", not weights: download the file itself, not the page about it",
             Self::GitLfs => ": run `git lfs pull` in the repository that it comes from",
@@ -123,6 +135,7 @@ impl fmt::Display for Content {
             Self::Hdf5 => "an HDF5 file, as Keras writes",
             Self::Keras => "a Keras 3 archive",
             Self::Pickle => "a bare Python pickle",
+            Self::Other(format) => return format.fmt(f),
             Self::Empty => "an empty file",
             Self::Html => "an HTML page",
             Self::GitLfs => "a Git LFS pointer, not the file that it stands for",
@@ -180,6 +193,9 @@ pub(super) fn of(prefix: &[u8]) -> Content {
     if let [0x80, 2..=5, pickle @ ..] = prefix {
         return of_pickle(pickle);
     }
+    if let Some(format) = other::of(prefix) {
+        return Content::Other(format);
+    }
     if is_onnx(prefix) {
         return Content::Onnx;
     }
@@ -188,15 +204,21 @@ pub(super) fn of(prefix: &[u8]) -> Content {
 
 /// What weights with this extension are, for files whose bytes do not tell.
 pub(super) fn of_extension(extension: &str) -> Option<Content> {
-    extension
-        .eq_ignore_ascii_case("onnx")
-        .then_some(Content::Onnx)
+    match extension.eq_ignore_ascii_case("onnx") {
+        true => Some(Content::Onnx),
+        false => other::of_extension(extension).map(Content::Other),
+    }
+}
+
+/// What a file of this name is by its last bytes and by its name, where the first ones and the extension do not tell.
+pub(super) fn of_end(file: &[u8], name: &str) -> Option<Content> {
+    let checkpoint = Content::Other(OtherFormat::TensorFlowCheckpoint);
+    (file.ends_with(other::TABLE_END) || name.contains(".data-0")).then_some(checkpoint)
 }
 
 pub(super) fn is_weights_extension(extension: &str) -> bool {
-    EXTENSIONS
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(extension))
+    let known = |known: &&str| known.eq_ignore_ascii_case(extension);
+    EXTENSIONS.iter().any(known) || other::of_extension(extension).is_some()
 }
 
 /// The length of a JSON object, then the object.
@@ -218,8 +240,9 @@ pub(super) fn of_members<'a>(names: impl Iterator<Item = &'a str>) -> Content {
             return Content::Keras;
         } else if matches!(
             in_folder,
-            "data.pkl" | "constants.pkl" | "byteorder" | ".format_version"
-        ) {
+            "data.pkl" | "constants.pkl" | "byteorder" | ".format_version" | "archive_format"
+        ) || name == torch::EXPORTED
+        {
             return Content::Torch;
         } else if npz::array_name(name).is_some() {
             content = Content::Npz;
@@ -244,6 +267,8 @@ fn of_pickle(pickle: &[u8]) -> Content {
         .any(|pickle| pickle.starts_with(torch::LEGACY_MAGIC))
     {
         Content::TorchLegacy
+    } else if pickle.windows(8).any(|window| window == b"sklearn.") {
+        Content::Other(OtherFormat::ScikitLearn)
     } else {
         Content::Pickle
     }
@@ -281,7 +306,7 @@ fn text(prefix: &[u8]) -> Content {
     let utf8 =
         std::str::from_utf8(prefix).map_or_else(|error| error.error_len().is_none(), |_| true);
     if utf8 && prefix.iter().all(printable) {
-        Content::Text
+        other::of_text(without_mark).map_or(Content::Text, Content::Other)
     } else {
         Content::Unknown
     }

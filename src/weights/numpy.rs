@@ -14,7 +14,10 @@ use thiserror::Error;
 use super::element::{DType, Element, Endian};
 use super::latin1::Latin1;
 use super::pickle::{self, Dialect};
-use super::pickled::{Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value};
+use super::pickled::{
+    Foreign, Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value, is_plain,
+    left_out,
+};
 use super::source::Source;
 use super::tensor::{Data, Order, Tensor, TensorError, element_count};
 use super::{Contents, Shape, Skipped};
@@ -81,11 +84,16 @@ pub(super) enum Global {
     /// Empty bytes, for the same reason.
     Bytes,
     OrderedDict,
+    /// Plain data beside the arrays: passed over.
+    Beside,
+    /// Anything else: passed over, and named.
+    Foreign(Foreign),
 }
 
 /// What the pickle of an array may hold.
 pub(super) const DIALECT: Dialect<Global> = Dialect {
     find: Global::find,
+    foreign: Some(Global::Foreign),
     persistent_id: None,
     max_opcodes: pickle::MAX_OPCODES,
 };
@@ -102,7 +110,8 @@ impl Global {
             ("numpy", "dtype") => Self::DType,
             ("_codecs", "encode") => Self::Encode,
             ("__builtin__" | "builtins", "bytes") => Self::Bytes,
-            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("collections", "OrderedDict" | "defaultdict") => Self::OrderedDict,
+            _ if is_plain(module, name) => Self::Beside,
             _ => return None,
         })
     }
@@ -137,6 +146,8 @@ pub(super) fn read(
         });
     }
     walk.add(array, 0)?;
+    let names = pickle.foreign.iter().map(String::as_str);
+    walk.found.notes.extend(left_out(names));
     Ok(walk.found)
 }
 
@@ -247,8 +258,9 @@ impl<'a> Walk<'a> {
         let [list] = self.pickle.tuple(args) else {
             return Ok(());
         };
+        // Of a `defaultdict` it is what makes missing values.
         let Value::List(pairs) = &self.pickle[*list] else {
-            return Err(self.damaged("an ordered dictionary"));
+            return Ok(());
         };
         for &pair in pairs {
             match &self.pickle[pair] {

@@ -4,6 +4,8 @@
 //! that holds itself neither loops nor leaks, and no depth of nesting meets the machine's own
 //! stack. Strings and arrays stay in the file.
 
+mod reach;
+
 use std::ops::{Index, Range};
 
 use super::source::Source;
@@ -29,8 +31,8 @@ pub(super) enum Value<G> {
     None,
     Bool(bool),
     Int(i64),
-    /// A whole number beyond those, as seeds are: no length and no index.
-    Huge,
+    /// A value without a meaning here: a whole number beyond those, as seeds are, or text with escapes in it.
+    Other,
     Float(f64),
     /// `bytes`, `bytearray` and Python 2's `str`: where they lie in the file.
     Bytes(Range<usize>),
@@ -52,12 +54,21 @@ pub(super) struct Object<G> {
     pub(super) args: Id,
     pub(super) state: Option<Id>,
     pub(super) items: Vec<(Id, Id)>,
+    /// What was appended to it, or added as to a set.
+    pub(super) appended: Vec<Id>,
 }
+
+/// A function or class that is not on the caller's list: its place among [`Pickle::foreign`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Foreign(pub(super) u16);
 
 /// All values of a pickle, and the one that it stands for.
 #[derive(Debug)]
 pub(super) struct Pickle<G> {
     pub(super) values: Vec<Value<G>>,
+    /// Modules and names of the functions and classes that are not on the caller's list, with dots; control characters are
+    /// escaped.
+    pub(super) foreign: Vec<String>,
     pub(super) root: Id,
     /// Where the file goes on after it.
     pub(super) end: usize,
@@ -102,4 +113,56 @@ impl<G> Pickle<G> {
         };
         lengths.iter().map(length).collect()
     }
+}
+
+/// Whether this class of Python's own makes plain data: a date, a path, a set.
+pub(super) fn is_plain(module: &str, name: &str) -> bool {
+    match module {
+        "datetime" | "pathlib" | "pathlib._local" | "decimal" | "fractions" | "uuid" => true,
+        "collections" => matches!(name, "Counter" | "deque" | "OrderedDict" | "defaultdict"),
+        "argparse" => name == "Namespace",
+        "functools" => name == "partial",
+        "builtins" | "__builtin__" => matches!(
+            name,
+            "object"
+                | "set"
+                | "frozenset"
+                | "list"
+                | "dict"
+                | "tuple"
+                | "int"
+                | "long"
+                | "float"
+                | "bool"
+                | "str"
+                | "unicode"
+                | "bytes"
+                | "bytearray"
+                | "complex"
+                | "slice"
+                | "range"
+                | "xrange"
+                | "type"
+                | "print"
+                | "getattr"
+        ),
+        _ => false,
+    }
+}
+
+/// What to say of objects that were passed over, by the names of what makes them; nothing where there are none.
+pub(super) fn left_out<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    const SHOWN: usize = 6;
+    let mut names: Vec<&str> = names.collect();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.truncate(SHOWN);
+    let shown = names.join(", ");
+    (!names.is_empty()).then(|| {
+        format!(
+            "Python objects beside the weights are left out, and none of their code is run: {shown}{more}"
+        )
+    })
 }

@@ -4,19 +4,29 @@
 //! persistent id names: `('storage', FloatStorage, key, location, elements)`. A parameter is a tensor
 //! in `_rebuild_parameter(tensor, ...)`, and in files of torch 0.x `Parameter(tensor)` or a
 //! `Parameter` with the state `(tensor, ...)`.
+//!
+//! Objects of other classes lie beside them in a checkpoint: configurations, losses, optimisers. They are left out, and
+//! named in a note. Only where tensors hang below one are its attributes read, as a dictionary is; a `torch.nn.Module`
+//! gives them the names that its `state_dict()` has.
+
+mod instance;
+mod tensor;
+mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::element::Element;
-use super::pickled::{Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value};
+use super::Contents;
+use super::pickled::{
+    Foreign, MAX_DEPTH, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value, left_out,
+};
 use super::source::Source;
-use super::tensor::{Tensor, TensorError};
+use super::tensor::TensorError;
 use super::torch::Storages;
 use super::torch_global::{Global, Type};
-use super::{Contents, Skipped};
+use walk::Walk;
 
 /// Under which names checkpoints keep the network, beside an optimiser and counters. The running
 /// average of a network comes last: it is taken where it is the only one.
@@ -80,6 +90,9 @@ pub enum StateDictError {
     /// More tensors or list items than any network has.
     #[error("there are more than {MAX_TENSORS} tensors or {MAX_VISITS} values")]
     TooMany,
+    /// Quantised tensors that show the same few bytes again and again.
+    #[error("the quantised tensors have more elements than the file has bytes")]
+    TooLarge,
 }
 
 /// The tensors in `pickle`. Of a checkpoint that keeps its network in a dictionary of its own, those
@@ -89,16 +102,34 @@ pub(super) fn read(
     pickle: &Pickle<Global>,
     storages: &Storages<'_>,
 ) -> Result<Contents, StateDictError> {
-    let mut walk = Walk {
-        source,
-        pickle,
-        storages,
-        name: String::new(),
-        visits: 0,
-        found: Contents::default(),
-    };
+    let mut walk = Walk::new(source, pickle, storages);
     walk.visit(pickle.root, 0)?;
-    Ok(network(walk.found))
+    let Walk { found, entered, .. } = walk;
+    let (mut network, path) = network(found);
+    network.notes.extend(notes(pickle, &entered, &path));
+    Ok(network)
+}
+
+/// What is said of objects of classes that are not known here. `entered` are those that tensors were found below, with
+/// their paths, and `path` is that of the network.
+fn notes(pickle: &Pickle<Global>, entered: &[(String, Foreign)], path: &str) -> Vec<String> {
+    let name = |foreign: &Foreign| pickle.foreign[usize::from(foreign.0)].as_str();
+    let holds_network = |at: &str| at.starts_with(path) || path.starts_with(&format!("{at}/"));
+    let used: Vec<&str> = entered
+        .iter()
+        .filter(|(at, _)| at.is_empty() || holds_network(at))
+        .map(|(_, foreign)| name(foreign))
+        .collect();
+    let mut notes = vec![];
+    if let Some(class) = used.first() {
+        notes.push(format!(
+            "the weights are read out of an object of the Python class {class}, under the names of its attributes: \
+             none of its code is run, so that nothing but names and shapes says what it computes"
+        ));
+    }
+    let names = pickle.foreign.iter().map(String::as_str);
+    notes.extend(left_out(names.filter(|name| !used.contains(name))));
+    notes
 }
 
 /// Bytes of an element of each storage that the pickle names, by the storage's key.
@@ -110,6 +141,7 @@ pub(super) fn element_sizes<'a>(
     for value in &pickle.values {
         if let Value::Object(object) = value
             && object.callable == Global::PersistentId
+            && !is_module_source(source, pickle, object)
         {
             let storage = Storage::of(source, pickle, object);
             let fits = |s: Storage<'a>| {
@@ -127,9 +159,18 @@ pub(super) fn element_sizes<'a>(
     Ok(sizes)
 }
 
+/// Whether a persistent id is that of a class with its source text: `('module', class, file, text)`.
+fn is_module_source(source: &Source, pickle: &Pickle<Global>, object: &Object<Global>) -> bool {
+    match pickle.tuple(object.args) {
+        [kind, ..] => pickle.text(source, *kind) == Some("module"),
+        [] => false,
+    }
+}
+
 /// Takes a checkpoint's network out of its wrappers, and what is alone in its dictionary out of
-/// that.
-fn network(mut all: Contents) -> Contents {
+/// that. With the path to it.
+fn network(mut all: Contents) -> (Contents, String) {
+    let mut path = String::new();
     loop {
         let first = |name: &String| name.split_once('/').map(|(first, _)| first.to_owned());
         let folders: Vec<_> = all.tensors.keys().map(first).collect();
@@ -142,8 +183,12 @@ fn network(mut all: Contents) -> Contents {
             folders.iter().all(is_it).then_some(only)
         };
         match wrapper.copied().or_else(only) {
-            Some(folder) => all = all.below(&format!("{folder}/")),
-            None => return all,
+            Some(folder) => {
+                let folder = format!("{folder}/");
+                all = all.below(&folder);
+                path += &folder;
+            }
+            None => return (all, path),
         }
     }
 }
@@ -176,200 +221,5 @@ impl<'a> Storage<'a> {
             len: usize::try_from(len).ok()?,
         };
         (whole && pickle.text(source, kind)? == "storage").then_some(storage)
-    }
-}
-
-/// A walk through all values, with what it has found.
-struct Walk<'a> {
-    source: &'a Arc<Source>,
-    pickle: &'a Pickle<Global>,
-    storages: &'a Storages<'a>,
-    /// Path to the value at hand.
-    name: String,
-    visits: usize,
-    found: Contents,
-}
-
-impl Walk<'_> {
-    /// Adds the tensors in `id`. Numbers, text and the like beside them are passed over.
-    fn visit(&mut self, id: Id, depth: usize) -> Result<(), StateDictError> {
-        self.visits += 1;
-        if self.visits > MAX_VISITS {
-            return Err(StateDictError::TooMany);
-        }
-        if depth > MAX_DEPTH {
-            return Err(StateDictError::TooDeep);
-        }
-        let pickle = self.pickle;
-        match &pickle[id] {
-            Value::Dict(items) => self.dict(items, depth),
-            Value::List(items) => self.list(items, depth),
-            Value::Tuple(items) => self.list(items, depth),
-            Value::Object(object) => match object.callable {
-                Global::Dict => {
-                    self.dict(&object.items, depth)?;
-                    self.pairs(object.args, depth)
-                }
-                Global::Parameter => {
-                    let state = object.state.map_or(&[][..], |state| pickle.tuple(state));
-                    let args = pickle.tuple(object.args);
-                    let parts = args.first().into_iter().chain(state.first());
-                    for &part in parts {
-                        self.visit(part, depth + 1)?;
-                    }
-                    Ok(())
-                }
-                Global::Tensor | Global::TypedTensor => self.add(object),
-                _ => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    fn dict(&mut self, items: &[(Id, Id)], depth: usize) -> Result<(), StateDictError> {
-        for &(key, value) in items {
-            match &self.pickle[key] {
-                Value::Int(number) => self.child(&number.to_string(), value, depth)?,
-                Value::Text(_) | Value::Bytes(_) => {
-                    let key = self
-                        .pickle
-                        .text(self.source, key)
-                        .ok_or_else(|| self.long_name())?;
-                    self.child(key, value, depth)?;
-                }
-                // No name, and so none of the network's.
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, items: &[Id], depth: usize) -> Result<(), StateDictError> {
-        for (i, &item) in items.iter().enumerate() {
-            self.child(&i.to_string(), item, depth)?;
-        }
-        Ok(())
-    }
-
-    /// Python 2 gives the items of an `OrderedDict` as its argument: a list of lists of two.
-    fn pairs(&mut self, args: Id, depth: usize) -> Result<(), StateDictError> {
-        if let [list] = *self.pickle.tuple(args)
-            && let Value::List(pairs) = &self.pickle[list]
-        {
-            for &pair in pairs {
-                match &self.pickle[pair] {
-                    Value::List(pair) if pair.len() == 2 => {
-                        self.dict(&[(pair[0], pair[1])], depth)?;
-                    }
-                    _ => return Err(self.damaged("an ordered dictionary")),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn child(&mut self, key: &str, value: Id, depth: usize) -> Result<(), StateDictError> {
-        let length = self.name.len();
-        if length > 0 {
-            self.name.push('/');
-        }
-        self.name.push_str(key);
-        if self.name.len() > MAX_NAME {
-            self.name.truncate(length);
-            return Err(self.long_name());
-        }
-        self.visit(value, depth + 1)?;
-        self.name.truncate(length);
-        Ok(())
-    }
-
-    /// Adds a tensor under the name at hand.
-    fn add(&mut self, object: &Object<Global>) -> Result<(), StateDictError> {
-        let &[storage, offset, size, stride, ref rest @ ..] = self.pickle.tuple(object.args) else {
-            return Err(self.damaged("a tensor"));
-        };
-        let storage = match &self.pickle[storage] {
-            Value::Object(object) if object.callable == Global::PersistentId => {
-                Storage::of(self.source, self.pickle, object)
-            }
-            _ => None,
-        };
-        let storage = storage.ok_or_else(|| self.damaged("a storage"))?;
-        let element = match (object.callable, rest) {
-            (Global::TypedTensor, &[_, _, dtype, ..]) => match self.pickle[dtype] {
-                Value::Global(Global::DType(element)) => element,
-                _ => return Err(self.damaged("the type of a tensor")),
-            },
-            _ => storage.element,
-        };
-        let lengths = |id| {
-            self.pickle
-                .lengths(id)
-                .ok_or_else(|| self.damaged("a shape"))
-        };
-        let (shape, strides) = (lengths(size)?, lengths(stride)?);
-        let &Value::Int(offset) = &self.pickle[offset] else {
-            return Err(self.damaged("an offset"));
-        };
-        let offset = usize::try_from(offset).map_err(|_| self.damaged("an offset"))?;
-        if strides.len() != shape.len() {
-            return Err(self.damaged("a shape"));
-        }
-
-        let span = self
-            .storages
-            .spans
-            .get(storage.key)
-            .ok_or_else(|| StateDictError::Storage {
-                name: self.name.clone(),
-                key: storage.key.to_owned(),
-            })?;
-        if storage.len.checked_mul(storage.element.size) != Some(span.len()) {
-            return Err(self.damaged("the length of a storage"));
-        }
-        self.check_name()?;
-        let name = self.name.clone();
-        if let Some(dtype) = element.float {
-            let endian = self.storages.endian;
-            let element = Element { dtype, endian };
-            let tensor = Tensor::view(self.source, span.clone(), element, offset, shape, strides)
-                .map_err(|error| StateDictError::Tensor {
-                name: name.clone(),
-                error,
-            })?;
-            self.found.push(name, tensor);
-        } else {
-            let dtype = element.name.to_owned();
-            self.found.skipped.insert(name, Skipped { dtype, shape });
-        }
-        Ok(())
-    }
-
-    fn check_name(&self) -> Result<(), StateDictError> {
-        let Contents {
-            tensors, skipped, ..
-        } = &self.found;
-        if tensors.len() + skipped.len() >= MAX_TENSORS {
-            return Err(StateDictError::TooMany);
-        }
-        if tensors.contains_key(&self.name) || skipped.contains_key(&self.name) {
-            return Err(StateDictError::Duplicate {
-                name: self.name.clone(),
-            });
-        }
-        Ok(())
-    }
-
-    fn long_name(&self) -> StateDictError {
-        StateDictError::Name {
-            name: self.name.clone(),
-        }
-    }
-
-    fn damaged(&self, part: &'static str) -> StateDictError {
-        StateDictError::Damaged {
-            name: self.name.clone(),
-            part,
-        }
     }
 }

@@ -36,7 +36,7 @@ pub enum TensorError {
         /// Bytes of data there are.
         found: usize,
     },
-    /// A view that reaches beyond its data, or shows more elements than there are data.
+    /// A view that reaches beyond its data, or repeats them without measure.
     #[error(
         "a view of shape {shape:?} and strides {strides:?} from element {offset} does not fit its {found} elements"
     )]
@@ -64,6 +64,8 @@ pub struct Tensor {
     strides: Vec<usize>,
     /// At most one along each dimension.
     scales: Vec<Arc<Scale>>,
+    /// A tensor of the same shape that the elements are multiplied by as they are read.
+    mask: Option<Arc<Tensor>>,
 }
 
 /// Factors that elements are multiplied by as they are read.
@@ -105,12 +107,12 @@ impl Tensor {
             shape,
             strides,
             scales: vec![],
+            mask: None,
         })
     }
 
     /// A view of the elements at `span` in the file: the first is number `offset`, and neighbours
-    /// along a dimension lie `strides` elements apart. There are no more elements in the view than
-    /// in the file, so that none is announced for nothing.
+    /// along a dimension lie `strides` elements apart. They may repeat, within bounds.
     ///
     /// # Panics
     /// If there are not as many strides as dimensions.
@@ -141,6 +143,7 @@ impl Tensor {
             shape,
             strides,
             scales: vec![],
+            mask: None,
         })
     }
 
@@ -170,9 +173,22 @@ impl Tensor {
     /// they do not lie in C order or are scaled.
     pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
         let fits = element_count(&shape) == Some(self.len());
+        let mask = match &self.mask {
+            Some(mask) => Some(Arc::new(mask.reshaped(shape.clone())?)),
+            None => None,
+        };
         (fits && self.scales.is_empty() && self.is_contiguous()).then(|| Self {
             strides: dense_strides(&shape, Order::C),
             shape,
+            mask,
+            ..self.clone()
+        })
+    }
+
+    /// The same tensor with every element multiplied by that of `mask`, as it is read. `None` where the shapes differ.
+    pub(super) fn masked(&self, mask: &Self) -> Option<Self> {
+        (self.shape == mask.shape && self.mask.is_none()).then(|| Self {
+            mask: Some(Arc::new(mask.clone())),
             ..self.clone()
         })
     }
@@ -231,10 +247,21 @@ impl Tensor {
             seen[from] = true;
         }
         assert!(order.len() == seen.len() && seen.iter().all(|&seen| seen));
-        assert!(self.scales.is_empty(), "their axes would have to move too");
+        let moved = |scale: &Arc<Scale>| {
+            let axis = order.iter().position(|&from| from == scale.axis);
+            Arc::new(Scale {
+                axis: axis.expect("each dimension is in the order"),
+                factors: scale.factors.clone(),
+            })
+        };
         Self {
             shape: order.iter().map(|&from| self.shape[from]).collect(),
             strides: order.iter().map(|&from| self.strides[from]).collect(),
+            scales: self.scales.iter().map(moved).collect(),
+            mask: self
+                .mask
+                .as_ref()
+                .map(|mask| Arc::new(mask.permuted(order))),
             ..self.clone()
         }
     }

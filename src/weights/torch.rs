@@ -14,15 +14,18 @@ use thiserror::Error;
 use super::Contents;
 use super::element::Endian;
 use super::pickle::{self, Dialect, PickleError};
-use super::pickled::Value;
+use super::pickled::{Pickle, Value};
 use super::source::Source;
 use super::state_dict::{self, StateDictError};
-use super::torch_global;
+use super::torch_global::{self, Global};
 use super::zip::{Archive, ZipError};
 
 /// The pickled number that the older form begins with, behind the opcode for its protocol and, from
 /// protocol 4 on, the frame around it.
 pub(super) const LEGACY_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// The program in what the first versions of `torch.export` wrote.
+pub(super) const EXPORTED: &str = "serialized_exported_program.json";
 
 /// What writes members that can be used in place.
 const WRITER: &str = "torch.save";
@@ -30,6 +33,7 @@ const WRITER: &str = "torch.save";
 /// The pickles around the one with the tensors: numbers, and a list of the storages' keys.
 const PLAIN: Dialect<()> = Dialect {
     find: |_, _| None,
+    foreign: None,
     persistent_id: None,
     max_opcodes: 1 << 17,
 };
@@ -40,16 +44,24 @@ pub enum TorchError {
     /// A program with its weights.
     #[error(
         "a TorchScript program, not weights alone: in Python, \
-         torch.save(torch.jit.load('model.pt').state_dict(), 'weights.pth')"
+         torch.save(torch.jit.load('model.pt').state_dict(), 'weights.pth'), or \
+         torch.onnx.export(torch.jit.load('model.pt'), (example,), 'model.onnx')"
     )]
     TorchScript,
-    /// An object of a class that is not on the closed list.
+    /// The same as `torch.export` writes it.
     #[error(
-        "the file needs the Python class {class}, and nothing in a file is executed: if it is a whole model, \
+        "a program of torch.export, not weights alone: in Python, \
+         torch.save(torch.export.load('model.pt2').state_dict, 'weights.pth'), or \
+         torch.onnx.export(torch.export.load('model.pt2').module(), (example,), 'model.onnx')"
+    )]
+    Exported,
+    /// Tensors only within objects that do not name them.
+    #[error(
+        "what the file holds is made by Python's {class}, and nothing in a file is executed: if it is a whole model, \
          load it in Python and torch.save(model.state_dict(), 'weights.pth')"
     )]
     Class {
-        /// Module and name, with dots; control characters are escaped.
+        /// Module and name of the function or class, with dots; control characters are escaped.
         class: String,
     },
     /// The archive is damaged, or is not as `torch.save` writes it.
@@ -63,7 +75,7 @@ pub enum TorchError {
     ByteOrder(String),
     /// A pickle was refused or is damaged.
     #[error(transparent)]
-    Pickle(PickleError),
+    Pickle(#[from] PickleError),
     /// The objects in the pickle are not tensors in dictionaries and lists.
     #[error(transparent)]
     StateDict(#[from] StateDictError),
@@ -80,22 +92,6 @@ pub enum TorchError {
     },
 }
 
-impl From<PickleError> for TorchError {
-    fn from(error: PickleError) -> Self {
-        match error {
-            // Python's classes, unlike its functions, begin with a capital.
-            PickleError::Refused { name } if is_class(&name) => Self::Class { class: name },
-            error => Self::Pickle(error),
-        }
-    }
-}
-
-fn is_class(path: &str) -> bool {
-    let name = path.rsplit('.').next().unwrap_or_default();
-    name.trim_start_matches('_')
-        .starts_with(|c: char| c.is_ascii_uppercase())
-}
-
 /// Where the storages lie, by their keys.
 pub(super) struct Storages<'a> {
     pub(super) spans: HashMap<&'a str, Range<usize>>,
@@ -110,6 +106,9 @@ pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Conten
     let folder = first.split_inclusive('/').next().unwrap_or_default();
     let member = |name: &str| archive.member(&[folder, name].concat());
     let code = [folder, "code/"].concat();
+    if member("archive_format").is_some() || archive.member(EXPORTED).is_some() {
+        return Err(TorchError::Exported);
+    }
     if member("constants.pkl").is_some()
         || archive.members.iter().any(|m| m.name.starts_with(&code))
     {
@@ -136,8 +135,22 @@ pub(super) fn read(source: &Arc<Source>, archive: &Archive<'_>) -> Result<Conten
     let pickled = member("data.pkl").ok_or(TorchError::Missing("data.pkl"))?;
     let span = pickled.in_place(WRITER)?;
     let pickle = pickle::load(&file[..span.end], span.start, &torch_global::DIALECT)?;
-    let storages = Storages { spans, endian };
-    Ok(state_dict::read(source, &pickle, &storages)?)
+    tensors(source, &pickle, &Storages { spans, endian })
+}
+
+/// The tensors of a pickle, or what keeps them.
+fn tensors(
+    source: &Arc<Source>,
+    pickle: &Pickle<Global>,
+    storages: &Storages<'_>,
+) -> Result<Contents, TorchError> {
+    let contents = state_dict::read(source, pickle, storages)?;
+    match pickle.foreign.first() {
+        Some(class) if contents.tensors.is_empty() => Err(TorchError::Class {
+            class: class.clone(),
+        }),
+        _ => Ok(contents),
+    }
 }
 
 /// Reads the tensors of a file in the form before 1.6: pickles of a magic number, the version of the
@@ -184,5 +197,5 @@ pub(super) fn read_legacy(source: &Arc<Source>) -> Result<Contents, TorchError> 
         spans,
         endian: Endian::Little,
     };
-    Ok(state_dict::read(source, &pickle, &storages)?)
+    tensors(source, &pickle, &storages)
 }

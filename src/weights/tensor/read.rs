@@ -18,6 +18,19 @@ impl Tensor {
     pub fn read(&self, start: usize, out: &mut [f32]) {
         self.check(start, out.len());
         self.read_unscaled(start, out);
+        if let Some(mask) = &self.mask {
+            let mut factors = vec![0.0; PIECE.min(out.len())];
+            let mut next = start;
+            for piece in out.chunks_mut(PIECE) {
+                let factors = &mut factors[..piece.len()];
+                mask.read(next, factors);
+                piece
+                    .iter_mut()
+                    .zip(factors)
+                    .for_each(|(value, f)| *value *= *f);
+                next += piece.len();
+            }
+        }
         let inner = |axis: usize| self.shape[axis + 1..].iter().product();
         let scales: Vec<(usize, &[f64])> = self
             .scales
@@ -87,6 +100,7 @@ impl Tensor {
             Data::Raw(range)
                 if self.element == Element::F32_LE
                     && self.scales.is_empty()
+                    && self.mask.is_none()
                     && self.is_contiguous() =>
             {
                 Some(&self.source.bytes()[range.clone()])
@@ -103,6 +117,9 @@ impl Tensor {
     /// When that range is not within `0..len()`.
     pub fn release(&self, start: usize, len: usize) {
         self.check(start, len);
+        if let Some(mask) = &self.mask {
+            mask.release(start, len);
+        }
         let size = self.element.dtype.size();
         // Elements in another order are spread over all of the data.
         let bytes = if self.is_contiguous() {

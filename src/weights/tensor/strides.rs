@@ -20,7 +20,12 @@ pub(in crate::weights) fn element_count(shape: &[usize]) -> Option<usize> {
     Some(shape.iter().product())
 }
 
-/// From the first element of a view to its last; `None` when they are not among `found`.
+/// Elements of a view that repeats its data, such as one bias for all channels, at most: as many as the largest matrix
+/// that anybody has in a classifier.
+const MAX_REPEATED: usize = 1 << 27;
+
+/// From the first element of a view to its last; `None` when they are not among `found`, or when there are so many more
+/// in the view that nothing but harm needs them.
 pub(super) fn elements_of_view(
     shape: &[usize],
     strides: &[usize],
@@ -29,7 +34,7 @@ pub(super) fn elements_of_view(
 ) -> Option<Range<usize>> {
     match element_count(shape)? {
         0 => Some(0..0),
-        count if count > found => None,
+        count if count > found.max(MAX_REPEATED) => None,
         _ => {
             let mut dimensions = shape.iter().zip(strides);
             let last = dimensions.try_fold(offset, |last, (&length, &stride)| {

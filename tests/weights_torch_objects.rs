@@ -1,0 +1,167 @@
+//! What training leaves in `PyTorch`'s files beside plain tensors: objects, modules, tensors in parts, odd views. Held
+//! against what torch computes of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gradcam::weights::{self, ContentsError, InPartsError, TorchError, Weights, WeightsError};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch_objects")
+}
+
+fn open(name: &str) -> Weights {
+    weights::open(&folder().join(format!("{name}.pth"))).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The notes of a file, one after the other.
+fn notes(name: &str) -> String {
+    open(name).notes.join("\n")
+}
+
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// What torch makes of each file.
+fn expected() -> BTreeMap<String, Tensors> {
+    let all = weights::open(&folder().join("expected.safetensors")).unwrap();
+    let mut files: BTreeMap<String, Tensors> = BTreeMap::new();
+    for (name, tensor) in &all.tensors {
+        let (file, name) = name.split_once(':').unwrap();
+        let value = (tensor.shape().to_vec(), tensor.to_vec());
+        files
+            .entry(file.into())
+            .or_default()
+            .insert(name.into(), value);
+    }
+    files
+}
+
+#[test]
+fn every_file_holds_the_tensors_that_torch_computes_of_it() {
+    let expected = expected();
+    assert_eq!(expected.len(), 27);
+    for (file, tensors) in expected {
+        let weights = open(&file);
+        let names: Vec<_> = weights.tensors.keys().collect();
+        assert_eq!(names, tensors.keys().collect::<Vec<_>>(), "{file}");
+        for (name, (shape, values)) in tensors {
+            let tensor = &weights.tensors[&name];
+            assert_eq!(tensor.shape(), shape, "{file}: {name}");
+            for (got, right) in tensor.to_vec().into_iter().zip(values) {
+                // A norm is a sum in float32 there and in float64 here.
+                assert!(
+                    (got - right).abs() <= 4e-7 * right.abs().max(1.0),
+                    "{file}: {name}: {got}, expected {right}"
+                );
+            }
+        }
+        let mut order = weights.order.clone();
+        order.sort();
+        assert_eq!(
+            order,
+            weights.tensors.keys().cloned().collect::<Vec<_>>(),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn objects_beside_the_weights_are_named_in_a_note_and_plain_data_are_not() {
+    for file in ["beside-p2", "beside-p4", "beside-p5", "beside-legacy"] {
+        let said = notes(file);
+        assert!(said.contains("none of their code is run: "), "{said}");
+        assert!(said.contains("__main__.Config"), "{said}");
+        assert!(
+            !said.contains("datetime") && !said.contains("pathlib"),
+            "{said}"
+        );
+        assert!(!said.contains("read out of"), "{said}");
+    }
+    assert!(
+        notes("beside-p1").ends_with(": __main__.Config, __main__.Mode"),
+        "{}",
+        notes("beside-p1")
+    );
+    assert_eq!(notes("attributes"), notes("beside-p1"));
+}
+
+#[test]
+fn a_module_is_read_under_the_names_of_its_state_dict_and_said_to_be_one() {
+    for file in ["whole", "whole-legacy", "whole-in-dict"] {
+        let said = notes(file);
+        assert!(
+            said.contains("out of an object of the Python class __main__.Net"),
+            "{said}"
+        );
+    }
+    assert!(
+        notes("averaged").contains("the Python class __main__.Ema"),
+        "{}",
+        notes("averaged")
+    );
+    let beside = notes("average-beside");
+    assert!(!beside.contains("read out of"), "{beside}");
+    assert!(beside.contains("__main__.Ema"), "{beside}");
+    assert_eq!(notes("other-kinds"), "");
+    let skipped = open("other-kinds").skipped;
+    assert_eq!(skipped["sparse"].dtype, "a tensor that is sparse");
+    assert_eq!(
+        skipped["meta"].dtype,
+        "a tensor that is meta, which has no data"
+    );
+}
+
+#[test]
+fn tensors_in_parts_say_how_they_were_computed() {
+    for (file, words) in [
+        (
+            "pruned",
+            "3 tensors were pruned, and the masks that are stored beside are applied: classifier.bias and 2 more",
+        ),
+        ("weight-norm-old", "2 tensors were stored by weight norm"),
+        ("weight-norm", "2 tensors were stored by weight norm"),
+        ("spectral-norm", "2 tensors were stored by spectral norm"),
+        ("parametrized-twice", "1 tensor was pruned"),
+        ("quantised", "stored as whole numbers with a scale"),
+    ] {
+        assert!(notes(file).contains(words), "{file}: {}", notes(file));
+    }
+    // The place of a tensor is that of its values.
+    let order = open("weight-norm").order;
+    assert_eq!(order.last().unwrap(), "classifier.weight");
+    let error = weights::open(&folder().join("orthogonal.pth")).unwrap_err();
+    assert!(
+        error.to_string().contains("remove_parametrizations"),
+        "{error}"
+    );
+    let WeightsError::Contents {
+        error: ContentsError::InParts(error),
+        ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert!(matches!(error, InPartsError::Unknown { name, .. } if name == "classifier.weight"));
+}
+
+#[test]
+fn programs_are_refused_with_what_to_save_instead() {
+    for (file, words) in [
+        ("script.pt", "torch.jit.load("),
+        ("export.pt2", "torch.export.load("),
+    ] {
+        let error = weights::open(&folder().join(file)).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        let WeightsError::Contents {
+            error: ContentsError::Torch(error),
+            ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert!(matches!(
+            error,
+            TorchError::TorchScript | TorchError::Exported
+        ));
+    }
+}
