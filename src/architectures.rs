@@ -369,7 +369,11 @@ pub struct Asked<'a> {
 pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, ArchitectureError> {
     let stated = metadata::read(weights)?;
     let size = asked.input_size.or(stated.input_size);
-    if let (Some(wanted), None) = (asked.output, &weights.graph) {
+    let names_outputs = weights.graph.is_some() || keras::is_model(weights);
+    if let Some(wanted) = asked
+        .output
+        .filter(|_| !names_outputs || stated.graph.is_some())
+    {
         return Err(ArchitectureError::NoOutputs {
             wanted: wanted.into(),
         });
@@ -383,18 +387,18 @@ pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, 
             };
             of_graph(graph, &asked, stated.labels.as_deref())?
         }
-        None if keras::wrote(weights) => keras::classifier(weights, size)?,
+        None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => vgg::classifier(weights, size)?,
     };
     known::look(&mut classifier);
     let channels = classifier.network.input_shape().c;
     if channels == 1 && matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
         let reason = "it sees grey, which is most often given in 0..1";
-        classifier.normalization = Normalization::UNIT;
+        classifier.scale_by(Normalization::UNIT.of_channels(channels));
         classifier.normalization_evidence = Evidence::Guess(reason);
     }
     if let Some(normalization) = stated.normalization {
-        classifier.normalization = normalization;
+        classifier.scale_by(normalization);
         classifier.normalization_evidence = Evidence::Metadata;
     }
     if let Some(architecture) = stated.architecture {

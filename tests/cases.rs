@@ -10,12 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Cases that are known to fail still. One that holds and is named here fails the test too.
-const PENDING: &[&str] = &[
-    "offset.gif",
-    "keras-preprocess-input-inside",
-    "keras-weights-one-more-pool",
-    "keras-zero-padding-before-pool",
-];
+const PENDING: &[&str] = &["offset.gif"];
 
 /// Probabilities are float32 on both sides.
 const PROBABILITY: f64 = 1e-4;

@@ -2,17 +2,25 @@
 //!
 //! Either way the result is a chain of [layers](Layer) in Keras' own words, which [`chain`] turns into a network.
 
+mod activations;
+mod arrange;
 mod bare;
-mod chain;
+mod build;
 mod config;
-mod pixels;
+mod layers;
+mod links;
+mod outputs;
+mod picture;
+mod steps;
 mod store;
+mod value;
 mod windows;
 
 use serde_json::Value;
 
 use super::{ArchitectureError, Classifier};
 use crate::weights::{Format, Tensor, Weights};
+use links::{Argument, Call};
 
 /// Why a model of Keras makes no network.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +37,34 @@ pub enum KerasModelError {
         class: String,
         /// What is not, as the subject of a sentence.
         what: String,
+    },
+    /// A layer that is a piece of Python.
+    #[error(
+        "layer {layer:?} ({class}) is Python code, which is not run here: say the same with layers of Keras \
+         (Rescaling, Activation ...), or export the network as ONNX"
+    )]
+    Code {
+        /// Its name.
+        layer: String,
+        /// Its class in Keras.
+        class: String,
+    },
+    /// Several outputs that may be class scores.
+    #[error(
+        "the model has several outputs that may be class scores, {}: --output NAME says which to explain",
+        names.join(", ")
+    )]
+    Outputs {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// An output that is not there.
+    #[error("the model has no output {wanted:?}; it has {}", names.join(", "))]
+    NoOutput {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        names: Vec<String>,
     },
     /// A layer without the weights that its class has.
     #[error("layer {layer:?} has {found} weights, expected {expected}")]
@@ -68,7 +104,7 @@ pub enum KerasModelError {
     },
 }
 
-/// A layer as Keras describes it.
+/// One use of a layer as Keras describes it, or of an operation.
 #[derive(Debug)]
 struct Layer {
     class: String,
@@ -76,6 +112,48 @@ struct Layer {
     config: Value,
     /// In the order of Keras' `get_weights`.
     weights: Vec<Tensor>,
+    arguments: Call<Source>,
+}
+
+/// A value of a layer: its place in the list of layers, and which of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Source {
+    layer: usize,
+    output: usize,
+}
+
+/// Layers in an order in which a picture passes them.
+#[derive(Debug)]
+struct Model {
+    name: String,
+    layers: Vec<Layer>,
+    /// With their names.
+    outputs: Vec<(String, Source)>,
+    /// Whether a version before Keras 3 wrote it.
+    from_keras_2: bool,
+    /// What was assumed, a sentence each.
+    notes: Vec<String>,
+}
+
+impl Model {
+    /// Layers that each read the one before them.
+    fn in_a_row(name: &str, mut layers: Vec<Layer>) -> Self {
+        let source = |layer| Source { layer, output: 0 };
+        for (i, layer) in layers.iter_mut().enumerate().skip(1) {
+            layer.arguments = vec![(None, Argument::Value(source(i - 1)))];
+        }
+        let last = layers.len().saturating_sub(1);
+        let output = layers
+            .last()
+            .map(|layer| (layer.name.clone(), source(last)));
+        Self {
+            name: name.into(),
+            layers,
+            outputs: output.into_iter().collect(),
+            from_keras_2: false,
+            notes: vec![],
+        }
+    }
 }
 
 impl Layer {
@@ -93,18 +171,24 @@ pub(super) fn wrote(weights: &Weights) -> bool {
     matches!(weights.format, Format::Hdf5 | Format::Keras)
 }
 
-/// The network of such a file, over pictures of `size` x `size` pixels where that is asked for.
+/// Whether a file has the whole model, and so the names of its outputs.
+pub(super) fn is_model(weights: &Weights) -> bool {
+    wrote(weights) && weights.metadata.contains_key("model_config")
+}
+
+/// The network of such a file, over pictures of `size` x `size` pixels and up to `output` where that is asked for.
 pub(super) fn classifier(
     weights: &Weights,
     size: Option<usize>,
+    output: Option<&str>,
 ) -> Result<Classifier, ArchitectureError> {
-    let Some(config) = weights.metadata.get("model_config") else {
-        let (name, layers) = bare::layers(weights)?;
-        return chain::classifier(&name, &layers, size);
+    let model = match weights.metadata.get("model_config") {
+        None => bare::model(weights)?,
+        Some(config) => {
+            let config: Value = serde_json::from_str(config)
+                .map_err(|_| KerasModelError::Config("it is no JSON"))?;
+            config::model(&config, weights)?
+        }
     };
-    let config: Value =
-        serde_json::from_str(config).map_err(|_| KerasModelError::Config("it is no JSON"))?;
-    let layers = config::layers(&config, weights)?;
-    let name = config["config"]["name"].as_str().unwrap_or("keras");
-    chain::classifier(name, &layers, size)
+    outputs::classifier(&model, size, output)
 }

@@ -59,10 +59,25 @@ impl Pixels {
     }
 
     /// Channel `order[i]` in place `i`; `None` where there is no such channel.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(super) fn ordered(&self, order: &[usize]) -> Option<Self> {
         let channels = order.iter().map(|&c| self.0.get(c).copied());
         channels.collect::<Option<_>>().map(Self)
+    }
+
+    /// Channels of several, one after the other.
+    pub(super) fn joined(parts: &[Self]) -> Self {
+        let channels = parts.iter().flat_map(|pixels| pixels.0.iter().copied());
+        Self(channels.collect())
+    }
+
+    /// The same as a matrix over `inputs` channels, a row for each channel, and as summands.
+    pub(super) fn matrix(&self, inputs: usize) -> (Vec<f32>, Vec<f32>) {
+        let mut matrix = vec![0.0; self.len() * inputs];
+        for (row, channel) in matrix.chunks_mut(inputs).zip(&self.0) {
+            row[channel.from] = channel.a as f32;
+        }
+        let summands = self.0.iter().map(|channel| channel.b as f32);
+        (matrix, summands.collect())
     }
 
     /// How pictures are scaled for the network behind these steps, and how that is known; `bytes` where the file says that its
@@ -97,6 +112,14 @@ impl Pixels {
             })
     }
 
+    /// What goes in at the input where [`Self::normalization`] knows no order of the channels, by the steps' numbers alone.
+    pub(super) fn input_of_numbers(&self, bytes: bool) -> (Normalization, Evidence) {
+        match bytes {
+            true => (Normalization::NONE, Evidence::Metadata),
+            false => self.by_numbers(),
+        }
+    }
+
     /// What goes in at the input so that the steps make something known of it.
     fn input(&self, bytes: bool, reversed: bool) -> (Normalization, Evidence) {
         let certain = |input| (input, Evidence::Metadata);
@@ -116,6 +139,12 @@ impl Pixels {
         {
             return certain(input);
         }
+        self.by_numbers()
+    }
+
+    /// What goes in at the input so that the steps' numbers mean something.
+    fn by_numbers(&self) -> (Normalization, Evidence) {
+        let certain = |input| (input, Evidence::Metadata);
         // The value that becomes zero, and what becomes a difference of one: a mean and a deviation in the input's own units.
         let mean = |channel: &Channel| -channel.b / channel.a;
         let deviation = |channel: &Channel| channel.a.abs().recip();
@@ -170,9 +199,10 @@ impl Pixels {
         let mut named = Normalization::NAMED
             .into_iter()
             .map(|(_, normalization)| normalization);
-        named.find(same).unwrap_or(Normalization {
+        let named = named.find(same).map(|named| named.of_channels(self.len()));
+        named.unwrap_or(Normalization {
             bgr,
-            grey: false,
+            grey: self.len() == 1,
             scale: 1.0,
             mean: channels.map(|(a, b)| (-b / a) as f32),
             std: channels.map(|(a, _)| a.recip() as f32),

@@ -1,96 +1,100 @@
 //! Weights alone: the layers of a VGG of keras.applications by their names, with the head that its shapes allow.
+//!
+//! `.h5` files of weights list all layers in their order, those without weights too; `.weights.h5` files keep them by class. What
+//! neither says is taken as Keras has it by default, and told in a note.
 
 use serde_json::{Value, json};
 
 use super::store::{Store, in_group, strings, vars};
-use super::{KerasModelError, Layer};
+use super::{KerasModelError, Layer, Model};
 use crate::weights::{Tensor, Weights};
 
-/// Classes without weights that change nothing here, as their names begin.
+/// Layers without weights that change nothing here, as their names begin.
 const HARMLESS: [&str; 8] = [
     "input",
     "dropout",
-    "flatten",
-    "max_pooling2d",
-    "global_average_pooling2d",
+    "spatial_dropout",
+    "alpha_dropout",
+    "gaussian_",
     "random_",
     "top_level_model_weights",
     "seed",
 ];
 
-/// A name for the network, and its layers.
-pub(super) fn layers(weights: &Weights) -> Result<(String, Vec<Layer>), KerasModelError> {
-    let named = match Store::of(weights) {
-        Store::Groups { root, .. } => in_order(weights, &root),
-        Store::Vars { .. } => by_class(weights),
+/// Layers without weights between the convolutions and the dense layers, as their names begin, and their classes.
+const BETWEEN: [(&str, &str); 5] = [
+    ("max_pooling2d", "MaxPooling2D"),
+    ("average_pooling2d", "AveragePooling2D"),
+    ("flatten", "Flatten"),
+    ("global_average_pooling2d", "GlobalAveragePooling2D"),
+    ("global_max_pooling2d", "GlobalMaxPooling2D"),
+];
+
+/// The layers, one after the other.
+pub(super) fn model(weights: &Weights) -> Result<Model, KerasModelError> {
+    let (named, in_order) = match Store::of(weights) {
+        Store::Groups { root, .. } => (in_order(weights, root), true),
+        Store::Vars { .. } => (by_class(weights), false),
     };
-    let mut trunk: Vec<(usize, usize, Named)> = vec![];
-    let (mut dense, mut normalizations) = (vec![], vec![]);
-    for named in named {
-        let ranks: Vec<usize> = named
-            .weights
-            .iter()
-            .map(|tensor| tensor.shape().len())
-            .collect();
-        match ranks.as_slice() {
-            [] => {
-                let class = named.class.to_ascii_lowercase();
-                let pool = class.starts_with("block") && class.ends_with("_pool");
-                if !pool && !HARMLESS.iter().any(|start| class.starts_with(start)) {
-                    let layer = named.name;
-                    return Err(KerasModelError::Ambiguous { layer });
-                }
-            }
-            [4, ..] => {
-                let Some((block, number)) = block(&named.name) else {
-                    return Err(KerasModelError::Unknown { found: named.name });
-                };
-                trunk.push((block, number, named));
-            }
-            [2] | [2, 1] => dense.push(named),
-            [1, 1, 1, 1] if dense.is_empty() && trunk.is_empty() && named.ordered => {
-                let layer = named.name;
-                return Err(KerasModelError::Ambiguous { layer });
-            }
-            // Where the order is known it says which dense layer this follows.
-            [1, 1, 1, 1] => normalizations.push((named.ordered.then_some(dense.len()), named)),
-            _ => return Err(KerasModelError::Ambiguous { layer: named.name }),
-        }
+    let kinds = named.iter().map(Named::kind);
+    let kinds: Vec<Kind> = kinds.collect::<Result<_, _>>()?;
+    let blocks = kinds
+        .iter()
+        .filter(|kind| matches!(kind, Kind::Convolution(..)))
+        .count();
+    if blocks == 0 {
+        let found = super::super::names(weights);
+        return Err(KerasModelError::Unknown { found });
     }
-    if trunk.is_empty() {
-        return Err(KerasModelError::Unknown {
-            found: super::super::names(weights),
-        });
-    }
-    trunk.sort_by_key(|&(block, number, _)| (block, number));
-    let convolutions = trunk.len();
-    let name = match convolutions {
+    let name = match blocks {
         13 => "vgg16".into(),
         16 => "vgg19".into(),
         n => format!("vgg of {n} convolutions"),
     };
-    let mut layers = convolutional(trunk);
-    let channels = channels(&layers);
-    let blocks = layers
-        .iter()
-        .filter(|layer| layer.class == "MaxPooling2D")
-        .count();
-    let Some(rows) = dense.first().map(|first| first.weights[0].shape()[0]) else {
-        let layer = layers
-            .last()
-            .map(|layer| layer.name.clone())
-            .unwrap_or_default();
-        return Err(KerasModelError::NoHead { layer });
+    let parts: Vec<(Kind, Named)> = kinds.into_iter().zip(named).collect();
+    let mut layers = match in_order {
+        true => listed(parts),
+        false => sorted(parts)?,
     };
-    let (head, side) =
-        junction(rows, channels, blocks).ok_or_else(|| KerasModelError::Ambiguous {
-            layer: dense[0].name.clone(),
-        })?;
-    let input = json!({ "batch_shape": [null, side, side, 3] });
-    layers.insert(0, layer("InputLayer", "input", input, vec![]));
-    layers.push(layer(head, "flatten", json!({}), vec![]));
-    layers.extend(classifier(dense, normalizations, rows)?);
-    Ok((name, layers))
+    let mut notes = vec![];
+    let input = input(&mut layers, &mut notes)?;
+    layers.insert(0, input);
+    let guessed = layers.iter().filter(|layer| {
+        BETWEEN[..2]
+            .iter()
+            .any(|(start, _)| layer.name.starts_with(start))
+    });
+    let guessed: Vec<&str> = guessed.map(|layer| layer.name.as_str()).collect();
+    if !guessed.is_empty() {
+        notes.push(format!(
+            "weights alone do not say how large the windows of {} are: taken as 2 x 2, Keras' default; a file of the whole model \
+             (model.save) says it",
+            guessed.join(", ")
+        ));
+    }
+    if layers.iter().filter(|layer| layer.class == "Dense").count() > 1 {
+        notes.push(
+            "weights alone do not say what is between dense layers: taken as ReLU; a file of the whole model (model.save) says it"
+                .into(),
+        );
+    }
+    let mut model = Model::in_a_row(&name, layers);
+    model.notes = notes;
+    Ok(model)
+}
+
+/// What a layer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// By its block and number.
+    Convolution(usize, usize),
+    /// The pool of a block.
+    Pool(usize),
+    /// One of [`BETWEEN`], by its class.
+    Between(&'static str),
+    Dense,
+    Normalization,
+    Nothing,
 }
 
 /// A layer of which only its weights are known.
@@ -99,8 +103,37 @@ struct Named {
     class: String,
     name: String,
     weights: Vec<Tensor>,
-    /// Whether it comes in the place that it has in the network.
-    ordered: bool,
+}
+
+impl Named {
+    fn kind(&self) -> Result<Kind, KerasModelError> {
+        let ranks: Vec<usize> = self
+            .weights
+            .iter()
+            .map(|tensor| tensor.shape().len())
+            .collect();
+        let layer = self.name.clone();
+        Ok(match ranks.as_slice() {
+            [] => {
+                let name = self.name.to_ascii_lowercase();
+                let starts = |start: &str| name.starts_with(start) || self.class.starts_with(start);
+                let pool = block(&name, "_pool").map(|(block, _)| Kind::Pool(block));
+                let between = BETWEEN.iter().find(|(start, _)| starts(start));
+                match pool.or(between.map(|&(_, class)| Kind::Between(class))) {
+                    Some(kind) => kind,
+                    None if HARMLESS.iter().any(|start| starts(start)) => Kind::Nothing,
+                    None => return Err(KerasModelError::Ambiguous { layer }),
+                }
+            }
+            [4, ..] => match block(&self.name, "_conv") {
+                Some((block, number)) => Kind::Convolution(block, number),
+                None => return Err(KerasModelError::Unknown { found: layer }),
+            },
+            [2] | [2, 1] => Kind::Dense,
+            [1, 1, 1, 1] => Kind::Normalization,
+            _ => return Err(KerasModelError::Ambiguous { layer }),
+        })
+    }
 }
 
 /// Groups in the order of `layer_names`; a model inside the model in that of its weights.
@@ -112,14 +145,12 @@ fn in_order(weights: &Weights, root: &str) -> Vec<Named> {
     let mut all: Vec<Named> = vec![];
     for name in strings(weights.metadata.get(&key)) {
         let parts = in_group(weights, &format!("{root}{name}"));
-        let nested =
-            parts.iter().any(|(owner, _)| block(owner).is_some()) && block(&name).is_none();
+        let nested = parts.iter().any(|(owner, _)| is_convolution(owner)) && !is_convolution(&name);
         if !nested {
             all.push(Named {
                 class: name.clone(),
                 name,
                 weights: parts.into_iter().map(|(_, tensor)| tensor).collect(),
-                ordered: true,
             });
             continue;
         }
@@ -130,7 +161,6 @@ fn in_order(weights: &Weights, root: &str) -> Vec<Named> {
                     class: owner.clone(),
                     name: owner,
                     weights: vec![tensor],
-                    ordered: true,
                 }),
             }
         }
@@ -166,16 +196,20 @@ fn by_class(weights: &Weights) -> Vec<Named> {
                 class: last.into(),
                 name: name.cloned().unwrap_or_else(|| last.into()),
                 weights: weights_of,
-                ordered: false,
             })
         })
         .collect()
 }
 
-/// Block and number of a convolution: `block3_conv2`.
-fn block(name: &str) -> Option<(usize, usize)> {
-    let (block, number) = name.strip_prefix("block")?.split_once("_conv")?;
+/// Block and number of a convolution: `block3_conv2`, and of a pool: `block3_pool`.
+fn block(name: &str, kind: &str) -> Option<(usize, usize)> {
+    let (block, number) = name.strip_prefix("block")?.split_once(kind)?;
+    let number = if number.is_empty() { "0" } else { number };
     Some((block.parse().ok()?, number.parse().ok()?))
+}
+
+fn is_convolution(name: &str) -> bool {
+    block(name, "_conv").is_some()
 }
 
 fn layer(class: &str, name: &str, config: Value, weights: Vec<Tensor>) -> Layer {
@@ -184,110 +218,213 @@ fn layer(class: &str, name: &str, config: Value, weights: Vec<Tensor>) -> Layer 
         name: name.into(),
         config,
         weights,
+        arguments: vec![],
     }
 }
 
-/// 3x3 convolutions with ReLU, a pool after each block.
-fn convolutional(trunk: Vec<(usize, usize, Named)>) -> Vec<Layer> {
-    let pool = |block: usize| {
-        layer(
-            "MaxPooling2D",
-            &format!("block{block}_pool"),
-            json!({ "pool_size": 2 }),
-            vec![],
-        )
-    };
-    let mut layers: Vec<Layer> = vec![];
-    let mut current = trunk[0].0;
-    for (block, _, Named { name, weights, .. }) in trunk {
-        if block != current {
-            layers.push(pool(current));
-            current = block;
+fn pool(block: usize) -> Layer {
+    let name = format!("block{block}_pool");
+    layer("MaxPooling2D", &name, json!({ "pool_size": 2 }), vec![])
+}
+
+/// Whether layers of a class take windows of a map.
+fn is_window(class: &str) -> bool {
+    class.ends_with("Pooling2D") && !class.starts_with("Global")
+}
+
+/// A layer with the settings that it has in keras.applications, or by default.
+fn of_kind(kind: Kind, Named { name, weights, .. }: Named) -> Option<Layer> {
+    let use_bias = weights.len() > 1;
+    Some(match kind {
+        Kind::Convolution(..) => {
+            let taps = &weights[0].shape()[..2];
+            let config = json!({ "kernel_size": taps, "padding": "same", "activation": "relu", "use_bias": use_bias });
+            layer("Conv2D", &name, config, weights)
         }
-        let taps = &weights[0].shape()[..2];
-        let config = json!({ "kernel_size": taps, "padding": "same", "activation": "relu", "use_bias": weights.len() > 1 });
-        layers.push(layer("Conv2D", &name, config, weights));
+        Kind::Pool(block) => pool(block),
+        Kind::Between(class) => layer(class, &name, json!({ "pool_size": 2 }), vec![]),
+        Kind::Dense => {
+            let config = json!({ "activation": "relu", "use_bias": use_bias });
+            layer("Dense", &name, config, weights)
+        }
+        Kind::Normalization => layer("BatchNormalization", &name, json!({}), weights),
+        Kind::Nothing => return None,
+    })
+}
+
+/// Layers in the file's own order. A base that is one layer of the model has its pools after its blocks.
+fn listed(parts: Vec<(Kind, Named)>) -> Vec<Layer> {
+    let own_pools = parts.iter().any(|(kind, _)| matches!(kind, Kind::Pool(_)));
+    let mut layers = vec![];
+    let mut current = None;
+    for (kind, named) in parts {
+        let next = match kind {
+            Kind::Convolution(block, _) => Some(block),
+            _ => None,
+        };
+        if let Some(block) = current.filter(|_| current != next && !own_pools) {
+            layers.push(pool(block));
+        }
+        current = next;
+        layers.extend(of_kind(kind, named));
     }
-    layers.push(pool(current));
     layers
 }
 
-/// Output channels of the last convolution.
-fn channels(layers: &[Layer]) -> usize {
-    let last = layers.iter().rev().find_map(|layer| layer.weights.first());
-    last.map_or(0, |kernel| kernel.shape()[3])
-}
-
-/// How the last pool meets a dense layer of so many inputs, and the side of the picture that makes them as many; any where
-/// it is a mean.
-fn junction(rows: usize, channels: usize, blocks: usize) -> Option<(&'static str, Option<usize>)> {
-    if rows == channels {
-        return Some(("GlobalAveragePooling2D", None));
-    }
-    let positions = rows.checked_div(channels)?;
-    let side = positions.isqrt();
-    let fits = side * side * channels == rows;
-    let side = side.checked_shl(u32::try_from(blocks).ok()?)?;
-    fits.then_some(("Flatten", Some(side)))
-}
-
-/// Dense layers with ReLU, the last with softmax, or sigmoid where it has one output. Batch normalisation comes after the
-/// ReLU of the layer before it.
-fn classifier(
-    dense: Vec<Named>,
-    normalizations: Vec<(Option<usize>, Named)>,
-    inputs: usize,
-) -> Result<Vec<Layer>, KerasModelError> {
-    let mut places: Vec<Vec<Named>> = dense.iter().map(|_| vec![]).collect();
-    // Inputs of each dense layer: what a normalisation before it has as its width.
-    let mut widths = vec![inputs];
-    widths.extend(dense.iter().map(|named| named.weights[0].shape()[1]));
-    let mut first = 0;
-    for (place, named) in normalizations {
-        let width = named.weights[0].len();
-        let ambiguous = |layer: &Named| KerasModelError::Ambiguous {
-            layer: layer.name.clone(),
-        };
-        let mut fitting = (first..dense.len()).filter(|&i| widths[i] == width);
-        let place = match place {
-            Some(place) => place,
-            None => fitting.next().ok_or_else(|| ambiguous(&named))?,
-        };
-        if place >= dense.len() {
-            return Err(ambiguous(&named));
+/// Layers that are kept by their classes: convolutions and their pools, what is between, dense layers, each among batch
+/// normalisations that have its width.
+fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<Layer>, KerasModelError> {
+    let (mut trunk, mut between, mut dense, mut normalizations) = (vec![], vec![], vec![], vec![]);
+    let mut pools = vec![];
+    for (kind, named) in parts {
+        match kind {
+            Kind::Convolution(..) => trunk.push((kind, named)),
+            Kind::Pool(block) => pools.push(block),
+            Kind::Between(class) => between.push((class, named)),
+            Kind::Dense => dense.push(named),
+            Kind::Normalization => normalizations.push(named),
+            Kind::Nothing => {}
         }
+    }
+    let place = |kind: &Kind| match *kind {
+        Kind::Convolution(block, number) => (block, number),
+        _ => (0, 0),
+    };
+    trunk.sort_by_key(|(kind, _)| place(kind));
+    // Versions that do not keep the names of layers without weights do not tell the pools of blocks from others.
+    let named = |(_, named): &(&str, Named)| named.name != named.class;
+    if pools.is_empty() && !between.iter().any(named) {
+        between.retain(|(class, _)| *class != "MaxPooling2D");
+    }
+    let mut layers = listed(trunk);
+    if let Some(Layer { name, .. }) = layers.last()
+        && let Some((last, _)) = block(name, "_conv")
+        && (pools.is_empty() || pools.contains(&last))
+    {
+        layers.push(pool(last));
+    }
+    // Windows come before what makes a vector of them; which of two kinds of them comes first is not known.
+    between.sort_by_key(|(class, _)| match *class {
+        "Flatten" => 2,
+        class if class.starts_with("Global") => 1,
+        _ => 0,
+    });
+    let kinds = between.iter().filter(|(class, _)| is_window(class));
+    let mut kinds = kinds.map(|(class, _)| *class);
+    let first = kinds.next();
+    if let Some(other) = kinds.find(|&kind| Some(kind) != first)
+        && let Some((_, named)) = between.iter().find(|(class, _)| *class == other)
+    {
+        return Err(KerasModelError::Ambiguous {
+            layer: named.name.clone(),
+        });
+    }
+    let made = between.into_iter();
+    layers.extend(made.filter_map(|(class, named)| of_kind(Kind::Between(class), named)));
+    layers.extend(among(dense, normalizations)?);
+    Ok(layers)
+}
+
+/// Dense layers with batch normalisations before those whose inputs have their width.
+fn among(dense: Vec<Named>, normalizations: Vec<Named>) -> Result<Vec<Layer>, KerasModelError> {
+    let width = |named: &Named| named.weights[0].shape()[0];
+    let ambiguous = |named: &Named| KerasModelError::Ambiguous {
+        layer: named.name.clone(),
+    };
+    let mut places: Vec<Option<Named>> = dense.iter().map(|_| None).collect();
+    let mut first = 0;
+    for named in normalizations {
+        let mut fitting = (first..dense.len()).filter(|&i| width(&dense[i]) == width(&named));
+        let place = fitting.next().ok_or_else(|| ambiguous(&named))?;
         first = place + 1;
-        places[place].push(named);
+        places[place] = Some(named);
     }
     // A dense layer without one, as wide as its neighbour with one: which of them it follows is not known.
-    for (i, place) in places.iter().enumerate() {
-        let taken = |j: usize| {
-            places
-                .get(j)
-                .is_some_and(|place| place.iter().any(|named| !named.ordered))
-        };
-        if place.is_empty()
-            && (i
-                .checked_sub(1)
-                .is_some_and(|j| widths[j] == widths[i] && taken(j)))
-        {
-            let layer = dense[i].name.clone();
-            return Err(KerasModelError::Ambiguous { layer });
+    for i in 1..dense.len() {
+        let alike = width(&dense[i]) == width(&dense[i - 1]);
+        if places[i].is_none() && places[i - 1].is_some() && alike {
+            return Err(ambiguous(&dense[i]));
         }
     }
-    let count = dense.len();
     let mut layers = vec![];
-    for (i, (named, before)) in dense.into_iter().zip(places).enumerate() {
-        for Named { name, weights, .. } in before {
-            layers.push(layer("BatchNormalization", &name, json!({}), weights));
-        }
-        let activation = match (i + 1 == count, widths[i + 1]) {
-            (false, _) => "relu",
-            (true, 1) => "sigmoid",
-            (true, _) => "softmax",
-        };
-        let config = json!({ "activation": activation, "use_bias": named.weights.len() > 1 });
-        layers.push(layer("Dense", &named.name, config, named.weights));
+    for (named, before) in dense.into_iter().zip(places) {
+        layers.extend(before.and_then(|before| of_kind(Kind::Normalization, before)));
+        layers.extend(of_kind(Kind::Dense, named));
     }
     Ok(layers)
+}
+
+/// The picture whose map has as many places as the first dense layer reads, and what makes a vector of it where the file does not
+/// say. The last dense layer gives probabilities.
+fn input(layers: &mut Vec<Layer>, notes: &mut Vec<String>) -> Result<Layer, KerasModelError> {
+    let at = layers.iter().position(|layer| layer.class == "Dense");
+    let Some(at) = at else {
+        let layer = layers
+            .last()
+            .map(|layer| layer.name.clone())
+            .unwrap_or_default();
+        return Err(KerasModelError::NoHead { layer });
+    };
+    let ambiguous = KerasModelError::Ambiguous {
+        layer: layers[at].name.clone(),
+    };
+    let rows = layers[at].weights[0].shape()[0];
+    let before = &layers[..at];
+    let kernel = before.iter().rev().find(|layer| layer.class == "Conv2D");
+    let channels = kernel.map_or(0, |layer| layer.weights[0].shape()[3]);
+    let halvings = before.iter().filter(|layer| is_window(&layer.class));
+    let halvings = u32::try_from(halvings.count()).unwrap_or(u32::MAX);
+    let flat = before.iter().any(|layer| layer.class == "Flatten");
+    let global = before.iter().any(|layer| layer.class.starts_with("Global"));
+    let side = match rows.checked_div(channels) {
+        Some(1) if global || !flat => None,
+        Some(positions) if !global => {
+            let side = positions.isqrt();
+            let fits = side * side * channels == rows;
+            let side = 1_usize
+                .checked_shl(halvings)
+                .and_then(|step| side.checked_mul(step));
+            let side = side.filter(|&side| fits && side <= crate::network::MAX_SIDE);
+            Some(side.ok_or(ambiguous)?)
+        }
+        _ => return Err(ambiguous),
+    };
+    match side {
+        None => notes.push(
+            "weights alone do not say for which size of pictures they are: taken as 224 x 224; --input-size says otherwise".into(),
+        ),
+        Some(side) => {
+            let most = side + (1 << halvings) - 1;
+            notes.push(format!(
+                "weights alone do not say for which size of pictures they are: taken as {side} x {side}, the smallest of {side} to \
+                 {most} that fit; --input-size says otherwise"
+            ));
+        }
+    }
+    if !flat && !global {
+        let class = if side.is_some() {
+            "Flatten"
+        } else {
+            "GlobalAveragePooling2D"
+        };
+        // Before a normalisation of all its values.
+        let wide =
+            |layer: &Layer| layer.class == "BatchNormalization" && layer.weights[0].len() == rows;
+        let at = if at > 0 && wide(&layers[at - 1]) {
+            at - 1
+        } else {
+            at
+        };
+        layers.insert(at, layer(class, "flatten", json!({}), vec![]));
+    }
+    if let Some(last) = layers.iter_mut().rev().find(|layer| layer.class == "Dense") {
+        let one = last.weights[0].shape()[1] == 1;
+        last.config["activation"] = json!(if one { "sigmoid" } else { "softmax" });
+    }
+    Ok(layer(
+        "InputLayer",
+        "input",
+        json!({ "batch_shape": [null, side, side, 3] }),
+        vec![],
+    ))
 }

@@ -1,9 +1,13 @@
-//! The layers of `model_config` in the order in which a picture passes them, models inside models unfolded.
+//! The layers of `model_config` in an order in which a picture passes them, models inside models unfolded: what a layer reads
+//! is always before it.
 
-use serde_json::Value;
+use std::collections::HashMap;
 
+use serde_json::{Value, json};
+
+use super::links::{Argument, Call, Link, calls, ends};
 use super::store::{Numbers, Store, name_of};
-use super::{KerasModelError, Layer};
+use super::{KerasModelError, Layer, Model, Source};
 use crate::weights::Weights;
 
 /// Layers of one model at most: the largest of keras.applications has a thousand.
@@ -11,117 +15,314 @@ const MAX_LAYERS: usize = 4096;
 /// Models inside models at most.
 const MAX_DEPTH: usize = 8;
 
-/// The layers of the outermost model.
-pub(super) fn layers(model: &Value, weights: &Weights) -> Result<Vec<Layer>, KerasModelError> {
-    let mut layers = vec![];
-    unfold(model, &Store::of(weights), weights, MAX_DEPTH, &mut layers)?;
-    Ok(layers)
-}
-
-fn unfold(
-    model: &Value,
-    store: &Store,
-    weights: &Weights,
-    depth: usize,
-    out: &mut Vec<Layer>,
-) -> Result<(), KerasModelError> {
-    // Before Keras 2.2.3 a Sequential's configuration was the list itself.
-    let list = model["config"]
-        .as_array()
-        .or(model["config"]["layers"].as_array());
-    let list = list.ok_or(KerasModelError::Config("a model without layers"))?;
-    if list.len() > MAX_LAYERS || out.len() > MAX_LAYERS {
-        return Err(KerasModelError::Config("more layers than any network has"));
-    }
-    let depth = depth
-        .checked_sub(1)
-        .ok_or(KerasModelError::Config("too many models inside models"))?;
-    let mut numbers = Numbers::default();
-    let numbered: Vec<(&Value, String)> = list
-        .iter()
-        .map(|layer| {
-            (
-                layer,
-                numbers.next(layer["class_name"].as_str().unwrap_or("")),
-            )
-        })
-        .collect();
-    for index in order(model, list)? {
-        let (layer, number) = &numbered[index];
-        let name = name_of(layer).ok_or(KerasModelError::Config("a layer without a name"))?;
-        match layer["class_name"].as_str() {
-            Some("Sequential" | "Functional" | "Model") => {
-                let store = store.inside(weights, name, number);
-                unfold(layer, &store, weights, depth, out)?;
-            }
-            Some(class) => out.push(Layer {
-                class: class.into(),
-                name: name.into(),
-                config: layer["config"].clone(),
-                weights: store.weights(weights, name, number),
-            }),
-            None => return Err(KerasModelError::Config("a layer without a class")),
-        }
-    }
-    Ok(())
-}
-
-/// Indices of a model's layers from its input to its output.
-fn order(model: &Value, list: &[Value]) -> Result<Vec<usize>, KerasModelError> {
-    let outputs = sources(&model["config"]["output_layers"]);
-    let [mut name] = match outputs.as_slice() {
-        [] => return Ok((0..list.len()).collect()),
-        outputs => <[&str; 1]>::try_from(outputs)
-            .map_err(|_| KerasModelError::Config("a model with several outputs"))?,
+/// The outermost model.
+pub(super) fn model(config: &Value, weights: &Weights) -> Result<Model, KerasModelError> {
+    let mut unfolded = Unfolded {
+        weights,
+        layers: vec![],
     };
-    let mut order = vec![];
-    loop {
-        let index = list.iter().position(|layer| name_of(layer) == Some(name));
-        let index = index.ok_or(KerasModelError::Config(
-            "a link to a layer that is not there",
-        ))?;
-        order.push(index);
-        if order.len() > list.len() {
-            return Err(KerasModelError::Config("layers in a circle"));
+    let outputs = unfolded.model(config, &Store::of(weights), None, MAX_DEPTH)?;
+    Ok(Model {
+        name: config["config"]["name"].as_str().unwrap_or("keras").into(),
+        layers: unfolded.layers,
+        outputs,
+        from_keras_2: is_keras_2(weights),
+        notes: vec![],
+    })
+}
+
+/// Whether the file is from before Keras 3, which gave some functions another meaning.
+fn is_keras_2(weights: &Weights) -> bool {
+    let keys = ["keras_version", "model_weights@keras_version"];
+    let version = keys.iter().find_map(|key| weights.metadata.get(*key));
+    version.is_some_and(|version| version.starts_with(['1', '2']))
+}
+
+/// A model's layers with their uses: what each use reads by the layer's index, the use and the value.
+struct Frame<'a> {
+    list: &'a [Value],
+    numbers: Vec<String>,
+    calls: Vec<Vec<Call<Link<'a>>>>,
+    index: HashMap<&'a str, usize>,
+    inputs: Vec<Link<'a>>,
+    outputs: Vec<Link<'a>>,
+}
+
+impl<'a> Frame<'a> {
+    fn of(model: &'a Value) -> Result<Self, KerasModelError> {
+        // Before Keras 2.2.3 a Sequential's configuration was the list itself.
+        let list = model["config"]
+            .as_array()
+            .or(model["config"]["layers"].as_array());
+        let list = list.ok_or(KerasModelError::Config("a model without layers"))?;
+        if list.len() > MAX_LAYERS {
+            return Err(KerasModelError::Config("more layers than any network has"));
         }
-        let layer = &list[index];
-        name = match sources(&layer["inbound_nodes"]).as_slice() {
-            [] => break,
-            [source] => source,
-            several => {
-                return Err(KerasModelError::Unsupported {
-                    layer: name.into(),
-                    class: layer["class_name"].as_str().unwrap_or("").into(),
-                    what: format!("joining {} layers is", several.len()),
-                });
-            }
+        let mut numbers = Numbers::default();
+        let numbers = list.iter().map(|layer| numbers.next(class(layer)));
+        let names = list
+            .iter()
+            .map(|layer| name_of(layer).ok_or(KerasModelError::Config("a layer without a name")));
+        let names: Vec<&str> = names.collect::<Result<_, _>>()?;
+        let mut frame = Frame {
+            list,
+            numbers: numbers.collect(),
+            calls: vec![],
+            index: names
+                .iter()
+                .enumerate()
+                .map(|(i, &name)| (name, i))
+                .collect(),
+            inputs: ends(&model["config"]["input_layers"]),
+            outputs: ends(&model["config"]["output_layers"]),
         };
+        if frame.index.len() != list.len() {
+            return Err(KerasModelError::Config("two layers of one name"));
+        }
+        if frame.outputs.is_empty() {
+            frame.in_a_row(&names)?;
+        } else {
+            frame.calls = list.iter().map(calls).collect::<Result<_, _>>()?;
+        }
+        Ok(frame)
     }
-    order.reverse();
-    Ok(order)
-}
 
-/// The layers that a node reads, each once. Keras 2 writes `["name", 0, 0, {}]`, Keras 3 tensors with the same as their
-/// `keras_history`; both in lists.
-fn sources(nodes: &Value) -> Vec<&str> {
-    let mut found = vec![];
-    collect(nodes, &mut found);
-    found
-}
+    /// Of a Sequential: each layer reads the one before it.
+    fn in_a_row(&mut self, names: &[&'a str]) -> Result<(), KerasModelError> {
+        let at = |&layer: &&'a str| Link {
+            layer,
+            node: 0,
+            tensor: 0,
+        };
+        let last = names
+            .last()
+            .ok_or(KerasModelError::Config("a model without layers"))?;
+        self.outputs = vec![at(last)];
+        if class(&self.list[0]) == "InputLayer" {
+            self.inputs = vec![at(&names[0])];
+        }
+        let before = [None].into_iter().chain(names.iter().map(Some));
+        self.calls = before
+            .zip(names)
+            .map(|(before, _)| match before {
+                Some(before) => vec![vec![(None, Argument::Value(at(before)))]],
+                None => vec![],
+            })
+            .collect();
+        Ok(())
+    }
 
-fn collect<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-    match value {
-        Value::Array(list) => match list.as_slice() {
-            [Value::String(name), Value::Number(_), Value::Number(_), ..] => {
-                if !found.contains(&name.as_str()) {
-                    found.push(name);
+    /// The use that a link means, as indices.
+    fn find(&self, link: &Link<'_>) -> Result<(usize, usize), KerasModelError> {
+        let missing = KerasModelError::Config("a link to a layer that is not there");
+        let index = *self.index.get(link.layer).ok_or(missing)?;
+        // Uses in models that are not in this file are counted too by some versions.
+        let uses = self.calls[index].len();
+        let node = if uses <= 1 { 0 } else { link.node };
+        match node < uses.max(1) {
+            true => Ok((index, node)),
+            false => Err(KerasModelError::Config("a link to a use that is not there")),
+        }
+    }
+
+    /// The uses that the outputs need, each after those that it reads.
+    fn order(&self) -> Result<Vec<(usize, usize)>, KerasModelError> {
+        enum Seen {
+            Begun,
+            Done,
+        }
+        let mut seen: HashMap<(usize, usize), Seen> = HashMap::new();
+        let mut order = vec![];
+        let mut stack = vec![];
+        for output in self.outputs.iter().rev() {
+            stack.push((self.find(output)?, false));
+        }
+        while let Some((at, read)) = stack.pop() {
+            if read {
+                seen.insert(at, Seen::Done);
+                order.push(at);
+                continue;
+            }
+            match seen.get(&at) {
+                Some(Seen::Done) => continue,
+                Some(Seen::Begun) => return Err(KerasModelError::Config("layers in a circle")),
+                None => {}
+            }
+            seen.insert(at, Seen::Begun);
+            stack.push((at, true));
+            let mut links = vec![];
+            if let Some(call) = self.calls[at.0].get(at.1) {
+                for (_, argument) in call {
+                    argument.values(&mut links);
                 }
             }
-            list => list.iter().for_each(|value| collect(value, found)),
-        },
-        Value::Object(fields) => fields.values().for_each(|value| collect(value, found)),
-        _ => {}
+            for link in links.into_iter().rev() {
+                let before = self.find(link)?;
+                match seen.get(&before) {
+                    Some(Seen::Done) => {}
+                    Some(Seen::Begun) => {
+                        return Err(KerasModelError::Config("layers in a circle"));
+                    }
+                    None => stack.push((before, false)),
+                }
+            }
+        }
+        Ok(order)
     }
+}
+
+struct Unfolded<'a> {
+    weights: &'a Weights,
+    layers: Vec<Layer>,
+}
+
+impl Unfolded<'_> {
+    /// Adds the layers of `model`, over `given` where it is a layer of another, and says where its outputs come from.
+    fn model(
+        &mut self,
+        model: &Value,
+        store: &Store,
+        given: Option<&[Source]>,
+        depth: usize,
+    ) -> Result<Vec<(String, Source)>, KerasModelError> {
+        let depth = depth
+            .checked_sub(1)
+            .ok_or(KerasModelError::Config("too many models inside models"))?;
+        let frame = Frame::of(model)?;
+        let mut given: Vec<Source> = given.map(<[_]>::to_vec).unwrap_or_default();
+        if given.is_empty() && frame.inputs.is_empty() {
+            given.push(self.input(model)?);
+        }
+        // Values of each use of a layer.
+        let mut values: HashMap<(usize, usize), Vec<Source>> = HashMap::new();
+        for at in frame.order()? {
+            let (index, node) = at;
+            let config = &frame.list[index];
+            let name = name_of(config).unwrap_or_default();
+            let mut from = |link: &Link<'_>| {
+                let sources = values.get(&frame.find(link)?);
+                let source = sources.and_then(|sources| match **sources {
+                    // An operation says itself how many values it gives.
+                    [source] if !is_model(class(&frame.list[frame.index[link.layer]])) => {
+                        Some(Source {
+                            output: source.output + link.tensor,
+                            ..source
+                        })
+                    }
+                    _ => sources.get(link.tensor).copied(),
+                });
+                source.ok_or(KerasModelError::Config(
+                    "a link to a value that is not there",
+                ))
+            };
+            let found = if class(config) == "InputLayer" && !given.is_empty() {
+                let place = frame.inputs.iter().position(|input| input.layer == name);
+                let source = given.get(place.unwrap_or(0));
+                vec![*source.ok_or(KerasModelError::Config("a model without its input"))?]
+            } else {
+                let arguments: Call<Source> = match frame.calls[index].get(node) {
+                    Some(call) => call
+                        .iter()
+                        .map(|(name, argument)| Ok((name.clone(), argument.map(&mut from)?)))
+                        .collect::<Result<_, KerasModelError>>()?,
+                    // The first layer of a Sequential that does not name its input.
+                    None => given
+                        .first()
+                        .map(|&source| (None, Argument::Value(source)))
+                        .into_iter()
+                        .collect(),
+                };
+                self.used(config, &frame.numbers[index], arguments, store, depth)?
+            };
+            values.insert(at, found);
+        }
+        let output = |link: &Link<'_>| {
+            let sources = values.get(&frame.find(link)?);
+            let source = sources.and_then(|sources| sources.get(link.tensor).or(sources.first()));
+            let source = source.ok_or(KerasModelError::Config("an output that is not there"))?;
+            Ok((link.layer.to_owned(), *source))
+        };
+        frame.outputs.iter().map(output).collect()
+    }
+
+    /// Adds one use of a layer, or of a model inside.
+    fn used(
+        &mut self,
+        config: &Value,
+        number: &str,
+        arguments: Call<Source>,
+        store: &Store,
+        depth: usize,
+    ) -> Result<Vec<Source>, KerasModelError> {
+        let name = name_of(config).unwrap_or_default();
+        let class = class(config);
+        if is_model(class) {
+            let mut sources = vec![];
+            for (_, argument) in &arguments {
+                argument.values(&mut sources);
+            }
+            let sources: Vec<Source> = sources.into_iter().copied().collect();
+            let store = store.inside(self.weights, name, number);
+            let outputs = self.model(config, &store, Some(&sources), depth)?;
+            return Ok(outputs.into_iter().map(|(_, source)| source).collect());
+        }
+        if class.is_empty() {
+            return Err(KerasModelError::Config("a layer without a class"));
+        }
+        let source = self.push(Layer {
+            class: class.into(),
+            name: name.into(),
+            config: config["config"].clone(),
+            weights: store.weights(self.weights, name, number),
+            arguments,
+        })?;
+        Ok(vec![source])
+    }
+
+    fn push(&mut self, layer: Layer) -> Result<Source, KerasModelError> {
+        if self.layers.len() >= MAX_LAYERS {
+            return Err(KerasModelError::Config("more layers than any network has"));
+        }
+        self.layers.push(layer);
+        Ok(Source {
+            layer: self.layers.len() - 1,
+            output: 0,
+        })
+    }
+
+    /// The input of an outermost Sequential that has no layer for it.
+    fn input(&mut self, model: &Value) -> Result<Source, KerasModelError> {
+        let shape = first_shape(model, MAX_DEPTH).unwrap_or(Value::Null);
+        self.push(Layer {
+            class: "InputLayer".into(),
+            name: "input".into(),
+            config: json!({ "batch_shape": shape }),
+            weights: vec![],
+            arguments: vec![],
+        })
+    }
+}
+
+/// The shape that the first layer of a model says, be it in a model inside.
+fn first_shape(model: &Value, depth: usize) -> Option<Value> {
+    let depth = depth.checked_sub(1)?;
+    let config = &model["config"];
+    let list = config.as_array().or(config["layers"].as_array())?;
+    let first = list.first()?;
+    let keys = ["batch_shape", "batch_input_shape"];
+    let own = keys.iter().map(|key| &first["config"][*key]);
+    let own = own.chain([&config["build_input_shape"]]);
+    let own = own.into_iter().find(|shape| shape.is_array()).cloned();
+    own.or_else(|| first_shape(first, depth))
+}
+
+/// The class of a layer; empty where it has none.
+fn class(layer: &Value) -> &str {
+    layer["class_name"].as_str().unwrap_or_default()
+}
+
+fn is_model(class: &str) -> bool {
+    matches!(class, "Sequential" | "Functional" | "Model")
 }
 
 #[cfg(test)]
@@ -130,29 +331,71 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn links_are_found_in_the_words_of_keras_2_and_3() {
-        assert_eq!(sources(&json!([[["pool", 0, 0, {}]]])), ["pool"]);
-        let tensor = json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 8], "keras_history": ["fc1", 0, 0]}});
-        assert_eq!(
-            sources(&json!([{"args": [tensor], "kwargs": {"training": false}}])),
-            ["fc1"]
-        );
-        assert_eq!(
-            sources(&json!([[["a", 0, 0, {}], ["b", 0, 0, {}]]])),
-            ["a", "b"]
-        );
-        assert_eq!(sources(&json!(["predictions", 0, 0])), ["predictions"]);
+    fn unfolded(model: &Value) -> Result<Model, KerasModelError> {
+        super::model(model, &crate::weights::builtin())
+    }
+
+    fn relu(name: &str, sources: &[&str]) -> Value {
+        let links: Vec<Value> = sources.iter().map(|name| json!([name, 0, 0, {}])).collect();
+        json!({"class_name": "ReLU", "config": {"name": name}, "inbound_nodes": [links]})
     }
 
     #[test]
     fn layers_in_a_circle_are_an_error() {
-        let layer = |name: &str, source: &str| json!({"class_name": "ReLU", "config": {"name": name}, "inbound_nodes": [[[source, 0, 0, {}]]]});
-        let list = [layer("a", "b"), layer("b", "a")];
-        let model = json!({"config": {"output_layers": [["a", 0, 0]]}});
+        let layers = [relu("a", &["b"]), relu("b", &["a"])];
+        let model = json!({"config": {"layers": layers, "output_layers": [["a", 0, 0]]}});
         assert!(matches!(
-            order(&model, &list),
+            unfolded(&model),
             Err(KerasModelError::Config("layers in a circle"))
         ));
+    }
+
+    #[test]
+    fn layers_of_branches_come_after_what_they_read() {
+        let input =
+            json!({"class_name": "InputLayer", "config": {"name": "in"}, "inbound_nodes": []});
+        let layers = [
+            relu("end", &["left", "right"]),
+            relu("right", &["in"]),
+            relu("left", &["right"]),
+            relu("unused", &["in"]),
+            input,
+        ];
+        let model = json!({"config": {"layers": layers, "input_layers": ["in", 0, 0], "output_layers": [["end", 0, 0]]}});
+        let model = unfolded(&model).unwrap();
+        let names: Vec<&str> = model
+            .layers
+            .iter()
+            .map(|layer| layer.name.as_str())
+            .collect();
+        assert_eq!(names, ["in", "right", "left", "end"]);
+        let mut read = vec![];
+        model.layers[3].arguments[0].1.values(&mut read);
+        let read: Vec<usize> = read.into_iter().map(|source| source.layer).collect();
+        assert_eq!(read, [2, 1]);
+    }
+
+    #[test]
+    fn a_model_inside_reads_what_it_was_given() {
+        let inner = json!({"class_name": "Sequential", "config": {"name": "inner", "layers": [
+            {"class_name": "InputLayer", "config": {"name": "inside"}},
+            {"class_name": "ReLU", "config": {"name": "deep"}},
+        ]}});
+        let model = json!({"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "ReLU", "config": {"name": "first", "batch_input_shape": [null, 4, 4, 3]}},
+            inner,
+        ]}});
+        let model = unfolded(&model).unwrap();
+        let names: Vec<&str> = model
+            .layers
+            .iter()
+            .map(|layer| layer.name.as_str())
+            .collect();
+        assert_eq!(names, ["input", "first", "deep"]);
+        assert_eq!(
+            model.layers[0].config["batch_shape"],
+            json!([null, 4, 4, 3])
+        );
+        assert_eq!(model.outputs[0].1.layer, 2);
     }
 }

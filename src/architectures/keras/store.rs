@@ -5,6 +5,7 @@
 //! class and number, nested as the models are, the layer's own name as an attribute.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -13,11 +14,18 @@ use crate::weights::{Tensor, Weights};
 /// Folders of layers in Keras 3, and in `.keras` files of Keras 2.12 to 2.15.
 const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 
+/// The weights of each group in their order, each with the path of the layer that it belongs to.
+type Groups = BTreeMap<String, Vec<(String, Tensor)>>;
+
 /// The weights of one model, be it inside another.
 #[derive(Clone, Debug)]
 pub(super) enum Store {
-    /// Below `root`; `group` is the outermost layer that the model is a part of.
-    Groups { root: String, group: Option<String> },
+    /// Below `root`; `models` are the names of the models from the outermost layer to this one.
+    Groups {
+        root: &'static str,
+        groups: Rc<Groups>,
+        models: Vec<String>,
+    },
     /// Below `container`, with a slash behind or empty.
     Vars { container: String },
 }
@@ -33,18 +41,28 @@ impl Store {
                 return Self::Vars { container };
             }
         };
+        let groups = weights.metadata.keys().filter_map(|key| {
+            let group = key.strip_suffix("@weight_names")?;
+            Some((group.to_owned(), in_group(weights, group)))
+        });
         Self::Groups {
-            root: root.into(),
-            group: None,
+            root,
+            groups: Rc::new(groups.collect()),
+            models: vec![],
         }
     }
 
     /// The store of the model that is layer `name` of this one.
     pub(super) fn inside(&self, weights: &Weights, name: &str, number: &str) -> Self {
         match self {
-            Self::Groups { root, group } => Self::Groups {
-                root: root.clone(),
-                group: Some(group.clone().unwrap_or_else(|| name.into())),
+            Self::Groups {
+                root,
+                groups,
+                models,
+            } => Self::Groups {
+                root,
+                groups: Rc::clone(groups),
+                models: [&models[..], &[name.to_owned()]].concat(),
             },
             Self::Vars { container } => Self::Vars {
                 container: format!("{}/", folder(weights, container, name, number)),
@@ -55,12 +73,20 @@ impl Store {
     /// The weights of the layer `name`, whose class and number among its kind is `number`.
     pub(super) fn weights(&self, weights: &Weights, name: &str, number: &str) -> Vec<Tensor> {
         match self {
-            Self::Groups { root, group } => {
-                let outermost = group.as_deref().unwrap_or(name);
-                in_group(weights, &format!("{root}{outermost}"))
-                    .into_iter()
-                    .filter(|(owner, _)| group.is_none() || *owner == name)
-                    .map(|(_, tensor)| tensor)
+            Self::Groups {
+                root,
+                groups,
+                models,
+            } => {
+                let outermost = models.first().map_or(name, String::as_str);
+                let Some(group) = groups.get(&format!("{root}{outermost}")) else {
+                    return vec![];
+                };
+                let owner = (!models.is_empty()).then(|| owner(group, models, name));
+                group
+                    .iter()
+                    .filter(|(path, _)| owner.is_none_or(|owner| owner == Some(path)))
+                    .map(|(_, tensor)| tensor.clone())
                     .collect()
             }
             Self::Vars { container } => vars(weights, &folder(weights, container, name, number)),
@@ -68,13 +94,35 @@ impl Store {
     }
 }
 
-/// The weights of a group in their order, each with the layer that it belongs to.
+/// The path in a group of the layer `name` of the model at `models`. Paths have the names of some of the models around a layer,
+/// the innermost last: of several layers of one name it is the one whose path has most of them.
+fn owner<'a>(group: &'a [(String, Tensor)], models: &[String], name: &str) -> Option<&'a str> {
+    let shared = |path: &str| {
+        let rest = path.strip_suffix(name)?;
+        if rest.is_empty() {
+            return Some(0);
+        }
+        let around = rest.strip_suffix('/')?.rsplit('/');
+        let pairs = around.zip(models.iter().rev());
+        Some(1 + pairs.take_while(|(found, model)| found == model).count())
+    };
+    let paths = group.iter().map(|(path, _)| path.as_str());
+    paths
+        .filter_map(|path| Some((shared(path)?, path)))
+        // The first of those with most.
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, path)| path)
+}
+
+/// The weights of a group in their order, each with the path of the layer that it belongs to.
 pub(super) fn in_group(weights: &Weights, group: &str) -> Vec<(String, Tensor)> {
     let list = weights.metadata.get(&format!("{group}@weight_names"));
     let tensor = |path: String| {
         let tensor = weights.tensor(&format!("{group}/{path}"))?;
         // `vgg16/block1_conv1/kernel:0`
-        let owner = path.rsplit('/').nth(1).unwrap_or(&path);
+        let owner = path
+            .rsplit_once('/')
+            .map_or(path.as_str(), |(owner, _)| owner);
         Some((owner.to_owned(), tensor.clone()))
     };
     strings(list).into_iter().filter_map(tensor).collect()
@@ -159,6 +207,25 @@ pub(super) fn name_of(layer: &Value) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_of_one_name_are_told_apart_by_the_models_around_them() {
+        let paths = ["a/conv", "a/bn", "b/conv", "mid/conv", "expanded/depthwise"];
+        let group: Vec<(String, Tensor)> = paths
+            .iter()
+            .map(|path| ((*path).into(), Tensor::repeated(vec![1], 0.0)))
+            .collect();
+        let models = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<_>>();
+        let of = |around: &[&str], name| owner(&group, &models(around), name);
+        assert_eq!(of(&["mid", "a"], "conv"), Some("a/conv"));
+        assert_eq!(of(&["mid", "b"], "conv"), Some("b/conv"));
+        assert_eq!(of(&["mid"], "conv"), Some("mid/conv"));
+        assert_eq!(
+            of(&["mid"], "expanded/depthwise"),
+            Some("expanded/depthwise")
+        );
+        assert_eq!(of(&["mid"], "dense"), None);
+    }
 
     #[test]
     fn classes_are_numbered_as_keras_names_its_folders() {

@@ -61,7 +61,12 @@ fn pair(value: &Value) -> Option<[usize; 2]> {
 
 /// Of `ZeroPadding2D`: zeros before and after, in rows and columns.
 pub(super) fn padding(layer: &Layer) -> Result<[[usize; 2]; 2], KerasModelError> {
-    let padding = &layer.config["padding"];
+    sides(layer, "padding").ok_or_else(|| layer.unsupported("such a padding is"))
+}
+
+/// Rows and columns before and after a map, as `key` says them.
+pub(super) fn sides(layer: &Layer, key: &str) -> Option<[[usize; 2]; 2]> {
+    let padding = &layer.config[key];
     // 1, [1, 2], or [[top, bottom], [left, right]].
     let along = |axis: usize| {
         let sides = match padding {
@@ -74,7 +79,7 @@ pub(super) fn padding(layer: &Layer) -> Result<[[usize; 2]; 2], KerasModelError>
         }
     };
     match (along(0), along(1)) {
-        (Some([top, bottom]), Some([left, right])) => Ok([[top, left], [bottom, right]]),
-        _ => Err(layer.unsupported("such a padding is")),
+        (Some([top, bottom]), Some([left, right])) => Some([[top, left], [bottom, right]]),
+        _ => None,
     }
 }

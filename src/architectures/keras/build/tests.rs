@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::architectures::Evidence;
+use crate::architectures::keras::outputs;
 
 fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
     let weights = shapes
@@ -12,6 +13,7 @@ fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
         name: name.into(),
         config,
         weights: weights.collect(),
+        arguments: vec![],
     }
 }
 
@@ -46,19 +48,26 @@ fn mean() -> Layer {
     layer("GlobalAveragePooling2D", "mean", json!({}), &[])
 }
 
-fn network(layers: &[Layer]) -> Network {
-    classifier("test", layers, None).unwrap().network
+fn classifier(
+    layers: impl Into<Vec<Layer>>,
+    size: Option<usize>,
+) -> Result<Classifier, ArchitectureError> {
+    outputs::classifier(&Model::in_a_row("test", layers.into()), size, None)
 }
 
-fn error(layers: &[Layer]) -> String {
-    let error = classifier("test", layers, None).unwrap_err();
+fn network(layers: impl Into<Vec<Layer>>) -> Network {
+    classifier(layers, None).unwrap().network
+}
+
+fn error(layers: impl Into<Vec<Layer>>) -> String {
+    let error = classifier(layers, None).unwrap_err();
     error.to_string()
 }
 
 #[test]
 fn padding_same_puts_the_odd_zero_behind() {
     let config = json!({ "kernel_size": [3, 3], "strides": [2, 2], "padding": "same" });
-    let network = network(&[input(8), convolution(config), mean(), head(4)]);
+    let network = network([input(8), convolution(config), mean(), head(4)]);
     let Op::Conv2d { window, .. } = &network.nodes[1].op else {
         panic!("{:?}", network.nodes[1]);
     };
@@ -70,21 +79,21 @@ fn padding_same_puts_the_odd_zero_behind() {
 fn the_largest_of_all_positions_is_a_pool_as_large_as_the_map() {
     let config = json!({ "kernel_size": 3 });
     let pool = layer("GlobalMaxPooling2D", "max", json!({}), &[]);
-    let network = network(&[input(8), convolution(config), pool, head(4)]);
+    let network = network([input(8), convolution(config), pool, head(4)]);
     assert!(matches!(network.nodes[2].op, Op::MaxPool(window) if window.size == [6, 6]));
     assert_eq!(network.classes(), 2);
 }
 
 #[test]
-fn a_maximum_of_more_positions_than_there_are_numbers_for_is_refused() {
+fn the_largest_of_many_positions_is_taken_along_columns_and_then_along_rows() {
     let pool = layer("GlobalMaxPooling2D", "max", json!({}), &[]);
-    let said = error(&[
-        input(20),
-        convolution(json!({ "kernel_size": 3 })),
-        pool,
-        head(4),
-    ]);
-    assert!(said.contains("layer max: a maximum over 18 x 18"), "{said}");
+    let first = convolution(json!({ "kernel_size": 3 }));
+    let network = network([input(20), first, pool, head(4)]);
+    let size = |i: usize| match network.nodes[i].op {
+        Op::MaxPool(window) => window.size,
+        ref op => panic!("{op:?}"),
+    };
+    assert_eq!([size(2), size(3)], [[1, 18], [18, 1]]);
 }
 
 #[test]
@@ -102,7 +111,7 @@ fn layers_of_the_same_name_are_told_apart() {
         mean(),
         head(4),
     ];
-    let network = network(&layers);
+    let network = network(layers);
     assert_eq!(
         (&*network.nodes[1].name, &*network.nodes[2].name),
         ("c", "c_2")
@@ -124,11 +133,11 @@ fn what_is_not_supported_is_named_with_its_layer() {
         ),
         (
             with("data_format", json!("channels_first")),
-            "channels_first is not supported",
+            "channels_first for a map with its channels last is not supported",
         ),
         (
-            with("activation", json!("gelu")),
-            "the activation gelu is not supported",
+            with("activation", json!("my_own")),
+            r#"the activation "my_own" is not supported"#,
         ),
         (
             with("strides", json!([0, 1])),
@@ -140,10 +149,14 @@ fn what_is_not_supported_is_named_with_its_layer() {
         ),
         (
             layer("Lambda", "l", json!({}), &[]),
-            r#"layer "l" (Lambda): this layer is not supported"#,
+            r#"layer "l" (Lambda) is Python code, which is not run here"#,
+        ),
+        (
+            layer("Conv3D", "l", json!({}), &[]),
+            r#"layer "l" (Conv3D): this layer is not supported"#,
         ),
     ] {
-        let error = error(&[input(8), layer, mean(), head(4)]);
+        let error = error([input(8), layer, mean(), head(4)]);
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -160,7 +173,7 @@ fn batch_normalization_that_no_layer_can_take_in_is_a_layer() {
         mean(),
         head(4),
     ];
-    let network = network(&layers);
+    let network = network(layers);
     assert!(matches!(network.nodes[3].op, Op::Affine { .. }));
     assert_eq!(network.nodes[3].name, "bn");
 }
@@ -170,7 +183,7 @@ fn means_of_windows_leave_padding_out() {
     let config = json!({ "pool_size": 3, "strides": 2, "padding": "same" });
     let pool = layer("AveragePooling2D", "p", config, &[]);
     let first = convolution(json!({ "kernel_size": 3, "padding": "same" }));
-    let network = network(&[input(8), first, pool, mean(), head(4)]);
+    let network = network([input(8), first, pool, mean(), head(4)]);
     let Op::AvgPool {
         window,
         count_include_pad,
@@ -186,14 +199,14 @@ fn means_of_windows_leave_padding_out() {
 fn another_size_works_padding_out_again_or_is_refused() {
     let config = json!({ "kernel_size": 3, "strides": 2, "padding": "same" });
     let layers = [input(8), convolution(config), mean(), head(4)];
-    let network = classifier("test", &layers, Some(9)).unwrap().network;
+    let network = classifier(layers, Some(9)).unwrap().network;
     let Op::Conv2d { window, .. } = &network.nodes[1].op else {
         panic!("{:?}", network.nodes[1]);
     };
     assert_eq!((window.pad_before, window.pad_after), ([1, 1], [1, 1]));
     let flatten = layer("Flatten", "f", json!({}), &[]);
     let first = convolution(json!({ "kernel_size": 3 }));
-    let error = classifier("test", &[input(8), first, flatten, head(144)], Some(9));
+    let error = classifier([input(8), first, flatten, head(144)], Some(9));
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
@@ -203,8 +216,13 @@ fn another_size_works_padding_out_again_or_is_refused() {
 
 #[test]
 fn a_base_without_a_head_is_told_from_a_classifier() {
-    let error = error(&[input(8), convolution(json!({ "kernel_size": 3 }))]);
-    assert!(error.contains("include_top=False"), "{error}");
+    let relu = || convolution(json!({ "kernel_size": 3, "activation": "relu" }));
+    for layers in [vec![input(8), relu()], vec![input(8), relu(), mean()]] {
+        let error = error(layers);
+        assert!(error.contains("include_top=False"), "{error}");
+    }
+    let head = convolution(json!({ "kernel_size": 3 }));
+    assert_eq!(network([input(8), head, mean()]).classes(), 4);
 }
 
 #[test]
@@ -231,7 +249,7 @@ fn scaling_of_the_picture_becomes_its_preprocessing() {
         normalization,
         normalization_evidence,
         ..
-    } = classifier("test", &layers, None).unwrap();
+    } = classifier(layers, None).unwrap();
     assert_eq!(normalization_evidence, Evidence::Metadata);
     for (c, mean) in [1.0, 2.0, 3.0].into_iter().enumerate() {
         let value = 100.0;

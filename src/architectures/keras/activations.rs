@@ -1,0 +1,157 @@
+//! Activations of Keras, as layers, as operations and as a part of other layers.
+
+use serde_json::Value;
+
+use super::{KerasModelError, Layer};
+use crate::network::{Activation, Op, OutputKind, Shape};
+use crate::weights::Tensor;
+
+/// What an activation is to the network.
+#[derive(Debug)]
+pub(super) enum Function {
+    /// These, one after the other; none where it changes nothing.
+    Each(Vec<Op>),
+    /// Probabilities, where the network ends with it.
+    Scores(OutputKind),
+}
+
+fn one(activation: Activation) -> Function {
+    Function::Each(vec![Op::Activate(activation)])
+}
+
+/// The activation that `value` names for `layer`: a string, or an object as Keras writes functions and layers.
+pub(super) fn named(
+    layer: &Layer,
+    value: &Value,
+    keras_2: bool,
+) -> Result<Function, KerasModelError> {
+    let name = match value {
+        Value::Null => return Ok(Function::Each(vec![])),
+        Value::String(name) => name.as_str(),
+        // A layer as an activation.
+        object if object["config"].is_object() => {
+            let class = object["class_name"].as_str().unwrap_or_default();
+            return settings(layer, class, &object["config"], keras_2)?
+                .ok_or_else(|| layer.unsupported(format!("the activation {class} is")));
+        }
+        object => object["config"]
+            .as_str()
+            .or(object["class_name"].as_str())
+            .unwrap_or(""),
+    };
+    by_name(layer, name, keras_2)
+}
+
+fn by_name(layer: &Layer, name: &str, keras_2: bool) -> Result<Function, KerasModelError> {
+    Ok(match name {
+        "linear" => Function::Each(vec![]),
+        "softmax" => Function::Scores(OutputKind::Softmax),
+        "sigmoid" => Function::Scores(OutputKind::Sigmoid),
+        "relu" => one(Activation::Relu),
+        "relu6" => Function::Each(vec![Op::clip(0.0, 6.0)]),
+        "leaky_relu" => one(Activation::LeakyRelu { alpha: 0.2 }),
+        "elu" => one(Activation::Elu { alpha: 1.0 }),
+        "selu" => one(Activation::Selu),
+        "tanh" => one(Activation::Tanh),
+        "hard_tanh" => Function::Each(vec![Op::clip(-1.0, 1.0)]),
+        "silu" | "swish" => one(Activation::Silu),
+        "hard_silu" | "hard_swish" => one(Activation::HardSwish),
+        "hard_sigmoid" => one(hard_sigmoid(keras_2)),
+        "gelu" => one(Activation::Gelu),
+        "softplus" => one(Activation::Softplus),
+        "mish" => one(Activation::Mish),
+        other => return Err(layer.unsupported(format!("the activation {other:?} is"))),
+    })
+}
+
+/// Keras 3 has made its slope that of `PyTorch`.
+const fn hard_sigmoid(keras_2: bool) -> Activation {
+    let alpha = if keras_2 { 0.2 } else { 1.0 / 6.0 };
+    Activation::HardSigmoid { alpha, beta: 0.5 }
+}
+
+/// The activation that is the layer or operation `class` with `config`; `None` where it is no activation.
+pub(super) fn settings(
+    layer: &Layer,
+    class: &str,
+    config: &Value,
+    keras_2: bool,
+) -> Result<Option<Function>, KerasModelError> {
+    let number = |keys: &[&str], default: f64| {
+        let found = keys.iter().find_map(|key| config[*key].as_f64());
+        found.unwrap_or(default) as f32
+    };
+    let approximate = config["approximate"].as_bool();
+    Ok(Some(match class {
+        "Activation" => return named(layer, &config["activation"], keras_2).map(Some),
+        "ReLU" | "Relu" => relu(layer, config)?,
+        "LeakyReLU" => one(Activation::LeakyRelu {
+            alpha: number(&["negative_slope", "alpha"], 0.3),
+        }),
+        "LeakyRelu" => one(Activation::LeakyRelu {
+            alpha: number(&["negative_slope", "alpha"], 0.2),
+        }),
+        "ELU" | "Elu" => one(Activation::Elu {
+            alpha: number(&["alpha"], 1.0),
+        }),
+        // The operation is by the tanh unless it says otherwise; the activation called by name is not.
+        "Gelu" if approximate != Some(false) => one(Activation::GeluTanh),
+        "Relu6" => by_name(layer, "relu6", keras_2)?,
+        "Silu" | "Swish" => by_name(layer, "silu", keras_2)?,
+        "Gelu" => by_name(layer, "gelu", keras_2)?,
+        "Selu" => by_name(layer, "selu", keras_2)?,
+        "Sigmoid" => by_name(layer, "sigmoid", keras_2)?,
+        "Softmax" => by_name(layer, "softmax", keras_2)?,
+        "Tanh" => by_name(layer, "tanh", keras_2)?,
+        "HardTanh" => by_name(layer, "hard_tanh", keras_2)?,
+        "Softplus" => by_name(layer, "softplus", keras_2)?,
+        "HardSilu" | "HardSwish" => by_name(layer, "hard_silu", keras_2)?,
+        "HardSigmoid" => by_name(layer, "hard_sigmoid", keras_2)?,
+        "Mish" => by_name(layer, "mish", keras_2)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// `max_value` from there on, x from `threshold` on, and below it `negative_slope` (x - `threshold`).
+fn relu(layer: &Layer, config: &Value) -> Result<Function, KerasModelError> {
+    let number = |key: &str| config[key].as_f64().or(config[key][0].as_f64());
+    if number("threshold").unwrap_or(0.0) != 0.0 {
+        return Err(layer.unsupported("a threshold other than 0 is"));
+    }
+    let slope = number("negative_slope").unwrap_or(0.0) as f32;
+    let high = number("max_value").map(|high| high as f32);
+    if high.is_some_and(|high| high <= 0.0) {
+        return Err(layer.unsupported("a bound of nothing is"));
+    }
+    Ok(Function::Each(match (slope, high) {
+        (0.0, None) => vec![Op::RELU],
+        (0.0, Some(high)) => vec![Op::clip(0.0, high)],
+        (alpha, None) => vec![Op::Activate(Activation::LeakyRelu { alpha })],
+        (alpha, Some(high)) => vec![
+            Op::Activate(Activation::LeakyRelu { alpha }),
+            Op::clip(f32::NEG_INFINITY, high),
+        ],
+    }))
+}
+
+/// A `PReLU` over a value of `shape`: a slope for each channel, or one.
+pub(super) fn prelu(layer: &Layer, shape: Shape) -> Result<Op, KerasModelError> {
+    let [alpha] = layer.weights.as_slice() else {
+        return Err(KerasModelError::Weights {
+            layer: layer.name.clone(),
+            found: layer.weights.len(),
+            expected: "its slopes",
+        });
+    };
+    // An axis that shares its slopes has length 1.
+    let slope = match alpha.len() {
+        1 => Some(vec![1]),
+        len if len == shape.c => Some(vec![len]),
+        _ => None,
+    };
+    let values = alpha.to_vec();
+    slope
+        .map(|slope| Tensor::from_f32(slope, &values))
+        .map(|slope| Op::Activate(Activation::PRelu { slope }))
+        .ok_or_else(|| layer.unsupported("a slope for each place (without shared_axes) is"))
+}
