@@ -123,12 +123,14 @@ fn published(
     let own = weights::builtin();
     let values = |name| own.tensor(name).map(Tensor::to_vec);
     let (authors, biases) = (values("features.0.weight")?, values("features.0.bias")?);
-    let [(direct, factor), (reversed, _)] = [filters, &turned].map(|f| alike(f, &authors));
-    let bgr = direct > reversed;
-    let cosine = direct.max(reversed);
-    let blue = if bgr { filters } else { &turned };
+    let [direct, reversed] = [filters, &turned].map(|filters| alike(filters, &authors));
+    let bgr = direct.0 > reversed.0;
+    let (blue, (cosine, factor), (other, _)) = match bgr {
+        true => (filters, direct, reversed),
+        false => (&turned[..], reversed, direct),
+    };
     let same = cosine > SAME || alike(&blue[..TAPS], &AUTHORS_VGG19).0 > SAME;
-    if !same && (cosine < ALIKE || cosine < direct.min(reversed) + MARGIN) {
+    if !same && (cosine < ALIKE || cosine < other + MARGIN) {
         return None;
     }
     let mut normalization = match bgr {
@@ -187,4 +189,86 @@ fn small(filters: &[f32], guess: &Normalization) -> Option<(Normalization, Evide
     // Zeros, and what is no number, say nothing.
     let small = gain > 0.0 && gain < LEAST_GAIN && guess.scale < 1.0;
     small.then_some((Normalization::CAFFE, Evidence::Guess(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise;
+
+    /// The authors' filters, blue first, and biases.
+    fn authors() -> (Vec<f32>, Vec<f32>) {
+        let own = weights::builtin();
+        let values = |name| own.tensor(name).unwrap().to_vec();
+        (values("features.0.weight"), values("features.0.bias"))
+    }
+
+    fn drawn(spread: f64) -> Vec<f32> {
+        let count = SHAPE.iter().product::<usize>() as u64;
+        let value = |i| (spread * noise::normal(1, i)) as f32;
+        (0..count).map(value).collect()
+    }
+
+    #[test]
+    fn the_authors_filters_tell_the_order_of_the_channels() {
+        let (blue_first, bias) = authors();
+        let red_first: Vec<f32> = blue_first.chunks(3 * TAPS).flat_map(turned).collect();
+        for (filters, expected) in [
+            (&blue_first, Normalization::CAFFE),
+            (&red_first, Normalization::CAFFE_RGB),
+        ] {
+            let (found, evidence) = published(filters, Some(&bias), true).unwrap();
+            assert_eq!(found, expected);
+            assert!(matches!(evidence, Evidence::Known(_)));
+            // Under another head, or after some training, it is likely.
+            let (found, evidence) = published(filters, Some(&bias), false).unwrap();
+            assert_eq!(found, expected);
+            assert!(matches!(evidence, Evidence::Guess(_)));
+            let trained = filters.iter().zip(drawn(0.01)).map(|(v, d)| v + d);
+            let trained: Vec<f32> = trained.collect();
+            let (found, evidence) = published(&trained, Some(&bias), true).unwrap();
+            assert_eq!(found, expected);
+            assert!(matches!(evidence, Evidence::Guess(_)));
+        }
+    }
+
+    #[test]
+    fn filters_larger_by_a_factor_want_pixels_smaller_by_it() {
+        let (filters, bias) = authors();
+        let scaled: Vec<f32> = filters.iter().map(|v| v * 255.0).collect();
+        let (found, _) = published(&scaled, Some(&bias), true).unwrap();
+        assert!(
+            found.bgr && found.std.iter().all(|std| (std - 255.0).abs() < 0.1),
+            "{found}"
+        );
+        // With their biases they make larger values of the same pixels.
+        let larger: Vec<f32> = bias.iter().map(|v| v * 255.0).collect();
+        let (found, _) = published(&scaled, Some(&larger), true).unwrap();
+        assert_eq!(found, Normalization::CAFFE);
+    }
+
+    #[test]
+    fn torchvisions_first_filter_tells_its_network() {
+        let mut filters = drawn(0.2);
+        filters[..3 * TAPS].copy_from_slice(&TORCHVISION_VGG16);
+        let (found, evidence) = published(&filters, None, true).unwrap();
+        assert_eq!(found, Normalization::TORCH);
+        assert!(matches!(evidence, Evidence::Known(_)));
+    }
+
+    #[test]
+    fn drawn_filters_tell_nothing_but_what_is_too_small() {
+        let torch = Normalization::TORCH;
+        for spread in [1.0, 0.2, 0.01] {
+            assert!(published(&drawn(spread), None, true).is_none());
+            assert!(small(&drawn(spread), &torch).is_none());
+        }
+        assert_eq!(
+            small(&drawn(0.002), &torch).unwrap().0,
+            Normalization::CAFFE
+        );
+        assert!(small(&drawn(0.002), &Normalization::CAFFE).is_none());
+        assert!(small(&[0.0; 27], &torch).is_none());
+        assert!(small(&[f32::NAN; 27], &torch).is_none());
+    }
 }
