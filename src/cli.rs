@@ -94,6 +94,18 @@ pub enum Command {
     /// under torchvision's names, and beside them what they cannot say themselves: class names,
     /// preprocessing, input size. The same pictures come out.
     Convert(Convert),
+    /// Say what made a PNG that gradcam wrote, and the command that makes it again
+    ///
+    /// Say what made a PNG that gradcam wrote: weights, layer, method, class, settings, adapter; and the command that was
+    /// typed.
+    Show {
+        /// A picture that gradcam wrote
+        #[arg(value_name = "FILE.png")]
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the completion script of a shell
     ///
     /// Print the completion script of a shell, to be sourced or put where the shell looks for it:

@@ -3,7 +3,7 @@
 //! A `heat` is a map in 0..=1, as [`Map::heat`] gives it, or in -1..=1, of the picture's size. Nothing here can give NaN or panic on values
 //! that are not finite.
 
-use image::{Rgb, RgbImage};
+use image::{ImageBuffer, Luma, Rgb, RgbImage};
 
 use crate::map::{self, Map};
 use crate::preprocess::Geometry;
@@ -19,6 +19,22 @@ pub fn heatmap(heat: &Map) -> RgbImage {
         *pixel = Rgb([byte(255.0 * h); 3]);
     }
     picture
+}
+
+/// The heat in 65,536 levels of grey: 0 is 0, the last is 1; of a heat of both signs the first is -1.
+pub fn levels(heat: &Map, signed: bool) -> ImageBuffer<Luma<u16>, Vec<u16>> {
+    let level = |&h: &f32| {
+        let h = if signed {
+            0.5 + f64::from(h) / 2.0
+        } else {
+            f64::from(h)
+        };
+        // The cast saturates and takes NaN to 0.
+        (65535.0 * h + 0.5) as u16
+    };
+    let levels = heat.values.iter().map(level).collect();
+    ImageBuffer::from_raw(heat.width as u32, heat.height as u32, levels)
+        .expect("a map has as many values as positions")
 }
 
 /// A heat of both signs in grey: black is -1, white is 1.

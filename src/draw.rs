@@ -10,7 +10,7 @@ use ::image::RgbImage;
 
 use crate::attribution;
 use crate::cam;
-use crate::cli::{Output, PixelScale, Scale, Size};
+use crate::cli::{Format, Output, PixelScale, Scale, Size};
 use crate::composite::{self, Rectangle};
 use crate::explain::Error;
 use crate::explainer::{Explanation, Prediction};
@@ -22,7 +22,9 @@ use crate::options::Options;
 use crate::output::{self, Content, Destination, Kept, Question, Subject};
 use crate::perturbation;
 use crate::preprocess::{self, Geometry, Normalization};
+use crate::provenance::Origin;
 use crate::report;
+use crate::spread::Spread;
 use crate::verdict::Asked;
 
 /// What all classes of a picture share.
@@ -45,6 +47,8 @@ pub struct Scene<'a> {
     pub question: Question,
     /// What is asked and found, for advice.
     pub asked: Asked<'a>,
+    /// What made the files, for those that can say it.
+    pub origin: &'a Origin,
 }
 
 /// What is drawn at full strength where a scale is shared, in the units of a method's values: for each of its pictures of
@@ -85,6 +89,7 @@ pub fn methods(options: &Options) -> Methods {
 fn contents(options: &Options) -> Vec<Content> {
     let of_method = |method, output: &Output| match output {
         Output::Heatmap => Some(Content::Heatmap(method)),
+        Output::Heatmap16 => Some(Content::Heatmap16(method)),
         Output::Gradcam => Some(Content::Picture(method)),
         Output::Segmented => Some(Content::Segmented(method)),
         Output::Raw => Some(Content::Raw(method)),
@@ -179,7 +184,7 @@ fn class(
     };
     let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
     for &method in &options.methods {
-        let map = &of(method).values;
+        let given = of(method);
         // Of no gradient is lost what is not made of one.
         let reads_score = method.reads(Setting::Score, false);
         let gradient = if reads_score {
@@ -187,7 +192,8 @@ fn class(
         } else {
             1.0
         };
-        let mut map = report::Map::new(method, map, gradient, &scene.asked);
+        let spread = Spread::of(&given.map().0.heat(), scene.geometry);
+        let mut map = report::Map::new(method, &given.values, spread, gradient, &scene.asked);
         map.unread = options.unread_by(method);
         class.maps.push(map);
     }
@@ -206,7 +212,10 @@ fn class(
             let path = scene.destination.path(subject, content);
             scene.kept.check(&path)?;
             let write = |drawn: &RgbImage| {
-                let bytes = image::encode(drawn, scene.destination.format.into())?;
+                let mut bytes = image::encode(drawn, scene.destination.format.into())?;
+                if scene.destination.format == Format::Png {
+                    bytes = scene.origin.embed(&bytes, &class, content);
+                }
                 output::write(&path, &bytes).map_err(Error::from)
             };
             match content {
@@ -216,6 +225,12 @@ fn class(
                     write(&composite::signed_heatmap(&heat))
                 }
                 Content::Heatmap(_) => write(&composite::heatmap(&heat)),
+                Content::Heatmap16(_) => {
+                    let levels = composite::levels(&heat, scene.is_signed(values));
+                    let bytes = image::encode_grey_16(&levels)?;
+                    let bytes = scene.origin.embed(&bytes, &class, content);
+                    output::write(&path, &bytes).map_err(Error::from)
+                }
                 Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
                 Content::Raw(_) => {
                     let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
@@ -248,6 +263,17 @@ impl Given {
         let values: Vec<f64> = self.values.iter().map(|v| v - self.nothing).collect();
         let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
         (Map::scaled(columns * channels, rows, &values), largest)
+    }
+
+    /// One value a position: of pixel values their magnitude. Divided by the largest magnitude, and that.
+    fn map(&self) -> (Map, f64) {
+        let (scaled, largest) = self.scaled();
+        let [rows, columns, _] = self.shape;
+        let map = match self.of_pixels {
+            true => composite::magnitude(&scaled.values, columns as u32, rows as u32),
+            false => scaled,
+        };
+        (map, largest)
     }
 }
 
@@ -349,14 +375,7 @@ impl Scene<'_> {
 
     /// The values as a map to draw, at the size of the pictures written. `full` is what a shared scale has at full strength.
     fn heat(&self, values: &Given, full: Option<f64>) -> Map {
-        let (scaled, largest) = values.scaled();
-        let map = match values.of_pixels {
-            true => {
-                let [rows, columns, _] = values.shape;
-                composite::magnitude(&scaled.values, columns as u32, rows as u32)
-            }
-            false => scaled,
-        };
+        let (map, largest) = values.map();
         let resized = self.resized(&map);
         let full = full.map(|full| (full / largest) as f32);
         match self.is_signed(values) {

@@ -85,8 +85,9 @@ pub fn run(
                 tell(Told::Note(note.into()));
             }
         });
-        // Only the JSON shows it.
-        let sha256 = (options.json).then(|| scope.spawn(|| weights::hex(&weights.sha256())));
+        // Only the JSON and what is written as PNG show it.
+        let is_shown = options.json || jobs.write_png(options);
+        let sha256 = is_shown.then(|| scope.spawn(|| weights::hex(&weights.sha256())));
         let sound = scope.spawn(|| weights.verify());
         run.all(Beside::new(sha256, sound), out, tell)
     })?;

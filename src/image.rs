@@ -19,7 +19,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 pub use error::PictureError;
 pub use folder::{LeftOut, Listed};
-pub use write::encode;
+pub use write::{encode, encode_grey_16};
 
 use crate::sniff;
 use fault::Fault;

@@ -23,12 +23,13 @@
 //! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
 //! | one picture through the network and back | [`explainer`] |
 //! | activations and gradients to maps; gradients at the pixels to pixel values | [`cam`], [`attribution`] |
-//! | maps of several layers to one; whether a map can be read | [`fuse`], [`verdict`] |
+//! | maps of several layers to one; whether a map can be read; where its heat lies | [`fuse`], [`verdict`], [`spread`] |
 //! | masks over the picture, and scores under them to maps | [`perturbation`] |
 //! | all methods by name; random numbers | [`method`], [`noise`] |
 //! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
 //! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
 //! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
+//! | what made a picture, in the picture | [`provenance`], [`show`](mod@show) |
 //! | many pictures at once; errors, notes and progress; Ctrl-C | [`batch`], [`console`], [`printable`], [`interrupt`] |
 //! | what the device does, and what it could do | [`mod@bench`] |
 //!
@@ -126,9 +127,12 @@ pub mod perturbation;
 pub mod plan;
 pub mod preprocess;
 pub mod printable;
+pub mod provenance;
 pub mod report;
 pub mod resize;
 pub mod score;
+pub mod show;
 pub mod sniff;
+pub mod spread;
 pub mod verdict;
 pub mod weights;

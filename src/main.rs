@@ -8,7 +8,7 @@ use gradcam::cli::{self, Cli, Command};
 use gradcam::console::{self, Console};
 use gradcam::explain::{self, Error, Told};
 use gradcam::options::{self, Options};
-use gradcam::{bench, convert, gpu, info, interrupt, report, weights};
+use gradcam::{bench, convert, gpu, info, interrupt, report, show, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();
@@ -69,9 +69,15 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 Console::new(false).tell(&Told::Note(note));
             }
         }
+        Some(Command::Show { file, json }) => print(show::show(&file, json)?.as_bytes())?,
         Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {
-            let options = Options::new(cli.explain, weights::looks_like_weights)?;
+            let words = std::env::args_os().skip(1);
+            let words = words.map(|word| word.to_string_lossy().into_owned());
+            let options = Options {
+                command: std::iter::once("gradcam".to_owned()).chain(words).collect(),
+                ..Options::new(cli.explain, weights::looks_like_weights)?
+            };
             let console = Console::new(options.quiet);
             let tell = |told| console.tell(&told);
             return explain::run(&options, &mut console.results(), &tell);

@@ -115,6 +115,9 @@ pub struct Options {
     pub convolution: Convolution,
     /// Graphics interface to use.
     pub backend: Option<Backend>,
+    /// The words of the command, the program's name first, for what is written to say what made it; empty where there are
+    /// none.
+    pub command: Vec<String>,
 }
 
 /// The classes to explain.
@@ -256,6 +259,7 @@ impl Options {
             adapter: flags.adapter,
             convolution: flags.convolution,
             backend: flags.backend,
+            command: vec![],
         })
     }
 

@@ -14,6 +14,7 @@ use crate::method::Method;
 use crate::output::Content;
 use crate::perturbation;
 use crate::printable::printable_lines;
+use crate::spread::Spread;
 use crate::verdict::{Asked, Verdict};
 
 pub(crate) mod paths;
@@ -30,6 +31,8 @@ pub struct Report {
     /// The picture, as named on the command line.
     #[serde(flatten, serialize_with = "paths::image")]
     pub image: PathBuf,
+    /// Its width and height, upright.
+    pub image_size: [u32; 2],
     /// The network.
     pub weights: Weights,
     /// Where it ran.
@@ -132,6 +135,11 @@ pub struct Map {
     pub min: f32,
     /// Largest value there.
     pub max: f32,
+    /// Mean value there.
+    pub mean: f32,
+    /// Where the heat lies, of pixel values their magnitude; absent from the JSON where there is none.
+    #[serde(flatten)]
+    pub spread: Option<Spread>,
     /// Whether nothing lies above zero, so that the pictures are black.
     pub empty: bool,
     /// Whether the map can be read as it is.
@@ -205,7 +213,13 @@ impl Class {
 impl Map {
     /// What there is to say of a map before ReLU and scaling, or of values that are as good below zero as above: those of
     /// pixels, and RISE's. No files yet. `gradient` as in [`Verdict::of`].
-    pub fn new(method: Method, values: &[f64], gradient: f64, asked: &Asked<'_>) -> Self {
+    pub fn new(
+        method: Method,
+        values: &[f64],
+        spread: Option<Spread>,
+        gradient: f64,
+        asked: &Asked<'_>,
+    ) -> Self {
         let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let judged: Vec<f64> = match method {
             Method::Cam(_) | Method::Perturbation(perturbation::Method::Occlusion) => {
@@ -220,6 +234,8 @@ impl Map {
             method,
             min: values.iter().copied().fold(f64::INFINITY, f64::min) as f32,
             max: max_value,
+            mean: (values.iter().sum::<f64>() / values.len() as f64) as f32,
+            spread,
             empty: max(&judged) <= 0.0,
             verdict,
             note: asked.words(verdict, method, max_value),

@@ -74,6 +74,8 @@ pub struct Asked<'a> {
     pub samples: usize,
     /// Deviation of their noise, as a share of the range of the input's values.
     pub noise: f64,
+    /// Whether what lies below zero is drawn.
+    pub signed: bool,
     /// The first layer whose values are not finite; `None` where all are.
     pub not_finite: Option<&'a str>,
 }
@@ -85,7 +87,11 @@ impl Asked<'_> {
         Some(match verdict {
             Verdict::Ok => return None,
             Verdict::Empty => format!(
-                "nothing lies above zero, the largest value is {max:.3e}; written black; try {}",
+                "nothing lies above zero, the largest value is {max:.3e}; {}; try {}",
+                match self.signed && !matches!(method, Method::Pixel(_)) {
+                    true => "drawn is what lowers the score",
+                    false => "written black",
+                },
                 self.instead(method)
             ),
             Verdict::Saturated => format!(
@@ -205,6 +211,7 @@ mod tests {
             counterfactual: false,
             samples: 25,
             noise: 0.15,
+            signed: false,
             not_finite: None,
         };
         let (gradcam, fem) = (cam::Method::GradCam.into(), cam::Method::Fem.into());

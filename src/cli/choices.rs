@@ -24,6 +24,8 @@ pub use crate::score::Score;
 pub enum Output {
     /// The map in grey
     Heatmap,
+    /// The map in 65,536 levels of grey, always as PNG
+    Heatmap16,
     /// The map in colour over the picture; of a pixel method, its values in colour
     Gradcam,
     /// The picture lit by the map
@@ -43,7 +45,7 @@ impl Output {
         match self {
             Self::GuidedBprop | Self::Raw => Some(attribution::Method::GuidedBprop),
             Self::GuidedGradcam => Some(attribution::Method::GuidedGradcam),
-            Self::Heatmap | Self::Gradcam | Self::Segmented => None,
+            Self::Heatmap | Self::Heatmap16 | Self::Gradcam | Self::Segmented => None,
         }
     }
 }

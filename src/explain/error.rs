@@ -16,6 +16,7 @@ use crate::network::Network;
 use crate::options::UsageError;
 use crate::output::{DestinationError, WriteError};
 use crate::plan::PlanError;
+use crate::show::ShowError;
 use crate::weights::{Weights, WeightsError};
 
 /// Why a command, or its work on one picture, failed.
@@ -105,6 +106,9 @@ pub enum Error {
     /// `gradcam convert` wrote nothing.
     #[error(transparent)]
     Convert(Box<ConvertError>),
+    /// `gradcam show` has nothing to show.
+    #[error(transparent)]
+    Show(#[from] ShowError),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Stdout(std::io::Error),

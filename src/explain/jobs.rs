@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::{Error, Told, fail};
-use crate::cli::Output;
+use crate::cli::{Format, Output};
 use crate::image;
 use crate::options::Options;
 use crate::output::{self, Checked, Destination, Kept};
@@ -72,6 +72,15 @@ impl Jobs {
     }
 }
 
+impl Jobs {
+    /// Whether a picture is written as PNG, which says what made it.
+    pub(super) fn write_png(&self, options: &Options) -> bool {
+        let is_png = |job: &Job| job.destination.format == Format::Png;
+        let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
+        options.wants(Output::Heatmap16) || pictures && self.list.iter().any(is_png)
+    }
+}
+
 /// Leaves those that can have their files, and gives the folders that will be made.
 fn check(
     list: &mut Vec<Job>,
@@ -80,12 +89,14 @@ fn check(
     out: &mut impl Write,
     tell: &impl Fn(Told),
 ) -> Result<Vec<PathBuf>, Error> {
+    // A .npy or the finer .png, whatever the picture's own format.
+    let one_extension = options.wants(Output::Raw) || options.wants(Output::Heatmap16);
     let places = list.iter();
     let places = places.map(|job| (job.image.as_path(), &job.destination));
     let Checked {
         new_folders,
         mut refused,
-    } = output::check(places, options.outputs.contains(&Output::Raw));
+    } = output::check(places, one_extension);
     let of_folder = refused.iter().position(|(_, error)| error.is_of_folder());
     // No picture has its files where all of them go.
     if let (Some(_), Some(first)) = (&options.out_dir, of_folder) {

@@ -15,7 +15,7 @@ use super::wanted::wanted;
 use super::{Cost, Error, Job, Jobs, Told, fail, milliseconds, of_run, print, weights_name};
 use crate::architectures::Classifier;
 use crate::batch::{self, Computed};
-use crate::cli::Size;
+use crate::cli::{Score, Size};
 use crate::draw::{self, Scene};
 use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::gpu::Gpu;
@@ -24,6 +24,7 @@ use crate::labels::Labels;
 use crate::options::Options;
 use crate::output::{self, Question};
 use crate::preprocess::{self, Geometry};
+use crate::provenance::{Made, Origin};
 use crate::report::{self, Report};
 use crate::verdict::Asked;
 use crate::weights::{Weights, WeightsError};
@@ -264,6 +265,30 @@ impl Run<'_> {
         for note in &picture.notes {
             tell(Told::Note(format!("{}: {note}", job.image.display())));
         }
+        let layers = set_up.explainer.layers();
+        let question = Question {
+            versus: choice.versus,
+            counterfactual: options.counterfactual,
+        };
+        let weights = report::Weights {
+            path: self.weights.path.clone(),
+            sha256: beside.sha256().into(),
+            architecture: classifier.network.architecture.clone(),
+        };
+        let adapter = report::Adapter {
+            name: self.gpu.info().name.clone(),
+            backend: self.gpu.info().backend.clone(),
+            kind: self.gpu.info().kind.into(),
+        };
+        let origin = Origin::new(&Made {
+            image: &job.image.to_string_lossy(),
+            weights: &weights,
+            adapter: &adapter,
+            layer: &layers.join("+"),
+            score: &asked_score(options.score, question),
+            settings: &set_up.settings,
+            command: &options.command,
+        });
         let scene = Scene {
             options,
             destination: &job.destination,
@@ -272,15 +297,14 @@ impl Run<'_> {
             seen: &picture.seen,
             geometry: &picture.geometry,
             normalization: &classifier.normalization,
-            question: Question {
-                versus: choice.versus,
-                counterfactual: options.counterfactual,
-            },
+            question,
+            origin: &origin,
             asked: Asked {
                 score: options.score,
                 counterfactual: options.counterfactual,
                 samples: set_up.wanted.settings.samples,
                 noise: set_up.wanted.settings.noise,
+                signed: options.signed,
                 not_finite: not_finite.as_deref(),
             },
         };
@@ -292,19 +316,11 @@ impl Run<'_> {
         ];
         timings_ms.extend(timings);
         timings_ms.push(("draw_and_write", milliseconds(started)));
-        let layers = set_up.explainer.layers();
         let report = Report {
             image: job.image.clone(),
-            weights: report::Weights {
-                path: self.weights.path.clone(),
-                sha256: beside.sha256().into(),
-                architecture: classifier.network.architecture.clone(),
-            },
-            adapter: report::Adapter {
-                name: self.gpu.info().name.clone(),
-                backend: self.gpu.info().backend.clone(),
-                kind: self.gpu.info().kind.into(),
-            },
+            image_size: picture.geometry.picture.into(),
+            weights,
+            adapter,
             layer: layers.join("+"),
             fuse: (layers.len() > 1).then_some(options.fuse),
             score: options.score,
@@ -377,6 +393,14 @@ impl Run<'_> {
             )));
         }
     }
+}
+
+/// What was differentiated, in a word or three: `logit, versus 5, counterfactual`.
+fn asked_score(score: Score, question: Question) -> String {
+    let mut words = vec![score.to_string()];
+    words.extend(question.versus.map(|id| format!("versus {id}")));
+    words.extend(question.counterfactual.then(|| "counterfactual".to_owned()));
+    words.join(", ")
 }
 
 /// A picture's number, from 0, of so many.

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
-use image::{ImageFormat, RgbImage};
+use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
 use super::PictureError;
 
@@ -30,6 +30,19 @@ pub fn encode(rgb: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, PictureErr
         format,
         width: rgb.width(),
         height: rgb.height(),
+        reason,
+    })?;
+    Ok(bytes.into_inner())
+}
+
+/// The bytes of a PNG of 16 bits a pixel.
+pub fn encode_grey_16(grey: &ImageBuffer<Luma<u16>, Vec<u16>>) -> Result<Vec<u8>, PictureError> {
+    let mut bytes = Cursor::new(Vec::new());
+    let written = grey.write_to(&mut bytes, ImageFormat::Png);
+    written.map_err(|reason| PictureError::Encode {
+        format: ImageFormat::Png,
+        width: grey.width(),
+        height: grey.height(),
         reason,
     })?;
     Ok(bytes.into_inner())

@@ -82,10 +82,7 @@ pub(super) fn labels(text: &str, count: usize) -> Result<Vec<Label>, ContentErro
     let text = text.trim_end();
     let names = match json::names(text)? {
         Some(names) => names,
-        None => match table::names(text)? {
-            Some(names) => names,
-            None => Names::InOrder(lines(text, count)?),
-        },
+        None => lines_or_table(text, count)?,
     };
     match names {
         Names::InOrder(labels) => {
@@ -95,6 +92,22 @@ pub(super) fn labels(text: &str, count: usize) -> Result<Vec<Label>, ContentErro
             counted(labels, count)
         }
         Names::ById(labels) => in_order(labels, count),
+    }
+}
+
+/// Lines that a class may take: a name in quotes may hold some.
+const LINES: usize = 16;
+
+fn lines_or_table(text: &str, count: usize) -> Result<Names, ContentError> {
+    // Millions of names of nothing would take a hundred times their bytes.
+    let found = text.lines().count();
+    if found > LINES * (count + 1) {
+        let expected = count;
+        return Err(ContentError::Count { found, expected });
+    }
+    match table::names(text)? {
+        Some(names) => Ok(names),
+        None => Ok(Names::InOrder(lines(text, count)?)),
     }
 }
 
@@ -318,6 +331,13 @@ mod tests {
             "id, colour, shape",
         );
         refuses("a,b,name\n5,7,cat\n6,8,dog", 2, "a, b, name");
+    }
+
+    #[test]
+    fn far_too_many_lines_are_refused_before_they_are_names() {
+        let both = "1000000 class names for a network with 5 classes";
+        refuses(&"a\n".repeat(1_000_000), 5, both);
+        refuses(&"0,a\n".repeat(1_000_000), 5, both);
     }
 
     #[test]

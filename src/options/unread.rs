@@ -145,7 +145,7 @@ fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> + '_ {
     let coloured =
         |option, given| -> (_, _, IsShown, Reads) { (option, given, is_coloured, is_a_map) };
     let given: [(_, _, IsShown, Reads); 8] = [
-        ("--format", flags.format.is_some(), is_a_picture, any),
+        ("--format", flags.format.is_some(), has_a_format, any),
         ("--size", flags.size.is_some(), is_a_picture, any),
         coloured("--colormap", flags.colormap.is_some()),
         coloured("--overlay", flags.overlay.is_some()),
@@ -190,8 +190,16 @@ fn pixel_scale(flags: &Explain) -> (&'static str, bool, IsShown, Reads) {
     ("--pixel-scale", given, shows, |_| true)
 }
 
+/// That can be chosen.
+fn has_a_format(output: Output) -> bool {
+    is_a_picture(output) && output != Output::Heatmap16
+}
+
 fn has_signs(output: Output) -> bool {
-    matches!(output, Output::Heatmap | Output::Gradcam)
+    matches!(
+        output,
+        Output::Heatmap | Output::Heatmap16 | Output::Gradcam
+    )
 }
 
 fn is_coloured(output: Output) -> bool {

@@ -139,10 +139,10 @@ pub struct Checked {
 /// another's. Leaves nothing behind. What is wrong with one picture's files leaves the others be.
 ///
 /// The pictures are taken to be there: ask first, since a missing one is the better answer.
-/// `arrays`: whether `.npy` files are written, whose names do not tell `a.png` from `a.jpg`.
+/// `one_extension`: whether files are written whose names do not tell `a.png` from `a.jpg`.
 pub fn check<'a>(
     jobs: impl IntoIterator<Item = (&'a Path, &'a Destination)>,
-    arrays: bool,
+    one_extension: bool,
 ) -> Checked {
     let mut owners: HashMap<_, &Path> = HashMap::new();
     let mut probed: HashMap<&Path, PathBuf> = HashMap::new();
@@ -168,7 +168,10 @@ pub fn check<'a>(
             probed.insert(folder, real.clone());
             real
         };
-        let extension = if arrays { "" } else { &destination.extension };
+        let extension = match one_extension {
+            true => "",
+            false => &destination.extension,
+        };
         let key = (
             real,
             as_one_file(&destination.stem),

@@ -36,6 +36,8 @@ pub enum Content {
     Picture(Method),
     /// The map in grey; of a pixel method, the magnitude of its values.
     Heatmap(Method),
+    /// The same in 65,536 levels, always as PNG.
+    Heatmap16(Method),
     /// The picture lit by the map or by that magnitude.
     Segmented(Method),
     /// The map before ReLU and scaling, float32, H x W; of several layers and with `--smooth aug`, what scaled maps become;
@@ -54,8 +56,10 @@ impl Content {
         match self {
             Self::Picture(_) | Self::Raw(_) => method,
             Self::Heatmap(GRADCAM) => "heatmap".to_owned(),
+            Self::Heatmap16(GRADCAM) => "heatmap16".to_owned(),
             Self::Segmented(GRADCAM) => "segmented".to_owned(),
             Self::Heatmap(_) => format!("{method}_heatmap"),
+            Self::Heatmap16(_) => format!("{method}_heatmap16"),
             Self::Segmented(_) => format!("{method}_segmented"),
         }
     }
@@ -64,6 +68,7 @@ impl Content {
     pub fn method(self) -> Method {
         let (Self::Picture(method)
         | Self::Heatmap(method)
+        | Self::Heatmap16(method)
         | Self::Segmented(method)
         | Self::Raw(method)) = self;
         method
@@ -86,6 +91,7 @@ impl Content {
             [
                 Self::Picture(method),
                 Self::Heatmap(method),
+                Self::Heatmap16(method),
                 Self::Segmented(method),
             ]
         };
@@ -190,7 +196,11 @@ pub(super) fn file_name(
         .min(CLASS_NAME_MAX);
     let class_name = writable(class_name, room);
     let suffix = content.suffix();
-    let extension = if content.is_array() { "npy" } else { extension };
+    let extension = match content {
+        Content::Raw(_) => "npy",
+        Content::Heatmap16(_) => "png",
+        Content::Picture(_) | Content::Heatmap(_) | Content::Segmented(_) => extension,
+    };
     let mut name = stem.to_owned();
     name.push(format!(
         "_{rank}_{class_id}_{class_name}_{probability:.3}{question}_{suffix}.{extension}"

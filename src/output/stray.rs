@@ -8,8 +8,6 @@ use std::fs::{self, DirEntry, Metadata};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
-
 /// A file of a process that cannot be asked after is written within minutes of its last byte, or never.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -125,6 +123,8 @@ fn start(_: u32) -> Option<u64> {
 /// A digest of this start of the system and of the container, within which processes' numbers and times are their own.
 #[cfg(target_os = "linux")]
 fn system() -> Option<String> {
+    use sha2::{Digest, Sha256};
+
     let boot = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let space = fs::read_link("/proc/self/ns/pid").ok()?;
     let digest = Sha256::new()

@@ -9,6 +9,11 @@ fn report() -> Report {
         method: Method::Cam(crate::cam::Method::GradCam),
         min: -0.25,
         max: 1.5,
+        mean: 0.5,
+        spread: Some(Spread {
+            centre: [12.5, 7.0],
+            entropy: 0.75,
+        }),
         empty: false,
         verdict: Verdict::Ok,
         note: None,
@@ -26,6 +31,7 @@ fn report() -> Report {
     });
     Report {
         image: "street.jpg".into(),
+        image_size: [640, 480],
         weights: Weights {
             path: Some("VGG16.npy".into()),
             sha256: "ab".repeat(32),
@@ -108,7 +114,7 @@ fn the_json_is_schema_1_on_one_line() {
     let sha256 = "ab".repeat(32);
     let expected = format!(
         concat!(
-            r#"{{"schema":1,"image":"street.jpg","#,
+            r#"{{"schema":1,"image":"street.jpg","image_size":[640,480],"#,
             r#""weights":{{"path":"VGG16.npy","sha256":"{}","architecture":"vgg16"}},"#,
             r#""adapter":{{"name":"llvmpipe","backend":"vulkan","type":"cpu"}},"#,
             r#""layer":"conv5_3","score":"prob","#,
@@ -119,7 +125,7 @@ fn the_json_is_schema_1_on_one_line() {
             r#""classes":[{{"rank":0,"id":920,"name":"traffic_light","#,
             r#""synset":"n06874185 traffic light, traffic signal, stoplight","#,
             r#""probability":0.10467,"logit":7.5,"#,
-            r#""maps":[{{"method":"gradcam","min":-0.25,"max":1.5,"empty":false,"verdict":"ok","#,
+            r#""maps":[{{"method":"gradcam","min":-0.25,"max":1.5,"mean":0.5,"centre":[12.5,7.0],"entropy":0.75,"empty":false,"verdict":"ok","#,
             r#""files":{{"#,
             r#""gradcam":"street_0_920_traffic_light_0.105_gradcam.jpg","#,
             r#""gradcam.npy":"street_0_920_traffic_light_0.105_gradcam.npy"}}}}]}}]}}"#,
@@ -175,6 +181,7 @@ fn a_map_that_misleads_is_noted_in_words() {
         counterfactual: false,
         samples: 25,
         noise: 0.15,
+        signed: false,
         not_finite: Some("conv3_1"),
     };
     let gradcam = Method::Cam(crate::cam::Method::GradCam);
@@ -203,7 +210,7 @@ fn a_map_that_misleads_is_noted_in_words() {
              it began at layer conv3_1, whose values are not finite",
         ),
     ] {
-        report.classes[0].maps[0] = Map::new(gradcam, &values, gradient, &asked);
+        report.classes[0].maps[0] = Map::new(gradcam, &values, None, gradient, &asked);
         let start = "street.jpg: the gradcam map of class 920, traffic_light, is ";
         assert_eq!(report.notes(), [format!("{start}{told}")]);
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::schema;
 use crate::seeded;
 
 /// The file of `tests/fixtures` at `path`.
@@ -139,7 +140,15 @@ impl Folder {
 
 #[track_caller]
 pub(crate) fn json_lines(stdout: &str) -> Vec<Value> {
-    let value = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let value = |line| {
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        // Of a picture, rather than of a command of its own; what a PNG says of itself has a program.
+        if value.get("image").is_some() && value.get("program").is_none() {
+            schema::check(&value);
+        }
+        value
+    };
     stdout.lines().map(value).collect()
 }
 

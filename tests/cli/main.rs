@@ -14,6 +14,7 @@ mod layers;
 mod pictures;
 mod question;
 mod results;
+mod schema;
 mod stopped;
 mod usage;
 mod weights;

@@ -144,6 +144,7 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
             [
                 "schema",
                 "image",
+                "image_size",
                 "weights",
                 "adapter",
                 "layer",
@@ -186,7 +187,10 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
         for (map, method) in maps.iter().zip(["gradcam", "gradcam++"]) {
             assert_eq!(
                 keys(map),
-                ["method", "min", "max", "empty", "verdict", "files"]
+                [
+                    "method", "min", "max", "mean", "centre", "entropy", "empty", "verdict",
+                    "files"
+                ]
             );
             assert_eq!(map["method"], method);
             assert!(map["min"].as_f64().unwrap() < map["max"].as_f64().unwrap());
@@ -518,4 +522,71 @@ fn a_full_disk_behind_standard_error_does_not_hide_the_exit_code() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         Run::of(folder.command(&arguments).stderr(full)).exits(code);
     }
+}
+
+#[test]
+fn a_png_says_what_made_it_and_how_to_make_it_again() {
+    let folder = Folder::new();
+    let line = "cat.png tiny.npy -c 1 --score logit --versus 0 -m gradcam --outputs heatmap,heatmap16,guided_bprop";
+    let report = &folder.json(line)[0];
+    let files = report["classes"][0]["maps"][0]["files"]
+        .as_object()
+        .unwrap();
+    assert_eq!(files.len(), 3);
+    for (suffix, file) in files {
+        let file = file.as_str().unwrap();
+        let shown = folder.prints(&format!("show {file} --json"));
+        let shown = &crate::harness::json_lines(&shown)[0];
+        for key in ["weights", "adapter", "layer", "settings"] {
+            assert_eq!(shown[key], report[key], "{key}");
+        }
+        assert_eq!(shown["content"], suffix.as_str());
+        assert_eq!(shown["class"]["id"], 1);
+        assert_eq!(shown["score"], "logit, versus 0");
+        assert_eq!(shown["class"]["logit"], report["classes"][0]["logit"]);
+        let command = shown["command"].as_array().unwrap();
+        let words: Vec<&str> = command.iter().map(|word| word.as_str().unwrap()).collect();
+        assert_eq!(words.join(" "), format!("gradcam --json {line}"));
+        // Made again, it is the same file.
+        let before = folder.read(file);
+        folder.json(line);
+        assert!(folder.read(file) == before, "{file}");
+        let text = folder.prints(&format!("show {file}"));
+        assert!(
+            text.ends_with(&format!("command   gradcam --json {line}\n")),
+            "{text}"
+        );
+        assert!(text.contains("layer     conv5_3\n"), "{text}");
+    }
+    folder.put("photo.jpg", &fixture("pictures/rgb.jpg"));
+    for (file, part) in [
+        ("cat.png", "nothing says what made it"),
+        ("photo.jpg", "not a PNG picture"),
+        ("gone.png", "cannot be read"),
+    ] {
+        folder.refuses(&format!("show {file}"), 1, &[file, part]);
+    }
+}
+
+#[test]
+fn a_finer_heat_map_has_the_same_levels_and_more_between_them() {
+    let folder = Folder::new();
+    folder.prints("cat.png tiny.npy -c 1 --outputs heatmap,heatmap16 --format jpg -o fine -q");
+    let name = |end: &str| format!("fine/cat_0_1_class_1_0.797_{end}");
+    let read = |name: &str| image::load_from_memory(&folder.read(name)).unwrap();
+    let fine = read(&name("heatmap16.png"));
+    assert_eq!(fine.color(), image::ColorType::L16);
+    folder.prints("cat.png tiny.npy -c 1 --outputs heatmap -o fine");
+    let coarse = read(&name("heatmap.png")).into_luma8();
+    let fine = fine.into_luma16();
+    let levels = |&(fine, coarse): &(&u16, &u8)| f64::from(*fine) / 257.0 - f64::from(*coarse);
+    let pairs = fine.as_raw().iter().zip(coarse.as_raw());
+    assert!(pairs.clone().all(|pair| levels(&pair).abs() <= 0.51));
+    assert!(
+        pairs
+            .clone()
+            .filter(|pair| levels(pair).abs() > 0.1)
+            .count()
+            > 1000
+    );
 }
