@@ -506,6 +506,14 @@ pub struct Explain {
         help_heading = "What the network sees")]
     pub input_size: Option<u16>,
 
+    /// The most pixels of a picture that is read, in millions [default: 128]
+    ///
+    /// The most pixels of a picture that is read, in millions. Decoding takes three bytes a pixel,
+    /// for some formats up to nine.
+    #[arg(long, value_name = "MILLIONS", value_parser = whole::<u16>(1..=4000), allow_negative_numbers = true,
+        help_heading = "What the network sees")]
+    pub max_pixels: Option<u16>,
+
     /// What the network ends with [default: what the weights say, else softmax]
     #[arg(long, value_name = "NAME", value_parser = spelled::<OutputKind>(), help_heading = "What the network sees")]
     pub activation: Option<OutputKind>,

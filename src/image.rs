@@ -1,21 +1,24 @@
 //! Picture files: what they hold as 8-bit RGB, which files of a folder they are, and how results are written.
 
+mod by_crate;
 mod colour;
 mod error;
 mod fault;
 mod folder;
+mod gif;
 mod jpeg;
 mod orientation;
+mod png;
 mod tiff;
 mod whole;
 mod write;
 
 use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageFormat, RgbImage};
 
 pub use error::PictureError;
 pub use folder::{LeftOut, Listed};
@@ -24,8 +27,9 @@ pub use write::{encode, encode_grey_16};
 use crate::sniff;
 use fault::Fault;
 
-/// The most pixels that are decoded: 805 MB as RGB. The largest sensors (200 million) stay below, 30000 x 30000 does not.
-pub const MAX_PIXELS: u64 = 1 << 28;
+/// The most pixels that are decoded unless more are asked for: 384 MB as RGB, and below 1 GB with what the decoders that are not
+/// this program's own hold beside it. Cameras of 100 million pixels stay below.
+pub const MAX_PIXELS: u64 = 128_000_000;
 
 /// The least width and height. A side of one pixel leaves a centre square of one colour: every position of the network's input
 /// would be the same, and a map of it would show the convolutions' padding and nothing else. It is what tracking pixels and
@@ -49,28 +53,42 @@ pub struct Picture {
     pub notes: Vec<String>,
 }
 
-/// Reads a picture.
+/// Reads a picture of at most [`MAX_PIXELS`].
 ///
-/// Grey and palette are spread to RGB, CMYK is turned into RGB, 16 bits are rounded to 8, floats are cut to 0..=1. Alpha is
-/// dropped and leaves the stored colour, not blended with anything. Of an animation the first frame is taken. The EXIF (or TIFF)
-/// orientation is applied. Colour profiles are not.
+/// Grey and palette are spread to RGB, CMYK is turned into RGB, 16 bits are rounded to 8. Floats, signed numbers and those of
+/// more than 16 bits, which TIFF has, are scaled by limits that a note tells. Alpha is dropped and leaves the stored colour, not
+/// blended with anything; where the colour was multiplied by it, it is divided. Of an animation the first frame is taken, of a
+/// TIFF the first picture. The EXIF (or TIFF) orientation is applied. Colour profiles are not.
 pub fn open(path: &Path) -> Result<Picture, PictureError> {
-    decode(&read(path)?, path)
+    open_up_to(path, MAX_PIXELS)
+}
+
+/// [`open`] with another limit to the number of pixels, `most`.
+pub fn open_up_to(path: &Path, most: u64) -> Result<Picture, PictureError> {
+    decode_up_to(&read(path)?, path, most)
 }
 
 /// [`open`] of a file's content. `path` is for the messages, and for TGA, which has no signature.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
+    decode_up_to(bytes, path, MAX_PIXELS)
+}
+
+fn decode_up_to(bytes: &[u8], path: &Path, most: u64) -> Result<Picture, PictureError> {
     let format = format(bytes, path)?;
+    let check = |size| check_size(size, most);
     let decoded = match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes, check_size),
-        ImageFormat::Tiff => tiff::decode(bytes, check_size),
-        _ => by_crate(bytes, format, check_size),
+        ImageFormat::Jpeg => jpeg::decode(bytes, check),
+        ImageFormat::Png => png::decode(bytes, check),
+        ImageFormat::Gif => gif::decode(bytes, check),
+        ImageFormat::Tiff => tiff::decode(bytes, check),
+        _ => by_crate::decode(bytes, format, check),
     };
-    let decoded = decoded.map_err(|fault| PictureError::of(path, format, fault))?;
+    let fault = |fault| PictureError::of(path, format, fault, most);
+    let decoded = decoded.map_err(fault)?;
     let (width, height) = decoded.size;
     let rgb = RgbImage::from_raw(width, height, decoded.rgb);
-    let rgb = rgb.ok_or_else(|| PictureError::of(path, format, Fault::Truncated))?;
-    let mut picture = DynamicImage::from(rgb);
+    let mut picture = DynamicImage::from(rgb.ok_or_else(|| fault(Fault::Truncated))?);
+    // In place but for quarter turns.
     if let Some(orientation) = decoded.orientation {
         picture.apply_orientation(orientation);
     }
@@ -93,32 +111,6 @@ struct Decoded {
     orientation: Option<Orientation>,
     /// What the user must be told.
     notes: Vec<String>,
-}
-
-fn by_crate(
-    bytes: &[u8],
-    format: ImageFormat,
-    check: impl Fn(Size) -> Result<(), Fault>,
-) -> Result<Decoded, Fault> {
-    if !whole::is_whole(bytes, format) {
-        return Err(Fault::Truncated);
-    }
-    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
-    let size = decoder.dimensions();
-    check(size)?;
-
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(2 * decoder.total_bytes() + DECODER_MEMORY);
-    decoder.set_limits(limits)?;
-    // Broken metadata does not make a picture unreadable.
-    let orientation = decoder.orientation().ok();
-    let picture = DynamicImage::from_decoder(decoder)?;
-    Ok(Decoded {
-        size,
-        rgb: picture.into_rgb8().into_raw(),
-        orientation,
-        notes: vec![],
-    })
 }
 
 /// The picture files that `path` stands for: a file as it is, a folder as its pictures.
@@ -190,11 +182,11 @@ fn format(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
     })
 }
 
-fn check_size(size: Size) -> Result<(), Fault> {
+fn check_size(size: Size, most: u64) -> Result<(), Fault> {
     let (width, height) = size;
     if width < MIN_SIDE || height < MIN_SIDE {
         Err(Fault::TooSmall(size))
-    } else if u64::from(width) * u64::from(height) > MAX_PIXELS {
+    } else if u64::from(width) * u64::from(height) > most {
         Err(Fault::TooLarge(size))
     } else {
         Ok(())

@@ -14,6 +14,7 @@ use crate::cli::{
     Smooth,
 };
 use crate::composite::Overlay;
+use crate::image;
 use crate::near::nearest;
 use crate::perturbation;
 
@@ -87,6 +88,8 @@ pub struct Options {
     pub preprocess: Option<Preprocess>,
     /// Pixels along each side of what the network sees; `None`: as its weights ask for.
     pub input_size: Option<usize>,
+    /// The most pixels of a picture that is read.
+    pub max_pixels: u64,
     /// The graph's output that is explained; `None`: the one that looks like class scores.
     pub graph_output: Option<String>,
     /// What the network ends with; `None`: what its weights say, else a softmax.
@@ -245,6 +248,9 @@ impl Options {
             fit: flags.fit,
             preprocess,
             input_size: flags.input_size.map(usize::from),
+            max_pixels: flags.max_pixels.map_or(image::MAX_PIXELS, |millions| {
+                1_000_000 * u64::from(millions)
+            }),
             graph_output: flags.graph_output,
             activation: flags.activation,
             colormap,

@@ -79,3 +79,29 @@ fn a_jpeg_cut_off_anywhere_is_truncated_or_whole_and_never_grey_in_part() {
         }
     }
 }
+
+#[test]
+fn a_jpeg_without_its_end_marker_is_read_with_a_note() {
+    for name in ["420~one.jpg", "422~each_restart.jpg", "444~progressive.jpg"] {
+        let bytes = fs::read(folder().join(name)).unwrap();
+        let whole = image::decode(&bytes, Path::new(name)).unwrap();
+        assert!(whole.notes.is_empty(), "{name}: {:?}", whole.notes);
+        let cut = image::decode(&bytes[..bytes.len() - 2], Path::new(name)).unwrap();
+        assert!(cut.rgb == whole.rgb, "{name}");
+        assert!(
+            cut.notes[0].contains("end marker is missing"),
+            "{:?}",
+            cut.notes
+        );
+    }
+}
+
+#[test]
+fn data_left_over_are_told() {
+    let name = "420~one.jpg";
+    let mut bytes = fs::read(folder().join(name)).unwrap();
+    let end = bytes.len() - 2;
+    bytes.splice(end..end, [7; 30]);
+    let picture = image::decode(&bytes, Path::new(name)).unwrap();
+    assert!(picture.notes[0].contains("30 bytes"), "{:?}", picture.notes);
+}

@@ -267,9 +267,16 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[test]
 fn thirty_thousand_squared_pixels_are_refused_with_their_size_and_the_limit() {
     let message = refusal("huge.png", &png_announcing(30_000, 30_000));
-    assert_says(&message, &["30000x30000", "the limit of 268 million"]);
+    assert_says(
+        &message,
+        &[
+            "30000x30000",
+            "the limit of 128 million",
+            "--max-pixels 900",
+        ],
+    );
     let message = refusal("huge.png", &png_announcing(0x7fff_ffff, 0x7fff_ffff));
-    assert_says(&message, &["announces more than a PNG"]);
+    assert_says(&message, &["the limit of 128 million; scale it down first"]);
 
     let mut bmp = fs::read(fixtures().join("rgb.bmp")).unwrap();
     bmp[18..22].copy_from_slice(&30_000u32.to_le_bytes());
@@ -289,7 +296,7 @@ fn thirty_thousand_squared_pixels_are_refused_with_their_size_and_the_limit() {
 #[test]
 fn large_photographs_are_within_the_limit() {
     // No data follows, so getting as far as missing it means that the size was accepted.
-    for (width, height) in [(12_000, 9_000), (16_384, 16_384)] {
+    for (width, height) in [(12_000, 9_000), (11_648, 8_736)] {
         assert!(u64::from(width) * u64::from(height) <= MAX_PIXELS);
         let message = refusal("large.png", &png_announcing(width, height));
         assert_says(&message, &["PNG picture"]);
@@ -301,6 +308,24 @@ fn a_file_that_is_not_there_is_said_to_be_missing() {
     let error = image::open(Path::new("/nowhere/photo.jpg")).unwrap_err();
     assert!(matches!(error, PictureError::NotFound { .. }));
     assert_says(&error.to_string(), &["no such file: /nowhere/photo.jpg"]);
+}
+
+#[test]
+fn more_pixels_are_read_when_they_are_asked_for_and_fewer_are_not() {
+    let path = fixtures().join("rgb.png");
+    let message = image::open_up_to(&path, 383).unwrap_err().to_string();
+    assert_says(&message, &["24x16", "--max-pixels"]);
+    assert!(image::open_up_to(&path, 384).is_ok());
+}
+
+#[test]
+fn a_png_without_its_end_marker_is_read_with_a_note() {
+    let bytes = fs::read(fixtures().join("rgb.png")).unwrap();
+    let picture = image::decode(&bytes[..bytes.len() - 12], Path::new("cut.png")).unwrap();
+    assert!(picture.rgb == expected("rgb.png"));
+    assert_says(&picture.notes.join(" "), &["IEND", "all pixels are there"]);
+    let whole = image::decode(&bytes, Path::new("whole.png")).unwrap();
+    assert!(whole.notes.is_empty());
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Run<'_> {
             rgb: original,
             mut notes,
             ..
-        } = image::open(&job.image)?;
+        } = image::open_up_to(&job.image, self.options.max_pixels)?;
         let input = self.classifier.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
         let normalization = &self.classifier.normalization;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageFormat};
 
-use super::{Fault, LeftOut, MAX_FILE, MAX_PIXELS, MIN_SIDE};
+use super::{Fault, LeftOut, MAX_FILE, MIN_SIDE};
 use crate::sniff::Guess;
 
 /// Why a picture cannot be read or written.
@@ -60,11 +60,12 @@ pub enum PictureError {
         reason: Cow<'static, str>,
     },
 
-    #[error("{path} is {width}x{height} pixels, more than the limit of {} million; scale it down first", MAX_PIXELS / 1_000_000)]
+    #[error("{path} is {width}x{height} pixels, more than the limit of {} million; {}", most / MILLION, larger(*width, *height))]
     TooLarge {
         path: PathBuf,
         width: u32,
         height: u32,
+        most: u64,
     },
 
     /// The decoder's own memory: sizes beyond counting, frames or profiles far larger than the picture.
@@ -90,8 +91,8 @@ pub enum PictureError {
 }
 
 impl PictureError {
-    /// What is wrong with the file at `path`.
-    pub(super) fn of(path: &Path, format: ImageFormat, fault: Fault) -> Self {
+    /// What is wrong with the file at `path`, of which `most` pixels were to be read.
+    pub(super) fn of(path: &Path, format: ImageFormat, fault: Fault, most: u64) -> Self {
         let path = path.to_owned();
         match fault {
             Fault::Truncated => Self::Truncated { path, format },
@@ -106,6 +107,7 @@ impl PictureError {
                 path,
                 width,
                 height,
+                most,
             },
             Fault::TooSmall((width, height)) => Self::TooSmall {
                 path,
@@ -113,6 +115,20 @@ impl PictureError {
                 height,
             },
         }
+    }
+}
+
+const MILLION: u64 = 1_000_000;
+
+/// What to do about too large a picture. A few thousand million pixels are more than the memory of most machines.
+fn larger(width: u32, height: u32) -> String {
+    match (u64::from(width) * u64::from(height)).div_ceil(MILLION) {
+        millions @ ..=4000 => {
+            format!(
+                "scale it down first, or give --max-pixels {millions} if there is memory for it"
+            )
+        }
+        _ => "scale it down first".to_owned(),
     }
 }
 

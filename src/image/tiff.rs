@@ -37,7 +37,7 @@ pub(super) fn decode(
     let size = layout::size(&directory)?;
     check(size)?;
     if layout::is_fax(&directory) {
-        return by_crate(bytes, ImageFormat::Tiff, check);
+        return by_crate::decode(bytes, ImageFormat::Tiff, check);
     }
     let layout = Layout::of(&directory, size)?;
     let mut notes = vec![];
