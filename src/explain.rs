@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use crate::architectures::{self, Asked, Classifier, Evidence};
 use crate::cli::Channels;
+use crate::draw;
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
+use crate::network::{Network, ReluRule};
 use crate::options::{Options, Preprocess};
 use crate::preprocess::Normalization;
 use crate::report;
@@ -149,7 +151,28 @@ fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<S
         (Some(_), _) | (None, Evidence::Metadata | Evidence::Known(_)) => None,
     };
     let said = weights.notes.iter().chain(&classifier.notes).cloned();
-    said.chain(scaling).collect()
+    let unguided = unguided(options, &classifier.network);
+    said.chain(scaling).chain(unguided).collect()
+}
+
+/// Where a method with a rule of its own for ReLUs was asked for, which activations have none.
+fn unguided(options: &Options, network: &Network) -> Option<String> {
+    let methods = draw::methods(options).pixels;
+    let mut ruled = methods
+        .iter()
+        .filter(|method| method.recipe().rule != ReluRule::Plain);
+    let method = ruled.next()?;
+    let kinds = network.unguided_activations();
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, layers)| format!("{kind} ({layers})"))
+        .collect();
+    (!kinds.is_empty()).then(|| {
+        format!(
+            "{method} has a rule for ReLUs alone: through {} the plain gradient goes",
+            kinds.join(", ")
+        )
+    })
 }
 
 fn normalization(preprocess: &Preprocess) -> Normalization {

@@ -353,6 +353,7 @@ fn op(op: &Op) -> String {
         }
         Op::Affine { .. } => "scale and shift".into(),
         Op::Activate(activation) => activation.to_string(),
+        Op::LayerNorm { .. } => "norm over channels".into(),
         Op::Add => "add".into(),
         Op::Mul => "multiply".into(),
         Op::Concat => "concatenate".into(),

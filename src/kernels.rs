@@ -33,6 +33,8 @@
 //! | `combine` | 0 | 12 n P | bytes |
 //! | `product_sum` | n P | 4 n P, with a factor 4 P more | bytes |
 //! | `copy_channels` | 0 | 8 n P | bytes |
+//! | `layer_norm` | 2 n P | 16 n P | bytes |
+//! | `layer_norm_backward` | 4 n P | 28 n P | bytes |
 //! | `depthwise` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |

@@ -456,7 +456,10 @@ impl Network {
             return Some(convolution);
         };
         while let Some(NodeId(next)) = self.only_reader(NodeId(last))
-            && matches!(self.nodes[next].op, Op::Affine { .. })
+            && matches!(
+                self.nodes[next].op,
+                Op::Affine { .. } | Op::LayerNorm { .. }
+            )
         {
             last = next;
         }
@@ -523,6 +526,7 @@ impl Node {
             Op::Input
             | Op::Affine { .. }
             | Op::Activate(_)
+            | Op::LayerNorm { .. }
             | Op::Add
             | Op::Mul
             | Op::Concat

@@ -120,6 +120,14 @@ impl Draw {
                 (Op::Concat, vec![other, from])
             }
             8 if shape.h > 3 && shape.w > 3 => (Op::MaxPool(Window::square(2, 2, 0)), vec![from]),
+            9 if self.below(2) == 0 && shape.c > 2 => {
+                let op = Op::LayerNorm {
+                    scale: self.tensor(&[shape.c], 1.0),
+                    shift: self.tensor(&[shape.c], 0.5),
+                    epsilon: 0.1,
+                };
+                (op, vec![from])
+            }
             9 => {
                 let op = Op::Affine {
                     scale: self.tensor(&[shape.c], 1.0),

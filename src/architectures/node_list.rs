@@ -73,6 +73,9 @@ enum Words {
         groups: usize,
     },
     Affine,
+    LayerNorm {
+        epsilon: f32,
+    },
     Relu,
     Clip {
         low: Option<f32>,
@@ -174,6 +177,7 @@ fn words(op: &Op) -> Option<Words> {
             groups: *groups,
         },
         Op::Affine { .. } => Words::Affine,
+        Op::LayerNorm { epsilon, .. } => Words::LayerNorm { epsilon: *epsilon },
         Op::Activate(activation) => activation_words(activation),
         Op::Add => Words::Add,
         Op::Mul => Words::Mul,
@@ -299,6 +303,11 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::Affine => Op::Affine {
             scale: weight()?,
             shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
+        },
+        Words::LayerNorm { epsilon } => Op::LayerNorm {
+            scale: weight()?,
+            shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
+            epsilon: *epsilon,
         },
         Words::AvgPool {
             window: w,

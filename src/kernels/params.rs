@@ -403,6 +403,31 @@ pub struct CopyChannelsParams {
     pub sharing: u32,
 }
 
+/// Uniform of `layer_norm.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LayerNormParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub channels: u32,
+    pub epsilon: f32,
+}
+
+/// Uniform of `layer_norm_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct LayerNormBackwardParams {
+    pub count: u32,
+    pub blocks: u32,
+    pub positions: u32,
+    pub channels: u32,
+    pub epsilon: f32,
+    pub sharing: u32,
+}
+
 /// Uniform of `depthwise.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -124,6 +124,8 @@ kernels! {
     Combine: "combine", CombineParams, [Read, Read, Write];
     ProductSum: "product_sum", ProductSumParams, [Read, Read, Write];
     CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
+    LayerNorm: "layer_norm", LayerNormParams, [Read, Read, Read, Write];
+    LayerNormBackward: "layer_norm_backward", LayerNormBackwardParams, [Read, Read, Read, Write];
     Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
     Pad: "pad", PadParams, [Read, Write];
     Lrn: "lrn", LrnParams, [Read, Write, Write];

@@ -137,7 +137,10 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             let [h, w] = slide(window)?;
             Ok(Shape::new(out, h, w))
         }
-        Op::Affine { scale, shift } => {
+        Op::LayerNorm { epsilon, .. } if !(epsilon.is_finite() && *epsilon > 0.0) => {
+            Err(setting(format!("an epsilon of {epsilon}")))
+        }
+        Op::Affine { scale, shift } | Op::LayerNorm { scale, shift, .. } => {
             for (what, values) in [("scales", scale), ("shifts", shift)] {
                 if values.shape() != [input.c] {
                     return Err(wrong(what, values, format!("[{}]", input.c)));

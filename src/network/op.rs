@@ -172,6 +172,16 @@ pub enum Op {
         /// One value a channel.
         shift: Tensor,
     },
+    /// `y[c] = scale[c] (x[c] - m) / sqrt(v + epsilon) + shift[c]` at every position, m and v the mean and the variance of its
+    /// channels.
+    LayerNorm {
+        /// One value a channel.
+        scale: Tensor,
+        /// One value a channel.
+        shift: Tensor,
+        /// Above zero.
+        epsilon: f32,
+    },
     /// A function of each value alone.
     Activate(Activation),
     /// The sum of two values of one shape; or of one position, which is added to each of the other's.
@@ -220,14 +230,16 @@ impl Op {
         Self::Activate(Activation::Clip { low, high })
     }
 
-    /// Its weights and its biases, where it has them; of an affine step what scales and what shifts,
+    /// Its weights and its biases, where it has them; of a step a channel what scales and what shifts,
     /// of a `PReLU` its slopes.
     pub(crate) fn tensors(&self) -> [Option<&Tensor>; 2] {
         match self {
             Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
                 [Some(weight), bias.as_ref()]
             }
-            Self::Affine { scale, shift } => [Some(scale), Some(shift)],
+            Self::Affine { scale, shift } | Self::LayerNorm { scale, shift, .. } => {
+                [Some(scale), Some(shift)]
+            }
             Self::Activate(Activation::PRelu { slope }) => [Some(slope), None],
             Self::Input
             | Self::Activate(_)

@@ -6,6 +6,7 @@ mod convolution;
 mod depthwise;
 mod elements;
 mod end;
+mod layer_norm;
 mod linear;
 mod lrn;
 mod means;
@@ -139,6 +140,14 @@ impl<'a> Builder<'a> {
                 let step = step(self.output(id));
                 self.affine(id, &step, scale, shift);
             }
+            Op::LayerNorm {
+                scale,
+                shift,
+                epsilon,
+            } => {
+                let step = step(self.output(id));
+                self.layer_norm(id, &step, [scale, shift], *epsilon);
+            }
             Op::AdaptiveAvgPool(_) => {
                 let step = step(self.output(id));
                 self.adaptive_avg_pool(&step);
@@ -267,6 +276,15 @@ impl<'a> Builder<'a> {
             Op::Affine { scale, shift } => {
                 let step = step(self.tensor(&name, n, in_shape));
                 self.affine(id, &step, scale, shift);
+                (input, step.y)
+            }
+            Op::LayerNorm {
+                scale,
+                shift,
+                epsilon,
+            } => {
+                let step = step(self.tensor(&name, n, in_shape));
+                self.layer_norm(id, &step, [scale, shift], *epsilon);
                 (input, step.y)
             }
             Op::AdaptiveAvgPool(_) => {

@@ -137,7 +137,9 @@ fn reached(
                 Op::Add | Op::Mul | Op::Concat if (of.h, of.w) == (node.shape.h, node.shape.w) => {
                     input.clone()
                 }
-                Op::Activate(_) | Op::Lrn(_) | Op::Affine { .. } => input.clone(),
+                Op::Activate(_) | Op::Lrn(_) | Op::Affine { .. } | Op::LayerNorm { .. } => {
+                    input.clone()
+                }
                 Op::Input
                 | Op::Add
                 | Op::Mul

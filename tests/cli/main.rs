@@ -7,6 +7,7 @@ mod again;
 mod bench;
 mod drawing;
 mod files;
+mod graphs;
 mod harness;
 mod inputs;
 mod labels;

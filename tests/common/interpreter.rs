@@ -35,6 +35,11 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
             })
         }
         Op::Affine { scale, shift } => twins::affine(x, input, &scale.to_vec(), &shift.to_vec()),
+        Op::LayerNorm {
+            scale,
+            shift,
+            epsilon,
+        } => twins::layer_norm(x, input, [&scale.to_vec(), &shift.to_vec()], *epsilon),
         Op::Activate(activation) => twins::activate(x, input, activation),
         Op::Add | Op::Mul => {
             let (a, b) = if shape(0).h * shape(0).w < shape(1).h * shape(1).w {
@@ -137,6 +142,9 @@ fn gradient(
             twins::conv2d_backward(dy, 1, input, filters, *window)
         }),
         Op::Affine { scale, .. } => twins::affine(dy, input, &scale.to_vec(), &vec![0.0; input.c]),
+        Op::LayerNorm { scale, epsilon, .. } => {
+            twins::layer_norm_backward(dy, x, input, &scale.to_vec(), *epsilon)
+        }
         Op::Activate(Activation::Relu) => twins::relu_backward(dy, y, rule),
         Op::Activate(Activation::Clip { low, high }) => {
             twins::clip_backward(dy, y, [*low, *high], rule)

@@ -642,3 +642,60 @@ pub(crate) fn copy_channels(x: &[f32], shape: Shape, from: usize, channels: usiz
     let of_image = |x: &[f32]| x[from * positions..][..channels * positions].to_vec();
     x.chunks_exact(shape.len()).flat_map(of_image).collect()
 }
+
+/// Mean of the channels at a position of one image, and 1 / sqrt(variance + epsilon).
+fn moments(x: &[f32], shape: Shape, position: usize, epsilon: f64) -> (f64, f64) {
+    let positions = shape.h * shape.w;
+    let of = |c: usize| f64::from(x[c * positions + position]);
+    let mean = (0..shape.c).map(of).sum::<f64>() / shape.c as f64;
+    let variance = (0..shape.c).map(|c| (of(c) - mean).powi(2)).sum::<f64>() / shape.c as f64;
+    (mean, (variance + epsilon).sqrt().recip())
+}
+
+pub(crate) fn layer_norm(
+    x: &[f32],
+    shape: Shape,
+    [scale, shift]: [&[f32]; 2],
+    epsilon: f32,
+) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    let of_image = |x: &[f32]| -> Vec<f32> {
+        let value = |at: usize| {
+            let (mean, factor) = moments(x, shape, at % positions, f64::from(epsilon));
+            let (scale, shift) = (scale[at / positions], shift[at / positions]);
+            (f64::from(scale) * (f64::from(x[at]) - mean) * factor + f64::from(shift)) as f32
+        };
+        (0..x.len()).map(value).collect()
+    };
+    x.chunks_exact(shape.len()).flat_map(of_image).collect()
+}
+
+/// `x` is one image's, `dy` as many as there are gradients: through the value itself, the mean and the variance.
+pub(crate) fn layer_norm_backward(
+    dy: &[f32],
+    x: &[f32],
+    shape: Shape,
+    scale: &[f32],
+    epsilon: f32,
+) -> Vec<f32> {
+    let positions = shape.h * shape.w;
+    let count = shape.c as f64;
+    let of_image = |dy: &[f32]| -> Vec<f32> {
+        let mut dx = vec![0.0f32; dy.len()];
+        for position in 0..positions {
+            let (mean, factor) = moments(x, shape, position, f64::from(epsilon));
+            let place = |c: usize| c * positions + position;
+            let g = |c: usize| f64::from(scale[c]) * f64::from(dy[place(c)]);
+            let centred = |c: usize| f64::from(x[place(c)]) - mean;
+            let d_variance =
+                (0..shape.c).map(|c| g(c) * centred(c)).sum::<f64>() * -0.5 * factor.powi(3);
+            let d_mean = -(0..shape.c).map(g).sum::<f64>() * factor;
+            for c in 0..shape.c {
+                let d = g(c) * factor + d_variance * 2.0 * centred(c) / count + d_mean / count;
+                dx[place(c)] = d as f32;
+            }
+        }
+        dx
+    };
+    dy.chunks_exact(shape.len()).flat_map(of_image).collect()
+}

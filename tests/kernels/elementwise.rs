@@ -32,6 +32,41 @@ fn affine_and_its_gradient() {
 }
 
 #[test]
+fn normalisation_over_channels_and_its_gradient() {
+    for input in SHAPES {
+        let (scale, shift) = (random(54, input.c), random(55, input.c));
+        let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
+        let op = Op::LayerNorm {
+            scale: tensor(&scale),
+            shift: tensor(&shift),
+            epsilon: 1e-2,
+        };
+        let network = single(input, op);
+        // Far from zero: the variance is not the difference of two large sums.
+        let x: Vec<f32> = random(56, 2 * input.len())
+            .iter()
+            .map(|v| v + 5.0)
+            .collect();
+        let expected = twins::layer_norm(&x, input, [&scale, &shift], 1e-2);
+        assert_close(
+            "norm",
+            &forward(&network, 2, &x),
+            &expected,
+            input,
+            TOLERANCE,
+        );
+        let dy = random(57, 3 * input.len());
+        let one = &x[..input.len()];
+        let (_, dx) = backward(&network, to_input(3, ReluRule::Plain), one, &dy);
+        let expected = twins::layer_norm_backward(&dy, one, input, &scale, 1e-2);
+        // Of one channel nothing is left, and both are rounding.
+        if input.c > 1 {
+            assert_close("norm backward", &dx, &expected, input, 3e-5);
+        }
+    }
+}
+
+#[test]
 fn relu_lets_through_what_each_rule_says() {
     for input in SHAPES {
         let network = single(input, Op::RELU);

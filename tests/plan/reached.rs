@@ -47,6 +47,14 @@ fn odds_and_ends() -> Network {
         ),
         ("silu", Op::Activate(Activation::Silu)),
         (
+            "norm",
+            Op::LayerNorm {
+                scale: values(&[8]),
+                shift: values(&[8]),
+                epsilon: 1e-5,
+            },
+        ),
+        (
             "pad",
             Op::Pad(Pad {
                 before: [1, 1],
