@@ -9,6 +9,7 @@ mod batch_norm;
 mod keras;
 mod known;
 mod metadata;
+mod modules;
 mod names;
 mod node_list;
 mod onnx;
@@ -202,6 +203,18 @@ pub enum ArchitectureError {
         /// What was asked for.
         wanted: String,
     },
+    /// A pickled network with a module that its tensors' names do not speak for.
+    #[error(
+        "module {name:?} is a {class}{settings}, where networks of such names have something else{ADVICE}"
+    )]
+    Module {
+        /// Its path.
+        name: String,
+        /// Its Python class.
+        class: String,
+        /// What the class was made with, as text.
+        settings: String,
+    },
     /// Metadata that contradicts itself.
     #[error("the metadata's {key} is {value:?}, expected {expected}")]
     Metadata {
@@ -388,7 +401,11 @@ pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, 
             of_graph(graph, &asked, stated.labels.as_deref())?
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
-        None => vgg::classifier(weights, size)?,
+        None => {
+            let classifier = vgg::classifier(weights, size)?;
+            modules::agree(&weights.modules, &classifier.network)?;
+            classifier
+        }
     };
     known::look(&mut classifier);
     let channels = classifier.network.input_shape().c;

@@ -49,7 +49,12 @@ pub fn run(
         Some(path) => weights::open(path)?,
         None => weights::builtin(),
     };
-    let classifier = classifier(options, &weights)?;
+    let classifier = classifier(options, &weights).inspect_err(|_| {
+        // What was left out of the file may be what is missing.
+        for note in &weights.notes {
+            tell(Told::Note(note.clone()));
+        }
+    })?;
     let notes = notes(options, &weights, &classifier);
     for note in &notes {
         tell(Told::Note(note.clone()));

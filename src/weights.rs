@@ -14,6 +14,7 @@ mod hdf5;
 mod in_parts;
 mod keras;
 mod latin1;
+mod module;
 mod npy;
 mod npz;
 mod numpy;
@@ -46,6 +47,7 @@ pub use element::DType;
 pub use hdf5::Hdf5Error;
 pub use in_parts::InPartsError;
 pub use keras::KerasError;
+pub use module::{Module, Setting};
 pub use npy::NpyError;
 pub use npz::NpzError;
 pub use numpy::NumpyError;
@@ -83,6 +85,8 @@ pub struct Weights {
     pub metadata: BTreeMap<String, String>,
     /// What the network computes, where the file says so.
     pub graph: Option<onnx::Graph>,
+    /// The modules of a network that was pickled as a whole, in its order.
+    pub modules: Vec<Module>,
     /// What was left out or worked out on reading, a sentence each.
     pub notes: Vec<String>,
     checksums: Vec<Checksum>,
@@ -155,6 +159,7 @@ struct Contents {
     skipped: BTreeMap<String, Skipped>,
     metadata: BTreeMap<String, String>,
     graph: Option<onnx::Graph>,
+    modules: Vec<Module>,
     notes: Vec<String>,
 }
 
@@ -192,7 +197,12 @@ impl Contents {
         }
         let order = self.order.iter();
         let order = order.filter_map(|name| Some(name.strip_prefix(prefix)?.to_owned()));
+        let modules = self.modules.into_iter().filter_map(|module| {
+            let name = module.name.strip_prefix(prefix)?.to_owned();
+            Some(Module { name, ..module })
+        });
         Self {
+            modules: modules.collect(),
             order: order.collect(),
             tensors: below(self.tensors, prefix),
             skipped: below(self.skipped, prefix),
@@ -377,6 +387,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         skipped,
         metadata,
         graph,
+        modules,
         notes,
     } = contents;
     if tensors.is_empty() {
@@ -390,6 +401,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         skipped,
         metadata,
         graph,
+        modules,
         notes,
         checksums,
         source,

@@ -391,3 +391,69 @@ fn a_plain_array_of_numbers_is_refused_with_what_weights_look_like() {
         "{text}"
     );
 }
+
+#[test]
+fn networks_of_other_programs_are_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = [
+        &[0, 0, 9][..],
+        &[7; 64],
+        b"\x57\xfb\x80\x8b\x24\x75\x47\xdb",
+    ]
+    .concat();
+    let files: [(&str, &[u8], &str); 9] = [
+        ("vgg_16.ckpt", &table, "tf.train.load_checkpoint"),
+        (
+            "model.ckpt.data-00000-of-00001",
+            &[1; 64],
+            "tf.train.load_checkpoint",
+        ),
+        ("model.tflite", b"\x1c\0\0\0TFL3", "--tflite"),
+        (
+            "saved_model.pb",
+            b"\x08\x01\x12\xe4\xa9\x04\x0a\x3a\x12\x30",
+            "tf2onnx.convert --saved-model",
+        ),
+        (
+            "frozen.pb",
+            b"\x0a\x10\x0a\x05input\x12\x0bPlaceholder",
+            "--graphdef",
+        ),
+        ("vgg.caffemodel", b"\x0a\x05VGG16\x12\x20", "caffe.Net"),
+        (
+            "deploy.prototxt",
+            b"name: \"VGG\"\nlayer {\n}\n",
+            "caffe.Net",
+        ),
+        (
+            "model.safetensors.index.json",
+            b"{\"weight_map\": {}}",
+            "several must be saved as one",
+        ),
+        (
+            "forest.pkl",
+            b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x10sklearn.ensemble",
+            "no layer to explain",
+        ),
+    ];
+    for (name, bytes, advice) in files {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let error = weights::open(&path).unwrap_err().to_string();
+        assert!(error.contains(advice), "{error}");
+    }
+    for (name, inside, advice) in [
+        ("saved", "saved_model.pb", "--saved-model"),
+        ("vgg.mlpackage", "Manifest.json", "as ONNX"),
+        ("orbax", "_CHECKPOINT_METADATA", "safetensors.flax"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(inside), b"").unwrap();
+        assert!(weights::looks_like_weights(&path), "{name}");
+        let error = weights::open(&path).unwrap_err().to_string();
+        assert!(error.contains(advice), "{error}");
+    }
+    std::fs::create_dir(folder.path().join("photos")).unwrap();
+    assert!(!weights::looks_like_weights(&folder.path().join("photos")));
+}

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use gradcam::architectures::{self, ArchitectureError};
 use gradcam::weights::{self, ContentsError, InPartsError, TorchError, Weights, WeightsError};
 
 fn folder() -> PathBuf {
@@ -163,5 +164,48 @@ fn programs_are_refused_with_what_to_save_instead() {
             error,
             TorchError::TorchScript | TorchError::Exported
         ));
+    }
+}
+
+#[test]
+fn a_pickled_network_must_have_the_modules_that_its_names_speak_for() {
+    let recognise = |name: &str| architectures::recognise(&open(name));
+    for name in ["vgg", "vgg-same"] {
+        let weights = open(name);
+        let modules: Vec<_> = weights
+            .modules
+            .iter()
+            .map(|module| &module.name[..])
+            .collect();
+        assert_eq!(modules[..3], ["features", "features.0", "features.1"]);
+        assert_eq!(
+            modules[modules.len() - 2..],
+            ["classifier.2", "classifier.3"]
+        );
+        let classifier = recognise(name).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(classifier.network.classes(), 3);
+    }
+    for (name, module, words) in [
+        (
+            "vgg-leaky",
+            "features.2",
+            "LeakyReLU with negative_slope 0.01",
+        ),
+        ("vgg-average", "features.3", "AvgPool2d with kernel_size 2"),
+        (
+            "vgg-stride",
+            "features.0",
+            "Conv2d with kernel_size 3 x 3, stride 2 x 2",
+        ),
+        ("vgg-eps", "features.1", "BatchNorm2d with eps 0.001"),
+        ("vgg-reflect", "features.0", "padding_mode reflect"),
+        ("vgg-ceil", "features.3", "ceil_mode 1"),
+    ] {
+        let error = recognise(name).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        let ArchitectureError::Module { name, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(name, module);
     }
 }

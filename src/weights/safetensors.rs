@@ -76,6 +76,8 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Contents, SafetensorsError> {
             Dtype::BF16 => DType::BF16,
             Dtype::F32 => DType::F32,
             Dtype::F64 => DType::F64,
+            Dtype::F8_E4M3 => DType::F8E4M3,
+            Dtype::F8_E5M2 => DType::F8E5M2,
             other => {
                 contents.skipped.insert(
                     name,
@@ -97,6 +99,16 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Contents, SafetensorsError> {
             Ok(tensor) => contents.tensors.insert(name, tensor),
             Err(error) => return Err(SafetensorsError::Tensor { name, error }),
         };
+    }
+    let matrix = contents
+        .skipped
+        .iter()
+        .find(|(_, skipped)| skipped.shape.len() > 1);
+    if let Some((name, Skipped { dtype, .. })) = matrix {
+        contents.notes.push(format!(
+            "tensors of whole numbers are not read, such as {name:?} of type {dtype}: the file does not say by which scale \
+             they are weights; in Python, dequantize the model and save it in float16 or float32"
+        ));
     }
     contents.metadata = metadata
         .metadata()

@@ -4,6 +4,14 @@ use super::StateDictError;
 use super::walk::Walk;
 use crate::weights::pickled::{Foreign, Id, Object, Value};
 use crate::weights::torch_global::Global;
+use crate::weights::{self, Setting};
+
+/// Modules that are kept at most, their attributes, and numbers or bytes in one of these: many modules may share one
+/// long state.
+const MAX_MODULES: usize = 1 << 12;
+const MAX_SETTINGS: usize = 32;
+const MAX_LIST: usize = 8;
+const MAX_TEXT: usize = 32;
 
 impl<'a> Walk<'a> {
     /// Adds the tensors that an object holds under the names of its items and attributes. Arguments have no names: those
@@ -41,6 +49,7 @@ impl<'a> Walk<'a> {
             self.enter(class);
         }
         if let Some(module) = Module::of(self, &attributes) {
+            self.record(class, &attributes);
             return self.module(&module, depth);
         }
         if !self.seen.insert(id) {
@@ -82,6 +91,45 @@ impl<'a> Walk<'a> {
         &self.pickle.foreign[usize::from(class.0)]
     }
 
+    /// Notes what a module is, under the name at hand.
+    fn record(&mut self, class: Option<Foreign>, attributes: &[(Id, Id)]) {
+        let Some(class) = class.filter(|_| self.found.modules.len() < MAX_MODULES) else {
+            return;
+        };
+        let text = |id| {
+            let text = self.pickle.text(self.source, id);
+            text.filter(|text| text.len() <= MAX_TEXT)
+                .map(str::to_owned)
+        };
+        let settings = attributes.iter().filter_map(|&(key, value)| {
+            let key = text(key).filter(|key| !key.starts_with('_'))?;
+            let setting = match &self.pickle[value] {
+                Value::Text(_) => Setting::Text(text(value)?),
+                Value::Tuple(items) if items.len() <= MAX_LIST => {
+                    let numbers = items.iter().map(|&item| self.number(item));
+                    Setting::Numbers(numbers.collect::<Option<_>>()?)
+                }
+                _ => Setting::Numbers(vec![self.number(value)?]),
+            };
+            Some((key, setting))
+        });
+        let settings = settings.take(MAX_SETTINGS).collect();
+        self.found.modules.push(weights::Module {
+            name: self.name.clone(),
+            class: self.class_name(class).to_owned(),
+            settings,
+        });
+    }
+
+    fn number(&self, id: Id) -> Option<f64> {
+        match self.pickle[id] {
+            Value::Bool(value) => Some(value.into()),
+            Value::Int(value) => Some(value as f64),
+            Value::Float(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Adds what the module's `state_dict()` has, under its names.
     fn module(&mut self, module: &Module<'a>, depth: usize) -> Result<(), StateDictError> {
         let buffers = module.buffers.iter().filter(|&&(key, _)| {
@@ -94,7 +142,8 @@ impl<'a> Walk<'a> {
         let buffers: Vec<_> = buffers.copied().collect();
         let parts = module.parameters.iter().chain(&buffers);
         for &(key, value) in parts.chain(module.modules) {
-            if !self.leads(value) {
+            let is_module = matches!(&self.pickle[value], Value::Object(_));
+            if !self.leads(value) && !is_module {
                 continue;
             }
             let key = self.pickle.text(self.source, key);

@@ -72,7 +72,8 @@ impl<'a> Walk<'a> {
 
     /// Adds the tensors in `id`. Numbers, text and the like beside them are passed over.
     pub(super) fn visit(&mut self, id: Id, depth: usize) -> Result<(), StateDictError> {
-        if !self.leads(id) {
+        // A module without tensors tells what the network computes.
+        if !self.leads(id) && !self.in_module {
             return Ok(());
         }
         self.visits += 1;
