@@ -249,9 +249,9 @@ impl Builder<'_> {
             "Flatten" => self.flatten(layer)?,
             "Reshape" => self.reshape(layer)?,
             "Permute" | "Transpose" => self.permute(layer)?,
-            "Add" | "Subtract" | "Multiply" | "TrueDivide" | "Divide" => {
-                self.arithmetic(layer, class)?
-            }
+            "Add" | "Subtract" | "Multiply" | "TrueDivide" | "Divide" | "Average"
+            | "CustomScaleLayer" => self.arithmetic(layer, class)?,
+            "Mean" => self.mean(layer)?,
             "Negative" => {
                 let signal = self.reads(layer)?;
                 self.scaled(layer, signal, &[-1.0], &[0.0])?
@@ -416,6 +416,21 @@ impl Builder<'_> {
     /// Shape of a value, without the zeros that are still to be put around it.
     pub(super) fn shape(&self, map: &Map) -> Shape {
         self.network.node(map.node).shape
+    }
+
+    /// Adds a node that reads several values of one order of axes.
+    pub(super) fn push_joined(
+        &mut self,
+        name: &str,
+        op: Op,
+        maps: &[Map],
+    ) -> Result<Map, ArchitectureError> {
+        let inputs = maps.iter().map(|map| map.node).collect();
+        let node = self.network.push(self.names.numbered(name), op, inputs)?;
+        let axes = maps.iter().map(|map| map.axes);
+        // A vector beside a map is one for all its places.
+        let axes = axes.reduce(|one, other| if one == Axes::Vector { other } else { one });
+        Ok(Map::new(node, axes.unwrap_or(Axes::Vector)))
     }
 
     /// Adds a node that reads `map`.
