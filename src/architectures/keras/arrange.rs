@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::build::{Builder, Operand, expect_axes};
 use super::links::Argument;
 use super::steps::{Index, indices, numbers, numbers_along};
-use super::value::{Axes, Map, Picture, Signal};
+use super::value::{Axes, Change, Map, Picture, Signal};
 use super::{KerasModelError, Layer};
 use crate::architectures::ArchitectureError;
 use crate::architectures::prefix::Pixels;
@@ -447,7 +447,7 @@ impl Builder<'_> {
         }))
     }
 
-    /// A picture of another size: the network takes pictures of that size.
+    /// A picture of another size: exact where several places become one, else the network takes pictures of that size.
     pub(super) fn resize(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
         let Signal::Picture(picture) = self.reads(layer)? else {
             return Err(layer
@@ -462,20 +462,48 @@ impl Builder<'_> {
         if size == picture.size {
             return Ok(Signal::Picture(picture));
         }
-        self.resized(layer, &picture, size);
-        Ok(Signal::Picture(Picture { size, ..picture }))
+        let [rows, columns] = [0, 1].map(|axis| {
+            let whole = picture.size[axis].is_multiple_of(size[axis]);
+            whole.then_some(picture.size[axis] / size[axis])
+        });
+        let settings = layer.settings();
+        let is = |name: &str| settings[name].as_bool() == Some(true);
+        let kinds = ["interpolation", "method"].map(|name| settings[name].as_str());
+        let plain = kinds.into_iter().flatten().all(|kind| kind == "bilinear") && !is("antialias");
+        let stretches = !is("crop_to_aspect_ratio") && !is("pad_to_aspect_ratio");
+        if let (Some(rows), Some(columns)) = (rows, columns)
+            && plain
+            && !self.input.open
+            && (rows == columns || stretches)
+            && let Some(picture) = picture
+                .clone()
+                .changed(&layer.name, Change::Shrink([rows, columns]))
+        {
+            return Ok(Signal::Picture(picture));
+        }
+        self.resized(layer, picture, size)
     }
 
-    fn resized(&mut self, layer: &Layer, picture: &Picture, [h, w]: [usize; 2]) {
+    /// The network takes pictures of another size than the file says.
+    fn resized(
+        &mut self,
+        layer: &Layer,
+        picture: Picture,
+        size: [usize; 2],
+    ) -> Result<Signal, ArchitectureError> {
         let from = match self.input.open {
             true => "of any size".to_owned(),
             false => format!("of {} x {}", picture.size[1], picture.size[0]),
         };
+        let [h, w] = size;
+        let picture = picture.of_size(size);
+        let picture = picture.ok_or_else(|| layer.unsupported("such a size after a crop is"))?;
         self.note(format!(
             "the network's layer {} turns pictures {from} into {w} x {h} itself; here a picture becomes {w} x {h} in one step, with \
              a filter that Keras' is not: --fit squash takes the whole picture, as Keras does",
             layer.name
         ));
+        Ok(Signal::Picture(picture))
     }
 
     /// Rows and columns cut off.
@@ -483,10 +511,8 @@ impl Builder<'_> {
         let signal = self.reads(layer)?;
         let unsupported = || layer.unsupported("such a crop is");
         if class == "Cropping2D" {
-            let map = self.as_map(layer, signal)?;
-            expect_axes(layer, &map)?;
             let cut = super::windows::sides(layer, "cropping").ok_or_else(unsupported)?;
-            return self.cut(layer, map, cut);
+            return self.cut(layer, signal, cut);
         }
         let [h, w] = sides(layer).ok_or_else(unsupported)?;
         let there = match &signal {
@@ -501,16 +527,12 @@ impl Builder<'_> {
         }
         match signal {
             Signal::Picture(picture) if self.input.open || there[0] < h || there[1] < w => {
-                self.resized(layer, &picture, [h, w]);
-                let size = [h, w];
-                Ok(Signal::Picture(Picture { size, ..picture }))
+                self.resized(layer, picture, [h, w])
             }
             signal if there[0] >= h && there[1] >= w => {
-                let map = self.as_map(layer, signal)?;
-                expect_axes(layer, &map)?;
                 let before = [(there[0] - h) / 2, (there[1] - w) / 2];
                 let after = [there[0] - h - before[0], there[1] - w - before[1]];
-                self.cut(layer, map, [before, after])
+                self.cut(layer, signal, [before, after])
             }
             _ => Err(unsupported().into()),
         }
@@ -519,14 +541,26 @@ impl Builder<'_> {
     fn cut(
         &mut self,
         layer: &Layer,
-        map: Map,
-        [before, after]: [[usize; 2]; 2],
+        signal: Signal,
+        sides: [[usize; 2]; 2],
     ) -> Result<Signal, ArchitectureError> {
-        let map = self.padded(layer, &map)?;
-        let sides = [before, after];
+        let unsupported = || layer.unsupported("such a crop is");
         if sides.as_flattened().iter().any(|&side| side > MAX_SIDE) {
-            return Err(layer.unsupported("such a crop is").into());
+            return Err(unsupported().into());
         }
+        let said = layer.config["data_format"]
+            .as_str()
+            .unwrap_or("channels_last");
+        if let Signal::Picture(picture) = signal {
+            let fits = (picture.axes == Axes::First) == (said == "channels_first");
+            let picture = picture
+                .changed(&layer.name, Change::Cut(sides))
+                .filter(|_| fits);
+            return Ok(Signal::Picture(picture.ok_or_else(unsupported)?));
+        }
+        let map = self.as_map(layer, signal)?;
+        expect_axes(layer, &map)?;
+        let map = self.padded(layer, &map)?;
         let sides = sides.map(|sides| sides.map(|side| -(side as i32)));
         Ok(Signal::Map(self.pad(&layer.name, &map, sides)?))
     }

@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::activations::{self, Function};
 use super::links::Argument;
 use super::picture::{rescaling, usual};
-use super::value::{Axes, Map, Picture, Signal};
+use super::value::{Axes, Change, Map, Picture, Signal, Step};
 use super::windows::padding;
 use super::{KerasModelError, Layer, Model, Source, steps};
 use crate::architectures::names::Names;
 use crate::architectures::prefix::Pixels;
 use crate::architectures::{ArchitectureError, Classifier, Evidence, affine};
-use crate::network::{MAX_SIDE, Network, Op, OutputKind, Pad, Shape};
+use crate::network::{FilterLayout, MAX_SIDE, Network, Op, OutputKind, Pad, Shape, Window};
 use crate::preprocess::Normalization;
 use crate::weights::Tensor;
 
@@ -208,8 +208,8 @@ impl Builder<'_> {
                 self.dense(layer, map)?
             }
             "BatchNormalization" | "BatchNormalizationV1" | "SyncBatchNormalization" => {
-                let map = self.map(layer)?;
-                self.batch_normalization(layer, map)?
+                let signal = self.reads(layer)?;
+                self.batch_normalization(layer, signal)?
             }
             "MaxPooling2D" | "MaxPool2D" => {
                 let map = self.map(layer)?;
@@ -297,6 +297,8 @@ impl Builder<'_> {
             axes,
             has_channels: true,
             size: [shape.h, shape.w],
+            input: [shape.h, shape.w],
+            steps: vec![],
         }))
     }
 
@@ -386,7 +388,7 @@ impl Builder<'_> {
                 .unsupported("a picture without an axis of channels is")
                 .into());
         }
-        let [h, w] = picture.size;
+        let [h, w] = picture.input;
         self.network = Network::new(&*self.model.name, Shape::new(self.input.shape.c, h, w));
         let mut map = Map::new(self.network.output(), picture.axes);
         // Another order, or another number of channels, is made by a convolution.
@@ -398,15 +400,59 @@ impl Builder<'_> {
             let op = Op::Conv2d {
                 weight: Tensor::from_f32(vec![outputs, inputs, 1, 1], &weights),
                 bias: Some(Tensor::from_f32(vec![outputs], &biases)),
-                layout: crate::network::FilterLayout::Oihw,
-                window: crate::network::Window::square(1, 1, 0),
+                layout: FilterLayout::Oihw,
+                window: Window::square(1, 1, 0),
                 groups: 1,
             };
             self.mixed = true;
             map = self.push("channels", op, &map)?;
         }
+        for step in &picture.steps {
+            map = self.step(step, &map)?;
+        }
         self.entered = Some((picture, map));
         Ok(map)
+    }
+
+    /// What a layer does to the places of the picture, as a node.
+    fn step(&mut self, step: &Step, map: &Map) -> Result<Map, ArchitectureError> {
+        match step.change {
+            Change::Cut(sides) => {
+                let sides = sides.map(|sides| sides.map(|side| -(side as i32)));
+                self.pad(&step.name, map, sides)
+            }
+            Change::Shrink([rows, columns]) => {
+                // Weights of the places that one is made of.
+                let along = |count: usize| {
+                    let weight = |place: usize| match count % 2 {
+                        1 => f32::from(u8::from(place == count / 2)),
+                        _ => {
+                            0.5 * f32::from(u8::from(place == count / 2 || place + 1 == count / 2))
+                        }
+                    };
+                    (0..count).map(weight).collect::<Vec<f32>>()
+                };
+                let (down, across) = (along(rows), along(columns));
+                let filter = down.iter().flat_map(|a| across.iter().map(move |b| a * b));
+                let filter: Vec<f32> = filter.collect();
+                let channels = self.shape(map).c;
+                let op = Op::Conv2d {
+                    weight: Tensor::from_f32(
+                        vec![channels, 1, rows, columns],
+                        &filter.repeat(channels),
+                    ),
+                    bias: None,
+                    layout: FilterLayout::Oihw,
+                    window: Window {
+                        size: [rows, columns],
+                        stride: [rows, columns],
+                        ..Window::square(1, 1, 0)
+                    },
+                    groups: channels,
+                };
+                self.push(&step.name, op, map)
+            }
+        }
     }
 
     pub(super) fn note(&mut self, note: String) {
@@ -545,6 +591,11 @@ impl Builder<'_> {
             return Ok(Signal::Picture(Picture { pixels, ..picture }));
         }
         let map = self.as_map(layer, signal)?;
+        if map.is_padded() && self.is_picture(&map) {
+            // It would no longer tell how pixels are scaled before it.
+            let what = "scaling a picture with zeros around it is";
+            return Err(layer.unsupported(what).into());
+        }
         let map = self.padded(layer, &map)?;
         let channels = self.shape(&map).c;
         let each = |values: &[f64]| match *values {
@@ -554,6 +605,13 @@ impl Builder<'_> {
         };
         let map = self.affine(&layer.name, &map, &each(scale)?, &each(offset)?)?;
         Ok(Signal::Map(map))
+    }
+
+    /// Whether a value is that of the picture's node.
+    fn is_picture(&self, map: &Map) -> bool {
+        self.entered
+            .as_ref()
+            .is_some_and(|(_, entered)| entered.node == map.node)
     }
 
     /// A factor and a summand for each channel.

@@ -141,14 +141,17 @@ impl Builder<'_> {
     pub(super) fn batch_normalization(
         &mut self,
         layer: &Layer,
-        map: Map,
+        signal: Signal,
     ) -> Result<Signal, ArchitectureError> {
-        let map = self.padded(layer, &map)?;
-        let channels = self.shape(&map).c;
+        let (channels, axes) = match &signal {
+            // One of the picture itself tells how its pixels are scaled, as a `Normalization` does.
+            Signal::Picture(picture) => (picture.pixels.len(), picture.axes),
+            Signal::Map(map) | Signal::Scores { map, .. } => (self.shape(map).c, map.axes),
+        };
         let axis = layer.config["axis"]
             .as_i64()
             .or(layer.config["axis"][0].as_i64());
-        let (own, rank) = match map.axes {
+        let (own, rank) = match axes {
             Axes::Last => (3, 4),
             Axes::First => (1, 4),
             Axes::Vector => (1, 2),
@@ -189,8 +192,7 @@ impl Builder<'_> {
         let shift: Vec<f64> = (0..channels)
             .map(|c| f64::from(beta[c]) - f64::from(mean[c]) * scale[c])
             .collect();
-        let map = self.affine(&layer.name, &map, &scale, &shift)?;
-        Ok(Signal::Map(map))
+        self.scaled(layer, signal, &scale, &shift)
     }
 
     /// Largest or mean values of windows.

@@ -21,6 +21,23 @@ pub(super) fn classifier(
     size: Option<usize>,
     wanted: Option<&str>,
 ) -> Result<Classifier, ArchitectureError> {
+    let classifier = classifier_at(model, size, wanted)?;
+    let Shape { h, w, .. } = classifier.network.input_shape();
+    match size {
+        // The model resizes all pictures itself.
+        Some(asked) if [asked; 2] != [h, w] => Err(ArchitectureError::InputSize {
+            asked,
+            allowed: format!("{w} x {h}"),
+        }),
+        _ => Ok(classifier),
+    }
+}
+
+fn classifier_at(
+    model: &Model,
+    size: Option<usize>,
+    wanted: Option<&str>,
+) -> Result<Classifier, ArchitectureError> {
     let own = input(model)?;
     let (h, w) = (own.shape.h, own.shape.w);
     let Some(asked) = size.filter(|&size| [size; 2] != [h, w]) else {

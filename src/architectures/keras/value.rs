@@ -74,8 +74,59 @@ pub(super) struct Picture {
     pub(super) axes: Axes,
     /// Whether there is an axis of channels: `x[..., 0]` has none.
     pub(super) has_channels: bool,
-    /// Rows and columns.
+    /// Rows and columns after the steps.
     pub(super) size: [usize; 2],
+    /// Rows and columns of what goes in.
+    pub(super) input: [usize; 2],
+    /// What is done to its places, in order. Factors and summands of the channels may as well come before.
+    pub(super) steps: Vec<Step>,
+}
+
+/// What a layer does to the places of the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    /// The layer.
+    pub(super) name: String,
+    pub(super) change: Change,
+}
+
+/// A change of the picture's rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Change {
+    /// So many are cut off, before and after.
+    Cut([[usize; 2]; 2]),
+    /// Of so many one is made, as a bilinear filter without antialiasing does: the middle one, or the mean of the two around the
+    /// middle.
+    Shrink([usize; 2]),
+}
+
+impl Picture {
+    /// The picture after a step more.
+    pub(super) fn changed(mut self, name: &str, change: Change) -> Option<Self> {
+        for axis in 0..2 {
+            self.size[axis] = match change {
+                Change::Cut([before, after]) => {
+                    let cut = before[axis].checked_add(after[axis])?;
+                    self.size[axis].checked_sub(cut).filter(|&rest| rest > 0)?
+                }
+                Change::Shrink(by) => self.size[axis].checked_div(by[axis])?,
+            };
+        }
+        self.steps.push(Step {
+            name: name.into(),
+            change,
+        });
+        Some(self)
+    }
+
+    /// The picture as one of another size that goes in; none that steps were done to.
+    pub(super) fn of_size(self, size: [usize; 2]) -> Option<Self> {
+        self.steps.is_empty().then_some(Self {
+            size,
+            input: size,
+            ..self
+        })
+    }
 }
 
 /// What a layer gives.

@@ -257,3 +257,47 @@ fn scaling_of_the_picture_becomes_its_preprocessing() {
         assert!((ours - (value * 0.5 + 1.0 - mean) / 2.0).abs() < 1e-4);
     }
 }
+
+#[test]
+fn a_model_that_resizes_all_pictures_takes_them_in_that_size_and_says_so() {
+    let open = json!({ "batch_shape": [null, null, null, 3] });
+    let resizing = || layer("Resizing", "r", json!({ "height": 8, "width": 8 }), &[]);
+    let of = |input: Value| {
+        let three = convolution(json!({ "kernel_size": 3 }));
+        let input = layer("InputLayer", "in", input, &[]);
+        vec![input, resizing(), three, mean(), head(4)]
+    };
+    let seen = classifier(of(open.clone()), None).unwrap();
+    assert_eq!(seen.network.input_shape(), Shape::new(3, 8, 8));
+    assert!(
+        seen.notes[0].contains("r turns pictures of any size into 8 x 8"),
+        "{:?}",
+        seen.notes
+    );
+    let error = classifier(of(open), Some(16)).unwrap_err().to_string();
+    assert!(error.contains("takes 8 x 8"), "{error}");
+    // Two by three places become one: a layer of the network, and nothing to say.
+    let seen = classifier(of(json!({ "batch_shape": [null, 16, 24, 3] })), None).unwrap();
+    assert_eq!(seen.network.input_shape(), Shape::new(3, 16, 24));
+    assert!(seen.notes.is_empty());
+    // No whole number of places.
+    let seen = classifier(of(json!({ "batch_shape": [null, 12, 12, 3] })), None).unwrap();
+    assert_eq!(seen.network.input_shape(), Shape::new(3, 8, 8));
+    assert!(
+        seen.notes[0].contains("of 12 x 12 into 8 x 8"),
+        "{:?}",
+        seen.notes
+    );
+}
+
+#[test]
+fn a_picture_with_zeros_around_it_that_is_scaled_afterwards_is_refused() {
+    let zeros = layer("ZeroPadding2D", "z", json!({ "padding": 1 }), &[]);
+    let rescaling = layer("Rescaling", "r", json!({ "scale": 0.5 }), &[]);
+    let three = convolution(json!({ "kernel_size": 3 }));
+    let error = error([input(8), zeros, rescaling, three, mean(), head(4)]);
+    assert!(
+        error.contains("a picture with zeros around it is not supported"),
+        "{error}"
+    );
+}
