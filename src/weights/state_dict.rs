@@ -124,7 +124,7 @@ fn notes(pickle: &Pickle<Global>, entered: &[(String, Foreign)], path: &str) -> 
     if let Some(class) = used.first() {
         notes.push(format!(
             "the weights are read out of an object of the Python class {class}, under the names of its attributes: \
-             none of its code is run, so that nothing but names and shapes says what it computes"
+             none of its code is run, so that names, shapes and the settings of its modules alone say what it computes"
         ));
     }
     let names = pickle.foreign.iter().map(String::as_str);

@@ -49,8 +49,8 @@ impl OtherFormat {
     pub(super) fn advice(self) -> &'static str {
         match self {
             Self::SavedModel => {
-                ": python -m tf2onnx.convert --saved-model FOLDER --output model.onnx gives what is read here, or \
-                 keras.saving and model.save('model.keras') where it is a Keras model"
+                ": python -m tf2onnx.convert --saved-model FOLDER --output model.onnx gives what is read here, and so \
+                 does model.save('model.keras') of a Keras model"
             }
             Self::TensorFlowGraph => {
                 ": python -m tf2onnx.convert --graphdef FILE --inputs NAME:0 --outputs NAME:0 --output model.onnx gives \
