@@ -277,9 +277,9 @@ pub struct Explain {
 
     /// Target layer [default: the last convolution, after its ReLU]; repeatable
     ///
-    /// Target layer, the last convolution after its ReLU by default. Any layer whose value has rows
-    /// and columns; `gradcam info` lists them. Of several, as a list or repeated, one map is made,
-    /// see --fuse.
+    /// Target layer, by default the last convolution after its ReLU, or what branches make together
+    /// after it. Any layer whose value has rows and columns; `gradcam info` lists them. Of several,
+    /// as a list or repeated, one map is made, see --fuse.
     #[arg(
         short,
         long = "layer",

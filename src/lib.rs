@@ -39,6 +39,25 @@
 //! nobody has are made and tested without a GPU. [`weights`] knows files and nothing of networks; [`architectures`]
 //! joins the two. [`cam`], [`attribution`], [`perturbation`], [`score`], [`map`], [`colormap`] and [`composite`] are pure functions.
 //!
+//! # Branches
+//!
+//! A network is a list of nodes in an order in which each reads earlier ones ([`network::Network`]); sums, products and
+//! concatenations read several, and any node may be read by several. A backward pass goes through the list from its end, so
+//! that every reader of a node has given its share of the gradient before the node's own turn comes: the first share is the
+//! gradient, and each later one is added to it by a dispatch of its own (`Builder::backward` in `src/plan/builder.rs`). There a
+//! skip connection's gradient meets that of the layers it goes around. A value's memory is free again when its last reader is
+//! done. A rerun from a node in the middle reads what goes around it, the other side of a skip, from the picture's own forward
+//! pass.
+//!
+//! # A new op, a new kernel
+//!
+//! An op is a variant of [`network::Op`], and the compiler names the rest: its shape (`src/network/infer.rs`), its dispatches
+//! there and back side by side (`src/plan/ops/`), where a difference in its input shows in its output (`src/plan/tiles.rs`),
+//! its words in files and in `info` (`src/architectures/node_list.rs`, `src/info.rs`). A kernel is one file in `shaders/`, one
+//! row of the table (`src/kernels/table.rs`), one uniform (`src/kernels/params.rs`), one row of the page of costs
+//! ([`kernels`]) and one CPU twin (`tests/common/twins.rs`). An op that `tests/common/interpreter.rs` knows is tested in drawn
+//! graphs.
+//!
 //! # Numbers
 //!
 //! Activations are float32 on the device, and so are weights, but for matrices that were asked for in float16

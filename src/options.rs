@@ -44,7 +44,7 @@ pub struct Options {
     pub classes: Classes,
     /// Each once, at least one.
     pub methods: Vec<Method>,
-    /// Each once; none: the last convolution, after its ReLU.
+    /// Each once; none: the network's own default, see [`Network::target`](crate::network::Network::target).
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
     pub fuse: Fuse,

@@ -29,7 +29,7 @@ pub struct Wanted {
     pub pixels: Vec<attribution::Method>,
     /// Methods that hide parts of the picture, each giving a map of its size.
     pub perturbations: Vec<perturbation::Method>,
-    /// The layers whose activations are weighed; none: the last convolution, after its ReLU.
+    /// The layers whose activations are weighed; none: the network's own default, see [`Network::target`].
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
     pub fuse: Fuse,

@@ -1,8 +1,8 @@
 //! Networks with branches, from files that have their graph in the metadata.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::Folder;
+use crate::harness::{Folder, json_lines};
 
 /// A skip connection around a convolution, gated by its own means; two classes. The graph is what `convert` writes.
 fn branched(activation: &str) -> Vec<u8> {
@@ -62,7 +62,7 @@ fn info_says_what_a_layer_reads_where_it_is_not_the_one_above() {
     assert!(line("both").ends_with("of skip_act, stem_act"), "{text}");
     assert!(!line("body").contains(" of "), "{text}");
     assert!(text.contains("(default both)"), "{text}");
-    let info = &folder.json("info net.safetensors")[0];
+    let info = &json_lines(&folder.prints("info net.safetensors --json"))[0];
     let layers = info["network"]["layers"].as_array().unwrap();
     let skip = layers.iter().find(|layer| layer["name"] == "skip").unwrap();
     assert_eq!(skip["inputs"], json!(["gated", "stem_act"]));
@@ -75,12 +75,22 @@ fn a_network_with_branches_is_kept_by_convert_and_explained_alike() {
     folder.prints("convert net.safetensors other.safetensors");
     let line = |file: &str| {
         format!(
-            "cat.png {file} 2 --outputs heatmap -m gradcam -m ablationcam -m scorecam -m gradient"
+            "cat.png {file} 2 --json --outputs heatmap -m gradcam -m ablationcam -m scorecam -m gradient -o {file}.d"
         )
     };
     let [one, other] = ["net.safetensors", "other.safetensors"].map(|file| {
-        let report = folder.json(&line(file)).swap_remove(0);
-        (report["layer"].clone(), report["classes"].clone())
+        // How many passes there are is noted.
+        let run = folder.run(&line(file));
+        run.exits(0);
+        let report = json_lines(&run.stdout).swap_remove(0);
+        let classes = report["classes"].as_array().unwrap();
+        let maps = |class: &Value| {
+            let maps = class["maps"].as_array().unwrap().iter();
+            let numbers = maps.map(|map| [map["min"].clone(), map["max"].clone()]);
+            numbers.collect::<Vec<_>>()
+        };
+        let maps: Vec<_> = classes.iter().map(maps).collect();
+        (report["layer"].clone(), maps)
     });
     assert_eq!(one, other);
     assert_eq!(one.0, "both");
