@@ -2,9 +2,11 @@
 //
 //   y[n, b, r, c] = max over taps of x[n, b, r * stride - pad + kr, c * stride - pad + kc], per channel
 //   argmax: the tap's number kr * taps_w + kc, one byte a channel, first channel lowest.
-// A tap outside x does not count; of equal values the first in row order wins.
+// A tap outside x does not count; of equal values the first in row order wins. So it does of those that are equal but for
+// rounding, as far as repeats.wgsl tells: a tap whose bit is set holds what an earlier one holds, and never wins.
 //
-// x: N x blocks x in_h x in_w, y: N x blocks x out_h x out_w, four channels an element; argmax: as y, one u32 each.
+// x: N x blocks x in_h x in_w, y: N x blocks x out_h x out_w, four channels an element; argmax: as y, one u32 each;
+// where `known`, with the bits of repeats.wgsl before.
 // An invocation makes one element of y. CPU twin: max_pool in tests/common/twins.rs.
 
 struct Params {
@@ -19,6 +21,7 @@ struct Params {
     stride_w: i32,
     pad_h: i32,
     pad_w: i32,
+    known: u32, // whether argmax holds repeated taps
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -40,6 +43,7 @@ fn main(
     let in_plane = plane * u32(p.in_h * p.in_w);
     let first_row = i32(at / p.out_w % p.out_h) * p.stride_h - p.pad_h;
     let first_col = i32(at % p.out_w) * p.stride_w - p.pad_w;
+    let repeated = select(0u, argmax[at], p.known != 0u);
     var best = vec4<f32>();
     var best_tap = vec4<u32>();
     var found = false;
@@ -54,10 +58,12 @@ fn main(
                 continue;
             }
             let value = x[in_plane + u32(row * p.in_w + col)];
-            let tap = vec4<u32>(u32(kr * p.taps_w + kc));
+            let tap = u32(kr * p.taps_w + kc);
             let better = (value > best) | vec4<bool>(!found);
+            // A repeat's rounding may make the value, as without one, but not the place.
+            let first = vec4<bool>((repeated >> (tap & 31u) & 1u) == 0u);
             best = select(best, value, better);
-            best_tap = select(best_tap, tap, better);
+            best_tap = select(best_tap, vec4<u32>(tap), better & first);
             found = true;
         }
     }

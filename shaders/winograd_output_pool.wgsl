@@ -3,10 +3,12 @@
 //
 //   y[t] = max over taps of max(A^T m[t] A + bias, 0)        A: winograd_output.wgsl
 //   argmax: the tap's number, 0 to 3 row by row, one byte a channel, first channel lowest; of equal values the first wins.
+//   Of values that are equal but for rounding, which differs from place to place in a tile, repeats.wgsl tells: a tap whose bit
+//   is set holds what an earlier one holds, and never wins.
 //
 // m: an image of 4096 texels a row, [position][m_blocks][stride] texels of four channels, from
 // winograd_product_subgroup.wgsl. bias: blocks. y: N x blocks x h x w, each element four channels (NC4HW4), h and w of the
-// pool; windows past them are not written. argmax: as y, one u32 each.
+// pool; windows past them are not written. argmax: as y, one u32 each; where `known`, with the bits of repeats.wgsl before.
 // tiles: where `listed`, how many there are, and the tiles made, counted through all images.
 // An invocation makes one tile of one block. CPU twin: max_pool of conv2d in tests/common/twins.rs.
 
@@ -21,6 +23,7 @@ struct Params {
     stride: i32,
     m_blocks: i32,
     listed: u32,
+    known: u32,       // whether argmax holds repeated taps
 }
 
 const A: f32 = 0.70710678;
@@ -72,16 +75,17 @@ fn row(at: i32, step: i32) -> mat4x4<f32> {
 
 // The maximum of a window, and its tap.
 fn pool(at: i32, b: vec4<f32>, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>) {
+    let repeated = select(0u, argmax[at], p.known != 0u);
     var best = max(x0 + b, vec4<f32>());
     var tap = vec4<u32>();
     let v1 = x1 + b;
-    tap = select(tap, vec4<u32>(1u), v1 > best);
+    tap = select(tap, vec4<u32>(1u), (v1 > best) & vec4<bool>((repeated & 2u) == 0u));
     best = max(best, v1);
     let v2 = x2 + b;
-    tap = select(tap, vec4<u32>(2u), v2 > best);
+    tap = select(tap, vec4<u32>(2u), (v2 > best) & vec4<bool>((repeated & 4u) == 0u));
     best = max(best, v2);
     let v3 = x3 + b;
-    tap = select(tap, vec4<u32>(3u), v3 > best);
+    tap = select(tap, vec4<u32>(3u), (v3 > best) & vec4<bool>((repeated & 8u) == 0u));
     best = max(best, v3);
     y[at] = best;
     argmax[at] = tap.x | tap.y << 8u | tap.z << 16u | tap.w << 24u;

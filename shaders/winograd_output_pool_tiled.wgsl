@@ -3,10 +3,12 @@
 //
 //   y[t] = max over taps of max(A^T m[t] A + bias, 0)        A^T: winograd_output.wgsl, winograd_output_tiled.wgsl
 //   argmax: the tap's number, 0 to 3 row by row, one byte a channel, first channel lowest; of equal values the first wins.
+//   Of values that are equal but for rounding, which differs from place to place in a tile, repeats.wgsl tells: a tap whose bit
+//   is set holds what an earlier one holds, and never wins.
 //
 // m: [position][blocks][tiles], each element four channels, from winograd_product_tiled.wgsl: tiles `first` and after it,
 // counted through all images. bias: blocks. y: N x blocks x h x w, each element four channels (NC4HW4), h and w of the pool;
-// windows past them are not written. argmax: as y, one u32 each.
+// windows past them are not written. argmax: as y, one u32 each; where `known`, with the bits of repeats.wgsl before.
 // An invocation makes one tile of one block: neighbours read next to one another and write the next columns of y.
 // CPU twin: max_pool of conv2d in tests/common/twins.rs.
 
@@ -18,6 +20,7 @@ struct Params {
     image_tiles: i32, // tiles of an image
     first: i32,       // the first tile made
     tiles: i32,       // how many
+    known: u32,       // whether argmax holds repeated taps
 }
 
 // Outputs along a side of a tile: 4 or 2.
@@ -89,19 +92,20 @@ fn pool(to: Place, row: i32, column: i32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4
     if 2 * max(row, column) >= SIZE || to.top + row >= p.h || to.left + column >= p.w {
         return;
     }
+    let at = ((to.n * p.blocks + to.block) * p.h + to.top + row) * p.w + to.left + column;
+    let repeated = select(0u, argmax[at], p.known != 0u);
     let b = bias[to.block];
     var best = max(x0 + b, vec4<f32>());
     var tap = vec4<u32>();
     let v1 = x1 + b;
-    tap = select(tap, vec4<u32>(1u), v1 > best);
+    tap = select(tap, vec4<u32>(1u), (v1 > best) & vec4<bool>((repeated & 2u) == 0u));
     best = max(best, v1);
     let v2 = x2 + b;
-    tap = select(tap, vec4<u32>(2u), v2 > best);
+    tap = select(tap, vec4<u32>(2u), (v2 > best) & vec4<bool>((repeated & 4u) == 0u));
     best = max(best, v2);
     let v3 = x3 + b;
-    tap = select(tap, vec4<u32>(3u), v3 > best);
+    tap = select(tap, vec4<u32>(3u), (v3 > best) & vec4<bool>((repeated & 8u) == 0u));
     best = max(best, v3);
-    let at = ((to.n * p.blocks + to.block) * p.h + to.top + row) * p.w + to.left + column;
     y[at] = best;
     argmax[at] = tap.x | tap.y << 8u | tap.z << 16u | tap.w << 24u;
 }

@@ -150,6 +150,7 @@ pub struct WinogradOutputPoolParams {
     pub stride: i32,
     pub m_blocks: i32,
     pub listed: u32,
+    pub known: u32,
 }
 
 /// Uniform of `copy_tiles.wgsl`.
@@ -225,6 +226,7 @@ pub struct WinogradOutputPoolTiledParams {
     pub image_tiles: i32,
     pub first: i32,
     pub tiles: i32,
+    pub known: u32,
 }
 
 /// Uniform of `affine.wgsl`.
@@ -270,6 +272,52 @@ pub struct MaxPoolParams {
     pub count: u32,
     pub in_size: [i32; 2],
     pub out_size: [u32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub known: u32,
+}
+
+/// Uniform of `alike.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AlikeParams {
+    pub shifts: [[i32; 4]; 8],
+    pub count: u32,
+    pub blocks: i32,
+    pub size: [i32; 2],
+}
+
+/// Uniform of `alike_window.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct AlikeWindowParams {
+    pub shifts: [[i32; 4]; 8],
+    pub count: u32,
+    pub in_plane: i32,
+    pub out_plane: i32,
+    pub levels: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+}
+
+/// Uniform of `repeats.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct RepeatsParams {
+    pub count: u32,
+    pub blocks: i32,
+    pub bit: u32,
+    pub far: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
     pub taps: [i32; 2],
     pub stride: [i32; 2],
     pub pad: [i32; 2],

@@ -111,6 +111,9 @@ kernels! {
     AvgPoolBackward: "avg_pool_backward", AvgPoolParams, [Read, Write];
     AdaptiveAvgPool: "adaptive_avg_pool", AdaptiveAvgPoolParams, [Read, Write];
     AdaptiveAvgPoolBackward: "adaptive_avg_pool_backward", AdaptiveAvgPoolParams, [Read, Write];
+    Alike: "alike", AlikeParams, [Read, Write];
+    AlikeWindow: "alike_window", AlikeWindowParams, [Read, Write];
+    Repeats: "repeats", RepeatsParams, [Read, Write];
     MaxPool: "max_pool", MaxPoolParams, [Read, Write, Write];
     MaxPoolBackward: "max_pool_backward", MaxPoolBackwardParams, [Read, Read, Write];
     MaxPoolBackwardDisjoint: "max_pool_backward_disjoint", MaxPoolBackwardDisjointParams,

@@ -35,6 +35,8 @@ pub(super) struct Builder<'a> {
     pub(super) values: Vec<Option<BufferId>>,
     /// What a node leaves for the way back beside its value: where a max-pool's maxima were, what an LRN divided by.
     pub(super) saved: Vec<Option<BufferId>>,
+    /// Of each max-pool whose repeated taps are to be known the buffer that holds them, and where its maxima were after it.
+    pub(super) repeats: Vec<Option<BufferId>>,
     /// Bound where a kernel has nothing to read.
     pub(super) nothing: BufferId,
     /// The images that layers use one after the other.
@@ -171,6 +173,7 @@ impl<'a> Builder<'a> {
             buffers: vec![],
             values: vec![None; network.nodes.len()],
             saved: vec![None; network.nodes.len()],
+            repeats: vec![None; network.nodes.len()],
             nothing: BufferId(0),
             images_of: BTreeMap::new(),
             preparation: vec![],
@@ -188,6 +191,7 @@ impl<'a> Builder<'a> {
 
     /// Records the forward phase; returns the logits.
     pub(super) fn forward(&mut self) -> BufferId {
+        self.find_repeats(&self.request.backward.iter().collect::<Vec<_>>());
         self.record_after(NodeId(0), self.network.output());
         self.value(self.network.output())
     }

@@ -11,6 +11,7 @@ mod linear;
 mod lrn;
 mod means;
 mod pools;
+mod repeats;
 mod tiled;
 mod winograd;
 mod winograd_tiled;

@@ -17,7 +17,7 @@ impl Builder<'_> {
             (input, self.end_phase())
         });
         let first = self.begin_again(images);
-        let input = self.again(from, output, "again");
+        let input = self.again(from, output, "again", &[]);
         let logits = self.value(output);
         self.hold_to_end_of_phase(&[logits]);
         let dispatches = self.end_phase();
@@ -69,7 +69,7 @@ impl Builder<'_> {
             .map(NodeId)
             .find(in_tiles)?;
         let first = self.begin_again(1);
-        let input = self.again(from, last, "base");
+        let input = self.again(from, last, "base", &[]);
         Some((input, self.come_back(first).values))
     }
 
@@ -92,7 +92,7 @@ impl Builder<'_> {
     pub(super) fn walk(&mut self, request: &WalkRequest) -> Walk {
         let output = self.network.output();
         let first = self.begin_again(request.images);
-        let input = self.again(NodeId(0), output, "walked");
+        let input = self.again(NodeId(0), output, "walked", &[&request.back]);
         let logits = self.value(output);
         self.hold_to_end_of_phase(&[logits]);
         let there = self.end_phase();
@@ -113,7 +113,8 @@ impl Builder<'_> {
         self.come_back(Pass {
             images,
             values: none.clone(),
-            saved: none,
+            saved: none.clone(),
+            repeats: none,
         })
     }
 
@@ -123,15 +124,24 @@ impl Builder<'_> {
             images: std::mem::replace(&mut self.images, pass.images),
             values: std::mem::replace(&mut self.values, pass.values),
             saved: std::mem::replace(&mut self.saved, pass.saved),
+            repeats: std::mem::replace(&mut self.repeats, pass.repeats),
         }
     }
 
-    /// Records what computes every node up to `last` that reads of `from`; returns where the values of `from` go.
-    fn again(&mut self, from: NodeId, last: NodeId, what: &str) -> BufferId {
+    /// Records what computes every node up to `last` that reads of `from`, and is gone back through as `backs` do; returns where
+    /// the values of `from` go.
+    fn again(
+        &mut self,
+        from: NodeId,
+        last: NodeId,
+        what: &str,
+        backs: &[&BackwardRequest],
+    ) -> BufferId {
         let node = self.network.node(from);
         let input = self.tensor(&format!("{} {what}", node.name), self.images, node.shape);
         self.written_before_phase(input);
         self.values[from.0] = Some(input);
+        self.find_repeats(backs);
         self.record_after(from, last);
         input
     }
@@ -142,4 +152,5 @@ struct Pass {
     images: usize,
     values: Vec<Option<BufferId>>,
     saved: Vec<Option<BufferId>>,
+    repeats: Vec<Option<BufferId>>,
 }

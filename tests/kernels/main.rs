@@ -8,6 +8,7 @@ mod elementwise;
 mod linear;
 mod means;
 mod pools;
+mod ties;
 
 #[path = "../common"]
 mod common {

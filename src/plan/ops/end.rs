@@ -19,6 +19,8 @@ pub(super) struct End {
 pub(super) struct Pooled {
     /// Where the maxima were.
     pub(super) argmax: BufferId,
+    /// Whether the repeated taps of its windows are there.
+    pub(super) known: bool,
     /// Of the pool's output.
     pub(super) shape: Shape,
 }
@@ -63,6 +65,7 @@ impl Builder<'_> {
         };
         let pooled = Pooled {
             argmax: self.argmax(pool),
+            known: self.repeats[pool.0].is_some(),
             shape: node.shape,
         };
         (y, end, pooled)

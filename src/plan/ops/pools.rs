@@ -12,8 +12,11 @@ use crate::plan::BufferId;
 use crate::plan::builder::Builder;
 
 impl Builder<'_> {
-    /// The buffer for where the maxima of a max-pool are.
+    /// The buffer for where the maxima of a max-pool are; the one that holds its repeated taps, if they are known.
     pub(super) fn argmax(&mut self, id: NodeId) -> BufferId {
+        if let Some(argmax) = self.repeats[id.0] {
+            return argmax;
+        }
         let node = self.network.node(id);
         let bytes = padded_len(self.images, node.shape) as u64;
         self.save(id, "argmax", bytes)
@@ -32,6 +35,7 @@ impl Builder<'_> {
                     taps,
                     stride,
                     pad,
+                    known: u32::from(self.repeats[id.0].is_some()),
                 };
                 self.each(
                     Kernel::MaxPool,

@@ -340,6 +340,7 @@ impl Builder<'_> {
                 stride,
                 m_blocks,
                 listed: is_listed,
+                known: u32::from(pool.known),
             };
             let buffers = vec![m, call.end.extra, list, call.y, pool.argmax];
             let kernel = Kernel::WinogradOutputPool;

@@ -249,6 +249,7 @@ impl Builder<'_> {
                 image_tiles,
                 first,
                 tiles,
+                known: u32::from(pool.known),
             };
             let buffers = vec![m, call.end.extra, call.y, pool.argmax];
             self.dispatch(output_pool, call.label, &params, buffers, workgroups, 0);
