@@ -63,6 +63,7 @@ pub fn show(path: &Path, json: bool) -> Result<String, ShowError> {
 fn words(value: &Value) -> String {
     match value {
         Value::Null => "none".into(),
+        Value::Array(list) if list.is_empty() => "none".into(),
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(words).collect::<Vec<_>>().join(" "),
         Value::Object(entries) => {
