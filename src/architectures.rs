@@ -14,6 +14,7 @@ mod names;
 mod node_list;
 mod onnx;
 mod prefix;
+mod resnet;
 mod tensorflow;
 mod torch;
 mod vgg;
@@ -135,7 +136,7 @@ pub enum ArchitectureError {
         problem: BatchNormProblem,
     },
     /// A tensor that no VGG has: to leave it out would compute another network.
-    #[error("tensor {name} belongs to no layer of a VGG{ADVICE}")]
+    #[error("tensor {name} belongs to no layer of a VGG or ResNet{ADVICE}")]
     Unexpected {
         /// Its name.
         name: String,
@@ -402,12 +403,15 @@ pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, 
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => {
-            let classifier = vgg::classifier(weights, size)?;
+            let classifier = match resnet::classifier(weights, size)? {
+                Some(classifier) => classifier,
+                None => vgg::classifier(weights, size)?,
+            };
             modules::agree(&weights.modules, &classifier.network)?;
             classifier
         }
     };
-    known::look(&mut classifier);
+    known::look(&mut classifier, weights);
     let channels = classifier.network.input_shape().c;
     if channels == 1 && matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
         let reason = "it sees grey, which is most often given in 0..1";

@@ -151,10 +151,10 @@ fn what_is_wrong_with_a_file_is_said_in_one_sentence() {
 #[test]
 fn of_a_file_that_is_no_vgg_the_tensors_are_listed_with_the_reason() {
     let names = [
-        "conv1.weight",
-        "layer1.0.conv1.weight",
-        "layer1.0.bn1.weight",
+        "cls.weight",
         "fc.weight",
+        "patch_embed.proj.weight",
+        "pos.weight",
     ];
     let zeros = [0; 4 * 27];
     let views = names.map(|name| {
@@ -166,7 +166,7 @@ fn of_a_file_that_is_no_vgg_the_tensors_are_listed_with_the_reason() {
     let bytes = safetensors::serialize(views, None).unwrap();
     let (problem, value) = problem("resnet.safetensors", &bytes);
     assert!(
-        problem.contains("not a VGG but a ResNet or a relative of it"),
+        problem.contains("not a VGG but a vision transformer"),
         "{problem}"
     );
     assert_eq!(value["format"], "safetensors");
@@ -176,7 +176,7 @@ fn of_a_file_that_is_no_vgg_the_tensors_are_listed_with_the_reason() {
     fs::write(&path, bytes).unwrap();
     let said = text(&info(&[path.to_str().unwrap()]).stdout);
     assert!(
-        said.contains("  layer1.0.conv1.weight  float32 [1, 3, 3, 3]"),
+        said.contains("  patch_embed.proj.weight  float32 [1, 3, 3, 3]"),
         "{said}"
     );
 }

@@ -89,7 +89,7 @@ fn assert_agrees(classifier: &Classifier, name: &str) {
 }
 
 /// File, size asked for, name of its numbers, and what it is called.
-const NETWORKS: [(&str, usize, &str, &str); 9] = [
+const NETWORKS: [(&str, usize, &str, &str); 11] = [
     ("configuration-c.pth", 64, "configuration-c", "vgg16"),
     ("three-blocks.pth", 44, "three-blocks", "vgg-1-2-2"),
     ("three-blocks.npz", 44, "three-blocks", "vgg-1-2-2"),
@@ -99,6 +99,13 @@ const NETWORKS: [(&str, usize, &str, &str); 9] = [
     ("numbered-head.safetensors", 64, "numbered-head", "vgg11"),
     ("grey.pth", 32, "grey", "vgg11-gap"),
     ("grey.onnx", 32, "grey", "vgg11"),
+    ("resnet-basic.pth", 64, "resnet-basic", "resnet-1-2-1-2"),
+    (
+        "resnet-bottleneck.safetensors",
+        150,
+        "resnet-bottleneck",
+        "resnet-2-1-1-1",
+    ),
 ];
 
 /// As `--preprocess` has it for the files that say nothing of it.
@@ -233,6 +240,59 @@ fn with_head(first: &str, middle: &[&str], last: &[&str]) -> Weights {
         let named = |name: &String| (format!("{name}.{leaf}"), shape.to_vec());
         names.iter().map(named).collect::<Vec<_>>()
     })
+}
+
+#[test]
+fn a_stage_of_a_resnet_goes_by_its_name_and_its_sum_is_the_default() {
+    let network = at(&open("resnet-basic.pth"), Some(64)).network;
+    let target = |name| network.layer_name(network.target(name).unwrap());
+    assert_eq!(target(None), "layer4");
+    assert_eq!(target(Some("layer2")), "layer2");
+    let notes = at(&open("resnet-bottleneck.safetensors"), None)
+        .notes
+        .join("\n");
+    for said in [
+        "halve the map in the second one",
+        "224 is a guess",
+        "--input-size",
+    ] {
+        assert!(notes.contains(said), "{said}: {notes}");
+    }
+}
+
+#[test]
+fn a_resnet_with_tensors_of_its_own_is_refused_by_the_first_of_them() {
+    let file = std::fs::read(fixture("names/resnet-bottleneck.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let refused = |change: &dyn Fn(&str) -> String| {
+        let tensors = file
+            .tensors()
+            .into_iter()
+            .map(|(name, tensor)| (change(&name), tensor));
+        let weights = weights::from_bytes(safetensors::serialize(tensors, None).unwrap()).unwrap();
+        recognise(&weights).unwrap_err().to_string()
+    };
+    let attention = refused(&|name| name.replace("layer2.0.bn3.bias", "layer2.0.se.bias"));
+    assert!(
+        attention.contains("tensor layer2.0.se.bias belongs to no layer"),
+        "{attention}"
+    );
+    let headless = refused(&|name| name.replace("fc.", "other."));
+    assert!(headless.contains("layer fc is missing"), "{headless}");
+}
+
+#[test]
+fn a_file_that_is_called_as_a_published_one_and_is_another_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("vgg11-8a719046.pth");
+    std::fs::copy(fixture("names/at-150.pth"), &path).unwrap();
+    let classifier = at(&weights::open(&path).unwrap(), Some(150));
+    assert!(matches!(
+        classifier.normalization_evidence,
+        Evidence::Guess(_)
+    ));
+    let said = "is called as torchvision's vgg11-8a719046.pth is, and is another: its SHA-256 begins with ";
+    assert!(classifier.notes[0].contains(said), "{:?}", classifier.notes);
 }
 
 #[test]

@@ -11,21 +11,46 @@ use super::source::Source;
 /// asks for.
 pub const TENSORFLOW_VGG16_SHA1: &str = "6206897b35c2bfe5d9d16b83314e44fc3ea83b1c";
 
-/// Published weights, by the first bytes of their SHA-256: torchvision has these eight digits in its files' names.
-const PUBLISHED: [(&str, &str); 9] = [
-    ("8a719046", "torchvision's vgg11-8a719046.pth"),
-    ("6002323d", "torchvision's vgg11_bn-6002323d.pth"),
-    ("19584684", "torchvision's vgg13-19584684.pth"),
-    ("abd245e5", "torchvision's vgg13_bn-abd245e5.pth"),
-    ("397923af", "torchvision's vgg16-397923af.pth"),
-    ("6c64b313", "torchvision's vgg16_bn-6c64b313.pth"),
-    (
-        "88682ab5",
-        "torchvision's vgg16_features-amdegroot-88682ab5.pth",
-    ),
-    ("dcbb9e9d", "torchvision's vgg19-dcbb9e9d.pth"),
-    ("c79401a0", "torchvision's vgg19_bn-c79401a0.pth"),
+/// torchvision's files whose networks are read by their names. Each name ends with the first digits of the file's SHA-256.
+const PUBLISHED: [&str; 26] = [
+    "torchvision's vgg11-8a719046.pth",
+    "torchvision's vgg11_bn-6002323d.pth",
+    "torchvision's vgg13-19584684.pth",
+    "torchvision's vgg13_bn-abd245e5.pth",
+    "torchvision's vgg16-397923af.pth",
+    "torchvision's vgg16_bn-6c64b313.pth",
+    "torchvision's vgg16_features-amdegroot-88682ab5.pth",
+    "torchvision's vgg19-dcbb9e9d.pth",
+    "torchvision's vgg19_bn-c79401a0.pth",
+    "torchvision's resnet18-f37072fd.pth",
+    "torchvision's resnet34-b627a593.pth",
+    "torchvision's resnet50-0676ba61.pth",
+    "torchvision's resnet50-11ad3fa6.pth",
+    "torchvision's resnet101-63fe2227.pth",
+    "torchvision's resnet101-cd907fc2.pth",
+    "torchvision's resnet152-394f9c45.pth",
+    "torchvision's resnet152-f82ba261.pth",
+    "torchvision's resnext50_32x4d-7cdf4587.pth",
+    "torchvision's resnext50_32x4d-1a0047aa.pth",
+    "torchvision's resnext101_32x8d-8ba56ff5.pth",
+    "torchvision's resnext101_32x8d-110c445d.pth",
+    "torchvision's resnext101_64x4d-173b62eb.pth",
+    "torchvision's wide_resnet50_2-95faca4d.pth",
+    "torchvision's wide_resnet50_2-9ba9bcbe.pth",
+    "torchvision's wide_resnet101_2-32ee1156.pth",
+    "torchvision's wide_resnet101_2-d733dc28.pth",
 ];
+
+/// The digits in a name of [`PUBLISHED`].
+fn digits(published: &str) -> &str {
+    let end = published.strip_suffix(".pth").unwrap_or(published);
+    end.rsplit('-').next().unwrap_or(end)
+}
+
+/// The published file with these first digits of its SHA-256.
+fn published(first: &str) -> Option<&'static str> {
+    PUBLISHED.into_iter().find(|name| digits(name) == first)
+}
 
 /// Bytes of its float32 tensors, which the file holds as they are.
 const TENSORFLOW_VGG16_DATA: usize = 4 * 138_357_544;
@@ -48,13 +73,19 @@ impl Weights {
 
     /// The published file that this is, if it is a known one. `sha256` is that of the whole file.
     pub fn known_as(&self, sha256: &[u8; 32]) -> Option<&'static str> {
-        let digits = hex(&sha256[..4]);
-        let published = PUBLISHED.iter().find(|(start, _)| *start == digits);
-        match published {
-            Some((_, name)) => Some(name),
+        match published(&hex(&sha256[..4])) {
+            Some(name) => Some(name),
             None if self.is_tensorflow_vgg16() => Some("tensorflow-vgg's VGG16.npy"),
             None => None,
         }
+    }
+
+    /// The published file that this one is called, by the digits at the end of its name; whether it is that one is for
+    /// [`Weights::known_as`] to say.
+    pub(crate) fn called_as_published(&self) -> Option<&'static str> {
+        let stem = self.path.as_ref()?.file_stem()?.to_str()?;
+        let (_, digits) = stem.rsplit_once('-')?;
+        published(digits)
     }
 
     /// Whether this is tensorflow-vgg's `VGG16.npy`, bit for bit: [`TENSORFLOW_VGG16_SHA1`]. Hashes
@@ -86,6 +117,23 @@ fn digest<D: Digest>(source: &Source) -> sha2::digest::Output<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn published_files_go_by_eight_digits_each() {
+        let mut all: Vec<&str> = PUBLISHED.map(digits).to_vec();
+        assert!(
+            all.iter()
+                .all(|d| d.len() == 8 && d.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
+        assert_eq!(
+            published("397923af"),
+            Some("torchvision's vgg16-397923af.pth")
+        );
+        assert_eq!(published("00000000"), None);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), PUBLISHED.len());
+    }
 
     #[test]
     fn digests_are_those_of_the_standards() {
