@@ -509,7 +509,7 @@ pub struct Explain {
     /// The most pixels of a picture that is read, in millions [default: 128]
     ///
     /// The most pixels of a picture that is read, in millions. Decoding takes three bytes a pixel,
-    /// for some formats up to nine.
+    /// for some formats up to eleven.
     #[arg(long, value_name = "MILLIONS", value_parser = whole::<u16>(1..=4000), allow_negative_numbers = true,
         help_heading = "What the network sees")]
     pub max_pixels: Option<u16>,

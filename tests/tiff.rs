@@ -103,3 +103,19 @@ fn what_is_not_read_is_refused_by_name() {
         assert!(message.contains(kind), "{name}: {message}");
     }
 }
+
+#[test]
+fn tiles_far_larger_than_their_picture_are_refused_before_they_are_read() {
+    let mut bytes = std::fs::read(fixture("tiff_tiles.tif")).unwrap();
+    // The tile's width, as a LONG.
+    let entry = bytes
+        .windows(4)
+        .position(|e| e == [0x42, 0x01, 4, 0])
+        .unwrap();
+    bytes[entry + 2] = 4;
+    bytes[entry + 8..entry + 12].copy_from_slice(&20_000_000u32.to_le_bytes());
+    let message = image::decode(&bytes, Path::new("tiles.tif"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("announces more than a TIFF"), "{message}");
+}

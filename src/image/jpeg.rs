@@ -1,7 +1,8 @@
 //! JPEG: sequential and progressive, Huffman-coded, 8 bits, with any whole-numbered sampling and any division into scans.
 //!
-//! The program has a decoder of its own because those to be had give wrong pixels for files that others write and read: one scan
-//! a component, chroma finer than luma, components named R, G and B. This one does what libjpeg does, to the bit, in the order of
+//! The program has a decoder of its own because those to be had give wrong pixels for files that others write and read (chroma
+//! finer than luma, luma in a later scan, factors of three sizes, components named R, G and B), and none tells whether all pixels
+//! of a file without its end marker are there. tests/jpeg.rs has the files. This one does what libjpeg does, to the bit, in the order of
 //! the standard, ITU-R T.81:
 //!
 //! ```text

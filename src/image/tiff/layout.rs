@@ -26,8 +26,14 @@ mod tag {
     pub(super) const JPEG_TABLES: u16 = 347;
 }
 
-/// The most bytes of a row of samples.
+/// The most bytes of a row of samples, in the file and as numbers.
 const MAX_ROW: u64 = 64 << 20;
+
+/// How many times a picture's pixels its tiles may hold, those beyond its edges included. A small picture in one tile of usual
+/// size has more, so that [`MAX_PADDING`] comes on top.
+const MAX_PADDED: u64 = 16;
+
+const MAX_PADDING: u64 = 1 << 24;
 
 /// How a picture's samples are stored.
 pub(super) struct Layout<'a> {
@@ -155,6 +161,11 @@ impl<'a> Layout<'a> {
         if chunk.0 as u64 * together as u64 * u64::from(bits) / 8 > MAX_ROW {
             return Err(Fault::OverLimit);
         }
+        let (width, height) = (u64::from(size.0), u64::from(size.1));
+        let padded = width.next_multiple_of(chunk.0 as u64) * height;
+        if padded > MAX_PADDED * width * height + MAX_PADDING {
+            return Err(Fault::OverLimit);
+        }
         let layout = Self {
             size,
             colour,
@@ -176,6 +187,11 @@ impl<'a> Layout<'a> {
             },
         };
         let needed = layout.chunks_of_a_plane() * kinds;
+        if layout.chunk.0.min(layout.size.0 as usize) * layout.used() * size_of::<f64>()
+            > MAX_ROW as usize
+        {
+            return Err(Fault::OverLimit);
+        }
         match layout.chunks.len() < needed {
             true => Err(Fault::damaged("it has fewer strips or tiles than it needs")),
             false => Ok(layout),
