@@ -15,6 +15,7 @@ mod inline;
 mod layers;
 mod names;
 mod outputs;
+mod quantized;
 mod shapes;
 mod windows;
 
@@ -241,6 +242,8 @@ struct Layer {
     channels: Option<Arc<[usize]>>,
     /// What has been announced of it and is not computed yet.
     pending: Option<Pending>,
+    /// Whether the graph has it as whole numbers here; the network computes with what they stand for.
+    quantized: bool,
 }
 
 impl Layer {
@@ -251,6 +254,7 @@ impl Layer {
             pad: [[0; 2]; 2],
             channels: None,
             pending: None,
+            quantized: false,
         }
     }
 }
@@ -266,6 +270,8 @@ struct Import<'a> {
     folded: usize,
     /// What was left out or assumed.
     notes: Vec<String>,
+    /// Layers whose values the graph rounds to whole numbers.
+    rounded: usize,
 }
 
 impl<'a> Import<'a> {
@@ -290,6 +296,7 @@ impl<'a> Import<'a> {
             values: BTreeMap::new(),
             folded: 0,
             notes: vec![],
+            rounded: 0,
         };
         let picture = Layer::new(NodeId(0), axes);
         import.values.insert(&input.name, Value::Layer(picture));
@@ -441,6 +448,12 @@ impl<'a> Import<'a> {
         }
         self.network.output_kind = kind.unwrap_or(OutputKind::Softmax);
         self.network.nodes.truncate(last.node.0 + 1);
+        if self.rounded > 0 {
+            self.notes.push(format!(
+                "the graph rounds values to 8 bits at {} places; here they are computed without, so that probabilities differ a little",
+                self.rounded
+            ));
+        }
         let mut network = affine::fold(read_nodes(self.network));
         names::as_vgg(&mut network);
         Ok(Imported {

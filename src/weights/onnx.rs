@@ -24,6 +24,7 @@ use super::{Contents, Skipped};
 
 pub use external::ExternalError;
 use external::Folder;
+pub(crate) use graph::INT64;
 pub use graph::{Attribute, Constant, Function, Graph, Input, Integers, Node};
 use wire::{Field, Message};
 
@@ -114,8 +115,15 @@ pub(super) fn read(source: &Arc<Source>, path: Option<&Path>) -> Result<Contents
             }
             Constant::Ints(ints) => {
                 let skipped = Skipped {
-                    dtype: "int64".into(),
+                    dtype: ints.dtype.into(),
                     shape: ints.shape.clone(),
+                };
+                contents.skipped.insert(name.clone(), skipped);
+            }
+            Constant::Quantized(tensor) => {
+                let skipped = Skipped {
+                    dtype: tensor.dtype().name().into(),
+                    shape: tensor.shape().to_vec(),
                 };
                 contents.skipped.insert(name.clone(), skipped);
             }

@@ -69,12 +69,14 @@ pub struct Tensor {
 }
 
 /// Factors that elements are multiplied by as they are read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Scale {
     /// Dimension along which they differ.
     axis: usize,
     /// One for each place along it.
     factors: Vec<f64>,
+    /// What is subtracted from the elements before: of a quantised tensor's first scale one for each place, else none.
+    zeros: Vec<f64>,
 }
 
 impl Tensor {
@@ -206,12 +208,39 @@ impl Tensor {
             Some(scale) => {
                 let pairs = scale.factors.iter().zip(&factors);
                 let factors = pairs.map(|(a, b)| a * b).collect();
-                *scale = Arc::new(Scale { axis, factors });
+                *scale = Arc::new(Scale {
+                    factors,
+                    ..(**scale).clone()
+                });
             }
-            None => scales.push(Arc::new(Scale { axis, factors })),
+            None => scales.push(Arc::new(Scale {
+                axis,
+                factors,
+                zeros: vec![],
+            })),
         }
         Self {
             scales,
+            ..self.clone()
+        }
+    }
+
+    /// The same tensor with every element less the zero of its place along `axis`, times the factor there: what quantised weights
+    /// stand for.
+    ///
+    /// # Panics
+    /// If there is not one of each for each place, or the tensor is scaled already.
+    #[must_use]
+    pub fn dequantized(&self, axis: usize, factors: Vec<f64>, zeros: Vec<f64>) -> Self {
+        assert_eq!([factors.len(), zeros.len()], [self.shape[axis]; 2]);
+        assert!(self.scales.is_empty(), "whole numbers have no scale yet");
+        let scale = Scale {
+            axis,
+            factors,
+            zeros,
+        };
+        Self {
+            scales: vec![Arc::new(scale)],
             ..self.clone()
         }
     }
@@ -251,7 +280,7 @@ impl Tensor {
             let axis = order.iter().position(|&from| from == scale.axis);
             Arc::new(Scale {
                 axis: axis.expect("each dimension is in the order"),
-                factors: scale.factors.clone(),
+                ..(**scale).clone()
             })
         };
         Self {

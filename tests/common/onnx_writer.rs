@@ -74,10 +74,10 @@ pub(crate) fn node(op: &str, name: &str, inputs: &[&str], attributes: &[Vec<u8>]
     [inputs, names, bytes(4, op.as_bytes()), attributes].concat()
 }
 
-/// What a graph is given or gives; a length of -1 is open.
-fn value(name: &str, shape: &[i64]) -> Vec<u8> {
+/// What a graph is given or gives, of an element type; a length of -1 is open.
+fn value(name: &str, data_type: i64, shape: &[i64]) -> Vec<u8> {
     let shape: Vec<u8> = shape.iter().flat_map(|&n| bytes(1, &int(1, n))).collect();
-    let tensor = [int(1, 1), bytes(2, &shape)].concat();
+    let tensor = [int(1, data_type), bytes(2, &shape)].concat();
     [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &tensor))].concat()
 }
 
@@ -88,6 +88,12 @@ pub(crate) struct Model {
     pub(crate) constants: Vec<Vec<u8>>,
     pub(crate) input: Vec<i64>,
     pub(crate) output: String,
+    /// Outputs beside it.
+    pub(crate) further: Vec<String>,
+    /// Whether the picture is of uint8.
+    pub(crate) bytes: bool,
+    /// FunctionProtos.
+    pub(crate) functions: Vec<Vec<u8>>,
     pub(crate) opset: i64,
 }
 
@@ -117,20 +123,36 @@ impl Model {
         self
     }
 
+    /// A node of one input and several outputs.
+    pub(crate) fn outputs(
+        mut self,
+        op: &str,
+        names: &[&str],
+        input: &str,
+        attribute: Vec<u8>,
+    ) -> Self {
+        let names: Vec<u8> = names.iter().flat_map(|n| bytes(2, n.as_bytes())).collect();
+        let parts = [bytes(1, input.as_bytes()), names, bytes(4, op.as_bytes())];
+        self.nodes
+            .push([parts.concat(), bytes(5, &attribute)].concat());
+        self
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let nodes = self.nodes.iter().flat_map(|n| bytes(1, n));
         let constants = self.constants.iter().flat_map(|c| bytes(5, c));
-        let ends = [
-            bytes(11, &value("x", &self.input)),
-            bytes(12, &value(&self.output, &[1, -1])),
-        ];
-        let graph: Vec<u8> = nodes.chain(constants).chain(ends.concat()).collect();
+        let outputs = [&self.output].into_iter().chain(&self.further);
+        let outputs = outputs.flat_map(|name| bytes(12, &value(name, 1, &[1, -1])));
+        let input = bytes(11, &value("x", if self.bytes { 2 } else { 1 }, &self.input));
+        let graph: Vec<u8> = nodes.chain(constants).chain(input).chain(outputs).collect();
         let opset = [bytes(1, b""), int(2, self.opset)].concat();
+        let functions: Vec<u8> = self.functions.iter().flat_map(|f| bytes(25, f)).collect();
         [
             int(1, 8),
             bytes(2, b"hand"),
             bytes(7, &graph),
             bytes(8, &opset),
+            functions,
         ]
         .concat()
     }

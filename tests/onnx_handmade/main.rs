@@ -3,6 +3,7 @@
 
 mod damaged;
 mod forms;
+mod outputs;
 mod refused;
 
 #[allow(dead_code, reason = "every test program uses a part")]

@@ -116,6 +116,56 @@ fn what_is_not_supported_is_named_with_its_node() {
 }
 
 #[test]
+fn functions_that_call_themselves_or_double_at_every_step_are_refused() {
+    let function = |name: &str, calls: &[&str]| {
+        let ends = [
+            bytes(1, name.as_bytes()),
+            bytes(4, b"a"),
+            bytes(5, b"b"),
+            bytes(10, b"own"),
+        ];
+        let nodes = calls.iter().enumerate().flat_map(|(i, called)| {
+            let from = if i == 0 { "a".into() } else { format!("v{i}") };
+            let to = match i + 1 == calls.len() {
+                true => "b".into(),
+                false => format!("v{}", i + 1),
+            };
+            let parts = [
+                bytes(1, from.as_bytes()),
+                bytes(2, to.as_bytes()),
+                bytes(4, called.as_bytes()),
+                bytes(7, b"own"),
+            ];
+            bytes(7, &parts.concat())
+        });
+        [ends.concat(), nodes.collect()].concat()
+    };
+    let calling = |functions: Vec<Vec<u8>>| {
+        let mut model = small();
+        let call = [
+            bytes(1, b"dense"),
+            bytes(2, b"out"),
+            bytes(4, b"f0"),
+            bytes(7, b"own"),
+        ];
+        model.nodes.push(call.concat());
+        refused(&Model {
+            output: "out".into(),
+            functions,
+            ..model
+        })
+    };
+    let itself = calling(vec![function("f0", &["f0"])]);
+    assert!(itself.contains("functions"), "{itself}");
+    let doubling = (0..30).map(|i| {
+        let next = format!("f{}", i + 1);
+        function(&format!("f{i}"), &[&next, &next])
+    });
+    let doubling = calling(doubling.collect());
+    assert!(doubling.contains("functions"), "{doubling}");
+}
+
+#[test]
 fn shape_arithmetic_is_checked() {
     let reshape = |make: &dyn Fn(Model) -> Model| {
         let model = small().node("Shape", "s", &["relu"], &[]);

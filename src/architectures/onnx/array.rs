@@ -3,7 +3,7 @@
 //! Each function gives `None` where its arguments do not fit the array, or where the result would take more than
 //! [`MAX_BYTES`].
 
-use crate::weights::onnx::Integers;
+use crate::weights::onnx::{INT64, Integers};
 
 /// Of one result.
 pub(super) const MAX_BYTES: usize = 16 << 20;
@@ -307,6 +307,7 @@ impl From<Array<i64>> for Integers {
         Self {
             shape: array.shape,
             values: array.values,
+            dtype: INT64,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::array::{Array, Span};
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::{permutation, squeezed, target, unsqueezed};
-use super::{GraphError, Import, Value, names};
+use super::{GraphError, Import, Value, names, quantized};
 
 /// Elements that arithmetic may make in all; shapes take dozens, weights that are put together some thousands.
 pub(super) const MAX_FOLDED: usize = 4 << 20;
@@ -25,6 +25,14 @@ impl Import<'_> {
     pub(super) fn fold(&mut self, call: &Call<'_>) -> Result<Vec<Constant>, GraphError> {
         if let Some(view) = Self::view_of_floats(call)? {
             return Ok(vec![Constant::Floats(view)]);
+        }
+        if call.node.op_type == "DequantizeLinear" {
+            return Ok(vec![Constant::Floats(quantized::dequantized(call)?)]);
+        }
+        if call.node.op_type == "QuantizeLinear" {
+            let x = call.tensor(0, "weights")?;
+            self.book(call.node, 2 * x.len())?;
+            return Ok(vec![Constant::Floats(quantized::quantized(call, x)?)]);
         }
         let made = match call.node.op_type.as_str() {
             "Split" => self.split_constant(call)?,
@@ -144,7 +152,9 @@ impl Import<'_> {
                     values: tensor.to_vec(),
                 }))
             }
-            Some(Constant::Other(_)) => Err(call.unsupported("of constants of this type")),
+            Some(Constant::Quantized(_) | Constant::Other(_)) => {
+                Err(call.unsupported("of constants of this type"))
+            }
             None => Err(call.unusable("input")),
         }
     }

@@ -97,7 +97,7 @@ impl Import<'_> {
                 [value] => Some(value as f32),
                 _ => None,
             },
-            Constant::Other(_) => None,
+            Constant::Quantized(_) | Constant::Other(_) => None,
         };
         let with = |layer: &Layer, pending| Layer {
             pending: Some(pending),

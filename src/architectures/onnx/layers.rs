@@ -2,7 +2,7 @@
 
 use crate::network::{MatrixLayout, Op, Shape};
 use crate::weights::Tensor;
-use crate::weights::onnx::{Constant, Integers, Node};
+use crate::weights::onnx::{Constant, INT64, Integers, Node};
 
 use super::activations::Pending;
 use super::attributes::axis;
@@ -86,6 +86,7 @@ impl<'a> Import<'a> {
             }
             "BatchNormalization" => self.batch_normalization(call)?,
             "LRN" => self.lrn(call)?,
+            "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(call)?,
             _ => {
@@ -118,6 +119,8 @@ impl<'a> Import<'a> {
             "Tanh" => Self::tanh_of_cubic(call),
             "Where" => Some(self.chosen_by_value(call)?),
             "AveragePool" => Self::averaged_squares(call)?,
+            "QuantizeLinear" => Some(self.quantized(call)?),
+            "DequantizeLinear" => Self::unquantized(call)?,
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Greater" | "GreaterOrEqual" | "Less"
             | "LessOrEqual" => self.in_pieces(call)?,
             _ => None,
@@ -150,6 +153,7 @@ impl<'a> Import<'a> {
             return Ok(Constant::Ints(Integers {
                 shape: vec![],
                 values: vec![dimensions.iter().product()],
+                dtype: INT64,
             }));
         }
         let rank = dimensions.len() as i64;
@@ -160,6 +164,7 @@ impl<'a> Import<'a> {
         Ok(Constant::Ints(Integers {
             shape: vec![values.len()],
             values,
+            dtype: INT64,
         }))
     }
 

@@ -201,7 +201,10 @@ impl Import<'_> {
 
     fn pool(&mut self, call: &Call<'_>, layer: &Layer, op: Op) -> Result<Layer, GraphError> {
         let id = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer::new(id, layer.axes.clone()))
+        Ok(Layer {
+            quantized: layer.quantized,
+            ..Layer::new(id, layer.axes.clone())
+        })
     }
 
     /// The mean or maximum over all rows and columns.

@@ -89,6 +89,8 @@ pub enum Constant {
     Floats(Tensor),
     /// A few whole numbers: a shape, axes, indices.
     Ints(Integers),
+    /// Many whole numbers of 8 or 32 bits, where they lie in the file: quantised weights.
+    Quantized(Tensor),
     /// Another type, or more whole numbers than shapes have.
     Other(Skipped),
 }
@@ -96,7 +98,11 @@ pub enum Constant {
 impl Constant {
     /// Whole numbers of a shape.
     fn ints(shape: Vec<usize>, values: Vec<i64>) -> Self {
-        Self::Ints(Integers { shape, values })
+        Self::Ints(Integers {
+            shape,
+            values,
+            dtype: INT64,
+        })
     }
 }
 
@@ -107,7 +113,12 @@ pub struct Integers {
     pub shape: Vec<usize>,
     /// As many as the shape holds.
     pub values: Vec<i64>,
+    /// As the file has them: `int64`.
+    pub dtype: &'static str,
 }
+
+/// The type of shapes, and of what is computed from them.
+pub(crate) const INT64: &str = "int64";
 
 /// A value that the graph is given or gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -71,6 +71,16 @@ fn float(data_type: i64) -> Option<DType> {
     })
 }
 
+/// Whole numbers that weights are quantised to.
+fn whole(data_type: i64) -> Option<DType> {
+    Some(match data_type {
+        2 => DType::U8,
+        3 => DType::I8,
+        6 => DType::I32,
+        _ => return None,
+    })
+}
+
 /// The fields of the message, as places in the file.
 #[derive(Default)]
 struct Fields {
@@ -131,9 +141,25 @@ pub(super) fn read(
                 Constant::Ints(Integers {
                     shape: shape.clone(),
                     values,
+                    dtype: type_name(*data_type),
                 })
             }
-            _ => skipped(),
+            _ => match whole(*data_type).filter(|_| fields.is_external || fields.raw.is_some()) {
+                Some(dtype) => {
+                    let (source, data) = floats(reader, &fields, dtype)?;
+                    let element = Element {
+                        dtype,
+                        endian: Endian::Little,
+                    };
+                    let tensor =
+                        Tensor::dense(&source, Data::Raw(data), element, shape.clone(), Order::C);
+                    Constant::Quantized(tensor.map_err(|error| OnnxError::Tensor {
+                        name: name.clone(),
+                        error,
+                    })?)
+                }
+                None => skipped(),
+            },
         }
     } else {
         skipped()

@@ -32,15 +32,19 @@ impl Tensor {
             }
         }
         let inner = |axis: usize| self.shape[axis + 1..].iter().product();
-        let scales: Vec<(usize, &[f64])> = self
+        let scales: Vec<(usize, &[f64], &[f64])> = self
             .scales
             .iter()
-            .map(|scale| (inner(scale.axis), &scale.factors[..]))
+            .map(|scale| (inner(scale.axis), &scale.factors[..], &scale.zeros[..]))
             .collect();
         if !scales.is_empty() {
             for (i, value) in (start..).zip(out) {
-                let factors = scales.iter().map(|(inner, f)| f[i / inner % f.len()]);
-                *value = factors.fold(f64::from(*value), |value, f| value * f) as f32;
+                *value = scales
+                    .iter()
+                    .fold(f64::from(*value), |value, (inner, factors, zeros)| {
+                        let place = i / inner % factors.len();
+                        (value - zeros.get(place).unwrap_or(&0.0)) * factors[place]
+                    }) as f32;
             }
         }
     }

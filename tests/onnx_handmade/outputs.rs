@@ -1,0 +1,253 @@
+//! Graphs with several outputs, and graphs that scale their pixels themselves.
+
+use std::path::Path;
+
+use gradcam::architectures::{Asked, Classifier, Evidence, recognise, recognise_as};
+use gradcam::network::Op;
+use gradcam::preprocess::Normalization;
+
+use crate::common::handmade::open;
+use crate::common::onnx_writer::{Model, attribute_int, attribute_ints, floats, ints};
+use crate::small;
+
+/// The small model, whose `dense` is the logits, with these outputs.
+fn with_outputs(model: Model, outputs: &[&str]) -> Model {
+    let (first, others) = outputs.split_first().unwrap();
+    Model {
+        output: (*first).into(),
+        further: others.iter().map(|name| (*name).into()).collect(),
+        ..model
+    }
+}
+
+fn taken(model: &Model, output: Option<&str>) -> Result<(String, Vec<String>), String> {
+    let asked = Asked {
+        output,
+        ..Asked::default()
+    };
+    let classifier =
+        recognise_as(&open(model.bytes()).unwrap(), &asked).map_err(|error| error.to_string())?;
+    let mut taken = classifier.outputs.iter().filter(|output| output.taken);
+    Ok((taken.next().unwrap().name.clone(), classifier.notes))
+}
+
+#[test]
+fn the_output_that_looks_like_class_scores_is_taken_and_a_note_says_so() {
+    let head = |model: Model, name: &str, from: &str| {
+        model
+            .constant(floats(&format!("w-{name}"), &[2, 3], &[0.5; 6]))
+            .node("MatMul", name, &[from, &format!("w-{name}")], &[])
+    };
+    let behind = head(small(), "z", "dense");
+    let (name, notes) = taken(&with_outputs(behind.clone(), &["dense", "z"]), None).unwrap();
+    assert_eq!(name, "z");
+    assert!(
+        notes[0].contains("\"z\" (3 numbers) was taken") && notes[0].contains("--output"),
+        "{notes:?}"
+    );
+    let (name, notes) = taken(&with_outputs(behind, &["dense", "z"]), Some("dense")).unwrap();
+    assert_eq!((name.as_str(), notes.len()), ("dense", 0));
+
+    for (names, expected) in [
+        (["embedding", "other"], "other"),
+        (["aux_logits", "logits"], "logits"),
+        (["first", "probs"], "probs"),
+    ] {
+        let two = head(head(small(), names[0], "flat"), names[1], "flat");
+        assert_eq!(taken(&with_outputs(two, &names), None).unwrap().0, expected);
+    }
+    let soft = head(small(), "b", "flat").node("Softmax", "c", &["b"], &[]);
+    assert_eq!(
+        taken(&with_outputs(soft, &["dense", "c"]), None).unwrap().0,
+        "c"
+    );
+    // A map beside it is no class score.
+    let map = with_outputs(small(), &["relu", "dense"]);
+    assert_eq!(taken(&map, None).unwrap().0, "dense");
+}
+
+#[test]
+fn outputs_that_look_alike_are_refused_with_their_names() {
+    let two = small().constant(floats("w2", &[2, 3], &[0.5; 6])).node(
+        "MatMul",
+        "age",
+        &["flat", "w2"],
+        &[],
+    );
+    let error = taken(&with_outputs(two.clone(), &["dense", "age"]), Some("sex")).unwrap_err();
+    assert!(
+        error.contains("no output \"sex\"") && error.contains("dense"),
+        "{error}"
+    );
+    let renamed = two.node("MatMul", "kind", &["flat", "w2"], &[]);
+    let error = taken(&with_outputs(renamed.clone(), &["age", "kind"]), None).unwrap_err();
+    for part in ["\"age\" (3 numbers)", "\"kind\" (3 numbers)", "--output"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(
+        taken(&with_outputs(renamed, &["age", "kind"]), Some("kind"))
+            .unwrap()
+            .0,
+        "kind"
+    );
+    let unread =
+        small()
+            .node("LSTM", "logits", &["flat"], &[])
+            .node("Relu", "embedding", &["flat"], &[]);
+    let error = taken(&with_outputs(unread, &["embedding", "logits"]), None).unwrap_err();
+    assert!(error.contains("looks like features"), "{error}");
+}
+
+#[test]
+fn a_class_name_for_each_number_speaks_for_an_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = folder.path().join("labels.txt");
+    std::fs::write(&labels, "cat\ndog\nbird\n").unwrap();
+    let two = small().constant(floats("w2", &[2, 3], &[0.5; 6])).node(
+        "MatMul",
+        "kind",
+        &["flat", "w2"],
+        &[],
+    );
+    let model = with_outputs(two, &["dense", "kind"]);
+    let asked = Asked {
+        labels: Some(Path::new(&labels)),
+        ..Asked::default()
+    };
+    let classifier = recognise_as(&open(model.bytes()).unwrap(), &asked).unwrap();
+    assert_eq!(classifier.network.classes(), 3);
+}
+
+/// A convolution whose filters tell the channels apart, over `pixels`.
+fn over(pixels: Model, name: &str) -> Model {
+    let filters: Vec<f32> = (0..6).map(|i| i as f32).collect();
+    pixels
+        .constant(floats("w", &[2, 3, 1, 1], &filters))
+        .constant(floats("m", &[2, 2], &[1.0, 2.0, 3.0, 4.0]))
+        .node("Conv", "conv", &[name, "w"], &[])
+        .node("GlobalAveragePool", "mean", &["conv"], &[])
+        .node("Flatten", "flat", &["mean"], &[])
+        .node("MatMul", "dense", &["flat", "m"], &[])
+}
+
+fn classifier(model: &Model) -> Classifier {
+    recognise(&open(model.bytes()).unwrap()).unwrap()
+}
+
+#[test]
+fn channels_that_a_graph_turns_around_go_into_its_first_filters() {
+    let means = floats("means", &[1, 3, 1, 1], &[-103.939, -116.779, -123.68]);
+    let reverse = |op: &str| {
+        let start = Model::new(&[1, 3, 8, 8]).constant(means.clone());
+        let one = |name: &str, value| ints(name, &[value]);
+        let turned = match op {
+            "Gather" => start.constant(ints("order", &[2, 1, 0])).node(
+                "Gather",
+                "bgr",
+                &["x", "order"],
+                &[attribute_int("axis", 1)],
+            ),
+            "Slice" => start
+                .constant(one("from", -1))
+                .constant(one("to", i64::MIN))
+                .constant(one("axis", 1))
+                .node("Slice", "bgr", &["x", "from", "to", "axis", "from"], &[]),
+            _ => start
+                .outputs("Split", &["r", "g", "b"], "x", attribute_int("axis", 1))
+                .node(
+                    "Concat",
+                    "bgr",
+                    &["b", "g", "r"],
+                    &[attribute_int("axis", 1)],
+                ),
+        };
+        over(
+            turned.node("Add", "centred", &["bgr", "means"], &[]),
+            "centred",
+        )
+    };
+    for op in ["Gather", "Slice", "Split"] {
+        let classifier = classifier(&reverse(op));
+        assert_eq!(
+            classifier.normalization_evidence,
+            Evidence::Metadata,
+            "{op}"
+        );
+        assert!(!classifier.normalization.bgr);
+        let [mean, std] = classifier.normalization.mean_and_std();
+        assert_eq!((mean, std), ([123.68, 116.779, 103.939], [1.0; 3]), "{op}");
+        let names: Vec<&str> = classifier
+            .network
+            .nodes
+            .iter()
+            .map(|n| n.name.as_str())
+            .collect();
+        assert_eq!(names, ["input", "conv", "mean", "dense"], "{op}");
+        let Op::Conv2d { weight, .. } = &classifier.network.nodes[1].op else {
+            panic!("a convolution first");
+        };
+        assert_eq!(weight.to_vec(), [2.0, 1.0, 0.0, 5.0, 4.0, 3.0], "{op}");
+    }
+}
+
+#[test]
+fn means_of_blue_first_tell_that_a_graph_wants_blue_first() {
+    let start = Model::new(&[1, 3, 8, 8]);
+    let means = floats("means", &[1, 3, 1, 1], &[103.939, 116.779, 123.68]);
+    let model = start
+        .constant(means)
+        .node("Sub", "centred", &["x", "means"], &[]);
+    assert_eq!(
+        classifier(&over(model, "centred")).normalization,
+        Normalization::CAFFE
+    );
+}
+
+#[test]
+fn what_a_graph_does_to_its_pixels_comes_after_what_the_user_says() {
+    let start = Model::new(&[1, 3, 8, 8]).constant(floats("s", &[1], &[255.0]));
+    let model = over(start.node("Div", "unit", &["x", "s"], &[]), "unit");
+    let mut classifier = classifier(&model);
+    assert_eq!(classifier.normalization, Normalization::UNIT);
+    assert!(classifier.scales_itself());
+    classifier.scale_by(Normalization::NONE);
+    assert_eq!(classifier.normalization, Normalization::UNIT);
+    classifier.scale_by(Normalization::UNIT);
+    let [_, std] = classifier.normalization.mean_and_std();
+    assert!((std[0] - 255.0 * 255.0).abs() < 1.0, "{std:?}");
+}
+
+#[test]
+fn a_graph_over_bytes_is_given_bytes() {
+    let start = Model {
+        bytes: true,
+        ..Model::new(&[1, 3, 8, 8])
+    };
+    let model = over(
+        start.node("Cast", "f", &["x"], &[attribute_int("to", 1)]),
+        "f",
+    );
+    let classifier = classifier(&model);
+    assert_eq!(classifier.normalization, Normalization::NONE);
+    assert_eq!(classifier.normalization_evidence, Evidence::Metadata);
+}
+
+#[test]
+fn a_pad_that_a_convolution_cannot_take_in_is_a_layer() {
+    let padded = |value: f32| {
+        let model = Model::new(&[1, 3, 8, 8])
+            .constant(ints("p", &[0, 0, 1, 1, 0, 0, 1, 1]))
+            .constant(floats("v", &[], &[value]))
+            .node("Pad", "pad", &["x", "p", "v"], &[]);
+        let model = over(model, "pad");
+        classifier(&model).network.nodes.len()
+    };
+    assert_eq!((padded(0.0), padded(0.5)), (4, 5));
+    let mean = Model::new(&[1, 3, 8, 8]).node(
+        "ReduceMean",
+        "rows",
+        &["x"],
+        &[attribute_ints("axes", &[2])],
+    );
+    assert_eq!(classifier(&over(mean, "rows")).network.nodes[1].shape.h, 1);
+}
