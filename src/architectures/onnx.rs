@@ -8,6 +8,7 @@
 mod activations;
 mod array;
 mod attributes;
+mod branches;
 mod channels;
 mod constants;
 mod gates;
@@ -415,8 +416,19 @@ impl<'a> Import<'a> {
         op: Op,
         input: NodeId,
     ) -> Result<NodeId, GraphError> {
+        self.push_of(node, weight, op, vec![input])
+    }
+
+    /// Appends a layer fed by several.
+    fn push_of(
+        &mut self,
+        node: &Node,
+        weight: Option<&str>,
+        op: Op,
+        inputs: Vec<NodeId>,
+    ) -> Result<NodeId, GraphError> {
         let name = names::unique(node, weight, &mut self.names);
-        Ok(self.network.push(name, op, vec![input])?)
+        Ok(self.network.push(name, op, inputs)?)
     }
 
     /// The network that ends with `output`.

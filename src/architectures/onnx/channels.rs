@@ -192,7 +192,7 @@ impl Import<'_> {
 }
 
 /// The layer with these of its channels; its node has `all`.
-fn with_channels(layer: &Layer, all: usize, places: &[usize]) -> Layer {
+pub(super) fn with_channels(layer: &Layer, all: usize, places: &[usize]) -> Layer {
     let old = |place: usize| layer.channels.as_ref().map_or(place, |all| all[place]);
     let channels: Vec<usize> = places.iter().map(|&place| old(place)).collect();
     let whole = channels.iter().copied().eq(0..all);

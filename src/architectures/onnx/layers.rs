@@ -88,6 +88,13 @@ impl<'a> Import<'a> {
             "LRN" => self.lrn(call)?,
             "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,
+            "Celu" => self.celu(call)?,
+            "Concat" => self.concatenated(call)?,
+            "Add" | "Sub" | "Mul" | "Sum"
+                if !call.inputs.iter().flatten().any(Value::is_constant) =>
+            {
+                self.combined(call)?
+            }
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(call)?,
             _ => {
                 return Err(GraphError::Operator {
@@ -139,7 +146,7 @@ impl<'a> Import<'a> {
     }
 
     /// An operator that leaves every dimension as it is.
-    fn plain(&mut self, call: &Call<'_>, op: Op) -> Result<Layer, GraphError> {
+    pub(super) fn plain(&mut self, call: &Call<'_>, op: Op) -> Result<Layer, GraphError> {
         let layer = call.layer()?;
         call.open(layer)?;
         let id = self.push(call.node, None, op, layer.node)?;

@@ -3,6 +3,7 @@
 use crate::network::{FlattenOrder, Op, Shape};
 
 use super::attributes::axis;
+use super::channels::with_channels;
 use super::layers::Call;
 use super::{GraphError, Import, Layer};
 
@@ -19,6 +20,10 @@ pub(super) enum Axis {
     W,
     /// Rows and columns as one dimension.
     Places,
+    /// Which of so many equal groups of channels.
+    Group(usize),
+    /// Which of the channels of a group of so many.
+    Within(usize),
     /// A length of 1 that a reshape has put there.
     One,
 }
@@ -36,6 +41,7 @@ impl Import<'_> {
             Axis::H => shape.h,
             Axis::W => shape.w,
             Axis::Places => shape.h * shape.w,
+            Axis::Group(length) | Axis::Within(length) => length,
             Axis::One => 1,
         }
     }
@@ -85,7 +91,11 @@ impl Import<'_> {
         let old: Vec<Axis> = layer.axes.iter().copied().filter(long).collect();
         let length = |axis| self.length(axis, shape);
         let wanted: Vec<usize> = target.iter().copied().filter(|&n| n != 1).collect();
-        if let Some(found) = renamed(&old, &wanted, length) {
+        if let Some((found, shuffled)) = renamed(&old, &wanted, length) {
+            let layer = &match shuffled {
+                Some([groups, within]) => shuffle(layer, groups, within),
+                None => layer.clone(),
+            };
             let mut found = found.into_iter();
             let axes = target.iter().enumerate().map(|(i, &length)| match length {
                 1 if i == 0 && self.batch == 1 => Axis::N,
@@ -148,13 +158,43 @@ impl Import<'_> {
     }
 }
 
+/// The layer's channels in the order that they have when the place within a group comes before the group.
+fn shuffle(layer: &Layer, groups: usize, within: usize) -> Layer {
+    let places = (0..within).flat_map(|w| (0..groups).map(move |g| g * within + w));
+    with_channels(layer, groups * within, &places.collect::<Vec<_>>())
+}
+
+/// Dimensions, and of channels that come in another order the numbers of groups and of channels in each.
+type Renamed = (Vec<Axis>, Option<[usize; 2]>);
+
 /// What dimensions of these lengths are, where they are the old ones; dimensions of length 1 come and go and are not among
-/// either, and rows and columns may become one.
-fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Option<Vec<Axis>> {
+/// either, and rows and columns may become one, and channels groups, and groups channels.
+fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Option<Renamed> {
     let mut rest = old;
     let mut found = vec![];
-    for &wanted in wanted {
+    let mut shuffled = None;
+    let mut left = wanted;
+    while let [wanted, others @ ..] = left {
+        left = others;
+        let wanted = *wanted;
+        if let ([Axis::C, after @ ..], [within, others @ ..]) = (rest, left)
+            && wanted.checked_mul(*within) == Some(length(Axis::C))
+            && wanted > 1
+        {
+            found.extend([Axis::Group(wanted), Axis::Within(*within)]);
+            (rest, left) = (after, others);
+            continue;
+        }
         found.push(match rest {
+            [Axis::Group(a), Axis::Within(b), others @ ..] if a * b == wanted => {
+                rest = others;
+                Axis::C
+            }
+            [Axis::Within(b), Axis::Group(a), others @ ..] if a * b == wanted => {
+                rest = others;
+                shuffled = Some([*a, *b]);
+                Axis::C
+            }
             [axis, others @ ..] if length(*axis) == wanted => {
                 rest = others;
                 *axis
@@ -166,7 +206,7 @@ fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Op
             _ => return None,
         });
     }
-    rest.is_empty().then_some(found)
+    rest.is_empty().then_some((found, shuffled))
 }
 
 /// Each of 0..rank once.

@@ -165,7 +165,16 @@ impl Import<'_> {
     pub(super) fn max_pool(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
         let layer = self.map(call)?;
         call.open(&layer)?;
-        let window = Self::pool_window(call, self.shape_of(&layer))?;
+        let shape = self.shape_of(&layer);
+        let window = Self::pool_window(call, shape)?;
+        let whole = Window {
+            size: [shape.h, shape.w],
+            stride: window.stride,
+            ..Window::square(1, 1, 0)
+        };
+        if window == whole {
+            return self.over(call, &layer, [true; 2], false);
+        }
         self.pool(call, &layer, Op::MaxPool(window))
     }
 

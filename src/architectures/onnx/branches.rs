@@ -1,0 +1,109 @@
+//! Operators that bring several layers together.
+
+use crate::network::{Activation, NodeId, Op};
+
+use super::attributes::axis;
+use super::layers::Call;
+use super::shapes::Axis;
+use super::{GraphError, Import, Layer, Value};
+
+impl Import<'_> {
+    /// The sum, difference or product of layers of one shape, or of maps and vectors that are spread over them.
+    pub(super) fn combined(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let mut layers = vec![];
+        for input in &call.inputs {
+            match input {
+                Some(Value::Layer(layer)) => layers.push(layer.clone()),
+                _ => return Err(call.unsupported("of layers and constants")),
+            }
+        }
+        if call.node.op_type == "Sub"
+            && let Some(second) = layers.get_mut(1)
+        {
+            *second = self.negative(call, second)?;
+        }
+        let op = match call.node.op_type.as_str() {
+            "Mul" => Op::Mul,
+            _ => Op::Add,
+        };
+        let mut layers = layers.into_iter();
+        let mut all = layers.next().ok_or_else(|| call.unusable("input"))?;
+        for layer in layers {
+            all = self.pair(call, op.clone(), &all, &layer)?;
+        }
+        Ok(all)
+    }
+
+    fn negative(&mut self, call: &Call<'_>, layer: &Layer) -> Result<Layer, GraphError> {
+        let channels = self.shape_of(layer).c;
+        self.affine(call, layer, &vec![-1.0; channels], &vec![0.0; channels])
+    }
+
+    fn pair(&mut self, call: &Call<'_>, op: Op, a: &Layer, b: &Layer) -> Result<Layer, GraphError> {
+        let (lengths, others) = (self.dimensions(a), self.dimensions(b));
+        // Dimensions stand over one another from the last on.
+        let aligned = a.axes.iter().zip(&lengths).rev();
+        let mut aligned = aligned.zip(b.axes.iter().zip(&others).rev());
+        let fits = aligned.all(|((x, &n), (y, &m))| x == y && n == m || n == 1 || m == 1);
+        let lead = |axes: &[Axis], lengths: &[usize], other: usize| {
+            let more = axes.len().saturating_sub(other);
+            let of_batch = |axis: &Axis| matches!(axis, Axis::N | Axis::One);
+            axes[..more].iter().all(of_batch) || lengths[..more].iter().all(|&n| n == 1)
+        };
+        if !fits || !lead(&a.axes, &lengths, b.axes.len()) || !lead(&b.axes, &others, a.axes.len())
+        {
+            return Err(call.unsupported("of two layers of different shapes"));
+        }
+        if a.node == b.node {
+            return Err(call.unsupported("of a layer and itself"));
+        }
+        let node = self.push_of(call.node, None, op, vec![a.node, b.node])?;
+        let shape = self.network.node(node).shape;
+        let larger = match self.shape_of(a) == shape && a.axes.len() >= b.axes.len() {
+            true => a,
+            false => b,
+        };
+        Ok(Layer::new(node, larger.axes.clone()))
+    }
+
+    /// The channels of layers, one after the other.
+    pub(super) fn concatenated(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let first = call.layer()?.clone();
+        let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
+        let along = along.ok_or_else(|| call.unusable("axis"))?;
+        let mut nodes: Vec<NodeId> = vec![];
+        for input in &call.inputs {
+            match input {
+                Some(Value::Layer(layer)) if layer.axes == first.axes => nodes.push(layer.node),
+                _ => return Err(call.unsupported("of layers and something else")),
+            }
+        }
+        if first.axes[along] != Axis::C {
+            return Err(call.unsupported("along other than channels"));
+        }
+        if let [_] = nodes[..] {
+            return Ok(first);
+        }
+        let node = self.push_of(call.node, None, Op::Concat, nodes)?;
+        Ok(Layer::new(node, first.axes))
+    }
+
+    /// A `Celu`, which is an ELU between two factors.
+    pub(super) fn celu(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let alpha = call.node.float("alpha").unwrap_or(1.0);
+        let layer = call.layer()?.clone();
+        if alpha == 1.0 {
+            return self.plain(call, Op::Activate(Activation::Elu { alpha }));
+        }
+        if !(alpha.is_finite() && alpha > 0.0) {
+            return Err(call.unusable("alpha"));
+        }
+        let channels = self.shape_of(&layer).c;
+        let none = vec![0.0; channels];
+        let inner = self.affine(call, &layer, &vec![1.0 / alpha; channels], &none)?;
+        let op = Op::Activate(Activation::Elu { alpha: 1.0 });
+        let node = self.push(call.node, None, op, inner.node)?;
+        let activated = Layer { node, ..inner };
+        self.affine(call, &activated, &vec![alpha; channels], &none)
+    }
+}
