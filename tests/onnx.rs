@@ -120,6 +120,38 @@ fn graphs_of_opset_7_as_converters_write_them_give_torch_numbers() {
     check("converted.onnx", "converted.json", 1e-6);
 }
 
+/// `forms/NAME.json` and every `forms/NAME-*.onnx`: activations by name and in pieces, pads, pools, orders of channels, branches,
+/// quantised weights, functions of a model's own.
+#[test]
+fn every_form_that_a_graph_comes_in_gives_torch_numbers() {
+    let folder = path("forms");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let mut checked = 0;
+    for expected in names.iter().filter(|name| name.ends_with(".json")) {
+        let stem = expected.trim_end_matches(".json");
+        let exporters = ["legacy", "dynamo", "weights", "helper"];
+        for exporter in exporters.map(|exporter| format!("{stem}-{exporter}.onnx")) {
+            if names.contains(&exporter) {
+                check(
+                    &format!("forms/{exporter}"),
+                    &format!("forms/{expected}"),
+                    1e-5,
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(
+        checked,
+        names.len() - names.iter().filter(|n| n.ends_with(".json")).count()
+    );
+    assert!(checked >= 65, "only {checked} files");
+}
+
 #[test]
 fn a_graph_of_one_size_is_read_again_at_the_size_asked_for() {
     let at = |file: &str, size| {
