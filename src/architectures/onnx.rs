@@ -18,6 +18,7 @@ mod names;
 mod outputs;
 mod quantized;
 mod shapes;
+mod sums;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use activations::Pending;
 use outputs::Candidate;
 pub use outputs::GraphOutput;
 use shapes::Axis;
+use sums::Sums;
 
 /// Outputs of a graph that are tried: a classifier has a few, and each takes an import of its own.
 const MAX_OUTPUTS: usize = 16;
@@ -229,6 +231,8 @@ enum Value {
     Constant(Constant),
     /// Computed from the picture.
     Layer(Layer),
+    /// Single places of a layer, added up.
+    Sums(Sums),
 }
 
 /// A layer's value as the graph sees it at some point.
@@ -445,6 +449,7 @@ impl<'a> Import<'a> {
         let mut last = match self.values.get(output) {
             Some(Value::Layer(layer)) => layer.clone(),
             Some(Value::Constant(_)) => return Err(wrong("the same for every picture")),
+            Some(Value::Sums(_)) => return Err(wrong("a map")),
             None => return Err(wrong("not computed by any node")),
         };
         let kind = last.pending.and_then(Pending::output_kind);

@@ -72,7 +72,7 @@ impl Call<'_> {
     pub(super) fn constant(&self, i: usize) -> Option<&Constant> {
         match self.input(i)? {
             Value::Constant(constant) => Some(constant),
-            Value::Layer(_) => None,
+            Value::Layer(_) | Value::Sums(_) => None,
         }
     }
 

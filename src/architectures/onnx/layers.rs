@@ -1,5 +1,7 @@
 //! Operators that compute with the picture: one arm each.
 
+use std::sync::Arc;
+
 use crate::network::{MatrixLayout, Op, Shape};
 use crate::weights::Tensor;
 use crate::weights::onnx::{Constant, INT64, Integers, Node};
@@ -60,10 +62,23 @@ impl<'a> Import<'a> {
             let made = self.fold(&call)?;
             return Ok(made.into_iter().map(Value::Constant).collect());
         }
+        match self.summed(&call)? {
+            // A pool that the node itself has still to read.
+            Some(Value::Layer(pooled)) => {
+                for input in &mut call.inputs {
+                    if let Some(Value::Sums(_)) = input {
+                        *input = Some(Value::Layer(pooled.clone()));
+                    }
+                }
+            }
+            Some(made) => return Ok(vec![made]),
+            None => {}
+        }
         if let Some(made) = self.untouched(&call)? {
             return Ok(made);
         }
         let reader = call.node;
+        let order = self.order_kept(&mut call);
         for input in &mut call.inputs {
             if let Some(Value::Layer(layer)) = input {
                 *layer = self.settled(reader, layer.clone())?;
@@ -71,10 +86,11 @@ impl<'a> Import<'a> {
         }
         let call = &call;
         if let Some(activation) = Self::activation(call)? {
-            let layer = self.plain(call, Op::Activate(activation))?;
+            let mut layer = self.plain(call, Op::Activate(activation))?;
+            layer.channels = order;
             return Ok(vec![Value::Layer(layer)]);
         }
-        let layer = match call.node.op_type.as_str() {
+        let mut layer = match call.node.op_type.as_str() {
             "Gemm" => self.gemm(call)?,
             "MatMul" => self.mat_mul(call)?,
             "Clip" => self.clip(call)?,
@@ -103,7 +119,35 @@ impl<'a> Import<'a> {
                 });
             }
         };
+        if order.is_some() {
+            layer.channels = order;
+        }
         Ok(vec![Value::Layer(layer)])
+    }
+
+    /// The order of the channels that a node reads, taken from them, where it does the same with each of them: so that the order
+    /// is that of what it gives.
+    fn order_kept(&self, call: &mut Call<'_>) -> Option<Arc<[usize]>> {
+        const ALIKE: [&str; 10] = [
+            "Relu",
+            "LeakyRelu",
+            "Elu",
+            "HardSwish",
+            "Clip",
+            "MaxPool",
+            "AveragePool",
+            "GlobalAveragePool",
+            "GlobalMaxPool",
+            "ReduceMean",
+        ];
+        let alike = ALIKE.contains(&call.node.op_type.as_str());
+        match call.inputs.first_mut() {
+            Some(Some(Value::Layer(layer))) if alike => {
+                let all = self.network.node(layer.node).shape.c;
+                layer.channels.take_if(|channels| channels.len() == all)
+            }
+            _ => None,
+        }
     }
 
     /// What operators give that take a layer as it is, with its paddings, channels and pending activation.

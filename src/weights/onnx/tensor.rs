@@ -11,8 +11,10 @@ use super::super::tensor::{Data, Order, Tensor, element_count};
 use super::wire::{Field, Message, varint};
 use super::{Constant, ENTRY, Integers, OnnxError, Reader};
 
-/// Whole numbers in one tensor that are kept: shapes, axes and indices have a few.
-const MAX_INTEGERS: usize = 1024;
+/// Whole numbers in one tensor that are kept: shapes and axes have a few, places that are gathered some thousands.
+const MAX_INTEGERS: usize = 1 << 14;
+/// The same of a type that weights are quantised to.
+const MAX_SHORT: usize = 1024;
 /// Dimensions at most.
 const MAX_RANK: usize = 32;
 
@@ -69,6 +71,14 @@ fn float(data_type: i64) -> Option<DType> {
         16 => DType::BF16,
         _ => return None,
     })
+}
+
+/// Whole numbers in a tensor of this type that are kept.
+fn most(data_type: i64) -> usize {
+    match whole(data_type) {
+        Some(_) => MAX_SHORT,
+        None => MAX_INTEGERS,
+    }
 }
 
 /// Whole numbers that weights are quantised to.
@@ -132,7 +142,7 @@ pub(super) fn read(
         })?)
     } else if let Some((size, decode)) = integer(*data_type) {
         match element_count(shape) {
-            Some(count) if count <= MAX_INTEGERS && !fields.is_external => {
+            Some(count) if count <= most(*data_type) && !fields.is_external => {
                 reader.charge(count * size_of::<i64>())?;
                 let values = integers(reader, &fields, size, decode);
                 let values = values
