@@ -129,12 +129,12 @@ impl Model {
         op: &str,
         names: &[&str],
         input: &str,
-        attribute: Vec<u8>,
+        attribute: &[u8],
     ) -> Self {
         let names: Vec<u8> = names.iter().flat_map(|n| bytes(2, n.as_bytes())).collect();
         let parts = [bytes(1, input.as_bytes()), names, bytes(4, op.as_bytes())];
         self.nodes
-            .push([parts.concat(), bytes(5, &attribute)].concat());
+            .push([parts.concat(), bytes(5, attribute)].concat());
         self
     }
 

@@ -153,7 +153,7 @@ fn channels_that_a_graph_turns_around_go_into_its_first_filters() {
                 .constant(one("axis", 1))
                 .node("Slice", "bgr", &["x", "from", "to", "axis", "from"], &[]),
             _ => start
-                .outputs("Split", &["r", "g", "b"], "x", attribute_int("axis", 1))
+                .outputs("Split", &["r", "g", "b"], "x", &attribute_int("axis", 1))
                 .node(
                     "Concat",
                     "bgr",
