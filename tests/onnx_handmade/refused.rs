@@ -94,10 +94,10 @@ fn what_is_not_supported_is_named_with_its_node() {
             "{op}: {error}"
         );
     }
-    let residual = small().node("Add", "sum", &["flat", "dense"], &[]);
+    let residual = small().node("Div", "ratio", &["flat", "dense"], &[]);
     assert_eq!(
         refused(&residual),
-        "node \"sum\": Add of two layers is not supported"
+        "node \"ratio\": Div of two layers is not supported"
     );
     let after = small()
         .node("Softmax", "p", &["dense"], &[])

@@ -1,5 +1,6 @@
 //! Operators that compute with the picture: one arm each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::network::{MatrixLayout, Op, Shape};
@@ -79,9 +80,16 @@ impl<'a> Import<'a> {
         }
         let reader = call.node;
         let order = self.order_kept(&mut call);
+        let ordered = self.scales_ordered(&call);
         for input in &mut call.inputs {
             if let Some(Value::Layer(layer)) = input {
-                *layer = self.settled(reader, layer.clone())?;
+                *layer = match ordered {
+                    true => {
+                        let activated = self.activated(reader, layer.clone())?;
+                        self.padded(reader, activated)?
+                    }
+                    false => self.settled(reader, layer.clone())?,
+                };
             }
         }
         let call = &call;
@@ -123,6 +131,27 @@ impl<'a> Import<'a> {
             layer.channels = order;
         }
         Ok(vec![Value::Layer(layer)])
+    }
+
+    /// Whether a node scales or shifts channels that are all there, in another order.
+    fn scales_ordered(&self, call: &Call<'_>) -> bool {
+        const SCALES: [&str; 6] = ["Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization"];
+        let mut layers = call
+            .inputs
+            .iter()
+            .flatten()
+            .filter_map(|input| match input {
+                Value::Layer(layer) => Some(layer),
+                _ => None,
+            });
+        let all = |layer: &Layer| {
+            let own = self.network.node(layer.node).shape.c;
+            let channels = layer.channels.as_ref();
+            let distinct = |channels: &Arc<[usize]>| BTreeSet::from_iter(channels.iter()).len();
+            channels.is_some_and(|all| all.len() == own && distinct(all) == own)
+        };
+        let (first, second) = (layers.next(), layers.next());
+        SCALES.contains(&call.node.op_type.as_str()) && second.is_none() && first.is_some_and(all)
     }
 
     /// The order of the channels that a node reads, taken from them, where it does the same with each of them: so that the order
@@ -391,13 +420,25 @@ impl<'a> Import<'a> {
     ) -> Result<Layer, GraphError> {
         call.open(layer)?;
         self.book(call.node, scale.len() + shift.len())?;
-        let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
+        // In the order of the node's own channels.
+        let tensor = |values: &[f32]| {
+            let mut own = values.to_vec();
+            if let Some(channels) = &layer.channels {
+                for (&channel, &value) in channels.iter().zip(values) {
+                    own[channel] = value;
+                }
+            }
+            Tensor::from_f32(vec![own.len()], &own)
+        };
         let op = Op::Affine {
             scale: tensor(scale),
             shift: tensor(shift),
         };
         let id = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer::new(id, layer.axes.clone()))
+        Ok(Layer {
+            channels: layer.channels.clone(),
+            ..Layer::new(id, layer.axes.clone())
+        })
     }
 
     /// What turns logits into scores; only at the end.

@@ -99,6 +99,7 @@ impl Import<'_> {
             "Where" => masked(call, sums),
             "Add" => added(call),
             "Div" | "Mul" => scaled(call, sums, op == "Div"),
+            "ReduceMean" => averaged(call, sums),
             _ => {
                 let layer = self.pooled(call, sums)?;
                 return Ok(Some(Value::Layer(layer)));
@@ -244,6 +245,43 @@ fn added(call: &Call<'_>) -> Option<Sums> {
     let alike = a.node == b.node && a.dims == b.dims && a.cells.shape == b.cells.shape;
     let both = |i: usize, terms: &[(usize, f64)]| [terms, &b.terms[b.cells.values[i]]].concat();
     alike.then(|| a.each(both))?
+}
+
+/// `ReduceMean` over cells.
+fn averaged(call: &Call<'_>, sums: &Sums) -> Option<Sums> {
+    let rank = sums.dims.len();
+    let axes = call.ints("axes", 1)?;
+    let axes: Vec<usize> = axes.iter().map(|&a| axis(a, rank)).collect::<Option<_>>()?;
+    let all_cells = axes.iter().all(|&along| sums.dims[along] == Dim::Cell);
+    if !all_cells || axes.is_empty() || call.node.int("keepdims").unwrap_or(1) != 0 {
+        return None;
+    }
+    let gone: Vec<usize> = axes.iter().map(|&along| sums.cell_axis(along)).collect();
+    let shape = &sums.cells.shape;
+    let kept: Vec<usize> = (0..shape.len()).filter(|i| !gone.contains(i)).collect();
+    let count: usize = gone.iter().map(|&i| shape[i]).product();
+    let turned = sums.cells.transposed(&[&kept[..], &gone].concat());
+    let lists = turned.values.chunks(count.max(1));
+    let terms: Vec<Vec<(usize, f64)>> = lists
+        .map(|lists| {
+            let all = lists.iter().flat_map(|&list| &sums.terms[list]);
+            all.map(|&(place, weight)| (place, weight / count as f64))
+                .collect()
+        })
+        .collect();
+    let dims = sums.dims.iter().enumerate();
+    Some(Sums {
+        node: sums.node,
+        dims: dims
+            .filter(|(i, _)| !axes.contains(i))
+            .map(|(_, &dim)| dim)
+            .collect(),
+        cells: Array {
+            shape: kept.iter().map(|&i| shape[i]).collect(),
+            values: (0..terms.len()).collect(),
+        },
+        terms,
+    })
 }
 
 fn scaled(call: &Call<'_>, sums: &Sums, divides: bool) -> Option<Sums> {
