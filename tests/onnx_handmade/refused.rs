@@ -108,11 +108,11 @@ fn what_is_not_supported_is_named_with_its_node() {
     );
     let map = Model::new(&[1, 3, 8, 8]).constant(floats("w", &[1], &[1.0]));
     assert!(refused(&map.node("Relu", "r", &["x"], &[])).contains("is a map"));
-    let grey = Model {
-        input: vec![1, 1, 8, 8],
+    let two_channels = Model {
+        input: vec![1, 2, 8, 8],
         ..small()
     };
-    assert!(refused(&grey).contains("[1, 1, 8, 8]"));
+    assert!(refused(&two_channels).contains("[1, 2, 8, 8]"));
 }
 
 #[test]
