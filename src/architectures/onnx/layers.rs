@@ -147,7 +147,7 @@ impl<'a> Import<'a> {
         let all = |layer: &Layer| {
             let own = self.network.node(layer.node).shape.c;
             let channels = layer.channels.as_ref();
-            let distinct = |channels: &Arc<[usize]>| BTreeSet::from_iter(channels.iter()).len();
+            let distinct = |channels: &Arc<[usize]>| channels.iter().collect::<BTreeSet<_>>().len();
             channels.is_some_and(|all| all.len() == own && distinct(all) == own)
         };
         let (first, second) = (layers.next(), layers.next());
