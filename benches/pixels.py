@@ -1,7 +1,7 @@
 """How far pixel methods are from PyTorch's in float64 on pictures with flat areas: ours by both settings of --convolution, and
 PyTorch's own in float32; and how long the command takes.
 
-python ties.py GRADCAM [BEFORE] [--rounds N] [PICTURE...]: four minutes on two cores, and ten seconds a round for the clock.
+python pixels.py GRADCAM [BEFORE] [--rounds N] [PICTURE...]: four minutes on two cores, and ten seconds a round for the clock.
 The pictures are those of tests/fixtures/ties.py and the ones named, whose centre square is taken at 224 x 224; the network is
 the built-in one, the class the likeliest, the score its logit. Each number is the relative L2 distance from float64 whose
 max-pools send the gradient to the first of equal values; float64 as it is breaks some ties itself, and its own distance stands beside.
