@@ -3,14 +3,20 @@
 //! Either way the result is a chain of [layers](Layer) in Keras' own words, which [`chain`] turns into a network.
 
 mod activations;
+mod arithmetic;
 mod arrange;
 mod bare;
 mod build;
+mod channels;
 mod config;
+mod entry;
 mod layers;
 mod links;
+mod nodes;
+mod operands;
 mod outputs;
 mod picture;
+mod sizes;
 mod steps;
 mod store;
 mod value;

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use super::build::Builder;
+use super::value::{Map, Signal};
 use super::{KerasModelError, Layer};
+use crate::architectures::ArchitectureError;
 use crate::network::{Activation, Op, OutputKind, Shape};
 use crate::weights::Tensor;
 
@@ -13,6 +16,67 @@ pub(super) enum Function {
     Each(Vec<Op>),
     /// Probabilities, where the network ends with it.
     Scores(OutputKind),
+}
+
+impl Builder<'_> {
+    /// Adds an activation, or ends the network with it.
+    pub(super) fn activate(
+        &mut self,
+        layer: &Layer,
+        function: Function,
+        name: &str,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
+        match function {
+            Function::Each(ops) => {
+                let mut map = match ops.is_empty() {
+                    true => map,
+                    false => self.padded(layer, &map)?,
+                };
+                for op in ops {
+                    map = self.push(name, op, &map)?;
+                }
+                Ok(Signal::Map(map))
+            }
+            Function::Scores(kind) => {
+                let map = self.padded(layer, &map)?;
+                if kind == OutputKind::Softmax {
+                    // A softmax is over the last axis.
+                    let shape = self.shape(&map);
+                    if shape.h * shape.w > 1 {
+                        let what = "a softmax at each place of a map is";
+                        return Err(layer.unsupported(what).into());
+                    }
+                }
+                Ok(Signal::Scores {
+                    kind,
+                    name: name.into(),
+                    map,
+                })
+            }
+        }
+    }
+
+    pub(super) fn expect_softmax_over_channels(
+        &self,
+        layer: &Layer,
+        class: &str,
+        map: &Map,
+    ) -> Result<(), KerasModelError> {
+        if class != "Softmax" {
+            return Ok(());
+        }
+        let lengths = map.axes.lengths(self.shape(map));
+        let default = lengths.len() - 1;
+        let axis = match layer.setting(&["axis"], 1) {
+            None => Some(default),
+            Some(_) => layer.axis(lengths.len()),
+        };
+        match axis == Some(map.axes.channels()) {
+            true => Ok(()),
+            false => Err(layer.unsupported("a softmax over another axis than the channels is")),
+        }
+    }
 }
 
 fn one(activation: Activation) -> Function {

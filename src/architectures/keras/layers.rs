@@ -1,6 +1,7 @@
 //! Layers with weights, and pools, as nodes of the network.
 
-use super::build::{Builder, expect_axes};
+use super::build::Builder;
+use super::nodes::expect_axes;
 use super::value::{Axes, Map, Signal};
 use super::windows::window;
 use super::{KerasModelError, Layer};

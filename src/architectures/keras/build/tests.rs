@@ -1,8 +1,9 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::architectures::Evidence;
 use crate::architectures::keras::outputs;
+use crate::weights::Tensor;
 
 fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
     let weights = shapes

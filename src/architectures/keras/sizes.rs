@@ -1,0 +1,144 @@
+//! Other sizes: the picture resized, rows and columns of any value cut off.
+
+use serde_json::Value;
+
+use super::Layer;
+use super::build::Builder;
+use super::nodes::expect_axes;
+use super::value::{Axes, Change, Picture, Signal};
+use crate::architectures::ArchitectureError;
+use crate::network::{MAX_SIDE, Shape};
+
+impl Builder<'_> {
+    /// A picture of another size: exact where several places become one, else the network takes pictures of that size.
+    pub(super) fn resize(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+        let Signal::Picture(picture) = self.reads(layer)? else {
+            return Err(layer
+                .unsupported("resizing anything but the picture is")
+                .into());
+        };
+        let size = match layer.class.as_str() {
+            "Resizing" => sides(layer),
+            _ => pair(layer.setting(&["size"], 1)),
+        };
+        let size = size.ok_or_else(|| layer.unsupported("such a size is"))?;
+        if size == picture.size {
+            return Ok(Signal::Picture(picture));
+        }
+        let [rows, columns] = [0, 1].map(|axis| {
+            let whole = picture.size[axis].is_multiple_of(size[axis]);
+            whole.then_some(picture.size[axis] / size[axis])
+        });
+        let settings = layer.settings();
+        let is = |name: &str| settings[name].as_bool() == Some(true);
+        let kinds = ["interpolation", "method"].map(|name| settings[name].as_str());
+        let plain = kinds.into_iter().flatten().all(|kind| kind == "bilinear") && !is("antialias");
+        let stretches = !is("crop_to_aspect_ratio") && !is("pad_to_aspect_ratio");
+        if let (Some(rows), Some(columns)) = (rows, columns)
+            && plain
+            && !self.input.open
+            && (rows == columns || stretches)
+            && let Some(picture) = picture
+                .clone()
+                .changed(&layer.name, Change::Shrink([rows, columns]))
+        {
+            return Ok(Signal::Picture(picture));
+        }
+        self.resized(layer, picture, size)
+    }
+
+    /// The network takes pictures of another size than the file says.
+    fn resized(
+        &mut self,
+        layer: &Layer,
+        picture: Picture,
+        size: [usize; 2],
+    ) -> Result<Signal, ArchitectureError> {
+        let from = match self.input.open {
+            true => "of any size".to_owned(),
+            false => format!("of {} x {}", picture.size[1], picture.size[0]),
+        };
+        let [h, w] = size;
+        let picture = picture.of_size(size);
+        let picture = picture.ok_or_else(|| layer.unsupported("such a size after a crop is"))?;
+        self.note(format!(
+            "the network's layer {} turns pictures {from} into {w} x {h} itself; here a picture becomes {w} x {h} in one step, with \
+             a filter that Keras' is not: --fit squash takes the whole picture, as Keras does",
+            layer.name
+        ));
+        Ok(Signal::Picture(picture))
+    }
+
+    /// Rows and columns cut off.
+    pub(super) fn crop(&mut self, layer: &Layer, class: &str) -> Result<Signal, ArchitectureError> {
+        let signal = self.reads(layer)?;
+        let unsupported = || layer.unsupported("such a crop is");
+        if class == "Cropping2D" {
+            let cut = super::windows::sides(layer, "cropping").ok_or_else(unsupported)?;
+            return self.cut(layer, signal, cut);
+        }
+        let [h, w] = sides(layer).ok_or_else(unsupported)?;
+        let there = match &signal {
+            Signal::Picture(picture) => picture.size,
+            Signal::Map(map) | Signal::Scores { map, .. } => {
+                let Shape { h, w, .. } = self.shape(map);
+                [h, w]
+            }
+        };
+        if [h, w] == there {
+            return Ok(signal);
+        }
+        match signal {
+            Signal::Picture(picture) if self.input.open || there[0] < h || there[1] < w => {
+                self.resized(layer, picture, [h, w])
+            }
+            signal if there[0] >= h && there[1] >= w => {
+                let before = [(there[0] - h) / 2, (there[1] - w) / 2];
+                let after = [there[0] - h - before[0], there[1] - w - before[1]];
+                self.cut(layer, signal, [before, after])
+            }
+            _ => Err(unsupported().into()),
+        }
+    }
+
+    fn cut(
+        &mut self,
+        layer: &Layer,
+        signal: Signal,
+        sides: [[usize; 2]; 2],
+    ) -> Result<Signal, ArchitectureError> {
+        let unsupported = || layer.unsupported("such a crop is");
+        if sides.as_flattened().iter().any(|&side| side > MAX_SIDE) {
+            return Err(unsupported().into());
+        }
+        let said = layer.config["data_format"]
+            .as_str()
+            .unwrap_or("channels_last");
+        if let Signal::Picture(picture) = signal {
+            let fits = (picture.axes == Axes::First) == (said == "channels_first");
+            let picture = picture
+                .changed(&layer.name, Change::Cut(sides))
+                .filter(|_| fits);
+            return Ok(Signal::Picture(picture.ok_or_else(unsupported)?));
+        }
+        let map = self.as_map(layer, signal)?;
+        expect_axes(layer, &map)?;
+        let map = self.padded(layer, &map)?;
+        let sides = sides.map(|sides| sides.map(|side| -(side as i32)));
+        Ok(Signal::Map(self.pad(&layer.name, &map, sides)?))
+    }
+}
+
+/// `height` and `width` of a layer.
+fn sides(layer: &Layer) -> Option<[usize; 2]> {
+    let side = |key: &str| super::windows::size(&layer.config[key]).filter(|&side| side > 0);
+    Some([side("height")?, side("width")?])
+}
+
+fn pair(value: Option<&Value>) -> Option<[usize; 2]> {
+    let side = |value: &Value| super::windows::size(value).filter(|&side| side > 0);
+    match value?.as_array()?.as_slice() {
+        [h, w] => Some([side(h)?, side(w)?]),
+        _ => None,
+    }
+}
