@@ -49,7 +49,8 @@ fn classifier(path: &Path) -> Classifier {
     recognise(&weights).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The files that the command writes for the test picture, by name.
+/// What the command writes for the test picture, by file name: pixels of pictures, whose files name their weights inside, and
+/// the bytes of arrays.
 fn pictures(weights: &Path) -> BTreeMap<String, Vec<u8>> {
     let home = tempfile::tempdir().unwrap();
     let arguments = [
@@ -67,7 +68,11 @@ fn pictures(weights: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(home.path().join("out")).unwrap();
     let read = |file: fs::DirEntry| {
         let name = file.file_name().into_string().unwrap();
-        (name, fs::read(file.path()).unwrap())
+        let bytes = match image::open(file.path()) {
+            Ok(picture) => picture.into_bytes(),
+            Err(_) => fs::read(file.path()).unwrap(),
+        };
+        (name, bytes)
     };
     files.map(|file| read(file.unwrap())).collect()
 }
