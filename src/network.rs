@@ -27,7 +27,7 @@ pub const MAX_ELEMENTS: usize = 1 << 30;
 /// sum of them overflows.
 const MAX_WORK: usize = 1 << 46;
 /// Places that a maximum may come from: the kernels keep its number in one byte.
-const MAX_POOL: usize = 256;
+pub(crate) const MAX_POOL: usize = 256;
 
 /// Index of a node in [`Network::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! Operators that slide a window over a map, and those that take all of it at once.
 
-use crate::network::{FilterLayout, Lrn, MAX_SIDE, Op, Pad, Shape, Window};
+use crate::network::{FilterLayout, Lrn, MAX_POOL, MAX_SIDE, Op, Pad, Shape, Window};
 use crate::weights::onnx::{Constant, Node};
 
 use super::attributes::axis;
@@ -172,7 +172,8 @@ impl Import<'_> {
             stride: window.stride,
             ..Window::square(1, 1, 0)
         };
-        if window == whole {
+        // More places than one pool takes go in two steps.
+        if window == whole && shape.h * shape.w > MAX_POOL {
             return self.over(call, &layer, [true; 2], false);
         }
         self.pool(call, &layer, Op::MaxPool(window))
@@ -257,9 +258,6 @@ impl Import<'_> {
     }
 }
 
-/// Places that one maximum is taken of at once.
-const MAX_AT_ONCE: usize = 256;
-
 impl Import<'_> {
     /// The mean or the maximum over rows, columns or both. A maximum of many places is taken of each row first: where several
     /// are equal it is the first in row order all the same.
@@ -276,7 +274,7 @@ impl Import<'_> {
             if columns { shape.w } else { 1 },
         ];
         let steps = match size {
-            [h, w] if !means && h * w > MAX_AT_ONCE => vec![[1, w], [h, 1]],
+            [h, w] if !means && h * w > MAX_POOL => vec![[1, w], [h, 1]],
             both => vec![both],
         };
         let mut pooled = layer.clone();
