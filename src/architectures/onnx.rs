@@ -16,6 +16,7 @@ mod inline;
 mod layers;
 mod names;
 mod outputs;
+mod positions;
 mod quantized;
 mod shapes;
 mod sums;

@@ -72,20 +72,28 @@ impl Import<'_> {
         let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
         let along = along.ok_or_else(|| call.unusable("axis"))?;
         let mut nodes: Vec<NodeId> = vec![];
+        let mut single = true;
         for input in &call.inputs {
             match input {
-                Some(Value::Layer(layer)) if layer.axes == first.axes => nodes.push(layer.node),
+                Some(Value::Layer(layer)) if layer.axes == first.axes => {
+                    single &= self.shape_of(layer).c == 1;
+                    nodes.push(layer.node);
+                }
                 _ => return Err(call.unsupported("of layers and something else")),
             }
         }
-        if first.axes[along] != Axis::C {
-            return Err(call.unsupported("along other than channels"));
+        let mut axes = first.axes.clone();
+        match axes[along] {
+            Axis::C => {}
+            // Channels that were taken one by one: their own dimension went, and another of length 1 came.
+            Axis::One if single && !axes.contains(&Axis::C) => axes[along] = Axis::C,
+            _ => return Err(call.unsupported("along other than channels")),
         }
         if let [_] = nodes[..] {
             return Ok(first);
         }
         let node = self.push_of(call.node, None, Op::Concat, nodes)?;
-        Ok(Layer::new(node, first.axes))
+        Ok(Layer::new(node, axes))
     }
 
     /// A `Celu`, which is an ELU between two factors.

@@ -61,9 +61,6 @@ impl Import<'_> {
                 let places = places.ok_or_else(|| call.unusable("indices"))?;
                 let mut picked = of_channels(along, places)?;
                 if scalar {
-                    if lengths[along] != 1 {
-                        return Err(call.unsupported("of one channel"));
-                    }
                     picked.axes.remove(along);
                 }
                 vec![picked]

@@ -109,6 +109,7 @@ impl<'a> Import<'a> {
                 self.over_positions(call)?
             }
             "BatchNormalization" => self.batch_normalization(call)?,
+            "LayerNormalization" => self.layer_normalization(call)?,
             "LRN" => self.lrn(call)?,
             "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,
@@ -310,12 +311,8 @@ impl<'a> Import<'a> {
                 MatrixLayout::OutIn => MatrixLayout::InOut,
             };
         }
-        let &[n, c] = &self.dimensions(layer)[..] else {
-            return Err(call.unsupported("of something else than vectors"));
-        };
-        let elements = self.shape_of(layer).len();
-        if n != self.batch || c != elements {
-            return Err(call.unsupported("of something else than vectors"));
+        if self.dimensions(layer) != [self.batch, self.shape_of(layer).len()] {
+            return self.linear_by_position(call, layer, &weight, layout);
         }
         let vector = self.flatten(call, layer)?;
         let op = Op::Linear {
@@ -390,11 +387,13 @@ impl<'a> Import<'a> {
         let Constant::Floats(constant) = constant else {
             return Err(call.unsupported("with whole numbers"));
         };
+        let channels = self.shape_of(layer).c;
         let at = layer.axes.iter().position(|&axis| axis == Axis::C);
+        // A channel alone may have no dimension.
+        let at = at.or((channels == 1).then_some(layer.axes.len()));
         let values = at.and_then(|at| per_channel(constant, &self.dimensions(layer), at));
         let values =
             values.ok_or_else(|| call.unsupported("with values that differ between positions"))?;
-        let channels = self.shape_of(layer).c;
         let (mut scale, mut shift) = (vec![1.0; channels], vec![0.0; channels]);
         for i in 0..channels {
             let value = values[i % values.len()];

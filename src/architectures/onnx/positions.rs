@@ -1,0 +1,74 @@
+//! Operators over the channels of each position, which a graph has last there.
+
+use crate::network::{FilterLayout, MatrixLayout, Op, Window};
+use crate::weights::Tensor;
+
+use super::attributes::axis;
+use super::layers::Call;
+use super::shapes::Axis;
+use super::{GraphError, Import, Layer};
+
+impl Import<'_> {
+    pub(super) fn layer_normalization(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let layer = call.layer()?.clone();
+        call.open(&layer)?;
+        let rank = layer.axes.len();
+        let along = axis(call.node.int("axis").unwrap_or(-1), rank);
+        let along = along.ok_or_else(|| call.unusable("axis"))?;
+        if along + 1 != rank || layer.axes[along] != Axis::C {
+            return Err(call.unsupported("over other than channels"));
+        }
+        let channels = self.shape_of(&layer).c;
+        let scale = call.tensor(1, "scale")?.clone();
+        let shift = match call.optional(2, "shift")? {
+            Some(shift) => shift.clone(),
+            None => Tensor::repeated(vec![channels], 0.0),
+        };
+        for (what, values) in [("scale", &scale), ("shift", &shift)] {
+            if values.shape() != [channels] {
+                return Err(call.unusable(what));
+            }
+        }
+        let op = Op::LayerNorm {
+            scale,
+            shift,
+            epsilon: call.node.float("epsilon").unwrap_or(1e-5),
+        };
+        let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
+        Ok(Layer::new(id, layer.axes))
+    }
+
+    /// Each position's channels times a matrix: a convolution of one tap.
+    pub(super) fn linear_by_position(
+        &mut self,
+        call: &Call<'_>,
+        layer: &Layer,
+        weight: &Tensor,
+        layout: MatrixLayout,
+    ) -> Result<Layer, GraphError> {
+        if layer.axes.last() != Some(&Axis::C) {
+            return Err(call.unsupported("of something else than vectors"));
+        }
+        let (layout, ends) = match layout {
+            MatrixLayout::InOut => (FilterLayout::Hwio, [[1, 1].as_slice(), weight.shape()]),
+            MatrixLayout::OutIn => (FilterLayout::Oihw, [weight.shape(), &[1, 1]]),
+        };
+        let shape = ends.concat();
+        let weight = if let Some(weight) = weight.reshaped(shape.clone()) {
+            weight
+        } else {
+            // Quantised, or a view.
+            self.book(call.node, weight.len())?;
+            Tensor::from_f32(shape, &weight.to_vec())
+        };
+        let op = Op::Conv2d {
+            weight,
+            bias: None,
+            layout,
+            window: Window::square(1, 1, 0),
+            groups: 1,
+        };
+        let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
+        Ok(Layer::new(id, layer.axes.clone()))
+    }
+}
