@@ -77,7 +77,7 @@ pub fn guided(gradient: &[f32], width: u32, height: u32) -> RgbImage {
 /// Share of the values whose magnitudes a picture of them shows as they are: one bright pixel leaves the others be.
 const PERCENTILE: f64 = 0.995;
 
-/// The magnitude that [`PERCENTILE`] of the values do not pass, between two of them where it falls so, as numpy has it; where
+/// The magnitude that 99.5 % of the values do not pass, between two of them where it falls so, as numpy has it; where
 /// that is zero, the largest. Values that are not finite count as zero.
 pub fn percentile(values: &[f32]) -> f32 {
     let finite = values

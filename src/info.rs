@@ -30,7 +30,7 @@ pub struct Info {
     schema: u32,
     /// As named on the command line; `None` for the built-in network.
     pub file: Option<String>,
-    /// Its bytes where it is not Unicode, see [`paths`]; absent from the JSON otherwise.
+    /// Its bytes where it is not Unicode, percent-encoded; absent from the JSON otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<String>,
     /// What is wrong, in a sentence that begins with the file's name.

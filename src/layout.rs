@@ -98,7 +98,7 @@ pub const fn texels(outputs: usize, inputs: usize) -> usize {
     outputs.div_ceil(8) * blocks(inputs) * 9 * 8
 }
 
-/// A filter bank as `conv2d_subgroup.wgsl` reads it: [out / 32][tap][in / 4][out % 32] texels of four inputs.
+/// A filter bank as `conv2d_subgroup.wgsl` reads it: `[out / 32][tap][in / 4][out % 32]` texels of four inputs.
 pub fn pack_blocks(
     values: &[f32],
     shape: [usize; 4],

@@ -255,7 +255,7 @@ impl Report {
     }
 
     /// One line of JSON, ended by a line feed. A float that is not finite is `null`; a path that is
-    /// not Unicode has its bytes beside it, see [`paths`].
+    /// not Unicode has its bytes beside it, percent-encoded.
     #[allow(clippy::missing_panics_doc)] // never does
     pub fn json(&self) -> String {
         #[derive(Serialize)]

@@ -4,7 +4,7 @@
 //! The wire format is walked here, without a protobuf crate: one would decode each message into a struct, and with it
 //! copy 553 MB of weights to the heap, or need the whole file as one reference-counted buffer. A walk over the mapped
 //! file keeps the place of each tensor instead, and the few messages that a classifier needs are short. Messages are
-//! read to a fixed depth, of graphs within graphs [`MAX_DEPTH`]; what is kept is charged against a budget.
+//! read to a fixed depth, graphs within graphs too; what is kept is charged against a budget.
 
 mod external;
 mod graph;
