@@ -21,6 +21,7 @@ mod quantized;
 mod shapes;
 mod sums;
 mod windows;
+mod written_out;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -184,7 +185,7 @@ pub(super) struct Imported {
 
 /// The network that `graph` computes: the output that is asked for, else the one that looks like class scores.
 pub(super) fn network(graph: &Graph, wanted: Wanted<'_>) -> Result<Imported, GraphError> {
-    let unfolded = inline::unfolded(graph)?;
+    let unfolded = written_out::joined(inline::unfolded(graph)?);
     let graph = unfolded.as_ref();
     let read = |output: &str| Import::run(graph, output, wanted.size);
     let mut candidates: Vec<Candidate> = graph

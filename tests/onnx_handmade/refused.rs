@@ -54,7 +54,7 @@ fn a_graph_that_is_no_graph_is_refused_with_the_node() {
 
 #[test]
 fn what_is_not_supported_is_named_with_its_node() {
-    let cases: [(&str, Vec<Vec<u8>>, &str); 6] = [
+    let cases: [(&str, Vec<Vec<u8>>, &str); 8] = [
         (
             "LSTM",
             vec![],
@@ -75,6 +75,8 @@ fn what_is_not_supported_is_named_with_its_node() {
             vec![attribute_ints("axes", &[1])],
             "other than rows and columns",
         ),
+        ("LayerNormalization", vec![], "over other than channels"),
+        ("MeanVarianceNormalization", vec![], "without an epsilon"),
         (
             "Transpose",
             vec![attribute_ints("perm", &[0, 1, 2, 2])],

@@ -54,14 +54,20 @@ impl Import<'_> {
                 let Some(indices) = call.ints("", 1) else {
                     return Err(call.unsupported("at places that are not known"));
                 };
-                let scalar =
-                    matches!(call.constant(1), Some(Constant::Ints(ints)) if ints.shape.is_empty());
                 let places = indices.iter().map(|&index| axis(index, lengths[along]));
                 let places: Option<Vec<usize>> = places.collect();
                 let places = places.ok_or_else(|| call.unusable("indices"))?;
                 let mut picked = of_channels(along, places)?;
-                if scalar {
-                    picked.axes.remove(along);
+                match call.constant(1) {
+                    Some(Constant::Ints(ints)) if ints.shape.is_empty() => {
+                        picked.axes.remove(along);
+                    }
+                    // The indices' own dimensions are in the place of the one that they are of.
+                    Some(Constant::Ints(ints)) if ints.shape.len() > 1 => {
+                        let shape = [&lengths[..along], &ints.shape, &lengths[along + 1..]];
+                        picked = self.reshape(call, &picked, &shape.concat())?;
+                    }
+                    _ => {}
                 }
                 vec![picked]
             }

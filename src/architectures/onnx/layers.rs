@@ -109,7 +109,7 @@ impl<'a> Import<'a> {
                 self.over_positions(call)?
             }
             "BatchNormalization" => self.batch_normalization(call)?,
-            "LayerNormalization" => self.layer_normalization(call)?,
+            "LayerNormalization" | "MeanVarianceNormalization" => self.layer_normalization(call)?,
             "LRN" => self.lrn(call)?,
             "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,

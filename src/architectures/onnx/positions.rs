@@ -13,17 +13,31 @@ impl Import<'_> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
         let rank = layer.axes.len();
-        let along = axis(call.node.int("axis").unwrap_or(-1), rank);
-        let along = along.ok_or_else(|| call.unusable("axis"))?;
-        if along + 1 != rank || layer.axes[along] != Axis::C {
+        let (over, epsilon) = if call.node.op_type == "LayerNormalization" {
+            let from = axis(call.node.int("axis").unwrap_or(-1), rank);
+            let epsilon = call.node.float("epsilon").unwrap_or(1e-5);
+            (from.map(|from| (from..rank).collect()), epsilon)
+        } else {
+            // The standard's has none, and adds a little to the deviation instead.
+            let epsilon = call.node.float("epsilon");
+            let axes = call.node.ints("axes").unwrap_or(&[0, 2, 3]);
+            let over = axes.iter().map(|&at| axis(at, rank));
+            let epsilon = epsilon.ok_or_else(|| call.unsupported("without an epsilon"))?;
+            (over.collect::<Option<Vec<usize>>>(), epsilon)
+        };
+        let over = over.ok_or_else(|| call.unusable("axis"))?;
+        let lengths = self.dimensions(&layer);
+        let is_channels = |at: &usize| layer.axes[*at] == Axis::C;
+        let others = over.iter().any(|at| !is_channels(at) && lengths[*at] != 1);
+        if others || !over.iter().any(is_channels) {
             return Err(call.unsupported("over other than channels"));
         }
         let channels = self.shape_of(&layer).c;
-        let scale = call.tensor(1, "scale")?.clone();
-        let shift = match call.optional(2, "shift")? {
-            Some(shift) => shift.clone(),
-            None => Tensor::repeated(vec![channels], 0.0),
+        let or = |given: Option<&Tensor>, value: f32| {
+            given.map_or_else(|| Tensor::repeated(vec![channels], value), Tensor::clone)
         };
+        let scale = or(call.optional(1, "scale")?, 1.0);
+        let shift = or(call.optional(2, "shift")?, 0.0);
         for (what, values) in [("scale", &scale), ("shift", &shift)] {
             if values.shape() != [channels] {
                 return Err(call.unusable(what));
@@ -32,7 +46,7 @@ impl Import<'_> {
         let op = Op::LayerNorm {
             scale,
             shift,
-            epsilon: call.node.float("epsilon").unwrap_or(1e-5),
+            epsilon,
         };
         let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
         Ok(Layer::new(id, layer.axes))

@@ -1,0 +1,128 @@
+//! Layer norms that an exporter has written out, `(x - m) / sqrt(mean((x - m)^2) + epsilon)`, as one node each.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::weights::onnx::{Attribute, Constant, Graph, Node};
+
+/// The same graph with a `MeanVarianceNormalization` for each quotient that is one, which has an `epsilon` beside the
+/// standard's `axes`. What nothing reads any more stays behind.
+pub(super) fn joined(graph: Cow<'_, Graph>) -> Cow<'_, Graph> {
+    let found: BTreeMap<usize, Node> = {
+        let parts = Parts::of(&graph);
+        let nodes = graph.nodes.iter().enumerate();
+        nodes
+            .filter_map(|(i, node)| Some((i, parts.normalization(node)?)))
+            .collect()
+    };
+    if found.is_empty() {
+        return graph;
+    }
+    let mut graph = graph.into_owned();
+    for (i, node) in found {
+        graph.nodes[i] = node;
+    }
+    Cow::Owned(graph)
+}
+
+struct Parts<'a> {
+    makers: BTreeMap<&'a str, &'a Node>,
+    constants: &'a BTreeMap<String, Constant>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(graph: &'a Graph) -> Self {
+        let nodes = graph.nodes.iter().filter(|node| node.is_standard());
+        Self {
+            makers: nodes
+                .filter_map(|node| Some((node.outputs.first()?.as_str(), node)))
+                .collect(),
+            constants: &graph.constants,
+        }
+    }
+
+    /// The inputs of the node that makes `value`, where it is of this kind.
+    fn made_by(&self, value: &str, op: &str) -> Option<&'a [String]> {
+        let maker = self.makers.get(value).copied()?;
+        (maker.op_type == op).then_some(&maker.inputs)
+    }
+
+    fn number(&self, name: &str) -> Option<f32> {
+        match self.constants.get(name)? {
+            Constant::Floats(tensor) if tensor.len() == 1 => Some(tensor.to_vec()[0]),
+            Constant::Ints(ints) if ints.values.len() == 1 => Some(ints.values[0] as f32),
+            _ => None,
+        }
+    }
+
+    /// What a mean is of, and the one dimension that it is over, which stays.
+    fn mean(&self, value: &str) -> Option<(&'a str, i64)> {
+        let node = self.makers.get(value).copied()?;
+        if node.op_type != "ReduceMean" || node.int("keepdims").unwrap_or(1) == 0 {
+            return None;
+        }
+        let given = node.inputs.get(1).and_then(|name| self.constants.get(name));
+        let axes = match (node.ints("axes"), given) {
+            (Some(axes), _) => axes,
+            (None, Some(Constant::Ints(ints))) => &ints.values,
+            _ => return None,
+        };
+        match axes {
+            &[axis] => Some((node.inputs.first()?, axis)),
+            _ => None,
+        }
+    }
+
+    /// What is squared.
+    fn square(&self, value: &str) -> Option<&'a str> {
+        if let Some([base, exponent]) = self.made_by(value, "Pow") {
+            return (self.number(exponent) == Some(2.0)).then_some(base);
+        }
+        match self.made_by(value, "Mul")? {
+            [a, b] if a == b => Some(a),
+            _ => None,
+        }
+    }
+
+    /// A value from which its mean over a dimension is taken off.
+    fn centred(&self, value: &str) -> Option<(&'a str, i64)> {
+        let [whole, mean] = self.made_by(value, "Sub")? else {
+            return None;
+        };
+        self.mean(mean).filter(|(of, _)| of == whole)
+    }
+
+    fn normalization(&self, node: &'a Node) -> Option<Node> {
+        let ("Div", true, [above, below]) =
+            (node.op_type.as_str(), node.is_standard(), &node.inputs[..])
+        else {
+            return None;
+        };
+        let [under_root] = self.made_by(below, "Sqrt")? else {
+            return None;
+        };
+        let [a, b] = self.made_by(under_root, "Add")? else {
+            return None;
+        };
+        let (variance, epsilon) = match (self.number(a), self.number(b)) {
+            (None, Some(epsilon)) => (a, epsilon),
+            (Some(epsilon), None) => (b, epsilon),
+            _ => return None,
+        };
+        let (square, along) = self.mean(variance)?;
+        let (value, axis) = self.centred(above)?;
+        // Some exporters take the mean off once for each of the two.
+        if self.centred(self.square(square)?)? != (value, axis) || along != axis {
+            return None;
+        }
+        Some(Node {
+            op_type: "MeanVarianceNormalization".into(),
+            inputs: vec![value.into()],
+            attributes: BTreeMap::from([
+                ("axes".into(), Attribute::Ints(vec![axis])),
+                ("epsilon".into(), Attribute::Float(epsilon)),
+            ]),
+            ..node.clone()
+        })
+    }
+}
