@@ -81,7 +81,7 @@ pub enum Command {
         /// Weights file [default: the built-in network]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+        /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
         #[arg(long = "output", value_name = "NAME")]
         graph_output: Option<String>,
         /// Print JSON
@@ -135,7 +135,7 @@ pub struct Bench {
     #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
     pub input_size: Option<u16>,
 
-    /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
     #[arg(long = "output", value_name = "NAME")]
     pub graph_output: Option<String>,
 
@@ -184,7 +184,7 @@ pub struct Convert {
     /// What the network ends with [default: what the weights say, else softmax]
     #[arg(long, value_name = "NAME", value_parser = spelled::<OutputKind>())]
     pub activation: Option<OutputKind>,
-    /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
     #[arg(long = "output", value_name = "NAME")]
     pub graph_output: Option<String>,
 }
@@ -229,9 +229,9 @@ pub struct Explain {
     #[arg(short, long, value_name = "FILE", help_heading = "What is explained")]
     pub weights: Option<PathBuf>,
 
-    /// Output of an ONNX graph to take as class scores [default: the one that looks like them]
+    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
     ///
-    /// Output of an ONNX graph to take as class scores, where it has several; `gradcam info` lists
+    /// Output of an ONNX graph or a Keras model to take as class scores, where it has several; `gradcam info` lists
     /// them. By default the one that looks like class scores, and a note says which that is.
     #[arg(
         long = "output",
