@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use divan::{Bencher, black_box};
-use gradcam::colormap::Colormap;
-use gradcam::map::Map;
-use gradcam::preprocess::{Fit, Normalization, fit, to_tensor};
-use gradcam::{architectures, cam, composite, image, layout, network, weights};
+use gradcam::draw::colormap::Colormap;
+use gradcam::draw::composite;
+use gradcam::methods::cam;
+use gradcam::methods::map::Map;
+use gradcam::picture::preprocess::{Fit, Normalization, fit, to_tensor};
+use gradcam::{architectures, layout, network, picture, weights};
 
 const PICTURE: &[u8] = include_bytes!("../assets/cat-and-coffee.png");
 const SIDE: u32 = 224;
@@ -20,7 +22,7 @@ fn picture() -> ::image::RgbImage {
 }
 
 fn decoded(bytes: &[u8]) -> ::image::RgbImage {
-    let picture = image::decode(bytes, Path::new("cat-and-coffee"));
+    let picture = picture::decode(bytes, Path::new("cat-and-coffee"));
     picture.expect("a picture").rgb
 }
 
@@ -36,7 +38,7 @@ fn heat() -> Map {
 
 #[divan::bench(args = [::image::ImageFormat::Png, ::image::ImageFormat::Jpeg])]
 fn decode(bencher: Bencher<'_, '_>, format: ::image::ImageFormat) {
-    let bytes = image::encode(&picture(), format).expect("it can be written");
+    let bytes = picture::encode(&picture(), format).expect("it can be written");
     bencher.bench(|| decoded(black_box(&bytes)));
 }
 
@@ -124,5 +126,5 @@ fn compose_guided(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [::image::ImageFormat::Png, ::image::ImageFormat::Jpeg])]
 fn encode(bencher: Bencher<'_, '_>, format: ::image::ImageFormat) {
     let (seen, _) = fit(&picture(), Fit::Crop, SIDE, SIDE);
-    bencher.bench(|| image::encode(black_box(&seen), format));
+    bencher.bench(|| picture::encode(black_box(&seen), format));
 }

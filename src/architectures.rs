@@ -23,7 +23,7 @@ use std::path::Path;
 
 use crate::labels::Labels;
 use crate::network::{Network, NetworkError, OutputKind, Shape};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::Weights;
 use crate::weights::onnx::Graph;
 

@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
-//! use gradcam::preprocess::Fit;
+//! use gradcam::picture::preprocess::Fit;
 //! use gradcam::{architectures, gpu, image, weights};
 //!
 //! let classifier = architectures::recognise(&weights::builtin())?;
@@ -39,9 +39,9 @@
 //! # Values at the pixels
 //!
 //! ```
-//! use gradcam::attribution::Method;
+//! use gradcam::methods::attribution::Method;
 //! use gradcam::explainer::{Explainer, Wanted};
-//! use gradcam::map::Map;
+//! use gradcam::methods::map::Map;
 //! use gradcam::{composite, preprocess};
 //! # use gradcam::{architectures, gpu, image, weights};
 //! # let classifier = architectures::recognise(&weights::builtin())?;
@@ -72,7 +72,7 @@
 //!
 //! ```
 //! use gradcam::explainer::{Explainer, Wanted};
-//! use gradcam::fuse::Fuse;
+//! use gradcam::methods::fuse::Fuse;
 //! use gradcam::score::Score;
 //! # use gradcam::{architectures, gpu, image, preprocess, weights};
 //! # let classifier = architectures::recognise(&weights::builtin())?;
@@ -114,9 +114,9 @@ pub use wanted::{Wanted, request};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cam::Reads;
 use crate::gpu::{Gpu, GpuError, Session};
-use crate::map::RawMap;
+use crate::methods::cam::Reads;
+use crate::methods::map::RawMap;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed, probabilities};
@@ -200,7 +200,7 @@ pub struct Explanation {
     /// Its number.
     pub class: usize,
     /// For each of [`Wanted::methods`] the map before ReLU and scaling, of the target layer's size. Of the size of the
-    /// network's input are FullGrad's, and of several layers the fused one, in 0..=1 ([`Fuse::of`](crate::fuse::Fuse::of)).
+    /// network's input are FullGrad's, and of several layers the fused one, in 0..=1 ([`Fuse::of`](crate::methods::fuse::Fuse::of)).
     /// With [`Wanted::augmented`] a mean of maps in 0..=1.
     pub maps: Vec<RawMap>,
     /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
@@ -210,7 +210,7 @@ pub struct Explanation {
     /// Share of the weight, to first order, that the channels tried hold, the mean over target layers; `None` where all
     /// were tried, or none.
     pub kept: Option<f64>,
-    /// Largest magnitude of the score's gradient at the logits, for [`crate::verdict::Verdict::of`].
+    /// Largest magnitude of the score's gradient at the logits, for [`crate::methods::verdict::Verdict::of`].
     pub gradient: f64,
 }
 
@@ -273,7 +273,7 @@ impl Explainer {
     }
 
     /// Runs the network forward on one preprocessed picture, C x H x W in the network's order and units
-    /// ([`crate::preprocess::to_tensor`]).
+    /// ([`crate::picture::preprocess::to_tensor`]).
     ///
     /// # Errors
     /// [`ExplainError::InputLength`], and what the device reports.

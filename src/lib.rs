@@ -9,35 +9,35 @@
 //!       -> channel weights -> map -> resize -> colour -> files and report
 //! ```
 //!
-//! Data only ever goes forward through it; [`explain`] is that line as a script, and reading it from top to bottom shows
+//! Data only ever goes forward through it; [`command::explain`] is that line as a script, and reading it from top to bottom shows
 //! the whole program.
 //!
 //! | step | module |
 //! | --- | --- |
 //! | the command line, and the rules between its options | [`cli`], [`options`] |
-//! | pictures: decode; crop, resize, scale | [`image`], [`preprocess`], [`resize`] |
+//! | pictures: decode; crop, resize, scale | [`picture`], [`picture::preprocess`], [`picture::resize`] |
 //! | weights files to named tensors; what a file that is none seems to be | [`weights`], [`sniff`] |
 //! | named tensors to a network; the network as data | [`architectures`], [`network`] |
 //! | network, request and adapter limits to buffers and dispatches | [`plan`], [`kernels`], [`layout`] |
 //! | the device: choice, upload, passes, errors | [`gpu`] |
 //! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
 //! | one picture through the network and back | [`explainer`] |
-//! | activations and gradients to maps; gradients at the pixels to pixel values | [`cam`], [`attribution`] |
-//! | maps of several layers to one; whether a map can be read; where its heat lies | [`fuse`], [`verdict`], [`spread`] |
-//! | masks over the picture, and scores under them to maps | [`perturbation`] |
-//! | all methods by name; random numbers | [`method`], [`noise`] |
-//! | maps and gradients to pictures | [`map`], [`colormap`], [`composite`], [`draw`] |
-//! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`report`] |
-//! | what a weights file holds; any of them as one that loads fast anywhere | [`info`], [`convert`] |
-//! | what made a picture, in the picture | [`provenance`], [`show`](mod@show) |
-//! | many pictures at once; errors, notes and progress; Ctrl-C | [`batch`], [`console`], [`printable`], [`interrupt`] |
-//! | what the device does, and what it could do | [`mod@bench`] |
+//! | activations and gradients to maps; gradients at the pixels to pixel values | [`methods::cam`], [`methods::attribution`] |
+//! | maps of several layers to one; whether a map can be read; where its heat lies | [`methods::fuse`], [`methods::verdict`], [`methods::spread`] |
+//! | masks over the picture, and scores under them to maps | [`methods::perturbation`] |
+//! | all methods by name; random numbers | [`methods`], [`methods::noise`] |
+//! | maps and gradients to pictures | [`methods::map`], [`draw`], [`draw::colormap`], [`draw::composite`] |
+//! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`output::report`] |
+//! | what a weights file holds; any of them as one that loads fast anywhere | [`command::info`], [`command::convert`] |
+//! | what made a picture, in the picture | [`output::provenance`], [`command::show`] |
+//! | many pictures at once; errors, notes and progress; Ctrl-C | [`command::batch`], [`command::console`], [`printable`], [`command::interrupt`] |
+//! | what the device does, and what it could do | [`command::bench`] |
 //!
 //! # What may know what
 //!
 //! Only [`gpu`] knows wgpu. Only [`plan`] knows which kernels make a layer, and it is pure data: plans for adapters that
 //! nobody has are made and tested without a GPU. [`weights`] knows files and nothing of networks; [`architectures`]
-//! joins the two. [`cam`], [`attribution`], [`perturbation`], [`score`], [`map`], [`colormap`] and [`composite`] are pure functions.
+//! joins the two. [`methods`], [`draw`] and [`score`] are pure functions.
 //!
 //! # Branches
 //!
@@ -53,7 +53,7 @@
 //!
 //! An op is a variant of [`network::Op`], and the compiler names the rest: its shape (`src/network/infer.rs`), its dispatches
 //! there and back side by side (`src/plan/ops/`), where a difference in its input shows in its output (`src/plan/tiles.rs`),
-//! its words in files and in `info` (`src/architectures/node_list.rs`, `src/info.rs`). A kernel is one file in `shaders/`, one
+//! its words in files and in `info` (`src/architectures/node_list.rs`, `src/command/info.rs`). A kernel is one file in `shaders/`, one
 //! row of the table (`src/kernels/table.rs`), one uniform (`src/kernels/params.rs`), one row of the page of costs
 //! ([`kernels`]) and one CPU twin (`tests/common/twins.rs`). An op that `tests/common/interpreter.rs` knows is tested in drawn
 //! graphs.
@@ -70,13 +70,14 @@
 //! # As a library
 //!
 //! ```
-//! use gradcam::cam::Method;
-//! use gradcam::colormap::Colormap;
-//! use gradcam::composite::Overlay;
+//! use gradcam::methods::cam::Method;
+//! use gradcam::draw::colormap::Colormap;
+//! use gradcam::draw::composite::Overlay;
 //! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
-//! use gradcam::preprocess::Fit;
-//! use gradcam::verdict::Verdict;
-//! use gradcam::{architectures, composite, gpu, image, weights};
+//! use gradcam::picture::preprocess::Fit;
+//! use gradcam::methods::verdict::Verdict;
+//! use gradcam::draw::composite;
+//! use gradcam::{architectures, gpu, picture, weights};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let classifier = architectures::recognise(&weights::builtin())?;
@@ -89,7 +90,7 @@
 //! // Plans the passes, compiles the kernels, uploads the weights: once for any number of pictures.
 //! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
 //!
-//! let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
+//! let picture = picture::open("assets/cat-and-coffee.png".as_ref())?.rgb;
 //! let request = PictureRequest {
 //!     normalization: &classifier.normalization,
 //!     fit: Fit::Crop,
@@ -115,43 +116,22 @@
 pub use wgpu;
 
 pub mod architectures;
-pub mod attribution;
-pub mod batch;
-pub mod bench;
-pub mod cam;
 pub mod cli;
-pub mod colormap;
-pub mod composite;
-pub mod console;
-pub mod convert;
+pub mod command;
 pub mod draw;
-pub mod explain;
 pub mod explainer;
-pub mod fuse;
 pub mod gpu;
-pub mod image;
-pub mod info;
-pub mod interrupt;
 pub mod kernels;
 pub mod labels;
 pub mod layout;
-pub mod map;
-pub mod method;
+pub mod methods;
 mod near;
 pub mod network;
-pub mod noise;
 pub mod options;
 pub mod output;
-pub mod perturbation;
+pub mod picture;
 pub mod plan;
-pub mod preprocess;
 pub mod printable;
-pub mod provenance;
-pub mod report;
-pub mod resize;
 pub mod score;
-pub mod show;
 pub mod sniff;
-pub mod spread;
-pub mod verdict;
 pub mod weights;

@@ -5,10 +5,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use gradcam::cli::{self, Cli, Command};
-use gradcam::console::{self, Console};
-use gradcam::explain::{self, Error, Told};
+use gradcam::command::Error;
+use gradcam::command::console::{self, Console};
+use gradcam::command::explain::{self, Told};
+use gradcam::command::{bench, convert, info, interrupt, show};
 use gradcam::options::{self, Options};
-use gradcam::{bench, convert, gpu, info, interrupt, report, show, weights};
+use gradcam::output::report;
+use gradcam::{gpu, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();

@@ -6,17 +6,17 @@ use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use crate::attribution;
-use crate::cam;
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
     Fuse, MatrixDtype, Method, Output, OutputKind, PixelScale, Preprocessing, Scale, Score, Size,
     Smooth,
 };
-use crate::composite::Overlay;
-use crate::image;
+use crate::draw::composite::Overlay;
+use crate::methods::attribution;
+use crate::methods::cam;
+use crate::methods::perturbation;
 use crate::near::nearest;
-use crate::perturbation;
+use crate::picture;
 
 mod drawing;
 mod error;
@@ -248,7 +248,7 @@ impl Options {
             fit: flags.fit,
             preprocess,
             input_size: flags.input_size.map(usize::from),
-            max_pixels: flags.max_pixels.map_or(image::MAX_PIXELS, |millions| {
+            max_pixels: flags.max_pixels.map_or(picture::MAX_PIXELS, |millions| {
                 1_000_000 * u64::from(millions)
             }),
             graph_output: flags.graph_output,

@@ -9,10 +9,12 @@ use ndarray::{ArrayView, IxDyn, ShapeError};
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use thiserror::Error;
 
-use crate::interrupt::Unfinished;
+use crate::command::interrupt::Unfinished;
 
 mod destination;
 mod name;
+pub mod provenance;
+pub mod report;
 mod stray;
 
 pub use destination::{Checked, Destination, DestinationError, check};

@@ -3,7 +3,7 @@
 //! [`DRAWN`] says.
 //!
 //! `tests/fixtures/cams.py` made the numbers and says how they are stored. Two exceptions, made alike on both sides: the sign
-//! of a principal component is arbitrary in the package, and random weights are those of `gradcam::noise`.
+//! of a principal component is arbitrary in the package, and random weights are those of `gradcam::methods::noise`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,14 +11,14 @@ use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use gradcam::architectures::{self, Classifier};
-use gradcam::attribution::Settings;
-use gradcam::cam::{Method, Reads};
 use gradcam::explainer::{Explainer, Wanted};
 use gradcam::gpu::Gpu;
-use gradcam::map::RawMap;
+use gradcam::methods::attribution::Settings;
+use gradcam::methods::cam::{Method, Reads};
+use gradcam::methods::map::RawMap;
 use gradcam::network::{Network, Op, Shape};
+use gradcam::picture::preprocess::{Normalization, to_tensor};
 use gradcam::plan::Winograd;
-use gradcam::preprocess::{Normalization, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
 use image::RgbImage;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use gradcam::architectures::recognise;
-use gradcam::preprocess::Normalization;
+use gradcam::picture::preprocess::Normalization;
 use gradcam::score::Score;
 use gradcam::weights::{self, Format};
 use serde_json::Value;

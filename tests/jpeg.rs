@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradcam::image;
+use gradcam::picture;
 
 /// Two decoders need not round alike; this one does.
 const LEVELS: u8 = 0;
@@ -36,7 +36,7 @@ fn every_sampling_division_into_scans_restart_and_colour_is_read_as_libjpeg_read
         let expected = ::image::open(folder().join(format!("{stem}.png")))
             .unwrap()
             .into_rgb8();
-        match image::decode(&bytes, Path::new(&name)) {
+        match picture::decode(&bytes, Path::new(&name)) {
             Err(e) => wrong.push(e.to_string()),
             Ok(picture) => {
                 assert_eq!(picture.rgb.dimensions(), expected.dimensions(), "{name}");
@@ -57,7 +57,7 @@ fn what_is_not_read_is_refused_by_name() {
         ("arithmetic.jpg", "arithmetic coding"),
         ("fractions.jpg", "colour sampled at a fraction"),
     ] {
-        let error = image::open(&folder().join("refused").join(name)).unwrap_err();
+        let error = picture::open(&folder().join("refused").join(name)).unwrap_err();
         let message = error.to_string();
         assert!(
             message.contains("this kind of JPEG is not read"),
@@ -71,9 +71,9 @@ fn what_is_not_read_is_refused_by_name() {
 fn a_jpeg_cut_off_anywhere_is_truncated_or_whole_and_never_grey_in_part() {
     for (name, bytes) in matrix().iter().step_by(3) {
         let path = Path::new(name);
-        let whole = image::decode(bytes, path).unwrap();
+        let whole = picture::decode(bytes, path).unwrap();
         for length in 0..bytes.len() {
-            if let Ok(cut) = image::decode(&bytes[..length], path) {
+            if let Ok(cut) = picture::decode(&bytes[..length], path) {
                 assert!(cut.rgb == whole.rgb, "{name} cut to {length} bytes");
             }
         }
@@ -84,9 +84,9 @@ fn a_jpeg_cut_off_anywhere_is_truncated_or_whole_and_never_grey_in_part() {
 fn a_jpeg_without_its_end_marker_is_read_with_a_note() {
     for name in ["420~one.jpg", "422~each_restart.jpg", "444~progressive.jpg"] {
         let bytes = fs::read(folder().join(name)).unwrap();
-        let whole = image::decode(&bytes, Path::new(name)).unwrap();
+        let whole = picture::decode(&bytes, Path::new(name)).unwrap();
         assert!(whole.notes.is_empty(), "{name}: {:?}", whole.notes);
-        let cut = image::decode(&bytes[..bytes.len() - 2], Path::new(name)).unwrap();
+        let cut = picture::decode(&bytes[..bytes.len() - 2], Path::new(name)).unwrap();
         assert!(cut.rgb == whole.rgb, "{name}");
         assert!(
             cut.notes[0].contains("end marker is missing"),
@@ -102,6 +102,6 @@ fn data_left_over_are_told() {
     let mut bytes = fs::read(folder().join(name)).unwrap();
     let end = bytes.len() - 2;
     bytes.splice(end..end, [7; 30]);
-    let picture = image::decode(&bytes, Path::new(name)).unwrap();
+    let picture = picture::decode(&bytes, Path::new(name)).unwrap();
     assert!(picture.notes[0].contains("30 bytes"), "{:?}", picture.notes);
 }

@@ -10,7 +10,7 @@ use common::device::{GPU, assert_close};
 use gradcam::architectures::{Classifier, Evidence, recognise};
 use gradcam::explainer::{Explainer, Wanted};
 use gradcam::network::{OutputKind, Shape};
-use gradcam::preprocess::Normalization;
+use gradcam::picture::preprocess::Normalization;
 use gradcam::score::Score;
 use gradcam::weights;
 use serde_json::Value;

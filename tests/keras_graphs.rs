@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::device::GPU;
 use gradcam::architectures::{Asked, Classifier, Evidence, recognise_as, recognise_at};
 use gradcam::explainer::{Explainer, Wanted};
-use gradcam::preprocess::{Normalization, to_tensor};
+use gradcam::picture::preprocess::{Normalization, to_tensor};
 use gradcam::weights;
 use image::RgbImage;
 use serde_json::Value;

@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use gradcam::architectures;
-use gradcam::attribution;
-use gradcam::cam::Method;
 use gradcam::explainer::{self, Classes, ExplainError, Explainer, PictureRequest, Wanted};
 use gradcam::gpu::{Gpu, Selection, Session};
+use gradcam::methods::attribution;
+use gradcam::methods::cam::Method;
+use gradcam::methods::perturbation;
 use gradcam::network::{Network, NodeId, Shape};
-use gradcam::perturbation;
+use gradcam::picture::preprocess::{self, Fit, Normalization};
 use gradcam::plan::{Plan, Request};
-use gradcam::preprocess::{self, Fit, Normalization};
 use gradcam::score::Score;
 use gradcam::weights;
 use gradcam::wgpu;

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use gradcam::architectures::{Classifier, Evidence, recognise, recognise_at};
-use gradcam::attribution;
-use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Wanted};
-use gradcam::image;
-use gradcam::preprocess::{self, Fit, Normalization};
+use gradcam::methods::attribution;
+use gradcam::methods::cam::Method;
+use gradcam::picture;
+use gradcam::picture::preprocess::{self, Fit, Normalization};
 use gradcam::score::Score;
 use gradcam::weights::{self, Weights};
 use serde_json::Value;
@@ -70,7 +70,7 @@ fn assert_agrees(classifier: &Classifier, name: &str) {
         ..Wanted::default()
     };
     let picture = fixture(&format!("names/picture-{}.png", shape.h));
-    let picture = image::open(&picture).unwrap().rgb;
+    let picture = picture::open(&picture).unwrap().rgb;
     let size = [shape.w as u32, shape.h as u32];
     let (seen, _) = preprocess::seen(&picture, Fit::Squash, size, &classifier.normalization);
     let input = preprocess::to_tensor(&seen, &classifier.normalization);

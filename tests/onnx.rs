@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use gradcam::architectures::{self, graph_network};
-use gradcam::attribution;
 use gradcam::explainer::{Explainer, Wanted};
+use gradcam::methods::attribution;
 use gradcam::network::{Network, Op, OutputKind, Shape};
 use gradcam::score::{Score, softmax};
 use gradcam::weights;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradcam::colormap::Colormap;
-use gradcam::image::{self, MAX_PIXELS, PictureError};
+use gradcam::draw::colormap::Colormap;
+use gradcam::picture::{self, MAX_PIXELS, PictureError};
 use tempfile::TempDir;
 
 use ::image::{ImageFormat, Rgb, RgbImage};
@@ -47,7 +47,7 @@ fn difference(a: &RgbImage, b: &RgbImage) -> u8 {
 
 #[track_caller]
 fn assert_reads(name: &str) {
-    let picture = image::open(&fixtures().join(name)).unwrap();
+    let picture = picture::open(&fixtures().join(name)).unwrap();
     let worst = difference(&picture.rgb, &expected(name));
     assert_eq!(worst, 0, "{name}: levels from Pillow's");
 }
@@ -71,7 +71,7 @@ impl Files {
 #[track_caller]
 fn refusal(name: &str, bytes: &[u8]) -> String {
     let files = Files::new();
-    let message = image::open(&files.put(name, bytes))
+    let message = picture::open(&files.put(name, bytes))
         .expect_err("must be refused")
         .to_string();
     assert!(message.contains(name), "names the file: {message}");
@@ -108,7 +108,7 @@ fn all_eight_orientations_turn_the_picture_upright() {
     ];
     for (turn, [red, green]) in (1..).zip(corner) {
         let path = fixtures().join(format!("orientation_{turn}.jpg"));
-        let picture = image::open(&path).unwrap().rgb;
+        let picture = picture::open(&path).unwrap().rgb;
         assert_eq!(picture.dimensions(), size(turn), "orientation {turn}");
         let Rgb([r, g, _]) = *picture.get_pixel(0, 0);
         assert!(
@@ -131,7 +131,7 @@ fn the_content_decides_and_not_the_name() {
     let files = Files::new();
     let png = fs::read(fixtures().join("rgb.png")).unwrap();
     for name in ["photo.jpg", "photo", "photo.txt", "photo.tga"] {
-        let picture = image::open(&files.put(name, &png)).unwrap();
+        let picture = picture::open(&files.put(name, &png)).unwrap();
         assert_eq!(picture.format, Some(ImageFormat::Png), "{name}");
         assert_eq!(picture.rgb, expected("rgb.png"));
     }
@@ -141,9 +141,9 @@ fn the_content_decides_and_not_the_name() {
 fn a_picture_cut_off_anywhere_is_an_error_or_whole_and_never_half() {
     for name in names() {
         let bytes = fs::read(fixtures().join(&name)).unwrap();
-        let whole = image::decode(&bytes, Path::new(&name)).unwrap();
+        let whole = picture::decode(&bytes, Path::new(&name)).unwrap();
         for length in 0..bytes.len() {
-            if let Ok(picture) = image::decode(&bytes[..length], Path::new(&name)) {
+            if let Ok(picture) = picture::decode(&bytes[..length], Path::new(&name)) {
                 assert!(picture.rgb == whole.rgb, "{name} cut to {length} bytes");
             }
         }
@@ -181,7 +181,7 @@ fn changed_bytes_are_an_error_or_a_picture_and_never_a_panic() {
             for _ in 0..=random(3) {
                 changed[random(bytes.len())] = [0, 1, 127, 128, 255][random(5)];
             }
-            let _ = image::decode(&changed, Path::new(&name));
+            let _ = picture::decode(&changed, Path::new(&name));
         }
     }
 }
@@ -193,14 +193,14 @@ fn an_empty_file_is_called_empty() {
 
 #[test]
 fn a_single_pixel_is_too_small_to_explain() {
-    let pixel = image::encode(&RgbImage::new(1, 1), ImageFormat::Png).unwrap();
+    let pixel = picture::encode(&RgbImage::new(1, 1), ImageFormat::Png).unwrap();
     assert_says(&refusal("pixel.png", &pixel), &["1x1", "it takes 2x2"]);
-    let line = image::encode(&RgbImage::new(500, 1), ImageFormat::Png).unwrap();
+    let line = picture::encode(&RgbImage::new(500, 1), ImageFormat::Png).unwrap();
     assert_says(&refusal("line.png", &line), &["500x1", "it takes 2x2"]);
 
     let files = Files::new();
-    let smallest = image::encode(&RgbImage::new(2, 2), ImageFormat::Png).unwrap();
-    assert!(image::open(&files.put("smallest.png", &smallest)).is_ok());
+    let smallest = picture::encode(&RgbImage::new(2, 2), ImageFormat::Png).unwrap();
+    assert!(picture::open(&files.put("smallest.png", &smallest)).is_ok());
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn pictures_of_formats_that_are_not_read_are_named_with_the_way_out() {
 
 /// A PNG of 8-bit grey that announces a size and holds next to no data.
 fn png_announcing(width: u32, height: u32) -> Vec<u8> {
-    let mut png = image::encode(&RgbImage::new(2, 2), ImageFormat::Png).unwrap();
+    let mut png = picture::encode(&RgbImage::new(2, 2), ImageFormat::Png).unwrap();
     png[16..20].copy_from_slice(&width.to_be_bytes());
     png[20..24].copy_from_slice(&height.to_be_bytes());
     let crc = crc32(&png[12..29]);
@@ -305,7 +305,7 @@ fn large_photographs_are_within_the_limit() {
 
 #[test]
 fn a_file_that_is_not_there_is_said_to_be_missing() {
-    let error = image::open(Path::new("/nowhere/photo.jpg")).unwrap_err();
+    let error = picture::open(Path::new("/nowhere/photo.jpg")).unwrap_err();
     assert!(matches!(error, PictureError::NotFound { .. }));
     assert_says(&error.to_string(), &["no such file: /nowhere/photo.jpg"]);
 }
@@ -313,25 +313,25 @@ fn a_file_that_is_not_there_is_said_to_be_missing() {
 #[test]
 fn more_pixels_are_read_when_they_are_asked_for_and_fewer_are_not() {
     let path = fixtures().join("rgb.png");
-    let message = image::open_up_to(&path, 383).unwrap_err().to_string();
+    let message = picture::open_up_to(&path, 383).unwrap_err().to_string();
     assert_says(&message, &["24x16", "--max-pixels"]);
-    assert!(image::open_up_to(&path, 384).is_ok());
+    assert!(picture::open_up_to(&path, 384).is_ok());
 }
 
 #[test]
 fn a_png_without_its_end_marker_is_read_with_a_note() {
     let bytes = fs::read(fixtures().join("rgb.png")).unwrap();
-    let picture = image::decode(&bytes[..bytes.len() - 12], Path::new("cut.png")).unwrap();
+    let picture = picture::decode(&bytes[..bytes.len() - 12], Path::new("cut.png")).unwrap();
     assert!(picture.rgb == expected("rgb.png"));
     assert_says(&picture.notes.join(" "), &["IEND", "all pixels are there"]);
-    let whole = image::decode(&bytes, Path::new("whole.png")).unwrap();
+    let whole = picture::decode(&bytes, Path::new("whole.png")).unwrap();
     assert!(whole.notes.is_empty());
 }
 
 #[test]
 fn a_folder_is_not_a_picture() {
     let files = Files::new();
-    let error = image::open(files.0.path()).unwrap_err();
+    let error = picture::open(files.0.path()).unwrap_err();
     assert!(matches!(error, PictureError::Folder { .. }));
 }
 
@@ -349,7 +349,7 @@ fn a_folder_stands_for_its_pictures_sorted_without_hidden_files_and_subfolders()
         files.put(name, b"unread");
     }
     fs::create_dir(files.0.path().join("folder.png")).unwrap();
-    let listed = image::list(files.0.path(), |_| false).unwrap();
+    let listed = picture::list(files.0.path(), |_| false).unwrap();
     let in_folder = |name| files.0.path().join(name);
     assert_eq!(
         listed.pictures,
@@ -366,12 +366,12 @@ fn a_file_stands_for_itself_whatever_its_extension_and_must_be_there() {
     let files = Files::new();
     let single = files.put("single.txt", b"unread");
     assert_eq!(
-        image::list(&single, |_| true).unwrap().pictures,
+        picture::list(&single, |_| true).unwrap().pictures,
         std::slice::from_ref(&single)
     );
     fs::remove_file(&single).unwrap();
     assert!(matches!(
-        image::list(&single, |_| true),
+        picture::list(&single, |_| true),
         Err(PictureError::NotFound { .. })
     ));
 }
@@ -381,7 +381,7 @@ fn a_folder_without_pictures_is_an_error_that_names_it() {
     let files = Files::new();
     files.put("notes.txt", b"");
     let folder = files.0.path().to_owned();
-    let message = image::list(&folder, |_| false).unwrap_err().to_string();
+    let message = picture::list(&folder, |_| false).unwrap_err().to_string();
     assert_says(&message, &["no pictures", &folder.display().to_string()]);
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use gradcam::image;
+use gradcam::picture;
 
 use ::image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
 
@@ -22,7 +22,7 @@ fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 /// Bytes a pixel at the worst moment of decoding.
 fn cost(bytes: &[u8], name: &str) -> f64 {
-    let (picture, peak) = memory::peak(|| image::decode(bytes, Path::new(name)).unwrap());
+    let (picture, peak) = memory::peak(|| picture::decode(bytes, Path::new(name)).unwrap());
     assert_eq!(picture.rgb.dimensions(), (SIDE, SIDE), "{name}");
     peak as f64 / f64::from(SIDE * SIDE)
 }
@@ -78,7 +78,7 @@ fn profiles_and_texts_that_unpack_to_a_hundred_megabytes_are_not_unpacked() {
     ] {
         let bytes = with_chunk(&small, *kind, &[head, &packed].concat());
         let path = Path::new("bomb.png");
-        let (picture, peak) = memory::peak(|| image::decode(&bytes, path).unwrap());
+        let (picture, peak) = memory::peak(|| picture::decode(&bytes, path).unwrap());
         assert_eq!(picture.rgb.dimensions(), (8, 8));
         assert!(peak < 4 << 20, "{}: {peak} bytes", kind.escape_ascii());
     }
@@ -90,7 +90,7 @@ fn a_file_of_34_bytes_costs_nothing_like_its_announced_size() {
     let mut webp = b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0\x2f".to_vec();
     webp.extend((0x3ffe_u32 | 0x3ffe << 14).to_le_bytes());
     webp.extend([0; 9]);
-    let (result, peak) = memory::peak(|| image::decode(&webp, Path::new("bomb.webp")));
+    let (result, peak) = memory::peak(|| picture::decode(&webp, Path::new("bomb.webp")));
     let message = result.unwrap_err().to_string();
     assert!(message.contains("16383x16383"), "{message}");
     assert!(peak < 1 << 20, "{peak} bytes");

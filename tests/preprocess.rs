@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gradcam::preprocess::{self, Fit};
+use gradcam::picture::preprocess::{self, Fit};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gradcam::image;
+use gradcam::picture;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -12,7 +12,7 @@ fn fixture(name: &str) -> PathBuf {
 
 /// The notes of a picture, one a line.
 fn notes(name: &str) -> String {
-    image::open(&fixture(name)).unwrap().notes.join("\n")
+    picture::open(&fixture(name)).unwrap().notes.join("\n")
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn what_is_not_read_is_refused_by_name() {
         ("fax_lines.tif", "fax compression of single lines"),
         ("lab.tif", "L*a*b*"),
     ] {
-        let error = image::open(&fixture("tiff_refused").join(name)).unwrap_err();
+        let error = picture::open(&fixture("tiff_refused").join(name)).unwrap_err();
         let message = error.to_string();
         assert!(
             message.contains("this kind of TIFF is not read"),
@@ -114,7 +114,7 @@ fn tiles_far_larger_than_their_picture_are_refused_before_they_are_read() {
         .unwrap();
     bytes[entry + 2] = 4;
     bytes[entry + 8..entry + 12].copy_from_slice(&20_000_000u32.to_le_bytes());
-    let message = image::decode(&bytes, Path::new("tiles.tif"))
+    let message = picture::decode(&bytes, Path::new("tiles.tif"))
         .unwrap_err()
         .to_string();
     assert!(message.contains("announces more than a TIFF"), "{message}");

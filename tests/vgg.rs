@@ -3,7 +3,7 @@
 
 use gradcam::architectures::{Classifier, Evidence, recognise, recognise_at};
 use gradcam::network::{Network, NodeId, Op, OutputKind};
-use gradcam::preprocess::Normalization;
+use gradcam::picture::preprocess::Normalization;
 use gradcam::score::Score;
 use gradcam::weights::{self, Weights};
 use serde_json::Value;

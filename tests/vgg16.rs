@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gradcam::architectures::{self, Classifier};
-use gradcam::attribution;
-use gradcam::cam::{Features, Method};
 use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
 use gradcam::gpu::Session;
-use gradcam::map::Map;
+use gradcam::methods::attribution;
+use gradcam::methods::cam::{Features, Method};
+use gradcam::methods::map::Map;
 use gradcam::network::{ReluRule, Shape};
+use gradcam::picture::preprocess::{to_picture, to_tensor};
 use gradcam::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
-use gradcam::preprocess::{to_picture, to_tensor};
 use gradcam::score::Score;
 use gradcam::weights;
 use ndarray::{ArrayD, Ix2, Ix3};

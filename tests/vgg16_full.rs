@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use gradcam::architectures::{self, Classifier};
 use gradcam::explainer::{Explainer, Wanted, request};
-use gradcam::map::RawMap;
+use gradcam::methods::map::RawMap;
 use gradcam::network::Shape;
+use gradcam::picture::preprocess::to_tensor;
 use gradcam::plan::{MatrixDtype, Plan};
-use gradcam::preprocess::to_tensor;
 use gradcam::score::Score;
 use gradcam::weights;
 use ndarray::{Array1, Array2};

@@ -3,7 +3,7 @@
 
 use super::{Classifier, Evidence};
 use crate::network::{FilterLayout, Network, Op};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::{self, Tensor, Weights, hex};
 
 /// Outputs, inputs and taps of the first convolution of every published VGG.
@@ -210,7 +210,7 @@ fn small(filters: &[f32], guess: &Normalization) -> Option<(Normalization, Evide
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise;
+    use crate::methods::noise;
 
     /// The authors' filters, blue first, and biases.
     fn authors() -> (Vec<f32>, Vec<f32>) {

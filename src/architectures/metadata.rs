@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ArchitectureError;
 use super::node_list::NodeList;
 use crate::network::{MAX_SIDE, OutputKind};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::Weights;
 
 /// The keys.

@@ -6,7 +6,7 @@
 
 use super::Evidence;
 use crate::network::{Network, NodeId, Op};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 
 /// One channel as a function of the network's input: channel `from`, times `a`, plus `b`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::batch_norm::{BatchNorm, TORCH_EPSILON};
 use super::{ADVICE, ArchitectureError, Classifier, Evidence, INPUT_SIZE, names};
 use crate::network::{FilterLayout, MAX_SIDE, MatrixLayout, Network, NodeId, Op, Shape, Window};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
 
 /// Stages; each but the first halves the map.

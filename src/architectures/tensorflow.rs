@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::vgg::{self, Axes, Dense, Layer, Vgg};
 use super::{ArchitectureError, Evidence, names};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
 
 /// A layer's place in the network.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::batch_norm::{BatchNorm, TORCH_EPSILON};
 use super::vgg::{self, Axes, Layer, Vgg};
 use super::{ArchitectureError, Evidence, names};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
 
 /// A part of a name. Numbers come before names, and in the order of their value.

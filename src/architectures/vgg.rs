@@ -6,7 +6,7 @@ mod torch_names;
 
 use super::{ArchitectureError, Classifier, Evidence, names, tensorflow, torch};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, Op, Shape, Window};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
 pub(super) use size::square;
 use size::{BINS, Size};

@@ -6,16 +6,16 @@ use std::num::NonZeroUsize;
 use ::image::ImageFormat;
 use clap::ValueEnum;
 
-use crate::attribution;
-pub use crate::colormap::Colormap;
-pub use crate::convert::Precision;
-pub use crate::fuse::Fuse;
+pub use crate::command::convert::Precision;
+pub use crate::draw::colormap::Colormap;
 pub use crate::gpu::Backend;
-pub use crate::method::Method;
+pub use crate::methods::Method;
+use crate::methods::attribution;
+pub use crate::methods::fuse::Fuse;
 pub use crate::network::OutputKind;
+pub use crate::picture::preprocess::Fit;
 pub use crate::plan::MatrixDtype;
 use crate::plan::Winograd;
-pub use crate::preprocess::Fit;
 pub use crate::score::Score;
 
 /// What can be written for a class.
@@ -254,9 +254,9 @@ macro_rules! display_as_typed {
     )*};
 }
 display_as_typed!(
-    crate::cam::Method,
-    crate::attribution::Method,
-    crate::perturbation::Method,
+    crate::methods::cam::Method,
+    crate::methods::attribution::Method,
+    crate::methods::perturbation::Method,
     Score,
     Output,
     Format,
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn values_are_shown_as_they_are_typed() {
-        let method = Method::Cam(crate::cam::Method::GradCamPlusPlus);
+        let method = Method::Cam(crate::methods::cam::Method::GradCamPlusPlus);
         assert_eq!(method.to_string(), "gradcam++");
         assert_eq!(Output::GuidedBprop.to_string(), "guided_bprop");
         assert_eq!(Backend::Dx12.to_string(), "dx12");

@@ -63,10 +63,10 @@ fn folded(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribution;
-    use crate::cam;
     use crate::cli::{self, Method};
-    use crate::perturbation;
+    use crate::methods::attribution;
+    use crate::methods::cam;
+    use crate::methods::perturbation;
 
     #[test]
     fn methods_are_known_by_the_names_that_other_programs_give_them() {

@@ -3,8 +3,8 @@
 use super::backward::{Gradients, Picture};
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, Prediction};
-use crate::fuse::unit;
-use crate::map::RawMap;
+use crate::methods::fuse::unit;
+use crate::methods::map::RawMap;
 use crate::network::Shape;
 
 /// What the network's input is multiplied by, as it is and flipped.
@@ -18,7 +18,7 @@ impl Explainer {
         self.wanted.augmented && !self.wanted.methods.is_empty()
     }
 
-    /// For each class, for each CAM method, the mean of six maps, each from 0 to 1 as [`crate::fuse`] has it, the flipped
+    /// For each class, for each CAM method, the mean of six maps, each from 0 to 1 as [`crate::methods::fuse`] has it, the flipped
     /// ones flipped back; and as [`Explainer::maps`].
     ///
     /// The package scales each map after it is resized to the picture, this before: there the largest value of a map falls

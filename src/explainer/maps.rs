@@ -4,8 +4,8 @@ use super::backward::{Gradients, Way};
 use super::rerun::{Counter, Tried};
 use super::wanted::reads;
 use super::{ExplainError, Explainer, PIXELS, Prediction};
-use crate::cam::{self, Bias, Features, Reads};
-use crate::map::RawMap;
+use crate::methods::cam::{self, Bias, Features, Reads};
+use crate::methods::map::RawMap;
 use crate::network::{Network, NodeId, Op};
 use crate::weights::Tensor;
 

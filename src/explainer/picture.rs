@@ -3,7 +3,7 @@
 use ::image::RgbImage;
 
 use super::{ExplainError, Explainer, Explanation, Prediction};
-use crate::preprocess::{self, Fit, Geometry, Normalization};
+use crate::picture::preprocess::{self, Fit, Geometry, Normalization};
 
 /// What is asked of a picture.
 #[derive(Clone, Debug)]

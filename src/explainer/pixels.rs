@@ -3,9 +3,9 @@
 use super::backward::{self, Gradients, Way};
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
-use crate::attribution::{self, Inputs, Moments, Value};
-use crate::cam::{self, Reads};
-use crate::map::Map;
+use crate::methods::attribution::{self, Inputs, Moments, Value};
+use crate::methods::cam::{self, Reads};
+use crate::methods::map::Map;
 use crate::network::{Network, ReluRule, Shape};
 use crate::plan::{Limits, WalkRequest, walks_at_once};
 use crate::score::Seed;

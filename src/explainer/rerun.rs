@@ -6,10 +6,10 @@ use super::backward::Gradients;
 use super::pixels::walks;
 use super::wanted::reads;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, Wanted, augment};
-use crate::attribution::Inputs;
-use crate::cam::{self, Features, Reads};
+use crate::methods::attribution::Inputs;
+use crate::methods::cam::{self, Features, Reads};
+use crate::methods::perturbation::under;
 use crate::network::{Network, Node, NodeId, Shape};
-use crate::perturbation::under;
 use crate::plan::{Limits, Lists, RerunRequest, images_at_once, lists};
 use crate::score::{Objective, Score};
 

@@ -3,11 +3,11 @@
 use super::backward;
 use super::pixels::{self, needs_heat};
 use super::rerun;
-use crate::attribution::{self, Settings};
-use crate::cam::{self, Reads};
-use crate::fuse::Fuse;
+use crate::methods::attribution::{self, Settings};
+use crate::methods::cam::{self, Reads};
+use crate::methods::fuse::Fuse;
+use crate::methods::perturbation;
 use crate::network::{Network, NetworkError, NodeId};
-use crate::perturbation;
 use crate::plan::{Limits, MatrixDtype, Request};
 use crate::score::Score;
 

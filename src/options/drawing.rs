@@ -2,7 +2,7 @@
 
 use super::UsageError;
 use crate::cli::{Colormap, Explain, Overlay as Flag};
-use crate::composite::Overlay;
+use crate::draw::composite::Overlay;
 
 /// Share of the heat map in an overlay that is no sum.
 const ALPHA: f32 = 0.5;

@@ -1,8 +1,8 @@
 use clap::Parser;
 
 use super::*;
-use crate::cam;
 use crate::cli::Cli;
+use crate::methods::cam;
 
 fn options(line: &str) -> Result<Options, UsageError> {
     let words = std::iter::once("gradcam").chain(line.split_whitespace());

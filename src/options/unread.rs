@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use crate::cli::{ChannelsFlag, Explain, Method, Output};
-use crate::method::Setting;
+use crate::methods::Setting;
 
 /// An option that nothing asked for reads, or that a method asked for does not. Shown in words.
 #[derive(Debug, Clone, PartialEq, Eq)]

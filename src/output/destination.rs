@@ -230,8 +230,8 @@ pub(super) fn as_one_file(name: &OsStr) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribution;
-    use crate::method::Method;
+    use crate::methods::Method;
+    use crate::methods::attribution;
     use crate::output::{Question, write};
 
     const GUIDED: Content = Content::Picture(Method::Pixel(attribution::Method::GuidedBprop));

@@ -12,9 +12,9 @@ use std::path::Path;
 use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
-use crate::attribution;
-use crate::cam;
-use crate::method::{Method, Setting};
+use crate::methods::attribution;
+use crate::methods::cam;
+use crate::methods::{Method, Setting};
 
 /// Longest file name, in bytes, that common file systems take.
 const NAME_MAX: usize = 255;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use gradcam::method::Method;
+use gradcam::methods::Method;
 use serde_json::{Value, json};
 
 use crate::harness::Folder;

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gradcam::architectures::Classifier;
-use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
-use gradcam::image;
-use gradcam::preprocess::{self, Fit};
+use gradcam::methods::cam::Method;
+use gradcam::picture;
+use gradcam::picture::preprocess::{self, Fit};
 use gradcam::score::Score;
 use gradcam::weights::{self, Weights};
 use safetensors::SafeTensors;
@@ -78,7 +78,7 @@ pub(crate) fn explained(classifier: &Classifier, score: Score) -> (Prediction, E
     };
     let network = &classifier.network;
     let shape = network.input_shape();
-    let picture = image::open(&picture()).unwrap().rgb;
+    let picture = picture::open(&picture()).unwrap().rgb;
     let (seen, _) = preprocess::fit(&picture, Fit::Squash, shape.w as u32, shape.h as u32);
     let input = preprocess::to_tensor(&seen, &classifier.normalization);
     let explainer = Explainer::new(&GPU, network, wanted).unwrap();

@@ -44,7 +44,7 @@ pub(crate) const SHAPES: [Shape; 7] = [
 fn multiply_adds_of_the_ceiling_are_all_done() {
     let workgroups = 3;
     for rounds in [0, 1, 2] {
-        let plan = gradcam::bench::multiply_adds(workgroups, rounds);
+        let plan = gradcam::command::bench::multiply_adds(workgroups, rounds);
         let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
         session.forward(&[0.0], Shape::vector(1)).unwrap();

@@ -1,9 +1,9 @@
 //! CAM methods against pytorch-grad-cam.
 
 use clap::ValueEnum;
-use gradcam::cam::{Method, Reads};
 use gradcam::explainer::{Explainer, Explanation, Wanted};
-use gradcam::fuse::Fuse;
+use gradcam::methods::cam::{Method, Reads};
+use gradcam::methods::fuse::Fuse;
 use gradcam::network::{Network, Shape};
 use gradcam::score::Score;
 use ndarray::Array3;

@@ -19,10 +19,10 @@ use std::sync::LazyLock;
 
 use common::device::GPU;
 use gradcam::architectures::{self, Classifier};
-use gradcam::attribution::Settings;
 use gradcam::explainer::{Explainer, Explanation, Prediction, Progress, Wanted};
+use gradcam::methods::attribution::Settings;
 use gradcam::network::Shape;
-use gradcam::preprocess::to_tensor;
+use gradcam::picture::preprocess::to_tensor;
 use gradcam::score::Score;
 use gradcam::weights;
 use serde_json::Value;

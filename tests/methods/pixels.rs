@@ -1,10 +1,10 @@
 //! Pixel methods against captum, perturbations against captum and the paper's formula.
 
 use clap::ValueEnum;
-use gradcam::attribution::{self, Inputs};
 use gradcam::explainer::{Explainer, Progress, Wanted};
+use gradcam::methods::attribution::{self, Inputs};
+use gradcam::methods::perturbation;
 use gradcam::network::Network;
-use gradcam::perturbation;
 use gradcam::score::Score;
 use ndarray::{Array3, Array4};
 

@@ -1,9 +1,9 @@
 //! What must hold of a method by its formula, whatever the network.
 
-use gradcam::attribution::{self, Settings};
-use gradcam::cam::Method;
 use gradcam::explainer::{Explainer, Progress, Wanted, request};
-use gradcam::fuse::Fuse;
+use gradcam::methods::attribution::{self, Settings};
+use gradcam::methods::cam::Method;
+use gradcam::methods::fuse::Fuse;
 use gradcam::network::Shape;
 use gradcam::plan::Plan;
 use gradcam::score::Score;

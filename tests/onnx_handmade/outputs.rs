@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gradcam::architectures::{Asked, Classifier, Evidence, recognise, recognise_as};
 use gradcam::network::Op;
-use gradcam::preprocess::Normalization;
+use gradcam::picture::preprocess::Normalization;
 
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{Model, attribute_int, attribute_ints, floats, ints};

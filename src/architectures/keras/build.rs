@@ -8,7 +8,7 @@ use super::{KerasModelError, Layer, Model, Source, steps};
 use crate::architectures::names::Names;
 use crate::architectures::{ArchitectureError, Classifier, Evidence, affine};
 use crate::network::{Network, Op, OutputKind, Shape};
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 
 /// Layers that change nothing after training, but for those called `Random...`.
 const ONLY_IN_TRAINING: [&str; 14] = [

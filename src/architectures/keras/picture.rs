@@ -3,7 +3,7 @@
 use super::steps::numbers;
 use super::{KerasModelError, Layer};
 use crate::architectures::Evidence;
-use crate::preprocess::Normalization;
+use crate::picture::preprocess::Normalization;
 use crate::weights::Tensor;
 
 /// How pixels are scaled for a model that does nothing to them itself. Names of layers are a guess, since whoever trained a network

@@ -1,0 +1,346 @@
+//! `gradcam bench`: what this device does with a network, kernel by kernel, beside what it could do.
+//!
+//! Results are checked before the clock starts. Times of whole passes are medians of warm runs with everything read
+//! back; times of kernels are the device's own, from timestamps around a pass each.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::architectures::{self, Asked, Classifier};
+use crate::cli::Bench;
+use crate::command::Error;
+use crate::command::error::of_run;
+use crate::gpu::{Gpu, Selection, Session};
+use crate::methods::cam::{self, Features};
+use crate::network::{Network, NodeId, ReluRule, Shape};
+use crate::picture::preprocess;
+use crate::plan::{BackwardRequest, Limits, MatrixDtype, Means, Plan, Request};
+use crate::weights;
+
+mod ceilings;
+mod check;
+mod report;
+
+pub use ceilings::{Ceilings, multiply_adds};
+pub use check::{Check, Wrong};
+pub use report::{Batch, KernelTime, LayerTime, Report, StartUp};
+
+/// Runs that the plan counts on: more than repay whatever is prepared once.
+const MANY: usize = 1000;
+
+/// Phases of the plan, in the order of its backward passes.
+const GRAD_CAM: usize = 0;
+const GUIDED: usize = 1;
+/// Only for the check: the true gradient at the pixels.
+const PIXELS: usize = 2;
+
+/// Measures the built-in network, or that of `flags.weights`.
+pub fn run(flags: &Bench) -> Result<Report, Error> {
+    let begun = Instant::now();
+    let gpu = Gpu::open(&Selection {
+        adapter: flags.adapter.clone(),
+        backend: flags.backend,
+    })?
+    .with_winograd(flags.convolution.into());
+    let device = milliseconds(begun);
+    let started = Instant::now();
+    let weights = match &flags.weights {
+        Some(path) => weights::open(path)?,
+        None => weights::builtin(),
+    };
+    let name = || match &weights.path {
+        Some(path) => path.clone(),
+        None => PathBuf::from("the built-in network"),
+    };
+    let asked = Asked {
+        input_size: flags.input_size.map(usize::from),
+        output: flags.graph_output.as_deref(),
+        labels: None,
+    };
+    let classifier =
+        architectures::recognise_as(&weights, &asked).map_err(|source| Error::Architecture {
+            path: name(),
+            source,
+        })?;
+    let reading = milliseconds(started);
+    let at_weights = |source| Error::Explain {
+        path: name(),
+        source,
+    };
+    let run = Run::new(&gpu, &classifier, flags.weights_dtype);
+    let fits = |network: &Network| plan(network, flags.weights_dtype, gpu.limits()).is_ok();
+    let mut run = run.map_err(|error| of_run(error, &weights, &classifier.network, fits))?;
+    let started = Instant::now();
+    let logits = run.forward().map_err(at_weights)?;
+    let first_forward = milliseconds(started);
+    let total = milliseconds(begun);
+    run.explain_likeliest(&logits);
+    let check = check::check(&run).map_err(|error| match error {
+        check::CheckError::Explain(error) => at_weights(error),
+        check::CheckError::Wrong(wrong) => Error::Bench(wrong),
+    })?;
+    let parts = run.session.start_up();
+    let in_ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+    let (weights_bytes, activations_bytes) = run.session.plan().bytes();
+    let planned_bytes = run.session.plan().peak_bytes();
+    let runs = flags.runs as usize;
+    let forward_ms = median(runs, || run.forward().map(drop)).map_err(at_weights)?;
+    let gradcam_ms = median(runs, || run.grad_cam()).map_err(at_weights)?;
+    let guided_bprop_ms = median(runs, || run.guided()).map_err(at_weights)?;
+    // Before anything else than the plan is measured.
+    let allocated_bytes = gpu.peak_bytes();
+    let layers = layers(&run, runs).map_err(at_weights)?;
+    // The batch has weights and activations of its own.
+    drop(run);
+    let batch = match flags.batch.map(usize::from) {
+        None => None,
+        Some(pictures) => Some(Batch {
+            pictures,
+            milliseconds: forward_of(&gpu, &classifier, flags.weights_dtype, pictures, runs)
+                .map_err(at_weights)?,
+        }),
+    };
+    Ok(Report {
+        adapter: gpu.info().clone(),
+        weights: weights.path.clone(),
+        architecture: classifier.network.architecture.clone(),
+        input: classifier.network.input_shape(),
+        matrices: flags.weights_dtype,
+        runs,
+        check,
+        forward_ms,
+        gradcam_ms,
+        guided_bprop_ms,
+        batch,
+        start_up: StartUp {
+            device,
+            reading,
+            pipelines: in_ms(parts.pipelines),
+            packing: in_ms(parts.packing),
+            upload: in_ms(parts.upload),
+            preparation: in_ms(parts.preparation),
+            first_forward,
+            total,
+        },
+        weights_bytes,
+        activations_bytes,
+        planned_bytes,
+        allocated_bytes,
+        ceilings: Ceilings::measure(&gpu)?,
+        layers,
+    })
+}
+
+type Result<T, E = crate::explainer::ExplainError> = std::result::Result<T, E>;
+
+/// A network on the device with one picture and one class to explain.
+struct Run<'a> {
+    network: &'a Network,
+    session: Session,
+    target: NodeId,
+    input: Vec<f32>,
+    /// The class's logit alone; none until [`Run::explain_likeliest`].
+    seed: Vec<f32>,
+}
+
+/// What is measured.
+fn plan(network: &Network, matrices: MatrixDtype, limits: Limits) -> Result<Plan> {
+    let target = network.target(None)?;
+    let pass = |to, rule, means| BackwardRequest {
+        to,
+        keep: vec![],
+        classes: 1,
+        rule,
+        means,
+    };
+    let request = Request {
+        images: 1,
+        runs: MANY,
+        keep: vec![target],
+        backward: vec![
+            pass(target, ReluRule::Plain, Means::WhereFaster),
+            pass(NodeId(0), ReluRule::Guided, Means::Never),
+            pass(NodeId(0), ReluRule::Plain, Means::Never),
+        ],
+        matrices,
+        ..Request::default()
+    };
+    Ok(Plan::new(network, &request, limits)?)
+}
+
+impl<'a> Run<'a> {
+    fn new(gpu: &Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
+        let network = &classifier.network;
+        let plan = plan(network, matrices, gpu.limits())?;
+        Ok(Self {
+            network,
+            session: Session::new(gpu, plan)?,
+            target: network.target(None)?,
+            input: picture(classifier),
+            seed: vec![0.0; network.classes()],
+        })
+    }
+
+    fn explain_likeliest(&mut self, logits: &[f32]) {
+        let class = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        self.seed[class.expect("a network has classes")] = 1.0;
+    }
+
+    fn logits_shape(&self) -> Shape {
+        Shape::vector(self.network.classes())
+    }
+
+    /// The logits of a picture.
+    fn forward_of(&self, input: &[f32]) -> Result<Vec<f32>> {
+        self.session.forward(input, self.network.input_shape())?;
+        let logits = self.session.plan().logits;
+        Ok(self.session.read(logits, 1, self.logits_shape())?)
+    }
+
+    fn forward(&self) -> Result<Vec<f32>> {
+        self.forward_of(&self.input)
+    }
+
+    /// The gradient that a backward phase gives, after a forward pass.
+    fn backward(&self, phase: usize) -> Result<Vec<f32>> {
+        self.session
+            .backward(phase, &self.seed, self.logits_shape())?;
+        let backward = &self.session.plan().backward[phase];
+        Ok(self.session.read(backward.gradient, 1, backward.shape)?)
+    }
+
+    fn grad_cam(&self) -> Result<()> {
+        self.forward()?;
+        let shape = self.network.node(self.target).shape;
+        let activations = self.session.read(self.session.plan().kept[0], 1, shape)?;
+        let gradients = self.backward(GRAD_CAM)?;
+        std::hint::black_box(cam::grad_cam(&Features {
+            shape,
+            activations: &activations,
+            gradients: &gradients,
+            scale: 1.0,
+            seed: 0,
+            tried: &[],
+            eigen: false,
+            biases: &[],
+        }));
+        Ok(())
+    }
+
+    fn guided(&self) -> Result<()> {
+        self.forward()?;
+        std::hint::black_box(self.backward(GUIDED)?);
+        Ok(())
+    }
+}
+
+/// Median of the forward pass of `pictures` at once, milliseconds.
+fn forward_of(
+    gpu: &Gpu,
+    classifier: &Classifier,
+    matrices: MatrixDtype,
+    pictures: usize,
+    runs: usize,
+) -> Result<f64> {
+    let network = &classifier.network;
+    let request = Request {
+        images: pictures,
+        runs: MANY,
+        matrices,
+        ..Request::default()
+    };
+    let session = Session::new(gpu, Plan::new(network, &request, gpu.limits())?)?;
+    let input = picture(classifier).repeat(pictures);
+    let logits = Shape::vector(network.classes());
+    let forward = || {
+        session.forward(&input, network.input_shape())?;
+        std::hint::black_box(session.read(session.plan().logits, pictures, logits)?);
+        Ok(())
+    };
+    forward()?;
+    median(runs, forward)
+}
+
+/// A picture with ramps and edges, as the network sees it.
+fn picture(classifier: &Classifier) -> Vec<f32> {
+    let Shape { h, w, .. } = classifier.network.input_shape();
+    let (h, w) = (h as u32, w as u32);
+    let picture = ::image::RgbImage::from_fn(w, h, |x, y| {
+        let ramp = |at: u32, size: u32| (at * 255 / size) as u8;
+        let check = if (x / 16 + y / 16) % 2 == 0 { 224 } else { 32 };
+        ::image::Rgb([ramp(x, w), ramp(y, h), check])
+    });
+    preprocess::to_tensor(&picture, &classifier.normalization)
+}
+
+/// Each dispatch of the three phases that are measured, timed by the device; empty where it has no timestamps.
+fn layers(run: &Run<'_>, runs: usize) -> Result<Vec<LayerTime>> {
+    let plan = run.session.plan();
+    let (input, logits) = (run.network.input_shape(), run.logits_shape());
+    let backward = |phase| run.session.time_backward(phase, &run.seed, logits);
+    let mut layers = vec![];
+    for (name, dispatches, phase) in [
+        ("forward", &plan.forward, None),
+        (
+            "gradcam",
+            &plan.backward[GRAD_CAM].dispatches,
+            Some(GRAD_CAM),
+        ),
+        (
+            "guided_bprop",
+            &plan.backward[GUIDED].dispatches,
+            Some(GUIDED),
+        ),
+    ] {
+        let mut times = vec![];
+        for _ in 0..runs {
+            let taken = match phase {
+                None => run.session.time_forward(&run.input, input)?,
+                Some(phase) => backward(phase)?,
+            };
+            let Some(taken) = taken else {
+                return Ok(vec![]);
+            };
+            times.push(taken);
+        }
+        for (index, dispatch) in dispatches.iter().enumerate() {
+            let of = |part: fn(&crate::gpu::DispatchTime) -> std::time::Duration| {
+                middle(
+                    times
+                        .iter()
+                        .map(|run| part(&run[index]).as_secs_f64() * 1e3),
+                )
+            };
+            layers.push(LayerTime {
+                phase: name,
+                layer: dispatch.label.clone(),
+                kernel: dispatch.kernel,
+                milliseconds: of(|time| time.kernel),
+                before_milliseconds: of(|time| time.before),
+                multiply_adds: dispatch.multiply_adds,
+                bytes: plan.bytes_touched(dispatch),
+            });
+        }
+    }
+    Ok(layers)
+}
+
+fn median(runs: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut times = vec![];
+    for _ in 0..runs {
+        let started = Instant::now();
+        work()?;
+        times.push(milliseconds(started));
+    }
+    Ok(middle(times.into_iter()))
+}
+
+fn middle(times: impl Iterator<Item = f64>) -> f64 {
+    let mut times: Vec<f64> = times.collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}

@@ -1,0 +1,172 @@
+//! Why a command, or its work on one picture, failed.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use super::explain::weights_name;
+use crate::architectures::{self, ArchitectureError};
+use crate::command::bench;
+use crate::command::convert::ConvertError;
+use crate::command::info::Problem;
+use crate::command::show::ShowError;
+use crate::explainer::{ExplainError, largest_input};
+use crate::gpu::GpuError;
+use crate::labels::{ClassNotFound, LabelsError};
+use crate::network::Network;
+use crate::options::UsageError;
+use crate::output::{DestinationError, WriteError};
+use crate::picture::PictureError;
+use crate::plan::PlanError;
+use crate::weights::{Weights, WeightsError};
+
+/// Why a command, or its work on one picture, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Arguments that contradict each other.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A picture that cannot be read.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// Weights that cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights that make no network.
+    #[error("{}: {source}", path.display())]
+    Architecture {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ArchitectureError,
+    },
+    /// Weights that do not run.
+    #[error("{}: {source}", path.display())]
+    Explain {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ExplainError,
+    },
+    /// Pictures too large for the adapter.
+    #[error("{}: {source}; the largest that fits it: --input-size {largest}", path.display())]
+    InputTooLarge {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ExplainError,
+        /// Pixels along each side that would do.
+        largest: usize,
+    },
+    /// No device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// Class names that do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A class that is not there.
+    #[error(transparent)]
+    Class(#[from] ClassNotFound),
+    /// `--versus` names the class that is explained, or the only one there is. Wrong usage, exit code 2.
+    #[error(
+        "--versus {name}: nothing sets class {id}, {name}, apart from itself; name two different classes"
+    )]
+    VersusItself {
+        /// Its number.
+        id: usize,
+        /// Its name.
+        name: String,
+    },
+    /// More classes than there are.
+    #[error(
+        "{wanted} classes asked for, {} has {there}{}; give a number from 1 to {there}",
+        path.display(), if *versus { " beside that of --versus" } else { "" }
+    )]
+    TooManyClasses {
+        /// As asked.
+        wanted: usize,
+        /// As the network has.
+        there: usize,
+        /// Whether there is one more, with which they are compared.
+        versus: bool,
+        /// The weights file.
+        path: PathBuf,
+    },
+    /// A place that cannot be written to.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// A file that could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Results that must not be timed.
+    #[error(transparent)]
+    Bench(#[from] bench::Wrong),
+    /// `gradcam info` found a file that cannot be used.
+    #[error(transparent)]
+    Info(Box<Problem>),
+    /// `gradcam convert` wrote nothing.
+    #[error(transparent)]
+    Convert(Box<ConvertError>),
+    /// `gradcam show` has nothing to show.
+    #[error(transparent)]
+    Show(#[from] ShowError),
+    /// Standard output is gone.
+    #[error("standard output: {0}")]
+    Stdout(std::io::Error),
+}
+
+impl Error {
+    /// Whether who read the results has gone, as `head` does: no reason to say anything.
+    pub fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Stdout(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the command line is at fault, rather than a file or the device.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Usage(_) | Self::VersusItself { .. } => true,
+            Self::Convert(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+}
+
+/// The error of weights that do not run: where it is the adapter that they do not fit, with the largest size of pictures that
+/// would.
+pub(crate) fn of_run(
+    source: ExplainError,
+    weights: &Weights,
+    network: &Network,
+    fits: impl Fn(&Network) -> bool,
+) -> Error {
+    let path = weights_name(weights);
+    let network_at = |size| {
+        let classifier = architectures::recognise_at(weights, Some(size)).ok()?;
+        Some(classifier.network)
+    };
+    let largest = match source {
+        ExplainError::Plan(PlanError::TooLarge { .. } | PlanError::TooManyWorkgroups { .. }) => {
+            largest_input(network.input_shape().h, network_at, fits)
+        }
+        _ => None,
+    };
+    match largest {
+        Some(largest) => Error::InputTooLarge {
+            path,
+            source,
+            largest,
+        },
+        None => Error::Explain { path, source },
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Info(Box::new(problem))
+    }
+}
+
+impl From<ConvertError> for Error {
+    fn from(error: ConvertError) -> Self {
+        Self::Convert(Box::new(error))
+    }
+}

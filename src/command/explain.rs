@@ -1,0 +1,213 @@
+//! The command from top to bottom: files in, pictures and a report out.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use crate::architectures::{self, Asked, Classifier, Evidence};
+use crate::cli::Channels;
+use crate::command::Error;
+use crate::gpu::{Gpu, Selection};
+use crate::labels::Labels;
+use crate::network::{Network, ReluRule};
+use crate::options::{Options, Preprocess};
+use crate::output::report;
+use crate::picture::preprocess::Normalization;
+use crate::weights::{self, Weights};
+
+mod choice;
+pub mod draw;
+mod jobs;
+mod pictures;
+mod told;
+mod wanted;
+
+pub use told::{Cost, Told, in_words};
+
+use choice::Choice;
+use jobs::{Job, Jobs};
+use pictures::{Beside, Run};
+
+/// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
+/// whether all went well; an error is one that leaves nothing to do.
+pub fn run(
+    options: &Options,
+    out: &mut (impl Write + Send),
+    tell: &(impl Fn(Told) + Sync),
+) -> Result<bool, Error> {
+    let jobs = Jobs::new(options, out, tell)?;
+    if jobs.list.is_empty() {
+        return Ok(jobs.all_there);
+    }
+    for unread in &options.unread {
+        tell(Told::Note(unread.to_string()));
+    }
+    let weights = match &options.weights {
+        Some(path) => weights::open(path)?,
+        None => weights::builtin(),
+    };
+    let classifier = classifier(options, &weights).inspect_err(|_| {
+        // What was left out of the file may be what is missing.
+        for note in &weights.notes {
+            tell(Told::Note(note.clone()));
+        }
+    })?;
+    let notes = notes(options, &weights, &classifier);
+    for note in &notes {
+        tell(Told::Note(note.clone()));
+    }
+    let labels = Labels::choose(
+        options.labels.as_deref(),
+        classifier.labels.as_deref(),
+        classifier.network.classes(),
+        &weights_name(&weights),
+    )?;
+    let choice = Choice::new(options, &weights, &classifier, &labels)?;
+    let started = Instant::now();
+    let gpu = Gpu::open(&Selection {
+        adapter: options.adapter.clone(),
+        backend: options.backend,
+    })?
+    .with_winograd(options.convolution.into());
+    let opened = milliseconds(started);
+    let run = Run {
+        options,
+        jobs: &jobs,
+        weights: &weights,
+        classifier: &classifier,
+        labels: &labels,
+        choice: &choice,
+        gpu: &gpu,
+        notes: &notes,
+        opened,
+    };
+    // Half a gigabyte takes 0.35 s a digest: beside everything else, and waited for only where it is told.
+    let all_well = thread::scope(|scope| {
+        scope.spawn(|| {
+            if weights.is_tensorflow_vgg16() {
+                let note = "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1";
+                tell(Told::Note(note.into()));
+            }
+        });
+        // Only the JSON and what is written as PNG show it.
+        let is_shown = options.json || jobs.write_png(options);
+        let sha256 = is_shown.then(|| scope.spawn(|| weights::hex(&weights.sha256())));
+        let sound = scope.spawn(|| weights.verify());
+        run.all(Beside::new(sha256, sound), out, tell)
+    })?;
+    Ok(jobs.all_there && all_well)
+}
+
+fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
+    let written = out.write_all(text.as_bytes());
+    written.and_then(|()| out.flush()).map_err(Error::Stdout)
+}
+
+/// Tells why there is no result for a picture, in its place as well where results are JSON.
+fn fail(
+    image: &Path,
+    error: Error,
+    options: &Options,
+    out: &mut impl Write,
+    tell: &impl Fn(Told),
+) -> Result<(), Error> {
+    let line = options.json.then(|| report::failure(image, &error));
+    tell(Told::Error(error));
+    line.map_or(Ok(()), |line| print(&line, out))
+}
+
+/// The network, with the user's preprocessing where there is one.
+fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error> {
+    let asked = Asked {
+        input_size: options.input_size,
+        output: options.graph_output.as_deref(),
+        labels: options.labels.as_deref(),
+    };
+    let mut classifier =
+        architectures::recognise_as(weights, &asked).map_err(|source| Error::Architecture {
+            path: weights_name(weights),
+            source,
+        })?;
+    if let Some(kind) = options.activation {
+        classifier.network.output_kind = kind;
+    }
+    if let Some(preprocess) = &options.preprocess {
+        let channels = classifier.network.input_shape().c;
+        classifier.scale_by(normalization(preprocess).of_channels(channels));
+    }
+    Ok(classifier)
+}
+
+/// What was left out of the weights and assumed of the network.
+fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<String> {
+    let scaling = match (&options.preprocess, classifier.normalization_evidence) {
+        (None, Evidence::Guess(reason)) => Some(format!(
+            "{} does not say how pictures are scaled for it: {} is a guess, since {reason}; --preprocess says otherwise",
+            weights_name(weights).display(),
+            classifier.normalization,
+        )),
+        (Some(_), _) if classifier.scales_itself() => Some(format!(
+            "{} scales pixels itself, after what --preprocess, --mean or --std say",
+            weights_name(weights).display(),
+        )),
+        (Some(_), _) | (None, Evidence::Metadata | Evidence::Known(_)) => None,
+    };
+    let said = weights.notes.iter().chain(&classifier.notes).cloned();
+    let unguided = unguided(options, &classifier.network);
+    said.chain(scaling).chain(unguided).collect()
+}
+
+/// Where a method with a rule of its own for ReLUs was asked for, which activations have none.
+fn unguided(options: &Options, network: &Network) -> Option<String> {
+    let methods = draw::methods(options).pixels;
+    let mut ruled = methods
+        .iter()
+        .filter(|method| method.recipe().rule != ReluRule::Plain);
+    let method = ruled.next()?;
+    let kinds = network.unguided_activations();
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, layers)| format!("{kind} ({layers})"))
+        .collect();
+    (!kinds.is_empty()).then(|| {
+        format!(
+            "{method} has a rule for ReLUs alone: through {} the plain gradient goes",
+            kinds.join(", ")
+        )
+    })
+}
+
+fn normalization(preprocess: &Preprocess) -> Normalization {
+    match *preprocess {
+        Preprocess::Named(name) => {
+            Normalization::named(&name.to_string()).expect("the list of names is the same")
+        }
+        Preprocess::Given {
+            mean,
+            std,
+            channels,
+        } => {
+            let bgr = channels == Channels::Bgr;
+            // Given as red, green, blue; kept in the network's order.
+            let ordered = |[r, g, b]: [f32; 3]| if bgr { [b, g, r] } else { [r, g, b] };
+            Normalization {
+                bgr,
+                grey: false,
+                scale: 1.0,
+                mean: ordered(mean),
+                std: ordered(std),
+            }
+        }
+    }
+}
+
+/// What messages call a weights file.
+pub(crate) fn weights_name(weights: &Weights) -> PathBuf {
+    let built_in = || PathBuf::from("the built-in network");
+    weights.path.clone().unwrap_or_else(built_in)
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}

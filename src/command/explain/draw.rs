@@ -1,0 +1,431 @@
+//! From explained classes to their files.
+
+use std::cell::LazyCell;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use ::image::RgbImage;
+
+use crate::cli::{Format, Output, PixelScale, Scale, Size};
+use crate::command::Error;
+use crate::draw::composite::{self, Rectangle};
+use crate::explainer::{Explanation, Prediction};
+use crate::labels::{Label, Labels};
+use crate::methods::attribution;
+use crate::methods::cam;
+use crate::methods::map::Map;
+use crate::methods::perturbation;
+use crate::methods::spread::Spread;
+use crate::methods::verdict::Asked;
+use crate::methods::{Method, Setting};
+use crate::options::Options;
+use crate::output::provenance::Origin;
+use crate::output::report;
+use crate::output::{self, Content, Destination, Kept, Question, Subject};
+use crate::picture;
+use crate::picture::preprocess::{self, Geometry, Normalization};
+
+/// What all classes of a picture share.
+pub struct Scene<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// Where the files go.
+    pub destination: &'a Destination,
+    /// Files that are not written over.
+    pub kept: &'a Kept,
+    /// The picture as it was opened, where maps are placed back on it.
+    pub original: Option<&'a RgbImage>,
+    /// The picture as the network saw it.
+    pub seen: &'a RgbImage,
+    /// Where the one lies on the other.
+    pub geometry: &'a Geometry,
+    /// How pixels became the network's input.
+    pub normalization: &'a Normalization,
+    /// What is asked of the class.
+    pub question: Question,
+    /// What is asked and found, for advice.
+    pub asked: Asked<'a>,
+    /// What made the files, for those that can say it.
+    pub origin: &'a Origin,
+}
+
+/// What is drawn at full strength where a scale is shared, in the units of a method's values: for each of its pictures of
+/// pixel values, and for its heat.
+type Shared = Vec<(Method, f64)>;
+
+/// Methods of either kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Methods {
+    /// Those of the target layer.
+    pub cams: Vec<cam::Method>,
+    /// Those of the pixels.
+    pub pixels: Vec<attribution::Method>,
+    /// Those that hide parts of the picture.
+    pub perturbations: Vec<perturbation::Method>,
+}
+
+/// The methods needed: those asked for, and those that outputs show whatever the method.
+pub fn methods(options: &Options) -> Methods {
+    let mut methods = Methods::default();
+    let shown = contents(options).into_iter().map(Content::method);
+    for method in options.methods.iter().copied().chain(shown) {
+        match method {
+            Method::Cam(method) if !methods.cams.contains(&method) => methods.cams.push(method),
+            Method::Pixel(method) if !methods.pixels.contains(&method) => {
+                methods.pixels.push(method);
+            }
+            Method::Perturbation(method) if !methods.perturbations.contains(&method) => {
+                methods.perturbations.push(method);
+            }
+            Method::Cam(_) | Method::Pixel(_) | Method::Perturbation(_) => {}
+        }
+    }
+    methods
+}
+
+/// Files of a class, in the order written: those of each method, then those of outputs that are the same for all.
+fn contents(options: &Options) -> Vec<Content> {
+    let of_method = |method, output: &Output| match output {
+        Output::Heatmap => Some(Content::Heatmap(method)),
+        Output::Heatmap16 => Some(Content::Heatmap16(method)),
+        Output::Gradcam => Some(Content::Picture(method)),
+        Output::Segmented => Some(Content::Segmented(method)),
+        Output::Raw => Some(Content::Raw(method)),
+        Output::GuidedBprop | Output::GuidedGradcam => None,
+    };
+    let of_all = |output: &Output| {
+        let method = output.own_method()?.into();
+        Some(match output {
+            Output::Raw => Content::Raw(method),
+            _ => Content::Picture(method),
+        })
+    };
+    let outputs = &options.outputs;
+    let with_method = options.methods.iter().flat_map(|&method| {
+        outputs
+            .iter()
+            .filter_map(move |output| of_method(method, output))
+    });
+    let mut contents: Vec<Content> = with_method.collect();
+    for content in outputs.iter().filter_map(of_all) {
+        if !contents.contains(&content) {
+            contents.push(content);
+        }
+    }
+    contents
+}
+
+/// Values drawn at once, 8 bytes each: pictures as large as photographs are drawn one after the other.
+const VALUES_AT_ONCE: usize = 16 << 20;
+
+/// Writes the files of each class, several classes at once, and says what is in them. Of several errors the first class's.
+pub fn classes(
+    scene: &Scene<'_>,
+    explanations: &[Explanation],
+    prediction: &Prediction,
+    labels: &Labels,
+) -> Result<Vec<report::Class>, Error> {
+    let (width, height) = scene.picture().dimensions();
+    let fit = VALUES_AT_ONCE / (width as usize * height as usize);
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = fit.min(cores).clamp(1, explanations.len().max(1));
+    let shared = scene.shared(explanations);
+    let (next, drawn) = (AtomicUsize::new(0), Mutex::new(vec![]));
+    thread::scope(|scope| {
+        let draw = || {
+            loop {
+                let rank = next.fetch_add(1, Ordering::Relaxed);
+                let Some(explanation) = explanations.get(rank) else {
+                    break;
+                };
+                let label = labels.get(explanation.class).expect("one label a class");
+                let result = class(scene, &shared, rank, explanation, prediction, label);
+                let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+                drawn.push((rank, result));
+            }
+        };
+        for _ in 1..threads {
+            scope.spawn(draw);
+        }
+        draw();
+    });
+    let mut drawn = drawn.into_inner().unwrap_or_else(PoisonError::into_inner);
+    drawn.sort_by_key(|&(rank, _)| rank);
+    drawn.into_iter().map(|(_, class)| class).collect()
+}
+
+/// Writes the files of one class, and says what is in them.
+fn class(
+    scene: &Scene<'_>,
+    shared: &Shared,
+    rank: usize,
+    explanation: &Explanation,
+    prediction: &Prediction,
+    label: &Label,
+) -> Result<report::Class, Error> {
+    let Scene { options, .. } = scene;
+    let id = explanation.class;
+    let probability = prediction.probabilities[id] as f32;
+    let subject = Subject {
+        rank,
+        class_id: id,
+        class_name: label.name(),
+        probability,
+        question: scene.question,
+    };
+    let picture = scene.picture();
+    let methods = methods(options);
+    let values: Vec<(Method, Given)> = methods.values(scene, explanation);
+    let of = |method| {
+        let found = values.iter().find(|(m, _)| *m == method);
+        &found.expect("values of each method needed").1
+    };
+    let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
+    for &method in &options.methods {
+        let given = of(method);
+        // Of no gradient is lost what is not made of one.
+        let reads_score = method.reads(Setting::Score, false);
+        let gradient = if reads_score {
+            explanation.gradient
+        } else {
+            1.0
+        };
+        let spread = Spread::of(&given.map().0.heat(), scene.geometry);
+        let mut map = report::Map::new(method, &given.values, spread, gradient, &scene.asked);
+        map.unread = options.unread_by(method);
+        class.maps.push(map);
+    }
+    let contents = contents(options);
+    for of_method in contents.chunk_by(|a, b| a.method() == b.method()) {
+        let method = of_method[0].method();
+        let values = of(method);
+        let full = shared.iter().find(|(m, _)| *m == method);
+        let full = full.map(|&(_, full)| full);
+        let heat = LazyCell::new(|| scene.heat(values, full));
+        let subject = Subject {
+            question: scene.question.of(method),
+            ..subject
+        };
+        for &content in of_method {
+            let path = scene.destination.path(subject, content);
+            scene.kept.check(&path)?;
+            let write = |drawn: &RgbImage| {
+                let mut bytes = picture::encode(drawn, scene.destination.format.into())?;
+                if scene.destination.format == Format::Png {
+                    bytes = scene.origin.embed(&bytes, &class, content);
+                }
+                output::write(&path, &bytes).map_err(Error::from)
+            };
+            match content {
+                Content::Picture(_) if values.of_pixels => write(&scene.pixels(values, full)),
+                Content::Picture(_) => write(&scene.overlay(&heat)),
+                Content::Heatmap(_) if scene.is_signed(values) => {
+                    write(&composite::signed_heatmap(&heat))
+                }
+                Content::Heatmap(_) => write(&composite::heatmap(&heat)),
+                Content::Heatmap16(_) => {
+                    let levels = composite::levels(&heat, scene.is_signed(values));
+                    let bytes = picture::encode_grey_16(&levels)?;
+                    let bytes = scene.origin.embed(&bytes, &class, content);
+                    output::write(&path, &bytes).map_err(Error::from)
+                }
+                Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
+                Content::Raw(_) => {
+                    let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
+                    let axes = if values.of_pixels { 3 } else { 2 };
+                    output::write_array(&path, &raw, &values.shape[..axes]).map_err(Error::from)
+                }
+            }?;
+            class.wrote(content, path);
+        }
+    }
+    Ok(class)
+}
+
+/// What a method gave for a class.
+struct Given {
+    /// Rows, columns, and 1 or 3 values at each place.
+    shape: [usize; 3],
+    /// Whether these are values of a picture's channels, rather than a map.
+    of_pixels: bool,
+    /// Row by row.
+    values: Vec<f64>,
+    /// What is drawn as nothing.
+    nothing: f64,
+}
+
+impl Given {
+    /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`], and that magnitude.
+    fn scaled(&self) -> (Map, f64) {
+        let [rows, columns, channels] = self.shape;
+        let values: Vec<f64> = self.values.iter().map(|v| v - self.nothing).collect();
+        let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+        (Map::scaled(columns * channels, rows, &values), largest)
+    }
+
+    /// One value a position: of pixel values their magnitude. Divided by the largest magnitude, and that.
+    fn map(&self) -> (Map, f64) {
+        let (scaled, largest) = self.scaled();
+        let [rows, columns, _] = self.shape;
+        let map = match self.of_pixels {
+            true => composite::magnitude(&scaled.values, columns as u32, rows as u32),
+            false => scaled,
+        };
+        (map, largest)
+    }
+}
+
+impl Methods {
+    fn values(&self, scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, Given)> {
+        let cams = self.cams.iter().zip(&explanation.maps).map(|(&cam, map)| {
+            let values = Given {
+                shape: [map.height, map.width, 1],
+                of_pixels: false,
+                values: map.values.clone(),
+                nothing: 0.0,
+            };
+            (Method::Cam(cam), values)
+        });
+        let (columns, rows) = scene.seen.dimensions();
+        let pixels = self.pixels.iter().zip(&explanation.pixels);
+        let pixels = pixels.map(|(&method, values)| {
+            let degree = method.recipe().value.degree();
+            let values = Given {
+                shape: [
+                    rows as usize,
+                    columns as usize,
+                    scene.normalization.channels(),
+                ],
+                of_pixels: true,
+                values: preprocess::to_picture(values, scene.normalization, degree),
+                nothing: 0.0,
+            };
+            (Method::Pixel(method), values)
+        });
+        let perturbations = self.perturbations.iter().zip(&explanation.perturbations);
+        let perturbations = perturbations.map(|(&method, map)| {
+            let values = Given {
+                shape: [rows as usize, columns as usize, 1],
+                of_pixels: false,
+                values: map.clone(),
+                nothing: method.nothing(map),
+            };
+            (Method::Perturbation(method), values)
+        });
+        cams.chain(pixels).chain(perturbations).collect()
+    }
+}
+
+impl Scene<'_> {
+    /// What the pictures written show, at their size.
+    fn picture(&self) -> &RgbImage {
+        self.original.unwrap_or(self.seen)
+    }
+
+    /// What of the values is drawn at full strength, where classes share that or the user says it.
+    fn shared(&self, explanations: &[Explanation]) -> Shared {
+        let methods = methods(self.options);
+        match self.options.scale {
+            Scale::Class => vec![],
+            Scale::Fixed(full) => contents(self.options)
+                .into_iter()
+                .map(|content| (content.method(), full))
+                .collect(),
+            Scale::Image => {
+                let mut shared = Shared::new();
+                for explanation in explanations {
+                    for (method, values) in methods.values(self, explanation) {
+                        let full = self.full(&values);
+                        match shared.iter_mut().find(|(m, _)| *m == method) {
+                            Some((_, most)) => *most = most.max(full),
+                            None => shared.push((method, full)),
+                        }
+                    }
+                }
+                shared
+            }
+        }
+    }
+
+    /// What a class's own scale draws at full strength, in the units of its values.
+    fn full(&self, values: &Given) -> f64 {
+        let (scaled, largest) = values.scaled();
+        let full = match values.of_pixels {
+            true => self.reach(&scaled.values),
+            false if self.options.signed => self.resized(&scaled).reach(),
+            false => self.resized(&scaled).range().map_or(0.0, |(_, max)| max),
+        };
+        f64::from(full) * largest
+    }
+
+    /// Whether what lies below zero is drawn.
+    fn is_signed(&self, values: &Given) -> bool {
+        self.options.signed && !values.of_pixels
+    }
+
+    /// A map at the size of the pictures written.
+    fn resized(&self, map: &Map) -> Map {
+        match self.options.size {
+            Size::Model => map.resize(self.seen.width() as usize, self.seen.height() as usize),
+            Size::Original => map.place(self.geometry),
+        }
+    }
+
+    /// The values as a map to draw, at the size of the pictures written. `full` is what a shared scale has at full strength.
+    fn heat(&self, values: &Given, full: Option<f64>) -> Map {
+        let (map, largest) = values.map();
+        let resized = self.resized(&map);
+        let full = full.map(|full| (full / largest) as f32);
+        match self.is_signed(values) {
+            true => resized.signed_heat_to(full.unwrap_or_else(|| resized.reach())),
+            false => match full {
+                Some(full) => resized.heat_to(full),
+                None => resized.heat(),
+            },
+        }
+    }
+
+    /// The heat in colour over the picture; what the network did not see stays as it is.
+    fn overlay(&self, heat: &Map) -> RgbImage {
+        let Options {
+            colormap, overlay, ..
+        } = *self.options;
+        match self.options.size {
+            Size::Model => composite::overlay(heat, self.seen, colormap, overlay),
+            Size::Original => {
+                let seen = Rectangle::seen(self.geometry);
+                composite::overlay_within(heat, self.picture(), colormap, overlay, &seen)
+            }
+        }
+    }
+
+    /// The magnitude of pixel values that is drawn black or white.
+    fn reach(&self, values: &[f32]) -> f32 {
+        match self.options.pixel_scale {
+            PixelScale::Percentile => composite::percentile(values),
+            PixelScale::MinMax => values.iter().fold(0.0, |most: f32, v| most.max(v.abs())),
+        }
+    }
+
+    /// Pixel values as a picture, at the size of the pictures written. `full` is what a shared scale has at full strength.
+    fn pixels(&self, values: &Given, full: Option<f64>) -> RgbImage {
+        let (scaled, largest) = values.scaled();
+        let reach = full.map(|full| (full / largest) as f32);
+        // Before what was not seen is put around it.
+        let own = self.reach(&scaled.values);
+        let (w, h) = self.seen.dimensions();
+        let (values, (w, h)) = match self.options.size {
+            Size::Model => (scaled.values, (w, h)),
+            Size::Original => (
+                composite::place_gradient(&scaled.values, w, h, self.geometry),
+                self.picture().dimensions(),
+            ),
+        };
+        match (reach, self.options.pixel_scale) {
+            (None, PixelScale::MinMax) => composite::guided(&values, w, h),
+            (reach, _) => composite::around_grey(&values, reach.unwrap_or(own), w, h),
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! What is done with each picture: prepared, explained, drawn and told, of several pictures side by side.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::panic::resume_unwind;
+use std::thread::ScopedJoinHandle;
+use std::time::Instant;
+
+use ::image::RgbImage;
+
+use super::choice::Choice;
+use super::wanted::wanted;
+use super::{Cost, Job, Jobs, Told, fail, milliseconds, print, weights_name};
+use crate::architectures::Classifier;
+use crate::cli::{Score, Size};
+use crate::command::Error;
+use crate::command::batch::{self, Computed};
+use crate::command::error::of_run;
+use crate::command::explain::draw::{self, Scene};
+use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::gpu::Gpu;
+use crate::labels::Labels;
+use crate::methods::verdict::Asked;
+use crate::options::Options;
+use crate::output::provenance::{Made, Origin};
+use crate::output::report::{self, Report};
+use crate::output::{self, Question};
+use crate::picture::preprocess::{self, Geometry};
+use crate::picture::{self, Picture};
+use crate::weights::{Weights, WeightsError};
+
+/// A picture as the network sees it.
+struct Prepared {
+    /// Where maps are placed back on it: pictures wait their turn, and one may be of 800 MB.
+    original: Option<RgbImage>,
+    seen: RgbImage,
+    geometry: Geometry,
+    input: Vec<f32>,
+    /// What was assumed on decoding, and what its files are called where they have not its name.
+    notes: Vec<String>,
+    milliseconds: f64,
+}
+
+/// A picture with what the network says of it.
+struct Explained {
+    picture: Prepared,
+    prediction: Prediction,
+    explanations: Vec<Explanation>,
+    /// The first layer whose values are not finite, where a map is not.
+    not_finite: Option<String>,
+    timings: Vec<(&'static str, f64)>,
+}
+
+/// What is found out about the weights beside the work, and waited for where it is told.
+pub(super) struct Beside<'a> {
+    sha256: Option<ScopedJoinHandle<'a, String>>,
+    sound: Option<ScopedJoinHandle<'a, Result<(), WeightsError>>>,
+    digest: String,
+}
+
+impl<'a> Beside<'a> {
+    /// `sha256` in hexadecimal digits, where somebody asks for it; `sound`: whether the weights are what was stored.
+    pub(super) fn new(
+        sha256: Option<ScopedJoinHandle<'a, String>>,
+        sound: ScopedJoinHandle<'a, Result<(), WeightsError>>,
+    ) -> Self {
+        Self {
+            sha256,
+            sound: Some(sound),
+            digest: String::new(),
+        }
+    }
+
+    /// What is wrong with the weights, the first time that it is asked for.
+    fn sound(&mut self) -> Result<(), WeightsError> {
+        self.sound.take().map_or(Ok(()), wait)
+    }
+
+    /// In hexadecimal digits; empty where nobody asked for it.
+    fn sha256(&mut self) -> &str {
+        if let Some(hashing) = self.sha256.take() {
+            self.digest = wait(hashing);
+        }
+        &self.digest
+    }
+}
+
+fn wait<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// What is the same for all pictures.
+pub(super) struct Run<'a> {
+    pub(super) options: &'a Options,
+    pub(super) jobs: &'a Jobs,
+    pub(super) weights: &'a Weights,
+    pub(super) classifier: &'a Classifier,
+    pub(super) labels: &'a Labels,
+    pub(super) choice: &'a Choice,
+    pub(super) gpu: &'a Gpu,
+    /// What is told of the weights and the network.
+    pub(super) notes: &'a [String],
+    /// Milliseconds until the device was there.
+    pub(super) opened: f64,
+}
+
+/// The network on the device, and what the report says of it.
+struct SetUp {
+    wanted: Wanted,
+    explainer: Explainer,
+    settings: report::Settings,
+    milliseconds: f64,
+}
+
+impl Run<'_> {
+    /// Explains every picture. Returns whether all went well.
+    pub(super) fn all(
+        &self,
+        mut beside: Beside<'_>,
+        out: &mut (impl Write + Send),
+        tell: &(impl Fn(Told) + Sync),
+    ) -> Result<bool, Error> {
+        let set_up = self.set_up()?;
+        for folder in &self.jobs.new_folders {
+            let note = format!("{} is new and will be made", folder.display());
+            tell(Told::Note(note));
+        }
+        self.sweep(tell);
+        self.tell_fewer_channels(&set_up, tell);
+        let (mut position, mut computed, mut all_well) = (0, 0, true);
+        batch::run(
+            &self.jobs.list,
+            |job| self.prepare(job),
+            |_, picture| {
+                let place = Place {
+                    index: computed,
+                    of: self.jobs.list.len(),
+                };
+                computed += 1;
+                match compute(&set_up.explainer, self.choice, picture, place, tell) {
+                    Ok(explained) => Computed::Done(Ok(explained)),
+                    Err(error) => Computed::Stop(self.at_weights(error)),
+                }
+            },
+            |job, outcome: Result<Explained, Error>| {
+                position += 1;
+                let sound = beside.sound();
+                // No other picture fares better.
+                let is_last = sound.is_err();
+                let explained = sound.map_err(Error::from).and(outcome);
+                let reported = explained.and_then(|explained| {
+                    self.report(job, explained, &set_up, &mut beside, out, tell)
+                });
+                all_well &= reported.is_ok();
+                let told = match reported {
+                    Err(error @ Error::Stdout(_)) => Err(error),
+                    Err(error) => fail(&job.image, error, self.options, out, tell),
+                    Ok(()) => Ok(()),
+                };
+                // Nobody takes the results of the other pictures either.
+                let next = match told {
+                    Ok(()) if is_last => ControlFlow::Break(()),
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        if !error.is_reader_gone() {
+                            tell(Told::Error(error));
+                        }
+                        ControlFlow::Break(())
+                    }
+                };
+                tell(Told::Progress(position, self.jobs.list.len()));
+                next
+            },
+        );
+        Ok(all_well)
+    }
+
+    fn at_weights(&self, source: ExplainError) -> Error {
+        Error::Explain {
+            path: weights_name(self.weights),
+            source,
+        }
+    }
+
+    fn set_up(&self) -> Result<SetUp, Error> {
+        let started = Instant::now();
+        let Classifier {
+            network,
+            normalization,
+            ..
+        } = self.classifier;
+        let wanted = wanted(
+            self.options,
+            self.choice,
+            normalization,
+            self.jobs.list.len(),
+        );
+        let explainer = Explainer::new(self.gpu, network, wanted.clone());
+        let fits = |network: &_| explainer::fits(network, &wanted, self.gpu.limits());
+        let explainer = explainer.map_err(|error| of_run(error, self.weights, network, fits))?;
+        let channels = explainer.channels();
+        Ok(SetUp {
+            settings: report::Settings::new(self.options, self.classifier, &wanted, channels),
+            wanted,
+            explainer,
+            milliseconds: milliseconds(started),
+        })
+    }
+
+    /// The picture from its file to what the network takes.
+    fn prepare(&self, job: &Job) -> Result<Prepared, Error> {
+        let started = Instant::now();
+        let Picture {
+            rgb: original,
+            mut notes,
+            ..
+        } = picture::open_up_to(&job.image, self.options.max_pixels)?;
+        let input = self.classifier.network.input_shape();
+        let (w, h) = (input.w as u32, input.h as u32);
+        let normalization = &self.classifier.normalization;
+        let (seen, geometry) = preprocess::seen(&original, self.options.fit, [w, h], normalization);
+        let input = preprocess::to_tensor(&seen, normalization);
+        if job.destination.is_shortened {
+            notes.push(format!(
+                "its name leaves no room for class and suffix: its files are called {}_...",
+                job.destination.stem.display()
+            ));
+        }
+        Ok(Prepared {
+            original: (self.options.size == Size::Original).then_some(original),
+            seen,
+            geometry,
+            input,
+            notes,
+            milliseconds: milliseconds(started),
+        })
+    }
+
+    /// Draws and writes the pictures of one, and tells what they show.
+    fn report(
+        &self,
+        job: &Job,
+        explained: Explained,
+        set_up: &SetUp,
+        beside: &mut Beside<'_>,
+        out: &mut impl Write,
+        tell: &impl Fn(Told),
+    ) -> Result<(), Error> {
+        let started = Instant::now();
+        let Self {
+            options,
+            classifier,
+            labels,
+            choice,
+            ..
+        } = *self;
+        let Explained {
+            picture,
+            prediction,
+            explanations,
+            not_finite,
+            timings,
+        } = explained;
+        self.tell_kept(&explanations, &set_up.explainer, tell);
+        for note in &picture.notes {
+            tell(Told::Note(format!("{}: {note}", job.image.display())));
+        }
+        let layers = set_up.explainer.layers();
+        let question = Question {
+            versus: choice.versus,
+            counterfactual: options.counterfactual,
+        };
+        let weights = report::Weights {
+            path: self.weights.path.clone(),
+            sha256: beside.sha256().into(),
+            architecture: classifier.network.architecture.clone(),
+        };
+        let adapter = report::Adapter {
+            name: self.gpu.info().name.clone(),
+            backend: self.gpu.info().backend.clone(),
+            kind: self.gpu.info().kind.into(),
+        };
+        let origin = Origin::new(&Made {
+            image: &job.image.to_string_lossy(),
+            weights: &weights,
+            adapter: &adapter,
+            layer: &layers.join("+"),
+            score: &asked_score(options.score, question),
+            settings: &set_up.settings,
+            command: &options.command,
+        });
+        let scene = Scene {
+            options,
+            destination: &job.destination,
+            kept: &self.jobs.kept,
+            original: picture.original.as_ref(),
+            seen: &picture.seen,
+            geometry: &picture.geometry,
+            normalization: &classifier.normalization,
+            question,
+            origin: &origin,
+            asked: Asked {
+                score: options.score,
+                counterfactual: options.counterfactual,
+                samples: set_up.wanted.settings.samples,
+                noise: set_up.wanted.settings.noise,
+                signed: options.signed,
+                not_finite: not_finite.as_deref(),
+            },
+        };
+        let classes = draw::classes(&scene, &explanations, &prediction, labels)?;
+        // The first two are shared by all pictures of a run.
+        let mut timings_ms = vec![
+            ("open_device", self.opened),
+            ("set_up", set_up.milliseconds),
+        ];
+        timings_ms.extend(timings);
+        timings_ms.push(("draw_and_write", milliseconds(started)));
+        let report = Report {
+            image: job.image.clone(),
+            image_size: picture.geometry.picture.into(),
+            weights,
+            adapter,
+            layer: layers.join("+"),
+            fuse: (layers.len() > 1).then_some(options.fuse),
+            score: options.score,
+            settings: set_up.settings.clone(),
+            versus: choice.versus.map(|id| {
+                let label = labels.get(id).expect("one label a class");
+                report::Versus::new(id, label)
+            }),
+            counterfactual: options.counterfactual,
+            unread: options.unread.iter().map(|unread| unread.option).collect(),
+            notes: self.notes.iter().chain(&picture.notes).cloned().collect(),
+            timings_ms,
+            classes,
+        };
+        for note in report.notes() {
+            tell(Told::Note(note));
+        }
+        let several = self.jobs.list.len() > 1 || options.images.len() > 1;
+        let text = match options.json {
+            true => report.json(),
+            false => report.text(several),
+        };
+        print(&text, out)
+    }
+
+    /// Removes what killed runs left unfinished in the folders that are written to.
+    fn sweep(&self, tell: &impl Fn(Told)) {
+        let folders = self.jobs.list.iter().map(|job| &job.destination.folder);
+        for folder in folders.collect::<BTreeSet<_>>() {
+            let note = match output::sweep(folder) {
+                0 => continue,
+                1 => "1 unfinished file of a run that was killed is removed".to_owned(),
+                files => format!("{files} unfinished files of runs that were killed are removed"),
+            };
+            tell(Told::Note(match folder.as_os_str().is_empty() {
+                true => note,
+                false => format!("{}: {note}", folder.display()),
+            }));
+        }
+    }
+
+    /// Says where the layer has fewer channels than are to be tried.
+    fn tell_fewer_channels(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
+        let all = set_up.explainer.channels();
+        let tried = self.options.channels.map(NonZeroUsize::get);
+        let is_read = set_up.settings.channels.is_some();
+        if let Some(tried) = tried.filter(|&tried| tried > all && is_read) {
+            let layers = set_up.explainer.layers().join("+");
+            let note = format!("--channels {tried}: {layers} has {all}, and all of them are tried");
+            tell(Told::Note(note));
+        }
+    }
+
+    /// Says what share of the weight the channels tried hold, where they are not all.
+    fn tell_kept(&self, explanations: &[Explanation], explainer: &Explainer, tell: &impl Fn(Told)) {
+        // There may be no more than all.
+        let tried = self.options.channels.map(NonZeroUsize::get);
+        let Some(tried) = tried.filter(|&tried| tried < explainer.channels()) else {
+            return;
+        };
+        for explanation in explanations {
+            let Some(kept) = explanation.kept else {
+                continue;
+            };
+            let label = self.labels.get(explanation.class);
+            let name = label.expect("one label a class").printed_name();
+            let share = 100.0 * kept;
+            tell(Told::Note(format!(
+                "the {tried} channels tried hold {share:.0} % of the weight for {name}, to first order"
+            )));
+        }
+    }
+}
+
+/// What was differentiated, in a word or three: `logit, versus 5, counterfactual`.
+fn asked_score(score: Score, question: Question) -> String {
+    let mut words = vec![score.to_string()];
+    words.extend(question.versus.map(|id| format!("versus {id}")));
+    words.extend(question.counterfactual.then(|| "counterfactual".to_owned()));
+    words.join(", ")
+}
+
+/// A picture's number, from 0, of so many.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    of: usize,
+}
+
+fn compute(
+    explainer: &Explainer,
+    choice: &Choice,
+    picture: Prepared,
+    place: Place,
+    tell: &impl Fn(Told),
+) -> Result<Explained, ExplainError> {
+    let started = Instant::now();
+    let prediction = explainer.predict(&picture.input)?;
+    let forward = milliseconds(started);
+    if place.index == 0 {
+        tell(Told::Cost(Cost {
+            pictures: place.of,
+            passes: explainer.passes(),
+            seconds: explainer.cost() * forward / 1e3,
+            is_most: explainer.shares_passes(),
+        }));
+    }
+    let started = Instant::now();
+    let passes = |progress| tell(Told::Passes(place.index, progress));
+    let classes = choice.of(&prediction);
+    let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
+    let not_finite = match explanations.iter().all(Explanation::is_finite) {
+        true => None,
+        // For words in a note: no reason to fail.
+        false => explainer
+            .first_not_finite(&prediction.input)
+            .unwrap_or(None),
+    };
+    let timings = vec![
+        ("decode", picture.milliseconds),
+        ("forward", forward),
+        ("backward", milliseconds(started)),
+    ];
+    Ok(Explained {
+        picture,
+        prediction,
+        explanations,
+        not_finite,
+        timings,
+    })
+}

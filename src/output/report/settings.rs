@@ -1,0 +1,203 @@
+//! How the maps of a report were made: what is the same for every method, and what those asked for depend on.
+
+use serde::Serialize;
+
+use crate::architectures::Classifier;
+use crate::cli::{Output, Scale};
+use crate::draw::composite::Overlay;
+use crate::explainer::Wanted;
+use crate::methods::perturbation;
+use crate::methods::{Method, Setting};
+use crate::options::Options;
+use crate::picture::preprocess::Normalization;
+
+/// How the maps of a report were made. In the JSON words stand as they are typed, and what no method or output asked for
+/// reads is absent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// As `--smooth` has them; empty for none.
+    pub smooth: Vec<String>,
+    /// How the picture met the network's rectangle.
+    pub fit: String,
+    /// How pixels became the network's input.
+    pub preprocess: Preprocess,
+    /// Rows and columns that the network saw.
+    pub input_size: [usize; 2],
+    /// What the network ends with.
+    pub activation: String,
+    /// What the device stored the matrices of dense layers as.
+    pub weights_dtype: String,
+    /// How 3x3 convolutions were computed.
+    pub convolution: String,
+    /// Channels of a target layer that were tried, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
+    /// Noisy copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// Random masks, `--samples` of RISE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<usize>,
+    /// Deviation of the noise, as a share of the range of the input's values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
+    /// Steps from the baseline to the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Pixels along each side of what was hidden at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<usize>,
+    /// Pixels from one patch to the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stride: Option<usize>,
+    /// What the picture was compared with or hidden behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// Of the random numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// How the pictures were drawn.
+    #[serde(flatten)]
+    pub drawing: Drawing,
+}
+
+/// How pictures were drawn; what none that was written depends on is absent from the JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Drawing {
+    /// `model` or `original`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// What was drawn at full strength: `class`, `image`, or a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<serde_json::Value>,
+    /// Colours of the heat map over the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub colormap: Option<String>,
+    /// `sum`, `blend` or `threshold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<&'static str>,
+    /// Share of the heat map in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f32>,
+    /// Heat from which it was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
+    /// Whether what lies below zero was drawn; absent where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
+    /// How pixel values became colours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_scale: Option<String>,
+}
+
+impl Drawing {
+    fn new(options: &Options) -> Self {
+        let is_pixel = |method: &&Method| matches!(method, Method::Pixel(_));
+        let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
+        let maps = options.methods.iter().any(|method| !is_pixel(&method));
+        let overlaid = maps && options.wants(Output::Gradcam);
+        let pixels = options.methods.iter().any(|method| is_pixel(&method));
+        let pixels = pixels && options.wants(Output::Gradcam)
+            || options.wants(Output::GuidedBprop)
+            || options.wants(Output::GuidedGradcam);
+        let (overlay, alpha, threshold) = match options.overlay {
+            Overlay::Sum => ("sum", None, None),
+            Overlay::Blend(alpha) => ("blend", Some(alpha), None),
+            Overlay::Threshold { alpha, least } => ("threshold", Some(alpha), Some(least)),
+        };
+        Self {
+            size: pictures.then(|| options.size.to_string()),
+            scale: pictures.then(|| match options.scale {
+                Scale::Class => "class".into(),
+                Scale::Image => "image".into(),
+                Scale::Fixed(full) => full.into(),
+            }),
+            colormap: overlaid.then(|| options.colormap.to_string()),
+            overlay: overlaid.then_some(overlay),
+            alpha: alpha.filter(|_| overlaid),
+            threshold: threshold.filter(|_| overlaid),
+            signed: options.signed && maps,
+            pixel_scale: pixels.then(|| options.pixel_scale.to_string()),
+        }
+    }
+}
+
+/// Preprocessing: JSON a name, or an object of what `--mean`, `--std` and `--channels` take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Preprocess {
+    /// A published one.
+    Named(&'static str),
+    /// For pixels in 0..255.
+    Numbers {
+        /// Red, green, blue.
+        mean: [f32; 3],
+        /// Red, green, blue.
+        std: [f32; 3],
+        /// `rgb` or `bgr`: the order in which the network takes them.
+        channels: &'static str,
+    },
+}
+
+impl Settings {
+    /// Those of a run. `channels`: of the target layer that has the most.
+    pub fn new(
+        options: &Options,
+        classifier: &Classifier,
+        wanted: &Wanted,
+        channels: usize,
+    ) -> Self {
+        let input = classifier.network.input_shape();
+        let shown = options
+            .outputs
+            .iter()
+            .filter_map(|output| output.own_method());
+        let methods: Vec<Method> = options
+            .methods
+            .iter()
+            .copied()
+            .chain(shown.map(Method::from))
+            .collect();
+        let chooses = options.channels.is_some();
+        let reads = |setting| methods.iter().any(|method| method.reads(setting, chooses));
+        let rise = methods.contains(&perturbation::Method::Rise.into());
+        let (pixels, masks) = (&wanted.settings, &wanted.masks);
+        Self {
+            smooth: options.smooth.iter().map(ToString::to_string).collect(),
+            fit: options.fit.to_string(),
+            preprocess: Preprocess::of(&classifier.normalization),
+            input_size: [input.h, input.w],
+            activation: classifier.network.output_kind.to_string(),
+            weights_dtype: options.weights_dtype.to_string(),
+            convolution: options.convolution.to_string(),
+            channels: reads(Setting::Channels).then(|| match wanted.channels {
+                Some(tried) => tried.min(channels),
+                None => channels,
+            }),
+            samples: reads(Setting::Noise).then_some(pixels.samples),
+            masks: rise.then_some(masks.masks),
+            noise: reads(Setting::Noise).then_some(pixels.noise),
+            steps: reads(Setting::Steps).then_some(pixels.steps),
+            patch: reads(Setting::Patch).then_some(masks.patch),
+            stride: reads(Setting::Stride).then_some(masks.stride),
+            baseline: reads(Setting::Baseline).then(|| options.baseline.to_string()),
+            seed: reads(Setting::Seed).then_some(options.seed),
+            drawing: Drawing::new(options),
+        }
+    }
+}
+
+impl Preprocess {
+    /// By its name, if it has one.
+    pub fn of(normalization: &Normalization) -> Self {
+        if let Some(name) = normalization.name() {
+            return Self::Named(name);
+        }
+        let [mean, std] = normalization.mean_and_std();
+        Self::Numbers {
+            mean,
+            std,
+            channels: normalization.order(),
+        }
+    }
+}
