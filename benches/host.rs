@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use divan::{Bencher, black_box};
-use gradcam::draw::colormap::Colormap;
-use gradcam::draw::composite;
-use gradcam::methods::cam;
-use gradcam::methods::map::Map;
-use gradcam::picture::preprocess::{Fit, Normalization, fit, to_tensor};
-use gradcam::{architectures, layout, network, picture, weights};
+use gradcam::low_level::draw::colormap::Colormap;
+use gradcam::low_level::draw::composite;
+use gradcam::low_level::methods::cam;
+use gradcam::low_level::methods::map::Map;
+use gradcam::low_level::picture::preprocess::{Fit, Normalization, fit, to_tensor};
+use gradcam::low_level::{architectures, layout, network, picture, weights};
 
 const PICTURE: &[u8] = include_bytes!("../assets/cat-and-coffee.png");
 const SIDE: u32 = 224;

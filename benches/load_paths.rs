@@ -1,6 +1,6 @@
 //! What it costs to bring a vec4 to each of 8 invocations, by each way that WGSL has, and to store one:
 //! `cargo bench --bench load_paths`. On Mesa's software adapter this decided how the kernels `*_subgroup.wgsl` and
-//! `winograd_*.wgsl` read; `gradcam::kernels` has the figures.
+//! `winograd_*.wgsl` read; `gradcam::low_level::kernels` has the figures.
 
 use std::time::{Duration, Instant};
 

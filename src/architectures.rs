@@ -54,6 +54,16 @@ pub struct Classifier {
     pub notes: Vec<String>,
 }
 
+impl Classifier {
+    /// The network that `weights` belong to, as its file describes it or as it is told from its tensors' names.
+    ///
+    /// # Errors
+    /// Weights that make no network of a kind that is run here.
+    pub fn recognise(weights: &Weights) -> Result<Self, ArchitectureError> {
+        recognise(weights)
+    }
+}
+
 /// How it is known how pictures are scaled for a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {

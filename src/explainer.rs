@@ -8,9 +8,9 @@
 //! # Several pictures
 //!
 //! ```
-//! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
-//! use gradcam::picture::preprocess::Fit;
-//! use gradcam::{architectures, gpu, image, weights};
+//! use gradcam::low_level::explainer::{Classes, Explainer, PictureRequest, Wanted};
+//! use gradcam::low_level::picture::preprocess::Fit;
+//! use gradcam::low_level::{architectures, gpu, picture, weights};
 //!
 //! let classifier = architectures::recognise(&weights::builtin())?;
 //! let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
@@ -27,7 +27,7 @@
 //!     classes: Classes::Top(1),
 //! };
 //! for path in paths {
-//!     let picture = image::open(path.as_ref())?.rgb;
+//!     let picture = picture::open(path.as_ref())?.rgb;
 //!     let explained = explainer.explain_picture(&picture, &request)?;
 //!     // Grad-CAM of conv5_3, before ReLU and scaling.
 //!     let map = &explained.explanations[0].maps[0];
@@ -39,14 +39,15 @@
 //! # Values at the pixels
 //!
 //! ```
-//! use gradcam::methods::attribution::Method;
-//! use gradcam::explainer::{Explainer, Wanted};
-//! use gradcam::methods::map::Map;
-//! use gradcam::{composite, preprocess};
-//! # use gradcam::{architectures, gpu, image, weights};
+//! use gradcam::low_level::methods::attribution::Method;
+//! use gradcam::low_level::explainer::{Explainer, Wanted};
+//! use gradcam::low_level::methods::map::Map;
+//! use gradcam::low_level::draw::composite;
+//! use gradcam::low_level::picture::preprocess;
+//! # use gradcam::low_level::{architectures, gpu, picture, weights};
 //! # let classifier = architectures::recognise(&weights::builtin())?;
 //! # let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
-//! # let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
+//! # let picture = picture::open("assets/cat-and-coffee.png".as_ref())?.rgb;
 //! # let (seen, _) = preprocess::fit(&picture, preprocess::Fit::Crop, 224, 224);
 //! # let input = preprocess::to_tensor(&seen, &classifier.normalization);
 //!
@@ -71,13 +72,14 @@
 //! # One class rather than another, two layers in one map
 //!
 //! ```
-//! use gradcam::explainer::{Explainer, Wanted};
-//! use gradcam::methods::fuse::Fuse;
-//! use gradcam::score::Score;
-//! # use gradcam::{architectures, gpu, image, preprocess, weights};
+//! use gradcam::low_level::explainer::{Explainer, Wanted};
+//! use gradcam::low_level::methods::fuse::Fuse;
+//! use gradcam::low_level::score::Score;
+//! # use gradcam::low_level::picture::preprocess;
+//! # use gradcam::low_level::{architectures, gpu, picture, weights};
 //! # let classifier = architectures::recognise(&weights::builtin())?;
 //! # let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
-//! # let picture = image::open("assets/cat-and-coffee.png".as_ref())?.rgb;
+//! # let picture = picture::open("assets/cat-and-coffee.png".as_ref())?.rgb;
 //! # let (seen, _) = preprocess::fit(&picture, preprocess::Fit::Crop, 224, 224);
 //! # let input = preprocess::to_tensor(&seen, &classifier.normalization);
 //!

@@ -70,68 +70,101 @@
 //! # As a library
 //!
 //! ```
-//! use gradcam::methods::cam::Method;
-//! use gradcam::draw::colormap::Colormap;
-//! use gradcam::draw::composite::Overlay;
-//! use gradcam::explainer::{Classes, Explainer, PictureRequest, Wanted};
-//! use gradcam::picture::preprocess::Fit;
-//! use gradcam::methods::verdict::Verdict;
-//! use gradcam::draw::composite;
-//! use gradcam::{architectures, gpu, picture, weights};
+//! use gradcam::{Classifier, Device, Error, Explainer, Picture, Score, Wanted, draw, weights};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let classifier = architectures::recognise(&weights::builtin())?;
-//! let gpu = gpu::Gpu::open(&gpu::Selection::default())?;
-//! let wanted = Wanted {
-//!     methods: vec![Method::GradCam, Method::HiResCam],
-//!     classes: 2,
-//!     ..Wanted::default()
-//! };
+//! # fn main() -> Result<(), Error> {
+//! let classifier = Classifier::recognise(&weights::builtin())?; // or weights::open("VGG16.npy")?
+//! let device = Device::open(&Default::default())?;
+//! let wanted = Wanted { classes: 2, score: Score::Logit, ..Wanted::default() };
 //! // Plans the passes, compiles the kernels, uploads the weights: once for any number of pictures.
-//! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
+//! let explainer = Explainer::new(&device, &classifier.network, wanted)?;
 //!
-//! let picture = picture::open("assets/cat-and-coffee.png".as_ref())?.rgb;
-//! let request = PictureRequest {
-//!     normalization: &classifier.normalization,
-//!     fit: Fit::Crop,
-//!     classes: Classes::Top(2),
-//! };
-//! let explained = explainer.explain_picture(&picture, &request)?;
+//! let picture = Picture::open("assets/cat-and-coffee.png")?;
+//! let explained = explainer.explain_picture(&picture.rgb, &classifier.top(2))?;
 //! for explanation in &explained.explanations {
-//!     let map = &explanation.maps[0];
-//!     assert_eq!(Verdict::of(&map.values, explanation.gradient), Verdict::Ok);
-//!     let heat = map.scaled().resize(224, 224).heat();
-//!     let over_the_picture = composite::overlay(&heat, &explained.seen, Colormap::Jet, Overlay::Sum);
-//!     assert_eq!(over_the_picture.dimensions(), (224, 224));
+//!     let overlay = draw::overlay(&explanation.maps[0], &explained.seen);
+//!     let path = std::env::temp_dir().join(format!("class_{}.png", explanation.class));
+//!     overlay.save(&path)?;
+//! #   std::fs::remove_file(&path).unwrap();
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`explainer::Explainer::predict`] and [`explainer::Explainer::explain`] are the two halves of it, for inputs of one's own.
-//! A program that has a wgpu device already hands it over with [`gpu::Gpu::from_device`]. An [`explainer::Explainer`] owns
+//! [`Explainer::predict`] and [`Explainer::explain`] are the two halves of it, for inputs of one's own.
+//! A program that has a wgpu device already hands it over with [`Device::from_device`]. An [`Explainer`] owns
 //! what it needs and may be shared by threads, which then take turns at the device.
+//!
+//! The names at the crate's root are kept from one version to the next as far as can be. Everything else is in [`low_level`] and
+//! changes without notice.
 
-/// The version whose devices [`gpu::Gpu::from_device`] takes.
-pub use wgpu;
+// The versions whose pictures and devices the functions here take and give.
+pub use {image, wgpu};
 
-pub mod architectures;
-pub mod cli;
-pub mod command;
 pub mod draw;
-pub mod explainer;
-pub mod gpu;
-pub mod kernels;
-pub mod labels;
-pub mod layout;
-pub mod methods;
+mod error;
 mod near;
-pub mod network;
-pub mod options;
-pub mod output;
-pub mod picture;
-pub mod plan;
-pub mod printable;
-pub mod score;
-pub mod sniff;
 pub mod weights;
+
+// Public for `low_level` alone, under which the documentation has them.
+#[doc(hidden)]
+pub mod architectures;
+#[doc(hidden)]
+pub mod cli;
+#[doc(hidden)]
+pub mod command;
+#[doc(hidden)]
+pub mod explainer;
+#[doc(hidden)]
+pub mod gpu;
+#[doc(hidden)]
+pub mod kernels;
+#[doc(hidden)]
+pub mod labels;
+#[doc(hidden)]
+pub mod layout;
+#[doc(hidden)]
+pub mod methods;
+#[doc(hidden)]
+pub mod network;
+#[doc(hidden)]
+pub mod options;
+#[doc(hidden)]
+pub mod output;
+#[doc(hidden)]
+pub mod picture;
+#[doc(hidden)]
+pub mod plan;
+#[doc(hidden)]
+pub mod printable;
+#[doc(hidden)]
+pub mod score;
+#[doc(hidden)]
+pub mod sniff;
+
+pub use architectures::Classifier;
+pub use error::Error;
+pub use explainer::{Explainer, Explanation, Wanted};
+pub use gpu::Gpu as Device;
+pub use methods::Method;
+pub use methods::map::RawMap as Map;
+pub use picture::Picture;
+pub use score::Score;
+
+/// The program's own modules, for its tests and for who needs more than the crate's root has. **Unstable**: any version may
+/// rename, move or drop what is here.
+pub mod low_level {
+    #[doc(no_inline)]
+    pub use crate::weights;
+    #[doc(inline)]
+    pub use crate::{
+        architectures, cli, command, explainer, gpu, kernels, labels, layout, methods, network,
+        options, output, picture, plan, printable, score, sniff,
+    };
+
+    /// Maps to pictures, with every choice of colours and scales.
+    pub mod draw {
+        #[doc(inline)]
+        pub use crate::draw::{colormap, composite};
+    }
+}

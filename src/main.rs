@@ -4,14 +4,14 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use gradcam::cli::{self, Cli, Command};
-use gradcam::command::Error;
-use gradcam::command::console::{self, Console};
-use gradcam::command::explain::{self, Told};
-use gradcam::command::{bench, convert, info, interrupt, show};
-use gradcam::options::{self, Options};
-use gradcam::output::report;
-use gradcam::{gpu, weights};
+use gradcam::low_level::cli::{self, Cli, Command};
+use gradcam::low_level::command::Error;
+use gradcam::low_level::command::console::{self, Console};
+use gradcam::low_level::command::explain::{self, Told};
+use gradcam::low_level::command::{bench, convert, info, interrupt, show};
+use gradcam::low_level::options::{self, Options};
+use gradcam::low_level::output::report;
+use gradcam::low_level::{gpu, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();

@@ -56,6 +56,13 @@ pub struct Picture {
     pub notes: Vec<String>,
 }
 
+impl Picture {
+    /// [`open`] under the type's name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PictureError> {
+        open(path.as_ref())
+    }
+}
+
 /// Reads a picture of at most [`MAX_PIXELS`].
 ///
 /// Grey and palette are spread to RGB, CMYK is turned into RGB, 16 bits are rounded to 8. Floats, signed numbers and those of

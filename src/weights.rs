@@ -312,7 +312,8 @@ fn other_types(skipped: &BTreeMap<String, Skipped>) -> String {
 ///
 /// The file must not be changed while the result or one of its tensors is in use. What an archive stores without compression
 /// is not held against its checksum here, but by [`Weights::verify`].
-pub fn open(path: &Path) -> Result<Weights, WeightsError> {
+pub fn open(path: impl AsRef<Path>) -> Result<Weights, WeightsError> {
+    let path = path.as_ref();
     let source = Source::open(path)
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => WeightsError::NotFound {

@@ -3,23 +3,23 @@
 //! [`DRAWN`] says.
 //!
 //! `tests/fixtures/cams.py` made the numbers and says how they are stored. Two exceptions, made alike on both sides: the sign
-//! of a principal component is arbitrary in the package, and random weights are those of `gradcam::methods::noise`.
+//! of a principal component is arbitrary in the package, and random weights are those of `gradcam::low_level::methods::noise`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
-use gradcam::architectures::{self, Classifier};
-use gradcam::explainer::{Explainer, Wanted};
-use gradcam::gpu::Gpu;
-use gradcam::methods::attribution::Settings;
-use gradcam::methods::cam::{Method, Reads};
-use gradcam::methods::map::RawMap;
-use gradcam::network::{Network, Op, Shape};
-use gradcam::picture::preprocess::{Normalization, to_tensor};
-use gradcam::plan::Winograd;
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{self, Classifier};
+use gradcam::low_level::explainer::{Explainer, Wanted};
+use gradcam::low_level::gpu::Gpu;
+use gradcam::low_level::methods::attribution::Settings;
+use gradcam::low_level::methods::cam::{Method, Reads};
+use gradcam::low_level::methods::map::RawMap;
+use gradcam::low_level::network::{Network, Op, Shape};
+use gradcam::low_level::picture::preprocess::{Normalization, to_tensor};
+use gradcam::low_level::plan::Winograd;
+use gradcam::low_level::score::Score;
 use gradcam::weights;
 use image::RgbImage;
 use ndarray::{Array5, s};

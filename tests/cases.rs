@@ -55,7 +55,8 @@ fn pictures_are_read_as_pillow_reads_them() {
     cases.retain(|name| !name.ends_with(".right.png"));
     assert_eq!(cases.len(), 10);
     all(&cases, |name| {
-        let picture = gradcam::picture::open(&folder.join(name)).map_err(|e| e.to_string())?;
+        let picture =
+            gradcam::low_level::picture::open(&folder.join(name)).map_err(|e| e.to_string())?;
         let right = image::open(folder.join(format!("{name}.right.png"))).unwrap();
         let right = right.into_rgb8();
         if picture.rgb.dimensions() != right.dimensions() {

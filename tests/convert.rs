@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gradcam::architectures::{Classifier, recognise, recognise_at};
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{Classifier, recognise, recognise_at};
+use gradcam::low_level::score::Score;
 use gradcam::weights::{self, DType};
 use tempfile::TempDir;
 

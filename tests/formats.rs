@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use gradcam::architectures::recognise;
-use gradcam::picture::preprocess::Normalization;
-use gradcam::score::Score;
+use gradcam::low_level::architectures::recognise;
+use gradcam::low_level::picture::preprocess::Normalization;
+use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Format};
 use serde_json::Value;
 

@@ -8,13 +8,13 @@ use common::device::{
     GPU, assert_close, backward, backward_within, each_convolution, forward_within, random,
     to_input,
 };
-use gradcam::gpu::Session;
-use gradcam::network::{
+use gradcam::low_level::gpu::Session;
+use gradcam::low_level::network::{
     Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, NodeId, Op, OutputKind,
     Pad, ReluRule, Shape, Window,
 };
-use gradcam::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest};
-use gradcam::score::{Objective, Score};
+use gradcam::low_level::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest};
+use gradcam::low_level::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
 

@@ -10,11 +10,13 @@ use common::device::{
     GPU, assert_close, backward_within, each_convolution, forward_within, plain, random, tiled,
 };
 use common::interpreter::{gradients, values};
-use gradcam::gpu::Session;
-use gradcam::network::{
+use gradcam::low_level::gpu::Session;
+use gradcam::low_level::network::{
     Activation, FilterLayout, Lrn, MatrixLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window,
 };
-use gradcam::plan::{BackwardRequest, Limits, Means, Plan, Request, RerunRequest, WalkRequest};
+use gradcam::low_level::plan::{
+    BackwardRequest, Limits, Means, Plan, Request, RerunRequest, WalkRequest,
+};
 use gradcam::weights::Tensor;
 
 const CLASSES: usize = 3;
@@ -332,7 +334,7 @@ fn check_reruns(limits: Limits, network: &Network, seed: u32) {
     let base = &own[target.0];
     for round in 0..2 {
         session.rerun_base(0, base, shape).unwrap();
-        let lists = gradcam::plan::lists(network, target, layers, base, &changed);
+        let lists = gradcam::low_level::plan::lists(network, target, layers, base, &changed);
         session.rerun(0, &changed, shape, &lists).unwrap();
         let logits = session.read(rerun.logits, images, classes).unwrap();
         let part = format!("rerun from {target:?}, round {round}");

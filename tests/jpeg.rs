@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradcam::picture;
+use gradcam::low_level::picture;
 
 /// Two decoders need not round alike; this one does.
 const LEVELS: u8 = 0;

@@ -7,11 +7,11 @@ mod common {
 use std::path::PathBuf;
 
 use common::device::{GPU, assert_close};
-use gradcam::architectures::{Classifier, Evidence, recognise};
-use gradcam::explainer::{Explainer, Wanted};
-use gradcam::network::{OutputKind, Shape};
-use gradcam::picture::preprocess::Normalization;
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{Classifier, Evidence, recognise};
+use gradcam::low_level::explainer::{Explainer, Wanted};
+use gradcam::low_level::network::{OutputKind, Shape};
+use gradcam::low_level::picture::preprocess::Normalization;
+use gradcam::low_level::score::Score;
 use gradcam::weights;
 use serde_json::Value;
 

@@ -8,9 +8,9 @@ mod common {
 use std::path::{Path, PathBuf};
 
 use common::device::GPU;
-use gradcam::architectures::{Asked, Classifier, Evidence, recognise_as, recognise_at};
-use gradcam::explainer::{Explainer, Wanted};
-use gradcam::picture::preprocess::{Normalization, to_tensor};
+use gradcam::low_level::architectures::{Asked, Classifier, Evidence, recognise_as, recognise_at};
+use gradcam::low_level::explainer::{Explainer, Wanted};
+use gradcam::low_level::picture::preprocess::{Normalization, to_tensor};
 use gradcam::weights;
 use image::RgbImage;
 use serde_json::Value;

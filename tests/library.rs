@@ -2,16 +2,18 @@
 
 use std::sync::LazyLock;
 
-use gradcam::architectures;
-use gradcam::explainer::{self, Classes, ExplainError, Explainer, PictureRequest, Wanted};
-use gradcam::gpu::{Gpu, Selection, Session};
-use gradcam::methods::attribution;
-use gradcam::methods::cam::Method;
-use gradcam::methods::perturbation;
-use gradcam::network::{Network, NodeId, Shape};
-use gradcam::picture::preprocess::{self, Fit, Normalization};
-use gradcam::plan::{Plan, Request};
-use gradcam::score::Score;
+use gradcam::low_level::architectures;
+use gradcam::low_level::explainer::{
+    self, Classes, ExplainError, Explainer, PictureRequest, Wanted,
+};
+use gradcam::low_level::gpu::{Gpu, Selection, Session};
+use gradcam::low_level::methods::attribution;
+use gradcam::low_level::methods::cam::Method;
+use gradcam::low_level::methods::perturbation;
+use gradcam::low_level::network::{Network, NodeId, Shape};
+use gradcam::low_level::picture::preprocess::{self, Fit, Normalization};
+use gradcam::low_level::plan::{Plan, Request};
+use gradcam::low_level::score::Score;
 use gradcam::weights;
 use gradcam::wgpu;
 

@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use gradcam::architectures::{Classifier, Evidence, recognise, recognise_at};
-use gradcam::explainer::{Explainer, Wanted};
-use gradcam::methods::attribution;
-use gradcam::methods::cam::Method;
-use gradcam::picture;
-use gradcam::picture::preprocess::{self, Fit, Normalization};
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{Classifier, Evidence, recognise, recognise_at};
+use gradcam::low_level::explainer::{Explainer, Wanted};
+use gradcam::low_level::methods::attribution;
+use gradcam::low_level::methods::cam::Method;
+use gradcam::low_level::picture;
+use gradcam::low_level::picture::preprocess::{self, Fit, Normalization};
+use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Weights};
 use serde_json::Value;
 

@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use gradcam::architectures::{self, graph_network};
-use gradcam::explainer::{Explainer, Wanted};
-use gradcam::methods::attribution;
-use gradcam::network::{Network, Op, OutputKind, Shape};
-use gradcam::score::{Score, softmax};
+use gradcam::low_level::architectures::{self, graph_network};
+use gradcam::low_level::explainer::{Explainer, Wanted};
+use gradcam::low_level::methods::attribution;
+use gradcam::low_level::network::{Network, Op, OutputKind, Shape};
+use gradcam::low_level::score::{Score, softmax};
 use gradcam::weights;
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradcam::draw::colormap::Colormap;
-use gradcam::picture::{self, MAX_PIXELS, PictureError};
+use gradcam::low_level::draw::colormap::Colormap;
+use gradcam::low_level::picture::{self, MAX_PIXELS, PictureError};
 use tempfile::TempDir;
 
 use ::image::{ImageFormat, Rgb, RgbImage};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use gradcam::picture;
+use gradcam::low_level::picture;
 
 use ::image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
 

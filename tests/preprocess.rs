@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gradcam::picture::preprocess::{self, Fit};
+use gradcam::low_level::picture::preprocess::{self, Fit};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 

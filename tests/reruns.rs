@@ -7,10 +7,12 @@ mod common {
 use common::device::{
     GPU, assert_close, backward_within, each_convolution, forward_within, random, to_input,
 };
-use gradcam::architectures;
-use gradcam::gpu::Session;
-use gradcam::network::{FilterLayout, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, Plan, Request, RerunRequest, lists};
+use gradcam::low_level::architectures;
+use gradcam::low_level::gpu::Session;
+use gradcam::low_level::network::{
+    FilterLayout, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
+};
+use gradcam::low_level::plan::{KernelFamily, Limits, Plan, Request, RerunRequest, lists};
 use gradcam::weights::{self, Tensor};
 
 const CLASSES: usize = 4;

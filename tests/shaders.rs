@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gradcam::kernels::{Access, ActivationKind, CombineKind, Epilogue, Kernel};
+use gradcam::low_level::kernels::{Access, ActivationKind, CombineKind, Epilogue, Kernel};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
@@ -120,7 +120,7 @@ fn workgroups_are_within_the_limits_that_every_adapter_has() {
         let is_buffer = |access: &&Access| matches!(access, Access::Read | Access::Write);
         let buffers = bindings.iter().filter(is_buffer).count();
         let images = bindings.len() - buffers;
-        let limits = gradcam::gpu::required_limits();
+        let limits = gradcam::low_level::gpu::required_limits();
         assert!(
             buffers <= limits.max_storage_buffers_per_shader_stage as usize,
             "{name}: {buffers} buffers"

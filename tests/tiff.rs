@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gradcam::picture;
+use gradcam::low_level::picture;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

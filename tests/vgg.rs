@@ -1,10 +1,10 @@
 //! VGGs as people have them, against PyTorch: with and without batch norm, under every head, prefix and scheme of
 //! names; and what is said of files that only look like one.
 
-use gradcam::architectures::{Classifier, Evidence, recognise, recognise_at};
-use gradcam::network::{Network, NodeId, Op, OutputKind};
-use gradcam::picture::preprocess::Normalization;
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{Classifier, Evidence, recognise, recognise_at};
+use gradcam::low_level::network::{Network, NodeId, Op, OutputKind};
+use gradcam::low_level::picture::preprocess::Normalization;
+use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Weights};
 use serde_json::Value;
 

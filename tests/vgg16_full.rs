@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use gradcam::architectures::{self, Classifier};
-use gradcam::explainer::{Explainer, Wanted, request};
-use gradcam::methods::map::RawMap;
-use gradcam::network::Shape;
-use gradcam::picture::preprocess::to_tensor;
-use gradcam::plan::{MatrixDtype, Plan};
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{self, Classifier};
+use gradcam::low_level::explainer::{Explainer, Wanted, request};
+use gradcam::low_level::methods::map::RawMap;
+use gradcam::low_level::network::Shape;
+use gradcam::low_level::picture::preprocess::to_tensor;
+use gradcam::low_level::plan::{MatrixDtype, Plan};
+use gradcam::low_level::score::Score;
 use gradcam::weights;
 use ndarray::{Array1, Array2};
 use serde_json::Value;

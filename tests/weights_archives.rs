@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gradcam::architectures::{self, Evidence};
+use gradcam::low_level::architectures::{self, Evidence};
 use gradcam::weights::{self, ContentsError, DType, Format, TorchError, Weights};
 use half::{bf16, f16};
 

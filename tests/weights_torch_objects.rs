@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gradcam::architectures::{self, ArchitectureError};
+use gradcam::low_level::architectures::{self, ArchitectureError};
 use gradcam::weights::{self, ContentsError, InPartsError, TorchError, Weights, WeightsError};
 
 fn folder() -> PathBuf {

@@ -11,7 +11,7 @@
 //! A new format takes a target of three lines, its first bytes and a folder of seeds of a few
 //! kilobytes.
 
-use gradcam::architectures;
+use gradcam::low_level::architectures;
 use gradcam::weights::{self, Format, Weights};
 
 /// Bytes that one byte of deflate unpacks to at most, rounded up.

@@ -3,6 +3,7 @@
 use ::image::RgbImage;
 
 use super::{ExplainError, Explainer, Explanation, Prediction};
+use crate::architectures::Classifier;
 use crate::picture::preprocess::{self, Fit, Geometry, Normalization};
 
 /// What is asked of a picture.
@@ -24,6 +25,26 @@ pub enum Classes {
     Top(usize),
     /// These, by their numbers.
     Of(Vec<usize>),
+}
+
+impl Classifier {
+    /// Asks for the `count` most likely classes of a picture, of which the network sees the centre square.
+    pub fn top(&self, count: usize) -> PictureRequest<'_> {
+        self.request(Classes::Top(count))
+    }
+
+    /// Asks for these classes of a picture, by their numbers, of which the network sees the centre square.
+    pub fn classes(&self, classes: impl Into<Vec<usize>>) -> PictureRequest<'_> {
+        self.request(Classes::Of(classes.into()))
+    }
+
+    fn request(&self, classes: Classes) -> PictureRequest<'_> {
+        PictureRequest {
+            normalization: &self.normalization,
+            fit: Fit::Crop,
+            classes,
+        }
+    }
 }
 
 /// A picture explained.

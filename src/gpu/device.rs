@@ -27,7 +27,7 @@ impl Gpu {
     /// [`GpuError::TooWeak`] for a device of less than [`required_limits`].
     ///
     /// ```
-    /// use gradcam::gpu::{Gpu, required_limits};
+    /// use gradcam::low_level::gpu::{Gpu, required_limits};
     /// use gradcam::wgpu;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

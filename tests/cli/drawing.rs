@@ -1,6 +1,6 @@
 //! How maps and pixel values become pictures: colours, scales, what lies outside what the network saw.
 
-use gradcam::draw::colormap::Colormap;
+use gradcam::low_level::draw::colormap::Colormap;
 use image::RgbImage;
 
 use crate::harness::{Folder, fixture};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use gradcam::methods::Method;
+use gradcam::low_level::methods::Method;
 use serde_json::{Value, json};
 
 use crate::harness::Folder;

@@ -6,9 +6,9 @@
 
 use std::sync::LazyLock;
 
-use gradcam::gpu::{Gpu, Selection, Session};
-use gradcam::network::{Network, NodeId, Shape};
-use gradcam::plan::{
+use gradcam::low_level::gpu::{Gpu, Selection, Session};
+use gradcam::low_level::network::{Network, NodeId, Shape};
+use gradcam::low_level::plan::{
     BackwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request, Winograd,
 };
 
@@ -195,7 +195,10 @@ pub(crate) fn backward_asked(
 }
 
 /// The gradient all the way to the picture.
-pub(crate) fn to_input(classes: usize, rule: gradcam::network::ReluRule) -> BackwardRequest {
+pub(crate) fn to_input(
+    classes: usize,
+    rule: gradcam::low_level::network::ReluRule,
+) -> BackwardRequest {
     BackwardRequest {
         to: NodeId(0),
         keep: vec![],

@@ -1,7 +1,9 @@
 //! A network's values and gradients node by node, each by its CPU twin: what any plan of it must give, whatever its kernels share.
 
-use gradcam::network::Activation;
-use gradcam::network::{FilterLayout, MatrixLayout, Network, Node, NodeId, Op, ReluRule, Shape};
+use gradcam::low_level::network::Activation;
+use gradcam::low_level::network::{
+    FilterLayout, MatrixLayout, Network, Node, NodeId, Op, ReluRule, Shape,
+};
 
 use super::twins::{self, Filters};
 

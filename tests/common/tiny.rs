@@ -1,6 +1,6 @@
 //! The smallest network with a layer of each kind that a classifier has.
 
-use gradcam::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
+use gradcam::low_level::network::{FilterLayout, MatrixLayout, Network, Op, Shape, Window};
 use gradcam::weights::Tensor;
 
 use super::device::random;

@@ -6,7 +6,9 @@
     reason = "each test file is a program of its own and uses a part"
 )]
 
-use gradcam::network::{Activation, FlattenOrder, Lrn, MatrixLayout, Pad, ReluRule, Shape, Window};
+use gradcam::low_level::network::{
+    Activation, FlattenOrder, Lrn, MatrixLayout, Pad, ReluRule, Shape, Window,
+};
 
 /// Filters O x I / groups x H x W.
 pub(crate) struct Filters<'a> {

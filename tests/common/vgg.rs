@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradcam::architectures::Classifier;
-use gradcam::explainer::{Explainer, Explanation, Prediction, Wanted};
-use gradcam::methods::cam::Method;
-use gradcam::picture;
-use gradcam::picture::preprocess::{self, Fit};
-use gradcam::score::Score;
+use gradcam::low_level::architectures::Classifier;
+use gradcam::low_level::explainer::{Explainer, Explanation, Prediction, Wanted};
+use gradcam::low_level::methods::cam::Method;
+use gradcam::low_level::picture;
+use gradcam::low_level::picture::preprocess::{self, Fit};
+use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Weights};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -83,7 +83,7 @@ pub(crate) fn explained(classifier: &Classifier, score: Score) -> (Prediction, E
     let input = preprocess::to_tensor(&seen, &classifier.normalization);
     let explainer = Explainer::new(&GPU, network, wanted).unwrap();
     let prediction = explainer.predict(&input).unwrap();
-    let class = gradcam::score::top(&prediction.logits, 1);
+    let class = gradcam::low_level::score::top(&prediction.logits, 1);
     let mut explanations = explainer.explain(&prediction, &class).unwrap();
     (prediction, explanations.remove(0))
 }

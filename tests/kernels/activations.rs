@@ -1,6 +1,6 @@
 //! Activations by kernels of their own, against their twins and against PyTorch.
 
-use gradcam::network::{Activation, Network, Op, ReluRule, Shape};
+use gradcam::low_level::network::{Activation, Network, Op, ReluRule, Shape};
 use gradcam::weights::Tensor;
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! Convolutions in every kernel that the adapter runs, alone and with a ReLU before them.
 
-use gradcam::kernels::Kernel;
-use gradcam::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::plan::{KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::low_level::kernels::Kernel;
+use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
+use gradcam::low_level::plan::{KernelFamily, Limits, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{

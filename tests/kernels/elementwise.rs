@@ -1,7 +1,7 @@
 //! What works on each value alone, or only moves it.
 
-use gradcam::network::ReluRule;
-use gradcam::network::{FlattenOrder, Lrn, Network, Op, Pad, Shape};
+use gradcam::low_level::network::ReluRule;
+use gradcam::low_level::network::{FlattenOrder, Lrn, Network, Op, Pad, Shape};
 use gradcam::weights::Tensor;
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Linear layers in both file orders, in float32 and float16, whole and in parts.
 
-use gradcam::network::{MatrixLayout, Op, ReluRule, Shape};
-use gradcam::plan::{KernelFamily, Limits, MatrixDtype, Plan, Request};
+use gradcam::low_level::network::{MatrixLayout, Op, ReluRule, Shape};
+use gradcam::low_level::plan::{KernelFamily, Limits, MatrixDtype, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -105,7 +105,9 @@ fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
         ..Request::default()
     };
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
-    let error = gradcam::gpu::Session::new(&GPU, plan).err().unwrap();
+    let error = gradcam::low_level::gpu::Session::new(&GPU, plan)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("65520"), "{error}");
 }
 
@@ -207,7 +209,7 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         for limits in small() {
             let plan = Plan::new(&network, &request, limits).unwrap();
             assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
-            let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+            let session = gradcam::low_level::gpu::Session::new(&GPU, plan).unwrap();
             session.poison().unwrap();
             session.forward(&x, network.input_shape()).unwrap();
             let parts = session

@@ -18,7 +18,7 @@ mod common {
 
 use common::device::{GPU, assert_close};
 use common::twins;
-use gradcam::network::{Network, Op, Shape};
+use gradcam::low_level::network::{Network, Op, Shape};
 
 pub(crate) const TOLERANCE: f32 = 1e-5;
 
@@ -44,8 +44,8 @@ pub(crate) const SHAPES: [Shape; 7] = [
 fn multiply_adds_of_the_ceiling_are_all_done() {
     let workgroups = 3;
     for rounds in [0, 1, 2] {
-        let plan = gradcam::command::bench::multiply_adds(workgroups, rounds);
-        let session = gradcam::gpu::Session::new(&GPU, plan).unwrap();
+        let plan = gradcam::low_level::command::bench::multiply_adds(workgroups, rounds);
+        let session = gradcam::low_level::gpu::Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
         session.forward(&[0.0], Shape::vector(1)).unwrap();
         let shape = Shape::vector(workgroups as usize * 64 * 4);

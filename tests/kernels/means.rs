@@ -1,9 +1,11 @@
 //! The means of a gradient from a dense layer's sums over positions: the sums against their CPU twin, the means against the
 //! whole gradient.
 
-use gradcam::gpu::Session;
-use gradcam::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window};
-use gradcam::plan::{
+use gradcam::low_level::gpu::Session;
+use gradcam::low_level::network::{
+    FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
+};
+use gradcam::low_level::plan::{
     BackwardRequest, BufferId, Contents, KernelFamily, Limits, MatrixDtype, Means, Plan, Request,
 };
 use gradcam::weights::Tensor;
@@ -188,7 +190,7 @@ fn sums_of_a_matrix_larger_than_a_binding_are_made_in_parts() {
             for limits in small {
                 let request = request(1, Means::WherePossible, MatrixDtype::F32);
                 let plan = Plan::new(&network, &request, limits).unwrap();
-                let of = |b: &gradcam::plan::Buffer| match &b.contents {
+                let of = |b: &gradcam::low_level::plan::Buffer| match &b.contents {
                     Contents::Sums(sums) => Some(sums.of.len()),
                     _ => None,
                 };
@@ -219,7 +221,8 @@ fn sums_are_those_of_their_twin_and_zero_beyond_it() {
         let network = head(input, &[max_pool(2, 2)], order, layout);
         let asked = request(1, Means::WherePossible, MatrixDtype::F32);
         let plan = Plan::new(&network, &asked, plain()).unwrap();
-        let is_prepared = |b: &gradcam::plan::Buffer| matches!(b.contents, Contents::Prepared);
+        let is_prepared =
+            |b: &gradcam::low_level::plan::Buffer| matches!(b.contents, Contents::Prepared);
         let sums = BufferId(plan.buffers.iter().position(is_prepared).unwrap());
         let session = Session::new(&GPU, plan).unwrap();
         let m = random(1, 37 * input.c * positions);

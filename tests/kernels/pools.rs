@@ -1,8 +1,8 @@
 //! Maxima and means over windows, bins and whole maps.
 
-use gradcam::kernels::Kernel;
-use gradcam::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::plan::{Plan, Request, Winograd};
+use gradcam::low_level::kernels::Kernel;
+use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
+use gradcam::low_level::plan::{Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{

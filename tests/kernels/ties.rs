@@ -1,10 +1,12 @@
 //! Pools over maps that repeat themselves: their gradients go to the first of equal values in row order, as in float64 twins
 //! that add equal windows up alike, by kernels whose rounding differs from place to place as by others.
 
-use gradcam::gpu::Session;
-use gradcam::kernels::Kernel;
-use gradcam::network::{FilterLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window};
-use gradcam::plan::{Plan, Request, WalkRequest, Winograd};
+use gradcam::low_level::gpu::Session;
+use gradcam::low_level::kernels::Kernel;
+use gradcam::low_level::network::{
+    FilterLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window,
+};
+use gradcam::low_level::plan::{Plan, Request, WalkRequest, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{

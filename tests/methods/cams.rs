@@ -1,11 +1,11 @@
 //! CAM methods against pytorch-grad-cam.
 
 use clap::ValueEnum;
-use gradcam::explainer::{Explainer, Explanation, Wanted};
-use gradcam::methods::cam::{Method, Reads};
-use gradcam::methods::fuse::Fuse;
-use gradcam::network::{Network, Shape};
-use gradcam::score::Score;
+use gradcam::low_level::explainer::{Explainer, Explanation, Wanted};
+use gradcam::low_level::methods::cam::{Method, Reads};
+use gradcam::low_level::methods::fuse::Fuse;
+use gradcam::low_level::network::{Network, Shape};
+use gradcam::low_level::score::Score;
 use ndarray::Array3;
 
 use crate::common::device::{GPU, assert_close};

@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use common::device::GPU;
-use gradcam::architectures::{self, Classifier};
-use gradcam::explainer::{Explainer, Explanation, Prediction, Progress, Wanted};
-use gradcam::methods::attribution::Settings;
-use gradcam::network::Shape;
-use gradcam::picture::preprocess::to_tensor;
-use gradcam::score::Score;
+use gradcam::low_level::architectures::{self, Classifier};
+use gradcam::low_level::explainer::{Explainer, Explanation, Prediction, Progress, Wanted};
+use gradcam::low_level::methods::attribution::Settings;
+use gradcam::low_level::network::Shape;
+use gradcam::low_level::picture::preprocess::to_tensor;
+use gradcam::low_level::score::Score;
 use gradcam::weights;
 use serde_json::Value;
 

@@ -1,11 +1,11 @@
 //! Pixel methods against captum, perturbations against captum and the paper's formula.
 
 use clap::ValueEnum;
-use gradcam::explainer::{Explainer, Progress, Wanted};
-use gradcam::methods::attribution::{self, Inputs};
-use gradcam::methods::perturbation;
-use gradcam::network::Network;
-use gradcam::score::Score;
+use gradcam::low_level::explainer::{Explainer, Progress, Wanted};
+use gradcam::low_level::methods::attribution::{self, Inputs};
+use gradcam::low_level::methods::perturbation;
+use gradcam::low_level::network::Network;
+use gradcam::low_level::score::Score;
 use ndarray::{Array3, Array4};
 
 use crate::common::device::GPU;

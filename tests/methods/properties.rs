@@ -1,12 +1,12 @@
 //! What must hold of a method by its formula, whatever the network.
 
-use gradcam::explainer::{Explainer, Progress, Wanted, request};
-use gradcam::methods::attribution::{self, Settings};
-use gradcam::methods::cam::Method;
-use gradcam::methods::fuse::Fuse;
-use gradcam::network::Shape;
-use gradcam::plan::Plan;
-use gradcam::score::Score;
+use gradcam::low_level::explainer::{Explainer, Progress, Wanted, request};
+use gradcam::low_level::methods::attribution::{self, Settings};
+use gradcam::low_level::methods::cam::Method;
+use gradcam::low_level::methods::fuse::Fuse;
+use gradcam::low_level::network::Shape;
+use gradcam::low_level::plan::Plan;
+use gradcam::low_level::score::Score;
 use gradcam::weights;
 
 use crate::common::device::{GPU, assert_close, random};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use gradcam::network::{Op, OutputKind};
+use gradcam::low_level::network::{Op, OutputKind};
 use gradcam::weights;
 
 use crate::common::handmade::open;

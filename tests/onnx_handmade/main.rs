@@ -18,8 +18,8 @@ mod common {
 use common::handmade::open;
 use common::memory;
 use common::onnx_writer::{Model, attribute_ints, floats};
-use gradcam::architectures::graph_network;
-use gradcam::network::Network;
+use gradcam::low_level::architectures::graph_network;
+use gradcam::low_level::network::Network;
 
 /// What comes of a model, its weights read and its graph understood.
 pub(crate) fn network(bytes: Vec<u8>) -> Result<Network, String> {

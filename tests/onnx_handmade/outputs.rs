@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use gradcam::architectures::{Asked, Classifier, Evidence, recognise, recognise_as};
-use gradcam::network::Op;
-use gradcam::picture::preprocess::Normalization;
+use gradcam::low_level::architectures::{Asked, Classifier, Evidence, recognise, recognise_as};
+use gradcam::low_level::network::Op;
+use gradcam::low_level::picture::preprocess::Normalization;
 
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{Model, attribute_int, attribute_ints, floats, ints};

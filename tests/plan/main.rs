@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gradcam::kernels::{Access, IMAGE_ROW, Kernel};
-use gradcam::network::{
+use gradcam::low_level::kernels::{Access, IMAGE_ROW, Kernel};
+use gradcam::low_level::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
-use gradcam::plan::{
+use gradcam::low_level::plan::{
     BackwardRequest, Buffer, BufferId, Contents, Dispatch, Hardware, KernelFamily, Limits, Means,
     Packing, Plan, PlanError, Request, RerunRequest, Upload, WalkRequest, Winograd,
     classes_at_once, images_at_once, walks_at_once,

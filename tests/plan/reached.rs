@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gradcam::kernels::Kernel;
-use gradcam::network::{
+use gradcam::low_level::kernels::Kernel;
+use gradcam::low_level::network::{
     Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, Op, Pad, Shape, Window,
 };
-use gradcam::plan::{Limits, MatrixDtype, Means, Plan, Request, Winograd};
+use gradcam::low_level::plan::{Limits, MatrixDtype, Means, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use super::{FAMILIES, MIB, adapter, convolution, request, tiled, vgg16, with_reruns};

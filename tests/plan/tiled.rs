@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use gradcam::kernels::Kernel;
-use gradcam::network::{MatrixLayout, Network, Shape};
-use gradcam::plan::{Dispatch, Hardware, KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::low_level::kernels::Kernel;
+use gradcam::low_level::network::{MatrixLayout, Network, Shape};
+use gradcam::low_level::plan::{Dispatch, Hardware, KernelFamily, Limits, Plan, Request, Winograd};
 
 use crate::{MIB, adapter, convolution, request, tiled, vgg16};
 
