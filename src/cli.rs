@@ -15,6 +15,7 @@ use crate::options::parse_rgb;
 use crate::printable::printable;
 
 mod choices;
+mod many;
 mod spelled;
 mod whole;
 
@@ -24,6 +25,7 @@ pub use choices::{
     Score, Size, Smooth,
 };
 
+pub use many::Many;
 use spelled::spelled;
 use whole::whole;
 
@@ -473,6 +475,10 @@ pub struct Explain {
     /// No notes and no progress on standard error, only errors
     #[arg(short, long, help_heading = "What is written")]
     pub quiet: bool,
+
+    /// How many pictures are explained.
+    #[command(flatten)]
+    pub many: Many,
 
     /// How a picture meets the network's square
     #[arg(

@@ -15,7 +15,7 @@
 //! | step | module |
 //! | --- | --- |
 //! | the command line, and the rules between its options | [`cli`], [`options`] |
-//! | pictures: decode; crop, resize, scale | [`picture`], [`picture::preprocess`], [`picture::resize`] |
+//! | pictures: which ones folders, patterns and lists mean; decode; crop, resize, scale | [`picture`], [`picture::preprocess`], [`picture::resize`] |
 //! | weights files to named tensors; what a file that is none seems to be | [`weights`], [`sniff`] |
 //! | named tensors to a network; the network as data | [`architectures`], [`network`] |
 //! | network, request and adapter limits to buffers and dispatches | [`plan`], [`kernels`], [`layout`] |

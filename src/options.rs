@@ -20,9 +20,13 @@ use crate::picture;
 
 mod drawing;
 mod error;
+mod many;
+mod shard;
 mod unread;
 
 pub use error::{RgbError, UsageError};
+pub use many::{FilesFrom, Many};
+pub use shard::{Shard, ShardError, ShardFlag};
 pub use unread::Unread;
 
 /// Classes explained when nobody says how many.
@@ -38,6 +42,8 @@ pub const DEFAULT_TOP_N: usize = 3;
 pub struct Options {
     /// Pictures or folders, in the order given, each once.
     pub images: Vec<PathBuf>,
+    /// How many pictures are explained.
+    pub many: Many,
     /// `None`: the built-in network.
     pub weights: Option<PathBuf>,
     /// The classes to explain.
@@ -177,7 +183,8 @@ impl Options {
             }
             (positional, flag) => positional.or(flag),
         };
-        if images.is_empty() {
+        let many = many::many(flags.many, flags.out_dir.is_some())?;
+        if images.is_empty() && many.files_from.is_none() {
             return Err(match (weights, count) {
                 (Some(weights), _) => UsageError::OnlyWeights(weights),
                 (None, Some(count)) if flags.top_n.is_none() => UsageError::OnlyCount(count),
@@ -223,6 +230,7 @@ impl Options {
         };
         Ok(Self {
             images,
+            many,
             weights,
             classes: classes(flags.classes, count)?,
             methods: each_once(flags.methods),

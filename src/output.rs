@@ -17,7 +17,7 @@ pub mod provenance;
 pub mod report;
 mod stray;
 
-pub use destination::{Checked, Destination, DestinationError, check};
+pub use destination::{Checked, Destination, DestinationError, check, tell_apart};
 pub use name::{Content, Question, Subject, is_output};
 pub(crate) use stray::sweep;
 

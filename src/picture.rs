@@ -8,6 +8,7 @@ mod folder;
 mod gif;
 mod jpeg;
 mod orientation;
+mod pattern;
 mod png;
 pub mod preprocess;
 pub mod resize;
@@ -23,7 +24,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 pub use error::PictureError;
-pub use folder::{LeftOut, Listed};
+pub use folder::{Depth, LeftOut, Listed};
 pub use write::{encode, encode_grey_16};
 
 use crate::sniff;
@@ -123,21 +124,31 @@ struct Decoded {
     notes: Vec<String>,
 }
 
-/// The picture files that `path` stands for: a file as it is, a folder as its pictures.
+/// The picture files that `path` stands for: a file as it is, a folder as its pictures, a pattern that is no file's name as
+/// what it matches.
 ///
 /// Of a folder: files, not folders, with an extension that can be decoded, none hidden and none for which `is_own`, this
-/// program's output, holds, sorted by name; at least one.
-pub fn list(path: &Path, is_own: impl Fn(&Path) -> bool) -> Result<Listed, PictureError> {
+/// program's output, holds, sorted by name; at least one. In a pattern `*`, `?` and `[...]` stand for characters of one name as
+/// in shells, and `**` for any number of folders.
+pub fn list(
+    path: &Path,
+    depth: Depth,
+    is_own: impl Fn(&Path) -> bool,
+) -> Result<Listed, PictureError> {
     if path.is_dir() {
-        return folder::list(path, is_own);
+        return folder::list(path, depth, is_own);
     }
     let path = path.to_owned();
     match path.try_exists() {
         Ok(true) => Ok(Listed {
+            root: path.parent().unwrap_or(Path::new("")).to_owned(),
             pictures: vec![path],
             ..Listed::default()
         }),
-        Ok(false) => Err(PictureError::NotFound { path }),
+        Ok(false) => match pattern::list(&path, depth, is_own) {
+            Some(listed) => Ok(listed),
+            None => Err(PictureError::NotFound { path }),
+        },
         Err(reason) => Err(PictureError::Read { path, reason }),
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gradcam::low_level::draw::colormap::Colormap;
-use gradcam::low_level::picture::{self, MAX_PIXELS, PictureError};
+use gradcam::low_level::picture::{self, Depth, MAX_PIXELS, PictureError};
 use tempfile::TempDir;
 
 use ::image::{ImageFormat, Rgb, RgbImage};
@@ -349,7 +349,7 @@ fn a_folder_stands_for_its_pictures_sorted_without_hidden_files_and_subfolders()
         files.put(name, b"unread");
     }
     fs::create_dir(files.0.path().join("folder.png")).unwrap();
-    let listed = picture::list(files.0.path(), |_| false).unwrap();
+    let listed = picture::list(files.0.path(), Depth::One, |_| false).unwrap();
     let in_folder = |name| files.0.path().join(name);
     assert_eq!(
         listed.pictures,
@@ -366,12 +366,14 @@ fn a_file_stands_for_itself_whatever_its_extension_and_must_be_there() {
     let files = Files::new();
     let single = files.put("single.txt", b"unread");
     assert_eq!(
-        picture::list(&single, |_| true).unwrap().pictures,
+        picture::list(&single, Depth::One, |_| true)
+            .unwrap()
+            .pictures,
         std::slice::from_ref(&single)
     );
     fs::remove_file(&single).unwrap();
     assert!(matches!(
-        picture::list(&single, |_| true),
+        picture::list(&single, Depth::One, |_| true),
         Err(PictureError::NotFound { .. })
     ));
 }
@@ -381,7 +383,9 @@ fn a_folder_without_pictures_is_an_error_that_names_it() {
     let files = Files::new();
     files.put("notes.txt", b"");
     let folder = files.0.path().to_owned();
-    let message = picture::list(&folder, |_| false).unwrap_err().to_string();
+    let message = picture::list(&folder, Depth::One, |_| false)
+        .unwrap_err()
+        .to_string();
     assert_says(&message, &["no pictures", &folder.display().to_string()]);
 }
 

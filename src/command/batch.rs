@@ -1,142 +1,398 @@
-//! Many pictures: decoding, computing and encoding overlap, and an error stays with its picture.
+//! Many pictures: they are decoded, computed, drawn and told side by side, in order, and an error stays with its picture.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Pictures decoded ahead of the GPU, and results waiting to be written: enough to overlap, few enough to hold.
-const AHEAD: usize = 2;
+/// How many items each stage takes side by side; each at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Width {
+    /// Threads that prepare.
+    pub prepare: usize,
+    /// Threads that compute: one a device.
+    pub devices: usize,
+    /// Items that a device takes at once.
+    pub at_once: usize,
+    /// Threads that draw.
+    pub draw: usize,
+}
 
-/// Passes each of `items` through `prepare`, `compute` and `finish`, each on a thread of its own (`compute` on this
-/// one), in order. An item whose stage fails skips the rest; all outcomes arrive at `finish`'s thread in order.
-/// `compute` stops everything by returning [`Computed::Stop`], after handing over that item's error; `finish` by breaking.
-pub fn run<I, A, B, E>(
+impl Width {
+    /// Items between their preparation and their end: each device computes some and finds as many ready, and every other
+    /// thread has one.
+    fn in_flight(self) -> usize {
+        2 * self.devices * self.at_once + self.prepare + self.draw
+    }
+}
+
+/// Passes each of `items` through four stages, each on threads of its own: `prepare` and `draw` one by one, `compute` in fixed
+/// groups of neighbours, `finish` in the order of the items. `compute` is given the number of its thread and gives one result
+/// an item. An item whose stage fails skips the rest but `finish`, which ends everything by breaking.
+pub fn run<I, A, B, C, E>(
     items: &[I],
-    prepare: impl Fn(&I) -> Result<A, E> + Send + Sync,
-    mut compute: impl FnMut(&I, A) -> Computed<B, E>,
-    mut finish: impl FnMut(&I, Result<B, E>) -> ControlFlow<()> + Send,
+    width: Width,
+    prepare: impl Fn(&I) -> Result<A, E> + Sync,
+    compute: impl Fn(usize, Vec<(&I, A)>) -> Vec<Result<B, E>> + Sync,
+    draw: impl Fn(&I, B) -> Result<C, E> + Sync,
+    mut finish: impl FnMut(&I, Result<C, E>) -> ControlFlow<()> + Send,
 ) where
     I: Sync,
     A: Send,
     B: Send,
+    C: Send,
     E: Send,
 {
+    let (prepare, compute, draw) = (&prepare, &compute, &draw);
+    let door = &Door::new(items.len(), width.in_flight());
     thread::scope(|scope| {
-        let (prepared_in, prepared) = sync_channel(AHEAD);
-        let (computed_in, computed) = sync_channel(AHEAD);
-        scope.spawn(move || {
-            for item in items {
-                // Nobody receives once the computation has stopped.
-                if prepared_in.send((item, prepare(item))).is_err() {
-                    break;
+        let (prepared_in, prepared) = channel();
+        let (computed_in, computed) = channel();
+        let (drawn_in, drawn) = channel();
+        for _ in 0..width.prepare {
+            let prepared_in = prepared_in.clone();
+            scope.spawn(move || {
+                let _open = door.guard();
+                while let Some(index) = door.enter() {
+                    // Nobody receives once the run has ended.
+                    if prepared_in.send((index, prepare(&items[index]))).is_err() {
+                        break;
+                    }
                 }
-            }
-        });
-        scope.spawn(move || {
-            for (item, outcome) in computed {
-                if finish(item, outcome).is_break() {
-                    break;
+            });
+        }
+        drop(prepared_in);
+        let prepared = Arc::new(Mutex::new(InOrder::new(prepared)));
+        for device in 0..width.devices {
+            let (prepared, computed_in) = (Arc::clone(&prepared), computed_in.clone());
+            scope.spawn(move || {
+                let _open = door.guard();
+                loop {
+                    let group = lock(&prepared).take(width.at_once);
+                    if group.is_empty() || door.is_closed() {
+                        break;
+                    }
+                    let mut indices = vec![];
+                    let mut ready = vec![];
+                    for (index, outcome) in group {
+                        match outcome {
+                            Ok(prepared) => {
+                                indices.push(index);
+                                ready.push((&items[index], prepared));
+                            }
+                            Err(error) => _ = computed_in.send((index, Err(error))),
+                        }
+                    }
+                    if ready.is_empty() {
+                        continue;
+                    }
+                    let outcomes = indices.into_iter().zip(compute(device, ready));
+                    for outcome in outcomes {
+                        if computed_in.send(outcome).is_err() {
+                            return;
+                        }
+                    }
                 }
-            }
-        });
-        for (item, prepared) in prepared {
-            let (outcome, stop) = match prepared.map(|prepared| compute(item, prepared)) {
-                Ok(Computed::Done(outcome)) => (outcome, false),
-                Ok(Computed::Stop(error)) => (Err(error), true),
-                Err(error) => (Err(error), false),
-            };
-            if computed_in.send((item, outcome)).is_err() || stop {
+            });
+        }
+        drop((prepared, computed_in));
+        let computed = Arc::new(Mutex::new(computed));
+        for _ in 0..width.draw {
+            let (computed, drawn_in) = (Arc::clone(&computed), drawn_in.clone());
+            scope.spawn(move || {
+                let _open = door.guard();
+                loop {
+                    let next = lock(&computed).recv();
+                    let Some((index, outcome)) = next.ok().filter(|_| !door.is_closed()) else {
+                        break;
+                    };
+                    let drawn = outcome.and_then(|computed| draw(&items[index], computed));
+                    if drawn_in.send((index, drawn)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop((computed, drawn_in));
+        let _open = door.guard();
+        let mut drawn = InOrder::new(drawn);
+        while let Some((index, outcome)) = drawn.next() {
+            let next = finish(&items[index], outcome);
+            door.leave();
+            if next.is_break() {
+                door.close();
                 break;
             }
         }
     });
 }
 
-/// What computing one item gave.
-pub enum Computed<B, E> {
-    /// A result or this item's error; the next item may fare better.
-    Done(Result<B, E>),
-    /// An error that every further item would meet.
-    Stop(E),
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets items in, one after the other, while fewer than so many are inside.
+struct Door {
+    items: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    next: usize,
+    room: usize,
+    is_closed: bool,
+}
+
+impl Door {
+    fn new(items: usize, room: usize) -> Self {
+        Self {
+            items,
+            state: Mutex::new(State {
+                next: 0,
+                room,
+                is_closed: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The next item's number, when there is room for it; `None` when there is none, or the door is closed.
+    fn enter(&self) -> Option<usize> {
+        let is_full =
+            |state: &mut State| state.room == 0 && !state.is_closed && state.next < self.items;
+        let state = self.changed.wait_while(lock(&self.state), is_full);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.is_closed || state.next == self.items {
+            return None;
+        }
+        state.room -= 1;
+        state.next += 1;
+        Some(state.next - 1)
+    }
+
+    fn leave(&self) {
+        lock(&self.state).room += 1;
+        // All, since a thread that finds no item left does not wake the next one.
+        self.changed.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.state).is_closed
+    }
+
+    fn close(&self) {
+        lock(&self.state).is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Closes the door when a thread panics: the others must not wait for its item.
+    fn guard(&self) -> Guard<'_> {
+        Guard(self)
+    }
+}
+
+struct Guard<'a>(&'a Door);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
+/// What threads send in any order, in the order of its numbers.
+struct InOrder<T> {
+    from: Receiver<(usize, T)>,
+    early: BTreeMap<usize, T>,
+    next: usize,
+}
+
+impl<T> InOrder<T> {
+    fn new(from: Receiver<(usize, T)>) -> Self {
+        Self {
+            from,
+            early: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// The next one; `None` when all are through.
+    fn next(&mut self) -> Option<(usize, T)> {
+        loop {
+            if let Some(value) = self.early.remove(&self.next) {
+                self.next += 1;
+                return Some((self.next - 1, value));
+            }
+            let (index, value) = self.from.recv().ok()?;
+            self.early.insert(index, value);
+        }
+    }
+
+    /// The next so many; fewer at the end.
+    fn take(&mut self, count: usize) -> Vec<(usize, T)> {
+        std::iter::from_fn(|| self.next()).take(count).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use super::*;
+
+    const WIDTHS: [Width; 3] = [
+        Width {
+            prepare: 1,
+            devices: 1,
+            at_once: 1,
+            draw: 1,
+        },
+        Width {
+            prepare: 3,
+            devices: 1,
+            at_once: 4,
+            draw: 2,
+        },
+        Width {
+            prepare: 2,
+            devices: 2,
+            at_once: 3,
+            draw: 3,
+        },
+    ];
+
+    /// Items whose stages take unlike times.
+    fn wait(i: i32) {
+        thread::sleep(Duration::from_micros((i as u64 * 7919) % 300));
+    }
 
     #[test]
     fn outcomes_come_in_order_and_errors_stay_with_their_item() {
-        let items: Vec<i32> = (0..20).collect();
-        let mut seen = vec![];
-        run(
-            &items,
-            |&i| if i == 3 { Err("prepare") } else { Ok(i * 2) },
-            |_, doubled| {
-                Computed::Done(if doubled == 10 {
-                    Err("compute")
-                } else {
-                    Ok(doubled)
-                })
-            },
-            |&i, outcome| {
-                seen.push((i, outcome));
-                ControlFlow::Continue(())
-            },
-        );
-        let expected: Vec<_> = items
-            .iter()
-            .map(|&i| match i {
+        let items: Vec<i32> = (0..50).collect();
+        for width in WIDTHS {
+            let mut seen = vec![];
+            run(
+                &items,
+                width,
+                |&i| {
+                    wait(i);
+                    if i == 3 { Err("prepare") } else { Ok(i * 2) }
+                },
+                |_, group| {
+                    assert!(group.len() <= width.at_once);
+                    let outcome = |(_, doubled)| match doubled {
+                        10 => Err("compute"),
+                        doubled => Ok(doubled),
+                    };
+                    group.into_iter().map(outcome).collect()
+                },
+                |&i, doubled| {
+                    wait(i + 1);
+                    if i == 7 { Err("draw") } else { Ok(doubled + 1) }
+                },
+                |&i, outcome| {
+                    seen.push((i, outcome));
+                    ControlFlow::Continue(())
+                },
+            );
+            let expected = |&i: &i32| match i {
                 3 => (i, Err("prepare")),
                 5 => (i, Err("compute")),
-                _ => (i, Ok(i * 2)),
-            })
-            .collect();
-        assert_eq!(seen, expected);
+                7 => (i, Err("draw")),
+                _ => (i, Ok(i * 2 + 1)),
+            };
+            assert_eq!(
+                seen,
+                items.iter().map(expected).collect::<Vec<_>>(),
+                "{width:?}"
+            );
+        }
     }
 
     #[test]
-    fn nobody_left_to_take_results_ends_the_run() {
-        let items: Vec<i32> = (0..100).collect();
-        let (mut computed, mut seen) = (0, vec![]);
+    fn groups_are_of_neighbours_and_the_same_whoever_computes_them() {
+        let items: Vec<i32> = (0..20).collect();
+        let width = WIDTHS[2];
+        let groups = Mutex::new(vec![]);
         run(
             &items,
-            |&i| Ok::<_, &str>(i),
-            |_, i| {
-                computed += 1;
-                Computed::Done(Ok(i))
+            width,
+            |&i| {
+                wait(i);
+                Ok::<_, ()>(i)
             },
-            |&i, _| {
-                seen.push(i);
-                if i == 4 {
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
+            |_, group| {
+                let group: Vec<i32> = group.into_iter().map(|(_, i)| i).collect();
+                lock(&groups).push(group.clone());
+                group.into_iter().map(Ok).collect()
             },
+            |_, i| Ok(i),
+            |_, _| ControlFlow::Continue(()),
         );
-        assert_eq!(seen, [0, 1, 2, 3, 4]);
-        assert!(computed <= 5 + AHEAD + 1, "{computed}");
+        let mut groups = groups.into_inner().unwrap();
+        groups.sort();
+        let expected: Vec<Vec<i32>> = items.chunks(3).map(<[i32]>::to_vec).collect();
+        assert_eq!(groups, expected);
     }
 
     #[test]
-    fn a_stop_ends_the_run_with_its_item() {
-        let items: Vec<i32> = (0..100).collect();
-        let mut seen = vec![];
-        run(
-            &items,
-            |&i| Ok::<_, &str>(i),
-            |_, i| {
-                if i == 4 {
-                    Computed::<i32, _>::Stop("lost")
-                } else {
-                    Computed::Done(Ok(i))
-                }
-            },
-            |&i, outcome| {
-                seen.push((i, outcome));
-                ControlFlow::Continue(())
-            },
-        );
-        assert_eq!(seen.len(), 5);
-        assert_eq!(seen[4], (4, Err("lost")));
+    fn nobody_left_to_take_results_ends_the_run_and_few_are_ahead_of_it() {
+        let items: Vec<i32> = (0..10_000).collect();
+        for width in WIDTHS {
+            let prepared = AtomicUsize::new(0);
+            let mut seen = vec![];
+            run(
+                &items,
+                width,
+                |&i| {
+                    prepared.fetch_add(1, Ordering::Relaxed);
+                    Ok::<_, ()>(i)
+                },
+                |_, group| group.into_iter().map(|(_, i)| Ok(i)).collect(),
+                |_, i| Ok(i),
+                |&i, _| {
+                    seen.push(i);
+                    if i == 4 {
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                },
+            );
+            assert_eq!(seen, [0, 1, 2, 3, 4]);
+            let prepared = prepared.into_inner();
+            assert!(prepared <= 5 + width.in_flight(), "{prepared} {width:?}");
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_stage_ends_the_run() {
+        let items: Vec<i32> = (0..1000).collect();
+        for stage in 0..3 {
+            let panics = |here, i| assert!(here != stage || i != 20, "meant");
+            let ended = std::panic::catch_unwind(|| {
+                run(
+                    &items,
+                    WIDTHS[1],
+                    |&i| {
+                        panics(0, i);
+                        Ok::<_, ()>(i)
+                    },
+                    |_, group| {
+                        group.iter().for_each(|(_, i)| panics(1, *i));
+                        group.into_iter().map(|(_, i)| Ok(i)).collect()
+                    },
+                    |_, i| {
+                        panics(2, i);
+                        Ok(i)
+                    },
+                    |_, _| ControlFlow::Continue(()),
+                );
+            });
+            assert!(ended.is_err());
+        }
     }
 }

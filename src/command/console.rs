@@ -55,7 +55,7 @@ impl Console {
                 let done = done * steps / (*all).max(1);
                 self.reach(picture * steps + done);
             }
-            Told::Progress(done, _) => self.reach(done * self.steps()),
+            Told::Progress { done, .. } => self.reach(done * self.steps()),
         }
     }
 
@@ -211,7 +211,11 @@ mod tests {
         let text = line.text();
         assert!(text.starts_with("1250 of 2000 passes, "), "{text}");
         assert!(text.ends_with(" left"), "{text}");
-        console.tell(&Told::Progress(2, 2));
+        console.tell(&Told::Progress {
+            done: 2,
+            failed: 0,
+            of: 2,
+        });
         assert_eq!(line.text(), "");
     }
 
@@ -219,7 +223,11 @@ mod tests {
     fn pictures_alone_take_nobody_knows_how_long() {
         let (console, line) = console(3, 0);
         assert_eq!(line.text(), "0 of 3 pictures");
-        console.tell(&Told::Progress(1, 3));
+        console.tell(&Told::Progress {
+            done: 1,
+            failed: 0,
+            of: 3,
+        });
         assert!(line.text().starts_with("1 of 3 pictures, "));
     }
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::explain::weights_name;
+use super::explain::{ListError, weights_name};
 use crate::architectures::{self, ArchitectureError};
 use crate::command::bench;
 use crate::command::convert::ConvertError;
@@ -28,9 +28,15 @@ pub enum Error {
     /// A picture that cannot be read.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A list of pictures that cannot be read.
+    #[error(transparent)]
+    List(#[from] ListError),
     /// Weights that cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Weights that are not what was stored, found while pictures were explained.
+    #[error(transparent)]
+    Unsound(std::sync::Arc<WeightsError>),
     /// Weights that make no network.
     #[error("{}: {source}", path.display())]
     Architecture {

@@ -1,7 +1,8 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -16,18 +17,24 @@ use crate::output::report;
 use crate::picture::preprocess::Normalization;
 use crate::weights::{self, Weights};
 
+mod beside;
 mod choice;
 pub mod draw;
+mod ending;
 mod jobs;
+mod list_file;
+mod listing;
 mod pictures;
 mod told;
 mod wanted;
 
+pub use list_file::ListError;
 pub use told::{Cost, Told, in_words};
 
+use beside::Beside;
 use choice::Choice;
 use jobs::{Job, Jobs};
-use pictures::{Beside, Run};
+use pictures::Run;
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
 /// whether all went well; an error is one that leaves nothing to do.
@@ -36,9 +43,9 @@ pub fn run(
     out: &mut (impl Write + Send),
     tell: &(impl Fn(Told) + Sync),
 ) -> Result<bool, Error> {
-    let jobs = Jobs::new(options, out, tell)?;
-    if jobs.list.is_empty() {
-        return Ok(jobs.all_there);
+    let jobs = Jobs::new(options, tell)?;
+    if jobs.destinations().next().is_none() {
+        return refused(&jobs, options, out);
     }
     for unread in &options.unread {
         tell(Told::Note(unread.to_string()));
@@ -93,28 +100,25 @@ pub fn run(
         // Only the JSON and what is written as PNG show it.
         let is_shown = options.json || jobs.write_png(options);
         let sha256 = is_shown.then(|| scope.spawn(|| weights::hex(&weights.sha256())));
-        let sound = scope.spawn(|| weights.verify());
-        run.all(Beside::new(sha256, sound), out, tell)
+        let sound = scope.spawn(|| weights.verify().map_err(Arc::new));
+        run.all(&Beside::new(sha256, sound), out, tell)
     })?;
-    Ok(jobs.all_there && all_well)
+    Ok(all_well)
+}
+
+/// Where no picture can be explained: what is said of each in the place of results.
+fn refused(jobs: &Jobs, options: &Options, out: &mut impl Write) -> Result<bool, Error> {
+    for job in &jobs.list {
+        if let (Err(words), true) = (&job.destination, options.json) {
+            print(&report::failure(&job.image, words), out)?;
+        }
+    }
+    Ok(jobs.list.is_empty())
 }
 
 fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
     let written = out.write_all(text.as_bytes());
     written.and_then(|()| out.flush()).map_err(Error::Stdout)
-}
-
-/// Tells why there is no result for a picture, in its place as well where results are JSON.
-fn fail(
-    image: &Path,
-    error: Error,
-    options: &Options,
-    out: &mut impl Write,
-    tell: &impl Fn(Told),
-) -> Result<(), Error> {
-    let line = options.json.then(|| report::failure(image, &error));
-    tell(Told::Error(error));
-    line.map_or(Ok(()), |line| print(&line, out))
 }
 
 /// The network, with the user's preprocessing where there is one.

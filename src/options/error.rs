@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::ShardError;
 use crate::cli::{Channels, Colormap, Fuse, Method, Preprocessing};
 
 /// Wrong usage, exit code 2. Every text says what to type instead.
@@ -59,6 +60,19 @@ pub enum UsageError {
         /// The other one.
         other: PathBuf,
     },
+    /// `--null` without a list.
+    #[error(
+        "--null says how the list of --files-from is separated: name the list, as in --files-from LIST --null"
+    )]
+    NullAlone,
+    /// `--resume` without a folder.
+    #[error(
+        "--resume goes on with the run whose manifest lies in --out-dir: name that folder, as in -o maps --resume"
+    )]
+    ResumeNowhere,
+    /// No such part of the pictures.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// The count by position and with `--top-n`.
     #[error(
         "the number of classes is given twice, {positional} and --top-n {flag}: keep one; \

@@ -126,6 +126,33 @@ fn stem(image: &Path) -> OsString {
     }
 }
 
+/// Gives pictures of one folder whose files would have the same names, `a.png` and `a.jpg`, the whole name instead of that
+/// without extension. `one_extension` as for [`check`].
+pub fn tell_apart<'a>(
+    jobs: impl IntoIterator<Item = (&'a Path, &'a mut Destination)>,
+    one_extension: bool,
+) {
+    let mut same: HashMap<_, Vec<(&Path, &mut Destination)>> = HashMap::new();
+    for (image, destination) in jobs {
+        let extension = match one_extension {
+            true => "",
+            false => &destination.extension,
+        };
+        let key = (
+            image.parent().map(Path::to_owned),
+            destination.folder.clone(),
+            as_one_file(&destination.stem),
+            as_one_file(OsStr::new(extension)),
+        );
+        same.entry(key).or_default().push((image, destination));
+    }
+    for (image, destination) in same.into_values().filter(|jobs| jobs.len() > 1).flatten() {
+        let whole = image.file_name().unwrap_or_default();
+        destination.stem = short_stem(whole);
+        destination.is_shortened = whole.len() > STEM_MAX;
+    }
+}
+
 /// What [`check`] finds.
 #[derive(Debug, Default)]
 pub struct Checked {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageFormat};
 
-use super::{Fault, LeftOut, MAX_FILE, MIN_SIDE};
+use super::{Depth, Fault, LeftOut, MAX_FILE, MIN_SIDE};
 use crate::sniff::Guess;
 
 /// Why a picture cannot be read or written.
@@ -25,8 +25,12 @@ pub enum PictureError {
     #[error("{path} is a folder where a picture was expected; name a file in it")]
     Folder { path: PathBuf },
 
-    #[error("{}", nothing_in(folder, left_out))]
-    NoPictures { folder: PathBuf, left_out: LeftOut },
+    #[error("{}", nothing_in(folder, left_out, *depth))]
+    NoPictures {
+        folder: PathBuf,
+        left_out: LeftOut,
+        depth: Depth,
+    },
 
     #[error("{path} is empty (0 bytes); fetch or copy it again")]
     Empty { path: PathBuf },
@@ -91,6 +95,27 @@ pub enum PictureError {
 }
 
 impl PictureError {
+    /// The file or folder, as named; `None` for one that was to be written.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::NotFound { path }
+            | Self::Read { path, .. }
+            | Self::Folder { path }
+            | Self::NoPictures { folder: path, .. }
+            | Self::Empty { path }
+            | Self::FileTooLarge { path }
+            | Self::NotAPicture { path, .. }
+            | Self::Unknown { path }
+            | Self::Unsupported { path, .. }
+            | Self::Truncated { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::OverLimit { path, .. }
+            | Self::TooSmall { path, .. } => Some(path),
+            Self::Encode { .. } => None,
+        }
+    }
+
     /// What is wrong with the file at `path`, of which `most` pixels were to be read.
     pub(super) fn of(path: &Path, format: ImageFormat, fault: Fault, most: u64) -> Self {
         let path = path.to_owned();
@@ -153,12 +178,15 @@ fn where_it_may_be(path: &Path) -> String {
     }
 }
 
-fn nothing_in(folder: &Path, left_out: &LeftOut) -> String {
+fn nothing_in(folder: &Path, left_out: &LeftOut, depth: Depth) -> String {
     let folder = folder.display();
     match left_out.count() {
-        0 => format!(
+        0 if depth == Depth::One => format!(
             "no pictures in the folder {folder}: it must hold files named .png, .jpg, .webp or the like \
-             (subfolders are not searched)"
+             (subfolders are searched with --recursive)"
+        ),
+        0 => format!(
+            "no pictures in the folder {folder} and the folders below it: one must hold files named .png, .jpg, .webp or the like"
         ),
         _ => format!(
             "no pictures to explain in the folder {folder}, {left_out}; {}",

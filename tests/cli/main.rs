@@ -12,6 +12,7 @@ mod harness;
 mod inputs;
 mod labels;
 mod layers;
+mod many;
 mod pictures;
 mod question;
 mod results;

@@ -226,8 +226,8 @@ fn of_pictures_whose_files_would_have_one_name_the_first_is_explained() {
         );
         let reports = json_lines(&run.stdout);
         let images: Vec<_> = reports.iter().map(|report| &report["image"]).collect();
-        assert_eq!(images, ["night/cat.png", "day/cat.png", "night/owl.png"]);
-        assert!(reports[0]["error"].as_str().unwrap().contains(both));
+        assert_eq!(images, ["day/cat.png", "night/cat.png", "night/owl.png"]);
+        assert!(reports[1]["error"].as_str().unwrap().contains(both));
     }
     folder.prints("day night tiny.npy -c 1 --outputs heatmap -q");
     assert!(

@@ -1,7 +1,6 @@
 //! From explained classes to their files.
 
 use std::cell::LazyCell;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -33,6 +32,8 @@ pub struct Scene<'a> {
     pub options: &'a Options,
     /// Where the files go.
     pub destination: &'a Destination,
+    /// How many classes are drawn at once, at most.
+    pub threads: usize,
     /// Files that are not written over.
     pub kept: &'a Kept,
     /// The picture as it was opened, where maps are placed back on it.
@@ -129,8 +130,7 @@ pub fn classes(
 ) -> Result<Vec<report::Class>, Error> {
     let (width, height) = scene.picture().dimensions();
     let fit = VALUES_AT_ONCE / (width as usize * height as usize);
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = fit.min(cores).clamp(1, explanations.len().max(1));
+    let threads = fit.min(scene.threads).clamp(1, explanations.len().max(1));
     let shared = scene.shared(explanations);
     let (next, drawn) = (AtomicUsize::new(0), Mutex::new(vec![]));
     thread::scope(|scope| {

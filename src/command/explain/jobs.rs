@@ -1,123 +1,148 @@
 //! The pictures to explain and where their files go, all of it checked before anything is computed.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::PathBuf;
 
-use super::{Told, fail};
+use super::Told;
+use super::listing::{Named, named};
 use crate::cli::{Format, Output};
 use crate::command::Error;
-use crate::options::Options;
+use crate::options::{Options, Shard};
 use crate::output::{self, Checked, Destination, Kept};
-use crate::picture;
 
 /// One picture and where its files go.
 pub(super) struct Job {
     pub(super) image: PathBuf,
-    pub(super) destination: Destination,
+    /// Its number, from 0, among all pictures of all parts.
+    pub(super) place: usize,
+    /// Or why it has none, in words that were told.
+    pub(super) destination: Result<Destination, String>,
 }
 
 /// What there is to do.
 pub(super) struct Jobs {
-    /// The pictures, in order.
+    /// The pictures, in order, and what was named and is none.
     pub(super) list: Vec<Job>,
+    /// Whether results must say whose they are: there is more than one picture, or might have been.
+    pub(super) are_several: bool,
     /// Folders that will be made.
     pub(super) new_folders: Vec<PathBuf>,
     /// Files that are not written over.
     pub(super) kept: Kept,
-    /// Whether all that was named is there, and each picture can have its files.
-    pub(super) all_there: bool,
 }
 
 impl Jobs {
     /// Those of `options`. What is wrong with one picture is told, and leaves the others be.
-    pub(super) fn new(
-        options: &Options,
-        out: &mut impl Write,
-        tell: &impl Fn(Told),
-    ) -> Result<Self, Error> {
-        let mut all_there = true;
-        let mut list = vec![];
-        let mut seen = HashSet::new();
-        for named in &options.images {
-            let listed = match picture::list(named, output::is_output) {
-                Ok(listed) => listed,
-                Err(error) => {
-                    all_there = false;
-                    fail(named, error.into(), options, out, tell)?;
-                    continue;
+    pub(super) fn new(options: &Options, tell: &impl Fn(Told)) -> Result<Self, Error> {
+        let named = named(options, tell)?;
+        let destination = |named: &Named| {
+            let out_dir = options.out_dir.as_ref().map(|folder| {
+                // Joined with nothing, a folder would end in a separator.
+                match named.below.as_os_str().is_empty() {
+                    true => folder.clone(),
+                    false => folder.join(&named.below),
                 }
-            };
-            if listed.left_out.count() > 0 {
-                let note = format!("{}: {}", named.display(), listed.left_out);
-                tell(Told::Note(note));
-            }
-            // A picture may be named twice, as cat.png and ./cat.png, or lie in a folder that is named too.
-            let pictures = listed.pictures.into_iter();
-            let new = pictures.filter(|image| seen.insert(output::place(image)));
-            list.extend(new.map(|image| Job {
-                destination: Destination::of(&image, options.out_dir.as_deref(), options.format),
-                image,
-            }));
-        }
+            });
+            Destination::of(&named.image, out_dir.as_deref(), options.format)
+        };
+        let destinations: Vec<Destination> = named.iter().map(destination).collect();
+        let list = named.into_iter().zip(destinations).enumerate();
+        let mut all: Vec<(Job, Option<Error>)> = list
+            .map(|(place, (Named { image, refused, .. }, destination))| {
+                let job = Job {
+                    image,
+                    place,
+                    destination: Ok(destination),
+                };
+                (job, refused)
+            })
+            .collect();
+        let of = all.len();
         let given = options.weights.iter().chain(&options.labels);
-        let read = list.iter().map(|job| &job.image).chain(given);
+        let read = all.iter().map(|(job, _)| &job.image).chain(given);
         let kept = Kept::new(read.map(PathBuf::as_path));
-        let new_folders = check(&mut list, &mut all_there, options, out, tell)?;
+        let new_folders = check(&mut all, options)?;
+        if let Some(shard) = options.many.shard {
+            keep(&mut all, shard);
+            let pictures = all.len();
+            tell(Told::Note(format!(
+                "part {shard}: {pictures} of {of} pictures"
+            )));
+        }
+        let mut told = HashSet::new();
+        let list = all.into_iter().map(|(mut job, refused)| {
+            if let Some(error) = refused {
+                let words = error.to_string();
+                job.destination = Err(words.clone());
+                // A folder's error is that of each of its pictures: all have their place in the results, one is told.
+                if told.insert(words) {
+                    tell(Told::Error(error));
+                }
+            }
+            job
+        });
         Ok(Self {
-            list,
+            list: list.collect(),
+            are_several: of > 1 || options.images.len() != 1,
             new_folders,
             kept,
-            all_there,
         })
     }
-}
 
-impl Jobs {
+    /// The pictures that have their files somewhere.
+    pub(super) fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        let list = self.list.iter();
+        list.filter_map(|job| job.destination.as_ref().ok())
+    }
+
     /// Whether a picture is written as PNG, which says what made it.
     pub(super) fn write_png(&self, options: &Options) -> bool {
-        let is_png = |job: &Job| job.destination.format == Format::Png;
         let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
-        options.wants(Output::Heatmap16) || pictures && self.list.iter().any(is_png)
+        let any_png = || self.destinations().any(|to| to.format == Format::Png);
+        options.wants(Output::Heatmap16) || pictures && any_png()
     }
 }
 
-/// Leaves those that can have their files, and gives the folders that will be made.
-fn check(
-    list: &mut Vec<Job>,
-    all_there: &mut bool,
-    options: &Options,
-    out: &mut impl Write,
-    tell: &impl Fn(Told),
-) -> Result<Vec<PathBuf>, Error> {
+/// Refuses those that cannot have their files, and gives the folders that will be made.
+fn check(all: &mut [(Job, Option<Error>)], options: &Options) -> Result<Vec<PathBuf>, Error> {
     // A .npy or the finer .png, whatever the picture's own format.
     let one_extension = options.wants(Output::Raw) || options.wants(Output::Heatmap16);
-    let places = list.iter();
-    let places = places.map(|job| (job.image.as_path(), &job.destination));
+    let mut there: Vec<_> = all
+        .iter_mut()
+        .filter(|(_, refused)| refused.is_none())
+        .collect();
+    let jobs = there.iter_mut().filter_map(|(job, _)| {
+        let destination = job.destination.as_mut().ok()?;
+        Some((job.image.as_path(), destination))
+    });
+    output::tell_apart(jobs, one_extension);
+    let jobs = there.iter().filter_map(|(job, _)| {
+        let destination = job.destination.as_ref().ok()?;
+        Some((job.image.as_path(), destination))
+    });
     let Checked {
         new_folders,
         mut refused,
-    } = output::check(places, one_extension);
+    } = output::check(jobs, one_extension);
     let of_folder = refused.iter().position(|(_, error)| error.is_of_folder());
     // No picture has its files where all of them go.
-    if let (Some(_), Some(first)) = (&options.out_dir, of_folder) {
+    if let (Some(_), Some(first)) = (&options.out_dir, of_folder)
+        && refused.len() == there.len()
+    {
         return Err(refused.swap_remove(first).1.into());
     }
-    *all_there &= refused.is_empty();
-    let mut left_out = HashSet::new();
-    let mut told = HashSet::new();
     for (index, error) in refused {
-        left_out.insert(index);
-        let image = &list[index].image;
-        // A folder's error is that of each of its pictures: all have their place in the JSON, one is told.
-        let quiet = |_: Told| {};
-        match told.insert(error.to_string()) {
-            true => fail(image, error.into(), options, out, tell)?,
-            false => fail(image, error.into(), options, out, &quiet)?,
-        }
+        there[index].1 = Some(error.into());
     }
-    let jobs = std::mem::take(list).into_iter().enumerate();
-    let there = jobs.filter(|(index, _)| !left_out.contains(index));
-    list.extend(there.map(|(_, job)| job));
     Ok(new_folders)
+}
+
+/// Leaves one part: of all paths in their order every N-th, so that parts are even, and the same whatever order the pictures
+/// were named in.
+fn keep(all: &mut Vec<(Job, Option<Error>)>, shard: Shard) {
+    let mut by_path: Vec<usize> = (0..all.len()).collect();
+    by_path.sort_by(|&a, &b| all[a].0.image.cmp(&all[b].0.image));
+    let mine = by_path.iter().skip(shard.number - 1).step_by(shard.of);
+    let mine: HashSet<usize> = mine.copied().collect();
+    all.retain(|(job, _)| mine.contains(&job.place));
 }

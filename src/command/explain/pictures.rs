@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
-use std::panic::resume_unwind;
-use std::thread::ScopedJoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use ::image::RgbImage;
 
+use super::beside::Beside;
 use super::choice::Choice;
+use super::ending::{Ending, Failure};
 use super::wanted::wanted;
-use super::{Cost, Job, Jobs, Told, fail, milliseconds, print, weights_name};
+use super::{Cost, Job, Jobs, Told, milliseconds, weights_name};
 use crate::architectures::Classifier;
 use crate::cli::{Score, Size};
 use crate::command::Error;
-use crate::command::batch::{self, Computed};
+use crate::command::batch::{self, Width};
 use crate::command::error::of_run;
 use crate::command::explain::draw::{self, Scene};
 use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
@@ -26,10 +27,10 @@ use crate::methods::verdict::Asked;
 use crate::options::Options;
 use crate::output::provenance::{Made, Origin};
 use crate::output::report::{self, Report};
-use crate::output::{self, Question};
+use crate::output::{self, Destination, Question};
 use crate::picture::preprocess::{self, Geometry};
 use crate::picture::{self, Picture};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::Weights;
 
 /// A picture as the network sees it.
 struct Prepared {
@@ -38,9 +39,17 @@ struct Prepared {
     seen: RgbImage,
     geometry: Geometry,
     input: Vec<f32>,
+    destination: Destination,
     /// What was assumed on decoding, and what its files are called where they have not its name.
     notes: Vec<String>,
     milliseconds: f64,
+}
+
+/// A picture whose files are written.
+pub(super) struct Drawn {
+    pub(super) report: Report,
+    /// To be told when its turn comes.
+    pub(super) notes: Vec<String>,
 }
 
 /// A picture with what the network says of it.
@@ -51,44 +60,6 @@ struct Explained {
     /// The first layer whose values are not finite, where a map is not.
     not_finite: Option<String>,
     timings: Vec<(&'static str, f64)>,
-}
-
-/// What is found out about the weights beside the work, and waited for where it is told.
-pub(super) struct Beside<'a> {
-    sha256: Option<ScopedJoinHandle<'a, String>>,
-    sound: Option<ScopedJoinHandle<'a, Result<(), WeightsError>>>,
-    digest: String,
-}
-
-impl<'a> Beside<'a> {
-    /// `sha256` in hexadecimal digits, where somebody asks for it; `sound`: whether the weights are what was stored.
-    pub(super) fn new(
-        sha256: Option<ScopedJoinHandle<'a, String>>,
-        sound: ScopedJoinHandle<'a, Result<(), WeightsError>>,
-    ) -> Self {
-        Self {
-            sha256,
-            sound: Some(sound),
-            digest: String::new(),
-        }
-    }
-
-    /// What is wrong with the weights, the first time that it is asked for.
-    fn sound(&mut self) -> Result<(), WeightsError> {
-        self.sound.take().map_or(Ok(()), wait)
-    }
-
-    /// In hexadecimal digits; empty where nobody asked for it.
-    fn sha256(&mut self) -> &str {
-        if let Some(hashing) = self.sha256.take() {
-            self.digest = wait(hashing);
-        }
-        &self.digest
-    }
-}
-
-fn wait<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// What is the same for all pictures.
@@ -118,7 +89,7 @@ impl Run<'_> {
     /// Explains every picture. Returns whether all went well.
     pub(super) fn all(
         &self,
-        mut beside: Beside<'_>,
+        beside: &Beside<'_>,
         out: &mut (impl Write + Send),
         tell: &(impl Fn(Told) + Sync),
     ) -> Result<bool, Error> {
@@ -129,52 +100,41 @@ impl Run<'_> {
         }
         self.sweep(tell);
         self.tell_fewer_channels(&set_up, tell);
-        let (mut position, mut computed, mut all_well) = (0, 0, true);
+        let list = &self.jobs.list;
+        let computed = AtomicUsize::new(0);
+        let mut ending = Ending::new(self, out);
         batch::run(
-            &self.jobs.list,
+            list,
+            self.width(),
             |job| self.prepare(job),
-            |_, picture| {
-                let place = Place {
-                    index: computed,
-                    of: self.jobs.list.len(),
-                };
-                computed += 1;
-                match compute(&set_up.explainer, self.choice, picture, place, tell) {
-                    Ok(explained) => Computed::Done(Ok(explained)),
-                    Err(error) => Computed::Stop(self.at_weights(error)),
-                }
-            },
-            |job, outcome: Result<Explained, Error>| {
-                position += 1;
-                let sound = beside.sound();
-                // No other picture fares better.
-                let is_last = sound.is_err();
-                let explained = sound.map_err(Error::from).and(outcome);
-                let reported = explained.and_then(|explained| {
-                    self.report(job, explained, &set_up, &mut beside, out, tell)
+            |_, pictures| {
+                let explained = pictures.into_iter().map(|(_, picture)| {
+                    let place = Place {
+                        index: computed.fetch_add(1, Ordering::Relaxed),
+                        of: list.len(),
+                    };
+                    let explained = compute(&set_up.explainer, self.choice, picture, place, tell);
+                    explained.map_err(|error| self.at_weights(error).into())
                 });
-                all_well &= reported.is_ok();
-                let told = match reported {
-                    Err(error @ Error::Stdout(_)) => Err(error),
-                    Err(error) => fail(&job.image, error, self.options, out, tell),
-                    Ok(()) => Ok(()),
-                };
-                // Nobody takes the results of the other pictures either.
-                let next = match told {
-                    Ok(()) if is_last => ControlFlow::Break(()),
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => {
-                        if !error.is_reader_gone() {
-                            tell(Told::Error(error));
-                        }
-                        ControlFlow::Break(())
-                    }
-                };
-                tell(Told::Progress(position, self.jobs.list.len()));
-                next
+                explained.collect()
             },
+            |job, explained| {
+                beside.sound()?;
+                Ok(self.draw(job, explained, &set_up, beside.sha256())?)
+            },
+            |job, outcome| ending.of_picture(job, outcome, tell),
         );
-        Ok(all_well)
+        Ok(ending.all_well)
+    }
+
+    fn width(&self) -> Width {
+        let threads = cores().min(self.jobs.list.len());
+        Width {
+            prepare: threads,
+            devices: 1,
+            at_once: 1,
+            draw: threads,
+        }
     }
 
     fn at_weights(&self, source: ExplainError) -> Error {
@@ -210,22 +170,23 @@ impl Run<'_> {
     }
 
     /// The picture from its file to what the network takes.
-    fn prepare(&self, job: &Job) -> Result<Prepared, Error> {
+    fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
         let started = Instant::now();
+        let destination = job.destination.as_ref().map_err(Failure::told)?;
         let Picture {
             rgb: original,
             mut notes,
             ..
-        } = picture::open_up_to(&job.image, self.options.max_pixels)?;
+        } = picture::open_up_to(&job.image, self.options.max_pixels).map_err(Error::from)?;
         let input = self.classifier.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
         let normalization = &self.classifier.normalization;
         let (seen, geometry) = preprocess::seen(&original, self.options.fit, [w, h], normalization);
         let input = preprocess::to_tensor(&seen, normalization);
-        if job.destination.is_shortened {
+        if destination.is_shortened {
             notes.push(format!(
                 "its name leaves no room for class and suffix: its files are called {}_...",
-                job.destination.stem.display()
+                destination.stem.display()
             ));
         }
         Ok(Prepared {
@@ -233,21 +194,20 @@ impl Run<'_> {
             seen,
             geometry,
             input,
+            destination: destination.clone(),
             notes,
             milliseconds: milliseconds(started),
         })
     }
 
-    /// Draws and writes the pictures of one, and tells what they show.
-    fn report(
+    /// Draws and writes the pictures of one, and gives what they show. `sha256`: of the weights, empty where nobody asks.
+    fn draw(
         &self,
         job: &Job,
         explained: Explained,
         set_up: &SetUp,
-        beside: &mut Beside<'_>,
-        out: &mut impl Write,
-        tell: &impl Fn(Told),
-    ) -> Result<(), Error> {
+        sha256: &str,
+    ) -> Result<Drawn, Error> {
         let started = Instant::now();
         let Self {
             options,
@@ -263,10 +223,9 @@ impl Run<'_> {
             not_finite,
             timings,
         } = explained;
-        self.tell_kept(&explanations, &set_up.explainer, tell);
-        for note in &picture.notes {
-            tell(Told::Note(format!("{}: {note}", job.image.display())));
-        }
+        let mut notes = self.notes_of_kept(&explanations, &set_up.explainer);
+        let of_picture = picture.notes.iter();
+        notes.extend(of_picture.map(|note| format!("{}: {note}", job.image.display())));
         let layers = set_up.explainer.layers();
         let question = Question {
             versus: choice.versus,
@@ -274,7 +233,7 @@ impl Run<'_> {
         };
         let weights = report::Weights {
             path: self.weights.path.clone(),
-            sha256: beside.sha256().into(),
+            sha256: sha256.into(),
             architecture: classifier.network.architecture.clone(),
         };
         let adapter = report::Adapter {
@@ -293,7 +252,8 @@ impl Run<'_> {
         });
         let scene = Scene {
             options,
-            destination: &job.destination,
+            destination: &picture.destination,
+            threads: self.threads_a_picture(),
             kept: &self.jobs.kept,
             original: picture.original.as_ref(),
             seen: &picture.seen,
@@ -337,20 +297,21 @@ impl Run<'_> {
             timings_ms,
             classes,
         };
-        for note in report.notes() {
-            tell(Told::Note(note));
+        notes.extend(report.notes());
+        Ok(Drawn { report, notes })
+    }
+
+    /// Threads that draw the classes of one picture: of several, pictures are drawn side by side.
+    fn threads_a_picture(&self) -> usize {
+        match self.jobs.list.len() {
+            1 => cores(),
+            _ => 1,
         }
-        let several = self.jobs.list.len() > 1 || options.images.len() > 1;
-        let text = match options.json {
-            true => report.json(),
-            false => report.text(several),
-        };
-        print(&text, out)
     }
 
     /// Removes what killed runs left unfinished in the folders that are written to.
     fn sweep(&self, tell: &impl Fn(Told)) {
-        let folders = self.jobs.list.iter().map(|job| &job.destination.folder);
+        let folders = self.jobs.destinations().map(|to| &to.folder);
         for folder in folders.collect::<BTreeSet<_>>() {
             let note = match output::sweep(folder) {
                 0 => continue,
@@ -376,24 +337,23 @@ impl Run<'_> {
         }
     }
 
-    /// Says what share of the weight the channels tried hold, where they are not all.
-    fn tell_kept(&self, explanations: &[Explanation], explainer: &Explainer, tell: &impl Fn(Told)) {
+    /// What share of the weight the channels tried hold, where they are not all.
+    fn notes_of_kept(&self, explanations: &[Explanation], explainer: &Explainer) -> Vec<String> {
         // There may be no more than all.
         let tried = self.options.channels.map(NonZeroUsize::get);
         let Some(tried) = tried.filter(|&tried| tried < explainer.channels()) else {
-            return;
+            return vec![];
         };
-        for explanation in explanations {
-            let Some(kept) = explanation.kept else {
-                continue;
-            };
+        let note = |explanation: &Explanation| {
+            let kept = explanation.kept?;
             let label = self.labels.get(explanation.class);
             let name = label.expect("one label a class").printed_name();
             let share = 100.0 * kept;
-            tell(Told::Note(format!(
+            Some(format!(
                 "the {tried} channels tried hold {share:.0} % of the weight for {name}, to first order"
-            )));
-        }
+            ))
+        };
+        explanations.iter().filter_map(note).collect()
     }
 }
 
@@ -403,6 +363,10 @@ fn asked_score(score: Score, question: Question) -> String {
     words.extend(question.versus.map(|id| format!("versus {id}")));
     words.extend(question.counterfactual.then(|| "counterfactual".to_owned()));
     words.join(", ")
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// A picture's number, from 0, of so many.

@@ -15,8 +15,15 @@ pub enum Told {
     Cost(Cost),
     /// So many passes of so many are done for the picture of this number, from 0.
     Passes(usize, Progress),
-    /// So many pictures of so many are done.
-    Progress(usize, usize),
+    /// So many pictures of so many are done, well or not.
+    Progress {
+        /// Those done.
+        done: usize,
+        /// Of these, those that failed.
+        failed: usize,
+        /// All.
+        of: usize,
+    },
 }
 
 /// What there is to do. Shown in words.

@@ -1,0 +1,150 @@
+//! What becomes of each picture in its turn: its results are told, or why there are none.
+
+use std::io::{ErrorKind, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::pictures::{Drawn, Run};
+use super::{Job, Told, print};
+use crate::command::Error;
+use crate::output::{WriteError, report};
+use crate::weights::WeightsError;
+
+/// Why a picture has no results.
+pub(super) enum Failure {
+    /// In words that were told before the work began.
+    Told(String),
+    /// Told in its turn.
+    Error(Error),
+}
+
+impl Failure {
+    pub(super) fn told(words: &String) -> Self {
+        Self::Told(words.clone())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Arc<WeightsError>> for Failure {
+    fn from(error: Arc<WeightsError>) -> Self {
+        Self::Error(Error::Unsound(error))
+    }
+}
+
+/// The end of every picture.
+pub(super) struct Ending<'a, W> {
+    run: &'a Run<'a>,
+    out: &'a mut W,
+    done: usize,
+    failed: usize,
+    pub(super) all_well: bool,
+}
+
+impl<'a, W: Write> Ending<'a, W> {
+    pub(super) fn new(run: &'a Run<'a>, out: &'a mut W) -> Self {
+        Self {
+            run,
+            out,
+            done: 0,
+            failed: 0,
+            all_well: true,
+        }
+    }
+
+    /// Tells the next picture's results, in order; breaks where no other picture is to follow.
+    pub(super) fn of_picture(
+        &mut self,
+        job: &Job,
+        outcome: Result<Drawn, Failure>,
+        tell: &impl Fn(Told),
+    ) -> ControlFlow<()> {
+        self.done += 1;
+        let (told, is_last) = match outcome {
+            Ok(drawn) => (self.succeeds(&drawn, tell), false),
+            Err(failure) => self.fails(job, failure, tell),
+        };
+        // Nobody takes the results of the other pictures either.
+        let next = match told {
+            Ok(()) if is_last => ControlFlow::Break(()),
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.all_well = false;
+                if !error.is_reader_gone() {
+                    tell(Told::Error(error));
+                }
+                ControlFlow::Break(())
+            }
+        };
+        tell(Told::Progress {
+            done: self.done,
+            failed: self.failed,
+            of: self.run.jobs.list.len(),
+        });
+        next
+    }
+
+    fn succeeds(&mut self, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+        for note in &drawn.notes {
+            tell(Told::Note(note.clone()));
+        }
+        let text = match self.run.options.json {
+            true => drawn.report.json(),
+            false => drawn.report.text(self.run.jobs.are_several),
+        };
+        print(&text, self.out)
+    }
+
+    /// Tells why a picture has no results, in its place as well where results are JSON; and whether no other fares better.
+    fn fails(
+        &mut self,
+        job: &Job,
+        failure: Failure,
+        tell: &impl Fn(Told),
+    ) -> (Result<(), Error>, bool) {
+        self.all_well = false;
+        self.failed += 1;
+        let fail_fast = self.run.options.many.fail_fast;
+        let (words, ends) = match failure {
+            Failure::Told(words) => (words, false),
+            Failure::Error(error) => {
+                let told = (error.to_string(), ends_all(&error));
+                tell(Told::Error(error));
+                told
+            }
+        };
+        let told = match self.run.options.json {
+            true => print(&report::failure(&job.image, &words), self.out),
+            false => Ok(()),
+        };
+        let left = self.run.jobs.list.len() - self.done;
+        if left > 0 && (ends || fail_fast) {
+            let why = if ends { "" } else { ", as --fail-fast asks" };
+            let pictures = if left == 1 {
+                "1 picture is"
+            } else {
+                &format!("{left} pictures are")
+            };
+            tell(Told::Note(format!("stopped here{why}: {pictures} left")));
+        }
+        (told, ends || fail_fast)
+    }
+}
+
+/// Whether every other picture would meet the same: the device, the weights, a disk without room.
+fn ends_all(error: &Error) -> bool {
+    match error {
+        Error::Explain { .. } | Error::InputTooLarge { .. } | Error::Gpu(_) | Error::Unsound(_) => {
+            true
+        }
+        Error::Write(WriteError::Write { source, .. }) => matches!(
+            source.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+        ),
+        _ => false,
+    }
+}

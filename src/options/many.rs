@@ -1,0 +1,59 @@
+//! The rules between the flags for many pictures.
+
+use std::path::PathBuf;
+
+use super::{Shard, UsageError};
+use crate::cli::Many as Flags;
+use crate::picture::Depth;
+
+/// How many pictures are explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Many {
+    /// How far below folders pictures are looked for.
+    pub depth: Depth,
+    /// A list of further pictures.
+    pub files_from: Option<FilesFrom>,
+    /// Whether the first picture that fails is the last.
+    pub fail_fast: bool,
+    /// Whether pictures that have their results are left out.
+    pub resume: bool,
+    /// Where the results go as CSV.
+    pub csv: Option<PathBuf>,
+    /// The part that is explained; `None`: all.
+    pub shard: Option<Shard>,
+}
+
+/// A list of pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesFrom {
+    /// `-` for standard input.
+    pub list: PathBuf,
+    /// Whether NUL bytes separate the names; if not, they do where there are any.
+    pub null: bool,
+}
+
+/// Checks the flags against each other and `out_dir`, which says whether there is a folder for all files.
+pub(super) fn many(flags: Flags, out_dir: bool) -> Result<Many, UsageError> {
+    if flags.null && flags.files_from.is_none() {
+        return Err(UsageError::NullAlone);
+    }
+    if flags.resume && !out_dir {
+        return Err(UsageError::ResumeNowhere);
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let shard = flags.shard.map(|flag| flag.resolve(variable)).transpose()?;
+    Ok(Many {
+        depth: match flags.recursive {
+            true => Depth::All,
+            false => Depth::One,
+        },
+        files_from: flags.files_from.map(|list| FilesFrom {
+            list,
+            null: flags.null,
+        }),
+        fail_fast: flags.fail_fast,
+        resume: flags.resume,
+        csv: flags.csv,
+        shard,
+    })
+}
