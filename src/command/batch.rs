@@ -382,7 +382,9 @@ mod tests {
                         Ok::<_, ()>(i)
                     },
                     |_, group| {
-                        group.iter().for_each(|(_, i)| panics(1, *i));
+                        for (_, i) in &group {
+                            panics(1, *i);
+                        }
                         group.into_iter().map(|(_, i)| Ok(i)).collect()
                     },
                     |_, i| {

@@ -19,8 +19,8 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn told(words: &String) -> Self {
-        Self::Told(words.clone())
+    pub(super) fn told(words: &str) -> Self {
+        Self::Told(words.to_owned())
     }
 }
 

@@ -88,6 +88,10 @@ fn names(bytes: &[u8], null: bool) -> Vec<&[u8]> {
 }
 
 #[cfg(unix)]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "other systems have names of text alone"
+)]
 fn as_path(bytes: &[u8]) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
 

@@ -172,7 +172,10 @@ impl Run<'_> {
     /// The picture from its file to what the network takes.
     fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
         let started = Instant::now();
-        let destination = job.destination.as_ref().map_err(Failure::told)?;
+        let destination = job
+            .destination
+            .as_ref()
+            .map_err(|words| Failure::told(words))?;
         let Picture {
             rgb: original,
             mut notes,
