@@ -1,11 +1,12 @@
 //! From a weights file to a network: joins what `weights` read with what `network` can say.
 //!
-//! Files of named tensors do not hold the network itself: that they are a VGG is told from the tensors' names and
-//! shapes. What these leave open is taken as everybody has it, with a note that says so (a ReLU between dense layers, the
+//! Files of named tensors do not hold the network itself: that they are a VGG, or of one of the families in `families`, is told
+//! from the tensors' names and shapes. What these leave open is taken as everybody has it, with a note that says so (a ReLU between dense layers, the
 //! size of pictures, how they are scaled), or refused with the readings that there are. Files that hold a graph say all of it.
 
 mod affine;
 mod batch_norm;
+mod families;
 mod keras;
 mod known;
 mod metadata;
@@ -14,7 +15,6 @@ mod names;
 mod node_list;
 mod onnx;
 mod prefix;
-mod resnet;
 mod tensorflow;
 mod torch;
 mod vgg;
@@ -145,8 +145,10 @@ pub enum ArchitectureError {
         /// What is wrong.
         problem: BatchNormProblem,
     },
-    /// A tensor that no VGG has: to leave it out would compute another network.
-    #[error("tensor {name} belongs to no layer of a VGG or ResNet{ADVICE}")]
+    /// A tensor that the network which the others speak for has not: to leave it out would compute another one.
+    #[error(
+        "tensor {name} belongs to no layer of the network that the other names speak for{ADVICE}"
+    )]
     Unexpected {
         /// Its name.
         name: String,
@@ -413,7 +415,7 @@ pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, 
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => {
-            let classifier = match resnet::classifier(weights, size)? {
+            let classifier = match families::classifier(weights, size)? {
                 Some(classifier) => classifier,
                 None => vgg::classifier(weights, size)?,
             };

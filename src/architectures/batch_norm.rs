@@ -33,7 +33,23 @@ impl BatchNorm<'_> {
         axis: usize,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor), ArchitectureError> {
-        let channels = weight.shape()[axis];
+        let (factors, summands) = self.numbers(weight.shape()[axis], bias)?;
+        Ok((weight.scaled(axis, factors), summands))
+    }
+
+    /// Factors and summands of so many channels, for a norm that follows no layer.
+    pub(super) fn alone(&self, channels: usize) -> Result<(Tensor, Tensor), ArchitectureError> {
+        let (factors, summands) = self.numbers(channels, None)?;
+        let factors: Vec<f32> = factors.into_iter().map(|factor| factor as f32).collect();
+        Ok((Tensor::from_f32(vec![channels], &factors), summands))
+    }
+
+    /// Factors, and summands behind a layer's `bias`.
+    fn numbers(
+        &self,
+        channels: usize,
+        bias: Option<&Tensor>,
+    ) -> Result<(Vec<f64>, Tensor), ArchitectureError> {
         let needed = |tensor: Option<&Tensor>, what| {
             let missing = || self.error(BatchNormProblem::Missing(what));
             self.values(tensor.ok_or_else(missing)?, what, channels)
@@ -60,10 +76,7 @@ impl BatchNorm<'_> {
         if let Some(channel) = (0..channels).find(|c| !usable(c)) {
             return Err(self.error(BatchNormProblem::NotFinite(channel)));
         }
-        Ok((
-            weight.scaled(axis, factors),
-            Tensor::from_f32(vec![channels], &summands),
-        ))
+        Ok((factors, Tensor::from_f32(vec![channels], &summands)))
     }
 
     fn values(

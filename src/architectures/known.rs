@@ -45,7 +45,6 @@ pub(super) fn look(classifier: &mut Classifier, weights: &Weights) {
     if let Some(claimed) = weights.called_as_published() {
         let digest = weights.sha256();
         if weights.known_as(&digest) == Some(claimed) {
-            classifier.normalization = Normalization::TORCH;
             classifier.normalization_evidence =
                 Evidence::Known("its SHA-256 is that of the file that torchvision publishes");
             // As published, nothing is left open.

@@ -9,7 +9,7 @@ mod head;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::batch_norm::{BatchNorm, TORCH_EPSILON};
-use super::vgg::{self, Axes, Layer, Vgg};
+use super::vgg::{self, Axes, Dense, Layer, Vgg};
 use super::{ArchitectureError, Evidence, names};
 use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -127,6 +127,22 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
     vgg.notes
         .extend(head::outside(&modules, &scope, &vgg.head)?);
     Ok(Some(vgg))
+}
+
+/// The dense layers in modules whose names are `chosen`, after a map of so many `channels`, and what was taken for granted; none
+/// where there are no such modules.
+pub(super) fn dense_layers(
+    weights: &Weights,
+    chosen: &dyn Fn(&str) -> bool,
+    channels: usize,
+) -> Result<(Vec<Dense>, Vec<String>), ArchitectureError> {
+    let modules = modules(weights);
+    let layers = modules.iter().filter(|(_, module)| chosen(module.name));
+    let layers: Vec<_> = layers.collect();
+    match layers.is_empty() {
+        true => Ok((vec![], vec![])),
+        false => head::read(&layers, channels, !weights.order.is_empty()),
+    }
 }
 
 /// The tensors by module. A nested checkpoint's names have slashes where it was opened.

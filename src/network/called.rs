@@ -94,6 +94,8 @@ impl Network {
             .iter()
             .filter_map(|(alias, name)| {
                 let (path, number) = module(alias)?;
+                // Only of a VGG's layers is it known what lies between them.
+                keras_name(name)?;
                 let place = self.nodes.iter().position(|node| node.name == *name)?;
                 let is_convolution = matches!(self.nodes[place].op, Op::Conv2d { .. });
                 is_convolution.then_some((path, number, place))
