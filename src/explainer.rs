@@ -120,7 +120,7 @@ use crate::gpu::{Gpu, GpuError, Session};
 use crate::methods::cam::Reads;
 use crate::methods::map::RawMap;
 use crate::network::{Network, NetworkError, NodeId, Shape};
-use crate::plan::{Plan, PlanError, Request};
+use crate::plan::{ForwardRequest, Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed, probabilities};
 use backward::Picture;
 use rerun::Counter;
@@ -305,9 +305,10 @@ impl Explainer {
                 expected: shape,
             });
         }
-        self.session.forward(input, shape)?;
+        self.session.forward(0, input, shape)?;
         let shape = Shape::vector(self.network.classes());
-        let logits = self.session.read(self.session.plan().logits, 1, shape)?;
+        let logits = self.session.plan().picture().logits;
+        let logits = self.session.read(logits, 1, shape)?;
         let probabilities = probabilities(self.network.output_kind, &logits);
         Ok(Prediction {
             input: input.to_vec(),
@@ -333,7 +334,7 @@ impl Explainer {
 
     /// For each target layer its activations for the picture that the device holds.
     fn kept(&self) -> Result<Vec<Vec<f32>>, ExplainError> {
-        let kept = &self.session.plan().kept;
+        let kept = &self.session.plan().picture().kept;
         let shapes = self.targets.iter().map(|&id| self.network.node(id).shape);
         let read = |(&id, shape)| Ok(self.session.read(id, 1, shape)?);
         kept.iter().zip(shapes).map(read).collect()
@@ -347,20 +348,15 @@ impl Explainer {
         if !finite(input) {
             return Ok(Some(network.layer_name(PIXELS).to_owned()));
         }
-        let nodes = (1..network.nodes.len()).map(NodeId);
-        // Before a ReLU that the kernels fuse there is nothing to read.
-        let keep: Vec<NodeId> = nodes
-            .filter(|&id| network.fused_relu(id).is_none())
-            .collect();
-        let request = Request {
-            images: 1,
+        let keep: Vec<NodeId> = (1..network.nodes.len()).map(NodeId).collect();
+        let request = Request::of(ForwardRequest {
             keep: keep.clone(),
-            ..Request::default()
-        };
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(network, &request, self.gpu.limits())?;
         let session = Session::new(&self.gpu, plan)?;
-        session.forward(input, network.input_shape())?;
-        for (&id, &buffer) in keep.iter().zip(&session.plan().kept) {
+        session.forward(0, input, network.input_shape())?;
+        for (&id, &buffer) in keep.iter().zip(&session.plan().picture().kept) {
             if !finite(&session.read(buffer, 1, network.node(id).shape)?) {
                 return Ok(Some(network.layer_name(id).to_owned()));
             }
@@ -381,8 +377,8 @@ impl Explainer {
 
     /// Whether that is the most, because passes share what they have in common.
     pub fn shares_passes(&self) -> bool {
-        let mut reruns = self.session.plan().reruns.iter();
-        reruns.any(|rerun| rerun.base.is_some())
+        let mut passes = self.session.plan().passes.iter();
+        passes.any(|pass| pass.base.is_some())
     }
 
     /// Explains classes of a picture, of which [`Explainer::predict`] need not be the last: where another one came between,

@@ -494,16 +494,12 @@ mod tests {
         let gpu = gpu();
         let mut network = Network::new("mean", Shape::new(3, 8, 8));
         network.chain("mean", Op::GlobalMean).unwrap();
-        let request = Request {
-            images: 1,
-            ..Request::default()
-        };
-        let plan = Plan::new(&network, &request, gpu.limits()).unwrap();
+        let plan = Plan::new(&network, &Request::default(), gpu.limits()).unwrap();
         let session = Session::new(&gpu, plan).unwrap();
         gpu.device.destroy();
         let run = || {
-            session.forward(&[0.5; 3 * 8 * 8], network.input_shape())?;
-            session.read(session.plan().logits, 1, Shape::vector(3))
+            session.forward(0, &[0.5; 3 * 8 * 8], network.input_shape())?;
+            session.read(session.plan().picture().logits, 1, Shape::vector(3))
         };
         let error = run().unwrap_err();
         assert!(

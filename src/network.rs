@@ -379,23 +379,6 @@ impl Network {
         matches!(self.node(reader).op, Op::Activate(_)).then_some(reader)
     }
 
-    /// The ReLU that is the only reader of `id`: the two are one layer to the kernels.
-    pub fn fused_relu(&self, id: NodeId) -> Option<NodeId> {
-        self.activation(id)
-            .filter(|&id| matches!(self.node(id).op, Op::Activate(Activation::Relu)))
-    }
-
-    /// The ReLU and the 2 x 2 max-pool of stride 2 that are each the only reader of what is before them, `id` first; where
-    /// the pool's windows are all within its input.
-    pub fn fused_pool(&self, id: NodeId) -> Option<[NodeId; 2]> {
-        let relu = self.fused_relu(id)?;
-        let pool = self.only_reader(relu)?;
-        let (before, after) = (self.node(relu).shape, self.node(pool).shape);
-        let inside = after.h * 2 <= before.h && after.w * 2 <= before.w;
-        let halves = matches!(&self.node(pool).op, Op::MaxPool(window) if *window == Window::square(2, 2, 0));
-        (halves && inside).then_some([relu, pool])
-    }
-
     /// Names of layers to look at, those that people speak of: convolutions, pools and joined branches that give a feature map.
     pub fn target_names(&self) -> Vec<String> {
         self.nodes
@@ -467,7 +450,7 @@ impl Network {
     }
 
     /// The node that alone reads `id`.
-    fn only_reader(&self, id: NodeId) -> Option<NodeId> {
+    pub(crate) fn only_reader(&self, id: NodeId) -> Option<NodeId> {
         let mut consumers = self.consumers(id);
         consumers.next().filter(|_| consumers.next().is_none())
     }

@@ -1,25 +1,27 @@
 //! From a network and what is asked of it to buffers and dispatches: pure data, made and tested without a GPU.
 //!
-//! A plan has a forward phase for the picture, and as many more phases as are asked for:
+//! A plan is made of passes: forward from the picture or from a node in the middle, with many values at once or one, and from
+//! each any number of ways back, from the logits to an earlier node through what the pass left. Before all of them a preparation
+//! runs once, for what is made of weights alone.
 //!
-//! - backward phases: from the logits to an earlier node, through what the forward phase left;
-//! - reruns: forward from a node, for many other values of it at once; where these share a [`Base`], after a pass of that;
-//! - walks: there and back for many other pictures at once, each through its own masks of ReLUs and maxima of pools.
+//! The first pass is that of the picture: no other writes over what its ways back read, so that the others, with their own ways
+//! back, may run at any time. A pass from a node in the middle reads of the picture's what goes around that node, the other branch
+//! of a skip connection say. Where a pass's values share a [`Base`], the base has a pass of its own before it. A phase may run again
+//! as it is (the next picture, the next classes): what it reads of an earlier one stays until it is over. All else shares memory as
+//! soon as it is no longer read.
 //!
-//! Before all of them a preparation runs once, for what is made of weights alone.
-//!
-//! Reruns and walks do not write over what backward phases read, and walks read nothing of the forward phase, so they may run at
-//! any time. Of the forward phase a rerun reads what goes around the node that it begins with, the other branch of a skip
-//! connection say: those values stay, and it is a rerun of the picture that they are of. A phase may run again as it is (the next picture, the next classes): what it reads of an earlier one stays until
-//! it is over. All else shares memory as soon as it is no longer read.
+//! Nodes go together into steps first, one a kernel (`schedule.rs`); the steps are recorded as dispatches (`ops.rs` and below).
 
 mod at_once;
+mod buffers;
 mod builder;
+mod dispatches;
 mod limits;
 mod memory;
 mod ops;
 mod phases;
 mod request;
+mod schedule;
 mod slots;
 mod tiles;
 
@@ -35,7 +37,7 @@ pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
 pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Winograd};
 pub(crate) use memory::STAGED;
-pub use request::{BackwardRequest, Means, Request, RerunRequest, WalkRequest};
+pub use request::{BackwardRequest, ForwardRequest, Means, Request};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
 /// Index of a buffer in [`Plan::buffers`].
@@ -193,44 +195,33 @@ pub struct CopyToImage {
     pub texels: usize,
 }
 
-/// A further forward phase.
+/// A forward pass with its ways back.
 #[derive(Clone, Debug)]
-pub struct Rerun {
+pub struct Forward {
     /// What was asked.
-    pub request: RerunRequest,
+    pub request: ForwardRequest,
     /// Values of `request.from`: images x its shape. The host writes it.
     pub input: BufferId,
     /// Where the logits are afterwards, images x classes.
     pub logits: BufferId,
+    /// Where the values of `request.keep` are afterwards, in its order.
+    pub kept: Vec<BufferId>,
     /// What makes tiles of the base's; none where no base was asked for or no layer gains by it.
     pub base: Option<Base>,
     /// The work, in order.
     pub dispatches: Vec<Dispatch>,
+    /// The ways back, in the order asked.
+    pub backs: Vec<Backward>,
 }
 
-/// A pass there and back: two phases, between which the host reads the logits and writes gradients.
-#[derive(Clone, Debug)]
-pub struct Walk {
-    /// Images at once.
-    pub images: usize,
-    /// The images. The host writes them.
-    pub input: BufferId,
-    /// Where their logits are after the way there, images x classes.
-    pub logits: BufferId,
-    /// The way there.
-    pub there: Vec<Dispatch>,
-    /// The way back. An image's gradients lie one after the other, image after image.
-    pub back: Backward,
-}
-
-/// A backward phase.
+/// A way back from a forward pass.
 #[derive(Clone, Debug)]
 pub struct Backward {
     /// What was asked.
     pub request: BackwardRequest,
-    /// Gradients at the logits: classes x logits. The host writes it.
+    /// Gradients at the logits: images x classes x logits. The host writes it.
     pub seed: BufferId,
-    /// Gradients at `request.to`, or their means: classes x `shape`.
+    /// Gradients at `request.to`, or their means: images x classes x `shape`.
     pub gradient: BufferId,
     /// Of `request.to`, or one mean a channel.
     pub shape: Shape,
@@ -243,28 +234,14 @@ pub struct Backward {
 /// Everything that the GPU will do.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Images at once.
-    pub images: usize,
     /// All buffers.
     pub buffers: Vec<Buffer>,
     /// Sizes of the memory that scratch buffers share, bytes.
     pub slots: Vec<u64>,
-    /// Where the preprocessed pictures go.
-    pub input: BufferId,
-    /// Where the logits are after the forward phase.
-    pub logits: BufferId,
-    /// Where the values of [`Request::keep`] are after the forward phase, in its order.
-    pub kept: Vec<BufferId>,
     /// What runs once before all phases: it makes every [`Contents::Prepared`].
     pub prepare: Vec<Dispatch>,
-    /// The forward phase.
-    pub forward: Vec<Dispatch>,
-    /// The further forward phases, in the order asked.
-    pub reruns: Vec<Rerun>,
-    /// The backward phases, in the order asked.
-    pub backward: Vec<Backward>,
-    /// The passes there and back, in the order asked.
-    pub walks: Vec<Walk>,
+    /// The forward passes, in the order asked, the picture's first.
+    pub passes: Vec<Forward>,
 }
 
 /// Why there is no plan.
@@ -345,72 +322,58 @@ impl Buffer {
 impl Plan {
     /// Plans `request` for an adapter of `limits`.
     pub fn new(network: &Network, request: &Request, limits: Limits) -> Result<Self, PlanError> {
-        assert!(
-            request.backward.is_empty() || request.images == 1,
-            "the backward kernels share one image's activations among all classes"
-        );
-        let mut builder = Builder::new(network, request, limits);
-        let logits = builder.forward();
-        let kept = request
-            .keep
-            .iter()
-            .map(|&node| builder.value(node))
-            .collect::<Vec<_>>();
-        builder.hold_to_end_of_phase(&kept);
-        builder.hold_to_end_of_phase(&[logits]);
-        let forward = builder.end_phase();
-        let mut reruns = vec![];
-        for &request in &request.reruns {
-            reruns.push(builder.rerun(request));
+        let [picture, others @ ..] = &request.passes[..] else {
+            panic!("a request begins with the picture's pass");
+        };
+        for pass in &request.passes {
+            let begins = pass.from == NodeId(0);
+            assert!(
+                begins || pass.backs.is_empty(),
+                "a way back leads through what goes around the node that its pass begins with"
+            );
         }
-        let walks = request.walks.iter().map(|request| builder.walk(request));
-        let walks = walks.collect();
-        let backward = request.backward.iter();
-        let backward = backward.map(|request| builder.backward_phase(request));
-        let backward = backward.collect();
-        // The host may read these at any time, and reruns may run at any time.
-        builder.hold_to_end_of_phase(&kept);
-        for rerun in &request.reruns {
-            let around = builder.read_around(rerun.from);
+        let mut builder = Builder::new(network, request, limits);
+        let mut passes = vec![builder.forward(picture, "")];
+        let of_picture = std::mem::take(&mut builder.pass);
+        builder.picture.clone_from(&of_picture.values);
+        for request in others {
+            let mut pass = builder.forward(request, "again");
+            pass.backs = builder.backs(request);
+            passes.push(pass);
+        }
+        builder.pass = of_picture;
+        passes[0].backs = builder.backs(picture);
+        // The host may read these at any time, and other passes may run at any time.
+        builder.hold_to_end_of_phase(&passes[0].kept);
+        for request in others {
+            let around = builder.read_around(request.from);
             builder.hold_to_end_of_phase(&around);
         }
-        let input = builder.value(NodeId(0));
-        builder.check()?;
-        let prepare = builder.take_preparation();
-        let (buffers, slots) = builder.finish();
+        builder.buffers.check(limits)?;
+        let (buffers, slots) = builder.buffers.in_slots();
         let plan = Self {
-            images: request.images,
             buffers,
             slots,
-            input,
-            logits,
-            kept,
-            prepare,
-            forward,
-            reruns,
-            backward,
-            walks,
+            prepare: builder.dispatches.preparation,
+            passes,
         };
         plan.check_workgroups(limits.workgroups)?;
         Ok(plan)
     }
 
-    /// The work of every phase, in order.
+    /// The picture's pass.
+    pub fn picture(&self) -> &Forward {
+        &self.passes[0]
+    }
+
+    /// The work of every phase: of each pass that of its base, its own and its ways back.
     pub fn phases(&self) -> impl Iterator<Item = &[Dispatch]> {
-        let reruns = self.reruns.iter().flat_map(|phase| {
-            let base = phase.base.iter().map(|base| base.dispatches.as_slice());
-            base.chain([phase.dispatches.as_slice()])
-        });
-        let backward = self
-            .backward
-            .iter()
-            .map(|phase| phase.dispatches.as_slice());
-        let walks = self.walks.iter();
-        let walks = walks.flat_map(|walk| [walk.there.as_slice(), &walk.back.dispatches]);
-        std::iter::once(self.forward.as_slice())
-            .chain(reruns)
-            .chain(walks)
-            .chain(backward)
+        self.passes.iter().flat_map(|pass| {
+            let base = pass.base.iter().map(|base| &base.dispatches);
+            let backs = pass.backs.iter().map(|back| &back.dispatches);
+            let all = base.chain([&pass.dispatches]).chain(backs);
+            all.map(Vec::as_slice)
+        })
     }
 
     fn check_workgroups(&self, has: u32) -> Result<(), PlanError> {

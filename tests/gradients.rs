@@ -13,7 +13,7 @@ use gradcam::low_level::network::{
     Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, NodeId, Op, OutputKind,
     Pad, ReluRule, Shape, Window,
 };
-use gradcam::low_level::plan::{BackwardRequest, Limits, Means, Plan, Request, WalkRequest};
+use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, Plan, Request};
 use gradcam::low_level::score::{Objective, Score};
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -155,16 +155,15 @@ fn check_within(limits: Limits, name: &str, tolerance: f32) {
         ("guided", ReluRule::Guided),
         ("deconv", ReluRule::Deconv),
     ];
-    let request = Request {
-        images: 1,
-        backward: rules.map(|(_, rule)| to_input(1, rule)).to_vec(),
-        ..Request::default()
-    };
+    let request = Request::of(ForwardRequest {
+        backs: rules.map(|(_, rule)| to_input(1, rule)).to_vec(),
+        ..ForwardRequest::default()
+    });
     let plan = Plan::new(&network, &request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
     for (n, x) in input.chunks_exact(shape.len()).enumerate() {
-        session.forward(x, shape).unwrap();
+        session.forward(0, x, shape).unwrap();
         let class = fixture["classes"][n].as_u64().unwrap() as usize;
         let logits = &logits[n * classes.c..(n + 1) * classes.c];
         for (score_name, score) in [("logit", Score::Logit), ("prob", Score::Prob)] {
@@ -177,8 +176,10 @@ fn check_within(limits: Limits, name: &str, tolerance: f32) {
                     continue;
                 }
                 let (_, expected) = numbers(of_rule);
-                session.backward(phase, &seed.direction, classes).unwrap();
-                let gradient = session.plan().backward[phase].gradient;
+                session
+                    .backward([0, phase], &seed.direction, classes)
+                    .unwrap();
+                let gradient = session.plan().picture().backs[phase].gradient;
                 let dx: Vec<f32> = session
                     .read(gradient, 1, shape)
                     .unwrap()
@@ -341,16 +342,17 @@ fn gradients_agree_with_finite_differences() {
     let mut seed = vec![0.0; network.classes()];
     seed[class] = 1.0;
     let (_, dx) = backward(&network, to_input(1, ReluRule::Plain), x, &seed);
-    let request = Request {
-        images: 1,
-        ..Request::default()
-    };
+    let request = Request::default();
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     let score = |x: &[f32]| {
-        session.forward(x, shape).unwrap();
+        session.forward(0, x, shape).unwrap();
         let classes = Shape::vector(network.classes());
-        f64::from(session.read(session.plan().logits, 1, classes).unwrap()[class])
+        f64::from(
+            session
+                .read(session.plan().picture().logits, 1, classes)
+                .unwrap()[class],
+        )
     };
     // The fixture's pictures keep every ReLU and every maximum clear of a change of sides for a step this short.
     for direction in 0..4 {
@@ -405,19 +407,18 @@ fn gradients_kept_on_the_way_are_those_of_passes_that_end_there() {
         };
         let mut backward = vec![pass(NodeId(0), on_the_way.clone()), pass(NodeId(0), vec![])];
         backward.extend(on_the_way.iter().map(|&to| pass(to, vec![])));
-        let request = Request {
-            images: 1,
+        let request = Request::of(ForwardRequest {
             keep: vec![],
-            backward,
-            ..Request::default()
-        };
+            backs: backward,
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
-        session.forward(&input[..shape.len()], shape).unwrap();
-        let phases = &session.plan().backward;
+        session.forward(0, &input[..shape.len()], shape).unwrap();
+        let phases = &session.plan().picture().backs;
         let read = |buffer, at| session.read(buffer, 2, network.node(at).shape).unwrap();
-        session.backward(0, &seeds, logits).unwrap();
+        session.backward([0, 0], &seeds, logits).unwrap();
         let whole = read(phases[0].gradient, NodeId(0));
         let kept: Vec<Vec<f32>> = phases[0]
             .kept
@@ -425,10 +426,10 @@ fn gradients_kept_on_the_way_are_those_of_passes_that_end_there() {
             .zip(&on_the_way)
             .map(|(&buffer, &at)| read(buffer, at))
             .collect();
-        session.backward(1, &seeds, logits).unwrap();
+        session.backward([0, 1], &seeds, logits).unwrap();
         assert_eq!(whole, read(phases[1].gradient, NodeId(0)), "{name}");
         for ((phase, &at), kept) in (2..).zip(&on_the_way).zip(kept) {
-            session.backward(phase, &seeds, logits).unwrap();
+            session.backward([0, phase], &seeds, logits).unwrap();
             assert_eq!(kept, read(phases[phase].gradient, at), "{name}, {at:?}");
         }
     }
@@ -448,18 +449,17 @@ fn a_backward_pass_can_run_again() {
         rule: ReluRule::Plain,
         means: Means::Never,
     };
-    let request = Request {
-        images: 1,
+    let request = Request::of(ForwardRequest {
         keep: vec![target],
-        backward: vec![cam, to_input(1, ReluRule::Guided)],
-        ..Request::default()
-    };
+        backs: vec![cam, to_input(1, ReluRule::Guided)],
+        ..ForwardRequest::default()
+    });
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
-    session.forward(&input[..shape.len()], shape).unwrap();
+    session.forward(0, &input[..shape.len()], shape).unwrap();
     let read = |phase: usize, to: NodeId| {
-        let gradient = session.plan().backward[phase].gradient;
+        let gradient = session.plan().picture().backs[phase].gradient;
         session.read(gradient, 1, network.node(to).shape).unwrap()
     };
     let classes = Shape::vector(network.classes());
@@ -468,7 +468,7 @@ fn a_backward_pass_can_run_again() {
     for round in 0..2 {
         for (phase, to) in [(0, target), (1, NodeId(0))] {
             for (i, seed) in seeds.iter().enumerate() {
-                session.backward(phase, seed, classes).unwrap();
+                session.backward([0, phase], seed, classes).unwrap();
                 let gradient = read(phase, to);
                 if round == 0 {
                     first.push(gradient);
@@ -478,8 +478,8 @@ fn a_backward_pass_can_run_again() {
             }
         }
         // The next picture; then the first one again.
-        session.forward(&input[shape.len()..], shape).unwrap();
-        session.forward(&input[..shape.len()], shape).unwrap();
+        session.forward(0, &input[shape.len()..], shape).unwrap();
+        session.forward(0, &input[..shape.len()], shape).unwrap();
     }
 }
 
@@ -539,28 +539,27 @@ fn pictures_that_go_there_and_back_together_have_the_gradients_that_each_has_alo
         };
         for &rule in rules {
             let back = to_input(classes, rule);
+            let pass = |images| ForwardRequest {
+                images,
+                backs: vec![back.clone()],
+                ..ForwardRequest::default()
+            };
             let request = Request {
-                images: 1,
-                backward: vec![back.clone()],
-                walks: vec![WalkRequest {
-                    images,
-                    back: back.clone(),
-                    times: 1,
-                }],
+                passes: vec![pass(1), pass(images)],
                 ..Request::default()
             };
             let session = Session::new(&GPU, Plan::new(&network, &request, limits).unwrap());
             let session = session.unwrap();
             session.poison().unwrap();
-            session.forward(&here, shape).unwrap();
-            let walk = &session.plan().walks[0];
+            session.forward(0, &here, shape).unwrap();
+            let walk = &session.plan().passes[1];
             // Fewer than there is room for, then all.
             for count in [images - 1, images] {
                 let some = &pictures[..count * shape.len()];
-                session.walk_there(0, some, shape).unwrap();
+                session.forward(1, some, shape).unwrap();
                 let there = session.read(walk.logits, images, logits).unwrap();
-                session.walk_back(0, &seeds, logits).unwrap();
-                let gradient = walk.back.gradient;
+                session.backward([1, 0], &seeds, logits).unwrap();
+                let gradient = walk.backs[0].gradient;
                 let gradients = session.read(gradient, images * classes, shape).unwrap();
                 let row = classes * shape.len();
                 for (i, picture) in some.chunks_exact(shape.len()).enumerate() {
@@ -574,8 +573,8 @@ fn pictures_that_go_there_and_back_together_have_the_gradients_that_each_has_alo
             }
             // The picture's own pass is still there.
             let seeds = &seeds[..classes * logits.c];
-            session.backward(0, seeds, logits).unwrap();
-            let own = session.plan().backward[0].gradient;
+            session.backward([0, 0], seeds, logits).unwrap();
+            let own = session.plan().picture().backs[0].gradient;
             let own = session.read(own, classes, shape).unwrap();
             let (_, alone) = backward_within(limits, &network, back, &here, seeds);
             let all = Shape::new(classes * shape.c, shape.h, shape.w);

@@ -14,9 +14,7 @@ use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{
     Activation, FilterLayout, Lrn, MatrixLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window,
 };
-use gradcam::low_level::plan::{
-    BackwardRequest, Limits, Means, Plan, Request, RerunRequest, WalkRequest,
-};
+use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, Plan, Request};
 use gradcam::weights::Tensor;
 
 const CLASSES: usize = 3;
@@ -216,10 +214,7 @@ fn middle(network: &Network) -> NodeId {
     let output = network.output();
     let fits = |&id: &NodeId| {
         let node = network.node(id);
-        // The value of a layer that is one with its ReLU is not asked for.
-        node.shape.h * node.shape.w > 1
-            && network.fused_relu(id).is_none()
-            && network.descendants(id)[output.0]
+        node.shape.h * node.shape.w > 1 && network.descendants(id)[output.0]
     };
     let maps: Vec<NodeId> = (1..network.nodes.len()).map(NodeId).filter(fits).collect();
     maps[maps.len() / 2]
@@ -296,27 +291,30 @@ fn check_reruns(limits: Limits, network: &Network, seed: u32) {
         rule: ReluRule::Plain,
         means: Means::Never,
     };
-    let request = Request {
-        images: 1,
+    let picture = ForwardRequest {
         keep: vec![target],
-        reruns: vec![RerunRequest {
-            from: target,
-            images,
-            times: 1,
-            based: true,
-        }],
-        backward: vec![back.clone()],
-        walks: vec![WalkRequest {
-            images: 2,
-            back: back.clone(),
-            times: 1,
-        }],
+        backs: vec![back.clone()],
+        ..ForwardRequest::default()
+    };
+    let again = ForwardRequest {
+        from: target,
+        images,
+        based: true,
+        ..ForwardRequest::default()
+    };
+    let others = ForwardRequest {
+        images: 2,
+        backs: vec![back],
+        ..ForwardRequest::default()
+    };
+    let request = Request {
+        passes: vec![picture, again, others],
         ..Request::default()
     };
     let plan = Plan::new(network, &request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
-    session.forward(&x, input).unwrap();
+    session.forward(0, &x, input).unwrap();
     let own = values(network, &x, None);
     let what = |part: &str| {
         format!(
@@ -329,22 +327,24 @@ fn check_reruns(limits: Limits, network: &Network, seed: u32) {
         .chunks_exact(shape.len())
         .flat_map(|value| values(network, &x, Some((target, value))).pop().unwrap())
         .collect();
-    let rerun = &session.plan().reruns[0];
+    let rerun = &session.plan().passes[1];
     let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
     let base = &own[target.0];
     for round in 0..2 {
-        session.rerun_base(0, base, shape).unwrap();
+        session.base(1, base, shape).unwrap();
         let lists = gradcam::low_level::plan::lists(network, target, layers, base, &changed);
-        session.rerun(0, &changed, shape, &lists).unwrap();
+        session
+            .forward_beside_base(1, &changed, shape, &lists)
+            .unwrap();
         let logits = session.read(rerun.logits, images, classes).unwrap();
         let part = format!("rerun from {target:?}, round {round}");
         assert_close(&what(&part), &logits, &expected, classes, 1e-4);
         // Neither a walk nor the way back disturbs the next one.
         let walked = random(seed + 4, 2 * input.len());
-        session.walk_there(0, &walked, input).unwrap();
+        session.forward(2, &walked, input).unwrap();
         let seeds = random(seed + 5, 2 * CLASSES);
-        session.walk_back(0, &seeds, classes).unwrap();
-        let walk = &session.plan().walks[0].back;
+        session.backward([2, 0], &seeds, classes).unwrap();
+        let walk = &session.plan().passes[2].backs[0];
         let dx = session.read(walk.gradient, 2, input).unwrap();
         let expected: Vec<f32> = walked
             .chunks_exact(input.len())
@@ -355,8 +355,10 @@ fn check_reruns(limits: Limits, network: &Network, seed: u32) {
             })
             .collect();
         assert_close(&what("walk"), &dx, &expected, input, 1e-4);
-        session.backward(0, &seeds[..CLASSES], classes).unwrap();
-        let phase = &session.plan().backward[0];
+        session
+            .backward([0, 0], &seeds[..CLASSES], classes)
+            .unwrap();
+        let phase = &session.plan().picture().backs[0];
         let expected = gradients(network, &own, &seeds[..CLASSES], ReluRule::Plain);
         for (buffer, id, shape) in [
             (phase.gradient, NodeId(0), input),

@@ -12,7 +12,7 @@ use gradcam::low_level::methods::cam::Method;
 use gradcam::low_level::methods::perturbation;
 use gradcam::low_level::network::{Network, NodeId, Shape};
 use gradcam::low_level::picture::preprocess::{self, Fit, Normalization};
-use gradcam::low_level::plan::{Plan, Request};
+use gradcam::low_level::plan::{ForwardRequest, Plan, Request};
 use gradcam::low_level::score::Score;
 use gradcam::weights;
 use gradcam::wgpu;
@@ -277,17 +277,19 @@ fn memory_is_held_as_planned_for_the_default_command() {
 fn memory_is_held_as_planned_for_more_pictures_than_weights() {
     let gpu = own_gpu();
     let (images, relu) = (20_000, NodeId(2));
-    let request = Request {
+    let request = Request::of(ForwardRequest {
         images,
         keep: vec![relu],
-        ..Request::default()
-    };
+        ..ForwardRequest::default()
+    });
     let plan = Plan::new(&NETWORK, &request, gpu.limits()).unwrap();
     let planned = plan.peak_bytes();
     let session = Session::new(&gpu, plan).unwrap();
     let x = picture(31).repeat(images);
-    session.forward(&x, NETWORK.input_shape()).unwrap();
+    session.forward(0, &x, NETWORK.input_shape()).unwrap();
     let shape = NETWORK.node(relu).shape;
-    session.read(session.plan().kept[0], images, shape).unwrap();
+    session
+        .read(session.plan().picture().kept[0], images, shape)
+        .unwrap();
     assert_as_planned(planned, &gpu);
 }

@@ -12,7 +12,7 @@ use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{
     FilterLayout, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
-use gradcam::low_level::plan::{KernelFamily, Limits, Plan, Request, RerunRequest, lists};
+use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Limits, Plan, Request, lists};
 use gradcam::weights::{self, Tensor};
 
 const CLASSES: usize = 4;
@@ -66,30 +66,32 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
     for limits in each_convolution() {
         let way_back = to_input(1, ReluRule::Plain);
         let (_, gradient) = backward_within(limits, &network, way_back.clone(), &picture, &dy);
-        let reruns = [(0, 5), (2, 3), (4, 70)].map(|(from, images)| RerunRequest {
+        let first = ForwardRequest {
+            backs: vec![way_back],
+            ..ForwardRequest::default()
+        };
+        let reruns = [(0, 5), (2, 3), (4, 70)].map(|(from, images)| ForwardRequest {
             from: NodeId(from),
             images,
-            times: 1,
-            based: false,
+            ..ForwardRequest::default()
         });
         let request = Request {
-            images: 1,
-            reruns: reruns.to_vec(),
-            backward: vec![way_back],
+            passes: [first].into_iter().chain(reruns).collect(),
             ..Request::default()
         };
         let plan = Plan::new(&network, &request, limits).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
-        session.forward(&picture, shape).unwrap();
-        for (phase, RerunRequest { from, images, .. }) in reruns.into_iter().enumerate() {
+        session.forward(0, &picture, shape).unwrap();
+        for (number, pass) in request.passes.iter().enumerate().skip(1) {
+            let &ForwardRequest { from, images, .. } = pass;
             let shape = network.node(from).shape;
             let rest = rest(&network, from);
             // The last batch of many is not full.
             for count in [images, images - 1] {
-                let values = random(9 + phase as u32, count * shape.len());
-                session.rerun(phase, &values, shape, &[]).unwrap();
-                let read = session.plan().reruns[phase].logits;
+                let values = random(8 + number as u32, count * shape.len());
+                session.forward(number, &values, shape).unwrap();
+                let read = session.plan().passes[number].logits;
                 let together = session.read(read, images, logits).unwrap();
                 for i in [0, 1, count - 1] {
                     let value = &values[i * shape.len()..][..shape.len()];
@@ -100,8 +102,8 @@ fn logits_of_a_batch_are_those_of_each_value_alone_and_leave_the_gradients_as_th
                 }
             }
         }
-        session.backward(0, &dy, logits).unwrap();
-        let read = session.plan().backward[0].gradient;
+        session.backward([0, 0], &dy, logits).unwrap();
+        let read = session.plan().picture().backs[0].gradient;
         let after = session.read(read, 1, shape).unwrap();
         assert_eq!(after, gradient, "{:?}", limits.family);
     }
@@ -166,28 +168,28 @@ fn values_beside_their_base_may_take_several_parts() {
     beside_base(&network, &[NodeId(0)], 9, &limits);
 }
 
+/// The pass beside that of a picture.
+fn beside(pass: ForwardRequest) -> Request {
+    Request {
+        passes: vec![ForwardRequest::default(), pass],
+        ..Request::default()
+    }
+}
+
 fn beside_base(network: &Network, nodes: &[NodeId], times: usize, limits: &[Limits]) {
     let logits = Shape::vector(CLASSES);
     let mut in_tiles = 0;
     for &limits in limits {
         for &from in nodes {
             let shape = network.node(from).shape;
-            let request = RerunRequest {
+            let request = beside(ForwardRequest {
                 from,
                 images: 5,
                 times,
                 based: true,
-            };
-            let plan = Plan::new(
-                network,
-                &Request {
-                    images: 1,
-                    reruns: vec![request],
-                    ..Request::default()
-                },
-                limits,
-            )
-            .unwrap();
+                ..ForwardRequest::default()
+            });
+            let plan = Plan::new(network, &request, limits).unwrap();
             let session = Session::new(&GPU, plan).unwrap();
             session.poison().unwrap();
             let rest = rest(network, from);
@@ -205,12 +207,14 @@ fn beside_base(network: &Network, nodes: &[NodeId], times: usize, limits: &[Limi
                     values[3 * shape.len()..last].fill(0.5);
                     values[last + 7 * shape.w..last + shape.h * shape.w].fill(0.5);
                 }
-                session.rerun_base(0, &base, shape).unwrap();
-                let rerun = &session.plan().reruns[0];
+                session.base(1, &base, shape).unwrap();
+                let rerun = &session.plan().passes[1];
                 let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
                 in_tiles += layers.len();
                 let lists = lists(network, from, layers, &base, &values);
-                session.rerun(0, &values, shape, &lists).unwrap();
+                session
+                    .forward_beside_base(1, &values, shape, &lists)
+                    .unwrap();
                 let together = session.read(rerun.logits, 5, logits).unwrap();
                 for i in 0..count {
                     let value = &values[i * shape.len()..][..shape.len()];
@@ -243,25 +247,21 @@ fn the_built_in_network_gives_quarters_of_a_picture_the_logits_that_it_gives_wit
         }
     }
     let logits = [true, false].map(|based| {
-        let rerun = RerunRequest {
-            from: NodeId(0),
+        let request = beside(ForwardRequest {
             images: 4,
-            times: 1,
             based,
-        };
-        let request = Request {
-            images: 1,
-            reruns: vec![rerun],
-            ..Request::default()
-        };
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
-        session.rerun_base(0, &base, shape).unwrap();
-        let rerun = &session.plan().reruns[0];
+        session.base(1, &base, shape).unwrap();
+        let rerun = &session.plan().passes[1];
         let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
         let lists = lists(&network, NodeId(0), layers, &base, &values);
-        session.rerun(0, &values, shape, &lists).unwrap();
+        session
+            .forward_beside_base(1, &values, shape, &lists)
+            .unwrap();
         let classes = Shape::vector(network.classes());
         session.read(rerun.logits, 4, classes).unwrap()
     });

@@ -17,7 +17,9 @@ use gradcam::low_level::methods::cam::{Features, Method};
 use gradcam::low_level::methods::map::Map;
 use gradcam::low_level::network::{ReluRule, Shape};
 use gradcam::low_level::picture::preprocess::{to_picture, to_tensor};
-use gradcam::low_level::plan::{BackwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::low_level::plan::{
+    BackwardRequest, ForwardRequest, KernelFamily, Limits, Plan, Request, Winograd,
+};
 use gradcam::low_level::score::Score;
 use gradcam::weights;
 use ndarray::{ArrayD, Ix2, Ix3};
@@ -267,24 +269,25 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
         if limits.family != KernelFamily::Plain {
             backward.push(to_input(1, ReluRule::Guided));
         }
-        let request = Request {
-            images: 1,
+        let request = Request::of(ForwardRequest {
             keep: vec![target],
-            backward,
-            ..Request::default()
-        };
+            backs: backward,
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(network, &request, limits).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
-        session.forward(&x, network.input_shape()).unwrap();
+        session.forward(0, &x, network.input_shape()).unwrap();
         let plan = session.plan();
-        let found = session.read(plan.logits, 1, logits).unwrap();
+        let found = session.read(plan.picture().logits, 1, logits).unwrap();
         assert_close(&what, &found, &expected, logits, LOGITS);
-        session.backward(0, &seed, logits).unwrap();
+        session.backward([0, 0], &seed, logits).unwrap();
         let map = Method::GradCam.map(&Features {
             shape,
-            activations: &session.read(plan.kept[0], 1, shape).unwrap(),
-            gradients: &session.read(plan.backward[0].gradient, 1, shape).unwrap(),
+            activations: &session.read(plan.picture().kept[0], 1, shape).unwrap(),
+            gradients: &session
+                .read(plan.picture().backs[0].gradient, 1, shape)
+                .unwrap(),
             scale: 1.0,
             seed: 0,
             tried: &[],
@@ -293,8 +296,8 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
         });
         let map: Vec<f32> = map.iter().map(|&v| v as f32).collect();
         assert_map(&what, &map, &fixtures("builtin/food_gradcam_logit.npy"));
-        if let Some(phase) = plan.backward.get(1) {
-            session.backward(1, &seed, logits).unwrap();
+        if let Some(phase) = plan.picture().backs.get(1) {
+            session.backward([0, 1], &seed, logits).unwrap();
             let read = session.read(phase.gradient, 1, network.input_shape());
             let gradient: Vec<f64> = read.unwrap().into_iter().map(f64::from).collect();
             let gradient: Vec<f32> = to_picture(&gradient, &classifier.normalization, 1)

@@ -81,7 +81,7 @@ fn plain_grad_cam_of_several_pictures_agrees_with_pytorch_by_sums_over_positions
     let (explainer, plan) = of_several(MatrixDtype::F32);
     let buffers: Vec<&str> = plan.buffers.iter().map(|b| b.name.as_str()).collect();
     assert!(buffers.contains(&"fc6 means over 196"), "{buffers:?}");
-    assert_eq!(plan.backward[0].shape, Shape::new(512, 1, 1));
+    assert_eq!(plan.picture().backs[0].shape, Shape::new(512, 1, 1));
     let predictions = two_pictures().map(|x| explainer.predict(&x).unwrap());
     let classes = top();
     let [first, other] = [0, 1].map(|i| explainer.explain(&predictions[i], &classes).unwrap());

@@ -14,7 +14,7 @@ use crate::gpu::{Gpu, Selection, Session};
 use crate::methods::cam::{self, Features};
 use crate::network::{Network, NodeId, ReluRule, Shape};
 use crate::picture::preprocess;
-use crate::plan::{BackwardRequest, Limits, MatrixDtype, Means, Plan, Request};
+use crate::plan::{BackwardRequest, ForwardRequest, Limits, MatrixDtype, Means, Plan, Request};
 use crate::weights;
 
 mod ceilings;
@@ -154,16 +154,17 @@ fn plan(network: &Network, matrices: MatrixDtype, limits: Limits) -> Result<Plan
         means,
     };
     let request = Request {
-        images: 1,
         runs: MANY,
-        keep: vec![target],
-        backward: vec![
-            pass(target, ReluRule::Plain, Means::WhereFaster),
-            pass(NodeId(0), ReluRule::Guided, Means::Never),
-            pass(NodeId(0), ReluRule::Plain, Means::Never),
-        ],
         matrices,
-        ..Request::default()
+        ..Request::of(ForwardRequest {
+            keep: vec![target],
+            backs: vec![
+                pass(target, ReluRule::Plain, Means::WhereFaster),
+                pass(NodeId(0), ReluRule::Guided, Means::Never),
+                pass(NodeId(0), ReluRule::Plain, Means::Never),
+            ],
+            ..ForwardRequest::default()
+        })
     };
     Ok(Plan::new(network, &request, limits)?)
 }
@@ -192,8 +193,9 @@ impl<'a> Run<'a> {
 
     /// The logits of a picture.
     fn forward_of(&self, input: &[f32]) -> Result<Vec<f32>> {
-        self.session.forward(input, self.network.input_shape())?;
-        let logits = self.session.plan().logits;
+        let shape = self.network.input_shape();
+        self.session.forward(0, input, shape)?;
+        let logits = self.session.plan().picture().logits;
         Ok(self.session.read(logits, 1, self.logits_shape())?)
     }
 
@@ -204,15 +206,16 @@ impl<'a> Run<'a> {
     /// The gradient that a backward phase gives, after a forward pass.
     fn backward(&self, phase: usize) -> Result<Vec<f32>> {
         self.session
-            .backward(phase, &self.seed, self.logits_shape())?;
-        let backward = &self.session.plan().backward[phase];
+            .backward([0, phase], &self.seed, self.logits_shape())?;
+        let backward = &self.session.plan().picture().backs[phase];
         Ok(self.session.read(backward.gradient, 1, backward.shape)?)
     }
 
     fn grad_cam(&self) -> Result<()> {
         self.forward()?;
         let shape = self.network.node(self.target).shape;
-        let activations = self.session.read(self.session.plan().kept[0], 1, shape)?;
+        let kept = self.session.plan().picture().kept[0];
+        let activations = self.session.read(kept, 1, shape)?;
         let gradients = self.backward(GRAD_CAM)?;
         std::hint::black_box(cam::grad_cam(&Features {
             shape,
@@ -244,17 +247,20 @@ fn forward_of(
 ) -> Result<f64> {
     let network = &classifier.network;
     let request = Request {
-        images: pictures,
         runs: MANY,
         matrices,
-        ..Request::default()
+        ..Request::of(ForwardRequest {
+            images: pictures,
+            ..ForwardRequest::default()
+        })
     };
     let session = Session::new(gpu, Plan::new(network, &request, gpu.limits())?)?;
     let input = picture(classifier).repeat(pictures);
     let logits = Shape::vector(network.classes());
     let forward = || {
-        session.forward(&input, network.input_shape())?;
-        std::hint::black_box(session.read(session.plan().logits, pictures, logits)?);
+        session.forward(0, &input, network.input_shape())?;
+        let read = session.plan().picture().logits;
+        std::hint::black_box(session.read(read, pictures, logits)?);
         Ok(())
     };
     forward()?;
@@ -276,26 +282,27 @@ fn picture(classifier: &Classifier) -> Vec<f32> {
 /// Each dispatch of the three phases that are measured, timed by the device; empty where it has no timestamps.
 fn layers(run: &Run<'_>, runs: usize) -> Result<Vec<LayerTime>> {
     let plan = run.session.plan();
+    let picture = plan.picture();
     let (input, logits) = (run.network.input_shape(), run.logits_shape());
-    let backward = |phase| run.session.time_backward(phase, &run.seed, logits);
+    let backward = |phase| run.session.time_backward([0, phase], &run.seed, logits);
     let mut layers = vec![];
     for (name, dispatches, phase) in [
-        ("forward", &plan.forward, None),
+        ("forward", &picture.dispatches, None),
         (
             "gradcam",
-            &plan.backward[GRAD_CAM].dispatches,
+            &picture.backs[GRAD_CAM].dispatches,
             Some(GRAD_CAM),
         ),
         (
             "guided_bprop",
-            &plan.backward[GUIDED].dispatches,
+            &picture.backs[GUIDED].dispatches,
             Some(GUIDED),
         ),
     ] {
         let mut times = vec![];
         for _ in 0..runs {
             let taken = match phase {
-                None => run.session.time_forward(&run.input, input)?,
+                None => run.session.time_forward(0, &run.input, input)?,
                 Some(phase) => backward(phase)?,
             };
             let Some(taken) = taken else {

@@ -198,7 +198,7 @@ impl Explainer {
         gradients: &mut [Gradients],
     ) -> Result<(), ExplainError> {
         let logits = Shape::vector(self.network.classes());
-        let phases = &self.session.plan().backward;
+        let phases = &self.session.plan().picture().backs;
         let mut first = 0;
         while first < seeds.len() {
             let rest = &seeds[first..];
@@ -219,7 +219,7 @@ impl Explainer {
                 .flat_map(|seed| seed.direction.iter().copied())
                 .collect();
             directions.resize(request.classes * logits.len(), 0.0);
-            self.session.backward(phase, &directions, logits)?;
+            self.session.backward([0, phase], &directions, logits)?;
             let backward = &phases[phase];
             let end = (backward.gradient, way.to, backward.shape);
             let kept = backward.kept.iter().zip(&way.keep);

@@ -7,7 +7,7 @@ use crate::methods::attribution::{self, Inputs, Moments, Value};
 use crate::methods::cam::{self, Reads};
 use crate::methods::map::Map;
 use crate::network::{Network, ReluRule, Shape};
-use crate::plan::{Limits, WalkRequest, walks_at_once};
+use crate::plan::{ForwardRequest, Limits, walks_at_once};
 use crate::score::Seed;
 
 /// Device memory that pictures on their way there and back may take, bytes.
@@ -64,19 +64,24 @@ impl Explainer {
         let shape = self.network.input_shape();
         let logits = Shape::vector(self.network.classes());
         let (settings, objective) = (&self.wanted.settings, self.objective());
-        let walks = &self.session.plan().walks;
-        let phase = walks.iter().position(|walk| walk.back.request.rule == rule);
-        let phase = phase.expect("every walk that methods need is planned");
-        let (images, at_once) = (walks[phase].images, walks[phase].back.request.classes);
+        let passes = &self.session.plan().passes;
+        let goes_back = |&pass: &usize| {
+            let backs = &passes[pass].backs;
+            backs.iter().any(|back| back.request.rule == rule)
+        };
+        let number = (1..passes.len()).find(goes_back);
+        let number = number.expect("every walk that methods need is planned");
+        let (there, back) = (&passes[number], &passes[number].backs[0]);
+        let (images, at_once) = (there.request.images, back.request.classes);
         let mut moments = vec![Moments::new(shape.len()); classes.len()];
         let count = inputs.count(settings);
         for first in (0..count).step_by(images) {
             let batch = first..count.min(first + images);
             let input = |index| inputs.at(settings, &prediction.input, shape, index);
             let pictures: Vec<f32> = batch.clone().flat_map(input).collect();
-            self.session.walk_there(phase, &pictures, shape)?;
-            let there = self.session.read(walks[phase].logits, images, logits)?;
-            let there = || there.chunks_exact(logits.len()).take(batch.len());
+            self.session.forward(number, &pictures, shape)?;
+            let rows = self.session.read(there.logits, images, logits)?;
+            let there = || rows.chunks_exact(logits.len()).take(batch.len());
             for (classes, moments) in classes.chunks(at_once).zip(moments.chunks_mut(at_once)) {
                 let seed = |there: &[f32], class: &usize| {
                     objective.seed(self.network.output_kind, there, *class)
@@ -91,9 +96,8 @@ impl Explainer {
                         to.copy_from_slice(&seed.direction);
                     }
                 }
-                self.session.walk_back(phase, &directions, logits)?;
-                let read = walks[phase].back.gradient;
-                let gradients = self.session.read(read, images * at_once, shape)?;
+                self.session.backward([number, 0], &directions, logits)?;
+                let gradients = self.session.read(back.gradient, images * at_once, shape)?;
                 let rows = gradients.chunks_exact(at_once * shape.len());
                 for (row, seeds) in rows.zip(&seeds) {
                     let each = row.chunks_exact(shape.len()).zip(seeds);
@@ -134,8 +138,8 @@ fn moments(gradients: &[Gradients]) -> Vec<Moments> {
 }
 
 /// The passes there and back that methods over many inputs need, one for each rule.
-pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Vec<WalkRequest> {
-    let mut requests: Vec<WalkRequest> = vec![];
+pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Vec<ForwardRequest> {
+    let mut requests: Vec<ForwardRequest> = vec![];
     for (rule, inputs) in walks(wanted) {
         if inputs == Inputs::Picture {
             continue;
@@ -145,15 +149,16 @@ pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Ve
         let back = backward::passes(network, &way, wanted.classes, limits).swap_remove(0);
         let most = walks_at_once(network, back.classes, limits, HELD);
         let images = count.clamp(1, most);
-        match requests.iter_mut().find(|request| request.back == back) {
+        match requests.iter_mut().find(|request| request.backs[0] == back) {
             Some(request) => {
                 request.images = request.images.max(images);
                 request.times = request.times.saturating_add(count.div_ceil(images));
             }
-            None => requests.push(WalkRequest {
+            None => requests.push(ForwardRequest {
                 images,
-                back,
+                backs: vec![back],
                 times: count.div_ceil(images),
+                ..ForwardRequest::default()
             }),
         }
     }

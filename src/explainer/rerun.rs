@@ -10,7 +10,7 @@ use crate::methods::attribution::Inputs;
 use crate::methods::cam::{self, Features, Reads};
 use crate::methods::perturbation::under;
 use crate::network::{Network, Node, NodeId, Shape};
-use crate::plan::{Limits, Lists, RerunRequest, images_at_once, lists};
+use crate::plan::{ForwardRequest, Limits, Lists, images_at_once, lists};
 use crate::score::{Objective, Score};
 
 /// Device memory that the values of one rerun may take, bytes. wgpu does not tell how much there is; this much every adapter
@@ -121,7 +121,7 @@ pub(super) fn requests(
     wanted: &Wanted,
     targets: &[NodeId],
     limits: Limits,
-) -> Vec<RerunRequest> {
+) -> Vec<ForwardRequest> {
     let shape = network.input_shape();
     let each_target = |of| {
         let asked = reads(wanted, of);
@@ -137,11 +137,12 @@ pub(super) fn requests(
         let most = images_at_once(network, from, limits, VALUES);
         let times = count.div_ceil(most).max(1);
         let images = count.div_ceil(times).max(1);
-        RerunRequest {
+        ForwardRequest {
             from,
             images,
             times,
             based: true,
+            ..ForwardRequest::default()
         }
     };
     let from = pictures.into_iter().chain(each_target(Reads::Ablated));
@@ -222,28 +223,35 @@ impl Explainer {
     ) -> Result<Vec<Vec<f32>>, ExplainError> {
         let shape = self.network.node(from).shape;
         let classes = self.network.classes();
-        let reruns = &self.session.plan().reruns;
-        let phase = reruns.iter().position(|rerun| rerun.request.from == from);
-        let phase = phase.expect("planned where a method needs it");
-        let images = reruns[phase].request.images;
+        let passes = &self.session.plan().passes;
+        let again = |&pass: &usize| {
+            let request = &passes[pass].request;
+            request.from == from && request.based
+        };
+        let number = (1..passes.len()).find(again);
+        let number = number.expect("planned where a method needs it");
+        let pass = &passes[number];
+        let images = pass.request.images;
         let mut logits = vec![];
         let mut values = values.fuse();
-        let layers = reruns[phase].base.as_ref();
+        let layers = pass.base.as_ref();
         let layers = layers.map_or(&[][..], |base| &base.layers);
         let mut next_batch = || -> (Vec<f32>, Vec<Lists>) {
             let batch: Vec<f32> = values.by_ref().take(images).flatten().collect();
             let lists = lists(&self.network, from, layers, base, &batch);
             (batch, lists)
         };
-        self.session.rerun_base(phase, base, shape)?;
+        self.session.base(number, base, shape)?;
         let (mut batch, mut lists) = next_batch();
         while !batch.is_empty() {
-            self.session.rerun(phase, &batch, shape, &lists)?;
+            self.session
+                .forward_beside_base(number, &batch, shape, &lists)?;
             let count = batch.len() / shape.len();
             // Made while the device runs.
             (batch, lists) = next_batch();
-            let read = reruns[phase].logits;
-            let rows = self.session.read(read, images, Shape::vector(classes))?;
+            let rows = self
+                .session
+                .read(pass.logits, images, Shape::vector(classes))?;
             let each = rows.chunks_exact(classes).take(count);
             logits.extend(each.map(<[f32]>::to_vec));
             counter.advance(count as u64 * after(&self.network, from));

@@ -8,7 +8,7 @@ use crate::methods::cam::{self, Reads};
 use crate::methods::fuse::Fuse;
 use crate::methods::perturbation;
 use crate::network::{Network, NetworkError, NodeId};
-use crate::plan::{Limits, MatrixDtype, Request};
+use crate::plan::{ForwardRequest, Limits, MatrixDtype, Request};
 use crate::score::Score;
 
 /// What to compute for each class.
@@ -93,13 +93,16 @@ pub fn request(
     }
     let ways = backward::ways(network, &targets, wanted);
     let pass = |way| backward::passes(network, way, wanted.classes, limits);
-    let request = Request {
-        images: 1,
-        runs: wanted.pictures,
+    let picture = ForwardRequest {
         keep: targets.clone(),
-        reruns: rerun::requests(network, wanted, &targets, limits),
-        backward: ways.iter().flat_map(pass).collect(),
-        walks: pixels::requests(network, wanted, limits),
+        backs: ways.iter().flat_map(pass).collect(),
+        ..ForwardRequest::default()
+    };
+    let reruns = rerun::requests(network, wanted, &targets, limits);
+    let others = pixels::requests(network, wanted, limits);
+    let request = Request {
+        passes: [picture].into_iter().chain(reruns).chain(others).collect(),
+        runs: wanted.pictures,
         matrices: wanted.matrices,
     };
     Ok((targets, request))

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::gpu::{Selection, Session};
     use crate::network::{FilterLayout, Network, Op, Shape, Window};
-    use crate::plan::{Plan, Request};
+    use crate::plan::{ForwardRequest, Plan, Request};
     use crate::weights::Tensor;
 
     fn gpu() -> Gpu {
@@ -162,10 +162,10 @@ mod tests {
             groups: 1,
         };
         network.chain("convolution", convolution).unwrap();
-        let request = Request {
+        let request = Request::of(ForwardRequest {
             images: 2,
-            ..Request::default()
-        };
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(&network, &request, gpu.limits()).unwrap();
         let session = Session::new(&gpu, plan).unwrap();
         session.wait().unwrap();

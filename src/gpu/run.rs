@@ -22,13 +22,7 @@ pub struct Session {
     plan: Plan,
     /// The memory of each of the plan's buffers; those that share a slot share it.
     memory: Vec<Memory>,
-    forward: Vec<Call>,
-    /// Of each rerun, empty where it has no base.
-    bases: Vec<Vec<Call>>,
-    reruns: Vec<Vec<Call>>,
-    backward: Vec<Vec<Call>>,
-    /// There, and back.
-    walks: Vec<(Vec<Call>, Vec<Call>)>,
+    passes: Vec<PassCalls>,
     start_up: StartUp,
 }
 
@@ -43,6 +37,14 @@ pub struct StartUp {
     pub upload: Duration,
     /// What the device makes of weights once, see [`Plan::prepare`].
     pub preparation: Duration,
+}
+
+/// A pass of the plan, ready to encode.
+struct PassCalls {
+    /// Empty where it has no base.
+    base: Vec<Call>,
+    forward: Vec<Call>,
+    backs: Vec<Vec<Call>>,
 }
 
 /// A dispatch, ready to encode.
@@ -93,35 +95,21 @@ impl Session {
         *preparation = started.elapsed();
         let record =
             |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
-        let forward = record(&plan.forward);
-        let bases = plan.reruns.iter().map(|phase| {
-            let base = phase.base.as_ref();
-            base.map_or(vec![], |base| record(&base.dispatches))
+        let passes = plan.passes.iter().map(|pass| PassCalls {
+            base: pass
+                .base
+                .as_ref()
+                .map_or(vec![], |base| record(&base.dispatches)),
+            forward: record(&pass.dispatches),
+            backs: pass.backs.iter().map(|b| record(&b.dispatches)).collect(),
         });
-        let bases = bases.collect();
-        let reruns = plan
-            .reruns
-            .iter()
-            .map(|phase| record(&phase.dispatches))
-            .collect();
-        let backward = plan
-            .backward
-            .iter()
-            .map(|phase| record(&phase.dispatches))
-            .collect();
-        let walks = plan.walks.iter();
-        let walks = walks.map(|walk| (record(&walk.there), record(&walk.back.dispatches)));
-        let walks = walks.collect();
+        let passes = passes.collect();
         gpu.check(|| "recording the plan".into())?;
         Ok(Self {
             gpu: gpu.clone(),
             plan,
             memory,
-            forward,
-            bases,
-            reruns,
-            backward,
-            walks,
+            passes,
             start_up,
         })
     }
@@ -176,54 +164,87 @@ impl Session {
         self.gpu.wait(|| "poisoning".into())
     }
 
-    /// Runs the forward phase on preprocessed pictures, N x C x H x W of `shape`.
-    pub fn forward(&self, pictures: &[f32], shape: Shape) -> Result<(), GpuError> {
-        let blocked = to_blocks(pictures, self.plan.images, shape);
-        self.write(self.plan.input, &blocked);
-        self.submit(&self.forward, &[], "the forward pass")
+    /// Runs forward pass number `pass` on values of its node, C x H x W of `shape` each; of fewer than it was planned for, what comes
+    /// of the others means nothing.
+    pub fn forward(&self, pass: usize, values: &[f32], shape: Shape) -> Result<(), GpuError> {
+        self.forward_beside_base(pass, values, shape, &[])
     }
 
-    /// [`Session::forward`], with the time of each dispatch; `None` where the adapter has no timestamps.
-    pub fn time_forward(
+    /// [`Session::forward`] of a pass that may have a base, which was run before: `lists` are those of the values, one a layer of
+    /// [`crate::plan::Base::layers`].
+    pub fn forward_beside_base(
         &self,
-        pictures: &[f32],
-        shape: Shape,
-    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
-        let blocked = to_blocks(pictures, self.plan.images, shape);
-        self.write(self.plan.input, &blocked);
-        self.submit_timed(&self.forward, "the forward pass")
-    }
-
-    /// Runs the pass of the base of rerun `phase`, where it has one, on a value of its node, C x H x W of `shape`.
-    pub fn rerun_base(&self, phase: usize, value: &[f32], shape: Shape) -> Result<(), GpuError> {
-        let Some(base) = &self.plan.reruns[phase].base else {
-            return Ok(());
-        };
-        self.write(base.input, &to_blocks(value, 1, shape));
-        self.submit(&self.bases[phase], &[], "the pass of a base")
-    }
-
-    /// Runs rerun `phase` on values of its node, C x H x W of `shape` each; of fewer than it was planned for, the logits
-    /// of the others mean nothing. Where it has a base, that was run before, and `lists` are those of the values, one a
-    /// layer of [`crate::plan::Base::layers`].
-    pub fn rerun(
-        &self,
-        phase: usize,
+        pass: usize,
         values: &[f32],
         shape: Shape,
         lists: &[Lists],
     ) -> Result<(), GpuError> {
-        let rerun = &self.plan.reruns[phase];
-        let images = values.len() / shape.len();
-        assert!(images <= rerun.request.images, "as many as were planned");
-        self.write(rerun.input, &to_blocks(values, images, shape));
-        let layers = rerun.base.as_ref().map_or(&[][..], |base| &base.layers);
+        self.write_values(pass, values, shape);
+        let base = self.plan.passes[pass].base.as_ref();
+        let layers = base.map_or(&[][..], |base| &base.layers);
         assert_eq!(layers.len(), lists.len(), "one a layer");
         for (layer, lists) in layers.iter().zip(lists) {
             self.write_list(layer.computed, &lists.computed);
             self.write_list(layer.copied, &lists.copied);
         }
-        self.submit(&self.reruns[phase], lists, "a further forward pass")
+        self.submit(&self.passes[pass].forward, lists, "a forward pass")
+    }
+
+    /// [`Session::forward`], with the time of each dispatch; `None` where the adapter has no timestamps.
+    pub fn time_forward(
+        &self,
+        pass: usize,
+        values: &[f32],
+        shape: Shape,
+    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
+        self.write_values(pass, values, shape);
+        self.submit_timed(&self.passes[pass].forward, "a forward pass")
+    }
+
+    /// Runs the base of pass number `pass`, where it has one, on a value of its node, C x H x W of `shape`.
+    pub fn base(&self, pass: usize, value: &[f32], shape: Shape) -> Result<(), GpuError> {
+        let Some(base) = &self.plan.passes[pass].base else {
+            return Ok(());
+        };
+        self.write(base.input, &to_blocks(value, 1, shape));
+        self.submit(&self.passes[pass].base, &[], "the pass of a base")
+    }
+
+    /// Runs way back number `back` of pass number `pass`, from gradients at the logits, `shape.c` a class, the classes of each image
+    /// one after the other.
+    pub fn backward(
+        &self,
+        [pass, back]: [usize; 2],
+        seed: &[f32],
+        shape: Shape,
+    ) -> Result<(), GpuError> {
+        self.write_seed([pass, back], seed, shape);
+        self.submit(&self.passes[pass].backs[back], &[], "a backward pass")
+    }
+
+    /// [`Session::backward`], with the time of each dispatch; `None` where the adapter has no timestamps.
+    pub fn time_backward(
+        &self,
+        [pass, back]: [usize; 2],
+        seed: &[f32],
+        shape: Shape,
+    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
+        self.write_seed([pass, back], seed, shape);
+        self.submit_timed(&self.passes[pass].backs[back], "a backward pass")
+    }
+
+    fn write_values(&self, pass: usize, values: &[f32], shape: Shape) {
+        let pass = &self.plan.passes[pass];
+        let images = values.len() / shape.len();
+        assert!(images <= pass.request.images, "as many as were planned");
+        self.write(pass.input, &to_blocks(values, images, shape));
+    }
+
+    fn write_seed(&self, [pass, back]: [usize; 2], seed: &[f32], shape: Shape) {
+        let pass = &self.plan.passes[pass];
+        let back = &pass.backs[back];
+        let gradients = pass.request.gradients(&back.request);
+        self.write(back.seed, &to_blocks(seed, gradients, shape));
     }
 
     /// Writes a list of tiles, its length before it.
@@ -232,46 +253,6 @@ impl Session {
         let memory = self.memory[id.0].buffer();
         let bytes = bytemuck::cast_slice(&list);
         self.gpu.write(memory, bytes);
-    }
-
-    /// Runs the way there of pass `phase` there and back, for pictures of C x H x W of `shape` each; of fewer than it was
-    /// planned for, what comes of the others means nothing.
-    pub fn walk_there(&self, phase: usize, pictures: &[f32], shape: Shape) -> Result<(), GpuError> {
-        let walk = &self.plan.walks[phase];
-        let images = pictures.len() / shape.len();
-        assert!(images <= walk.images, "as many as were planned");
-        self.write(walk.input, &to_blocks(pictures, images, shape));
-        self.submit(&self.walks[phase].0, &[], "a pass there")
-    }
-
-    /// Runs the way back of pass `phase` from gradients at the logits, `shape.c` a class, the classes of each picture one
-    /// after the other.
-    pub fn walk_back(&self, phase: usize, seed: &[f32], shape: Shape) -> Result<(), GpuError> {
-        let walk = &self.plan.walks[phase];
-        let gradients = walk.images * walk.back.request.classes;
-        self.write(walk.back.seed, &to_blocks(seed, gradients, shape));
-        self.submit(&self.walks[phase].1, &[], "a pass back")
-    }
-
-    /// Runs backward phase `phase` from gradients at the logits, `shape.c` a class.
-    pub fn backward(&self, phase: usize, seed: &[f32], shape: Shape) -> Result<(), GpuError> {
-        let backward = &self.plan.backward[phase];
-        let blocked = to_blocks(seed, backward.request.classes, shape);
-        self.write(backward.seed, &blocked);
-        self.submit(&self.backward[phase], &[], "the backward pass")
-    }
-
-    /// [`Session::backward`], with the time of each dispatch; `None` where the adapter has no timestamps.
-    pub fn time_backward(
-        &self,
-        phase: usize,
-        seed: &[f32],
-        shape: Shape,
-    ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
-        let backward = &self.plan.backward[phase];
-        let blocked = to_blocks(seed, backward.request.classes, shape);
-        self.write(backward.seed, &blocked);
-        self.submit_timed(&self.backward[phase], "the backward pass")
     }
 
     /// Reads `n` tensors of `shape` back from a buffer, as N x C x H x W.

@@ -1,6 +1,6 @@
 //! How many classes, values or pictures go through the network at once.
 
-use super::{Limits, SUBMISSION};
+use super::{ForwardRequest, Limits, SUBMISSION, schedule};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, padded_len};
 use crate::network::{Network, Node, NodeId};
@@ -27,10 +27,9 @@ pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u
 /// the way back reads and its gradients stay within `budget` bytes, and by the same measures; at least 1.
 pub fn walks_at_once(network: &Network, classes: usize, limits: Limits, budget: u64) -> usize {
     let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
-    let nodes = (0..network.nodes.len()).map(NodeId);
-    // A layer's own value is the one of the ReLU after it.
-    let held = nodes.filter(|&id| network.fused_relu(id).is_none());
-    let held: u64 = held.map(|id| bytes(network.node(id))).sum();
+    let steps = schedule::steps(network, &ForwardRequest::default(), |_| false);
+    let held = steps.iter().map(|step| bytes(network.node(step.made())));
+    let held = bytes(&network.nodes[0]) + held.sum::<u64>();
     let largest = network.nodes.iter().map(bytes).max().unwrap_or(0);
     let classes = classes.max(1);
     let by_budget = budget / (held + 2 * largest * classes as u64).max(1);

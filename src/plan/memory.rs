@@ -78,25 +78,19 @@ impl Plan {
         let phase = |given: &[BufferId], read: &[BufferId]| {
             given.iter().map(bytes).sum::<u64>() + read.iter().map(bytes).max().unwrap_or(0)
         };
-        let forward = phase(&[self.input], &[&[self.logits], &self.kept[..]].concat());
-        let reruns = self.reruns.iter().map(|rerun| {
-            let mut given = vec![rerun.input];
-            if let Some(base) = &rerun.base {
+        let passes = self.passes.iter().flat_map(|pass| {
+            let mut given = vec![pass.input];
+            if let Some(base) = &pass.base {
                 given.push(base.input);
                 given.extend(base.layers.iter().flat_map(|l| [l.computed, l.copied]));
             }
-            phase(&given, &[rerun.logits])
+            let backs = pass.backs.iter().map(|back| {
+                let read = [&[back.gradient], &back.kept[..]].concat();
+                phase(&[back.seed], &read)
+            });
+            let there = phase(&given, &[&[pass.logits], &pass.kept[..]].concat());
+            backs.chain([there])
         });
-        let there = self
-            .walks
-            .iter()
-            .map(|walk| phase(&[walk.input], &[walk.logits]));
-        let walks_back = self.walks.iter().map(|walk| &walk.back);
-        let back = self.backward.iter().chain(walks_back).map(|back| {
-            let read = [&[back.gradient], &back.kept[..]].concat();
-            phase(&[back.seed], &read)
-        });
-        let all = reruns.chain(there).chain(back);
-        all.fold(forward, u64::max)
+        passes.max().unwrap_or(0)
     }
 }

@@ -17,6 +17,7 @@ mod winograd;
 mod winograd_tiled;
 
 use super::builder::Builder;
+use super::schedule::Step;
 use super::{BackwardRequest, BufferId};
 use crate::kernels::{CombineKind, Kernel, LANES};
 use crate::layout::{Direction, padded_len};
@@ -25,7 +26,7 @@ use convolution::{Beside, Convolution};
 use linear::Linear;
 
 /// An op without weights in either direction: y is made from x.
-struct Step<'a> {
+struct Call<'a> {
     label: &'a str,
     direction: Direction,
     n: usize,
@@ -36,7 +37,7 @@ struct Step<'a> {
     out_shape: Shape,
 }
 
-impl Step<'_> {
+impl Call<'_> {
     /// The shape of y.
     fn made(&self) -> Shape {
         match self.direction {
@@ -52,22 +53,23 @@ impl Step<'_> {
 }
 
 impl<'a> Builder<'a> {
-    /// Records the dispatches that compute a node's value from its inputs' values.
-    pub(super) fn record_forward(&mut self, id: NodeId) {
+    /// Records the dispatches that compute a step's value from its inputs' values.
+    pub(super) fn record_forward(&mut self, step: &Step) {
         let network = self.network;
+        let id = step.node;
         let node = network.node(id);
         match node.op {
-            Op::Add => return self.combined(id, CombineKind::Add),
-            Op::Mul => return self.combined(id, CombineKind::Mul),
+            Op::Add => return self.combined(step, CombineKind::Add),
+            Op::Mul => return self.combined(step, CombineKind::Mul),
             Op::Concat => return self.concatenated(id),
             _ => {}
         }
         let input = node.inputs[0];
         let x = self.value(input);
         let (in_shape, out_shape) = (network.node(input).shape, node.shape);
-        let n = self.images;
+        let n = self.pass.images;
         let (direction, label) = (Direction::Forward, node.name.as_str());
-        let step = |y| Step {
+        let call = |y| Call {
             label,
             direction,
             n,
@@ -81,19 +83,9 @@ impl<'a> Builder<'a> {
             Op::Add | Op::Mul | Op::Concat => unreachable!("recorded above"),
             Op::Conv2d { bias, .. } => {
                 let mut call = self.forward_convolution(id, x).expect("it is one");
-                let made = match (bias, self.fused_pool(id)) {
-                    (Some(bias), Some([_, pool])) if self.takes_pool(&call) => {
-                        let (y, end, pooled) = self.pooled_output(id, pool, bias);
-                        (call.y, call.end, call.pool) = (y, end, Some(pooled));
-                        pool
-                    }
-                    _ => {
-                        let (made, y, end) = self.layer_output(id, bias.as_ref());
-                        (call.y, call.end) = (y, end);
-                        made
-                    }
-                };
-                call.beside = self.beside_base(id, made);
+                (call.y, call.end) = self.layer_output(step, bias.as_ref());
+                call.pool = step.pool.map(|pool| self.pooled(pool));
+                call.beside = self.beside_base(step);
                 self.convolution(&call);
             }
             Op::Linear {
@@ -101,7 +93,7 @@ impl<'a> Builder<'a> {
                 bias,
                 layout,
             } => {
-                let (_, y, end) = self.layer_output(id, bias.as_ref());
+                let (y, end) = self.layer_output(step, bias.as_ref());
                 self.linear(&Linear {
                     name: &node.name,
                     label,
@@ -115,51 +107,51 @@ impl<'a> Builder<'a> {
                 });
             }
             Op::Activate(activation) => {
-                let step = step(self.output(id));
-                self.activate(id, &step, activation, ReluRule::Plain);
+                let call = call(self.output(id));
+                self.activate(id, &call, activation, ReluRule::Plain);
             }
             Op::Pad(pad) => {
-                let step = step(self.output(id));
-                self.pad(&step, pad);
+                let call = call(self.output(id));
+                self.pad(&call, pad);
             }
             Op::Lrn(lrn) => {
-                let step = step(self.output(id));
-                self.lrn(id, &step, lrn);
+                let call = call(self.output(id));
+                self.lrn(id, &call, lrn);
             }
             Op::MaxPool(window) => {
-                let step = step(self.output(id));
-                self.max_pool(id, &step, window);
+                let call = call(self.output(id));
+                self.max_pool(id, &call, window);
             }
             Op::AvgPool {
                 window,
                 count_include_pad,
             } => {
-                let step = step(self.output(id));
-                self.avg_pool(&step, window, *count_include_pad);
+                let call = call(self.output(id));
+                self.avg_pool(&call, window, *count_include_pad);
             }
             Op::Affine { scale, shift } => {
-                let step = step(self.output(id));
-                self.affine(id, &step, scale, shift);
+                let call = call(self.output(id));
+                self.affine(id, &call, scale, shift);
             }
             Op::LayerNorm {
                 scale,
                 shift,
                 epsilon,
             } => {
-                let step = step(self.output(id));
-                self.layer_norm(id, &step, [scale, shift], *epsilon);
+                let call = call(self.output(id));
+                self.layer_norm(id, &call, [scale, shift], *epsilon);
             }
             Op::AdaptiveAvgPool(_) => {
-                let step = step(self.output(id));
-                self.adaptive_avg_pool(&step);
+                let call = call(self.output(id));
+                self.adaptive_avg_pool(&call);
             }
             Op::GlobalMean => {
-                let step = step(self.output(id));
-                self.global_mean(&step);
+                let call = call(self.output(id));
+                self.global_mean(&call);
             }
             Op::Flatten(order) => {
-                let step = step(self.output(id));
-                self.flatten(&step, *order);
+                let call = call(self.output(id));
+                self.flatten(&call, *order);
             }
         }
     }
@@ -182,7 +174,7 @@ impl<'a> Builder<'a> {
         let (direction, label) = (Direction::Backward, format!("{} backward", node.name));
         let label = label.as_str();
         let name = format!("d_{}", network.node(input).name);
-        let step = |dx| Step {
+        let call = |dx| Call {
             label,
             direction,
             n,
@@ -241,67 +233,67 @@ impl<'a> Builder<'a> {
                 (reached, dx)
             }
             Op::Activate(activation) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.activate(id, &step, activation, request.rule);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.activate(id, &call, activation, request.rule);
+                (input, call.y)
             }
             Op::MaxPool(window) if window.is_disjoint() => {
                 // The activation that a gradient goes to is the maximum, the pool's own output.
                 let (reached, dx, end) = self.masked_gradient(input, id, request);
-                self.max_pool_backward_disjoint(id, &step(dx), window, end);
+                self.max_pool_backward_disjoint(id, &call(dx), window, end);
                 (reached, dx)
             }
             Op::Pad(pad) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.pad(&step, pad);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.pad(&call, pad);
+                (input, call.y)
             }
             Op::Lrn(lrn) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.lrn(id, &step, lrn);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.lrn(id, &call, lrn);
+                (input, call.y)
             }
             Op::MaxPool(window) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.max_pool(id, &step, window);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.max_pool(id, &call, window);
+                (input, call.y)
             }
             Op::AvgPool {
                 window,
                 count_include_pad,
             } => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.avg_pool(&step, window, *count_include_pad);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.avg_pool(&call, window, *count_include_pad);
+                (input, call.y)
             }
             Op::Affine { scale, shift } => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.affine(id, &step, scale, shift);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.affine(id, &call, scale, shift);
+                (input, call.y)
             }
             Op::LayerNorm {
                 scale,
                 shift,
                 epsilon,
             } => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.layer_norm(id, &step, [scale, shift], *epsilon);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.layer_norm(id, &call, [scale, shift], *epsilon);
+                (input, call.y)
             }
             Op::AdaptiveAvgPool(_) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.adaptive_avg_pool(&step);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.adaptive_avg_pool(&call);
+                (input, call.y)
             }
             Op::GlobalMean => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.global_mean(&step);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.global_mean(&call);
+                (input, call.y)
             }
             Op::Flatten(order) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.flatten(&step, *order);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.flatten(&call, *order);
+                (input, call.y)
             }
         }
     }
@@ -329,14 +321,14 @@ impl<'a> Builder<'a> {
             groups: *groups,
             traffic: self.traffic(id),
             direction: Direction::Forward,
-            n: self.images,
+            n: self.pass.images,
             x,
             in_shape: network.node(node.inputs[0]).shape,
             y: self.nothing,
             out_shape: node.shape,
             end: self.plain_end(),
             pool: None,
-            in_tiles: self.beside.is_some(),
+            in_tiles: self.pass.beside.is_some(),
             beside: None,
         })
     }
@@ -352,18 +344,21 @@ impl<'a> Builder<'a> {
         call.is_some_and(|call| self.winograd(&call).is_some())
     }
 
-    /// What convolution `conv` making the value of `made` needs to compute listed tiles, where a rerun beside its base is
-    /// recorded.
-    fn beside_base(&self, conv: NodeId, made: NodeId) -> Option<Beside> {
-        let base = self.beside.as_ref()?.values[made.0]?;
+    /// What a convolution's step needs to compute listed tiles, where a pass beside its base is recorded.
+    fn beside_base(&self, step: &Step) -> Option<Beside> {
+        let made = step.made();
+        let base = *self.pass.beside.as_ref()?.values.get(&made)?;
+        let conv = step.node;
         Some(Beside { conv, made, base })
     }
 
     /// The output of a node that ends as it is.
     fn output(&mut self, id: NodeId) -> BufferId {
         let node = self.network.node(id);
-        let y = self.tensor(&node.name, self.images, node.shape);
-        self.values[id.0] = Some(y);
+        let y = self
+            .buffers
+            .tensor(&node.name, self.pass.images, node.shape);
+        self.pass.values.insert(id, y);
         y
     }
 

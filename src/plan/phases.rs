@@ -1,44 +1,134 @@
-//! The phases after the forward one: further forward phases with the passes of their bases, backward phases, and passes
-//! there and back.
+//! The phases of a plan: forward passes, each with the pass of its base where layers gain by one, and the ways back from them.
 
-use super::builder::{BesideBase, Builder};
-use super::{Backward, BackwardRequest, Base, BufferId, Rerun, RerunRequest, Walk, WalkRequest};
-use crate::network::NodeId;
+use std::collections::BTreeMap;
+
+use super::builder::Builder;
+use super::schedule;
+use super::{Backward, BackwardRequest, Base, BufferId, Forward, ForwardRequest, TileLayer};
+use crate::network::{NodeId, Shape};
+
+/// Buffers by the node that they belong to.
+pub(super) type OfNodes = BTreeMap<NodeId, BufferId>;
+
+/// A forward pass that is being recorded, or was.
+#[derive(Default)]
+pub(super) struct Pass {
+    /// Images at once.
+    pub(super) images: usize,
+    /// Gradients that go back through the same image.
+    pub(super) sharing: usize,
+    /// Where the value of each step is.
+    pub(super) values: OfNodes,
+    /// What nodes leave for the way back beside their values: where a max-pool's maxima were, what an LRN divided by.
+    pub(super) saved: OfNodes,
+    /// Of each max-pool whose repeated taps are to be known the buffer that holds them, and where its maxima were after it.
+    pub(super) repeats: OfNodes,
+    /// Where it goes beside a base, what that needs.
+    pub(super) beside: Option<BesideBase>,
+}
+
+/// What a pass beside its base needs.
+pub(super) struct BesideBase {
+    /// Where the base's own values are.
+    pub(super) values: OfNodes,
+    /// The layers recorded so far that compute listed tiles.
+    pub(super) layers: Vec<TileLayer>,
+}
+
+impl Pass {
+    fn of(images: usize) -> Self {
+        Self {
+            images,
+            sharing: 1,
+            ..Self::default()
+        }
+    }
+}
 
 impl Builder<'_> {
-    /// Records a further forward phase, and a phase before it for its base where layers gain by one.
-    pub(super) fn rerun(&mut self, request: RerunRequest) -> Rerun {
-        let RerunRequest { from, images, .. } = request;
+    /// Records a forward pass, without its ways back.
+    pub(super) fn forward(&mut self, request: &ForwardRequest, input: &str) -> Forward {
         let output = self.network.output();
-        self.around = Some(self.values.clone());
         let base = self.base(request).map(|(input, values)| {
             let layers = vec![];
-            self.beside = Some(BesideBase { values, layers });
-            (input, self.end_phase())
+            (input, self.end_phase(), BesideBase { values, layers })
         });
-        let first = self.begin_again(images);
-        let input = self.again(from, output, "again", &[]);
+        self.pass = Pass::of(request.images);
+        let base = base.map(|(input, dispatches, beside)| {
+            self.pass.beside = Some(beside);
+            (input, dispatches)
+        });
+        let input = self.record_from(request.from, output, input, request);
         let logits = self.value(output);
+        let kept = request.keep.iter().map(|&node| self.value(node));
+        let kept: Vec<BufferId> = kept.collect();
+        self.hold_to_end_of_phase(&kept);
         self.hold_to_end_of_phase(&[logits]);
         let dispatches = self.end_phase();
-        self.come_back(first);
-        self.around = None;
-        let layers = self.beside.take().map(|beside| beside.layers);
+        let layers = self.pass.beside.take().map(|beside| beside.layers);
         let base = base.zip(layers);
-        Rerun {
-            request,
+        Forward {
+            request: request.clone(),
             input,
             logits,
+            kept,
             base: base.map(|((input, dispatches), layers)| Base {
                 input,
                 dispatches,
                 layers,
             }),
             dispatches,
+            backs: vec![],
         }
     }
 
-    /// What reruns from `from` read of the forward phase: what goes around that node.
+    /// Records the pass of a base up to the last layer that computes tiles beside it, if there is any; returns where the base
+    /// goes, and the values.
+    fn base(&mut self, request: &ForwardRequest) -> Option<(BufferId, OfNodes)> {
+        if !request.based {
+            return None;
+        }
+        let reached = self.network.descendants(request.from);
+        let in_tiles = |&id: &NodeId| reached[id.0] && self.computes_tiles(id, request.images);
+        let later = (request.from.0 + 1..reached.len()).rev().map(NodeId);
+        let last = { later }.find(in_tiles)?;
+        self.pass = Pass::of(1);
+        let alone = ForwardRequest {
+            from: request.from,
+            ..ForwardRequest::default()
+        };
+        let input = self.record_from(request.from, last, "base", &alone);
+        Some((input, std::mem::take(&mut self.pass.values)))
+    }
+
+    /// Records what computes every node up to `last` that reads of `from`, as `request` asks for it; returns where the values of
+    /// `from` go.
+    fn record_from(
+        &mut self,
+        from: NodeId,
+        last: NodeId,
+        what: &str,
+        request: &ForwardRequest,
+    ) -> BufferId {
+        let node = self.network.node(from);
+        let name = match what {
+            "" => node.name.clone(),
+            _ => format!("{} {what}", node.name),
+        };
+        let input = self.buffers.tensor(&name, self.pass.images, node.shape);
+        self.written_before_phase(input);
+        self.pass.values.insert(from, input);
+        self.find_repeats(&request.backs);
+        let takes_pool = |id| self.takes_pool(id);
+        for step in schedule::steps(self.network, request, takes_pool) {
+            if step.node <= last {
+                self.record_forward(&step);
+            }
+        }
+        input
+    }
+
+    /// What passes from `from` read of the picture's: what goes around that node.
     pub(super) fn read_around(&self, from: NodeId) -> Vec<BufferId> {
         let network = self.network;
         let reached = network.descendants(from);
@@ -50,107 +140,119 @@ impl Builder<'_> {
         let later = readers.skip(1);
         let read = later.flat_map(|(node, _)| &node.inputs);
         let around = read.filter(|input| !reached[input.0]);
-        around.filter_map(|input| self.values[input.0]).collect()
+        around
+            .filter_map(|input| self.pass.values.get(input).copied())
+            .collect()
     }
 
-    /// Records the pass of a rerun's base up to the last layer that computes tiles beside it, if there is any; returns where
-    /// the base goes, and the values.
-    fn base(&mut self, request: RerunRequest) -> Option<(BufferId, Vec<Option<BufferId>>)> {
-        let RerunRequest {
-            from,
-            images,
-            based,
-            ..
-        } = request;
-        let reached = self.network.descendants(from);
-        let in_tiles = |&id: &NodeId| based && reached[id.0] && self.computes_tiles(id, images);
-        let last = (from.0 + 1..reached.len())
-            .rev()
-            .map(NodeId)
-            .find(in_tiles)?;
-        let first = self.begin_again(1);
-        let input = self.again(from, last, "base", &[]);
-        Some((input, self.come_back(first).values))
+    /// Records the ways back from the pass that is there.
+    pub(super) fn backs(&mut self, request: &ForwardRequest) -> Vec<Backward> {
+        let backs = request.backs.iter();
+        backs.map(|back| self.back(back)).collect()
     }
 
-    /// Records a backward phase.
-    pub(super) fn backward_phase(&mut self, request: &BackwardRequest) -> Backward {
-        let back = self.backward(request);
-        self.hold_to_end_of_phase(&[back.gradient]);
-        self.hold_to_end_of_phase(&back.kept);
+    /// Records a way back.
+    fn back(&mut self, request: &BackwardRequest) -> Backward {
+        self.pass.sharing = request.classes;
+        let network = self.network;
+        let output = network.output();
+        let seed = self.buffers.tensor(
+            &format!("d_{}", network.node(output).name),
+            self.gradients(request),
+            network.node(output).shape,
+        );
+        self.written_before_phase(seed);
+        let mut gradients = OfNodes::from([(output, seed)]);
+        let means = self.record_back(request, &mut gradients);
+        let at = |id: NodeId| gradients[&id];
+        let of_target = network.node(request.to).shape;
+        let (gradient, shape, kept) = match means {
+            Some(means) => (means, Shape::vector(of_target.c), vec![]),
+            None => {
+                let kept = request.keep.iter().map(|&id| at(id)).collect();
+                (at(request.to), of_target, kept)
+            }
+        };
+        self.hold_to_end_of_phase(&[gradient]);
+        self.hold_to_end_of_phase(&kept);
         Backward {
             request: request.clone(),
-            seed: back.seed,
-            gradient: back.gradient,
-            shape: back.shape,
-            kept: back.kept,
+            seed,
+            gradient,
+            shape,
+            kept,
             dispatches: self.end_phase(),
         }
     }
 
-    /// Records a pass there and back.
-    pub(super) fn walk(&mut self, request: &WalkRequest) -> Walk {
-        let output = self.network.output();
-        let first = self.begin_again(request.images);
-        let input = self.again(NodeId(0), output, "walked", &[&request.back]);
-        let logits = self.value(output);
-        self.hold_to_end_of_phase(&[logits]);
-        let there = self.end_phase();
-        let back = self.backward_phase(&request.back);
-        self.come_back(first);
-        Walk {
-            images: request.images,
-            input,
-            logits,
-            there,
-            back,
-        }
-    }
-
-    /// Sets aside what the first pass left, which stays for the backward phases, for a pass of so many images.
-    fn begin_again(&mut self, images: usize) -> Pass {
-        let none = vec![None; self.network.nodes.len()];
-        self.come_back(Pass {
-            images,
-            values: none.clone(),
-            saved: none.clone(),
-            repeats: none,
-        })
-    }
-
-    /// Takes up a pass that was set aside; returns the one that was there.
-    fn come_back(&mut self, pass: Pass) -> Pass {
-        Pass {
-            images: std::mem::replace(&mut self.images, pass.images),
-            values: std::mem::replace(&mut self.values, pass.values),
-            saved: std::mem::replace(&mut self.saved, pass.saved),
-            repeats: std::mem::replace(&mut self.repeats, pass.repeats),
-        }
-    }
-
-    /// Records what computes every node up to `last` that reads of `from`, and is gone back through as `backs` do; returns where
-    /// the values of `from` go.
-    fn again(
+    /// Records the way back from the gradient at the output, and notes where the others are; returns the means at the target where
+    /// it ends with them.
+    fn record_back(
         &mut self,
-        from: NodeId,
-        last: NodeId,
-        what: &str,
-        backs: &[&BackwardRequest],
-    ) -> BufferId {
-        let node = self.network.node(from);
-        let input = self.tensor(&format!("{} {what}", node.name), self.images, node.shape);
-        self.written_before_phase(input);
-        self.values[from.0] = Some(input);
-        self.find_repeats(backs);
-        self.record_after(from, last);
-        input
+        request: &BackwardRequest,
+        gradients: &mut OfNodes,
+    ) -> Option<BufferId> {
+        let network = self.network;
+        let dense = self.ends_at(request);
+        let on_the_way = network.descendants(request.to);
+        for id in (request.to.0 + 1..network.nodes.len()).rev().map(NodeId) {
+            let Some(&gradient) = gradients.get(&id) else {
+                continue;
+            };
+            if let Some(dense) = dense.filter(|dense| dense.id == id) {
+                return Some(self.record_means(&dense, gradient, request));
+            }
+            for (at, input) in network.node(id).inputs.iter().enumerate() {
+                if !on_the_way[input.0] {
+                    continue;
+                }
+                let (reached, more) = self.record_backward(id, at, gradient, request);
+                // A node with several readers has the sum of what comes back from each: all of them come after it in the list.
+                let sum = match gradients.get(&reached) {
+                    None => more,
+                    Some(&before) => {
+                        self.sum_of_gradients(reached, [before, more], self.gradients(request))
+                    }
+                };
+                gradients.insert(reached, sum);
+            }
+        }
+        None
     }
-}
 
-/// A forward pass: its images, and where its values are, and what it left for the way back.
-struct Pass {
-    images: usize,
-    values: Vec<Option<BufferId>>,
-    saved: Vec<Option<BufferId>>,
-    repeats: Vec<Option<BufferId>>,
+    /// Gradients that a way back carries, those of an image one after the other.
+    pub(super) fn gradients(&self, request: &BackwardRequest) -> usize {
+        self.pass.images * request.classes
+    }
+
+    /// The buffer of a node's value, and of how many images of this pass it is one's: of all where a pass that begins in the middle
+    /// reads what goes around that node, which is the picture's own value.
+    pub(super) fn value_for(&self, id: NodeId) -> (BufferId, usize) {
+        match (self.pass.values.get(&id), self.picture.get(&id)) {
+            (None, Some(&around)) => (around, self.pass.images),
+            _ => (self.value(id), 1),
+        }
+    }
+
+    /// The buffer of a node's value.
+    pub(super) fn value(&self, id: NodeId) -> BufferId {
+        *self
+            .pass
+            .values
+            .get(&id)
+            .unwrap_or_else(|| unreachable!("{} is no step's value", self.network.node(id).name))
+    }
+
+    /// A buffer for what node `id` leaves for the way back beside its value.
+    pub(super) fn save(&mut self, id: NodeId, what: &str, bytes: u64) -> BufferId {
+        let name = format!("{}_{what}", self.network.node(id).name);
+        let saved = self.buffers.scratch(name, bytes);
+        self.pass.saved.insert(id, saved);
+        saved
+    }
+
+    /// What node `id` left for the way back.
+    pub(super) fn saved(&self, id: NodeId) -> BufferId {
+        self.pass.saved[&id]
+    }
 }

@@ -23,7 +23,7 @@ pub struct BackwardRequest {
     pub to: NodeId,
     /// Nodes between there and the logits whose gradients are read back as well.
     pub keep: Vec<NodeId>,
-    /// Combinations of logits (classes) at once.
+    /// Combinations of logits (classes) at once, for each image.
     pub classes: usize,
     /// What each ReLU lets through.
     pub rule: ReluRule,
@@ -31,45 +31,70 @@ pub struct BackwardRequest {
     pub means: Means,
 }
 
-/// A further forward pass, from values that the host writes to the logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RerunRequest {
+/// A forward pass, from values that the host writes to the logits, and the ways back from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardRequest {
     /// The node whose values are written; [`NodeId`] 0 is the picture.
     pub from: NodeId,
     /// Values at once.
     pub images: usize,
-    /// How often it runs for each run of the forward pass, as far as is known.
+    /// How often it runs for each run of the first pass, as far as is known.
     pub times: usize,
+    /// Nodes whose values are read back.
+    pub keep: Vec<NodeId>,
+    /// The ways back; none where `from` is not the picture.
+    pub backs: Vec<BackwardRequest>,
     /// Whether the values share a base, from which they differ in places only.
     pub based: bool,
 }
 
-/// Passes there and back of images of their own, beside the forward phase and what it leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WalkRequest {
-    /// Images at once.
-    pub images: usize,
-    /// The way back of each, with [`BackwardRequest::classes`] gradients an image.
-    pub back: BackwardRequest,
-    /// How often it runs for each run of the forward pass, as far as is known.
-    pub times: usize,
+impl Default for ForwardRequest {
+    /// One picture, to the logits.
+    fn default() -> Self {
+        Self {
+            from: NodeId(0),
+            images: 1,
+            times: 1,
+            keep: vec![],
+            backs: vec![],
+            based: false,
+        }
+    }
 }
 
 /// What is asked of a network.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Request {
-    /// Images at once in the forward pass; 1 where there is a backward pass.
-    pub images: usize,
+    /// The forward passes. The first is that of the picture, and what it leaves stays: others read it that begin in the middle of
+    /// the network, and its ways back may be gone at any time.
+    pub passes: Vec<ForwardRequest>,
     /// How often all of this will run, as far as is known; 0 counts as once. What is prepared once pays by it.
     pub runs: usize,
-    /// Nodes whose values are read back.
-    pub keep: Vec<NodeId>,
-    /// Further forward passes.
-    pub reruns: Vec<RerunRequest>,
-    /// Backward passes.
-    pub backward: Vec<BackwardRequest>,
-    /// Passes there and back.
-    pub walks: Vec<WalkRequest>,
     /// What the matrices of linear layers are stored as.
     pub matrices: MatrixDtype,
+}
+
+impl Request {
+    /// One forward pass with its ways back, once.
+    pub fn of(pass: ForwardRequest) -> Self {
+        Self {
+            passes: vec![pass],
+            runs: 1,
+            matrices: MatrixDtype::F32,
+        }
+    }
+}
+
+impl Default for Request {
+    /// One picture, to the logits, once.
+    fn default() -> Self {
+        Self::of(ForwardRequest::default())
+    }
+}
+
+impl ForwardRequest {
+    /// Gradients that a way back carries, those of an image one after the other.
+    pub fn gradients(&self, back: &BackwardRequest) -> usize {
+        self.images * back.classes
+    }
 }

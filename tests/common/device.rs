@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
 use gradcam::low_level::network::{Network, NodeId, Shape};
 use gradcam::low_level::plan::{
-    BackwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request, Winograd,
+    BackwardRequest, ForwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request, Winograd,
 };
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
@@ -122,10 +122,10 @@ pub(crate) fn forward(network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
 
 /// [`forward`] as an adapter of `limits` would plan it.
 pub(crate) fn forward_within(limits: Limits, network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
-    let request = Request {
+    let request = Request::of(ForwardRequest {
         images: n,
-        ..Request::default()
-    };
+        ..ForwardRequest::default()
+    });
     forward_asked(limits, network, &request, x)
 }
 
@@ -139,10 +139,14 @@ pub(crate) fn forward_asked(
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
-    session.forward(x, network.input_shape()).unwrap();
+    session.forward(0, x, network.input_shape()).unwrap();
     let shape = network.node(network.output()).shape;
     session
-        .read(session.plan().logits, request.images, shape)
+        .read(
+            session.plan().picture().logits,
+            request.passes[0].images,
+            shape,
+        )
         .unwrap()
 }
 
@@ -164,11 +168,10 @@ pub(crate) fn backward_within(
     x: &[f32],
     dy: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
-    let request = Request {
-        images: 1,
-        backward: vec![request],
-        ..Request::default()
-    };
+    let request = Request::of(ForwardRequest {
+        backs: vec![request],
+        ..ForwardRequest::default()
+    });
     backward_asked(limits, network, &request, x, dy)
 }
 
@@ -183,11 +186,13 @@ pub(crate) fn backward_asked(
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
-    session.forward(x, network.input_shape()).unwrap();
+    session.forward(0, x, network.input_shape()).unwrap();
     let output = network.node(network.output()).shape;
-    let y = session.read(session.plan().logits, 1, output).unwrap();
-    session.backward(0, dy, output).unwrap();
-    let phase = &session.plan().backward[0];
+    let y = session
+        .read(session.plan().picture().logits, 1, output)
+        .unwrap();
+    session.backward([0, 0], dy, output).unwrap();
+    let phase = &session.plan().picture().backs[0];
     let shape = network.node(phase.request.to).shape;
     let classes = phase.request.classes;
     let dx = session.read(phase.gradient, classes, shape).unwrap();

@@ -2,7 +2,7 @@
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::low_level::plan::{KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -142,12 +142,15 @@ fn tiles_that_a_gpu_takes_in_parts_give_what_they_give_together() {
             winograd,
             ..GPU.limits()
         };
-        let request = Request {
+        let request = Request::of(ForwardRequest {
             images: n,
-            ..Request::default()
-        };
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(&network, &request, limits).unwrap();
-        (plan.forward.len(), forward_within(limits, &network, n, &x))
+        (
+            plan.picture().dispatches.len(),
+            forward_within(limits, &network, n, &x),
+        )
     };
     for (winograd, parts) in [(Winograd::Everywhere, 3), (Winograd::Everywhere2x2, 4)] {
         let (dispatches, together) = run(winograd, GPU.limits().binding);
@@ -212,10 +215,12 @@ fn many_images_and_gradients_give_what_each_gives_alone() {
     let (input, output) = (Shape::new(5, 13, 22), Shape::new(7, 13, 22));
     let network = five_to_seven(input);
     let n = 40;
-    let request = |images, classes| Request {
-        images,
-        backward: vec![to_input(classes, ReluRule::Plain)],
-        ..Request::default()
+    let request = |images, classes| {
+        Request::of(ForwardRequest {
+            images,
+            backs: vec![to_input(classes, ReluRule::Plain)],
+            ..ForwardRequest::default()
+        })
     };
     let has_wide = |plan: &Plan| {
         let wide = [

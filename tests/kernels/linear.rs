@@ -1,7 +1,7 @@
 //! Linear layers in both file orders, in float32 and float16, whole and in parts.
 
 use gradcam::low_level::network::{MatrixLayout, Op, ReluRule, Shape};
-use gradcam::low_level::plan::{KernelFamily, Limits, MatrixDtype, Plan, Request};
+use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Limits, MatrixDtype, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -49,9 +49,11 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: M
                 y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
             }
             let request = Request {
-                images: n,
                 matrices,
-                ..Request::default()
+                ..Request::of(ForwardRequest {
+                    images: n,
+                    ..ForwardRequest::default()
+                })
             };
             let actual = forward_asked(limits, &network, &request, &x);
             assert_close(&what, &actual, &expected, Shape::vector(outputs), TOLERANCE);
@@ -66,8 +68,10 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: M
             let sparse = sparse.map(|(i, &g)| if kept(i) { g } else { 0.0 });
             let sparse: Vec<f32> = sparse.collect();
             let request = Request {
-                images: 1,
-                backward: vec![to_input(n, ReluRule::Plain)],
+                passes: vec![ForwardRequest {
+                    backs: vec![to_input(n, ReluRule::Plain)],
+                    ..ForwardRequest::default()
+                }],
                 ..request
             };
             for dy in [dense, sparse] {
@@ -100,7 +104,6 @@ fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
     };
     let network = single(Shape::vector(2), op);
     let request = Request {
-        images: 1,
         matrices: MatrixDtype::F16,
         ..Request::default()
     };
@@ -199,27 +202,32 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         network.chain("relu", Op::RELU).unwrap();
         let x = random(42, inputs);
         let whole = forward(&network, 1, &x);
-        let request = Request {
-            images: 1,
-            backward: vec![to_input(2, ReluRule::Plain)],
-            ..Request::default()
-        };
+        let request = Request::of(ForwardRequest {
+            backs: vec![to_input(2, ReluRule::Plain)],
+            ..ForwardRequest::default()
+        });
         let dy = random(43, 2 * outputs);
         let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
         for limits in small() {
             let plan = Plan::new(&network, &request, limits).unwrap();
-            assert!(plan.forward.len() > 1, "{} parts", plan.forward.len());
+            assert!(
+                plan.picture().dispatches.len() > 1,
+                "{} parts",
+                plan.picture().dispatches.len()
+            );
             let session = gradcam::low_level::gpu::Session::new(&GPU, plan).unwrap();
             session.poison().unwrap();
-            session.forward(&x, network.input_shape()).unwrap();
+            session.forward(0, &x, network.input_shape()).unwrap();
             let parts = session
-                .read(session.plan().logits, 1, Shape::vector(outputs))
+                .read(session.plan().picture().logits, 1, Shape::vector(outputs))
                 .unwrap();
             assert_close("forward", &parts, &whole, Shape::vector(outputs), TOLERANCE);
-            session.backward(0, &dy, Shape::vector(outputs)).unwrap();
+            session
+                .backward([0, 0], &dy, Shape::vector(outputs))
+                .unwrap();
             let dx = session
                 .read(
-                    session.plan().backward[0].gradient,
+                    session.plan().picture().backs[0].gradient,
                     2,
                     Shape::vector(inputs),
                 )

@@ -47,9 +47,11 @@ fn multiply_adds_of_the_ceiling_are_all_done() {
         let plan = gradcam::low_level::command::bench::multiply_adds(workgroups, rounds);
         let session = gradcam::low_level::gpu::Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
-        session.forward(&[0.0], Shape::vector(1)).unwrap();
+        session.forward(0, &[0.0], Shape::vector(1)).unwrap();
         let shape = Shape::vector(workgroups as usize * 64 * 4);
-        let y = session.read(session.plan().logits, 1, shape).unwrap();
+        let y = session
+            .read(session.plan().picture().logits, 1, shape)
+            .unwrap();
         let expected = twins::multiply_add(workgroups, rounds);
         assert_close("multiply-adds", &y, &expected, shape, TOLERANCE);
     }

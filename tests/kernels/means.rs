@@ -6,7 +6,8 @@ use gradcam::low_level::network::{
     FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
 use gradcam::low_level::plan::{
-    BackwardRequest, BufferId, Contents, KernelFamily, Limits, MatrixDtype, Means, Plan, Request,
+    BackwardRequest, BufferId, Contents, ForwardRequest, KernelFamily, Limits, MatrixDtype, Means,
+    Plan, Request,
 };
 use gradcam::weights::Tensor;
 
@@ -52,16 +53,17 @@ fn max_pool(size: usize, stride: usize) -> Op {
 /// What is asked of `network`, for gradients of `classes` at the picture.
 fn request(classes: usize, means: Means, matrices: MatrixDtype) -> Request {
     Request {
-        images: 1,
-        backward: vec![BackwardRequest {
-            to: PICTURE,
-            keep: vec![],
-            classes,
-            rule: ReluRule::Plain,
-            means,
-        }],
         matrices,
-        ..Request::default()
+        ..Request::of(ForwardRequest {
+            backs: vec![BackwardRequest {
+                to: PICTURE,
+                keep: vec![],
+                classes,
+                rule: ReluRule::Plain,
+                means,
+            }],
+            ..ForwardRequest::default()
+        })
     }
 }
 
@@ -71,11 +73,13 @@ fn means(network: &Network, limits: Limits, request: &Request, what: &str) -> Ve
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
     let input = network.input_shape();
-    session.forward(&random(5, input.len()), input).unwrap();
-    let pass = &request.backward[0];
+    session.forward(0, &random(5, input.len()), input).unwrap();
+    let pass = &request.passes[0].backs[0];
     let seeds = random(6, pass.classes * CLASSES);
-    session.backward(0, &seeds, Shape::vector(CLASSES)).unwrap();
-    let phase = &session.plan().backward[0];
+    session
+        .backward([0, 0], &seeds, Shape::vector(CLASSES))
+        .unwrap();
+    let phase = &session.plan().picture().backs[0];
     let gradient = session
         .read(phase.gradient, pass.classes, phase.shape)
         .unwrap();
@@ -249,7 +253,7 @@ fn sums_are_those_of_their_twin_and_zero_beyond_it() {
 fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     let shape_on = |limits: Limits, network: &Network, request: &Request| {
         let plan = Plan::new(network, request, limits).unwrap();
-        plan.backward[0].shape
+        plan.picture().backs[0].shape
     };
     let shape_of = |network: &Network, request: &Request| shape_on(GPU.limits(), network, request);
     let input = Shape::new(6, 8, 8);
@@ -269,7 +273,7 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     let network = head(input, &[max_pool(2, 2)], chw, out_in);
     assert_eq!(shape_of(&network, &possible), Shape::vector(6));
     let mut kept = possible.clone();
-    kept.backward[0].keep = vec![NodeId(1)];
+    kept.passes[0].backs[0].keep = vec![NodeId(1)];
     assert_eq!(shape_of(&network, &kept), input);
     let means = Shape::vector(6);
     let mut asked = request(4, Means::WhereFaster, MatrixDtype::F32);

@@ -2,7 +2,7 @@
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::low_level::plan::{Plan, Request, Winograd};
+use gradcam::low_level::plan::{ForwardRequest, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -129,11 +129,12 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
         let dy = random(43, 2 * out.len());
         let one = &x[..input.len()];
 
-        let asked = |keep, rule| Request {
-            images: 1,
-            keep,
-            backward: vec![to_input(2, rule)],
-            ..Request::default()
+        let asked = |keep, rule| {
+            Request::of(ForwardRequest {
+                keep,
+                backs: vec![to_input(2, rule)],
+                ..ForwardRequest::default()
+            })
         };
         let mut in_one = 0;
         for limits in each_convolution() {

@@ -6,7 +6,7 @@ use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{
     FilterLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window,
 };
-use gradcam::low_level::plan::{Plan, Request, WalkRequest, Winograd};
+use gradcam::low_level::plan::{ForwardRequest, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -206,21 +206,17 @@ fn pictures_that_go_there_and_back_together_each_have_their_own_ties() {
     let dy = random(63, 3 * output.len());
     for limits in each_convolution() {
         let back = to_input(1, ReluRule::Plain);
-        let request = Request {
-            images: 1,
-            walks: vec![WalkRequest {
-                images: 3,
-                back,
-                times: 1,
-            }],
-            ..Request::default()
-        };
+        let request = Request::of(ForwardRequest {
+            images: 3,
+            backs: vec![back],
+            ..ForwardRequest::default()
+        });
         let plan = Plan::new(network, &request, limits).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
-        session.walk_there(0, &pictures, input).unwrap();
-        session.walk_back(0, &dy, output).unwrap();
-        let gradient = session.plan().walks[0].back.gradient;
+        session.forward(0, &pictures, input).unwrap();
+        session.backward([0, 0], &dy, output).unwrap();
+        let gradient = session.plan().picture().backs[0].gradient;
         let dx = session.read(gradient, 3, input).unwrap();
         for i in 0..3 {
             let part = |all: &[f32], shape: Shape| all[i * shape.len()..][..shape.len()].to_vec();
@@ -243,15 +239,12 @@ fn ties_are_looked_for_where_winograd_rounds_and_a_gradient_passes() {
         );
         let repeats = |request: &Request| {
             let plan = Plan::new(network, request, limits).unwrap();
-            let kernels = plan.forward.iter().map(|call| call.kernel);
+            let kernels = plan.picture().dispatches.iter().map(|call| call.kernel);
             kernels.filter(|&kernel| kernel == Kernel::Repeats).count()
         };
-        let mut request = Request {
-            images: 1,
-            ..Request::default()
-        };
+        let mut request = Request::default();
         assert_eq!(repeats(&request), 0);
-        request.backward = vec![to_input(1, ReluRule::Plain)];
+        request.passes[0].backs = vec![to_input(1, ReluRule::Plain)];
         let found = repeats(&request);
         if rounds || limits.winograd == Winograd::Never {
             assert_eq!(found, if rounds { 2 } else { 0 }, "{:?}", limits.family);
@@ -259,7 +252,7 @@ fn ties_are_looked_for_where_winograd_rounds_and_a_gradient_passes() {
         // Down to the first pool that one is passed no more.
         let mut pool = network.nodes.iter();
         let pool = pool.position(|node| node.name == "layer 4").unwrap();
-        request.backward[0].to = NodeId(pool);
+        request.passes[0].backs[0].to = NodeId(pool);
         assert_eq!(repeats(&request), found.min(1), "{:?}", limits.family);
     }
 }

@@ -64,7 +64,7 @@ fn methods_share_a_backward_pass_without_a_trace() {
     };
     let passes = |wanted: &Wanted| {
         let (_, request) = request(&SMALL.network, wanted, GPU.limits()).unwrap();
-        request.backward.len()
+        request.passes[0].backs.len()
     };
     let cams = [Method::GradCam, Method::FullGrad];
     let gradients = [
@@ -105,7 +105,7 @@ fn goes_by_means(methods: &[Method], layers: &[&str], channels: Option<usize>) -
     };
     let (_, request) = request(&SMALL.network, &wanted, GPU.limits()).unwrap();
     let plan = Plan::new(&SMALL.network, &request, GPU.limits()).unwrap();
-    plan.backward[0].shape.h == 1
+    plan.picture().backs[0].shape.h == 1
 }
 
 #[test]

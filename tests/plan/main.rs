@@ -7,8 +7,8 @@ use gradcam::low_level::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
 use gradcam::low_level::plan::{
-    BackwardRequest, Buffer, BufferId, Contents, Dispatch, Hardware, KernelFamily, Limits, Means,
-    Packing, Plan, PlanError, Request, RerunRequest, Upload, WalkRequest, Winograd,
+    Backward, BackwardRequest, Buffer, BufferId, Contents, Dispatch, Forward, ForwardRequest,
+    Hardware, KernelFamily, Limits, Means, Packing, Plan, PlanError, Request, Upload, Winograd,
     classes_at_once, images_at_once, walks_at_once,
 };
 use gradcam::weights::Tensor;
@@ -106,15 +106,14 @@ fn request(network: &Network, classes: usize) -> Request {
         rule,
         means: Means::Never,
     };
-    Request {
-        images: 1,
+    Request::of(ForwardRequest {
         keep: vec![target],
-        backward: vec![
+        backs: vec![
             pass(target, ReluRule::Plain),
             pass(NodeId(0), ReluRule::Guided),
         ],
-        ..Request::default()
-    }
+        ..ForwardRequest::default()
+    })
 }
 
 /// The parts of a layer's matrix, as ranges of the file's rows.
@@ -218,63 +217,41 @@ fn every_buffer_is_written_before_it_is_read() {
             ..adapter(128 * MIB)
         };
         let mut request = with_reruns(request(&network, 3), &network);
-        request.walks.push(WalkRequest {
+        request.passes.push(ForwardRequest {
             images: 2,
-            back: request.backward.last().unwrap().clone(),
+            backs: vec![request.passes[0].backs[1].clone()],
             times: 3,
+            ..ForwardRequest::default()
         });
         let plan = Plan::new(&network, &request, limits).unwrap();
+        let [picture, others @ ..] = &plan.passes[..] else {
+            panic!("the picture's pass is the first")
+        };
         let mut memory = Memory {
             plan: &plan,
             holds: vec![None; plan.slots.len()],
         };
-        memory.write(plan.input);
-        memory.run(&plan.forward);
-        for &kept in &plan.kept {
-            memory.read(kept, "the host");
-        }
-        let rerun = |memory: &mut Memory<'_>| {
-            for phase in &plan.reruns {
-                if let Some(base) = &phase.base {
-                    memory.write(base.input);
-                    memory.run(&base.dispatches);
-                }
-                // Batch after batch beside one base.
-                for _ in 0..2 {
-                    memory.write(phase.input);
-                    for layer in phase.base.iter().flat_map(|base| &base.layers) {
-                        memory.write(layer.computed);
-                        memory.write(layer.copied);
-                    }
-                    memory.run(&phase.dispatches);
-                    memory.read(phase.logits, "the host");
-                }
-            }
-        };
-        let walk = |memory: &mut Memory<'_>| {
-            for phase in &plan.walks {
-                memory.write(phase.input);
-                memory.run(&phase.there);
-                memory.read(phase.logits, "the host");
-                // More classes than go at once.
-                for _ in 0..2 {
-                    memory.write(phase.back.seed);
-                    memory.run(&phase.back.dispatches);
-                    memory.read(phase.back.gradient, "the host");
-                }
-            }
-        };
-        for phase in &plan.backward {
+        memory.go(picture);
+        for back in &picture.backs {
             // Twice: a phase may run again, and must find what it found before.
             for _ in 0..2 {
-                rerun(&mut memory);
-                walk(&mut memory);
-                memory.write(phase.seed);
-                memory.run(&phase.dispatches);
-                memory.read(phase.gradient, "the host");
+                for pass in others {
+                    if let Some(base) = &pass.base {
+                        memory.write(base.input);
+                        memory.run(&base.dispatches);
+                    }
+                    // Batch after batch beside one base, and more classes than go at once.
+                    for _ in 0..2 {
+                        memory.go(pass);
+                        for back in pass.backs.iter().chain(&pass.backs) {
+                            memory.go_back(back);
+                        }
+                    }
+                }
+                memory.go_back(back);
             }
         }
-        for &kept in &plan.kept {
+        for &kept in &picture.kept {
             memory.read(kept, "the host, at the end");
         }
     }
@@ -282,17 +259,18 @@ fn every_buffer_is_written_before_it_is_read() {
 
 /// Everything again for 3 pictures, and what comes after the target for 5 values of it.
 fn with_reruns(request: Request, network: &Network) -> Request {
-    let rerun = |from, images| RerunRequest {
-        based: true,
+    let rerun = |from, images| ForwardRequest {
         from,
         images,
-        times: 1,
+        based: true,
+        ..ForwardRequest::default()
     };
     let target = network.target(None).unwrap();
-    Request {
-        reruns: vec![rerun(NodeId(0), 3), rerun(target, 5)],
-        ..request
-    }
+    let mut request = request;
+    request
+        .passes
+        .extend([rerun(NodeId(0), 3), rerun(target, 5)]);
+    request
 }
 
 #[test]
@@ -311,25 +289,25 @@ fn a_rerun_starts_after_its_node_and_shares_the_weights() {
         let labels = |dispatches: &[Dispatch]| -> Vec<String> {
             dispatches.iter().map(|call| call.label.clone()).collect()
         };
-        let [whole, rest] = &again.reruns[..] else {
+        let [picture, whole, rest] = &again.passes[..] else {
             panic!("two reruns")
         };
         let layers = |dispatches: &[Dispatch]| {
             let mut layers = labels(dispatches);
-            // No gradient goes back through a rerun's pools.
-            layers.retain(|layer| layer != "ties");
+            // No gradient goes back through a rerun's pools, and what goes into the last is asked of the picture alone.
+            layers.retain(|layer| layer != "ties" && layer != "pool5");
             layers.dedup();
             layers
         };
-        assert_eq!(layers(&whole.dispatches), layers(&again.forward));
+        assert_eq!(layers(&whole.dispatches), layers(&picture.dispatches));
+        // No convolution is left there.
+        assert!(rest.base.is_none());
         let rest = labels(&rest.dispatches);
         assert_eq!(rest[0], "pool5");
-        // No convolution is left there.
-        assert!(again.reruns[1].base.is_none());
         let in_tiles = whole.base.as_ref().map_or(0, |base| base.layers.len());
         let listing = matches!(family, KernelFamily::Subgroup8 { .. });
         assert_eq!(in_tiles, if listing { 13 } else { 0 });
-        assert!(labels(&again.forward).ends_with(&rest));
+        assert!(labels(&picture.dispatches).ends_with(&rest));
         assert_eq!(again.bytes().0, once.bytes().0, "{family:?}: weights");
     }
 }
@@ -361,6 +339,24 @@ impl Memory<'_> {
         }
     }
 
+    fn go(&mut self, pass: &Forward) {
+        self.write(pass.input);
+        for layer in pass.base.iter().flat_map(|base| &base.layers) {
+            self.write(layer.computed);
+            self.write(layer.copied);
+        }
+        self.run(&pass.dispatches);
+        for &id in pass.kept.iter().chain([&pass.logits]) {
+            self.read(id, "the host");
+        }
+    }
+
+    fn go_back(&mut self, back: &Backward) {
+        self.write(back.seed);
+        self.run(&back.dispatches);
+        self.read(back.gradient, "the host");
+    }
+
     fn run(&mut self, dispatches: &[Dispatch]) {
         for dispatch in dispatches {
             let accesses = dispatch.kernel.info().bindings;
@@ -385,11 +381,10 @@ impl Memory<'_> {
 fn memory_is_shared_and_a_forward_pass_alone_holds_little() {
     let network = vgg16(MatrixLayout::OutIn);
     let target = network.target(None).unwrap();
-    let forward = Request {
-        images: 1,
+    let forward = Request::of(ForwardRequest {
         keep: vec![target],
-        ..Request::default()
-    };
+        ..ForwardRequest::default()
+    });
     let (_, alone) = Plan::new(&network, &forward, adapter(128 * MIB))
         .unwrap()
         .bytes();
@@ -476,7 +471,6 @@ fn a_single_forward_pass_transforms_only_the_filters_that_repay_it() {
         let mut network = Network::new("two layers", Shape::new(128, side, side));
         network.chain("conv", convolution(128, 128)).unwrap();
         let request = Request {
-            images: 1,
             runs,
             ..Request::default()
         };

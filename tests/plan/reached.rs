@@ -12,7 +12,7 @@ use gradcam::weights::Tensor;
 use super::{FAMILIES, MIB, adapter, convolution, request, tiled, vgg16, with_reruns};
 
 /// One of each op that a VGG does not have, or not in that place.
-fn odds_and_ends() -> Network {
+pub(super) fn odds_and_ends() -> Network {
     let mut network = Network::new("odd", Shape::new(3, 48, 48));
     let values = |shape: &[usize]| Tensor::repeated(shape.to_vec(), 0.0);
     let overlapping = Window::square(3, 2, 1);
@@ -97,7 +97,7 @@ fn odds_and_ends() -> Network {
 }
 
 /// Branches that meet in each way.
-fn branched() -> Network {
+pub(super) fn branched() -> Network {
     let mut network = Network::new("branched", Shape::new(3, 16, 16));
     let conv = network.chain("conv", convolution(8, 3)).unwrap();
     let mean = network.chain("mean", Op::GlobalMean).unwrap();
@@ -149,7 +149,7 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
                         matrices,
                         ..with_reruns(request(network, 2), network)
                     };
-                    request.backward[0].means = means;
+                    request.passes[0].backs[0].means = means;
                     let plan = Plan::new(network, &request, limits).unwrap();
                     reached.extend(plan.kernels());
                 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{MatrixLayout, Network, Shape};
-use gradcam::low_level::plan::{Dispatch, Hardware, KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::low_level::plan::{
+    Dispatch, ForwardRequest, Hardware, KernelFamily, Limits, Plan, Request, Winograd,
+};
 
 use crate::{MIB, adapter, convolution, request, tiled, vgg16};
 
@@ -23,10 +25,16 @@ fn a_small_layer_is_cut_into_smaller_tiles_where_it_would_leave_a_gpu_idle() {
     };
     let (large, small) = (Kernel::Conv2dTiledLarge, Kernel::Conv2dTiledSmall);
     // 28 x 28 positions x 512 outputs make 13 x 8 tiles of 64 x 64; 14 x 14 make 4 x 8, or 7 x 16 of 32 x 32.
-    assert_eq!(call(&plan.forward, "conv4_2"), (large, [13, 1, 8]));
-    assert_eq!(call(&plan.forward, "conv5_1"), (small, [7, 1, 16]));
+    assert_eq!(
+        call(&plan.picture().dispatches, "conv4_2"),
+        (large, [13, 1, 8])
+    );
+    assert_eq!(
+        call(&plan.picture().dispatches, "conv5_1"),
+        (small, [7, 1, 16])
+    );
     // Three classes make three times as many.
-    let backward = &plan.backward[1].dispatches;
+    let backward = &plan.picture().backs[1].dispatches;
     assert_eq!(call(backward, "conv4_2 backward"), (large, [13, 1, 24]));
     assert_eq!(call(backward, "conv5_1 backward"), (small, [7, 1, 48]));
     assert_eq!(call(backward, "conv1_1 backward"), (large, [784, 1, 3]));
@@ -40,12 +48,13 @@ fn sums_are_cut_into_parts_where_even_small_tiles_would_leave_a_gpu_idle() {
             winograd: Winograd::Never,
             ..limits
         };
-        let request = Request {
-            images: 1,
-            ..Request::default()
-        };
+        let request = Request::default();
         let plan = Plan::new(&network, &request, limits).unwrap();
-        let calls = plan.forward.iter().filter(|call| call.label == label);
+        let calls = plan
+            .picture()
+            .dispatches
+            .iter()
+            .filter(|call| call.label == label);
         let calls = calls.map(|call| (call.kernel, call.workgroups));
         calls.collect::<Vec<_>>()
     };
@@ -80,29 +89,30 @@ fn more_tiles_than_a_dimension_holds_are_laid_out_in_rows() {
         family: tiled(0),
         ..adapter(2048 * MIB)
     };
-    let request = Request {
-        images: 1,
-        ..Request::default()
-    };
+    let request = Request::default();
     let plan = Plan::new(&network, &request, limits).unwrap();
-    assert_eq!(plan.forward[0].workgroups, [262, 3, 1]);
+    assert_eq!(plan.picture().dispatches[0].workgroups, [262, 3, 1]);
 }
 
 /// Layers of VGG16 that go by Winograd's F(4x4) and F(2x2).
 fn forms(limits: Limits, request: &Request) -> [BTreeSet<String>; 2] {
     let plan = Plan::new(&vgg16(MatrixLayout::OutIn), request, limits).unwrap();
     [Kernel::WinogradInputTiled, Kernel::WinogradInputTiled2x2].map(|kernel| {
-        let calls = plan.forward.iter().filter(|call| call.kernel == kernel);
+        let calls = plan
+            .picture()
+            .dispatches
+            .iter()
+            .filter(|call| call.kernel == kernel);
         calls.map(|call| call.label.clone()).collect()
     })
 }
 
 /// So many images at once.
 fn images(images: usize) -> Request {
-    Request {
+    Request::of(ForwardRequest {
         images,
-        ..Request::default()
-    }
+        ..ForwardRequest::default()
+    })
 }
 
 fn layers(names: &[&str]) -> BTreeSet<String> {
@@ -176,8 +186,11 @@ fn a_layer_takes_the_same_tiles_and_filters_in_both_directions() {
             panic!("conv5_1 has not its filters once");
         };
         assert_eq!(filters.kernel, Kernel::WinogradFiltersTiled2x2);
-        let back = &plan.backward[1].dispatches;
-        for (calls, label) in [(&plan.forward, "conv5_1"), (back, "conv5_1 backward")] {
+        let back = &plan.picture().backs[1].dispatches;
+        for (calls, label) in [
+            (&plan.picture().dispatches, "conv5_1"),
+            (back, "conv5_1 backward"),
+        ] {
             let calls: Vec<_> = calls.iter().filter(|call| call.label == label).collect();
             assert_eq!(calls[0].kernel, Kernel::WinogradInputTiled2x2, "{label}");
             assert_eq!(calls[1].buffers[0], filters.buffers[1], "{label}");
@@ -224,10 +237,7 @@ fn a_layer_whose_filters_or_workgroups_an_adapter_cannot_hold_goes_by_the_direct
             winograd: Winograd::Everywhere,
             ..adapter(128 * MIB)
         };
-        let request = Request {
-            images: 1,
-            ..Request::default()
-        };
+        let request = Request::default();
         let plan = Plan::new(&network, &request, limits).unwrap();
         assert_eq!(plan.prepare.len(), transformed, "{workgroups} workgroups");
     }
@@ -250,11 +260,23 @@ fn products_of_few_tiles_are_made_in_small_workgroups() {
     let large = Kernel::WinogradProductTiledLarge;
     let small = Kernel::WinogradProductTiledSmall;
     // 196 tiles, 49 and 16; three times 16 for three classes.
-    assert_eq!(products(&plan.forward, "conv3_2"), (large, [4, 4, 36]));
-    assert_eq!(products(&plan.forward, "conv4_2"), (large, [1, 8, 36]));
-    assert_eq!(products(&plan.forward, "conv5_1"), (small, [1, 16, 36]));
-    let backward = &plan.backward[1].dispatches;
+    assert_eq!(
+        products(&plan.picture().dispatches, "conv3_2"),
+        (large, [4, 4, 36])
+    );
+    assert_eq!(
+        products(&plan.picture().dispatches, "conv4_2"),
+        (large, [1, 8, 36])
+    );
+    assert_eq!(
+        products(&plan.picture().dispatches, "conv5_1"),
+        (small, [1, 16, 36])
+    );
+    let backward = &plan.picture().backs[1].dispatches;
     assert_eq!(products(backward, "conv5_1 backward"), (large, [1, 8, 36]));
     // 3136 tiles, 12 channels or fewer of the input: 64 outputs make 49 x 1 large ones.
-    assert_eq!(products(&plan.forward, "conv1_1"), (large, [49, 1, 36]));
+    assert_eq!(
+        products(&plan.picture().dispatches, "conv1_1"),
+        (large, [49, 1, 36])
+    );
 }

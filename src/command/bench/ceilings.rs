@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::kernels::{Kernel, LANES, MULTIPLY_ADDS_A_ROUND, MultiplyAddParams};
 use crate::network::Shape;
-use crate::plan::{Buffer, BufferId, Contents, Dispatch, Plan};
+use crate::plan::{Buffer, BufferId, Contents, Dispatch, Forward, ForwardRequest, Plan};
 
 /// Workgroups: several times what the largest GPU holds at once.
 const WORKGROUPS: u32 = 8192;
@@ -38,7 +38,7 @@ fn arithmetic_rate(gpu: &Gpu) -> Result<f64, GpuError> {
     loop {
         let session = Session::new(gpu, multiply_adds(WORKGROUPS, rounds))?;
         let run = || {
-            session.forward(&[0.0], Shape::vector(1))?;
+            session.forward(0, &[0.0], Shape::vector(1))?;
             session.wait()
         };
         // The first run compiles on some drivers; of the others the best counts, as for any ceiling.
@@ -50,7 +50,7 @@ fn arithmetic_rate(gpu: &Gpu) -> Result<f64, GpuError> {
             took = took.min(started.elapsed());
         }
         if took >= ENOUGH {
-            let work = session.plan().forward[0].multiply_adds;
+            let work = session.plan().picture().dispatches[0].multiply_adds;
             return Ok(2.0 * work as f64 / took.as_secs_f64());
         }
         rounds *= 2;
@@ -62,31 +62,33 @@ fn arithmetic_rate(gpu: &Gpu) -> Result<f64, GpuError> {
 pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
     let invocations = u64::from(workgroups * LANES);
     let y = BufferId(0);
+    let dispatch = Dispatch {
+        kernel: Kernel::MultiplyAdd,
+        label: "multiply-adds".into(),
+        params: bytemuck::bytes_of(&MultiplyAddParams { rounds }).to_vec(),
+        listed: None,
+        copy: None,
+        image_texels: 0,
+        buffers: vec![y],
+        workgroups: [workgroups, 1, 1],
+        multiply_adds: invocations * u64::from(rounds * MULTIPLY_ADDS_A_ROUND),
+    };
     Plan {
-        images: 1,
         buffers: vec![Buffer {
             name: "sums".into(),
             bytes: invocations * 16,
             contents: Contents::Scratch { slot: 0 },
         }],
         slots: vec![invocations * 16],
-        input: y,
-        logits: y,
-        kept: vec![],
         prepare: vec![],
-        forward: vec![Dispatch {
-            kernel: Kernel::MultiplyAdd,
-            label: "multiply-adds".into(),
-            params: bytemuck::bytes_of(&MultiplyAddParams { rounds }).to_vec(),
-            listed: None,
-            copy: None,
-            image_texels: 0,
-            buffers: vec![y],
-            workgroups: [workgroups, 1, 1],
-            multiply_adds: invocations * u64::from(rounds * MULTIPLY_ADDS_A_ROUND),
+        passes: vec![Forward {
+            request: ForwardRequest::default(),
+            input: y,
+            logits: y,
+            kept: vec![],
+            base: None,
+            dispatches: vec![dispatch],
+            backs: vec![],
         }],
-        reruns: vec![],
-        backward: vec![],
-        walks: vec![],
     }
 }

@@ -1,6 +1,6 @@
 //! Activations by kernels of their own: where no other kernel's end takes them.
 
-use super::Step;
+use super::Call;
 use super::end::mask;
 use crate::kernels::{
     ActivateBackwardParams, ActivateParams, ActivationKind, ClipParams, Epilogue, Kernel,
@@ -16,78 +16,78 @@ impl Builder<'_> {
     pub(super) fn activate(
         &mut self,
         id: NodeId,
-        step: &Step<'_>,
+        call: &Call<'_>,
         activation: &Activation,
         rule: ReluRule,
     ) {
         let input = self.network.node(id).inputs[0];
-        let kept = match (step.direction, activation.remembers()) {
+        let kept = match (call.direction, activation.remembers()) {
             (Direction::Forward, _) => None,
             (Direction::Backward, Remembers::Output) => Some(self.value(id)),
             (Direction::Backward, Remembers::Input) => Some(self.value(input)),
         };
         match activation {
-            Activation::Relu => self.relu(step, rule, kept),
-            Activation::Clip { low, high } => self.clip(step, [*low, *high], rule, kept),
-            _ => self.smooth(id, step, activation, kept),
+            Activation::Relu => self.relu(call, rule, kept),
+            Activation::Clip { low, high } => self.clip(call, [*low, *high], rule, kept),
+            _ => self.smooth(id, call, activation, kept),
         }
     }
 
     /// A ReLU, or its mask by the values kept.
-    fn relu(&mut self, step: &Step<'_>, rule: ReluRule, kept: Option<BufferId>) {
+    fn relu(&mut self, call: &Call<'_>, rule: ReluRule, kept: Option<BufferId>) {
         let epilogue = kept.map_or(Epilogue::BiasRelu, |_| mask(rule));
         let params = ReluParams {
-            count: step.count(),
-            elements: (padded_len(1, step.made()) / 4) as u32,
+            count: call.count(),
+            elements: (padded_len(1, call.made()) / 4) as u32,
             epilogue: epilogue as u32,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
-        let buffers = vec![step.x, kept.unwrap_or(self.nothing), step.y];
-        self.each(Kernel::Relu, step.label, params.count, &params, buffers);
+        let buffers = vec![call.x, kept.unwrap_or(self.nothing), call.y];
+        self.each(Kernel::Relu, call.label, params.count, &params, buffers);
     }
 
     /// The same between bounds.
     fn clip(
         &mut self,
-        step: &Step<'_>,
+        call: &Call<'_>,
         [low, high]: [f32; 2],
         rule: ReluRule,
         kept: Option<BufferId>,
     ) {
         let epilogue = kept.map_or(Epilogue::None, |_| mask(rule));
         let params = ClipParams {
-            count: step.count(),
-            elements: (padded_len(1, step.made()) / 4) as u32,
+            count: call.count(),
+            elements: (padded_len(1, call.made()) / 4) as u32,
             // WGSL may take what is infinite for what never comes.
             low: low.max(f32::MIN),
             high: high.min(f32::MAX),
             epilogue: epilogue as u32,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
-        let buffers = vec![step.x, kept.unwrap_or(self.nothing), step.y];
-        self.each(Kernel::Clip, step.label, params.count, &params, buffers);
+        let buffers = vec![call.x, kept.unwrap_or(self.nothing), call.y];
+        self.each(Kernel::Clip, call.label, params.count, &params, buffers);
     }
 
     /// The others, which no rule but the plain one is for.
     fn smooth(
         &mut self,
         id: NodeId,
-        step: &Step<'_>,
+        call: &Call<'_>,
         activation: &Activation,
         kept: Option<BufferId>,
     ) {
-        let shape = step.made();
+        let shape = call.made();
         let (kind, [a, b]) = kind(activation);
         let (slopes, slope_count) = match activation {
             Activation::PRelu { slope } => {
                 let name = format!("{} slopes", self.network.node(id).name);
                 let len = blocks(slope.len()) * 4;
-                let slopes = self.weights(name, len, slope, Packing::Vector);
+                let slopes = self.buffers.weights(name, len, slope, Packing::Vector);
                 (slopes, slope.len() as u32)
             }
             _ => (self.nothing, 0),
         };
-        let (count, blocks) = (step.count(), blocks(shape.c) as u32);
+        let (count, blocks) = (call.count(), blocks(shape.c) as u32);
         let (positions, kind) = ((shape.h * shape.w) as u32, kind as u32);
         let Some(kept) = kept else {
             let params = ActivateParams {
@@ -99,8 +99,8 @@ impl Builder<'_> {
                 a,
                 b,
             };
-            let buffers = vec![step.x, slopes, step.y];
-            return self.each(Kernel::Activate, step.label, count, &params, buffers);
+            let buffers = vec![call.x, slopes, call.y];
+            return self.each(Kernel::Activate, call.label, count, &params, buffers);
         };
         let params = ActivateBackwardParams {
             count,
@@ -110,11 +110,11 @@ impl Builder<'_> {
             slopes: slope_count,
             a,
             b,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
-        let buffers = vec![step.x, kept, slopes, step.y];
+        let buffers = vec![call.x, kept, slopes, call.y];
         let kernel = Kernel::ActivateBackward;
-        self.each(kernel, step.label, count, &params, buffers);
+        self.each(kernel, call.label, count, &params, buffers);
     }
 }
 

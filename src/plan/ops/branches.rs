@@ -8,6 +8,7 @@ use crate::layout::{blocks, padded_len};
 use crate::network::{NodeId, Shape};
 use crate::plan::BufferId;
 use crate::plan::builder::Builder;
+use crate::plan::schedule::Step;
 
 /// A value that a kernel reads: one for all images of the pass, one for each, or one for so many of what the pass carries.
 #[derive(Clone, Copy)]
@@ -33,15 +34,15 @@ struct Copied<'a> {
 
 impl Builder<'_> {
     /// A sum or product of two values, with the ReLU after it where there is one.
-    pub(super) fn combined(&mut self, id: NodeId, kind: CombineKind) {
-        let network = self.network;
-        let node = network.node(id);
-        let relu = network.fused_relu(id);
-        let y = self.tensor(&node.name, self.images, node.shape);
-        self.values[relu.unwrap_or(id).0] = Some(y);
-        let epilogue = relu.map_or(Epilogue::None, |_| Epilogue::BiasRelu);
+    pub(super) fn combined(&mut self, step: &Step, kind: CombineKind) {
+        let node = self.network.node(step.node);
+        let y = self
+            .buffers
+            .tensor(&node.name, self.pass.images, node.shape);
+        self.pass.values.insert(step.made(), y);
+        let epilogue = step.relu.map_or(Epilogue::None, |_| Epilogue::BiasRelu);
         let operands = [node.inputs[0], node.inputs[1]].map(|input| self.operand(input));
-        self.combine(&node.name, kind, self.images, operands, y, epilogue);
+        self.combine(&node.name, kind, self.pass.images, operands, y, epilogue);
     }
 
     /// The gradient at input `at` of a sum: the sum's own, or that summed over positions.
@@ -74,13 +75,15 @@ impl Builder<'_> {
         let (input, other) = (node.inputs[at], node.inputs[1 - at]);
         let shape = network.node(input).shape;
         let other = Operand {
-            sharing: self.sharing,
+            sharing: self.pass.sharing,
             ..self.operand(other)
         };
         if shape != node.shape {
             return self.product_sum(id, at, dy, n, Some(other));
         }
-        let dx = self.tensor(&format!("d_{}", network.node(input).name), n, shape);
+        let dx = self
+            .buffers
+            .tensor(&format!("d_{}", network.node(input).name), n, shape);
         let dy = Operand {
             buffer: dy,
             shape: node.shape,
@@ -100,7 +103,7 @@ impl Builder<'_> {
     ) -> BufferId {
         let node = self.network.node(id);
         let name = format!("d_{}", node.name);
-        let sum = self.tensor(&name, n, node.shape);
+        let sum = self.buffers.tensor(&name, n, node.shape);
         let operands = gradients.map(|buffer| Operand {
             buffer,
             shape: node.shape,
@@ -162,7 +165,9 @@ impl Builder<'_> {
         let network = self.network;
         let node = network.node(id);
         let input = network.node(node.inputs[at]);
-        let dx = self.tensor(&format!("d_{}", input.name), n, input.shape);
+        let dx = self
+            .buffers
+            .tensor(&format!("d_{}", input.name), n, input.shape);
         let params = ProductSumParams {
             count: (n * blocks(node.shape.c)) as u32,
             blocks: blocks(node.shape.c) as u32,
@@ -181,14 +186,16 @@ impl Builder<'_> {
     pub(super) fn concatenated(&mut self, id: NodeId) {
         let network = self.network;
         let node = network.node(id);
-        let y = self.tensor(&node.name, self.images, node.shape);
-        self.values[id.0] = Some(y);
+        let y = self
+            .buffers
+            .tensor(&node.name, self.pass.images, node.shape);
+        self.pass.values.insert(id, y);
         let mut to = 0;
         for &input in &node.inputs {
             let x = self.operand(input);
             self.copy_channels(&Copied {
                 label: &node.name,
-                n: self.images,
+                n: self.pass.images,
                 x,
                 y,
                 y_shape: node.shape,
@@ -214,7 +221,9 @@ impl Builder<'_> {
         let input = network.node(node.inputs[at]);
         let before = node.inputs[..at].iter();
         let before = before.map(|&input| network.node(input).shape.c).sum();
-        let dx = self.tensor(&format!("d_{}", input.name), n, input.shape);
+        let dx = self
+            .buffers
+            .tensor(&format!("d_{}", input.name), n, input.shape);
         self.copy_channels(&Copied {
             label: &format!("{} backward", node.name),
             n,

@@ -11,7 +11,8 @@ use crate::layout::{
     Direction, GroupBlocks, blocks, blocks_texels, padded_len, texels as texels_of,
 };
 use crate::network::{FilterLayout, NodeId, Shape, Window};
-use crate::plan::builder::{Builder, Traffic, image_rows};
+use crate::plan::buffers::image_rows;
+use crate::plan::builder::{Builder, Traffic};
 use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Winograd};
 use crate::weights::Tensor;
 
@@ -52,12 +53,13 @@ pub(super) struct Beside {
 
 impl Convolution<'_> {
     /// Multiply-adds: every weight once for each position of the layer's own output, whichever way it goes.
-    pub(super) fn work(&self) -> usize {
+    pub(super) fn work(&self) -> u64 {
         let positions = match self.direction {
             Direction::Forward => self.out_shape.h * self.out_shape.w,
             Direction::Backward => self.in_shape.h * self.in_shape.w,
         };
-        (self.n * positions).saturating_mul(self.weight.len())
+        let positions = self.n as u64 * positions as u64;
+        positions.saturating_mul(self.weight.len() as u64)
     }
 
     /// Texels of x.
@@ -138,25 +140,28 @@ impl Builder<'_> {
         (chosen && it.fits(most)).then_some(it)
     }
 
-    /// Whether the convolution's kernel can take a 2 x 2 max-pool with it: where a tile holds whole windows, as Winograd's do. The
+    /// Whether node `id` is a convolution whose kernel can take a 2 x 2 max-pool with it: where a tile holds whole windows, as Winograd's do. The
     /// direct kernels' positions follow one another by rows, and a window's lie in two of these.
-    pub(super) fn takes_pool(&self, call: &Convolution<'_>) -> bool {
+    pub(in crate::plan) fn takes_pool(&self, id: NodeId) -> bool {
+        let Some(call) = self.forward_convolution(id, self.nothing) else {
+            return false;
+        };
         match self.limits.family {
             KernelFamily::Plain => false,
-            KernelFamily::Tiled(gpu) => self.winograd_tiled(call, gpu).is_some(),
-            KernelFamily::Subgroup8 { .. } => self.winograd(call).is_some(),
+            KernelFamily::Tiled(gpu) => self.winograd_tiled(&call, gpu).is_some(),
+            KernelFamily::Subgroup8 { .. } => self.winograd(&call).is_some(),
         }
     }
 
     fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>) {
         let (texels, weight_texels) = (call.texels(), call.weight_texels());
-        let w = self.weights(
+        let w = self.buffers.weights(
             format!("{} weights", call.name),
             weight_texels.next_multiple_of(IMAGE_ROW) * 4,
             call.weight,
             Packing::Texels(call.layout, call.direction),
         );
-        let image = self.image(ImageUse::Input, texels);
+        let image = self.buffers.image(ImageUse::Input, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let params = Conv3x3Params {
             in_blocks: in_blocks as i32,
@@ -164,7 +169,7 @@ impl Builder<'_> {
             size: size(call.out_shape),
             columns: CONV3X3_TILE[0] as i32,
             epilogue: call.end.epilogue as u32,
-            sharing: self.sharing as i32,
+            sharing: self.pass.sharing as i32,
         };
         let [columns, rows, outputs] = CONV3X3_TILE;
         let workgroups = [
@@ -192,13 +197,13 @@ impl Builder<'_> {
     fn convolution_subgroup(&mut self, call: &Convolution<'_>) {
         let Convolution { window, .. } = call;
         let (texels, weight_texels) = (call.texels(), call.block_texels());
-        let w = self.weights(
+        let w = self.buffers.weights(
             format!("{} weights", call.name),
             weight_texels.next_multiple_of(IMAGE_ROW) * 4,
             call.weight,
             Packing::TexelBlocks(call.layout, call.direction),
         );
-        let image = self.image(ImageUse::Input, texels);
+        let image = self.buffers.image(ImageUse::Input, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let [stride, pad, up] = call.window_steps();
         let count = call.n * call.out_shape.h * call.out_shape.w;
@@ -214,7 +219,7 @@ impl Builder<'_> {
             up,
             count: count as i32,
             epilogue: call.end.epilogue as u32,
-            sharing: self.sharing as i32,
+            sharing: self.pass.sharing as i32,
         };
         let [positions, outputs] = CONV2D_SUBGROUP_TILE;
         let workgroups = [
@@ -238,7 +243,7 @@ impl Builder<'_> {
         let taps = window.size[0] * window.size[1];
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let reads = GroupBlocks::new(call.in_shape.c, call.out_shape.c, call.groups);
-        let w = self.weights(
+        let w = self.buffers.weights(
             format!("{} weights", call.name),
             out_blocks * reads.span * taps * 16,
             call.weight,
@@ -259,7 +264,7 @@ impl Builder<'_> {
             group_inputs: reads.inputs as u32,
             group_outputs: reads.outputs as u32,
             epilogue: call.end.epilogue as u32,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
         let workgroups = [
             (call.out_shape.w as u32).div_ceil(CONV2D_TILE[0]),

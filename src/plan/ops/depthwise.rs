@@ -19,7 +19,7 @@ impl Builder<'_> {
         let Convolution { window, .. } = call;
         let out = call.out_shape;
         let taps = window.size[0] * window.size[1];
-        let w = self.weights(
+        let w = self.buffers.weights(
             format!("{} weights", call.name),
             blocks(out.c) * taps * 4,
             call.weight,
@@ -47,7 +47,7 @@ impl Builder<'_> {
             up,
             step,
             epilogue: call.end.epilogue as u32,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, w, call.end.extra, call.y];
         let workgroups = self.workgroups(params.count);

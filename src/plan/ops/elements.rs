@@ -1,6 +1,6 @@
 //! What takes its elements one by one: affine, pad, flatten.
 
-use super::{Step, size};
+use super::{Call, size};
 use crate::kernels::{AffineParams, FlattenParams, Kernel, PadParams};
 use crate::layout::{Direction, blocks};
 use crate::network::{FlattenOrder, NodeId, Pad};
@@ -10,48 +10,49 @@ use crate::weights::Tensor;
 
 impl Builder<'_> {
     /// scale x + shift, a value a channel; the gradient has no shift.
-    pub(super) fn affine(&mut self, id: NodeId, step: &Step<'_>, scale: &Tensor, shift: &Tensor) {
-        let shape = step.made();
+    pub(super) fn affine(&mut self, id: NodeId, call: &Call<'_>, scale: &Tensor, shift: &Tensor) {
+        let shape = call.made();
         let name = &self.network.node(id).name;
         let mut values = |what: &str, tensor: &Tensor| {
             let len = blocks(shape.c) * 4;
-            self.weights(format!("{name} {what}"), len, tensor, Packing::Vector)
+            self.buffers
+                .weights(format!("{name} {what}"), len, tensor, Packing::Vector)
         };
         let scale = values("scales", scale);
-        let shifted = step.direction == Direction::Forward;
+        let shifted = call.direction == Direction::Forward;
         let shifts = shifted.then(|| values("shifts", shift));
         let params = AffineParams {
-            count: step.count(),
+            count: call.count(),
             blocks: blocks(shape.c) as u32,
             positions: (shape.h * shape.w) as u32,
             shifted: u32::from(shifted),
         };
-        let buffers = vec![step.x, scale, shifts.unwrap_or(self.nothing), step.y];
-        self.each(Kernel::Affine, step.label, params.count, &params, buffers);
+        let buffers = vec![call.x, scale, shifts.unwrap_or(self.nothing), call.y];
+        self.each(Kernel::Affine, call.label, params.count, &params, buffers);
     }
 
     /// Rows and columns around a map, or off it; the way back is the same the other way round, with zeros.
-    pub(super) fn pad(&mut self, step: &Step<'_>, pad: &Pad) {
-        let (from, to, before, value) = match step.direction {
-            Direction::Forward => (step.in_shape, step.out_shape, pad.before, pad.value),
+    pub(super) fn pad(&mut self, call: &Call<'_>, pad: &Pad) {
+        let (from, to, before, value) = match call.direction {
+            Direction::Forward => (call.in_shape, call.out_shape, pad.before, pad.value),
             Direction::Backward => {
                 let before = pad.before.map(|count| -count);
-                (step.out_shape, step.in_shape, before, 0.0)
+                (call.out_shape, call.in_shape, before, 0.0)
             }
         };
         let params = PadParams {
-            count: step.count(),
+            count: call.count(),
             in_size: size(from),
             out_size: size(to),
             before,
             value,
         };
-        let buffers = vec![step.x, step.y];
-        self.each(Kernel::Pad, step.label, params.count, &params, buffers);
+        let buffers = vec![call.x, call.y];
+        self.each(Kernel::Pad, call.label, params.count, &params, buffers);
     }
 
-    pub(super) fn flatten(&mut self, step: &Step<'_>, order: FlattenOrder) {
-        let shape = step.in_shape;
+    pub(super) fn flatten(&mut self, call: &Call<'_>, order: FlattenOrder) {
+        let shape = call.in_shape;
         let (channels, positions) = (shape.c as u32, (shape.h * shape.w) as u32);
         let (channel_stride, position_stride) = match order {
             FlattenOrder::Chw => (positions, 1),
@@ -59,7 +60,7 @@ impl Builder<'_> {
         };
         // By single values, not by four.
         let params = FlattenParams {
-            count: step.count() * 4,
+            count: call.count() * 4,
             row: blocks(shape.len()) as u32 * 4,
             channels,
             blocks: blocks(shape.c) as u32,
@@ -67,11 +68,11 @@ impl Builder<'_> {
             channel_stride,
             position_stride,
         };
-        let kernel = match step.direction {
+        let kernel = match call.direction {
             Direction::Forward => Kernel::Flatten,
             Direction::Backward => Kernel::FlattenBackward,
         };
-        let buffers = vec![step.x, step.y];
-        self.each(kernel, step.label, params.count, &params, buffers);
+        let buffers = vec![call.x, call.y];
+        self.each(kernel, call.label, params.count, &params, buffers);
     }
 }

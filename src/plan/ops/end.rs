@@ -2,8 +2,9 @@
 
 use crate::kernels::Epilogue;
 use crate::layout::blocks;
-use crate::network::{Activation, NodeId, Op, ReluRule, Shape};
+use crate::network::{NodeId, ReluRule, Shape};
 use crate::plan::builder::Builder;
+use crate::plan::schedule::{self, Step};
 use crate::plan::{BackwardRequest, BufferId, Packing};
 use crate::weights::Tensor;
 
@@ -26,59 +27,44 @@ pub(super) struct Pooled {
 }
 
 impl Builder<'_> {
-    /// The output of a layer that ends with a bias, and with the ReLU after it where there is one; whose value it is.
-    pub(super) fn layer_output(
-        &mut self,
-        id: NodeId,
-        bias: Option<&Tensor>,
-    ) -> (NodeId, BufferId, End) {
-        let node = self.network.node(id);
-        let y = self.tensor(&node.name, self.images, node.shape);
-        // A ReLU after a layer without a bias takes a kernel of its own: rare, and one epilogue fewer.
-        let relu = self.network.fused_relu(id).filter(|_| bias.is_some());
-        let made = relu.unwrap_or(id);
-        self.values[made.0] = Some(y);
+    /// The output of a layer's step, and how it ends.
+    pub(super) fn layer_output(&mut self, step: &Step, bias: Option<&Tensor>) -> (BufferId, End) {
+        let network = self.network;
+        let node = network.node(step.node);
+        // The layer's own name, but for a pool's value.
+        let made = network.node(step.pool.unwrap_or(step.node));
+        let y = self
+            .buffers
+            .tensor(&made.name, self.pass.images, made.shape);
+        self.pass.values.insert(step.made(), y);
         let Some(bias) = bias else {
-            return (made, y, self.plain_end());
+            return (y, self.plain_end());
         };
         let extra = self.biases(&node.name, bias);
-        let epilogue = match relu {
+        let epilogue = match step.relu {
             Some(_) => Epilogue::BiasRelu,
             None => Epilogue::Bias,
         };
-        (made, y, End { epilogue, extra })
+        (y, End { epilogue, extra })
     }
 
-    /// The output of a layer that ends with a bias, a ReLU and the max-pool after it.
-    pub(super) fn pooled_output(
-        &mut self,
-        id: NodeId,
-        pool: NodeId,
-        bias: &Tensor,
-    ) -> (BufferId, End, Pooled) {
-        let node = self.network.node(pool);
-        let y = self.tensor(&node.name, self.images, node.shape);
-        self.values[pool.0] = Some(y);
-        let end = End {
-            epilogue: Epilogue::BiasRelu,
-            extra: self.biases(&self.network.node(id).name, bias),
-        };
-        let pooled = Pooled {
+    /// The max-pool that a convolution's kernel takes with it.
+    pub(super) fn pooled(&mut self, pool: NodeId) -> Pooled {
+        Pooled {
             argmax: self.argmax(pool),
-            known: self.repeats[pool.0].is_some(),
-            shape: node.shape,
-        };
-        (y, end, pooled)
+            known: self.pass.repeats.contains_key(&pool),
+            shape: self.network.node(pool).shape,
+        }
     }
 
     fn biases(&mut self, layer: &str, bias: &Tensor) -> BufferId {
         let values = blocks(bias.len()) * 4;
-        self.weights(format!("{layer} biases"), values, bias, Packing::Vector)
+        self.buffers
+            .weights(format!("{layer} biases"), values, bias, Packing::Vector)
     }
 
-    /// The buffer for the gradient at `input`. When that is a ReLU on the way to the target whose own gradient nobody
-    /// asked for, the kernel that makes the gradient applies its mask, and what it makes is the gradient at the ReLU's
-    /// own input. The mask is read of the value of `activation`.
+    /// The buffer for the gradient at `input`, or at what is before the ReLU that this is where the kernel that makes the gradient
+    /// takes the ReLU's mask with it. The mask is read of the value of `activation`.
     pub(super) fn masked_gradient(
         &mut self,
         input: NodeId,
@@ -86,10 +72,7 @@ impl Builder<'_> {
         request: &BackwardRequest,
     ) -> (NodeId, BufferId, End) {
         let node = self.network.node(input);
-        let alone = self.network.consumers(input).nth(1).is_none();
-        let wanted = input == request.to || request.keep.contains(&input);
-        let masked = matches!(node.op, Op::Activate(Activation::Relu)) && !wanted && alone;
-        let (reached, end) = if masked {
+        let (reached, end) = if schedule::takes_mask(self.network, input, request) {
             let end = End {
                 epilogue: mask(request.rule),
                 extra: self.value(activation),
@@ -99,7 +82,9 @@ impl Builder<'_> {
             (input, self.plain_end())
         };
         let name = format!("d_{}", self.network.node(reached).name);
-        let dx = self.tensor(&name, self.gradients(request), node.shape);
+        let dx = self
+            .buffers
+            .tensor(&name, self.gradients(request), node.shape);
         (reached, dx, end)
     }
 

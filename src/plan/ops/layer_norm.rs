@@ -1,6 +1,6 @@
 //! Normalisation over the channels of each position.
 
-use super::Step;
+use super::Call;
 use crate::kernels::{Kernel, LayerNormBackwardParams, LayerNormParams};
 use crate::layout::{Direction, blocks};
 use crate::network::NodeId;
@@ -13,21 +13,22 @@ impl Builder<'_> {
     pub(super) fn layer_norm(
         &mut self,
         id: NodeId,
-        step: &Step<'_>,
+        call: &Call<'_>,
         [scale, shift]: [&Tensor; 2],
         epsilon: f32,
     ) {
-        let shape = step.made();
+        let shape = call.made();
         let name = &self.network.node(id).name;
         let mut values = |what: &str, tensor: &Tensor| {
             let len = blocks(shape.c) * 4;
-            self.weights(format!("{name} {what}"), len, tensor, Packing::Vector)
+            self.buffers
+                .weights(format!("{name} {what}"), len, tensor, Packing::Vector)
         };
         let scale = values("scales", scale);
         let positions = (shape.h * shape.w) as u32;
-        let (count, blocks) = (step.n as u32 * positions, blocks(shape.c) as u32);
+        let (count, blocks) = (call.n as u32 * positions, blocks(shape.c) as u32);
         let channels = shape.c as u32;
-        match step.direction {
+        match call.direction {
             Direction::Forward => {
                 let shift = values("shifts", shift);
                 let params = LayerNormParams {
@@ -37,8 +38,8 @@ impl Builder<'_> {
                     channels,
                     epsilon,
                 };
-                let buffers = vec![step.x, scale, shift, step.y];
-                self.each(Kernel::LayerNorm, step.label, count, &params, buffers);
+                let buffers = vec![call.x, scale, shift, call.y];
+                self.each(Kernel::LayerNorm, call.label, count, &params, buffers);
             }
             Direction::Backward => {
                 let input = self.network.node(id).inputs[0];
@@ -48,11 +49,11 @@ impl Builder<'_> {
                     positions,
                     channels,
                     epsilon,
-                    sharing: self.sharing as u32,
+                    sharing: self.pass.sharing as u32,
                 };
-                let buffers = vec![step.x, self.value(input), scale, step.y];
+                let buffers = vec![call.x, self.value(input), scale, call.y];
                 let kernel = Kernel::LayerNormBackward;
-                self.each(kernel, step.label, count, &params, buffers);
+                self.each(kernel, call.label, count, &params, buffers);
             }
         }
     }

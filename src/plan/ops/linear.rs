@@ -10,7 +10,8 @@ use crate::kernels::{
 };
 use crate::layout::{Direction, blocks};
 use crate::network::MatrixLayout;
-use crate::plan::builder::{Builder, image_rows};
+use crate::plan::buffers::image_rows;
+use crate::plan::builder::Builder;
 use crate::plan::{BufferId, CopyToImage, ImageUse, MatrixDtype, Packing};
 use crate::weights::Tensor;
 
@@ -43,7 +44,7 @@ impl MatrixParts {
             unreachable!("the network checked the shape")
         };
         let most_rows = builder.limits.image_rows();
-        let row_elements = columns.div_ceil(builder.matrices.columns());
+        let row_elements = columns.div_ceil(builder.request.matrices.columns());
         let through_image = image_rows(texels) <= most_rows && row_elements <= most_rows;
         let row_bytes = row_elements as u64 * 16;
         let rows_at_once = match through_image {
@@ -98,7 +99,7 @@ impl Builder<'_> {
         let parts = MatrixParts::new(self, weight, texels);
         let copy = parts.through_image.then(|| CopyToImage {
             from: x,
-            to: self.image(ImageUse::Input, texels),
+            to: self.buffers.image(ImageUse::Input, texels),
             texels,
         });
         for part in parts.ranges() {
@@ -108,7 +109,7 @@ impl Builder<'_> {
                 label: call.label,
                 along_rows,
                 through_image: parts.through_image,
-                dtype: self.matrices,
+                dtype: self.request.matrices,
                 n,
                 rows,
                 columns,
@@ -135,10 +136,11 @@ impl Builder<'_> {
     ) -> BufferId {
         let values = blocks(part.len()) * 4 * parts.row_elements * 4;
         let packing = match parts.through_image {
-            true => Packing::TexelRows(part, self.matrices),
-            false => Packing::Rows(part, self.matrices),
+            true => Packing::TexelRows(part, self.request.matrices),
+            false => Packing::Rows(part, self.request.matrices),
         };
-        self.weights(format!("{layer} weights"), values, weight, packing)
+        self.buffers
+            .weights(format!("{layer} weights"), values, weight, packing)
     }
 
     /// Records the product with one part.
@@ -158,7 +160,7 @@ impl Builder<'_> {
         } = it;
         let first = it.part.start;
         let part_rows = blocks(it.part.len()) as u32;
-        let work = n * it.part.len() * columns;
+        let work = n as u64 * it.part.len() as u64 * columns as u64;
         // From here on ten at once are faster, however many of the ten are idle.
         let many = n as u32 > LINEAR_BATCH;
         let buffers = vec![x, m, end.extra, y];
@@ -170,7 +172,7 @@ impl Builder<'_> {
                 first_row: (first / 4) as u32,
                 y_columns: blocks(rows) as u32,
                 epilogue: end.epilogue as u32,
-                sharing: self.sharing as u32,
+                sharing: self.pass.sharing as u32,
             };
             let (kernel, batch) = match (through_image, dtype) {
                 (true, MatrixDtype::F32) if many => (Kernel::LinearRowsMany, LINEAR_MANY),
@@ -195,7 +197,7 @@ impl Builder<'_> {
                 x_columns: blocks(rows) as u32,
                 accumulate: u32::from(first > 0),
                 epilogue: epilogue as u32,
-                sharing: self.sharing as u32,
+                sharing: self.pass.sharing as u32,
             };
             let kernel = match (through_image, dtype) {
                 (true, MatrixDtype::F32) if many => Kernel::LinearColumnsMany,

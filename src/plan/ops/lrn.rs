@@ -1,6 +1,6 @@
 //! Local response normalisation.
 
-use super::Step;
+use super::Call;
 use crate::kernels::{Kernel, LrnBackwardParams, LrnParams};
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{Lrn, NodeId};
@@ -8,15 +8,15 @@ use crate::plan::builder::Builder;
 
 impl Builder<'_> {
     /// Forward it leaves what it divided by; the way back reads that and its input.
-    pub(super) fn lrn(&mut self, id: NodeId, step: &Step<'_>, lrn: &Lrn) {
-        let shape = step.made();
+    pub(super) fn lrn(&mut self, id: NodeId, call: &Call<'_>, lrn: &Lrn) {
+        let shape = call.made();
         let (blocks, positions) = (blocks(shape.c) as u32, (shape.h * shape.w) as u32);
         let [before, after] = lrn.neighbours().map(|count| count.min(shape.c) as i32);
-        let (count, channels) = (step.count(), shape.c as i32);
+        let (count, channels) = (call.count(), shape.c as i32);
         let scale = lrn.alpha / lrn.size as f32;
-        match step.direction {
+        match call.direction {
             Direction::Forward => {
-                let bytes = padded_len(step.n, shape) as u64 * 4;
+                let bytes = padded_len(call.n, shape) as u64 * 4;
                 let sums = self.save(id, "sums", bytes);
                 let params = LrnParams {
                     count,
@@ -29,8 +29,8 @@ impl Builder<'_> {
                     beta: lrn.beta,
                     bias: lrn.bias,
                 };
-                let buffers = vec![step.x, step.y, sums];
-                self.each(Kernel::Lrn, step.label, count, &params, buffers);
+                let buffers = vec![call.x, call.y, sums];
+                self.each(Kernel::Lrn, call.label, count, &params, buffers);
             }
             Direction::Backward => {
                 let input = self.network.node(id).inputs[0];
@@ -43,10 +43,10 @@ impl Builder<'_> {
                     after,
                     factor: 2.0 * scale * lrn.beta,
                     beta: lrn.beta,
-                    sharing: self.sharing as u32,
+                    sharing: self.pass.sharing as u32,
                 };
-                let buffers = vec![step.x, self.value(input), self.saved(id), step.y];
-                self.each(Kernel::LrnBackward, step.label, count, &params, buffers);
+                let buffers = vec![call.x, self.value(input), self.saved(id), call.y];
+                self.each(Kernel::LrnBackward, call.label, count, &params, buffers);
             }
         }
     }

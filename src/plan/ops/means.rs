@@ -10,7 +10,8 @@ use super::linear::{MatrixParts, Product};
 use crate::kernels::{Kernel, LANES, LINEAR_BATCH, LinearMeansParams, MATRIX_IMAGE};
 use crate::layout::{PositionSums, blocks};
 use crate::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window};
-use crate::plan::builder::{Builder, image_rows};
+use crate::plan::buffers::image_rows;
+use crate::plan::builder::Builder;
 use crate::plan::{BackwardRequest, BufferId, CopyToImage, ImageUse, MatrixDtype, Means, Sums};
 use crate::weights::Tensor;
 
@@ -131,7 +132,7 @@ impl<'a> Builder<'a> {
             let bytes = (rows * columns) as u64 * 4;
             if self.parts(dense).through_image {
                 let most = self.limits.image_rows();
-                let texels = pass.classes * blocks(self.network.node(dense.id).shape.c);
+                let texels = self.gradients(pass) * blocks(self.network.node(dense.id).shape.c);
                 return bytes <= MATRIX_IMAGE as u64
                     && rows.max(columns / 4).max(image_rows(texels)) <= most;
             }
@@ -150,7 +151,7 @@ impl<'a> Builder<'a> {
         dy: BufferId,
         pass: &BackwardRequest,
     ) -> BufferId {
-        let texels = pass.classes * blocks(self.network.node(dense.id).shape.c);
+        let texels = self.gradients(pass) * blocks(self.network.node(dense.id).shape.c);
         let through_image = self.parts(dense).through_image;
         let sums = match through_image {
             true => self.host_sums(dense),
@@ -158,11 +159,13 @@ impl<'a> Builder<'a> {
         };
         let network = self.network;
         let name = format!("d_{} means", network.node(pass.to).name);
-        let y = self.tensor(&name, pass.classes, Shape::vector(dense.pooled.c));
+        let y = self
+            .buffers
+            .tensor(&name, self.gradients(pass), Shape::vector(dense.pooled.c));
         let [rows, columns] = dense.size();
         let copy = through_image.then(|| CopyToImage {
             from: dy,
-            to: self.image(ImageUse::Input, texels),
+            to: self.buffers.image(ImageUse::Input, texels),
             texels,
         });
         self.product(&Product {
@@ -170,7 +173,7 @@ impl<'a> Builder<'a> {
             along_rows: dense.layout == MatrixLayout::InOut,
             through_image,
             dtype: MatrixDtype::F32,
-            n: pass.classes,
+            n: self.gradients(pass),
             rows,
             columns,
             part: 0..rows,
@@ -185,9 +188,22 @@ impl<'a> Builder<'a> {
         y
     }
 
+    /// Readings of a matrix by all passes together that go back as `back` does, each of `at_once` gradients, as far as is known.
+    fn readings_like(&self, back: &BackwardRequest, at_once: usize) -> usize {
+        let passes = self.request.passes.iter();
+        let each = passes.flat_map(|pass| {
+            let same = |other: &&BackwardRequest| (other.to, other.means) == (back.to, back.means);
+            let readings = |back| pass.gradients(back).div_ceil(at_once);
+            let backs = pass.backs.iter().filter(same);
+            backs.map(move |back| readings(back).saturating_mul(pass.times))
+        });
+        let all = each.fold(0, usize::saturating_add);
+        all.saturating_mul(self.request.runs.max(1))
+    }
+
     /// The parts of a dense layer's matrix that it reads forward.
     fn parts(&self, dense: &DenseAfter<'_>) -> MatrixParts {
-        let texels = self.images * blocks(dense.pooled.len());
+        let texels = self.pass.images * blocks(dense.pooled.len());
         MatrixParts::new(self, dense.weight, texels)
     }
 
@@ -208,7 +224,7 @@ impl<'a> Builder<'a> {
             size: dense.size(),
             scale: 1.0 / dense.positions as f32,
         };
-        self.sums(&dense.label(self.network), sums)
+        self.buffers.sums(&dense.label(self.network), sums)
     }
 
     /// The same, as the device makes them.
@@ -216,7 +232,7 @@ impl<'a> Builder<'a> {
         let name = &self.network.node(dense.id).name;
         let [s_rows, s_columns] = dense.size();
         let label = dense.label(self.network);
-        let (s, new) = self.prepared(&label, s_rows * s_columns / 4);
+        let (s, new) = self.buffers.prepared(&label, s_rows * s_columns / 4);
         if !new {
             return s;
         }
@@ -241,7 +257,7 @@ impl<'a> Builder<'a> {
                 inputs_in_rows: u32::from(inputs_in_rows),
                 scale: 1.0 / dense.positions as f32,
             };
-            let kernel = match self.matrices {
+            let kernel = match self.request.matrices {
                 MatrixDtype::F32 => Kernel::LinearMeans,
                 MatrixDtype::F16 => Kernel::LinearMeansHalf,
             };

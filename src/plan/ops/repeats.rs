@@ -121,7 +121,7 @@ fn shifts(distances: &[[usize; 2]], step: [usize; 2]) -> [[i32; 2]; MOST] {
 impl Builder<'_> {
     /// Records what finds the repeated taps of each max-pool that a gradient of `backs` goes back through and that comes after
     /// a convolution by Winograd's algorithm. Other kernels add up equal windows alike.
-    pub(in crate::plan) fn find_repeats(&mut self, backs: &[&BackwardRequest]) {
+    pub(in crate::plan) fn find_repeats(&mut self, backs: &[BackwardRequest]) {
         let steps = steps(self.network);
         let mut pools = self.uncertain_pools(backs);
         pools.retain(|&(id, _)| steps[self.input_of(id).0].is_some());
@@ -173,7 +173,8 @@ impl Builder<'_> {
             let near = bit_of(step).expect("kept for having one");
             let far = bit_of(twice(step)).filter(|_| is_large(&window));
             let bits = [near, far.unwrap_or(32)];
-            self.repeats[id.0] = Some(self.repeated_taps(id, &window, alike, bits));
+            let repeats = self.repeated_taps(id, &window, alike, bits);
+            self.pass.repeats.insert(id, repeats);
         }
     }
 
@@ -182,7 +183,7 @@ impl Builder<'_> {
     }
 
     /// The max-pools whose ties rounding may break, with windows of which a word holds the taps.
-    fn uncertain_pools(&self, backs: &[&BackwardRequest]) -> Vec<(NodeId, Window)> {
+    fn uncertain_pools(&self, backs: &[BackwardRequest]) -> Vec<(NodeId, Window)> {
         let network = self.network;
         let mut passed = vec![false; network.nodes.len()];
         for back in backs {
@@ -196,11 +197,7 @@ impl Builder<'_> {
         let mut pools = vec![];
         for (at, node) in network.nodes.iter().enumerate() {
             let id = NodeId(at);
-            let by_winograd = || {
-                let call = self.forward_convolution(id, self.nothing);
-                call.is_some_and(|call| self.takes_pool(&call))
-            };
-            rounded[at] = node.inputs.iter().any(|input| rounded[input.0]) || by_winograd();
+            rounded[at] = node.inputs.iter().any(|input| rounded[input.0]) || self.takes_pool(id);
             if let Op::MaxPool(window) = node.op
                 && passed[at]
                 && rounded[at]
@@ -217,8 +214,10 @@ impl Builder<'_> {
     fn words(&mut self, id: NodeId) -> (BufferId, u32) {
         let node = self.network.node(id);
         let Shape { h, w, .. } = node.shape;
-        let count = self.images * h * w;
-        let buffer = self.scratch(format!("{}_alike", node.name), count as u64 * 4);
+        let count = self.pass.images * h * w;
+        let buffer = self
+            .buffers
+            .scratch(format!("{}_alike", node.name), count as u64 * 4);
         (buffer, count as u32)
     }
 
@@ -282,7 +281,7 @@ impl Builder<'_> {
         let argmax = self.argmax(id);
         let network = self.network;
         let node = network.node(id);
-        let count = (self.images * node.shape.h * node.shape.w) as u32;
+        let count = (self.pass.images * node.shape.h * node.shape.w) as u32;
         let params = RepeatsParams {
             count,
             blocks: blocks(node.shape.c) as i32,

@@ -40,7 +40,7 @@ impl Builder<'_> {
         let taps = window.size[0] * window.size[1];
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let depths = depths(taps, call.in_shape.c);
-        let w = self.weights(
+        let w = self.buffers.weights(
             format!("{} weights", call.name),
             depths * 4 * out_blocks * 4,
             call.weight,
@@ -60,7 +60,7 @@ impl Builder<'_> {
             1 => (call.y, call.end),
             parts => {
                 let bytes = (parts * call.n * out_blocks * positions * 16) as u64;
-                let sums = self.scratch(format!("{} parts", call.label), bytes);
+                let sums = self.buffers.scratch(format!("{} parts", call.label), bytes);
                 (sums, self.plain_end())
             }
         };
@@ -78,7 +78,7 @@ impl Builder<'_> {
             steps: steps as u32,
             part_steps: cut.part_steps as u32,
             epilogue: end.epilogue as u32,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
         let kernel = match cut.tile {
             TILED_LARGE => Kernel::Conv2dTiledLarge,
@@ -104,7 +104,7 @@ impl Builder<'_> {
             positions: positions as u32,
             parts: parts as u32,
             epilogue: call.end.epilogue as u32,
-            sharing: self.sharing as u32,
+            sharing: self.pass.sharing as u32,
         };
         let buffers = vec![sums, call.end.extra, call.y];
         self.each(Kernel::SplitSum, call.label, params.count, &params, buffers);

@@ -171,7 +171,7 @@ impl Builder<'_> {
     pub(super) fn convolution_winograd(&mut self, it: &WinogradCall<'_>) {
         let u = self.transformed_filters(it);
         let texels = it.call.texels();
-        let x = self.image(ImageUse::Input, texels);
+        let x = self.buffers.image(ImageUse::Input, texels);
         let (tiles, at_once) = (it.tiles(), it.part_tiles());
         let layer = it.call.beside.map(|beside| self.tile_layer(it, beside));
         for first in (0..tiles).step_by(at_once) {
@@ -198,7 +198,9 @@ impl Builder<'_> {
     fn tile_layer(&mut self, it: &WinogradCall<'_>, beside: Beside) -> usize {
         let mut list = |what| {
             let bytes = (1 + it.tiles() as u64) * 4;
-            let list = self.scratch(format!("{} tiles {what}", it.call.name), bytes);
+            let list = self
+                .buffers
+                .scratch(format!("{} tiles {what}", it.call.name), bytes);
             self.written_before_phase(list);
             list
         };
@@ -210,7 +212,7 @@ impl Builder<'_> {
             computed: list("computed"),
             copied: list("copied"),
         };
-        let layers = &mut self.beside.as_mut().expect("beside a base").layers;
+        let layers = &mut self.pass.beside.as_mut().expect("beside a base").layers;
         layers.push(layer);
         layers.len() - 1
     }
@@ -227,7 +229,7 @@ impl Builder<'_> {
             image_tiles: it.image_tiles as i32,
             side: it.side() as i32,
         };
-        let list = self.beside.as_ref().expect("beside a base").layers[layer].copied;
+        let list = self.pass.beside.as_ref().expect("beside a base").layers[layer].copied;
         let groups = tiles.div_ceil(WINOGRAD_TILES) as u32;
         self.dispatch(
             Kernel::CopyTiles,
@@ -265,15 +267,15 @@ impl Builder<'_> {
                 each,
             })
         };
-        let beside = self.beside.as_ref().zip(layer);
+        let beside = self.pass.beside.as_ref().zip(layer);
         let list = beside.map_or(self.nothing, |(beside, layer)| {
             beside.layers[layer].computed
         });
         let stride = it.stride(tiles);
         let v_texels = WINOGRAD_POSITIONS * it.in_blocks * stride;
-        let v = self.image(ImageUse::Tiles, v_texels);
+        let v = self.buffers.image(ImageUse::Tiles, v_texels);
         let m_texels = WINOGRAD_POSITIONS * it.made_blocks * stride;
-        let m = self.image(ImageUse::Products, m_texels);
+        let m = self.buffers.image(ImageUse::Products, m_texels);
         let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILES) as u32;
         let (first, end) = (part.start as i32, part.end as i32);
         let is_listed = u32::from(layer.is_some());
@@ -320,7 +322,7 @@ impl Builder<'_> {
             WINOGRAD_POSITIONS as u32,
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
-        let work = call.work() / it.tiles() * tiles;
+        let work = call.work() / it.tiles() as u64 * tiles as u64;
         let buffers = vec![u, v, m];
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
         self.list_last(listed(it.product_tiles));
@@ -357,7 +359,7 @@ impl Builder<'_> {
                 m_blocks,
                 rows: WINOGRAD_SIZE as i32,
                 epilogue: call.end.epilogue as u32,
-                sharing: self.sharing as i32,
+                sharing: self.pass.sharing as i32,
                 listed: is_listed,
             };
             let buffers = vec![m, call.end.extra, list, call.y];
@@ -373,7 +375,7 @@ impl Builder<'_> {
         let call = it.call;
         let values = it.filter_texels().next_multiple_of(IMAGE_ROW) * 4;
         let packing = Packing::Winograd(call.layout);
-        self.weights(
+        self.buffers.weights(
             format!("{} weights", call.name),
             values,
             call.weight,

@@ -196,8 +196,12 @@ impl Builder<'_> {
         let call = it.call;
         let tiles = part.len();
         let bytes = |blocks: usize| (it.positions * blocks * tiles * 16) as u64;
-        let v = self.scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
-        let m = self.scratch(format!("{} products", call.label), bytes(it.out_blocks));
+        let v = self
+            .buffers
+            .scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
+        let m = self
+            .buffers
+            .scratch(format!("{} products", call.label), bytes(it.out_blocks));
         let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILED_TILES) as u32;
         let [_, input, output, output_pool] = it.transforms();
 
@@ -234,7 +238,7 @@ impl Builder<'_> {
             it.positions as u32,
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
-        let work = call.work() / (call.n * it.image_tiles) * tiles;
+        let work = call.work() / (call.n * it.image_tiles) as u64 * tiles as u64;
         self.dispatch(kernel, call.label, &params, vec![u, v, m], workgroups, work);
 
         let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
@@ -262,7 +266,7 @@ impl Builder<'_> {
                 first,
                 tiles,
                 epilogue: call.end.epilogue as u32,
-                sharing: self.sharing as i32,
+                sharing: self.pass.sharing as i32,
             };
             let buffers = vec![m, call.end.extra, call.y];
             self.dispatch(output, call.label, &params, buffers, workgroups, 0);
@@ -274,10 +278,10 @@ impl Builder<'_> {
         let call = it.call;
         let name = format!("{} weights", call.name);
         let plane = it.filter_plane();
-        let (u, new) = self.prepared(&name, it.positions * plane);
+        let (u, new) = self.buffers.prepared(&name, it.positions * plane);
         if new {
             let [outputs, inputs] = it.layer_blocks();
-            let w = self.source(
+            let w = self.buffers.source(
                 name,
                 depths(9, inputs * 4) * 4 * outputs,
                 call.weight,

@@ -1,0 +1,70 @@
+//! The dispatches of a plan under construction, phase after phase.
+
+use super::{BufferId, Dispatch};
+use crate::kernels::Kernel;
+
+/// The dispatches so far.
+#[derive(Default)]
+pub(super) struct Dispatches {
+    /// What runs once before all phases.
+    pub(super) preparation: Vec<Dispatch>,
+    /// Those of the phase that is being recorded.
+    recorded: Vec<Dispatch>,
+    /// Dispatches of the phases that are over.
+    done: usize,
+}
+
+/// A dispatch that waits for no copy.
+pub(super) fn dispatch<P: bytemuck::Pod>(
+    kernel: Kernel,
+    label: &str,
+    params: &P,
+    buffers: Vec<BufferId>,
+    workgroups: [u32; 3],
+    multiply_adds: u64,
+) -> Dispatch {
+    Dispatch {
+        kernel,
+        label: label.into(),
+        params: bytemuck::bytes_of(params).to_vec(),
+        listed: None,
+        copy: None,
+        image_texels: 0,
+        buffers,
+        workgroups,
+        multiply_adds,
+    }
+}
+
+impl Dispatches {
+    /// The place of the phase's first dispatch, counted over all phases.
+    pub(super) fn begin(&self) -> usize {
+        self.done
+    }
+
+    /// The place of the next.
+    pub(super) fn next(&self) -> usize {
+        self.done + self.recorded.len()
+    }
+
+    /// The place of the last; of the first where there is none yet.
+    pub(super) fn last(&self) -> usize {
+        self.done + self.recorded.len().max(1) - 1
+    }
+
+    pub(super) fn push(&mut self, dispatch: Dispatch) {
+        self.recorded.push(dispatch);
+    }
+
+    /// One of those recorded last: 1 is the last of them. With its place.
+    pub(super) fn from_end(&mut self, count: usize) -> (usize, &mut Dispatch) {
+        let at = self.recorded.len() - count;
+        (self.done + at, &mut self.recorded[at])
+    }
+
+    /// Closes the phase.
+    pub(super) fn end_phase(&mut self) -> Vec<Dispatch> {
+        self.done = self.last() + 1;
+        std::mem::take(&mut self.recorded)
+    }
+}
