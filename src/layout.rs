@@ -22,6 +22,13 @@ pub const fn padded_len(n: usize, shape: Shape) -> usize {
         .saturating_mul(shape.w)
 }
 
+/// Bytes of those, in 64 bits wherever the program runs. Saturates.
+pub const fn padded_bytes(n: usize, shape: Shape) -> u64 {
+    let elements = n as u64 * blocks(shape.c) as u64 * 4;
+    let positions = shape.h as u64 * shape.w as u64;
+    elements.saturating_mul(positions).saturating_mul(4)
+}
+
 /// N x C x H x W to NC4HW4.
 pub fn to_blocks(planar: &[f32], n: usize, shape: Shape) -> Vec<f32> {
     assert_eq!(planar.len(), n * shape.len());

@@ -25,7 +25,7 @@ pub const MAX_SIDE: usize = 4096;
 pub const MAX_ELEMENTS: usize = 1 << 30;
 /// Multiply-adds of one layer for one picture, at most: thirty times VGG16's largest at 4096 x 4096 pixels, and few enough that no
 /// sum of them overflows.
-const MAX_WORK: usize = 1 << 46;
+const MAX_WORK: u64 = 1 << 46;
 /// Places that a maximum may come from: the kernels keep its number in one byte.
 pub(crate) const MAX_POOL: usize = 256;
 
@@ -149,7 +149,7 @@ pub enum NetworkError {
         /// Of its value.
         shape: Shape,
         /// For one picture; saturated.
-        multiply_adds: usize,
+        multiply_adds: u64,
     },
     /// A layer that gives nothing.
     #[error("layer {node} gives {shape} values: none")]
@@ -492,20 +492,20 @@ impl Network {
     }
 
     /// Multiply-adds of a forward pass for one image.
-    pub fn multiply_adds(&self) -> usize {
+    pub fn multiply_adds(&self) -> u64 {
         self.nodes.iter().map(Node::multiply_adds).sum()
     }
 }
 
 impl Node {
     /// Multiply-adds for one image: every weight once for each position of the output. Saturates.
-    pub fn multiply_adds(&self) -> usize {
+    pub fn multiply_adds(&self) -> u64 {
         match &self.op {
             Op::Conv2d { weight, .. } => {
-                let positions = self.shape.h.saturating_mul(self.shape.w);
-                weight.len().saturating_mul(positions)
+                let positions = self.shape.h as u64 * self.shape.w as u64;
+                (weight.len() as u64).saturating_mul(positions)
             }
-            Op::Linear { weight, .. } => weight.len(),
+            Op::Linear { weight, .. } => weight.len() as u64,
             Op::Input
             | Op::Affine { .. }
             | Op::Activate(_)

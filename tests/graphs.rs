@@ -378,6 +378,78 @@ fn drawn_graphs_give_the_values_and_gradients_of_their_twins() {
     }
 }
 
+/// Where every value and every gradient is asked for, each node is computed by itself.
+#[test]
+fn a_network_planned_without_fusion_gives_the_same_numbers() {
+    for seed in 0..8 {
+        let network = Draw::new(1000 + seed).network();
+        let limits = match seed % 3 {
+            0 => plain(),
+            1 => Limits {
+                family: tiled(0),
+                ..GPU.limits()
+            },
+            _ => GPU.limits(),
+        };
+        let output = network.output();
+        let all = (1..output.0).map(NodeId);
+        let all: Vec<NodeId> = all
+            .filter(|&id| network.descendants(id)[output.0])
+            .collect();
+        let back = |keep: &[NodeId]| BackwardRequest {
+            to: NodeId(0),
+            keep: keep.to_vec(),
+            classes: 1,
+            rule: ReluRule::Plain,
+            means: Means::Never,
+        };
+        let asked = |keep: &[NodeId]| {
+            Request::of(ForwardRequest {
+                keep: keep.to_vec(),
+                backs: vec![back(keep)],
+                ..ForwardRequest::default()
+            })
+        };
+        let plan = Plan::new(&network, &asked(&all), limits).unwrap();
+        let fused = Plan::new(&network, &asked(&[]), limits).unwrap();
+        let count = |plan: &Plan| plan.phases().map(<[_]>::len).sum::<usize>();
+        // The stem has a ReLU.
+        assert!(count(&fused) < count(&plan), "seed {seed}");
+        let (x, dy) = (
+            random(seed + 1, network.input_shape().len()),
+            random(seed + 2, CLASSES),
+        );
+        let expected = values(&network, &x, None);
+        let of_gradients = gradients(&network, &expected, &dy, ReluRule::Plain);
+        let what = |part: &str, id: NodeId| {
+            let name = &network.node(id).name;
+            format!("seed {seed}, {:?}: {part} of {name}", limits.family)
+        };
+        for plan in [plan, fused] {
+            let session = Session::new(&GPU, plan).unwrap();
+            session.poison().unwrap();
+            session.forward(0, &x, network.input_shape()).unwrap();
+            let classes = Shape::vector(CLASSES);
+            session.backward([0, 0], &dy, classes).unwrap();
+            let pass = session.plan().picture();
+            let check = |buffer, id: NodeId, part: &str, expected: &[f32]| {
+                let shape = network.node(id).shape;
+                let found = session.read(buffer, 1, shape).unwrap();
+                assert_close(&what(part, id), &found, expected, shape, 1e-4);
+            };
+            check(pass.logits, output, "the value", &expected[output.0]);
+            let back = &pass.backs[0];
+            check(back.gradient, NodeId(0), "the gradient", &of_gradients[0]);
+            for (&buffer, &id) in pass.kept.iter().zip(&all) {
+                check(buffer, id, "the value", &expected[id.0]);
+            }
+            for (&buffer, &id) in back.kept.iter().zip(&all) {
+                check(buffer, id, "the gradient", &of_gradients[id.0]);
+            }
+        }
+    }
+}
+
 #[test]
 fn drawn_graphs_give_the_same_by_every_kernel_for_convolutions() {
     for seed in [3, 8] {

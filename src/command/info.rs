@@ -97,7 +97,7 @@ pub struct Described {
     /// Weights and biases.
     pub parameters: usize,
     /// Of a forward pass for one picture.
-    pub multiply_adds: usize,
+    pub multiply_adds: u64,
     /// In the order in which they run.
     pub layers: Vec<Layer>,
     /// Names that `--layer` takes.

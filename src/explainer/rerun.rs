@@ -112,7 +112,7 @@ fn after(network: &Network, from: NodeId) -> u64 {
     let nodes = network.nodes.iter().zip(reached).skip(from.0 + 1);
     let later = nodes.filter(|(_, reached)| *reached);
     let work = later.map(|(node, _)| Node::multiply_adds(node));
-    work.sum::<usize>().max(1) as u64
+    work.sum::<u64>().max(1)
 }
 
 /// The reruns that `wanted` needs of a network whose target layers are `targets`.

@@ -2,7 +2,7 @@
 
 use super::{ForwardRequest, Limits, SUBMISSION, schedule};
 use crate::kernels::IMAGE_ROW;
-use crate::layout::{blocks, padded_len};
+use crate::layout::{blocks, padded_bytes};
 use crate::network::{Network, Node, NodeId};
 
 /// Most classes that one backward pass to `to` may carry that keeps the gradients at `keep`, so that no tensor on its way
@@ -26,7 +26,7 @@ pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u
 /// Most images that one pass there and back to the picture may carry with the gradients of `classes` each, so that what
 /// the way back reads and its gradients stay within `budget` bytes, and by the same measures; at least 1.
 pub fn walks_at_once(network: &Network, classes: usize, limits: Limits, budget: u64) -> usize {
-    let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
+    let bytes = |node: &Node| padded_bytes(1, node.shape);
     let steps = schedule::steps(network, &ForwardRequest::default(), |_| false);
     let held = steps.iter().map(|step| bytes(network.node(step.made())));
     let held = bytes(&network.nodes[0]) + held.sum::<u64>();
@@ -45,7 +45,7 @@ fn at_once(
     budget: u64,
 ) -> usize {
     let nodes = || network.nodes[first.0..].iter();
-    let bytes = |node: &Node| padded_len(1, node.shape) as u64 * 4;
+    let bytes = |node: &Node| padded_bytes(1, node.shape);
     let largest = nodes().map(bytes).max().unwrap_or(0).max(1);
     let kept: u64 = keep.iter().map(|&id| bytes(network.node(id))).sum();
     let longest = nodes().map(Node::multiply_adds).max().unwrap_or(0).max(1);
@@ -62,10 +62,10 @@ fn at_once(
     let mut bytes = limits.tensor();
     if limits.image_rows() > 1 {
         // What is larger than an image goes through a slower kernel.
-        bytes = bytes.min(((limits.image_rows() - 1) * IMAGE_ROW * 16) as u64);
+        bytes = bytes.min((limits.image_rows() - 1) as u64 * (IMAGE_ROW * 16) as u64);
     }
     let by_memory = (bytes / largest) as usize;
-    let by_length = SUBMISSION as usize / longest;
+    let by_length = (SUBMISSION / longest) as usize;
     let by_workgroups = limits.workgroups as usize / most_blocks;
     by_memory
         .min(by_budget)
@@ -76,7 +76,7 @@ fn at_once(
 
 /// Bytes of the values of nodes from `first` on that one image has at once, at the most: each until its last reader is done.
 fn alive(network: &Network, first: NodeId) -> u64 {
-    let bytes = |id: usize| padded_len(1, network.nodes[id].shape) as u64 * 4;
+    let bytes = |id: usize| padded_bytes(1, network.nodes[id].shape);
     let mut last = vec![0; network.nodes.len()];
     for (id, node) in network.nodes.iter().enumerate() {
         for input in &node.inputs {

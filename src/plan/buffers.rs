@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::slots::{self, Life};
 use super::{Buffer, BufferId, Contents, ImageUse, Limits, Packing, PlanError, Sums, Upload};
 use crate::kernels::IMAGE_ROW;
-use crate::layout::padded_len;
+use crate::layout::padded_bytes;
 use crate::network::Shape;
 use crate::weights::Tensor;
 
@@ -55,7 +55,7 @@ impl Buffers {
 
     /// The same for `n` tensors of `shape`.
     pub(super) fn tensor(&mut self, name: &str, n: usize, shape: Shape) -> BufferId {
-        self.scratch(name.into(), (padded_len(n, shape) as u64).saturating_mul(4))
+        self.scratch(name.into(), padded_bytes(n, shape))
     }
 
     /// A weight buffer of so many float32; the same tensor in the same packing is uploaded once.
@@ -101,7 +101,7 @@ impl Buffers {
         let [rows, columns] = sums.size;
         self.add(
             name.into(),
-            (rows * columns) as u64 * 4,
+            rows as u64 * columns as u64 * 4,
             Contents::Sums(sums),
         )
     }
@@ -123,7 +123,7 @@ impl Buffers {
 
     /// The image that layers use for one thing after the other, with room for `texels` beside its row of zeros.
     pub(super) fn image(&mut self, image_use: ImageUse, texels: usize) -> BufferId {
-        let bytes = (image_rows(texels) * IMAGE_ROW * 16) as u64;
+        let bytes = (image_rows(texels) * IMAGE_ROW) as u64 * 16;
         let id = if let Some(&id) = self.images.get(&image_use) {
             id
         } else {

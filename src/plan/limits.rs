@@ -60,8 +60,8 @@ pub struct Hardware {
 
 impl Hardware {
     /// The time of a dispatch, in bytes that the memory moves meanwhile: the longer of its arithmetic and its bytes.
-    pub(super) fn time(self, multiply_adds: usize, bytes: usize) -> usize {
-        bytes.max(multiply_adds / (self.multiply_adds_a_byte.max(1) as usize))
+    pub(super) fn time(self, multiply_adds: u64, bytes: u64) -> u64 {
+        bytes.max(multiply_adds / u64::from(self.multiply_adds_a_byte.max(1)))
     }
 }
 

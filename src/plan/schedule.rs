@@ -113,3 +113,74 @@ pub(super) fn takes_mask(network: &Network, input: NodeId, back: &BackwardReques
     let is_asked = input == back.to || back.keep.contains(&input);
     is_relu && !is_asked && network.only_reader(input).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{FilterLayout, Shape};
+    use crate::weights::Tensor;
+
+    /// A convolution, a ReLU, a max-pool, and a sum of the pool with itself, with a ReLU.
+    fn network() -> Network {
+        let mut network = Network::new("small", Shape::new(2, 8, 8));
+        let convolution = Op::Conv2d {
+            weight: Tensor::repeated(vec![4, 2, 3, 3], 0.0),
+            bias: Some(Tensor::repeated(vec![4], 0.0)),
+            layout: FilterLayout::Oihw,
+            window: Window::square(3, 1, 1),
+            groups: 1,
+        };
+        network.chain("conv", convolution).unwrap();
+        network.chain("relu", Op::RELU).unwrap();
+        let pool = Op::MaxPool(Window::square(2, 2, 0));
+        let pool = network.chain("pool", pool).unwrap();
+        network.push("sum", Op::Add, vec![pool, pool]).unwrap();
+        network.chain("relu2", Op::RELU).unwrap();
+        network
+    }
+
+    /// The values that the steps make, by the nodes' numbers.
+    fn made(request: &ForwardRequest, takes_pool: bool) -> Vec<usize> {
+        let steps = steps(&network(), request, |_| takes_pool);
+        steps.iter().map(|step| step.made().0).collect()
+    }
+
+    #[test]
+    fn nodes_go_together_unless_what_is_between_them_is_asked_for() {
+        let keeping = |keep: &[usize]| ForwardRequest {
+            keep: keep.iter().map(|&id| NodeId(id)).collect(),
+            ..ForwardRequest::default()
+        };
+        assert_eq!(made(&keeping(&[]), true), [3, 5]);
+        assert_eq!(made(&keeping(&[]), false), [2, 3, 5]);
+        assert_eq!(made(&keeping(&[2]), true), [2, 3, 5]);
+        assert_eq!(made(&keeping(&[1]), true), [1, 2, 3, 5]);
+        assert_eq!(made(&keeping(&[4]), true), [3, 4, 5]);
+        let from_relu = ForwardRequest {
+            from: NodeId(2),
+            ..ForwardRequest::default()
+        };
+        assert_eq!(made(&from_relu, true), [3, 5]);
+    }
+
+    #[test]
+    fn a_pool_leaves_what_goes_into_it_where_a_gradient_is_asked_for_there() {
+        let back = |to, keep| BackwardRequest {
+            to: NodeId(to),
+            keep,
+            classes: 1,
+            rule: crate::network::ReluRule::Plain,
+            means: crate::plan::Means::Never,
+        };
+        let going = |back| ForwardRequest {
+            backs: vec![back],
+            ..ForwardRequest::default()
+        };
+        assert_eq!(made(&going(back(0, vec![])), true), [3, 5]);
+        assert_eq!(made(&going(back(2, vec![])), true), [2, 3, 5]);
+        assert_eq!(made(&going(back(0, vec![NodeId(1)])), true), [2, 3, 5]);
+        let takes = |back| takes_mask(&network(), NodeId(2), &back);
+        assert!(takes(back(0, vec![])) && !takes(back(2, vec![])));
+        assert!(!takes(back(0, vec![NodeId(2)])));
+    }
+}

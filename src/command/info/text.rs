@@ -68,7 +68,7 @@ fn file(lines: &mut Lines, contents: &Contents) {
 
 fn described(lines: &mut Lines, network: &Described) {
     let (parameters, work) = (
-        thousands(network.parameters),
+        thousands(network.parameters as u64),
         thousands(network.multiply_adds),
     );
     lines.add(
@@ -141,7 +141,7 @@ fn described(lines: &mut Lines, network: &Described) {
         before = name;
         let parameters = match parameters {
             0 => String::new(),
-            some => thousands(*some),
+            some => thousands(*some as u64),
         };
         let width = widest.unwrap_or(0);
         let line = format!(
@@ -200,7 +200,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// `138,357,544`.
-fn thousands(number: usize) -> String {
+fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::kernels::{Kernel, LrnBackwardParams, LrnParams};
-use crate::layout::{Direction, blocks, padded_len};
+use crate::layout::{Direction, blocks, padded_bytes};
 use crate::network::{Lrn, NodeId};
 use crate::plan::builder::Builder;
 
@@ -16,7 +16,7 @@ impl Builder<'_> {
         let scale = lrn.alpha / lrn.size as f32;
         match call.direction {
             Direction::Forward => {
-                let bytes = padded_len(call.n, shape) as u64 * 4;
+                let bytes = padded_bytes(call.n, shape);
                 let sums = self.save(id, "sums", bytes);
                 let params = LrnParams {
                     count,

@@ -129,7 +129,7 @@ impl<'a> Builder<'a> {
         };
         let fits = |dense: &DenseAfter<'_>| {
             let [rows, columns] = dense.size();
-            let bytes = (rows * columns) as u64 * 4;
+            let bytes = rows as u64 * columns as u64 * 4;
             if self.parts(dense).through_image {
                 let most = self.limits.image_rows();
                 let texels = self.gradients(pass) * blocks(self.network.node(dense.id).shape.c);

@@ -6,7 +6,7 @@ use crate::kernels::{
     AdaptiveAvgPoolParams, AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardDisjointParams,
     MaxPoolBackwardParams, MaxPoolParams,
 };
-use crate::layout::{Direction, blocks, padded_len};
+use crate::layout::{Direction, blocks, padded_bytes};
 use crate::network::{NodeId, Window};
 use crate::plan::BufferId;
 use crate::plan::builder::Builder;
@@ -18,7 +18,8 @@ impl Builder<'_> {
             return argmax;
         }
         let node = self.network.node(id);
-        let bytes = padded_len(self.pass.images, node.shape) as u64;
+        // A byte an element.
+        let bytes = padded_bytes(self.pass.images, node.shape) / 4;
         self.save(id, "argmax", bytes)
     }
 

@@ -59,7 +59,8 @@ impl Builder<'_> {
         let (y, end) = match cut.parts {
             1 => (call.y, call.end),
             parts => {
-                let bytes = (parts * call.n * out_blocks * positions * 16) as u64;
+                let elements = (parts * call.n) as u64 * (out_blocks * positions) as u64;
+                let bytes = elements * 16;
                 let sums = self.buffers.scratch(format!("{} parts", call.label), bytes);
                 (sums, self.plain_end())
             }

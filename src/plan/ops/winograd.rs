@@ -36,11 +36,11 @@ const TEXELS: usize = (2 << 20) / 16;
 // Nanoseconds of one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of a workgroup of `conv3x3_subgroup.wgsl` and of the product
 // for a block of inputs, of a workgroup of either transform, and of what eight outputs by four inputs of filters take longer on
 // their way to the device when they are transformed.
-const DIRECT: usize = 351;
-const PRODUCT: usize = 136;
-const PRODUCT_WIDE: usize = 290;
-const TRANSFORM: usize = 3900;
-const FILTERS: usize = 2200;
+const DIRECT: u64 = 351;
+const PRODUCT: u64 = 136;
+const PRODUCT_WIDE: u64 = 290;
+const TRANSFORM: u64 = 3900;
+const FILTERS: u64 = 2200;
 
 /// Images from which on the wide product is worth its compilation: 0.4 s where the driver has not kept it, for some 15 ms
 /// gained in a pass through VGG16.
@@ -48,7 +48,7 @@ const WIDE_IMAGES: usize = 32;
 
 /// Of how many tiles one is listed, beside a base, as far as that decides about the algorithm. For Score-CAM it is one of two
 /// to five in VGG16's first ten layers.
-const LISTED: usize = 2;
+const LISTED: u64 = 2;
 
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
@@ -72,8 +72,8 @@ impl<'a> WinogradCall<'a> {
         let tiles = call.n * image_tiles;
         let [narrow, _] = WINOGRAD_PRODUCT_TILE;
         let is_wide = call.traffic.images() >= WIDE_IMAGES
-            && PRODUCT_WIDE * tiles.div_ceil(WINOGRAD_PRODUCT_WIDE)
-                < PRODUCT * tiles.div_ceil(narrow);
+            && PRODUCT_WIDE * (tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64)
+                < PRODUCT * tiles.div_ceil(narrow) as u64;
         Self {
             call,
             in_blocks: blocks(call.in_shape.c),
@@ -131,20 +131,22 @@ impl<'a> WinogradCall<'a> {
         let [product_tiles, product_blocks] = WINOGRAD_PRODUCT_TILE;
         let [outputs, inputs] = self.layer_blocks();
         let workgroups = shape.w.div_ceil(columns) * shape.h.div_ceil(rows);
-        let direct = DIRECT * workgroups * outputs * inputs / 2;
+        let direct = DIRECT * workgroups as u64 * (outputs * inputs) as u64 / 2;
         let product = PRODUCT
-            * WINOGRAD_POSITIONS
-            * self.image_tiles.div_ceil(product_tiles)
-            * (outputs * inputs).div_ceil(product_blocks);
-        let transforms = TRANSFORM * self.image_tiles.div_ceil(WINOGRAD_TILES) * (outputs + inputs);
+            * WINOGRAD_POSITIONS as u64
+            * self.image_tiles.div_ceil(product_tiles) as u64
+            * (outputs * inputs).div_ceil(product_blocks) as u64;
+        let transforms = TRANSFORM
+            * self.image_tiles.div_ceil(WINOGRAD_TILES) as u64
+            * (outputs + inputs) as u64;
         let all = product + transforms;
         let gained = direct.saturating_sub(if self.call.in_tiles {
             all / LISTED
         } else {
             all
         });
-        let filters = FILTERS * outputs.div_ceil(2) * inputs;
-        gained.saturating_mul(self.call.traffic.images()) > filters
+        let filters = FILTERS * (outputs.div_ceil(2) * inputs) as u64;
+        gained.saturating_mul(self.call.traffic.images() as u64) > filters
     }
 
     /// The layer's own outputs and inputs in blocks, whichever way it goes.

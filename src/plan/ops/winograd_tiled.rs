@@ -21,7 +21,7 @@ const BYTES: u64 = 32 << 20;
 
 /// What a dispatch costs beside its work, as bytes that the memory could have moved: 3 microseconds, the least that is
 /// reported (<https://forums.developer.nvidia.com/t/233645>), at 700 GB/s.
-const DISPATCH_BYTES: usize = 2 << 20;
+const DISPATCH_BYTES: u64 = 2 << 20;
 
 /// A convolution with its sizes in tiles and elements of four channels.
 pub(super) struct WinogradTiled<'a> {
@@ -86,29 +86,35 @@ impl<'a> WinogradTiled<'a> {
     }
 
     /// The time of all passes that is gained over the direct kernel's, less that of the filters' transform; 0 where none is.
-    fn gain(&self, hardware: Hardware) -> usize {
+    fn gain(&self, hardware: Hardware) -> u64 {
         let traffic = &self.call.traffic;
-        let sum = |time: fn(&Self, Hardware, usize) -> usize| {
+        let sum = |time: fn(&Self, Hardware, usize) -> u64| {
             let passes = traffic.passes.iter();
-            let times = passes.map(|&(n, times)| time(self, hardware, n).saturating_mul(times));
-            times.fold(0, usize::saturating_add)
+            let times =
+                passes.map(|&(n, times)| time(self, hardware, n).saturating_mul(times as u64));
+            times.fold(0, u64::saturating_add)
         };
         let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
-        let filters = (9 + self.positions) * self.filter_plane() * 16 + DISPATCH_BYTES;
-        gained.saturating_mul(traffic.runs).saturating_sub(filters)
+        let filters = (9 + self.positions) as u64 * self.filter_plane() as u64 * 16;
+        let filters = filters + DISPATCH_BYTES;
+        gained
+            .saturating_mul(traffic.runs as u64)
+            .saturating_sub(filters)
     }
 
     /// Of the direct kernel for `n` images, in bytes that the memory moves meanwhile. A dispatch takes as long as the longer
     /// of its arithmetic and its bytes; these are counted as if no cache held them.
-    fn direct_time(&self, hardware: Hardware, n: usize) -> usize {
+    fn direct_time(&self, hardware: Hardware, n: usize) -> u64 {
         let positions = self.call.out_shape.h * self.call.out_shape.w;
         let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
         let steps = depths(9, inputs) / 4;
         let cut = Cut::new([positions, outputs], n, steps, hardware);
-        let made = n * positions.next_multiple_of(cut.tile) * outputs.next_multiple_of(cut.tile);
+        let whole = |len: usize| len.next_multiple_of(cut.tile) as u64;
+        let made = n as u64 * whole(positions) * whole(outputs);
+        let [n, positions, outputs, inputs] = [n, positions, outputs, inputs].map(|len| len as u64);
         let moved = n * positions * (inputs + outputs) + 9 * inputs * outputs;
         // Parts of sums are written and read.
-        let sums = match cut.parts {
+        let sums = match cut.parts as u64 {
             1 => 0,
             parts => 2 * parts * n * positions * outputs * 4 + DISPATCH_BYTES,
         };
@@ -116,18 +122,22 @@ impl<'a> WinogradTiled<'a> {
     }
 
     /// The same of the three stages.
-    fn winograd_time(&self, hardware: Hardware, n: usize) -> usize {
+    fn winograd_time(&self, hardware: Hardware, n: usize) -> u64 {
         let out_positions = self.call.out_shape.h * self.call.out_shape.w;
         let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
         let tiles = n * self.image_tiles;
         let parts = tiles.div_ceil(self.most);
         let edge = self.product_tile(tiles.min(self.most), outputs, hardware);
-        let made = tiles.next_multiple_of(edge) * outputs.next_multiple_of(edge);
+        let whole = |len: usize| len.next_multiple_of(edge) as u64;
+        let made = whole(tiles) * whole(outputs);
+        let [inputs, outputs, tiles, parts] = [inputs, outputs, tiles, parts].map(|len| len as u64);
+        let positions = self.positions as u64;
         let products = hardware.time(
-            self.positions * made * inputs,
-            self.positions * (tiles * (inputs + outputs) + parts * inputs * outputs) * 4,
+            positions * made * inputs,
+            positions * (tiles * (inputs + outputs) + parts * inputs * outputs) * 4,
         );
-        let transforms = (n * out_positions + self.positions * tiles) * (inputs + outputs) * 4;
+        let values = n as u64 * out_positions as u64 + positions * tiles;
+        let transforms = values * (inputs + outputs) * 4;
         products + transforms + (3 * parts).saturating_sub(1) * DISPATCH_BYTES
     }
 
@@ -195,7 +205,7 @@ impl Builder<'_> {
     ) {
         let call = it.call;
         let tiles = part.len();
-        let bytes = |blocks: usize| (it.positions * blocks * tiles * 16) as u64;
+        let bytes = |blocks: usize| (it.positions * blocks) as u64 * tiles as u64 * 16;
         let v = self
             .buffers
             .scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
