@@ -429,8 +429,6 @@ fn a_network_planned_without_fusion_gives_the_same_numbers() {
             let session = Session::new(&GPU, plan).unwrap();
             session.poison().unwrap();
             session.forward(0, &x, network.input_shape()).unwrap();
-            let classes = Shape::vector(CLASSES);
-            session.backward([0, 0], &dy, classes).unwrap();
             let pass = session.plan().picture();
             let check = |buffer, id: NodeId, part: &str, expected: &[f32]| {
                 let shape = network.node(id).shape;
@@ -438,6 +436,8 @@ fn a_network_planned_without_fusion_gives_the_same_numbers() {
                 assert_close(&what(part, id), &found, expected, shape, 1e-4);
             };
             check(pass.logits, output, "the value", &expected[output.0]);
+            let classes = Shape::vector(CLASSES);
+            session.backward([0, 0], &dy, classes).unwrap();
             let back = &pass.backs[0];
             check(back.gradient, NodeId(0), "the gradient", &of_gradients[0]);
             for (&buffer, &id) in pass.kept.iter().zip(&all) {

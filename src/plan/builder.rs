@@ -115,7 +115,7 @@ impl<'a> Builder<'a> {
 
     /// Has the first of the dispatches recorded last, so many of them, wait for a copy.
     pub(super) fn copy_before(&mut self, last: usize, copy: CopyToImage) {
-        let (at, dispatch) = self.dispatches.from_end(last);
+        let (at, dispatch) = self.dispatches.nth_last(last);
         dispatch.copy = Some(copy);
         dispatch.image_texels += copy.texels;
         self.buffers.touch(copy.from, at);
@@ -123,13 +123,13 @@ impl<'a> Builder<'a> {
 
     /// Counts texels that the dispatch recorded last reads or writes in images that layers share.
     pub(super) fn count_image_texels(&mut self, texels: usize) {
-        let (_, dispatch) = self.dispatches.from_end(1);
+        let (_, dispatch) = self.dispatches.nth_last(1);
         dispatch.image_texels += texels;
     }
 
     /// Has the dispatch recorded last take part of a list.
     pub(super) fn list_last(&mut self, listed: Option<Listed>) {
-        let (_, dispatch) = self.dispatches.from_end(1);
+        let (_, dispatch) = self.dispatches.nth_last(1);
         dispatch.listed = listed;
     }
 

@@ -57,7 +57,7 @@ impl Dispatches {
     }
 
     /// One of those recorded last: 1 is the last of them. With its place.
-    pub(super) fn from_end(&mut self, count: usize) -> (usize, &mut Dispatch) {
+    pub(super) fn nth_last(&mut self, count: usize) -> (usize, &mut Dispatch) {
         let at = self.recorded.len() - count;
         (self.done + at, &mut self.recorded[at])
     }

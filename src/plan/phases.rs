@@ -166,13 +166,12 @@ impl Builder<'_> {
         let means = self.record_back(request, &mut gradients);
         let at = |id: NodeId| gradients[&id];
         let of_target = network.node(request.to).shape;
-        let (gradient, shape, kept) = match means {
-            Some(means) => (means, Shape::vector(of_target.c), vec![]),
-            None => {
-                let kept = request.keep.iter().map(|&id| at(id)).collect();
-                (at(request.to), of_target, kept)
-            }
+        let (gradient, shape) = match means {
+            Some(means) => (means, Shape::vector(of_target.c)),
+            None => (at(request.to), of_target),
         };
+        // With means nothing is kept.
+        let kept: Vec<BufferId> = request.keep.iter().map(|&id| at(id)).collect();
         self.hold_to_end_of_phase(&[gradient]);
         self.hold_to_end_of_phase(&kept);
         Backward {
