@@ -56,7 +56,7 @@ fn image_of(side: u32) -> ::image::RgbImage {
 #[divan::bench]
 fn scale_to_input(bencher: Bencher<'_, '_>) {
     let (seen, _) = fit(&picture(), Fit::Crop, SIDE, SIDE);
-    let caffe = Normalization::named("caffe").expect("named in the table");
+    let caffe = Normalization::CAFFE;
     bencher.bench(|| to_tensor(black_box(&seen), &caffe));
 }
 

@@ -11,11 +11,12 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::options::parse_rgb;
 use crate::printable::printable;
 
 mod choices;
 mod many;
+mod rgb;
+mod shard;
 mod spelled;
 mod whole;
 
@@ -26,6 +27,9 @@ pub use choices::{
 };
 
 pub use many::Many;
+pub use shard::{Shard, ShardError, ShardFlag};
+
+use rgb::parse_rgb;
 use spelled::spelled;
 use whole::whole;
 

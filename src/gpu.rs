@@ -20,6 +20,7 @@ pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{IMAGE_ROW, SUBGROUP};
+use crate::named::named;
 use crate::plan::{Hardware, KernelFamily, Limits, Winograd};
 
 /// An adapter that wgpu reaches.
@@ -64,15 +65,16 @@ impl std::fmt::Display for AdapterInfo {
     }
 }
 
-/// Graphics interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Backend {
-    /// Linux, Windows, Android
-    Vulkan,
-    /// macOS, iOS
-    Metal,
-    /// Windows
-    Dx12,
+named! {
+    /// Graphics interface.
+    pub enum Backend {
+        /// Linux, Windows, Android
+        Vulkan = "vulkan",
+        /// macOS, iOS
+        Metal = "metal",
+        /// Windows
+        Dx12 = "dx12",
+    }
 }
 
 /// Which adapter to use.

@@ -103,6 +103,7 @@ pub use {image, wgpu};
 
 pub mod draw;
 mod error;
+mod named;
 mod near;
 pub mod weights;
 

@@ -1,10 +1,9 @@
 //! The methods of all three kinds as one type, as the command line and the report name them.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::str::FromStr;
 
-use clap::ValueEnum;
-use clap::builder::PossibleValue;
+use crate::named::UnknownName;
 
 pub mod attribution;
 pub mod cam;
@@ -29,37 +28,45 @@ pub enum Method {
     Perturbation(perturbation::Method),
 }
 
-static ALL: LazyLock<Vec<Method>> = LazyLock::new(|| {
-    let cams = cam::Method::value_variants().iter();
-    let pixels = attribution::Method::value_variants().iter();
-    let perturbations = perturbation::Method::value_variants().iter();
-    cams.map(|&method| Method::Cam(method))
-        .chain(pixels.map(|&method| Method::Pixel(method)))
-        .chain(perturbations.map(|&method| Method::Perturbation(method)))
-        .collect()
-});
-
-impl ValueEnum for Method {
-    fn value_variants<'a>() -> &'a [Self] {
-        &ALL
+impl Method {
+    /// All of them, in the order in which they are listed.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let cams = cam::Method::ALL.iter().copied().map(Self::Cam);
+        let pixels = attribution::Method::ALL.iter().copied().map(Self::Pixel);
+        let perturbations = perturbation::Method::ALL.iter().copied();
+        cams.chain(pixels)
+            .chain(perturbations.map(Self::Perturbation))
     }
 
-    fn to_possible_value(&self) -> Option<PossibleValue> {
+    /// The name that it is asked for by.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Cam(method) => method.to_possible_value(),
-            Self::Pixel(method) => method.to_possible_value(),
-            Self::Perturbation(method) => method.to_possible_value(),
+            Self::Cam(method) => method.name(),
+            Self::Pixel(method) => method.name(),
+            Self::Perturbation(method) => method.name(),
         }
+    }
+}
+
+impl FromStr for Method {
+    type Err = UnknownName;
+
+    /// By any name of any method, whatever its spelling: `gradcam`, `GradCAM++`, `guided_bprop`.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let cam = text.parse().map(Self::Cam);
+        let pixel = || text.parse().map(Self::Pixel);
+        let perturbation = || text.parse().map(Self::Perturbation);
+        let found = cam.or_else(|_| pixel()).or_else(|_| perturbation());
+        found.map_err(|error: UnknownName| UnknownName {
+            there: Self::all().map(Self::name).collect(),
+            ..error
+        })
     }
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cam(method) => method.fmt(f),
-            Self::Pixel(method) => method.fmt(f),
-            Self::Perturbation(method) => method.fmt(f),
-        }
+        f.write_str(self.name())
     }
 }
 
@@ -86,9 +93,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_methods_share_a_name() {
-        let mut names: Vec<String> = ALL.iter().map(ToString::to_string).collect();
-        names.sort();
-        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    fn every_name_of_a_method_is_its_own() {
+        for method in Method::all() {
+            assert_eq!(method.name().parse(), Ok(method));
+        }
+        assert_eq!(
+            "GradCAMPlusPlus".parse::<Method>(),
+            Ok(cam::Method::GradCamPlusPlus.into())
+        );
+        assert!(
+            "cam"
+                .parse::<Method>()
+                .unwrap_err()
+                .to_string()
+                .contains("gradcam, gradcam++")
+        );
     }
 }

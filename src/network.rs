@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, HashSet};
 pub(crate) use infer::filter_axes;
 use infer::infer_shape;
 
+use crate::named::named;
+
 /// Rows or columns of a picture or a window at most, as far as files and options say them.
 pub const MAX_SIDE: usize = 4096;
 /// Elements of one layer's value for one picture, at most: more than any adapter binds.
@@ -72,13 +74,14 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// What turns a network's last values, the logits, into probabilities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum OutputKind {
-    /// One class excludes the others; the probabilities sum to one
-    Softmax,
-    /// Each class stands for itself: several may be there, or none
-    Sigmoid,
+named! {
+    /// What turns a network's last values, the logits, into probabilities.
+    pub enum OutputKind {
+        /// One class excludes the others; the probabilities sum to one
+        Softmax = "softmax",
+        /// Each class stands for itself: several may be there, or none
+        Sigmoid = "sigmoid",
+    }
 }
 
 /// One step of the network.

@@ -21,12 +21,11 @@ use crate::picture;
 mod drawing;
 mod error;
 mod many;
-mod shard;
 mod unread;
 
-pub use error::{RgbError, UsageError};
+pub use crate::cli::{Shard, ShardError, ShardFlag};
+pub use error::UsageError;
 pub use many::{FilesFrom, Many};
-pub use shard::{Shard, ShardError, ShardFlag};
 pub use unread::Unread;
 
 /// Classes explained when nobody says how many.
@@ -300,19 +299,6 @@ pub fn check_words(words: impl IntoIterator<Item = OsString>) -> Result<(), Usag
     };
     let file = words.into_iter().find(is_file);
     file.map_or(Ok(()), |file| Err(UsageError::Hyphen(file.into())))
-}
-
-/// Three numbers separated by commas: `123.68,116.779,103.939`.
-pub fn parse_rgb(text: &str) -> Result<[f32; 3], RgbError> {
-    let numbers = text
-        .split(',')
-        .map(|part| {
-            part.trim()
-                .parse()
-                .map_err(|_| RgbError::NotANumber(part.trim().to_owned()))
-        })
-        .collect::<Result<Vec<f32>, _>>()?;
-    <[f32; 3]>::try_from(numbers).map_err(|numbers| RgbError::Count(numbers.len()))
 }
 
 struct Positionals {

@@ -9,17 +9,18 @@ use ndarray::{ArrayView, IxDyn, ShapeError};
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use thiserror::Error;
 
-use crate::command::interrupt::Unfinished;
-
 mod destination;
 mod name;
 pub mod provenance;
 pub mod report;
 mod stray;
+mod unfinished;
 
 pub use destination::{Checked, Destination, DestinationError, check, tell_apart};
 pub use name::{Content, Question, Subject, is_output};
 pub(crate) use stray::sweep;
+use unfinished::Unfinished;
+pub(crate) use unfinished::remove_all as remove_unfinished;
 
 /// Why a file was not written. Whatever stood there before still does.
 #[derive(Debug, Error)]

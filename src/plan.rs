@@ -27,10 +27,9 @@ mod tiles;
 
 use std::ops::Range;
 
-use clap::ValueEnum;
-
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::{Direction, PositionSums};
+use crate::named::named;
 use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
@@ -131,14 +130,14 @@ pub enum Packing {
     TexelRows(Range<usize>, MatrixDtype),
 }
 
-/// What the matrices of linear layers are stored as on the device; sums are float32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
-pub enum MatrixDtype {
-    /// float32: as exact as the file
-    #[default]
-    F32,
-    /// float16: half the memory and half the bytes to read, eleven binary digits a weight
-    F16,
+named! {
+    /// What the matrices of linear layers are stored as on the device; sums are float32.
+    pub enum MatrixDtype, default F32 {
+        /// float32: as exact as the file
+        F32 = "f32",
+        /// float16: half the memory and half the bytes to read, eleven binary digits a weight
+        F16 = "f16",
+    }
 }
 
 impl MatrixDtype {

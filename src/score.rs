@@ -3,20 +3,19 @@
 //! This runs on the host in float64: it is a thousand numbers, and the softmax gradient of a nearly certain class is
 //! a difference that float32 loses.
 
-use clap::ValueEnum;
-
+use crate::named::named;
 use crate::network::OutputKind;
 
-/// What is differentiated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Score {
-    /// The class's probability, after the softmax, as the original program does
-    Prob,
-    /// The class's value before the softmax, as the paper does
-    Logit,
-    /// The probability's logarithm, which counts what other classes gain against the class and fades only as it nears 1
-    #[value(name = "logprob")]
-    LogProb,
+named! {
+    /// What is differentiated.
+    pub enum Score {
+        /// The class's probability, after the softmax, as the original program does
+        Prob = "prob",
+        /// The class's value before the softmax, as the paper does
+        Logit = "logit",
+        /// The probability's logarithm, which counts what other classes gain against the class and fades only as it nears 1
+        LogProb = "logprob",
+    }
 }
 
 /// What is asked of a class: why its score is high, why it is higher than another's, or what would lower it.
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn every_seed_is_the_gradient_of_its_value() {
         let logits = [0.25f32, -1.25, 2.0];
-        for (&score, kind) in Score::value_variants()
+        for (&score, kind) in Score::ALL
             .iter()
             .zip([KINDS; 3])
             .flat_map(|(s, k)| k.map(|k| (s, k)))

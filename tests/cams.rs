@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use clap::ValueEnum;
 use gradcam::low_level::architectures::{self, Classifier};
 use gradcam::low_level::explainer::{Explainer, Wanted};
 use gradcam::low_level::gpu::Gpu;
@@ -86,7 +85,7 @@ const EXTENTS: [&str; 4] = ["conv4_3", "conv5_3", "picture", "tiny"];
 fn methods(extent: &str) -> Vec<Method> {
     list::<String>(&CAMS["extents"][extent]["methods"])
         .iter()
-        .map(|name| Method::from_str(name, false).unwrap())
+        .map(|name| name.parse::<Method>().unwrap())
         .collect()
 }
 
@@ -228,7 +227,7 @@ fn check(
 
 /// Every extent but the tiny one.
 fn check_whole(gpu: &Gpu, name: &str, classifier: &Classifier, bounds: Bounds) {
-    let caffe = Normalization::named("caffe").unwrap();
+    let caffe = Normalization::CAFFE;
     let inputs = pictures().map(|picture| to_tensor(&picture, &caffe));
     let network = (name, &classifier.network);
     let mut found = Found::default();
@@ -293,7 +292,7 @@ fn every_method_agrees_better_on_drawn_weights_without_winograds_algorithm() {
 /// A forward pass a channel: at a layer of 128, of pictures of 32 x 32.
 #[test]
 fn score_cam_agrees_on_both_networks() {
-    let caffe = Normalization::named("caffe").unwrap();
+    let caffe = Normalization::CAFFE;
     let inputs = pictures().map(|picture| tiny_picture(&to_tensor(&picture, &caffe)));
     for (name, classifier) in [("builtin", &BUILTIN), ("seeded", &SEEDED)] {
         let network = tiny_network(classifier);
@@ -306,7 +305,7 @@ fn score_cam_agrees_on_both_networks() {
 
 #[test]
 fn every_method_of_the_program_has_its_maps_in_the_fixtures() {
-    for method in Method::value_variants() {
+    for method in Method::ALL {
         let expected: &[&str] = match method.reads() {
             // A forward pass a channel.
             Reads::Masked => &["tiny"],

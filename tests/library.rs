@@ -110,7 +110,7 @@ fn a_picture_of_any_size_is_explained_in_one_call() {
     let rgb = ::image::RgbImage::from_fn(90, 70, |x, y| {
         ::image::Rgb([(x * 2) as u8, (y * 3) as u8, (x + y) as u8])
     });
-    let normalization = Normalization::named("torch").unwrap();
+    let normalization = Normalization::TORCH;
     let explainer = explainer(2);
     let explain = |classes| {
         let request = PictureRequest {

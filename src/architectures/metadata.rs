@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ArchitectureError;
 use super::node_list::NodeList;
 use crate::network::{MAX_SIDE, OutputKind};
-use crate::picture::preprocess::Normalization;
+use crate::picture::preprocess::{Normalization, Preprocessing};
 use crate::weights::Weights;
 
 /// The keys.
@@ -105,7 +105,10 @@ enum Order {
 
 fn preprocessing(text: &str) -> Option<Normalization> {
     if !text.starts_with('{') {
-        return Normalization::named(text.split(':').next()?.trim());
+        let name = text.split(':').next()?.trim();
+        let mut named = Preprocessing::ALL.iter();
+        let found = named.find(|preprocessing| preprocessing.name() == name)?;
+        return Some(found.normalization());
     }
     let Numbers {
         channels,
@@ -155,7 +158,9 @@ mod tests {
             mean: [0.1, 2.0, -3.5],
             std: [1.0, 0.7, 1e-3],
         };
-        for (_, normalization) in Normalization::NAMED.into_iter().chain([("", odd)]) {
+        let named = Preprocessing::ALL.iter();
+        let named = named.map(|preprocessing| preprocessing.normalization());
+        for normalization in named.chain([odd]) {
             let text = preprocessing_text(&normalization);
             assert_eq!(preprocessing(&text), Some(normalization), "{text}");
         }

@@ -6,7 +6,7 @@
 
 use super::Evidence;
 use crate::network::{Network, NodeId, Op};
-use crate::picture::preprocess::Normalization;
+use crate::picture::preprocess::{Normalization, Preprocessing};
 
 /// One channel as a function of the network's input: channel `from`, times `a`, plus `b`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -196,9 +196,8 @@ impl Pixels {
                     close(255.0 * a, 255.0 * scale) && close(b, offset)
                 })
         };
-        let mut named = Normalization::NAMED
-            .into_iter()
-            .map(|(_, normalization)| normalization);
+        let named = Preprocessing::ALL.iter();
+        let mut named = named.map(|preprocessing| preprocessing.normalization());
         let named = named.find(same).map(|named| named.of_channels(self.len()));
         named.unwrap_or(Normalization {
             bgr,

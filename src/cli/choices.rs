@@ -1,19 +1,20 @@
-//! The closed lists of values.
+//! The closed lists of values: those of the core, and those that only the command line has.
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::LazyLock;
 
-use ::image::ImageFormat;
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
-pub use crate::command::convert::Precision;
 pub use crate::draw::colormap::Colormap;
 pub use crate::gpu::Backend;
 pub use crate::methods::Method;
 use crate::methods::attribution;
 pub use crate::methods::fuse::Fuse;
 pub use crate::network::OutputKind;
-pub use crate::picture::preprocess::Fit;
+pub use crate::picture::Format;
+pub use crate::picture::preprocess::{Fit, Preprocessing};
 pub use crate::plan::MatrixDtype;
 use crate::plan::Winograd;
 pub use crate::score::Score;
@@ -46,46 +47,6 @@ impl Output {
             Self::GuidedBprop | Self::Raw => Some(attribution::Method::GuidedBprop),
             Self::GuidedGradcam => Some(attribution::Method::GuidedGradcam),
             Self::Heatmap | Self::Heatmap16 | Self::Gradcam | Self::Segmented => None,
-        }
-    }
-}
-
-/// Picture formats that can be written without loss of meaning: a GIF's 256 colours are too few for
-/// an overlay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Format {
-    /// PNG
-    Png,
-    /// JPEG, quality 95
-    #[value(alias = "jpeg")]
-    Jpg,
-    /// WebP, lossless
-    Webp,
-    /// BMP
-    Bmp,
-    /// TIFF
-    #[value(alias = "tif")]
-    Tiff,
-    /// TGA
-    Tga,
-    /// QOI
-    Qoi,
-    /// PPM, binary
-    #[value(alias = "pnm")]
-    Ppm,
-}
-
-impl From<Format> for ImageFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Png => Self::Png,
-            Format::Jpg => Self::Jpeg,
-            Format::Webp => Self::WebP,
-            Format::Bmp => Self::Bmp,
-            Format::Tiff => Self::Tiff,
-            Format::Tga => Self::Tga,
-            Format::Qoi => Self::Qoi,
-            Format::Ppm => Self::Pnm,
         }
     }
 }
@@ -155,21 +116,6 @@ impl std::str::FromStr for Scale {
     }
 }
 
-/// Preprocessing that published weights were trained with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Preprocessing {
-    /// BGR, 0..255 minus 103.939, 116.779, 123.68
-    Caffe,
-    /// RGB, 0..1 minus 0.485, 0.456, 0.406, divided by 0.229, 0.224, 0.225
-    Torch,
-    /// RGB, -1..1
-    Tf,
-    /// RGB, 0..1
-    Unit,
-    /// RGB, 0..255
-    None,
-}
-
 /// A picture of one colour to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Baseline {
@@ -223,6 +169,17 @@ pub enum Channels {
     Bgr,
 }
 
+/// Type of the numbers that `convert` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Precision {
+    /// float32
+    F32,
+    /// float16: half the size, three digits, up to 65504
+    F16,
+    /// bfloat16: half the size, two digits, any range
+    Bf16,
+}
+
 /// How 3x3 convolutions of stride 1 are computed, forward and back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Convolution {
@@ -242,6 +199,22 @@ impl From<Convolution> for Winograd {
     }
 }
 
+static METHODS: LazyLock<Vec<Method>> = LazyLock::new(|| Method::all().collect());
+
+impl ValueEnum for Method {
+    fn value_variants<'a>() -> &'a [Self] {
+        &METHODS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Cam(method) => method.to_possible_value(),
+            Self::Pixel(method) => method.to_possible_value(),
+            Self::Perturbation(method) => method.to_possible_value(),
+        }
+    }
+}
+
 /// Shows a value as it is typed, so that a name is written once.
 macro_rules! display_as_typed {
     ($($choice:ty),*) => {$(
@@ -254,27 +227,15 @@ macro_rules! display_as_typed {
     )*};
 }
 display_as_typed!(
-    crate::methods::cam::Method,
-    crate::methods::attribution::Method,
-    crate::methods::perturbation::Method,
-    Score,
     Output,
-    Format,
     Size,
     Smooth,
     Overlay,
     PixelScale,
-    Fit,
-    Fuse,
-    Preprocessing,
-    OutputKind,
-    MatrixDtype,
     Precision,
     Channels,
     Baseline,
-    Colormap,
-    Convolution,
-    Backend
+    Convolution
 );
 
 #[cfg(test)]
@@ -308,18 +269,6 @@ mod tests {
         assert_eq!(parse("2.5e-4"), Ok(Scale::Fixed(2.5e-4)));
         for wrong in ["0", "-1", "inf", "nan", "picture", ""] {
             assert_eq!(parse(wrong), Err(ScaleError), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn every_format_can_be_written_and_has_its_own_extension() {
-        for &format in Format::value_variants() {
-            let encoder = ImageFormat::from(format);
-            assert!(encoder.writing_enabled(), "{format}");
-            assert_eq!(
-                ImageFormat::from_extension(format.to_string()),
-                Some(encoder)
-            );
         }
     }
 }

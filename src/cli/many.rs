@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::options::ShardFlag;
+use super::ShardFlag;
 
 /// The raw flags for many pictures.
 #[derive(Debug, Default, Args)]

@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, Command, Error, ValueEnum};
 
+use crate::named::folded;
+
 /// Reads a name of `T`'s list without regard to case, `-`, `_` and spaces, and to `+` or `plus`: `ScoreCAM`, `guided-bprop`,
 /// `GradCAMPlusPlus`.
 pub(super) fn spelled<T: ValueEnum + Send + Sync + 'static>() -> Spelled<T> {
@@ -51,13 +53,6 @@ fn named<T: ValueEnum>(text: &str) -> Option<T> {
         })
     };
     T::value_variants().iter().find(goes_by).cloned()
-}
-
-/// The same for all spellings of a name.
-fn folded(name: &str) -> String {
-    let letters = name.chars().filter(|c| !matches!(c, '-' | '_' | ' '));
-    let lower: String = letters.flat_map(char::to_lowercase).collect();
-    lower.replace("plus", "+").replace('+', "p")
 }
 
 #[cfg(test)]

@@ -15,28 +15,16 @@ use crate::architectures::{
     self, ArchitectureError, Asked, Classifier, Evidence, NodeList, keys, node_list_tensors,
     preprocessing_text, torch_names,
 };
-use crate::cli;
+use crate::cli::{self, Precision};
 use crate::command::explain::weights_name;
 use crate::command::info;
 use crate::labels::{Labels, LabelsError};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op};
 use crate::output::{self, WriteError};
-use crate::picture::preprocess::Normalization;
 use crate::printable::printable_lines;
 use crate::weights::{self, MAX_SAFETENSORS_HEADER, Weights, WeightsError};
 
 use stored::{Arrangement, Stored};
-
-/// Type of the numbers written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Precision {
-    /// float32
-    F32,
-    /// float16: half the size, three digits, up to 65504
-    F16,
-    /// bfloat16: half the size, two digits, any range
-    Bf16,
-}
 
 /// Why weights were not converted. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -161,11 +149,9 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
     }
     let mut notes: Vec<String> = weights.notes.clone();
     notes.append(&mut classifier.notes);
-    if let Some(name) = command.preprocess {
-        let named = Normalization::named(&name.to_string());
+    if let Some(preprocessing) = command.preprocess {
         let channels = classifier.network.input_shape().c;
-        let named = named.expect("the list of names is the same");
-        classifier.scale_by(named.of_channels(channels));
+        classifier.scale_by(preprocessing.normalization().of_channels(channels));
     } else if let Evidence::Guess(reason) = classifier.normalization_evidence {
         notes.push(format!(
             "preprocessing is written as {}, a guess, since {reason}; --preprocess says otherwise",

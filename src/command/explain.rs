@@ -184,9 +184,7 @@ fn unguided(options: &Options, network: &Network) -> Option<String> {
 
 fn normalization(preprocess: &Preprocess) -> Normalization {
     match *preprocess {
-        Preprocess::Named(name) => {
-            Normalization::named(&name.to_string()).expect("the list of names is the same")
-        }
+        Preprocess::Named(preprocessing) => preprocessing.normalization(),
         Preprocess::Given {
             mean,
             std,

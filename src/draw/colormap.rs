@@ -2,27 +2,28 @@
 
 mod tables;
 
-/// Which colours a heatmap is drawn in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Colormap {
-    /// Blue, cyan, yellow, red: what Grad-CAM pictures are known by
-    #[default]
-    Jet,
-    /// Violet to yellow, even to the eye and for the colour-blind
-    Viridis,
-    /// Black to pale yellow, even to the eye
-    Inferno,
-    /// Black over violet to pale yellow, even to the eye
-    Magma,
-    /// Blue to yellow, the same to the colour-blind as to others
-    Cividis,
-    /// The rainbow, without jet's false edges
-    Turbo,
-    /// Black to white
-    #[value(alias = "gray")]
-    Grey,
-    /// Blue, white, red, for --signed: what lowers the score, nothing, what raises it
-    Bwr,
+use crate::named::named;
+
+named! {
+    /// Which colours a heatmap is drawn in.
+    pub enum Colormap, default Jet {
+        /// Blue, cyan, yellow, red: what Grad-CAM pictures are known by
+        Jet = "jet",
+        /// Violet to yellow, even to the eye and for the colour-blind
+        Viridis = "viridis",
+        /// Black to pale yellow, even to the eye
+        Inferno = "inferno",
+        /// Black over violet to pale yellow, even to the eye
+        Magma = "magma",
+        /// Blue to yellow, the same to the colour-blind as to others
+        Cividis = "cividis",
+        /// The rainbow, without jet's false edges
+        Turbo = "turbo",
+        /// Black to white
+        Grey = "grey" | "gray",
+        /// Blue, white, red, for --signed: what lowers the score, nothing, what raises it
+        Bwr = "bwr",
+    }
 }
 
 impl Colormap {
@@ -145,8 +146,6 @@ const fn hex(digits: &str) -> [[u8; 3]; 256] {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
-
     use super::*;
 
     // Every entry is held against matplotlib's in tests/pictures.rs.
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn values_outside_the_range_take_the_nearest_end_and_nan_the_first() {
-        for map in Colormap::value_variants() {
+        for map in Colormap::ALL {
             let table = map.table();
             assert_eq!(map.color(-1.0), table[0]);
             assert_eq!(map.color(f32::NAN), table[0]);

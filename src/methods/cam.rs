@@ -40,60 +40,46 @@ mod full_grad;
 mod perturbed;
 mod principal;
 
-use clap::ValueEnum;
-
 use crate::methods::Setting;
 use crate::methods::noise;
+use crate::named::named;
 use crate::network::Shape;
 
 pub use full_grad::{Bias, full_grad};
 pub use perturbed::{ablation_cam, choose, is_flat, masked, score_cam, without};
 
-/// Method that makes a map from activations and gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Method {
-    /// Grad-CAM: channels weighted by their mean gradient
-    #[value(name = "gradcam")]
-    GradCam,
-    /// Grad-CAM++: positive gradients, weighted by position
-    #[value(name = "gradcam++")]
-    GradCamPlusPlus,
-    /// HiResCAM: gradient times activation at each position
-    #[value(name = "hirescam")]
-    HiResCam,
-    /// HiResCAM's products, the negative ones left out
-    #[value(name = "gradcam-elementwise")]
-    GradCamElementwise,
-    /// XGrad-CAM: gradients weighted by their share of the activation
-    #[value(name = "xgradcam")]
-    XGradCam,
-    /// LayerCAM: positive gradient times activation at each position
-    #[value(name = "layercam")]
-    LayerCam,
-    /// Eigen-CAM: first principal component of the activations, of no class
-    #[value(name = "eigencam")]
-    EigenCam,
-    /// First principal component of gradient times activation
-    #[value(name = "eigengradcam")]
-    EigenGradCam,
-    /// FEM: channels weighted by how often they are unusually strong, of no class
-    #[value(name = "fem")]
-    Fem,
-    /// Finer-CAM: Grad-CAM of what sets the class apart from its three rivals
-    #[value(name = "finercam")]
-    FinerCam,
-    /// Score-CAM: channels weighted by what the network says of the picture under each; a forward pass a channel
-    #[value(name = "scorecam")]
-    ScoreCam,
-    /// Ablation-CAM: channels weighted by what the score loses without each; the layers after the target, once a channel
-    #[value(name = "ablationcam")]
-    AblationCam,
-    /// FullGrad: gradients at the picture and at every bias, of no layer
-    #[value(name = "fullgrad")]
-    FullGrad,
-    /// Channels weighted at random by --seed: the baseline that any method must beat
-    #[value(name = "randomcam")]
-    RandomCam,
+named! {
+    /// Method that makes a map from activations and gradients.
+    pub enum Method {
+        /// Grad-CAM: channels weighted by their mean gradient
+        GradCam = "gradcam",
+        /// Grad-CAM++: positive gradients, weighted by position
+        GradCamPlusPlus = "gradcam++",
+        /// HiResCAM: gradient times activation at each position
+        HiResCam = "hirescam",
+        /// HiResCAM's products, the negative ones left out
+        GradCamElementwise = "gradcam-elementwise",
+        /// XGrad-CAM: gradients weighted by their share of the activation
+        XGradCam = "xgradcam",
+        /// LayerCAM: positive gradient times activation at each position
+        LayerCam = "layercam",
+        /// Eigen-CAM: first principal component of the activations, of no class
+        EigenCam = "eigencam",
+        /// First principal component of gradient times activation
+        EigenGradCam = "eigengradcam",
+        /// FEM: channels weighted by how often they are unusually strong, of no class
+        Fem = "fem",
+        /// Finer-CAM: Grad-CAM of what sets the class apart from its three rivals
+        FinerCam = "finercam",
+        /// Score-CAM: channels weighted by what the network says of the picture under each; a forward pass a channel
+        ScoreCam = "scorecam",
+        /// Ablation-CAM: channels weighted by what the score loses without each; the layers after the target, once a channel
+        AblationCam = "ablationcam",
+        /// FullGrad: gradients at the picture and at every bias, of no layer
+        FullGrad = "fullgrad",
+        /// Channels weighted at random by --seed: the baseline that any method must beat
+        RandomCam = "randomcam",
+    }
 }
 
 /// What a method reads beside the activations.
@@ -524,7 +510,7 @@ mod tests {
 
     #[test]
     fn only_methods_that_read_gradients_need_them() {
-        for &method in Method::value_variants() {
+        for &method in Method::ALL {
             let without = method.map(&features(&A, &[]));
             let same = without == method.map(&features(&A, &G));
             let reads = match method.reads() {

@@ -1,19 +1,18 @@
 //! From the maps of several layers to one: each scaled to 0..=1 and resized, then their mean, maximum or product.
 
-use clap::ValueEnum;
-
 use crate::methods::map::{Map, RawMap};
+use crate::named::named;
 
-/// How the maps of several layers become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Fuse {
-    /// What the layers show on average
-    #[default]
-    Mean,
-    /// What any of them shows
-    Max,
-    /// What all of them show
-    Product,
+named! {
+    /// How the maps of several layers become one.
+    pub enum Fuse, default Mean {
+        /// What the layers show on average
+        Mean = "mean",
+        /// What any of them shows
+        Max = "max",
+        /// What all of them show
+        Product = "product",
+    }
 }
 
 impl Fuse {
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_no_number_stays_to_be_told() {
         let (some, wild) = (map(2, &[0.0, 4.0]), map(2, &[f64::NAN, 1.0]));
-        for &fuse in Fuse::value_variants() {
+        for &fuse in Fuse::ALL {
             for maps in [[some.clone(), wild.clone()], [wild.clone(), some.clone()]] {
                 let fused = fuse.of(&maps, 2, 1).values;
                 assert!(fused[0].is_nan(), "{fuse:?}: {fused:?}");

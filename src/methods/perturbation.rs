@@ -6,34 +6,34 @@
 //!
 //! To add a method: its variant, its number of masks, its mask and its map, and its line in [`Method::settings`].
 
-use clap::ValueEnum;
-
 use crate::methods::Setting;
 use crate::methods::map::Map;
 use crate::methods::noise;
+use crate::named::named;
 use crate::network::Shape;
 
-/// Method that hides parts of the picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Method {
-    /// Occlusion: what the score loses as a patch slides over the picture
-    ///
-    /// The value of a pixel is the mean of s - s_i over the patches i that cover it (Zeiler and Fergus, arXiv 1311.2901), s the
-    /// score and s_i that under patch i. Passes: the patches, 169 for the defaults at 224 x 224; on the software adapter 3x3
-    /// convolutions run only where a patch reaches. For an answer in units of the score that needs no gradient: exact about
-    /// what it asks, coarse, and blind to evidence that is there twice. Agrees with captum's `Occlusion` with windows over all
-    /// channels. Patches start every --stride pixels, in captum every pixel unless told otherwise; the last of a row or
-    /// column may reach over the edge. captum refuses strides longer than the patch, as the command line does; the
-    /// library gives the pixels between patches 0.
-    Occlusion,
-    /// RISE: the mean of random masks, weighted by the score under each
-    ///
-    /// Sum of s_i m_i / (N p) over N masks m_i (Petsiuk et al., BMVC 2018, arXiv 1806.07421). A mask is 7 x 7 cells, each 1 with
-    /// probability p = 1/2, bilinear to a cell more than the picture and cropped at random. Passes: --samples, 1000; the paper
-    /// takes 4000 for VGG16. For evidence of any shape, from the network's answers alone; as noisy as there are few masks. The
-    /// map lies around the mean score of a half-hidden picture and tells by its differences: it is drawn from its least value
-    /// up, as the authors draw it. The authors' code mirrors cells at the edge where this one repeats them.
-    Rise,
+named! {
+    /// Method that hides parts of the picture.
+    pub enum Method {
+        /// Occlusion: what the score loses as a patch slides over the picture
+        ///
+        /// The value of a pixel is the mean of s - s_i over the patches i that cover it (Zeiler and Fergus, arXiv 1311.2901), s the
+        /// score and s_i that under patch i. Passes: the patches, 169 for the defaults at 224 x 224; on the software adapter 3x3
+        /// convolutions run only where a patch reaches. For an answer in units of the score that needs no gradient: exact about
+        /// what it asks, coarse, and blind to evidence that is there twice. Agrees with captum's `Occlusion` with windows over all
+        /// channels. Patches start every --stride pixels, in captum every pixel unless told otherwise; the last of a row or
+        /// column may reach over the edge. captum refuses strides longer than the patch, as the command line does; the
+        /// library gives the pixels between patches 0.
+        Occlusion = "occlusion",
+        /// RISE: the mean of random masks, weighted by the score under each
+        ///
+        /// Sum of s_i m_i / (N p) over N masks m_i (Petsiuk et al., BMVC 2018, arXiv 1806.07421). A mask is 7 x 7 cells, each 1 with
+        /// probability p = 1/2, bilinear to a cell more than the picture and cropped at random. Passes: --samples, 1000; the paper
+        /// takes 4000 for VGG16. For evidence of any shape, from the network's answers alone; as noisy as there are few masks. The
+        /// map lies around the mean score of a half-hidden picture and tells by its differences: it is drawn from its least value
+        /// up, as the authors draw it. The authors' code mirrors cells at the edge where this one repeats them.
+        Rise = "rise",
+    }
 }
 
 /// The numbers that the methods depend on.

@@ -209,17 +209,6 @@ pub enum UsageError {
     },
 }
 
-/// Why a text is no `R,G,B`.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RgbError {
-    /// Not three parts.
-    #[error("{0} numbers where three are needed, as in 123.68,116.779,103.939")]
-    Count(usize),
-    /// A part that is no number.
-    #[error("`{0}` is not a number; write three, as in 123.68,116.779,103.939")]
-    NotANumber(String),
-}
-
 fn triple(values: &[f32; 3], factor: f32) -> String {
     values.map(|value| (value * factor).to_string()).join(",")
 }

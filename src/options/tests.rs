@@ -326,17 +326,6 @@ fn numbers_that_cannot_be_meant_are_refused() {
     );
 }
 
-#[test]
-fn three_numbers_make_a_colour() {
-    assert_eq!(parse_rgb("1, 2.5,-3"), Ok([1.0, 2.5, -3.0]));
-    assert_eq!(parse_rgb("1,2"), Err(RgbError::Count(2)));
-    assert_eq!(parse_rgb("1,2,3,4"), Err(RgbError::Count(4)));
-    assert_eq!(
-        parse_rgb("1,two,3"),
-        Err(RgbError::NotANumber("two".into()))
-    );
-}
-
 #[cfg(unix)]
 #[test]
 fn names_that_are_not_unicode_pass_through() {

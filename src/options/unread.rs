@@ -135,7 +135,7 @@ fn not_read(setting: Setting, chooses: bool, flags: &Explain) -> Option<Unread> 
 }
 
 fn readers(reads: impl Fn(Method) -> bool) -> Vec<Method> {
-    let all = Method::value_variants().iter().copied();
+    let all = Method::all();
     all.filter(|&method| reads(method)).collect()
 }
 

@@ -6,12 +6,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use thiserror::Error;
 
 use super::name::{Content, STEM_MAX, Subject, file_name, short_stem};
 use super::{or_here, temporary_file};
-use crate::cli::Format;
+use crate::picture::Format;
 
 /// Why the files of a picture could not be written. Found before any work.
 #[derive(Debug, Error)]
@@ -80,10 +79,10 @@ impl Destination {
             .extension()
             .and_then(OsStr::to_str)
             .unwrap_or_default();
-        let (format, extension) = match (chosen, Format::from_str(spelled, true)) {
+        let (format, extension) = match (chosen, Format::of_extension(spelled)) {
             (Some(format), _) => (format, format.to_string()),
-            (None, Ok(own)) => (own, spelled.to_owned()),
-            (None, Err(_)) => (Format::Png, Format::Png.to_string()),
+            (None, Some(own)) => (own, spelled.to_owned()),
+            (None, None) => (Format::Png, Format::Png.to_string()),
         };
         let stem = stem(image);
         Self {

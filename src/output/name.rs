@@ -9,7 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
 
-use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
 use crate::methods::attribution;
@@ -87,7 +86,7 @@ impl Content {
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        let of_method = |&method| {
+        let of_method = |method| {
             [
                 Self::Picture(method),
                 Self::Heatmap(method),
@@ -95,7 +94,7 @@ impl Content {
                 Self::Segmented(method),
             ]
         };
-        Method::value_variants().iter().flat_map(of_method)
+        Method::all().flat_map(of_method)
     }
 }
 

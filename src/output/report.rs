@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::cli::{Fuse, Score};
 use crate::gpu::AdapterInfo;
 use crate::labels::Label;
 use crate::methods::Method;
+use crate::methods::fuse::Fuse;
 use crate::methods::perturbation;
 use crate::methods::spread::Spread;
 use crate::methods::verdict::{Asked, Verdict};
 use crate::output::Content;
 use crate::printable::printable_lines;
+use crate::score::Score;
 
 pub(crate) mod paths;
 mod settings;

@@ -5,18 +5,20 @@ mod normalization;
 use image::imageops;
 use image::{Rgb, RgbImage};
 
+use crate::named::named;
 use crate::picture::resize::{self, Region};
-pub use normalization::{Normalization, to_picture, to_tensor};
+pub use normalization::{Normalization, Preprocessing, to_picture, to_tensor};
 
-/// How a picture of any shape meets the network's rectangle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Fit {
-    /// The largest centred part of the network's proportions; what lies outside is not seen
-    Crop,
-    /// The whole picture, its proportions changed
-    Squash,
-    /// The whole picture, centred, with bars
-    Pad,
+named! {
+    /// How a picture of any shape meets the network's rectangle.
+    pub enum Fit {
+        /// The largest centred part of the network's proportions; what lies outside is not seen
+        Crop = "crop",
+        /// The whole picture, its proportions changed
+        Squash = "squash",
+        /// The whole picture, centred, with bars
+        Pad = "pad",
+    }
 }
 
 /// The colour around a padded picture: the mean of `ImageNet`, which the caffe and torch normalisations turn into (nearly) zero,

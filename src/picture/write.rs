@@ -7,6 +7,55 @@ use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
 use super::PictureError;
+use crate::named::named;
+
+named! {
+    /// Picture formats that can be written without loss of meaning: a GIF's 256 colours are too few for an overlay.
+    pub enum Format {
+        /// PNG
+        Png = "png",
+        /// JPEG, quality 95
+        Jpg = "jpg" | "jpeg",
+        /// WebP, lossless
+        Webp = "webp",
+        /// BMP
+        Bmp = "bmp",
+        /// TIFF
+        Tiff = "tiff" | "tif",
+        /// TGA
+        Tga = "tga",
+        /// QOI
+        Qoi = "qoi",
+        /// PPM, binary
+        Ppm = "ppm" | "pnm",
+    }
+}
+
+impl Format {
+    /// The one whose files end so, in any case.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        let is_so = |format: &&Self| {
+            let mut names = format.names().iter();
+            names.any(|name| name.eq_ignore_ascii_case(extension))
+        };
+        Self::ALL.iter().find(is_so).copied()
+    }
+}
+
+impl From<Format> for ImageFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Png => Self::Png,
+            Format::Jpg => Self::Jpeg,
+            Format::Webp => Self::WebP,
+            Format::Bmp => Self::Bmp,
+            Format::Tiff => Self::Tiff,
+            Format::Tga => Self::Tga,
+            Format::Qoi => Self::Qoi,
+            Format::Ppm => Self::Pnm,
+        }
+    }
+}
 
 /// High enough that its error stays near one level, so that neither the heatmap's steps nor its edges show blocks.
 /// The encoder does not subsample colour.
@@ -51,17 +100,14 @@ pub fn encode_grey_16(grey: &ImageBuffer<Luma<u16>, Vec<u16>>) -> Result<Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::ValueEnum;
     use image::Rgb;
-
-    use crate::cli::Format;
 
     #[test]
     fn what_is_written_is_read_back() {
         let picture = RgbImage::from_fn(9, 5, |x, y| {
             Rgb([20 * x as u8, 50 * y as u8, 10 * (x + y) as u8])
         });
-        for &format in Format::value_variants() {
+        for &format in Format::ALL {
             let format = ImageFormat::from(format);
             let bytes = encode(&picture, format).unwrap();
             let back = image::load_from_memory_with_format(&bytes, format)
@@ -91,5 +137,17 @@ mod tests {
             encode(&wide, ImageFormat::Jpeg),
             Err(PictureError::Encode { .. })
         ));
+    }
+
+    #[test]
+    fn every_format_can_be_written_and_has_its_own_extension() {
+        for &format in Format::ALL {
+            let encoder = ImageFormat::from(format);
+            assert!(encoder.writing_enabled(), "{format}");
+            assert_eq!(
+                ImageFormat::from_extension(format.to_string()),
+                Some(encoder)
+            );
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use gradcam::low_level::methods::Method;
 use serde_json::{Value, json};
 
@@ -76,7 +75,7 @@ fn an_option_that_a_method_does_not_read_changes_nothing_and_is_told() {
     let folder = Folder::new();
     let settings = "--samples 2 --steps 2 --patch 112 --outputs raw -c 1 -q";
     let maps = |options: &str| {
-        let methods = Method::value_variants().iter().map(ToString::to_string);
+        let methods = Method::all().map(|method| method.to_string());
         // It has rivals of its own, and is refused beside --versus.
         let left = |name: &String| !(name == "finercam" && options.contains("--versus"));
         let methods: Vec<String> = methods.filter(left).collect();

@@ -1,6 +1,5 @@
 //! CAM methods against pytorch-grad-cam.
 
-use clap::ValueEnum;
 use gradcam::low_level::explainer::{Explainer, Explanation, Wanted};
 use gradcam::low_level::methods::cam::{Method, Reads};
 use gradcam::low_level::methods::fuse::Fuse;
@@ -101,7 +100,7 @@ fn ablation_cam_agrees_with_pytorch_grad_cam_at_two_layers() {
 
 #[test]
 fn every_other_cam_method_agrees_with_pytorch_grad_cam_at_two_layers() {
-    let methods: Vec<Method> = Method::value_variants()
+    let methods: Vec<Method> = Method::ALL
         .iter()
         .copied()
         .filter(|method| {

@@ -1,6 +1,5 @@
 //! Pixel methods against captum, perturbations against captum and the paper's formula.
 
-use clap::ValueEnum;
 use gradcam::low_level::explainer::{Explainer, Progress, Wanted};
 use gradcam::low_level::methods::attribution::{self, Inputs};
 use gradcam::low_level::methods::perturbation;
@@ -31,7 +30,7 @@ fn explain_pixels(
     input: &[f32],
     wanted: impl Fn(Inputs) -> bool,
 ) -> Vec<(attribution::Method, Vec<Vec<f64>>)> {
-    let methods: Vec<attribution::Method> = attribution::Method::value_variants()
+    let methods: Vec<attribution::Method> = attribution::Method::ALL
         .iter()
         .copied()
         .filter(|method| wanted(method.recipe().inputs))
@@ -96,7 +95,7 @@ fn perturbations_agree_with_captum_and_the_paper() {
         baseline: [0, 1, 2].map(|c| baseline[c].as_f64().unwrap() as f32),
         seed: number("seed"),
     };
-    let methods = perturbation::Method::value_variants();
+    let methods = perturbation::Method::ALL;
     let (_, explanations, told) = explain_small(Wanted {
         methods: vec![],
         perturbations: methods.to_vec(),

@@ -3,6 +3,36 @@
 use image::RgbImage;
 
 use super::luma;
+use crate::named::named;
+
+named! {
+    /// Preprocessing that published weights were trained with.
+    pub enum Preprocessing {
+        /// BGR, 0..255 minus 103.939, 116.779, 123.68
+        Caffe = "caffe",
+        /// RGB, 0..1 minus 0.485, 0.456, 0.406, divided by 0.229, 0.224, 0.225
+        Torch = "torch",
+        /// RGB, -1..1
+        Tf = "tf",
+        /// RGB, 0..1
+        Unit = "unit",
+        /// RGB, 0..255
+        None = "none",
+    }
+}
+
+impl Preprocessing {
+    /// What it does to pixels.
+    pub const fn normalization(self) -> Normalization {
+        match self {
+            Self::Caffe => Normalization::CAFFE,
+            Self::Torch => Normalization::TORCH,
+            Self::Tf => Normalization::TF,
+            Self::Unit => Normalization::UNIT,
+            Self::None => Normalization::NONE,
+        }
+    }
+}
 
 /// What a network was trained to see: `(value * scale - mean) / std`, value in 0..255, channels in the network's order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,35 +99,15 @@ impl Normalization {
         mean: [0.0; 3],
         std: [1.0; 3],
     };
-    /// Each normalisation that has a name, with it.
-    pub const NAMED: [(&'static str, Self); 5] = [
-        ("caffe", Self::CAFFE),
-        ("torch", Self::TORCH),
-        ("tf", Self::TF),
-        ("unit", Self::UNIT),
-        ("none", Self::NONE),
-    ];
-
-    /// The normalisation called `name`.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::NAMED
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|&(_, normalization)| normalization)
-    }
-
     /// Its name, if it has one.
     pub fn name(&self) -> Option<&'static str> {
-        Self::NAMED
-            .iter()
-            .find(|(_, normalization)| {
-                *normalization
-                    == Self {
-                        grey: false,
-                        ..*self
-                    }
-            })
-            .map(|&(name, _)| name)
+        let colours = Self {
+            grey: false,
+            ..*self
+        };
+        let named = Preprocessing::ALL.iter();
+        let mut named = named.filter(|preprocessing| preprocessing.normalization() == colours);
+        named.next().map(|preprocessing| preprocessing.name())
     }
 
     /// The same for a network of so many channels.
@@ -224,7 +234,10 @@ mod tests {
     fn each_name_gives_its_published_range() {
         let picture = RgbImage::from_pixel(1, 1, Rgb([0, 255, 51]));
         let close = |name: &str, expected: [f32; 3]| {
-            let tensor = to_tensor(&picture, &Normalization::named(name).unwrap());
+            let tensor = to_tensor(
+                &picture,
+                &name.parse::<Preprocessing>().unwrap().normalization(),
+            );
             for (got, expected) in tensor.iter().zip(expected) {
                 assert!((got - expected).abs() < 1e-6, "{name}: {tensor:?}");
             }
@@ -233,7 +246,6 @@ mod tests {
         close("tf", [-1.0, 1.0, -0.6]);
         close("unit", [0.0, 1.0, 0.2]);
         close("none", [0.0, 255.0, 51.0]);
-        assert_eq!(Normalization::named("Caffe"), None);
     }
 
     #[test]
@@ -253,14 +265,15 @@ mod tests {
     #[test]
     fn the_gradient_is_the_derivative_of_the_tensor() {
         // One level of one channel up: the input moves by gradient / 255.
-        for (name, normalization) in Normalization::NAMED {
+        for &preprocessing in Preprocessing::ALL {
+            let normalization = preprocessing.normalization();
             let at = |value| {
                 let picture = RgbImage::from_pixel(1, 1, Rgb([value, 7, 7]));
                 to_tensor(&picture, &normalization).iter().sum::<f32>()
             };
             let gradient = to_picture(&[1.0; 3], &normalization, 1)[0];
             let step = f64::from(at(101) - at(100));
-            assert!((step - gradient / 255.0).abs() < 1e-4, "{name}");
+            assert!((step - gradient / 255.0).abs() < 1e-4, "{preprocessing}");
         }
     }
 
