@@ -12,34 +12,36 @@
 //! Data only ever goes forward through it; [`command::explain`] is that line as a script, and reading it from top to bottom shows
 //! the whole program.
 //!
-//! | step | module |
-//! | --- | --- |
-//! | the command line, and the rules between its options | [`cli`], [`options`] |
-//! | pictures: which ones folders, patterns and lists mean; decode; crop, resize, scale | [`picture`], [`picture::preprocess`], [`picture::resize`] |
-//! | weights files to named tensors; what a file that is none seems to be | [`weights`], [`sniff`] |
-//! | named tensors to a network; the network as data | [`architectures`], [`network`] |
-//! | network, request and adapter limits to buffers and dispatches | [`plan`], [`kernels`], [`layout`] |
-//! | the device: choice, upload, passes, errors | [`gpu`] |
-//! | logits to probabilities and to the gradient that starts a backward pass | [`score`] |
-//! | one picture through the network and back | [`explainer`] |
-//! | activations and gradients to maps; gradients at the pixels to pixel values | [`methods::cam`], [`methods::attribution`] |
-//! | maps of several layers to one; whether a map can be read; where its heat lies | [`methods::fuse`], [`methods::verdict`], [`methods::spread`] |
-//! | masks over the picture, and scores under them to maps | [`methods::perturbation`] |
-//! | all methods by name; random numbers | [`methods`], [`methods::noise`] |
-//! | maps and gradients to pictures | [`methods::map`], [`draw`], [`draw::colormap`], [`draw::composite`] |
-//! | class names; file names and atomic writes; text and JSON | [`labels`], [`output`], [`output::report`] |
-//! | what a weights file holds; any of them as one that loads fast anywhere | [`command::info`], [`command::convert`] |
-//! | what made a picture, in the picture | [`output::provenance`], [`command::show`] |
-//! | many pictures at once; errors, notes and progress; Ctrl-C | [`command::batch`], [`command::console`], [`printable`], [`command::interrupt`] |
-//! | what the device does, and what it could do | [`command::bench`] |
+//! # What each folder is
 //!
-//! # What may know what
+//! From those that know nothing of the others to those that join them; each may know what stands above it.
 //!
-//! Only [`gpu`] knows wgpu. Only [`plan`] knows which kernels make a layer, and it is pure data: plans for adapters that
-//! nobody has are made and tested without a GPU. [`weights`] knows files and nothing of networks; [`architectures`]
-//! joins the two. [`methods`], [`draw`] and [`score`] are pure functions.
+//! | folder | what it is | may know |
+//! | --- | --- | --- |
+//! | [`weights`] | a file to named tensors, one module a format; knows nothing of networks | |
+//! | [`network`] | the network as data: ops, shapes, target layers | `weights` for its tensors |
+//! | [`picture`] | pictures decoded, cropped and scaled to the input, and the way back; written | [`sniff`]: what a file seems to be |
+//! | [`labels`] | class names | |
+//! | [`architectures`] | named tensors or a graph to a network, with what is known of its use | `weights`, `network`, `picture`, `labels` |
+//! | [`kernels`], [`layout`] | the table of shaders with their uniforms; how tensors lie on the device | `network` |
+//! | [`plan`] | network, request and limits to buffers and dispatches, as data: plans for adapters that nobody has are made and tested without one | `network`, `kernels`, `layout` |
+//! | [`gpu`] | the only place that knows wgpu: choice of the device, upload, passes, errors | `plan` |
+//! | [`score`] | logits to probabilities, and to the gradient that starts a backward pass | `network` |
+//! | [`methods`] | activations, gradients and scores to maps: pure functions; how a map is judged | `network`, `picture`, `score` |
+//! | [`draw`] | maps to pictures: pure functions | `methods`, `picture` |
+//! | [`explainer`] | one picture through the network and back, for all methods asked for | all above |
+//! | [`cli`], [`options`] | flags; the rules between them | the core's lists of values |
+//! | [`output`] | names of files, writing them whole, the report as text and JSON | the core |
+//! | [`command`] | what the program does, and every error that it may end with: nothing knows it but `main` | everything |
 //!
-//! # Branches
+//! No folder knows one that knows it, and `tests/house.rs` holds the source against this table. Errors are leaves: each folder has
+//! its own, and only [`command`] (for the program) and [`Error`] (for a library's user) join them. What has a name that is typed or
+//! shown, such as a method or a colour map, is listed with its names by `named!` (`src/named.rs`), once.
+//!
+//! Without the feature `cli` the last three rows are absent, and with them clap, temporary files, signals and the terminal; without
+//! `builtin` the network of the program itself; without `mmap` weights are read rather than mapped.
+//!
+//! # Branches, and where the gradient of a skip connection is added
 //!
 //! A network is a list of nodes in an order in which each reads earlier ones ([`network::Network`]); sums, products and
 //! concatenations read several, and any node may be read by several. A backward pass goes through the list from its end, so
@@ -49,7 +51,21 @@
 //! done. A rerun from a node in the middle reads what goes around it, the other side of a skip, from the picture's own forward
 //! pass.
 //!
-//! # A new op, a new kernel
+//! # To add something
+//!
+//! What is listed here is all; the compiler or a test names what is forgotten.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | a CAM method | its function in `src/methods/cam/`, its name and its row in `src/methods/cam.rs`; a reference's numbers in `tests/fixtures/methods` |
+//! | a method at the pixels, or one that hides parts | its name and its arms in `src/methods/attribution.rs` or `src/methods/perturbation.rs` |
+//! | a colour map | its name in `src/draw/colormap.rs`, its 256 colours in `colormap/tables.rs` |
+//! | a format of weights | a module in `src/weights/` that makes `Contents` of bytes, its arm in `weights::read`, its row of each list in `src/weights/content.rs` (first bytes, extension, words) |
+//! | a format of pictures | a module in `src/picture/` that makes `Decoded` of bytes, and its arm in `src/picture.rs`; to write it as well its name in `picture/write.rs` |
+//! | a family of networks known by its tensors' names | a table in a file of `src/architectures/families/`, and its line in `src/architectures/families.rs` |
+//! | an operator of ONNX or a layer of Keras | its arm in `src/architectures/onnx/layers.rs` or `src/architectures/keras/layers.rs` |
+//! | an op | below |
+//! | a kernel | below |
 //!
 //! An op is a variant of [`network::Op`], and the compiler names the rest: its shape (`src/network/infer.rs`), its dispatches
 //! there and back side by side (`src/plan/ops/`), where a difference in its input shows in its output (`src/plan/tiles.rs`),
@@ -98,6 +114,11 @@
 //! The names at the crate's root are kept from one version to the next as far as can be. Everything else is in [`low_level`] and
 //! changes without notice.
 
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "some is there for the commands")
+)]
+
 // The versions whose pictures and devices the functions here take and give.
 pub use {image, wgpu};
 
@@ -110,8 +131,10 @@ pub mod weights;
 // Public for `low_level` alone, under which the documentation has them.
 #[doc(hidden)]
 pub mod architectures;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod command;
 #[doc(hidden)]
@@ -128,14 +151,17 @@ pub mod layout;
 pub mod methods;
 #[doc(hidden)]
 pub mod network;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod options;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod output;
 #[doc(hidden)]
 pub mod picture;
 #[doc(hidden)]
 pub mod plan;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod printable;
 #[doc(hidden)]
@@ -155,13 +181,18 @@ pub use score::Score;
 /// The program's own modules, for its tests and for who needs more than the crate's root has. **Unstable**: any version may
 /// rename, move or drop what is here.
 pub mod low_level {
+    #[doc(inline)]
+    pub use crate::named::UnknownName;
     #[doc(no_inline)]
     pub use crate::weights;
     #[doc(inline)]
     pub use crate::{
-        architectures, cli, command, explainer, gpu, kernels, labels, layout, methods, network,
-        options, output, picture, plan, printable, score, sniff,
+        architectures, explainer, gpu, kernels, labels, layout, methods, network, picture, plan,
+        score, sniff,
     };
+    #[cfg(feature = "cli")]
+    #[doc(inline)]
+    pub use crate::{cli, command, options, output, printable};
 
     /// Maps to pictures, with every choice of colours and scales.
     pub mod draw {

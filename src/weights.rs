@@ -62,6 +62,7 @@ pub use zip::ZipError;
 use checksum::Checksum;
 use source::Source;
 
+#[cfg(feature = "builtin")]
 static BUILTIN: &[u8] = include_bytes!("../assets/vgg16-everyday.safetensors");
 
 /// The named tensors of a file.
@@ -222,6 +223,9 @@ pub enum WeightsError {
         /// The path.
         path: PathBuf,
     },
+    /// None were named, and the program was built without the feature `builtin`.
+    #[error("this program was built without a network of its own; name a weights file")]
+    NoneBuiltIn,
     /// The system cannot open or map the file.
     #[error("{}: cannot be read: {error}", path.display())]
     Io {
@@ -350,8 +354,21 @@ pub fn from_bytes(bytes: Vec<u8>) -> Result<Weights, ContentsError> {
 ///
 /// # Panics
 /// Never: the file is a part of the program, and a test opens it.
+#[cfg(feature = "builtin")]
 pub fn builtin() -> Weights {
     read(Source::Static(BUILTIN), None).expect("the built-in file is whole")
+}
+
+/// [`open`], or where no path is given [`builtin`], if the program was built with it.
+#[cfg(feature = "cli")]
+pub(crate) fn open_or_builtin(path: Option<&Path>) -> Result<Weights, WeightsError> {
+    match path {
+        Some(path) => open(path),
+        #[cfg(feature = "builtin")]
+        None => Ok(builtin()),
+        #[cfg(not(feature = "builtin"))]
+        None => Err(WeightsError::NoneBuiltIn),
+    }
 }
 
 /// `path`: the file that the bytes are from.

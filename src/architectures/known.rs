@@ -22,6 +22,9 @@ const AUTHORS_VGG19: [f32; TAPS] = [
     0.34120, 0.33999, -0.04484, 0.23216, 0.08978, -0.30331, -0.07261, -0.24668, -0.33683,
 ];
 
+/// The VGG authors' first convolution, filters and biases, in the float16 of the built-in network.
+static AUTHORS_VGG16: &[u8] = include_bytes!("../../assets/vgg16-first-layer.safetensors");
+
 /// Cosine from which filters are the same but for their rounding: to bfloat16, or to the digits above.
 const SAME: f64 = 1.0 - 2e-6;
 /// Cosine from which filters are others after some training.
@@ -135,9 +138,7 @@ fn published(
     }
 
     // Blue first.
-    let own = weights::builtin();
-    let values = |name| own.tensor(name).map(Tensor::to_vec);
-    let (authors, biases) = (values("features.0.weight")?, values("features.0.bias")?);
+    let (authors, biases) = authors_vgg16();
     let [direct, reversed] = [filters, &turned].map(|filters| alike(filters, &authors));
     let bgr = direct.0 > reversed.0;
     let (blue, (cosine, factor), (other, _)) = match bgr {
@@ -206,17 +207,17 @@ fn small(filters: &[f32], guess: &Normalization) -> Option<(Normalization, Evide
     small.then_some((Normalization::CAFFE, Evidence::Guess(reason)))
 }
 
+/// The VGG authors' first filters, blue first, and biases.
+fn authors_vgg16() -> (Vec<f32>, Vec<f32>) {
+    let own = weights::from_bytes(AUTHORS_VGG16.to_vec()).expect("the file is whole");
+    let values = |name| own.tensors[name].to_vec();
+    (values("features.0.weight"), values("features.0.bias"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::methods::noise;
-
-    /// The authors' filters, blue first, and biases.
-    fn authors() -> (Vec<f32>, Vec<f32>) {
-        let own = weights::builtin();
-        let values = |name| own.tensor(name).unwrap().to_vec();
-        (values("features.0.weight"), values("features.0.bias"))
-    }
 
     fn drawn(spread: f64) -> Vec<f32> {
         let count = SHAPE.iter().product::<usize>() as u64;
@@ -224,9 +225,18 @@ mod tests {
         (0..count).map(value).collect()
     }
 
+    #[cfg(feature = "builtin")]
+    #[test]
+    fn the_authors_filters_are_those_of_the_built_in_network() {
+        let whole = weights::builtin();
+        let values = |name| whole.tensor(name).unwrap().to_vec();
+        let first = (values("features.0.weight"), values("features.0.bias"));
+        assert_eq!(first, authors_vgg16());
+    }
+
     #[test]
     fn the_authors_filters_tell_the_order_of_the_channels() {
-        let (blue_first, bias) = authors();
+        let (blue_first, bias) = authors_vgg16();
         let red_first: Vec<f32> = blue_first.chunks(3 * TAPS).flat_map(turned).collect();
         for (filters, expected) in [
             (&blue_first, Normalization::CAFFE),
@@ -249,7 +259,7 @@ mod tests {
 
     #[test]
     fn filters_larger_by_a_factor_want_pixels_smaller_by_it() {
-        let (filters, bias) = authors();
+        let (filters, bias) = authors_vgg16();
         let scaled: Vec<f32> = filters.iter().map(|v| v * 255.0).collect();
         let (found, _) = published(&scaled, Some(&bias), true).unwrap();
         assert!(

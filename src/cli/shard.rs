@@ -124,7 +124,7 @@ const COMPLETIONS: &str = "JOB_COMPLETIONS";
 
 impl ShardFlag {
     /// The part meant, where `variable` gives the environment's.
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Shard, ShardError> {

@@ -44,10 +44,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     .with_winograd(flags.convolution.into());
     let device = milliseconds(begun);
     let started = Instant::now();
-    let weights = match &flags.weights {
-        Some(path) => weights::open(path)?,
-        None => weights::builtin(),
-    };
+    let weights = weights::open_or_builtin(flags.weights.as_deref())?;
     let name = || match &weights.path {
         Some(path) => path.clone(),
         None => PathBuf::from("the built-in network"),

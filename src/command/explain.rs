@@ -50,10 +50,7 @@ pub fn run(
     for unread in &options.unread {
         tell(Told::Note(unread.to_string()));
     }
-    let weights = match &options.weights {
-        Some(path) => weights::open(path)?,
-        None => weights::builtin(),
-    };
+    let weights = weights::open_or_builtin(options.weights.as_deref())?;
     let classifier = classifier(options, &weights).inspect_err(|_| {
         // What was left out of the file may be what is missing.
         for note in &weights.notes {

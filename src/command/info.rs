@@ -196,10 +196,7 @@ pub fn look(path: Option<&Path>, output: Option<&str>) -> Info {
 }
 
 fn fill(info: &mut Info, path: Option<&Path>, output: Option<&str>) -> Result<(), Problem> {
-    let weights = match path {
-        Some(path) => weights::open(path)?,
-        None => weights::builtin(),
-    };
+    let weights = weights::open_or_builtin(path)?;
     let file = weights_name(&weights).display().to_string();
     info.contents = Some(contents(&weights));
     weights.verify()?;

@@ -34,19 +34,22 @@
 //! | `ablationcam` | the layers after the target for each channel that is not zero, for all classes together | nothing to speak of |
 //! | any with [`Features::eigen`] | none more | a principal component in place of a sum |
 //!
-//! To add a method: its variant, its line in [`Method::reads`], [`Method::settings`] and [`Method::map`], and its function.
+//! To add a method: its name in the list of [`Method`]s, its row of the table below, and its function.
 
+mod by_position;
 mod full_grad;
 mod perturbed;
 mod principal;
+mod weighted;
 
 use crate::methods::Setting;
-use crate::methods::noise;
 use crate::named::named;
 use crate::network::Shape;
 
+pub use by_position::{eigen_cam, eigen_grad_cam, grad_cam_elementwise, hi_res_cam, layer_cam};
 pub use full_grad::{Bias, full_grad};
 pub use perturbed::{ablation_cam, choose, is_flat, masked, score_cam, without};
+pub use weighted::{fem, finer_cam, grad_cam, grad_cam_plus_plus, random_cam, x_grad_cam};
 
 named! {
     /// Method that makes a map from activations and gradients.
@@ -99,78 +102,111 @@ pub enum Reads {
     Biases,
 }
 
+/// What a method reads and makes of it.
+struct Row {
+    reads: Reads,
+    /// Whether it reads the target layer's gradient by position, rather than each channel's mean.
+    by_position: bool,
+    /// Whether [`Features::eigen`] changes its map.
+    is_smoothed: bool,
+    settings: &'static [Setting],
+    map: fn(&Features<'_>) -> Vec<f64>,
+}
+
 impl Method {
+    /// Its row of the table of methods.
+    fn row(self) -> Row {
+        use Setting::{Channels, Counterfactual, Layer, Score, Seed, Versus};
+        let of_layer = |map| Row {
+            reads: Reads::Activations,
+            by_position: false,
+            is_smoothed: true,
+            settings: &[Layer],
+            map,
+        };
+        let of_gradients = |map| Row {
+            reads: Reads::Gradients,
+            by_position: true,
+            settings: &[Layer, Score, Versus, Counterfactual],
+            ..of_layer(map)
+        };
+        match self {
+            Self::GradCam => Row {
+                by_position: false,
+                ..of_gradients(grad_cam)
+            },
+            Self::GradCamPlusPlus => of_gradients(grad_cam_plus_plus),
+            Self::HiResCam => of_gradients(hi_res_cam),
+            Self::GradCamElementwise => of_gradients(grad_cam_elementwise),
+            Self::XGradCam => of_gradients(x_grad_cam),
+            Self::LayerCam => of_gradients(layer_cam),
+            Self::EigenCam => Row {
+                is_smoothed: false,
+                ..of_layer(eigen_cam)
+            },
+            Self::EigenGradCam => Row {
+                is_smoothed: false,
+                ..of_gradients(eigen_grad_cam)
+            },
+            Self::Fem => of_layer(fem),
+            // On the logits, against rivals of its own.
+            Self::FinerCam => Row {
+                reads: Reads::FinerGradients,
+                settings: &[Layer, Counterfactual],
+                ..of_layer(finer_cam)
+            },
+            // Of the logit, whatever the score.
+            Self::ScoreCam => Row {
+                reads: Reads::Masked,
+                settings: &[Layer, Versus, Counterfactual, Channels],
+                ..of_layer(score_cam)
+            },
+            Self::AblationCam => Row {
+                reads: Reads::Ablated,
+                settings: &[Layer, Score, Versus, Counterfactual, Channels],
+                ..of_layer(ablation_cam)
+            },
+            // Of magnitudes, which have no sign.
+            Self::FullGrad => Row {
+                reads: Reads::Biases,
+                is_smoothed: false,
+                settings: &[Score, Versus],
+                ..of_layer(full_grad)
+            },
+            Self::RandomCam => Row {
+                settings: &[Layer, Seed],
+                ..of_layer(random_cam)
+            },
+        }
+    }
+
     /// What [`Features`] must hold for it.
     pub fn reads(self) -> Reads {
-        match self {
-            Self::GradCam
-            | Self::GradCamPlusPlus
-            | Self::HiResCam
-            | Self::GradCamElementwise
-            | Self::XGradCam
-            | Self::LayerCam
-            | Self::EigenGradCam => Reads::Gradients,
-            Self::FinerCam => Reads::FinerGradients,
-            Self::ScoreCam => Reads::Masked,
-            Self::AblationCam => Reads::Ablated,
-            Self::FullGrad => Reads::Biases,
-            Self::EigenCam | Self::Fem | Self::RandomCam => Reads::Activations,
-        }
+        self.row().reads
     }
 
     /// Whether it reads the target layer's gradient by position; of a class's gradient the others need each channel's mean.
     pub fn reads_positions(self) -> bool {
-        let gradients = matches!(self.reads(), Reads::Gradients | Reads::FinerGradients);
-        gradients && !matches!(self, Self::GradCam | Self::FinerCam)
+        self.row().by_position
     }
 
     /// Whether [`Features::eigen`] changes its map.
     pub fn is_smoothed(self) -> bool {
-        !matches!(self, Self::EigenCam | Self::EigenGradCam | Self::FullGrad)
+        self.row().is_smoothed
     }
 
     /// The options that change its map, in the order of the help. `chooses`: whether gradients of the score say which
     /// channels are tried.
     pub fn settings(self, chooses: bool) -> &'static [Setting] {
-        use Setting::{Channels, Counterfactual, Layer, Score, Seed, Versus};
         match self {
-            Self::GradCam
-            | Self::GradCamPlusPlus
-            | Self::HiResCam
-            | Self::GradCamElementwise
-            | Self::XGradCam
-            | Self::LayerCam
-            | Self::EigenGradCam => &[Layer, Score, Versus, Counterfactual],
-            Self::EigenCam | Self::Fem => &[Layer],
-            // On the logits, against rivals of its own.
-            Self::FinerCam => &[Layer, Counterfactual],
-            // Of the logit, whatever the score.
-            Self::ScoreCam if !chooses => &[Layer, Versus, Counterfactual, Channels],
-            Self::ScoreCam | Self::AblationCam => &[Layer, Score, Versus, Counterfactual, Channels],
-            // Of magnitudes, which have no sign.
-            Self::FullGrad => &[Score, Versus],
-            Self::RandomCam => &[Layer, Seed],
+            Self::ScoreCam if chooses => Self::AblationCam.row().settings,
+            _ => self.row().settings,
         }
     }
 
     /// The map, H x W.
     pub fn map(self, features: &Features<'_>) -> Vec<f64> {
-        match self {
-            Self::GradCam => grad_cam(features),
-            Self::GradCamPlusPlus => grad_cam_plus_plus(features),
-            Self::HiResCam => hi_res_cam(features),
-            Self::GradCamElementwise => grad_cam_elementwise(features),
-            Self::XGradCam => x_grad_cam(features),
-            Self::LayerCam => layer_cam(features),
-            Self::EigenCam => eigen_cam(features),
-            Self::EigenGradCam => eigen_grad_cam(features),
-            Self::Fem => fem(features),
-            Self::FinerCam => finer_cam(features),
-            Self::ScoreCam => score_cam(features),
-            Self::AblationCam => ablation_cam(features),
-            Self::FullGrad => full_grad(features),
-            Self::RandomCam => random_cam(features),
-        }
+        (self.row().map)(features)
     }
 }
 
@@ -260,143 +296,6 @@ impl Features<'_> {
         }
         map
     }
-}
-
-/// Grad-CAM (Selvaraju et al., ICCV 2017, arXiv 1610.02391): w_k = mean of g over positions; map = sum over k of w_k A_k.
-///
-/// The method to begin with: coarse, smooth, and of the class. What it cannot show is where in the picture a channel
-/// counted: a channel is weighted as a whole.
-///
-/// pytorch-grad-cam and captum have the same weights. The paper differentiates the logit, the TensorFlow original the
-/// probability, in which evidence for another class counts against this one.
-pub fn grad_cam(features: &Features<'_>) -> Vec<f64> {
-    features.weighted_sum(features.mean_gradients())
-}
-
-/// Grad-CAM++ (Chattopadhyay et al., WACV 2018, arXiv 1710.11063): a = g^2 / (2 g^2 + S_k g^3 + 1e-6) with S_k the sum of
-/// A_k, 0 where g is 0; w_k = sum of ReLU(g) a; map = sum over k of w_k A_k.
-///
-/// For several objects of one class, of which Grad-CAM may favour the largest. a depends on the size of g, so the map of a
-/// probability differs in shape from the map of a logit. Gradients below zero count for nothing.
-///
-/// This is pytorch-grad-cam's form. The paper multiplies the gradient by exp(score), which scales every weight alike
-/// and overflows for large logits; its authors' own code also divides a by its sum over a channel, which the paper does
-/// not.
-pub fn grad_cam_plus_plus(features: &Features<'_>) -> Vec<f64> {
-    let weights = features.channels().map(|(a, g)| {
-        let sum: f64 = a.iter().map(|&a| f64::from(a)).sum();
-        let share = |g: f64| g * g / (2.0 * g * g + sum * g * g * g + 1e-6);
-        g.filter(|&g| g > 0.0).map(|g| g * share(g)).sum()
-    });
-    features.weighted_sum(weights)
-}
-
-/// HiResCAM (Draelos and Carin, arXiv 2011.08891): map = sum over k of g A.
-///
-/// For a map that shows no place that the network did not use: where the layers after the target are linear and the score
-/// is the logit, its positions sum to the logit less its bias. Noisier than Grad-CAM at early layers. The same as Grad-CAM
-/// where g is the same at all positions, as before a mean over positions.
-///
-/// pytorch-grad-cam has the same products; once drawn, or smoothed ([`Features::eigen`]), a map no longer has that sum.
-pub fn hi_res_cam(features: &Features<'_>) -> Vec<f64> {
-    features.sum(|a, g| g * a)
-}
-
-/// Element-wise Grad-CAM: map = sum over k of ReLU(g A).
-///
-/// [`hi_res_cam`] without the evidence against the class: for places where some channels speak for the class and others
-/// against it, which would cancel. Never below zero, so the map is broader, and does not show what speaks against the class.
-///
-/// No paper; name and formula are pytorch-grad-cam's. Where A is nowhere below zero, as after a ReLU, it is [`layer_cam`].
-pub fn grad_cam_elementwise(features: &Features<'_>) -> Vec<f64> {
-    features.sum(|a, g| (g * a).max(0.0))
-}
-
-/// XGrad-CAM (Fu et al., BMVC 2020, arXiv 2008.02312): w_k = sum of g A / (sum of A + 1e-7), sums over positions; map = sum
-/// over k of w_k A_k.
-///
-/// Grad-CAM with each position's gradient counted by its share of the activation: for layers whose gradient differs from
-/// place to place, as before dense layers, where Grad-CAM's mean counts the places at which a channel is silent. As smooth
-/// as Grad-CAM's map, with the sum of HiResCAM's.
-///
-/// 1e-7, for channels that are zero, is pytorch-grad-cam's; the authors' code has 1e-6. At a layer without a ReLU the sum of
-/// A may be near zero, and the weight is then of any size.
-pub fn x_grad_cam(features: &Features<'_>) -> Vec<f64> {
-    let weights = features.channels().map(|(a, g)| {
-        let sum: f64 = a.iter().map(|&a| f64::from(a)).sum();
-        let product: f64 = a.iter().zip(g).map(|(&a, g)| f64::from(a) * g).sum();
-        product / (sum + 1e-7)
-    });
-    features.weighted_sum(weights)
-}
-
-/// LayerCAM (Jiang et al., IEEE TIP 2021, doi 10.1109/TIP.2021.3089943): map = sum over k of ReLU(g) A.
-///
-/// The one to take at early layers, where a weight for a whole channel says little. The paper fuses maps of several
-/// layers after scaling early ones by a tanh; this is the map of one layer, unscaled, as in pytorch-grad-cam.
-pub fn layer_cam(features: &Features<'_>) -> Vec<f64> {
-    features.sum(|a, g| g.max(0.0) * a)
-}
-
-/// Eigen-CAM (Bany Muhammad and Yeasin, IJCNN 2020, arXiv 2008.00299): A as one row a position, columns centred, projected
-/// on its first principal component.
-///
-/// Shows what stands out to the layer, of no class: use it beside the map of a class. The paper does not centre;
-/// pytorch-grad-cam does. Its sign is arbitrary there; here the map rises with the mean activation.
-pub fn eigen_cam(features: &Features<'_>) -> Vec<f64> {
-    let channels: Vec<f64> = features.activations.iter().map(|&a| f64::from(a)).collect();
-    principal::projection(&channels, features.positions())
-}
-
-/// Eigen-CAM of g A: the products as one row a position, columns centred, projected on their first principal component.
-///
-/// For a map of the class that is smoother than [`hi_res_cam`]'s: what the products have in common stays, what only some
-/// have goes.
-///
-/// No paper; the name is pytorch-grad-cam's. Its sign is arbitrary there; here the map rises with HiResCAM's. Centred, it
-/// has zero mean: where g A is above zero everywhere, the weakest places are negative all the same.
-pub fn eigen_grad_cam(features: &Features<'_>) -> Vec<f64> {
-    principal::projection(&features.terms(|a, g| g * a), features.positions())
-}
-
-/// FEM (Fuad et al., IPTA 2020, hal-02963298): w_k = share of positions where A_k > mean + 2 standard deviations, the
-/// population's; map = sum over k of w_k A_k.
-///
-/// For a quick look at what stands out to the layer, of no class. Channels count by how many positions stand out in them,
-/// a fifth at most, where in [`eigen_cam`] those that vary most count most.
-///
-/// This is pytorch-grad-cam's form, at its default of 2. Xplique's adds up masks, 1 where A_k reaches the threshold, each
-/// times the mean of A_k.
-pub fn fem(features: &Features<'_>) -> Vec<f64> {
-    let positions = features.positions();
-    let weights = features.activations.chunks_exact(positions).map(|a| {
-        let count = positions as f64;
-        let values = || a.iter().map(|&a| f64::from(a));
-        let mean = values().sum::<f64>() / count;
-        let variance = values().map(|a| (a - mean).powi(2)).sum::<f64>() / count;
-        let threshold = mean + 2.0 * variance.sqrt();
-        values().filter(|&a| a > threshold).count() as f64 / count
-    });
-    features.weighted_sum(weights)
-}
-
-/// Finer-CAM (Zhang et al., CVPR 2025, arXiv 2501.11309): [`grad_cam`] of [`crate::score::finer`], what sets the class apart
-/// from those nearest to it.
-///
-/// For classes that look alike, such as breeds. The comparison is with the three nearest classes at full strength (alpha
-/// 1), pytorch-grad-cam's defaults, and it is on the logits whatever the score. The package takes the second to the fourth
-/// nearest, the first being the class itself; here the class is left out, though another may have the same logit.
-pub fn finer_cam(features: &Features<'_>) -> Vec<f64> {
-    grad_cam(features)
-}
-
-/// Random weights: w_k uniform in -1..1 by [`noise`], number k of the seed for channel k; map = sum over k of w_k A_k.
-///
-/// The baseline to hold a method against: it explains nothing, and is the same for every class. No paper;
-/// pytorch-grad-cam's `RandomCAM` draws other weights at each call.
-pub fn random_cam(features: &Features<'_>) -> Vec<f64> {
-    let weights = (0..).map(|k| 2.0 * noise::uniform(features.seed, k) - 1.0);
-    features.weighted_sum(weights)
 }
 
 #[cfg(test)]

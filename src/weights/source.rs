@@ -6,11 +6,13 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+#[cfg(feature = "mmap")]
 use memmap2::Mmap;
 
 /// Bytes that stay where they are as long as a tensor points into them.
 pub(super) enum Source {
     /// A file on disk: its pages come in when they are touched.
+    #[cfg(feature = "mmap")]
     Mapped(Mmap),
     /// A part of the program itself.
     Static(&'static [u8]),
@@ -29,11 +31,19 @@ impl Source {
         let file = File::open(path)?;
         match metadata.len() {
             0 => Ok(Some(Self::Static(&[]))),
+            #[cfg(feature = "mmap")]
             _ => Self::map(&file).map(Some),
+            #[cfg(not(feature = "mmap"))]
+            _ => {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut &file, &mut bytes)?;
+                Ok(Some(Self::Owned(bytes)))
+            }
         }
     }
 
     /// Maps the whole of `file`, which must not be empty.
+    #[cfg(feature = "mmap")]
     fn map(file: &File) -> io::Result<Self> {
         #[expect(
             unsafe_code,
@@ -48,6 +58,7 @@ impl Source {
 
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
+            #[cfg(feature = "mmap")]
             Self::Mapped(map) => map,
             Self::Static(bytes) => bytes,
             Self::Owned(bytes) => bytes,
@@ -57,7 +68,7 @@ impl Source {
     /// Lets the system drop the mapped pages that hold `range`, and their neighbours' part of them:
     /// whoever touches them again reads them again. Nothing happens to bytes that are not mapped.
     pub(super) fn release(&self, range: Range<usize>) {
-        #[cfg(unix)]
+        #[cfg(all(unix, feature = "mmap"))]
         if let Self::Mapped(map) = self {
             let advice = memmap2::UncheckedAdvice::DontNeed;
             #[expect(
@@ -68,7 +79,7 @@ impl Source {
             // file with the same bytes. Advice that the system refuses costs memory, nothing else.
             let _ = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
         }
-        #[cfg(not(unix))]
+        #[cfg(not(all(unix, feature = "mmap")))]
         let _ = range;
     }
 }
@@ -76,6 +87,7 @@ impl Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
+            #[cfg(feature = "mmap")]
             Self::Mapped(_) => "mapped",
             Self::Static(_) => "static",
             Self::Owned(_) => "owned",
