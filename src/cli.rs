@@ -112,6 +112,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Join the manifests of a run's parts, and say what is missing
+    ///
+    /// Join the manifests that the parts of a run have written, see --shard, into the manifest of the whole, and say what is
+    /// missing. Exit code 1 where a picture has no result.
+    Merge(Merge),
     /// Print the completion script of a shell
     ///
     /// Print the completion script of a shell, to be sourced or put where the shell looks for it:
@@ -193,6 +198,22 @@ pub struct Convert {
     /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
     #[arg(long = "output", value_name = "NAME")]
     pub graph_output: Option<String>,
+}
+
+/// The flags of `gradcam merge`.
+#[derive(Debug, Args)]
+pub struct Merge {
+    /// Manifest to write, or the folder of the run
+    ///
+    /// Manifest to write; or the folder of the run, in which it is called manifest.jsonl.
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+    /// Manifests of the parts [default: those in the folder OUT]
+    #[arg(value_name = "MANIFEST")]
+    pub manifests: Vec<PathBuf>,
+    /// Write the results as CSV as well, a row for each map
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
 }
 
 /// Pixels along each side of a network's input: no adapter holds the activations of more.

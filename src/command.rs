@@ -8,6 +8,7 @@ mod error;
 pub mod explain;
 pub mod info;
 pub mod interrupt;
+pub mod merge;
 pub mod show;
 
 pub use error::Error;

@@ -8,7 +8,7 @@ use gradcam::low_level::cli::{self, Cli, Command};
 use gradcam::low_level::command::Error;
 use gradcam::low_level::command::console::{self, Console};
 use gradcam::low_level::command::explain::{self, Told};
-use gradcam::low_level::command::{bench, convert, info, interrupt, show};
+use gradcam::low_level::command::{bench, convert, info, interrupt, merge, show};
 use gradcam::low_level::options::{self, Options};
 use gradcam::low_level::output::report;
 use gradcam::low_level::{gpu, weights};
@@ -72,13 +72,21 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 Console::new(false).tell(&Told::Note(note));
             }
         }
+        Some(Command::Merge(flags)) => {
+            let merged = merge::run(&flags)?;
+            print(merged.to_string().as_bytes())?;
+            for note in &merged.notes {
+                Console::new(false).tell(&Told::Note(note.clone()));
+            }
+            return Ok(merged.is_whole());
+        }
         Some(Command::Show { file, json }) => print(show::show(&file, json)?.as_bytes())?,
         Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {
             let words = std::env::args_os().skip(1);
             let words = words.map(|word| word.to_string_lossy().into_owned());
             let options = Options {
-                command: std::iter::once("gradcam".to_owned()).chain(words).collect(),
+                command: options::told_of(words),
                 ..Options::new(cli.explain, weights::looks_like_weights)?
             };
             let console = Console::new(options.quiet);

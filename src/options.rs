@@ -21,6 +21,7 @@ use crate::picture;
 mod drawing;
 mod error;
 mod many;
+mod settings;
 mod unread;
 
 pub use crate::cli::{Shard, ShardError, ShardFlag};
@@ -299,6 +300,27 @@ pub fn check_words(words: impl IntoIterator<Item = OsString>) -> Result<(), Usag
     };
     let file = words.into_iter().find(is_file);
     file.map_or(Ok(()), |file| Err(UsageError::Hyphen(file.into())))
+}
+
+/// The command that makes a picture again, from a command line's `words` without the program's name: that name before them, and
+/// without what says which other pictures there were, so that a picture tells the same whichever part of a run it was made in.
+pub fn told_of(words: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut told = vec!["gradcam".to_owned()];
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            told.push(word);
+            told.extend(words);
+            break;
+        }
+        match &*word {
+            "--resume" => {}
+            "--shard" => _ = words.next(),
+            _ if word.starts_with("--shard=") => {}
+            _ => told.push(word),
+        }
+    }
+    told
 }
 
 struct Positionals {

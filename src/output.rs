@@ -9,7 +9,9 @@ use ndarray::{ArrayView, IxDyn, ShapeError};
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use thiserror::Error;
 
+pub mod csv;
 mod destination;
+pub mod manifest;
 mod name;
 pub mod provenance;
 pub mod report;
@@ -39,6 +41,12 @@ pub enum WriteError {
         .0.display()
     )]
     Read(PathBuf),
+    /// A file that another run writes to.
+    #[error("{}: another run is writing to this file; wait for it, or name another folder with --out-dir", .0.display())]
+    InUse(PathBuf),
+    /// A file that was removed while it was written.
+    #[error("{}: this file was removed while results were added to it", .0.display())]
+    Gone(PathBuf),
     /// An array's values do not fill its shape.
     #[error("{}: {source}", path.display())]
     Shape {

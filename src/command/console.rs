@@ -4,7 +4,9 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -24,7 +26,20 @@ pub struct Console {
     /// Nowhere to be seen until the cost is known, and where standard error is no terminal.
     bar: ProgressBar,
     cost: OnceLock<Cost>,
+    /// Pictures that failed.
+    failed: Arc<AtomicUsize>,
+    /// When work began, and when it was last told of where there is no bar.
+    times: Mutex<Option<Times>>,
 }
+
+#[derive(Clone, Copy)]
+struct Times {
+    began: Instant,
+    told: Instant,
+}
+
+/// How often progress is told in lines.
+const LINES: Duration = Duration::from_secs(60);
 
 impl Console {
     /// When `quiet`, only errors are shown.
@@ -33,6 +48,8 @@ impl Console {
             quiet,
             bar: ProgressBar::hidden(),
             cost: OnceLock::new(),
+            failed: Arc::default(),
+            times: Mutex::default(),
         }
     }
 
@@ -55,7 +72,13 @@ impl Console {
                 let done = done * steps / (*all).max(1);
                 self.reach(picture * steps + done);
             }
-            Told::Progress { done, .. } => self.reach(done * self.steps()),
+            Told::Progress { done, failed, of } => {
+                self.failed.store(*failed, Ordering::Relaxed);
+                self.reach(done * self.steps());
+                if let Some(line) = self.line(*done, *of, Instant::now()) {
+                    self.note(&line);
+                }
+            }
         }
     }
 
@@ -64,6 +87,30 @@ impl Console {
         self.bar.suspend(|| {
             let _ = io::stderr().write_all(line.as_bytes());
         });
+    }
+
+    /// How far the work has come, where it is time to say so and no bar does.
+    fn line(&self, done: usize, of: usize, now: Instant) -> Option<String> {
+        if !self.bar.is_hidden() || done == of {
+            return None;
+        }
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Times {
+            began: now,
+            told: now,
+        };
+        let times = times.get_or_insert(began);
+        if now - times.told < LINES {
+            return None;
+        }
+        times.told = now;
+        let rate = done as f64 / (now - times.began).as_secs_f64();
+        let failed = failures(&self.failed);
+        let left = in_words((of - done) as f64 / rate);
+        Some(format!(
+            "{done} of {of} pictures{failed}, {}, {left} left",
+            pace(rate)
+        ))
     }
 
     /// Shows the bar, if it is long enough to be worth it.
@@ -76,7 +123,14 @@ impl Console {
         } else {
             "pictures"
         };
-        let template = format!("{{bar:30}} {{pos}} of {{len}} {what}{{left}}");
+        let template = format!("{{bar:30}} {{pos}} of {{len}} {what}{{pace}}{{left}}");
+        let failed = Arc::clone(&self.failed);
+        let speed = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            let _ = text.write_str(&failures(&failed));
+            if cost.passes == 0 && state.pos() > 0 {
+                let _ = write!(text, ", {}", pace(state.per_sec()));
+            }
+        };
         // Before the first step the bar knows nothing, and the cost nothing of pictures without passes.
         let left = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             let seconds = match state.pos() {
@@ -87,7 +141,8 @@ impl Console {
             let _ = write!(text, ", {} left", in_words(seconds));
         };
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            self.bar.set_style(style.with_key("left", left));
+            self.bar
+                .set_style(style.with_key("pace", speed).with_key("left", left));
         }
         self.bar.set_length((cost.pictures * self.steps()) as u64);
         self.bar.reset();
@@ -113,6 +168,24 @@ impl Console {
     }
 }
 
+/// `, 3 failed`; nothing where none has.
+fn failures(failed: &AtomicUsize) -> String {
+    match failed.load(Ordering::Relaxed) {
+        0 => String::new(),
+        failed => format!(", {failed} failed"),
+    }
+}
+
+/// Pictures in a time, so that the number is not small.
+fn pace(a_second: f64) -> String {
+    match a_second {
+        s if s >= 10.0 => format!("{s:.0} a second"),
+        s if s >= 0.5 => format!("{s:.1} a second"),
+        s if s >= 1.0 / 120.0 => format!("{:.1} a minute", s * 60.0),
+        s => format!("{:.1} an hour", s * 3600.0),
+    }
+}
+
 /// Standard output beside a [`Console`].
 pub struct Results<'a> {
     bar: &'a ProgressBar,
@@ -130,8 +203,6 @@ impl Write for Results<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use indicatif::TermLike;
 
     use super::*;
@@ -229,6 +300,47 @@ mod tests {
             of: 3,
         });
         assert!(line.text().starts_with("1 of 3 pictures, "));
+    }
+
+    #[test]
+    fn failures_stand_in_the_bar() {
+        let (console, line) = console(3, 0);
+        console.tell(&Told::Progress {
+            done: 2,
+            failed: 1,
+            of: 3,
+        });
+        assert!(line.text().starts_with("2 of 3 pictures, 1 failed, "));
+        assert!(line.text().contains(" a second, "), "{}", line.text());
+    }
+
+    #[test]
+    fn without_a_terminal_a_line_a_minute_says_how_far_the_work_is() {
+        let console = Console::new(false);
+        let began = Instant::now();
+        let line = |done, seconds| console.line(done, 1000, began + Duration::from_secs(seconds));
+        assert_eq!(line(1, 0), None);
+        assert_eq!(line(50, 59), None);
+        console.failed.store(2, Ordering::Relaxed);
+        let told = "240 of 1000 pictures, 2 failed, 4.0 a second, 3 min left";
+        assert_eq!(line(240, 60).as_deref(), Some(told));
+        assert_eq!(line(300, 119), None);
+        assert!(line(480, 121).is_some());
+        assert_eq!(line(1000, 300), None);
+    }
+
+    #[test]
+    fn a_pace_is_told_in_the_time_that_suits_it() {
+        let paces = [123.4, 4.26, 0.1, 0.001].map(pace);
+        assert_eq!(
+            paces,
+            [
+                "123 a second",
+                "4.3 a second",
+                "6.0 a minute",
+                "3.6 an hour"
+            ]
+        );
     }
 
     #[test]

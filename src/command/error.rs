@@ -8,12 +8,14 @@ use crate::architectures::{self, ArchitectureError};
 use crate::command::bench;
 use crate::command::convert::ConvertError;
 use crate::command::info::Problem;
+use crate::command::merge::MergeError;
 use crate::command::show::ShowError;
 use crate::explainer::{ExplainError, largest_input};
 use crate::gpu::GpuError;
 use crate::labels::{ClassNotFound, LabelsError};
 use crate::network::Network;
 use crate::options::UsageError;
+use crate::output::manifest::ManifestError;
 use crate::output::{DestinationError, WriteError};
 use crate::picture::PictureError;
 use crate::plan::PlanError;
@@ -112,6 +114,12 @@ pub enum Error {
     /// `gradcam convert` wrote nothing.
     #[error(transparent)]
     Convert(Box<ConvertError>),
+    /// A manifest that no run can go on with.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// `gradcam merge` has no whole.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// `gradcam show` has nothing to show.
     #[error(transparent)]
     Show(#[from] ShowError),
@@ -130,6 +138,12 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Usage(_) | Self::VersusItself { .. } => true,
+            Self::Manifest(error) | Self::Merge(MergeError::Manifest(error)) => matches!(
+                error,
+                ManifestError::OtherSettings { .. }
+                    | ManifestError::OtherPictures { .. }
+                    | ManifestError::OtherCount { .. }
+            ),
             Self::Convert(error) => error.is_usage(),
             _ => false,
         }

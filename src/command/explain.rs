@@ -25,6 +25,7 @@ mod jobs;
 mod list_file;
 mod listing;
 mod pictures;
+mod record;
 mod told;
 mod wanted;
 
@@ -35,6 +36,7 @@ use beside::Beside;
 use choice::Choice;
 use jobs::{Job, Jobs};
 use pictures::Run;
+use record::Record;
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
 /// whether all went well; an error is one that leaves nothing to do.
@@ -43,7 +45,7 @@ pub fn run(
     out: &mut (impl Write + Send),
     tell: &(impl Fn(Told) + Sync),
 ) -> Result<bool, Error> {
-    let jobs = Jobs::new(options, tell)?;
+    let mut jobs = Jobs::new(options, tell)?;
     if jobs.destinations().next().is_none() {
         return refused(&jobs, options, out);
     }
@@ -67,6 +69,22 @@ pub fn run(
         classifier.network.classes(),
         &weights_name(&weights),
     )?;
+    let mut known_sha256 = None;
+    if options.many.resume {
+        let sha256 = weights::hex(&weights.sha256());
+        record::resume(
+            options,
+            &mut jobs,
+            &record::settings(options, &sha256),
+            tell,
+        )?;
+        known_sha256 = Some(sha256.clone());
+        if jobs.list.is_empty() {
+            let run = record::settings(options, &sha256);
+            Record::open(options, &jobs, run, tell)?.finish()?;
+            return Ok(true);
+        }
+    }
     let choice = Choice::new(options, &weights, &classifier, &labels)?;
     let started = Instant::now();
     let gpu = Gpu::open(&Selection {
@@ -95,8 +113,9 @@ pub fn run(
             }
         });
         // Only the JSON and what is written as PNG show it.
-        let is_shown = options.json || jobs.write_png(options);
-        let sha256 = is_shown.then(|| scope.spawn(|| weights::hex(&weights.sha256())));
+        let is_shown = options.json || jobs.write_png(options) || record::is_kept(options, &jobs);
+        let hash = || known_sha256.unwrap_or_else(|| weights::hex(&weights.sha256()));
+        let sha256 = is_shown.then(|| scope.spawn(hash));
         let sound = scope.spawn(|| weights.verify().map_err(Arc::new));
         run.all(&Beside::new(sha256, sound), out, tell)
     })?;

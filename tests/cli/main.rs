@@ -16,6 +16,7 @@ mod many;
 mod pictures;
 mod question;
 mod results;
+mod resumed;
 mod schema;
 mod stopped;
 mod usage;

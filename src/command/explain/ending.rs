@@ -1,13 +1,17 @@
 //! What becomes of each picture in its turn: its results are told, or why there are none.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Write};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::pictures::{Drawn, Run};
+use super::record::Record;
 use super::{Job, Told, print};
 use crate::command::Error;
 use crate::output::{WriteError, report};
+use crate::picture::PictureError;
 use crate::weights::WeightsError;
 
 /// Why a picture has no results.
@@ -39,19 +43,24 @@ impl From<Arc<WeightsError>> for Failure {
 /// The end of every picture.
 pub(super) struct Ending<'a, W> {
     run: &'a Run<'a>,
+    record: Option<Record<'a>>,
     out: &'a mut W,
     done: usize,
     failed: usize,
-    pub(super) all_well: bool,
+    /// Folders that vanished while their pictures were read.
+    gone: HashSet<PathBuf>,
+    all_well: bool,
 }
 
 impl<'a, W: Write> Ending<'a, W> {
-    pub(super) fn new(run: &'a Run<'a>, out: &'a mut W) -> Self {
+    pub(super) fn new(run: &'a Run<'a>, record: Option<Record<'a>>, out: &'a mut W) -> Self {
         Self {
             run,
+            record,
             out,
             done: 0,
             failed: 0,
+            gone: HashSet::new(),
             all_well: true,
         }
     }
@@ -65,7 +74,7 @@ impl<'a, W: Write> Ending<'a, W> {
     ) -> ControlFlow<()> {
         self.done += 1;
         let (told, is_last) = match outcome {
-            Ok(drawn) => (self.succeeds(&drawn, tell), false),
+            Ok(drawn) => (self.succeeds(job, &drawn, tell), false),
             Err(failure) => self.fails(job, failure, tell),
         };
         // Nobody takes the results of the other pictures either.
@@ -88,15 +97,33 @@ impl<'a, W: Write> Ending<'a, W> {
         next
     }
 
-    fn succeeds(&mut self, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+    /// Whether all went well.
+    pub(super) fn finish(self) -> Result<bool, Error> {
+        self.record.map_or(Ok(()), Record::finish)?;
+        Ok(self.all_well)
+    }
+
+    fn succeeds(&mut self, job: &Job, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
         for note in &drawn.notes {
             tell(Told::Note(note.clone()));
+        }
+        if let Some(record) = &mut self.record {
+            record.add(job, &drawn.report.json(), true)?;
         }
         let text = match self.run.options.json {
             true => drawn.report.json(),
             false => drawn.report.text(self.run.jobs.are_several),
         };
         print(&text, self.out)
+    }
+
+    fn tell_vanished(&mut self, folder: &Path, tell: &impl Fn(Told)) {
+        if self.gone.insert(folder.to_owned()) {
+            let folder = folder.display();
+            tell(Told::Note(format!(
+                "the folder {folder} is gone: those of its pictures that were not read yet fail"
+            )));
+        }
     }
 
     /// Tells why a picture has no results, in its place as well where results are JSON; and whether no other fares better.
@@ -113,14 +140,21 @@ impl<'a, W: Write> Ending<'a, W> {
             Failure::Told(words) => (words, false),
             Failure::Error(error) => {
                 let told = (error.to_string(), ends_all(&error));
-                tell(Told::Error(error));
+                match vanished(&error) {
+                    // Of ten thousand pictures one word is enough.
+                    Some(folder) => self.tell_vanished(folder, tell),
+                    None => tell(Told::Error(error)),
+                }
                 told
             }
         };
-        let told = match self.run.options.json {
-            true => print(&report::failure(&job.image, &words), self.out),
+        let line = report::failure(&job.image, &words);
+        let record = self.record.as_mut();
+        let recorded = record.map_or(Ok(()), |record| record.add(job, &line, false));
+        let told = recorded.and_then(|()| match self.run.options.json {
+            true => print(&line, self.out),
             false => Ok(()),
-        };
+        });
         let left = self.run.jobs.list.len() - self.done;
         if left > 0 && (ends || fail_fast) {
             let why = if ends { "" } else { ", as --fail-fast asks" };
@@ -135,6 +169,16 @@ impl<'a, W: Write> Ending<'a, W> {
     }
 }
 
+/// The folder of a picture that is not there, where that is not there either.
+fn vanished(error: &Error) -> Option<&Path> {
+    let Error::Picture(PictureError::NotFound { path }) = error else {
+        return None;
+    };
+    let folder = path.parent()?;
+    let is_gone = !folder.as_os_str().is_empty() && !folder.exists();
+    is_gone.then_some(folder)
+}
+
 /// Whether every other picture would meet the same: the device, the weights, a disk without room.
 fn ends_all(error: &Error) -> bool {
     match error {
@@ -145,6 +189,7 @@ fn ends_all(error: &Error) -> bool {
             source.kind(),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
         ),
+        Error::Write(WriteError::Gone(_)) => true,
         _ => false,
     }
 }

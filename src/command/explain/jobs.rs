@@ -1,6 +1,6 @@
 //! The pictures to explain and where their files go, all of it checked before anything is computed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::Told;
@@ -8,6 +8,7 @@ use super::listing::{Named, named};
 use crate::cli::{Format, Output};
 use crate::command::Error;
 use crate::options::{Options, Shard};
+use crate::output::manifest::Head;
 use crate::output::{self, Checked, Destination, Kept};
 
 /// One picture and where its files go.
@@ -25,6 +26,12 @@ pub(super) struct Jobs {
     pub(super) list: Vec<Job>,
     /// Whether results must say whose they are: there is more than one picture, or might have been.
     pub(super) are_several: bool,
+    /// Pictures of all parts.
+    pub(super) of: usize,
+    /// Whether more than single pictures were named.
+    pub(super) is_batch: bool,
+    /// Folders that are written to.
+    pub(super) folders: BTreeSet<PathBuf>,
     /// Folders that will be made.
     pub(super) new_folders: Vec<PathBuf>,
     /// Files that are not written over.
@@ -81,12 +88,35 @@ impl Jobs {
             }
             job
         });
+        let list: Vec<Job> = list.collect();
         Ok(Self {
-            list: list.collect(),
+            folders: list
+                .iter()
+                .filter_map(|job| job.destination.as_ref().ok())
+                .map(|to| to.folder.clone())
+                .collect(),
+            list,
+            of,
+            is_batch: of > 1
+                || options.images.len() != 1
+                || options
+                    .images
+                    .iter()
+                    .any(|path| path.is_dir() || !path.exists()),
             are_several: of > 1 || options.images.len() != 1,
             new_folders,
             kept,
         })
+    }
+
+    /// What a manifest's line says of a picture beside its report.
+    pub(super) fn head(&self, place: usize, is_ok: bool, options: &Options) -> Head {
+        Head {
+            is_ok,
+            place,
+            of: self.of,
+            shard: options.many.shard,
+        }
     }
 
     /// The pictures that have their files somewhere.

@@ -1,6 +1,5 @@
 //! What is done with each picture: prepared, explained, drawn and told, of several pictures side by side.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use ::image::RgbImage;
 use super::beside::Beside;
 use super::choice::Choice;
 use super::ending::{Ending, Failure};
+use super::record::{self, Record};
 use super::wanted::wanted;
 use super::{Cost, Job, Jobs, Told, milliseconds, weights_name};
 use crate::architectures::Classifier;
@@ -102,7 +102,14 @@ impl Run<'_> {
         self.tell_fewer_channels(&set_up, tell);
         let list = &self.jobs.list;
         let computed = AtomicUsize::new(0);
-        let mut ending = Ending::new(self, out);
+        let record = match record::is_kept(self.options, self.jobs) {
+            true => {
+                let run = record::settings(self.options, beside.sha256());
+                Some(Record::open(self.options, self.jobs, run, tell)?)
+            }
+            false => None,
+        };
+        let mut ending = Ending::new(self, record, out);
         batch::run(
             list,
             self.width(),
@@ -124,7 +131,7 @@ impl Run<'_> {
             },
             |job, outcome| ending.of_picture(job, outcome, tell),
         );
-        Ok(ending.all_well)
+        ending.finish()
     }
 
     fn width(&self) -> Width {
@@ -151,12 +158,8 @@ impl Run<'_> {
             normalization,
             ..
         } = self.classifier;
-        let wanted = wanted(
-            self.options,
-            self.choice,
-            normalization,
-            self.jobs.list.len(),
-        );
+        // Of all parts, done or not: by it kernels are chosen, and what they give must not depend on how much is left.
+        let wanted = wanted(self.options, self.choice, normalization, self.jobs.of);
         let explainer = Explainer::new(self.gpu, network, wanted.clone());
         let fits = |network: &_| explainer::fits(network, &wanted, self.gpu.limits());
         let explainer = explainer.map_err(|error| of_run(error, self.weights, network, fits))?;
@@ -314,8 +317,7 @@ impl Run<'_> {
 
     /// Removes what killed runs left unfinished in the folders that are written to.
     fn sweep(&self, tell: &impl Fn(Told)) {
-        let folders = self.jobs.destinations().map(|to| &to.folder);
-        for folder in folders.collect::<BTreeSet<_>>() {
+        for folder in &self.jobs.folders {
             let note = match output::sweep(folder) {
                 0 => continue,
                 1 => "1 unfinished file of a run that was killed is removed".to_owned(),

@@ -27,6 +27,40 @@ pub(crate) fn bytes(path: &Path) -> Option<String> {
     Some(encoded)
 }
 
+/// The path whose [`bytes`] these are; `None` where they are none of a path's.
+pub(crate) fn from_bytes(encoded: &str) -> Option<PathBuf> {
+    let mut bytes = vec![];
+    let mut rest = encoded.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match first {
+            b'%' => {
+                let (digits, after) = rest.split_at_checked(2)?;
+                rest = after;
+                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    path(bytes)
+}
+
+#[cfg(unix)]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "other systems have names of text alone"
+)]
+fn path(bytes: Vec<u8>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn path(bytes: Vec<u8>) -> Option<PathBuf> {
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
 /// `image` and `image_bytes`.
 pub(super) fn image<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(None)?;
@@ -91,6 +125,10 @@ mod tests {
         assert_eq!(
             bytes(path).as_deref(),
             Some("my%20maps/100%25%E9%0A~1-b_c.png")
+        );
+        assert_eq!(
+            bytes(path).and_then(|text| from_bytes(&text)).as_deref(),
+            Some(path)
         );
     }
 }

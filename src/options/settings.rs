@@ -1,0 +1,130 @@
+//! What of the options decides the results: a run goes on with another only where these are the same.
+
+use serde_json::{Map, Value, json};
+
+use super::{Classes, DEFAULT_TOP_N, Options, Preprocess};
+use crate::draw::composite::Overlay;
+
+impl Options {
+    /// What decides which results there are and how they look, under the options' names; beside the weights, by whose content it
+    /// goes. Not which pictures are explained, where their files go, what is printed, and what computes them.
+    pub fn settings(&self) -> Map<String, Value> {
+        let Self {
+            images: _,
+            many: _,
+            weights: _,
+            classes,
+            methods,
+            layers,
+            fuse,
+            score,
+            versus,
+            counterfactual,
+            smooth,
+            channels,
+            samples,
+            noise,
+            steps,
+            patch,
+            stride,
+            baseline,
+            seed,
+            unread: _,
+            outputs,
+            out_dir: _,
+            format,
+            size,
+            fit,
+            preprocess,
+            input_size,
+            max_pixels,
+            graph_output,
+            activation,
+            colormap,
+            overlay,
+            scale,
+            signed,
+            pixel_scale,
+            labels,
+            json: _,
+            quiet: _,
+            weights_dtype,
+            adapter: _,
+            convolution,
+            backend: _,
+            command: _,
+        } = self;
+        let (top_n, class) = match classes {
+            Classes::Default => (Value::from(DEFAULT_TOP_N), vec![]),
+            Classes::Top(count) => (count.get().into(), vec![]),
+            Classes::Named(names) => (Value::Null, names.clone()),
+        };
+        let preprocess = preprocess.map(|preprocess| match preprocess {
+            Preprocess::Named(name) => name.to_string(),
+            Preprocess::Given {
+                mean,
+                std,
+                channels,
+            } => format!("mean {mean:?}, std {std:?}, {channels}"),
+        });
+        let overlay = match overlay {
+            Overlay::Sum => "sum".to_owned(),
+            Overlay::Blend(alpha) => format!("blend, alpha {alpha}"),
+            Overlay::Threshold { alpha, least } => {
+                format!("threshold {least}, alpha {alpha}")
+            }
+        };
+        let mut settings = Map::new();
+        for (name, value) in [
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("top-n", top_n),
+            ("class", class.into()),
+            ("method", texts(methods)),
+            ("layer", layers.clone().into()),
+            ("fuse", fuse.to_string().into()),
+            ("score", score.to_string().into()),
+            ("versus", versus.clone().into()),
+            ("counterfactual", (*counterfactual).into()),
+            ("smooth", texts(smooth)),
+            ("channels", channels.map(std::num::NonZeroUsize::get).into()),
+            ("samples", (*samples).into()),
+            ("noise", (*noise).into()),
+            ("steps", (*steps).into()),
+            ("patch", (*patch).into()),
+            ("stride", (*stride).into()),
+            ("baseline", baseline.to_string().into()),
+            ("seed", (*seed).into()),
+            ("outputs", texts(outputs)),
+            ("format", json!(format.map(|format| format.to_string()))),
+            ("size", size.to_string().into()),
+            ("fit", fit.to_string().into()),
+            ("preprocess", preprocess.into()),
+            ("input-size", (*input_size).into()),
+            ("max-pixels", (*max_pixels).into()),
+            ("output", graph_output.clone().into()),
+            ("activation", json!(activation.map(|kind| kind.to_string()))),
+            ("colormap", colormap.to_string().into()),
+            ("overlay", overlay.into()),
+            ("scale", format!("{scale:?}").to_lowercase().into()),
+            ("signed", (*signed).into()),
+            ("pixel-scale", pixel_scale.to_string().into()),
+            (
+                "labels",
+                json!(labels.as_ref().map(|path| path.to_string_lossy())),
+            ),
+            ("weights-dtype", weights_dtype.to_string().into()),
+            ("convolution", convolution.to_string().into()),
+        ] {
+            // What was not given needs no place in every line.
+            if !(value.is_null() || value == json!([]) || value == json!(false)) {
+                settings.insert(name.to_owned(), value);
+            }
+        }
+        settings
+    }
+}
+
+fn texts(list: &[impl ToString]) -> Value {
+    let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
+    texts.into()
+}
