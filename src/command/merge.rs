@@ -135,7 +135,7 @@ pub fn run(flags: &Merge) -> Result<Merged, MergeError> {
     merged.ok = sorted.iter().filter(|(_, entry)| entry.head.is_ok).count();
     merged.failed = sorted.len() - merged.ok;
     merged.lacking = lacking(&sorted, merged.of);
-    write(&to, &manifests, &sorted, |line| line.to_owned(), "")?;
+    write(&to, &manifests, &sorted, str::to_owned, "")?;
     if let Some(path) = &flags.csv {
         write(path, &manifests, &sorted, csv::rows, csv::HEADER)?;
     }

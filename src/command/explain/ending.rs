@@ -182,14 +182,15 @@ fn vanished(error: &Error) -> Option<&Path> {
 /// Whether every other picture would meet the same: the device, the weights, a disk without room.
 fn ends_all(error: &Error) -> bool {
     match error {
-        Error::Explain { .. } | Error::InputTooLarge { .. } | Error::Gpu(_) | Error::Unsound(_) => {
-            true
-        }
+        Error::Explain { .. }
+        | Error::InputTooLarge { .. }
+        | Error::Gpu(_)
+        | Error::Unsound(_)
+        | Error::Write(WriteError::Gone(_)) => true,
         Error::Write(WriteError::Write { source, .. }) => matches!(
             source.kind(),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
         ),
-        Error::Write(WriteError::Gone(_)) => true,
         _ => false,
     }
 }
