@@ -221,8 +221,7 @@ impl Manifest {
                 is_ok: fields.status == "ok",
                 place: fields.place,
                 of: fields.of,
-                shard: shard
-                    .map_err(|error: ShardError| wrong(error.to_string()))?,
+                shard: shard.map_err(|error: ShardError| wrong(error.to_string()))?,
             };
             let is_there = fields
                 .classes
