@@ -22,8 +22,8 @@ mod whole;
 
 pub use choices::{
     Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
-    MatrixDtype, Method, Output, OutputKind, Overlay, PixelScale, Precision, Preprocessing, Scale,
-    Score, Size, Smooth,
+    MatrixDtype, Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision,
+    Preprocessing, Scale, Score, Size, Smooth,
 };
 
 pub use many::Many;
@@ -417,15 +417,25 @@ pub struct Explain {
     )]
     pub seed: Option<u64>,
 
-    /// What to write, as a list
+    /// What to write for each class, as a list [default: heatmap,gradcam,segmented,guided_bprop; with --report: none]
+    ///
+    /// What to write for each class, as a list, by default heatmap,gradcam,segmented,guided_bprop. With --report, whose one
+    /// file shows all that, it is none, unless files are asked for as well.
     #[arg(
         long,
-        value_name = "LIST", value_parser = spelled::<Output>(),
-        default_value = "heatmap,gradcam,segmented,guided_bprop",
+        value_name = "LIST", value_parser = spelled::<Outputs>(),
         value_delimiter = ',',
         help_heading = "What is written"
     )]
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<Outputs>,
+
+    /// One page for a browser: pictures and maps, with everything to look at them by
+    ///
+    /// One page for a browser that shows each picture with its maps as layers above it: class, method, layer, opacity and
+    /// colours are chosen there, and it says what made it. It is one file that loads nothing from elsewhere; for more than 20 pictures
+    /// their maps lie beside it, in FILE_files.
+    #[arg(long, value_name = "FILE.html", help_heading = "What is written")]
+    pub report: Option<PathBuf>,
 
     /// Folder for the files, made if missing [default: beside each picture]
     #[arg(short, long, value_name = "DIR", help_heading = "What is written")]

@@ -123,6 +123,7 @@ use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{ForwardRequest, Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed, probabilities};
 use backward::Picture;
+use maps::OfClasses;
 use rerun::Counter;
 
 /// Why a network cannot be explained.
@@ -205,6 +206,9 @@ pub struct Explanation {
     /// network's input are FullGrad's, and of several layers the fused one, in 0..=1 ([`Fuse::of`](crate::methods::fuse::Fuse::of)).
     /// With [`Wanted::augmented`] a mean of maps in 0..=1.
     pub maps: Vec<RawMap>,
+    /// For each of [`Wanted::methods`], where there are several target layers, the map of each before ReLU and scaling, of
+    /// the layer's size; else, for FullGrad and with [`Wanted::augmented`], none.
+    pub layers: Vec<Vec<RawMap>>,
     /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
     pub pixels: Vec<Vec<f64>>,
     /// For each of [`Wanted::perturbations`] its map, rows x columns of the network's input.
@@ -413,7 +417,7 @@ impl Explainer {
         let picture = std::mem::take(&mut *held);
         let counter = Counter::new(&self.network, self.work(), tell);
         let of_score = self.of_score(prediction, classes, Picture::Asked)?;
-        let (maps, kept) = match self.is_augmented() {
+        let OfClasses { maps, layers, kept } = match self.is_augmented() {
             true => self.augmented_maps(prediction, classes, &of_score, &counter)?,
             false => self.maps(prediction, classes, &of_score, &counter)?,
         };
@@ -423,11 +427,13 @@ impl Explainer {
         drop(held);
         let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let mut kept = kept.into_iter();
-        let explained = classes.iter().zip(maps).zip(pixels).zip(perturbed);
+        let explained = classes.iter().zip(maps.into_iter().zip(layers));
+        let explained = explained.zip(pixels).zip(perturbed);
         let explanation =
-            |((((&class, maps), pixels), perturbations), seed): (_, Seed)| Explanation {
+            |((((&class, (maps, layers)), pixels), perturbations), seed): (_, Seed)| Explanation {
                 class,
                 maps,
+                layers,
                 pixels,
                 perturbations,
                 kept: kept.next(),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
-    Fuse, MatrixDtype, Method, Output, OutputKind, PixelScale, Preprocessing, Scale, Score, Size,
-    Smooth,
+    Fuse, MatrixDtype, Method, Output, OutputKind, Outputs, PixelScale, Preprocessing, Scale,
+    Score, Size, Smooth,
 };
 use crate::draw::composite::Overlay;
 use crate::methods::attribution;
@@ -31,6 +31,14 @@ pub use unread::Unread;
 
 /// Classes explained when nobody says how many.
 pub const DEFAULT_TOP_N: usize = 3;
+
+/// Files of each class when nobody says which: those of the TensorFlow original.
+const USUAL_OUTPUTS: [Output; 4] = [
+    Output::Heatmap,
+    Output::Gradcam,
+    Output::Segmented,
+    Output::GuidedBprop,
+];
 
 /// What was asked for, free of contradictions. Nothing on the disk has been looked at, but for
 /// telling weights from pictures, and that two of them are there.
@@ -80,8 +88,10 @@ pub struct Options {
     pub seed: u64,
     /// Options given that change nothing.
     pub unread: Vec<Unread>,
-    /// Each once, at least one.
+    /// Files of each class, each once; there may be none.
     pub outputs: Vec<Output>,
+    /// The page that shows all pictures.
+    pub report: Option<PathBuf>,
     /// `None`: beside each picture.
     pub out_dir: Option<PathBuf>,
     /// `None`: the input's own where it can be written, else PNG.
@@ -164,7 +174,8 @@ impl Options {
         looks_like_weights: impl Fn(&Path) -> bool,
     ) -> Result<Self, UsageError> {
         let channels = each_channels(&flags.channels)?;
-        let unread = unread::unread(&flags);
+        let outputs = outputs(&flags)?;
+        let unread = unread::unread(&flags, &outputs);
         let preprocess = preprocess(&flags, channels.order)?;
         let overlay = drawing::overlay(&flags)?;
         let colormap = drawing::colormap(flags.colormap, flags.signed)?;
@@ -184,6 +195,9 @@ impl Options {
             (positional, flag) => positional.or(flag),
         };
         let many = many::many(flags.many, flags.out_dir.is_some())?;
+        if many.resume && flags.report.is_some() {
+            return Err(UsageError::ResumeInPart("--report"));
+        }
         if images.is_empty() && many.files_from.is_none() {
             return Err(match (weights, count) {
                 (Some(weights), _) => UsageError::OnlyWeights(weights),
@@ -249,7 +263,8 @@ impl Options {
             baseline: flags.baseline.unwrap_or(Baseline::Mean),
             seed: flags.seed.unwrap_or(usual.seed),
             unread,
-            outputs: each_once(flags.outputs),
+            outputs,
+            report: page(flags.report)?,
             out_dir: flags.out_dir,
             format: flags.format,
             size: flags.size.unwrap_or_default(),
@@ -430,6 +445,37 @@ fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageErr
             .map(Classes::Top)
             .ok_or(UsageError::ZeroCount),
         (true, None) => Ok(Classes::Default),
+    }
+}
+
+/// The files of each class: the usual ones, unless a page shows what they do.
+fn outputs(flags: &Explain) -> Result<Vec<Output>, UsageError> {
+    let asked = &flags.outputs;
+    let outputs = asked.iter().filter_map(|output| match output {
+        Outputs::One(output) => Some(*output),
+        Outputs::None => None,
+    });
+    let outputs = each_once(outputs.collect());
+    match (asked.contains(&Outputs::None), outputs.first()) {
+        (true, Some(&other)) => Err(UsageError::NoneAndOutput(other)),
+        (true, None) => Ok(vec![]),
+        (false, None) if flags.report.is_some() => Ok(vec![]),
+        (false, None) => Ok(USUAL_OUTPUTS.to_vec()),
+        (false, Some(_)) => Ok(outputs),
+    }
+}
+
+/// The page's file, whose name tells it from a picture that was meant to be explained.
+fn page(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
+    let is_page = |file: &PathBuf| {
+        let extension = file.extension().unwrap_or_default();
+        ["html", "htm"]
+            .iter()
+            .any(|&page| extension.eq_ignore_ascii_case(page))
+    };
+    match file {
+        Some(file) if !is_page(&file) => Err(UsageError::NoPage(file)),
+        file => Ok(file),
     }
 }
 

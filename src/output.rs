@@ -13,6 +13,7 @@ pub mod csv;
 mod destination;
 pub mod manifest;
 mod name;
+pub mod page;
 pub mod provenance;
 pub mod report;
 mod stray;
@@ -108,19 +109,52 @@ pub fn write_with<E: From<WriteError>>(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
-    let error = |error| at(path, error);
-    let folder = or_here(path.parent().unwrap_or(Path::new("")));
-    fs::create_dir_all(folder).map_err(|source| match folder.is_dir() || !folder.exists() {
-        true => error(source),
-        // The system says that it exists, which is not what is wrong.
-        false => error(io::ErrorKind::NotADirectory.into()),
-    })?;
-    let mut file = temporary_file(folder).map_err(error)?;
-    let mut buffered = BufWriter::new(&mut file);
-    fill(&mut buffered)?;
-    buffered.flush().map_err(error)?;
-    drop(buffered);
-    Ok(file.persist(path).map_err(error)?)
+    let mut begun = Begun::new(path)?;
+    fill(&mut begun.file)?;
+    Ok(begun.finish()?)
+}
+
+/// A file that is written piece by piece, and has its name once it is finished. Dropped before, it is gone.
+pub struct Begun {
+    path: PathBuf,
+    file: BufWriter<Unfinished>,
+}
+
+impl Begun {
+    /// An empty one that will be `path`; makes its folder if need be.
+    pub fn new(path: &Path) -> Result<Self, WriteError> {
+        let error = |error| at(path, error);
+        let folder = or_here(path.parent().unwrap_or(Path::new("")));
+        fs::create_dir_all(folder).map_err(|source| match folder.is_dir() || !folder.exists() {
+            true => error(source),
+            // The system says that it exists, which is not what is wrong.
+            false => error(io::ErrorKind::NotADirectory.into()),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(temporary_file(folder).map_err(error)?),
+        })
+    }
+
+    /// The path that it will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes what comes next.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| at(&self.path, error))
+    }
+
+    /// Gives it its name.
+    pub fn finish(self) -> Result<(), WriteError> {
+        let Self { path, file } = self;
+        let file = file
+            .into_inner()
+            .map_err(|error| at(&path, error.into_error()))?;
+        file.persist(&path).map_err(|error| at(&path, error))
+    }
 }
 
 /// The error of writing `path`.

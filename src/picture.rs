@@ -25,7 +25,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 
 pub use error::PictureError;
 pub use folder::{Depth, LeftOut, Listed};
-pub use write::{Format, encode, encode_grey_16};
+pub use write::{Format, encode, encode_for_page, encode_grey_16};
 
 use crate::sniff;
 use fault::Fault;

@@ -51,6 +51,33 @@ impl Output {
     }
 }
 
+/// What `--outputs` takes: outputs, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outputs {
+    /// This one.
+    One(Output),
+    /// No file for a class.
+    None,
+}
+
+static OUTPUTS: LazyLock<Vec<Outputs>> = LazyLock::new(|| {
+    let each = Output::value_variants().iter().copied();
+    each.map(Outputs::One).chain([Outputs::None]).collect()
+});
+
+impl ValueEnum for Outputs {
+    fn value_variants<'a>() -> &'a [Self] {
+        &OUTPUTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::One(output) => output.to_possible_value(),
+            Self::None => Some(PossibleValue::new("none").help("No file for a class")),
+        }
+    }
+}
+
 /// Size of the pictures written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Size {

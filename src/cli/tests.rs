@@ -74,15 +74,7 @@ fn defaults_are_those_of_the_original_program() {
         (flags.score, flags.versus, flags.counterfactual),
         (None, None, false)
     );
-    assert_eq!(
-        flags.outputs,
-        [
-            Output::Heatmap,
-            Output::Gradcam,
-            Output::Segmented,
-            Output::GuidedBprop
-        ]
-    );
+    assert_eq!(flags.outputs, []);
     assert_eq!(
         (flags.size, flags.fit, flags.colormap),
         (None, Fit::Crop, None)
@@ -96,7 +88,7 @@ fn lists_take_commas_and_repetition() {
             .unwrap();
     assert_eq!(
         flags.explain.outputs,
-        [Output::Raw, Output::GuidedBprop, Output::Heatmap]
+        [Output::Raw, Output::GuidedBprop, Output::Heatmap].map(Outputs::One)
     );
     assert_eq!(
         flags.explain.methods,

@@ -13,6 +13,7 @@ use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
 use crate::network::{Network, ReluRule};
 use crate::options::{Options, Preprocess};
+use crate::output::page::Media;
 use crate::output::report;
 use crate::picture::preprocess::Normalization;
 use crate::weights::{self, Weights};
@@ -24,6 +25,7 @@ mod ending;
 mod jobs;
 mod list_file;
 mod listing;
+mod page;
 mod pictures;
 mod record;
 mod told;
@@ -34,6 +36,7 @@ pub use told::{Cost, Told, in_words};
 
 use beside::Beside;
 use choice::Choice;
+use ending::Collected;
 use jobs::{Job, Jobs};
 use pictures::Run;
 use record::Record;
@@ -86,6 +89,9 @@ pub fn run(
         }
     }
     let choice = Choice::new(options, &weights, &classifier, &labels)?;
+    let collected = Collected {
+        page: page::begin(options, &jobs)?,
+    };
     let started = Instant::now();
     let gpu = Gpu::open(&Selection {
         adapter: options.adapter.clone(),
@@ -102,6 +108,10 @@ pub fn run(
         choice: &choice,
         gpu: &gpu,
         notes: &notes,
+        media: options
+            .report
+            .as_deref()
+            .map(|path| Media::of(path, jobs.list.len())),
         opened,
     };
     // Half a gigabyte takes 0.35 s a digest: beside everything else, and waited for only where it is told.
@@ -112,12 +122,15 @@ pub fn run(
                 tell(Told::Note(note.into()));
             }
         });
-        // Only the JSON and what is written as PNG show it.
-        let is_shown = options.json || jobs.write_png(options) || record::is_kept(options, &jobs);
+        // Only the JSON, the page and what is written as PNG show it.
+        let is_shown = options.json
+            || options.report.is_some()
+            || jobs.write_png(options)
+            || record::is_kept(options, &jobs);
         let hash = || known_sha256.unwrap_or_else(|| weights::hex(&weights.sha256()));
         let sha256 = is_shown.then(|| scope.spawn(hash));
         let sound = scope.spawn(|| weights.verify().map_err(Arc::new));
-        run.all(&Beside::new(sha256, sound), out, tell)
+        run.all(&Beside::new(sha256, sound), collected, out, tell)
     })?;
     Ok(all_well)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::output::provenance::{self, ProvenanceError};
 use crate::picture::MAX_FILE;
-use crate::printable::printable_lines;
+use crate::printable::{printable_lines, quoted};
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -71,28 +71,5 @@ fn words(value: &Value) -> String {
             entries.iter().map(words).collect::<Vec<_>>().join(", ")
         }
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./,:+=@%".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell_where_they_need_it() {
-        assert_eq!(quoted("a/photo-1.jpg"), "a/photo-1.jpg");
-        assert_eq!(quoted("traffic light"), "'traffic light'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted("$HOME"), "'$HOME'");
-        assert_eq!(quoted(""), "''");
     }
 }

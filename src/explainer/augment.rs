@@ -1,6 +1,7 @@
 //! CAM maps averaged over the picture changed a little, as pytorch-grad-cam's `aug_smooth` does it.
 
 use super::backward::{Gradients, Picture};
+use super::maps::OfClasses;
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, Prediction};
 use crate::methods::fuse::unit;
@@ -19,7 +20,7 @@ impl Explainer {
     }
 
     /// For each class, for each CAM method, the mean of six maps, each from 0 to 1 as [`crate::methods::fuse`] has it, the flipped
-    /// ones flipped back; and as [`Explainer::maps`].
+    /// ones flipped back; beside that as [`Explainer::maps`].
     ///
     /// The package scales each map after it is resized to the picture, this before: there the largest value of a map falls
     /// between the picture's pixels, a few percent lower, and counts as 1 all the same.
@@ -29,10 +30,11 @@ impl Explainer {
         classes: &[usize],
         of_score: &[Gradients],
         counter: &Counter<'_>,
-    ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
+    ) -> Result<OfClasses, ExplainError> {
         let shape = self.network.input_shape();
         // The picture as it is comes first: its forward pass is still there.
-        let (mut mean, kept) = self.maps(prediction, classes, of_score, counter)?;
+        let mut all = self.maps(prediction, classes, of_score, counter)?;
+        let mut mean = std::mem::take(&mut all.maps);
         for map in mean.iter_mut().flatten() {
             *map = scaled(map, false);
         }
@@ -44,7 +46,7 @@ impl Explainer {
                 let there = self.run(&changed(&prediction.input, shape, flipped, factor))?;
                 counter.advance_one();
                 let of_score = self.of_score(&there, classes, Picture::Changed)?;
-                let (maps, _) = self.maps(&there, classes, &of_score, counter)?;
+                let OfClasses { maps, .. } = self.maps(&there, classes, &of_score, counter)?;
                 for (mean, map) in mean.iter_mut().flatten().zip(maps.iter().flatten()) {
                     let map = scaled(map, flipped);
                     for (mean, value) in mean.values.iter_mut().zip(map.values) {
@@ -59,7 +61,12 @@ impl Explainer {
         // Leaves the device with the picture.
         self.run(&prediction.input)?;
         counter.advance_one();
-        Ok((mean, kept))
+        Ok(OfClasses {
+            maps: mean,
+            // Those of one picture out of six would not be what became the mean.
+            layers: vec![vec![]; classes.len()],
+            kept: all.kept,
+        })
     }
 }
 

@@ -9,18 +9,31 @@ use crate::methods::map::RawMap;
 use crate::network::{Network, NodeId, Op};
 use crate::weights::Tensor;
 
+/// What the CAM methods give.
+pub(super) struct OfClasses {
+    /// For each class, for each method the map.
+    pub(super) maps: Vec<Vec<RawMap>>,
+    /// The same before layers were fused, see [`Explanation::layers`](super::Explanation::layers).
+    pub(super) layers: Vec<Vec<Vec<RawMap>>>,
+    /// [`Explanation::kept`](super::Explanation::kept), of none or of each.
+    pub(super) kept: Vec<f64>,
+}
+
 impl Explainer {
-    /// For each class, for each CAM method the map; and [`Explanation::kept`](super::Explanation::kept), of none or of each.
-    /// `of_score` is from [`Explainer::of_score`].
+    /// Those of each class. `of_score` is from [`Explainer::of_score`].
     pub(super) fn maps(
         &self,
         prediction: &Prediction,
         classes: &[usize],
         of_score: &[Gradients],
         counter: &Counter<'_>,
-    ) -> Result<(Vec<Vec<RawMap>>, Vec<f64>), ExplainError> {
+    ) -> Result<OfClasses, ExplainError> {
         if self.wanted.methods.is_empty() {
-            return Ok((vec![vec![]; classes.len()], vec![]));
+            return Ok(OfClasses {
+                maps: vec![vec![]; classes.len()],
+                layers: vec![vec![]; classes.len()],
+                kept: vec![],
+            });
         }
         let activations = self.kept()?;
         let of_finer = match reads(&self.wanted, Reads::FinerGradients) {
@@ -39,24 +52,33 @@ impl Explainer {
                 Reads::Activations | Reads::Masked | Reads::Ablated => None,
                 Reads::Gradients => Some(&of_score[class]),
                 Reads::FinerGradients => Some(&of_finer[class]),
-                Reads::Biases => return self.full_grad(&prediction.input, &of_score[class]),
+                Reads::Biases => {
+                    let map = self.full_grad(&prediction.input, &of_score[class]);
+                    return (map, vec![]);
+                }
             };
             let tried = |layer: usize| tried[layer].of(method.reads(), class);
-            self.map(*method, &activations, gradients, tried)
+            let layers = self.each_layer(*method, &activations, gradients, tried);
+            let map = self.fused(&layers);
+            (map, if layers.len() > 1 { layers } else { vec![] })
         };
-        let maps = |class| self.wanted.methods.iter().map(|m| map(m, class)).collect();
-        let maps = (0..classes.len()).map(maps).collect();
-        Ok((maps, Tried::kept(&tried)))
+        let maps = |class| self.wanted.methods.iter().map(|m| map(m, class)).unzip();
+        let (maps, layers) = (0..classes.len()).map(maps).unzip();
+        Ok(OfClasses {
+            maps,
+            layers,
+            kept: Tried::kept(&tried),
+        })
     }
 
-    /// The map of one layer, or the fused one of several. `tried` gives [`Features::tried`] of each.
-    pub(super) fn map<'t>(
+    /// The map of each target layer. `tried` gives [`Features::tried`] of each.
+    pub(super) fn each_layer<'t>(
         &self,
         method: cam::Method,
         activations: &[Vec<f32>],
         gradients: Option<&Gradients>,
         tried: impl Fn(usize) -> &'t [(usize, f64)],
-    ) -> RawMap {
+    ) -> Vec<RawMap> {
         let of_layer = |(i, &target): (usize, &NodeId)| {
             let shape = self.network.node(target).shape;
             let values = method.map(&Features {
@@ -75,12 +97,16 @@ impl Explainer {
                 values,
             }
         };
-        let mut maps: Vec<RawMap> = self.targets.iter().enumerate().map(of_layer).collect();
-        if maps.len() == 1 {
-            return maps.remove(0);
+        self.targets.iter().enumerate().map(of_layer).collect()
+    }
+
+    /// The map of one layer, or the fused one of several.
+    pub(super) fn fused(&self, maps: &[RawMap]) -> RawMap {
+        if let [map] = maps {
+            return map.clone();
         }
         let picture = self.network.input_shape();
-        self.wanted.fuse.of(&maps, picture.w, picture.h)
+        self.wanted.fuse.of(maps, picture.w, picture.h)
     }
 
     /// FullGrad's map of one class.

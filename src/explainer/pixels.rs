@@ -119,7 +119,9 @@ impl Explainer {
         let input = self.network.input_shape();
         let activations = self.kept()?;
         let heat = |gradients: &Gradients| {
-            let map = self.map(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
+            let maps =
+                self.each_layer(cam::Method::GradCam, &activations, Some(gradients), |_| &[]);
+            let map = self.fused(&maps);
             map.scaled().resize(input.w, input.h).heat()
         };
         Ok(of_score.iter().map(heat).collect())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::ShardError;
-use crate::cli::{Channels, Colormap, Fuse, Method, Preprocessing};
+use crate::cli::{Channels, Colormap, Fuse, Method, Output, Preprocessing};
 
 /// Wrong usage, exit code 2. Every text says what to type instead.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -70,6 +70,11 @@ pub enum UsageError {
         "--resume goes on with the run whose manifest lies in --out-dir: name that folder, as in -o maps --resume"
     )]
     ResumeNowhere,
+    /// `--resume` with what shows all pictures.
+    #[error(
+        "{0} shows the pictures that are explained now, and --resume leaves out those that were before: drop one of the two"
+    )]
+    ResumeInPart(&'static str),
     /// No such part of the pictures.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -150,6 +155,12 @@ pub enum UsageError {
     /// Colours with a middle for maps of one sign.
     #[error("--colormap {0} has its middle at nothing, for maps of both signs: add --signed")]
     OneSign(Colormap),
+    /// No output, and one.
+    #[error("--outputs none leaves nothing to write, and {0} is to be written: keep one")]
+    NoneAndOutput(Output),
+    /// `--report` with what is no page by its name, perhaps the picture.
+    #[error("--report {}: it is a page, and its name ends in .html, as in --report result.html", .0.display())]
+    NoPage(PathBuf),
     /// Noise below 0, infinite or no number.
     #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
     NoiseOutOfRange(f64),

@@ -31,6 +31,7 @@ impl Options {
             seed,
             unread: _,
             outputs,
+            report: _,
             out_dir: _,
             format,
             size,

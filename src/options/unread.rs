@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::cli::{ChannelsFlag, Explain, Method, Output};
+use crate::cli::{ChannelsFlag, Explain, Method, Output, Overlay};
 use crate::methods::Setting;
 
 /// An option that nothing asked for reads, or that a method asked for does not. Shown in words.
@@ -77,7 +77,7 @@ fn list(mut names: Vec<String>) -> String {
 }
 
 /// Those of `flags` that are not read, in the order of the help.
-pub(super) fn unread(flags: &Explain) -> Vec<Unread> {
+pub(super) fn unread(flags: &Explain, outputs: &[Output]) -> Vec<Unread> {
     let channels = flags.channels.iter();
     let channels = channels.filter(|flag| matches!(flag, ChannelsFlag::Count(_)));
     let chooses = channels.count() > 0;
@@ -96,18 +96,22 @@ pub(super) fn unread(flags: &Explain) -> Vec<Unread> {
         (Setting::Seed, flags.seed.is_some()),
     ];
     let given = given.into_iter().filter(|(_, given)| *given);
-    let of_methods = given.filter_map(|(setting, _)| not_read(setting, chooses, flags));
-    of_methods.chain(unread_by_outputs(flags)).collect()
+    let of_methods = given.filter_map(|(setting, _)| not_read(setting, chooses, flags, outputs));
+    of_methods
+        .chain(unread_by_outputs(flags, outputs))
+        .collect()
 }
 
 /// An option that was given, unless it is read: by every method asked for where it says what is asked of a class, else by
 /// any, or by that of an output.
-fn not_read(setting: Setting, chooses: bool, flags: &Explain) -> Option<Unread> {
+fn not_read(
+    setting: Setting,
+    chooses: bool,
+    flags: &Explain,
+    outputs: &[Output],
+) -> Option<Unread> {
     let reads = |method: Method| method.reads(setting, chooses);
-    let shown = flags
-        .outputs
-        .iter()
-        .filter_map(|output| output.own_method());
+    let shown = outputs.iter().filter_map(|output| output.own_method());
     let mut by: Vec<Method> = vec![];
     if setting.is_question() {
         for &method in flags.methods.iter().filter(|&&method| !reads(method)) {
@@ -140,7 +144,10 @@ fn readers(reads: impl Fn(Method) -> bool) -> Vec<Method> {
 }
 
 /// Those that no output reads, or none of the outputs' methods.
-fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> + '_ {
+fn unread_by_outputs<'a>(
+    flags: &'a Explain,
+    outputs: &'a [Output],
+) -> impl Iterator<Item = Unread> + 'a {
     let any = |_: Method| true;
     let coloured =
         |option, given| -> (_, _, IsShown, Reads) { (option, given, is_coloured, is_a_map) };
@@ -154,11 +161,11 @@ fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> + '_ {
         ("--scale", flags.scale.is_some(), is_a_picture, any),
         ("--signed", flags.signed, has_signs, is_a_map),
     ];
-    let given = given.into_iter().chain([pixel_scale(flags)]);
+    let given = given.into_iter().chain([pixel_scale(flags, outputs)]);
     given.filter_map(|(option, given, shows, reads)| {
         let read_by = match () {
             () if !given => return None,
-            () if !flags.outputs.iter().any(|&output| shows(output)) => {
+            () if !on_page(option, flags) && !outputs.iter().any(|&output| shows(output)) => {
                 let all = Output::value_variants().iter().copied();
                 Readers::Outputs(all.filter(|&output| shows(output)).collect())
             }
@@ -175,16 +182,26 @@ fn unread_by_outputs(flags: &Explain) -> impl Iterator<Item = Unread> + '_ {
     })
 }
 
+/// Whether the page of `--report` reads an option: it has no sum of colours and picture.
+fn on_page(option: &str, flags: &Explain) -> bool {
+    let is_read = match option {
+        "--overlay" => flags.overlay != Some(Overlay::Sum),
+        "--colormap" | "--alpha" | "--threshold" | "--scale" | "--signed" => true,
+        _ => false,
+    };
+    flags.report.is_some() && is_read
+}
+
 fn is_a_picture(output: Output) -> bool {
     output != Output::Raw
 }
 
 /// `--pixel-scale`, unless a picture of a pixel method's values is written.
-fn pixel_scale(flags: &Explain) -> (&'static str, bool, IsShown, Reads) {
+fn pixel_scale(flags: &Explain, outputs: &[Output]) -> (&'static str, bool, IsShown, Reads) {
     let own = |&output: &Output| output != Output::Raw && output.own_method().is_some();
-    let of_methods = flags.outputs.contains(&Output::Gradcam)
+    let of_methods = (outputs.contains(&Output::Gradcam) || flags.report.is_some())
         && flags.methods.iter().any(|&method| !is_a_map(method));
-    let is_read = of_methods || flags.outputs.iter().any(own);
+    let is_read = of_methods || outputs.iter().any(own);
     let given = flags.pixel_scale.is_some() && !is_read;
     let shows = |output: Output| matches!(output, Output::GuidedBprop | Output::GuidedGradcam);
     ("--pixel-scale", given, shows, |_| true)

@@ -15,6 +15,7 @@ use crate::methods::perturbation;
 use crate::methods::spread::Spread;
 use crate::methods::verdict::{Asked, Verdict};
 use crate::output::Content;
+use crate::output::page::Shown;
 use crate::printable::printable_lines;
 use crate::score::Score;
 
@@ -257,17 +258,25 @@ impl Report {
 
     /// One line of JSON, ended by a line feed. A float that is not finite is `null`; a path that is
     /// not Unicode has its bytes beside it, percent-encoded.
-    #[allow(clippy::missing_panics_doc)] // never does
     pub fn json(&self) -> String {
+        self.json_with(None)
+    }
+
+    /// [`Report::json`] with what a page shows of the picture.
+    #[allow(clippy::missing_panics_doc)] // never does
+    pub fn json_with(&self, page: Option<&Shown>) -> String {
         #[derive(Serialize)]
         struct Versioned<'a> {
             schema: u32,
             #[serde(flatten)]
             report: &'a Report,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            page: Option<&'a Shown>,
         }
         let versioned = Versioned {
             schema: SCHEMA,
             report: self,
+            page,
         };
         serde_json::to_string(&versioned)
             .expect("keys are strings, and writing to memory cannot fail")

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
-use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
+use image::{ImageBuffer, ImageError, ImageFormat, Luma, RgbImage};
 
 use super::PictureError;
 use crate::named::named;
@@ -75,13 +75,29 @@ pub fn encode(rgb: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, PictureErr
         }
         _ => rgb.write_to(&mut bytes, format),
     };
-    written.map_err(|reason| PictureError::Encode {
+    written.map_err(|reason| encode_error(rgb, format, reason))?;
+    Ok(bytes.into_inner())
+}
+
+/// Of pictures to look at on a page: half the bytes of [`JPEG_QUALITY`], and no difference to be seen beside it.
+const PAGE_QUALITY: u8 = 85;
+
+/// The bytes of a JPEG for a page.
+pub fn encode_for_page(rgb: &RgbImage) -> Result<Vec<u8>, PictureError> {
+    let mut bytes = Cursor::new(Vec::new());
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, PAGE_QUALITY);
+    let written = rgb.write_with_encoder(encoder);
+    written.map_err(|reason| encode_error(rgb, ImageFormat::Jpeg, reason))?;
+    Ok(bytes.into_inner())
+}
+
+fn encode_error(rgb: &RgbImage, format: ImageFormat, reason: ImageError) -> PictureError {
+    PictureError::Encode {
         format,
         width: rgb.width(),
         height: rgb.height(),
         reason,
-    })?;
-    Ok(bytes.into_inner())
+    }
 }
 
 /// The bytes of a PNG of 16 bits a pixel.

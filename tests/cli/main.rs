@@ -5,6 +5,7 @@
 mod adapters;
 mod again;
 mod bench;
+mod browser;
 mod drawing;
 mod files;
 mod graphs;
@@ -13,6 +14,8 @@ mod inputs;
 mod labels;
 mod layers;
 mod many;
+mod page;
+mod page_in_browser;
 mod pictures;
 mod question;
 mod results;

@@ -14,7 +14,7 @@ use crate::explainer::{Explanation, Prediction};
 use crate::labels::{Label, Labels};
 use crate::methods::attribution;
 use crate::methods::cam;
-use crate::methods::map::Map;
+use crate::methods::map::{Map, RawMap};
 use crate::methods::perturbation;
 use crate::methods::spread::Spread;
 use crate::methods::verdict::Asked;
@@ -50,11 +50,13 @@ pub struct Scene<'a> {
     pub asked: Asked<'a>,
     /// What made the files, for those that can say it.
     pub origin: &'a Origin,
+    /// The target layers' names.
+    pub layers: &'a [String],
 }
 
 /// What is drawn at full strength where a scale is shared, in the units of a method's values: for each of its pictures of
 /// pixel values, and for its heat.
-type Shared = Vec<(Method, f64)>;
+pub(super) type Shared = Vec<(Method, f64)>;
 
 /// Methods of either kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -245,20 +247,30 @@ fn class(
 }
 
 /// What a method gave for a class.
-struct Given {
+pub(super) struct Given {
     /// Rows, columns, and 1 or 3 values at each place.
-    shape: [usize; 3],
+    pub(super) shape: [usize; 3],
     /// Whether these are values of a picture's channels, rather than a map.
-    of_pixels: bool,
+    pub(super) of_pixels: bool,
     /// Row by row.
-    values: Vec<f64>,
+    pub(super) values: Vec<f64>,
     /// What is drawn as nothing.
-    nothing: f64,
+    pub(super) nothing: f64,
 }
 
 impl Given {
+    /// A CAM method's map.
+    pub(super) fn of_map(map: &RawMap) -> Self {
+        Self {
+            shape: [map.height, map.width, 1],
+            of_pixels: false,
+            values: map.values.clone(),
+            nothing: 0.0,
+        }
+    }
+
     /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`], and that magnitude.
-    fn scaled(&self) -> (Map, f64) {
+    pub(super) fn scaled(&self) -> (Map, f64) {
         let [rows, columns, channels] = self.shape;
         let values: Vec<f64> = self.values.iter().map(|v| v - self.nothing).collect();
         let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
@@ -266,7 +278,7 @@ impl Given {
     }
 
     /// One value a position: of pixel values their magnitude. Divided by the largest magnitude, and that.
-    fn map(&self) -> (Map, f64) {
+    pub(super) fn map(&self) -> (Map, f64) {
         let (scaled, largest) = self.scaled();
         let [rows, columns, _] = self.shape;
         let map = match self.of_pixels {
@@ -278,16 +290,21 @@ impl Given {
 }
 
 impl Methods {
-    fn values(&self, scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, Given)> {
-        let cams = self.cams.iter().zip(&explanation.maps).map(|(&cam, map)| {
-            let values = Given {
-                shape: [map.height, map.width, 1],
-                of_pixels: false,
-                values: map.values.clone(),
-                nothing: 0.0,
-            };
-            (Method::Cam(cam), values)
-        });
+    /// All of them.
+    pub(super) fn each(&self) -> Vec<Method> {
+        let cams = self.cams.iter().map(|&method| method.into());
+        let pixels = self.pixels.iter().map(|&method| method.into());
+        let perturbations = self.perturbations.iter().map(|&method| method.into());
+        cams.chain(pixels).chain(perturbations).collect()
+    }
+
+    pub(super) fn values(
+        &self,
+        scene: &Scene<'_>,
+        explanation: &Explanation,
+    ) -> Vec<(Method, Given)> {
+        let cams = self.cams.iter().zip(&explanation.maps);
+        let cams = cams.map(|(&cam, map)| (Method::Cam(cam), Given::of_map(map)));
         let (columns, rows) = scene.seen.dimensions();
         let pixels = self.pixels.iter().zip(&explanation.pixels);
         let pixels = pixels.map(|(&method, values)| {
@@ -325,14 +342,14 @@ impl Scene<'_> {
     }
 
     /// What of the values is drawn at full strength, where classes share that or the user says it.
-    fn shared(&self, explanations: &[Explanation]) -> Shared {
+    pub(super) fn shared(&self, explanations: &[Explanation]) -> Shared {
         let methods = methods(self.options);
         match self.options.scale {
             Scale::Class => vec![],
-            Scale::Fixed(full) => contents(self.options)
-                .into_iter()
-                .map(|content| (content.method(), full))
-                .collect(),
+            Scale::Fixed(full) => {
+                let methods = methods.each().into_iter();
+                methods.map(|method| (method, full)).collect()
+            }
             Scale::Image => {
                 let mut shared = Shared::new();
                 for explanation in explanations {
@@ -361,7 +378,7 @@ impl Scene<'_> {
     }
 
     /// Whether what lies below zero is drawn.
-    fn is_signed(&self, values: &Given) -> bool {
+    pub(super) fn is_signed(&self, values: &Given) -> bool {
         self.options.signed && !values.of_pixels
     }
 
@@ -402,7 +419,7 @@ impl Scene<'_> {
     }
 
     /// The magnitude of pixel values that is drawn black or white.
-    fn reach(&self, values: &[f32]) -> f32 {
+    pub(super) fn reach(&self, values: &[f32]) -> f32 {
         match self.options.pixel_scale {
             PixelScale::Percentile => composite::percentile(values),
             PixelScale::MinMax => values.iter().fold(0.0, |most: f32, v| most.max(v.abs())),

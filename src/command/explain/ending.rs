@@ -10,6 +10,7 @@ use super::pictures::{Drawn, Run};
 use super::record::Record;
 use super::{Job, Told, print};
 use crate::command::Error;
+use crate::output::page::Page;
 use crate::output::{WriteError, report};
 use crate::picture::PictureError;
 use crate::weights::WeightsError;
@@ -50,10 +51,28 @@ pub(super) struct Ending<'a, W> {
     /// Folders that vanished while their pictures were read.
     gone: HashSet<PathBuf>,
     all_well: bool,
+    collected: Collected,
+}
+
+/// Files that show all pictures.
+pub(super) struct Collected {
+    pub(super) page: Option<Page>,
+}
+
+impl Collected {
+    /// Gives them their names.
+    fn finish(self) -> Result<(), Error> {
+        Ok(self.page.map_or(Ok(()), Page::finish)?)
+    }
 }
 
 impl<'a, W: Write> Ending<'a, W> {
-    pub(super) fn new(run: &'a Run<'a>, record: Option<Record<'a>>, out: &'a mut W) -> Self {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        record: Option<Record<'a>>,
+        collected: Collected,
+        out: &'a mut W,
+    ) -> Self {
         Self {
             run,
             record,
@@ -62,6 +81,7 @@ impl<'a, W: Write> Ending<'a, W> {
             failed: 0,
             gone: HashSet::new(),
             all_well: true,
+            collected,
         }
     }
 
@@ -97,13 +117,20 @@ impl<'a, W: Write> Ending<'a, W> {
         next
     }
 
-    /// Whether all went well.
+    /// Gives the files of all pictures their names, unless the run stopped on its way or nothing was explained. Returns
+    /// whether all went well.
     pub(super) fn finish(self) -> Result<bool, Error> {
         self.record.map_or(Ok(()), Record::finish)?;
+        if self.done == self.run.jobs.list.len() && self.failed < self.done {
+            self.collected.finish()?;
+        }
         Ok(self.all_well)
     }
 
     fn succeeds(&mut self, job: &Job, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+        if let (Some(page), Some(shown)) = (&mut self.collected.page, &drawn.shown) {
+            page.add(&drawn.report, shown)?;
+        }
         for note in &drawn.notes {
             tell(Told::Note(note.clone()));
         }
@@ -149,12 +176,15 @@ impl<'a, W: Write> Ending<'a, W> {
             }
         };
         let line = report::failure(&job.image, &words);
+        let added = self.collected.page.as_mut();
+        let added = added.map_or(Ok(()), |page| page.line(&line));
         let record = self.record.as_mut();
         let recorded = record.map_or(Ok(()), |record| record.add(job, &line, false));
         let told = recorded.and_then(|()| match self.run.options.json {
             true => print(&line, self.out),
             false => Ok(()),
         });
+        let told = told.and(added.map_err(Error::from));
         let left = self.run.jobs.list.len() - self.done;
         if left > 0 && (ends || fail_fast) {
             let why = if ends { "" } else { ", as --fail-fast asks" };

@@ -153,7 +153,11 @@ fn check(all: &mut [(Job, Option<Error>)], options: &Options) -> Result<Vec<Path
     let Checked {
         new_folders,
         mut refused,
-    } = output::check(jobs, one_extension);
+    } = match options.outputs.is_empty() && options.out_dir.is_none() {
+        // Nothing goes beside the pictures.
+        true => Checked::default(),
+        false => output::check(jobs, one_extension),
+    };
     let of_folder = refused.iter().position(|(_, error)| error.is_of_folder());
     // No picture has its files where all of them go.
     if let (Some(_), Some(first)) = (&options.out_dir, of_folder)

@@ -10,10 +10,10 @@ use ::image::RgbImage;
 
 use super::beside::Beside;
 use super::choice::Choice;
-use super::ending::{Ending, Failure};
+use super::ending::{Collected, Ending, Failure};
 use super::record::{self, Record};
 use super::wanted::wanted;
-use super::{Cost, Job, Jobs, Told, milliseconds, weights_name};
+use super::{Cost, Job, Jobs, Told, milliseconds, page, weights_name};
 use crate::architectures::Classifier;
 use crate::cli::{Score, Size};
 use crate::command::Error;
@@ -25,6 +25,7 @@ use crate::gpu::Gpu;
 use crate::labels::Labels;
 use crate::methods::verdict::Asked;
 use crate::options::Options;
+use crate::output::page::{Media, Shown};
 use crate::output::provenance::{Made, Origin};
 use crate::output::report::{self, Report};
 use crate::output::{self, Destination, Question};
@@ -36,6 +37,8 @@ use crate::weights::Weights;
 struct Prepared {
     /// Where maps are placed back on it: pictures wait their turn, and one may be of 800 MB.
     original: Option<RgbImage>,
+    /// For the page.
+    reduced: Option<RgbImage>,
     seen: RgbImage,
     geometry: Geometry,
     input: Vec<f32>,
@@ -48,6 +51,8 @@ struct Prepared {
 /// A picture whose files are written.
 pub(super) struct Drawn {
     pub(super) report: Report,
+    /// For the page.
+    pub(super) shown: Option<Shown>,
     /// To be told when its turn comes.
     pub(super) notes: Vec<String>,
 }
@@ -73,6 +78,8 @@ pub(super) struct Run<'a> {
     pub(super) gpu: &'a Gpu,
     /// What is told of the weights and the network.
     pub(super) notes: &'a [String],
+    /// Of the page, if there is to be one.
+    pub(super) media: Option<Media>,
     /// Milliseconds until the device was there.
     pub(super) opened: f64,
 }
@@ -90,6 +97,7 @@ impl Run<'_> {
     pub(super) fn all(
         &self,
         beside: &Beside<'_>,
+        collected: Collected,
         out: &mut (impl Write + Send),
         tell: &(impl Fn(Told) + Sync),
     ) -> Result<bool, Error> {
@@ -109,7 +117,7 @@ impl Run<'_> {
             }
             false => None,
         };
-        let mut ending = Ending::new(self, record, out);
+        let mut ending = Ending::new(self, record, collected, out);
         batch::run(
             list,
             self.width(),
@@ -189,13 +197,14 @@ impl Run<'_> {
         let normalization = &self.classifier.normalization;
         let (seen, geometry) = preprocess::seen(&original, self.options.fit, [w, h], normalization);
         let input = preprocess::to_tensor(&seen, normalization);
-        if destination.is_shortened {
+        if destination.is_shortened && !self.options.outputs.is_empty() {
             notes.push(format!(
                 "its name leaves no room for class and suffix: its files are called {}_...",
                 destination.stem.display()
             ));
         }
         Ok(Prepared {
+            reduced: (self.media.as_ref()).map(|media| page::reduced(&original, media)),
             original: (self.options.size == Size::Original).then_some(original),
             seen,
             geometry,
@@ -232,7 +241,8 @@ impl Run<'_> {
         let mut notes = self.notes_of_kept(&explanations, &set_up.explainer);
         let of_picture = picture.notes.iter();
         notes.extend(of_picture.map(|note| format!("{}: {note}", job.image.display())));
-        let layers = set_up.explainer.layers();
+        let layers = set_up.explainer.layers().into_iter();
+        let layers: Vec<String> = layers.map(str::to_owned).collect();
         let question = Question {
             versus: choice.versus,
             counterfactual: options.counterfactual,
@@ -267,6 +277,7 @@ impl Run<'_> {
             normalization: &classifier.normalization,
             question,
             origin: &origin,
+            layers: &layers,
             asked: Asked {
                 score: options.score,
                 counterfactual: options.counterfactual,
@@ -277,6 +288,16 @@ impl Run<'_> {
             },
         };
         let classes = draw::classes(&scene, &explanations, &prediction, labels)?;
+        let shown = match (&self.media, &picture.reduced) {
+            (Some(media), Some(reduced)) => {
+                let to = page::To {
+                    media,
+                    number: job.place + 1,
+                };
+                Some(page::shown(&to, &scene, &explanations, reduced)?)
+            }
+            _ => None,
+        };
         // The first two are shared by all pictures of a run.
         let mut timings_ms = vec![
             ("open_device", self.opened),
@@ -304,7 +325,11 @@ impl Run<'_> {
             classes,
         };
         notes.extend(report.notes());
-        Ok(Drawn { report, notes })
+        Ok(Drawn {
+            report,
+            shown,
+            notes,
+        })
     }
 
     /// Threads that draw the classes of one picture: of several, pictures are drawn side by side.

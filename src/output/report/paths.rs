@@ -12,9 +12,11 @@ use serde::ser::{SerializeMap, Serializer};
 
 /// The path's bytes, where its text does not say them.
 pub(crate) fn bytes(path: &Path) -> Option<String> {
-    if path.to_str().is_some() {
-        return None;
-    }
+    path.to_str().is_none().then(|| encoded(path))
+}
+
+/// The path's bytes, percent-encoded: also its address on a page beside it.
+pub(crate) fn encoded(path: &Path) -> String {
     let mut encoded = String::new();
     for &byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -24,7 +26,7 @@ pub(crate) fn bytes(path: &Path) -> Option<String> {
             _ => _ = write!(encoded, "%{byte:02X}"),
         }
     }
-    Some(encoded)
+    encoded
 }
 
 /// The path whose [`bytes`] these are; `None` where they are none of a path's.

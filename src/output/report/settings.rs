@@ -93,11 +93,13 @@ pub struct Drawing {
 impl Drawing {
     fn new(options: &Options) -> Self {
         let is_pixel = |method: &&Method| matches!(method, Method::Pixel(_));
+        let on_page = options.report.is_some();
         let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
         let maps = options.methods.iter().any(|method| !is_pixel(&method));
         let overlaid = maps && options.wants(Output::Gradcam);
+        let coloured = overlaid || maps && on_page;
         let pixels = options.methods.iter().any(|method| is_pixel(&method));
-        let pixels = pixels && options.wants(Output::Gradcam)
+        let pixels = pixels && (options.wants(Output::Gradcam) || on_page)
             || options.wants(Output::GuidedBprop)
             || options.wants(Output::GuidedGradcam);
         let (overlay, alpha, threshold) = match options.overlay {
@@ -107,15 +109,15 @@ impl Drawing {
         };
         Self {
             size: pictures.then(|| options.size.to_string()),
-            scale: pictures.then(|| match options.scale {
+            scale: (pictures || on_page).then(|| match options.scale {
                 Scale::Class => "class".into(),
                 Scale::Image => "image".into(),
                 Scale::Fixed(full) => full.into(),
             }),
-            colormap: overlaid.then(|| options.colormap.to_string()),
+            colormap: coloured.then(|| options.colormap.to_string()),
             overlay: overlaid.then_some(overlay),
-            alpha: alpha.filter(|_| overlaid),
-            threshold: threshold.filter(|_| overlaid),
+            alpha: alpha.filter(|_| coloured),
+            threshold: threshold.filter(|_| coloured),
             signed: options.signed && maps,
             pixel_scale: pixels.then(|| options.pixel_scale.to_string()),
         }
