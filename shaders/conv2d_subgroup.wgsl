@@ -1,4 +1,4 @@
-// Convolution (cross-correlation) by any window, for software adapters whose subgroup is 8 invocations.
+// Convolution (cross-correlation) by any window, for software adapters whose subgroup is 4, 8 or 16 invocations.
 //
 //   y[n, o, r, c] = end(sum over i, kr, kc of w[o, i, kr, kc] * x[n, i, R / up, C / up])
 //   R = r * stride - pad + kr * dilation, C likewise; a tap outside x, or between the rows and columns that
@@ -11,9 +11,9 @@
 // of the time that it takes from a storage buffer. x: a row of zeros, then N x in_blocks x in_h x in_w as they lie in their
 // buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each.
 //
-// A workgroup is one subgroup and makes 32 outputs (a block of four an invocation) of 16 positions, counted through all images.
-// An invocation loads the 4 x 4 weights of its own block; the positions' inputs are spread over the invocations, two each, and
-// handed round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written.
+// A workgroup is one subgroup and makes a block of four outputs an invocation of 16 positions, counted through all images.
+// An invocation loads the 4 x 4 weights of its own block; the positions' inputs are spread over the invocations and handed
+// round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written.
 // CPU twin: conv2d in tests/common/twins.rs.
 
 struct Params {
@@ -46,6 +46,9 @@ const EPILOGUE_MASK_DECONV: u32 = 5u;
 
 const IMAGE_ROW: i32 = 4096;
 
+// Invocations of a subgroup, and of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
@@ -57,18 +60,29 @@ fn place(i: i32) -> vec2<i32> {
     return vec2<i32>(i & 4095, i >> 12u);
 }
 
-// Row and column of the first tap for a position of an image.
-fn first_tap(position: i32) -> vec2<i32> {
-    let row = position / p.out_w;
-    return vec2<i32>(row, position - row * p.out_w) * vec2<i32>(p.stride_h, p.stride_w) - vec2<i32>(p.pad_h, p.pad_w);
+// A position: its image, and row and column of its first tap.
+struct Position {
+    n: i32,
+    tap: vec2<i32>,
 }
 
-// The first block's texel at a tap's place in image n, or -1 where there is nothing.
-fn texel(n: i32, tap: vec2<i32>) -> i32 {
+// Position `q` of all, or the last.
+fn position(q: i32) -> Position {
+    let plane = p.out_h * p.out_w;
+    let n = min(q, p.count - 1) / plane;
+    let at = min(q, p.count - 1) - n * plane;
+    let row = at / p.out_w;
+    let steps = vec2<i32>(p.stride_h, p.stride_w);
+    return Position(n, vec2<i32>(row, at - row * p.out_w) * steps - vec2<i32>(p.pad_h, p.pad_w));
+}
+
+// The first block's texel at the place of a tap, `tap` away from a position's first, or that of the zeros.
+fn texel(position: Position, tap: vec2<i32>) -> i32 {
     let up = vec2<i32>(p.up_h, p.up_w);
-    let at = tap / up;
-    let inside = tap.x >= 0 && tap.y >= 0 && at.x < p.in_h && at.y < p.in_w && all(at * up == tap);
-    return select(-1, IMAGE_ROW + (n * p.in_blocks * p.in_h + at.x) * p.in_w + at.y, inside);
+    let spread = position.tap + tap;
+    let at = spread / up;
+    let inside = spread.x >= 0 && spread.y >= 0 && at.x < p.in_h && at.y < p.in_w && all(at * up == spread);
+    return select(0, IMAGE_ROW + (position.n * p.in_blocks * p.in_h + at.x) * p.in_w + at.y, inside);
 }
 
 fn store(q: i32, block: i32, value: vec4<f32>) {
@@ -93,21 +107,26 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
     y[n * image + at] = end;
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let lane = i32(local.x);
     let first = i32(group.x) * 16;
-    let block = i32(group.y) * 8 + lane;
+    let block = i32(group.y) * i32(SUBGROUP) + lane;
     let in_plane = p.in_h * p.in_w;
-    let out_plane = p.out_h * p.out_w;
-    // The positions whose inputs this invocation loads.
-    let q0 = min(first + lane, p.count - 1);
-    let q1 = min(first + 8 + lane, p.count - 1);
-    let n0 = q0 / out_plane;
-    let n1 = q1 / out_plane;
-    let tap0 = first_tap(q0 - n0 * out_plane);
-    let tap1 = first_tap(q1 - n1 * out_plane);
-    var w_at = i32(group.y) * p.taps_h * p.taps_w * p.in_blocks * 32 + lane * 4;
+    // The positions whose inputs this invocation loads: position k of the workgroup's is element k / SUBGROUP of invocation
+    // k % SUBGROUP.
+    var positions: array<Position, 4>;
+    positions[0] = position(first + lane);
+    if SUBGROUP <= 8u {
+        positions[1] = position(first + lane + 1 * i32(SUBGROUP));
+    }
+    if SUBGROUP == 4u {
+        positions[2] = position(first + lane + 2 * i32(SUBGROUP));
+        positions[3] = position(first + lane + 3 * i32(SUBGROUP));
+    }
+    // Blocks past the last eight read that one's weights, and are not written.
+    let eight = min(block / 8, (p.out_blocks + 7) / 8 - 1);
+    var w_at = (eight * p.taps_h * p.taps_w * p.in_blocks * 8 + block % 8) * 4;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -127,13 +146,21 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     for (var kr = 0; kr < p.taps_h; kr++) {
         for (var kc = 0; kc < p.taps_w; kc++) {
             let tap = vec2<i32>(kr * p.dilation_h, kc * p.dilation_w);
-            let texel0 = texel(n0, tap0 + tap);
-            let texel1 = texel(n1, tap1 + tap);
-            var at0 = max(texel0, 0);
-            var at1 = max(texel1, 0);
             // Outside the same zero for all blocks.
-            let step0 = select(in_plane, 0, texel0 < 0);
-            let step1 = select(in_plane, 0, texel1 < 0);
+            var at: array<i32, 4>;
+            var step: array<i32, 4>;
+            at[0] = texel(positions[0], tap);
+            step[0] = select(in_plane, 0, at[0] == 0);
+            if SUBGROUP <= 8u {
+                at[1] = texel(positions[1], tap);
+                step[1] = select(in_plane, 0, at[1] == 0);
+            }
+            if SUBGROUP == 4u {
+                at[2] = texel(positions[2], tap);
+                step[2] = select(in_plane, 0, at[2] == 0);
+                at[3] = texel(positions[3], tap);
+                step[3] = select(in_plane, 0, at[3] == 0);
+            }
             for (var k = 0; k < p.in_blocks; k++) {
                 let weights = mat4x4<f32>(
                     textureLoad(w, place(w_at)),
@@ -141,27 +168,36 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
                     textureLoad(w, place(w_at + 2)),
                     textureLoad(w, place(w_at + 3)),
                 );
-                let v0 = textureLoad(x, place(at0));
-                let v1 = textureLoad(x, place(at1));
-                s0 += subgroupShuffle(v0, 0u) * weights;
-                s1 += subgroupShuffle(v0, 1u) * weights;
-                s2 += subgroupShuffle(v0, 2u) * weights;
-                s3 += subgroupShuffle(v0, 3u) * weights;
-                s4 += subgroupShuffle(v0, 4u) * weights;
-                s5 += subgroupShuffle(v0, 5u) * weights;
-                s6 += subgroupShuffle(v0, 6u) * weights;
-                s7 += subgroupShuffle(v0, 7u) * weights;
-                s8 += subgroupShuffle(v1, 0u) * weights;
-                s9 += subgroupShuffle(v1, 1u) * weights;
-                s10 += subgroupShuffle(v1, 2u) * weights;
-                s11 += subgroupShuffle(v1, 3u) * weights;
-                s12 += subgroupShuffle(v1, 4u) * weights;
-                s13 += subgroupShuffle(v1, 5u) * weights;
-                s14 += subgroupShuffle(v1, 6u) * weights;
-                s15 += subgroupShuffle(v1, 7u) * weights;
+                var v: array<vec4<f32>, 4>;
+                v[0] = textureLoad(x, place(at[0]));
+                at[0] += step[0];
+                if SUBGROUP <= 8u {
+                    v[1] = textureLoad(x, place(at[1]));
+                    at[1] += step[1];
+                }
+                if SUBGROUP == 4u {
+                    v[2] = textureLoad(x, place(at[2]));
+                    at[2] += step[2];
+                    v[3] = textureLoad(x, place(at[3]));
+                    at[3] += step[3];
+                }
+                s0 += subgroupShuffle(v[0u / SUBGROUP], 0u % SUBGROUP) * weights;
+                s1 += subgroupShuffle(v[1u / SUBGROUP], 1u % SUBGROUP) * weights;
+                s2 += subgroupShuffle(v[2u / SUBGROUP], 2u % SUBGROUP) * weights;
+                s3 += subgroupShuffle(v[3u / SUBGROUP], 3u % SUBGROUP) * weights;
+                s4 += subgroupShuffle(v[4u / SUBGROUP], 4u % SUBGROUP) * weights;
+                s5 += subgroupShuffle(v[5u / SUBGROUP], 5u % SUBGROUP) * weights;
+                s6 += subgroupShuffle(v[6u / SUBGROUP], 6u % SUBGROUP) * weights;
+                s7 += subgroupShuffle(v[7u / SUBGROUP], 7u % SUBGROUP) * weights;
+                s8 += subgroupShuffle(v[8u / SUBGROUP], 8u % SUBGROUP) * weights;
+                s9 += subgroupShuffle(v[9u / SUBGROUP], 9u % SUBGROUP) * weights;
+                s10 += subgroupShuffle(v[10u / SUBGROUP], 10u % SUBGROUP) * weights;
+                s11 += subgroupShuffle(v[11u / SUBGROUP], 11u % SUBGROUP) * weights;
+                s12 += subgroupShuffle(v[12u / SUBGROUP], 12u % SUBGROUP) * weights;
+                s13 += subgroupShuffle(v[13u / SUBGROUP], 13u % SUBGROUP) * weights;
+                s14 += subgroupShuffle(v[14u / SUBGROUP], 14u % SUBGROUP) * weights;
+                s15 += subgroupShuffle(v[15u / SUBGROUP], 15u % SUBGROUP) * weights;
                 w_at += 32;
-                at0 += step0;
-                at1 += step1;
             }
         }
     }

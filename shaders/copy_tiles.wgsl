@@ -16,14 +16,17 @@ struct Params {
     side: i32,
 }
 
+// Invocations of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> base: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> tiles: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
-    let index = i32(group.x) * 8 + i32(local.x);
+    let index = i32(group.x) * i32(SUBGROUP) + i32(local.x);
     if index >= tiles[0] {
         return;
     }

@@ -1,4 +1,4 @@
-// Vector times matrix for software adapters whose subgroup is 8 invocations: linear_columns.wgsl with the matrix read
+// Vector times matrix for software adapters whose subgroup is 4, 8 or 16 invocations: linear_columns.wgsl with the matrix read
 // through an image, from which Mesa's software adapter loads in a quarter of the time that a storage buffer takes.
 //
 //   y[n, c] = end(before + sum over r of x[n, first_row + r] * m[r, c]),  before = y[n, c] if accumulate, else 0
@@ -8,8 +8,8 @@
 // image of 4096 texels a row: a row of zeros, then N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`,
 // the bias (columns) or activations in y's shape, one image's for `sharing` n.
 //
-// A workgroup is one subgroup and makes 32 columns (vec4) of up to 2 n, MANY: 16 of up to 10, a row after the other; an
-// invocation keeps the sums of every eighth texel's columns. The same columns of other n come next on the same core, and
+// A workgroup is one subgroup and makes four columns (vec4) an invocation of up to 2 n, MANY: two of up to 10, a row after the
+// other; an invocation keeps the sums of texels that lie a subgroup apart. The same columns of other n come next on the same core, and
 // find them in its cache. Columns past the last read the last and are not written.
 // Rows whose x is zero are read all the same: Mesa 22.3 goes through what is behind a condition with all lanes masked.
 // CPU twin: linear_columns in tests/common/twins.rs.
@@ -32,6 +32,9 @@ const EPILOGUE_MASK_GUIDED: u32 = 4u;
 const EPILOGUE_MASK_DECONV: u32 = 5u;
 
 const IMAGE_ROW: i32 = 4096;
+
+// Invocations of a subgroup, and of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
 
 // Whether m holds float16.
 override HALF: bool = false;
@@ -104,17 +107,18 @@ fn store(sum: vec4<f32>, n: i32, c: i32) {
     y[at] = end(value, c, n / i32(p.sharing) * i32(p.columns) + c);
 }
 
-// 32 columns of up to 2 n.
+// Four columns an invocation of up to 2 n.
 fn few(group: vec3<u32>, lane: i32) {
-    let first = i32(group.y) * 32;
+    let lanes = i32(SUBGROUP);
+    let first = i32(group.y) * 4 * lanes;
     // The texels that this invocation reads, and the columns in them.
     let t = select(first + lane, first / 2 + lane, HALF);
     let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
     let t0 = min(t, last);
-    let t1 = min(t + 8, last);
-    let t2 = min(t + 16, last);
-    let t3 = min(t + 24, last);
-    let c = select(t + vec4<i32>(0, 8, 16, 24), t * 2 + vec4<i32>(0, 1, 16, 17), HALF);
+    let t1 = min(t + lanes, last);
+    let t2 = min(t + 2 * lanes, last);
+    let t3 = min(t + 3 * lanes, last);
+    let c = select(t + lanes * vec4<i32>(0, 1, 2, 3), t * 2 + vec4<i32>(0, 1, 2 * lanes, 2 * lanes + 1), HALF);
     let n = i32(group.x) * 2;
     let two = n + 1 < i32(p.n);
     let x0 = n * i32(p.x_columns) + i32(p.first_row);
@@ -159,17 +163,17 @@ fn keep(sum: vec4<f32>, n: i32, c: i32) {
     y[at] = sum + select(vec4<f32>(), y[at], p.accumulate != 0u);
 }
 
-// 16 columns of up to 10 n, whose x is spread over the invocations and handed round by shuffles from literal lanes.
+// Two columns an invocation of up to 10 n, whose x is spread over the invocations and handed round by shuffles from literal lanes.
 fn many(group: vec3<u32>, lane: i32) {
-    let first = i32(group.y) * 16;
+    let lanes = i32(SUBGROUP);
+    let first = i32(group.y) * 2 * lanes;
     let t = select(first + lane, first / 2 + lane, HALF);
     let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
     let t0 = min(t, last);
-    let t1 = min(t + 8, last);
-    let c = select(t + vec2<i32>(0, 8), t * 2 + vec2<i32>(0, 1), HALF);
+    let t1 = min(t + lanes, last);
+    let c = select(t + vec2<i32>(0, lanes), t * 2 + vec2<i32>(0, 1), HALF);
     let n = i32(group.x) * 10;
     let x0 = (n + lane) * i32(p.x_columns) + i32(p.first_row);
-    let x8 = x0 + 8 * i32(p.x_columns);
     // a<n> of the first column, b<n> of the second
     var a0 = vec4<f32>(); var a1 = vec4<f32>(); var a2 = vec4<f32>(); var a3 = vec4<f32>(); var a4 = vec4<f32>();
     var a5 = vec4<f32>(); var a6 = vec4<f32>(); var a7 = vec4<f32>(); var a8 = vec4<f32>(); var a9 = vec4<f32>();
@@ -184,27 +188,34 @@ fn many(group: vec3<u32>, lane: i32) {
             m0 = block(t0, r * 4);
             m1 = block(t1, r * 4);
         }
-        let v0 = x_at(x0 + r);
-        let v8 = x_at(x8 + r);
-        let w0 = subgroupShuffle(v0, 0u);
+        // That of n k is in element k / SUBGROUP of invocation k % SUBGROUP.
+        var x: array<vec4<f32>, 3>;
+        x[0] = x_at(x0 + r);
+        if SUBGROUP <= 8u {
+            x[1] = x_at(x0 + 1 * lanes * i32(p.x_columns) + r);
+        }
+        if SUBGROUP == 4u {
+            x[2] = x_at(x0 + 2 * lanes * i32(p.x_columns) + r);
+        }
+        let w0 = subgroupShuffle(x[0u / SUBGROUP], 0u % SUBGROUP);
         a0 += m0 * w0; b0 += m1 * w0;
-        let w1 = subgroupShuffle(v0, 1u);
+        let w1 = subgroupShuffle(x[1u / SUBGROUP], 1u % SUBGROUP);
         a1 += m0 * w1; b1 += m1 * w1;
-        let w2 = subgroupShuffle(v0, 2u);
+        let w2 = subgroupShuffle(x[2u / SUBGROUP], 2u % SUBGROUP);
         a2 += m0 * w2; b2 += m1 * w2;
-        let w3 = subgroupShuffle(v0, 3u);
+        let w3 = subgroupShuffle(x[3u / SUBGROUP], 3u % SUBGROUP);
         a3 += m0 * w3; b3 += m1 * w3;
-        let w4 = subgroupShuffle(v0, 4u);
+        let w4 = subgroupShuffle(x[4u / SUBGROUP], 4u % SUBGROUP);
         a4 += m0 * w4; b4 += m1 * w4;
-        let w5 = subgroupShuffle(v0, 5u);
+        let w5 = subgroupShuffle(x[5u / SUBGROUP], 5u % SUBGROUP);
         a5 += m0 * w5; b5 += m1 * w5;
-        let w6 = subgroupShuffle(v0, 6u);
+        let w6 = subgroupShuffle(x[6u / SUBGROUP], 6u % SUBGROUP);
         a6 += m0 * w6; b6 += m1 * w6;
-        let w7 = subgroupShuffle(v0, 7u);
+        let w7 = subgroupShuffle(x[7u / SUBGROUP], 7u % SUBGROUP);
         a7 += m0 * w7; b7 += m1 * w7;
-        let w8 = subgroupShuffle(v8, 0u);
+        let w8 = subgroupShuffle(x[8u / SUBGROUP], 8u % SUBGROUP);
         a8 += m0 * w8; b8 += m1 * w8;
-        let w9 = subgroupShuffle(v8, 1u);
+        let w9 = subgroupShuffle(x[9u / SUBGROUP], 9u % SUBGROUP);
         a9 += m0 * w9; b9 += m1 * w9;
     }
     keep(a0, n + 0, c.x); keep(b0, n + 0, c.y);
@@ -228,7 +239,7 @@ fn many(group: vec3<u32>, lane: i32) {
     }
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     if MANY {
         many(group, i32(local.x));

@@ -1,4 +1,4 @@
-// Matrix times vector for software adapters whose subgroup is 8 invocations: linear_rows.wgsl with the matrix read through
+// Matrix times vector for software adapters whose subgroup is 4, 8 or 16 invocations: linear_rows.wgsl with the matrix read through
 // an image, from which Mesa's software adapter loads in a quarter of the time that a storage buffer takes.
 //
 //   y[n, first_row + r] = end(sum over c of m[r, c] * x[n, c])
@@ -8,7 +8,7 @@
 // N x columns in vec4. y: N x y_columns, in vec4. extra: by `epilogue`, the bias (y_columns) or activations in y's
 // shape, one image's for `sharing` n.
 //
-// A workgroup is one subgroup and makes 4 rows of up to 4 n, MANY: of up to 10: its 8 invocations stride over the
+// A workgroup is one subgroup and makes 4 rows of up to 4 n, MANY: of up to 10: its invocations stride over the
 // columns, then add up. The same rows of other n come next on the same core, and find them in its cache.
 // CPU twin: linear_rows in tests/common/twins.rs.
 
@@ -29,6 +29,9 @@ const EPILOGUE_MASK_GUIDED: u32 = 4u;
 const EPILOGUE_MASK_DECONV: u32 = 5u;
 
 const IMAGE_ROW: i32 = 4096;
+
+// Invocations of a subgroup, and of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
 
 // Whether m holds float16.
 override HALF: bool = false;
@@ -120,7 +123,7 @@ fn few(row: i32, first_n: i32, lane: i32) {
     let top = row * 4;
     let texels = select(columns, (columns + 1) / 2, HALF);
     var acc = mat4x4<f32>();
-    for (var t = lane; t < texels; t += 8) {
+    for (var t = lane; t < texels; t += i32(SUBGROUP)) {
         if HALF {
             let two = half_blocks(t, top);
             add(&acc, two[0], first_n, t * 2);
@@ -156,13 +159,23 @@ fn add_many(acc: ptr<function, array<vec4<f32>, 10>>, block: mat4x4<f32>, first_
     (*acc)[9] += x_at(at + 9 * columns) * block;
 }
 
+// The sum over four invocations.
+fn quad(v: vec4<f32>, first: u32) -> vec4<f32> {
+    let v01 = subgroupShuffle(v, first) + subgroupShuffle(v, first + 1u);
+    let v23 = subgroupShuffle(v, first + 2u) + subgroupShuffle(v, first + 3u);
+    return v01 + v23;
+}
+
 // The sum over the invocations.
 fn total(v: vec4<f32>) -> vec4<f32> {
-    let v01 = subgroupShuffle(v, 0u) + subgroupShuffle(v, 1u);
-    let v23 = subgroupShuffle(v, 2u) + subgroupShuffle(v, 3u);
-    let v45 = subgroupShuffle(v, 4u) + subgroupShuffle(v, 5u);
-    let v67 = subgroupShuffle(v, 6u) + subgroupShuffle(v, 7u);
-    return (v01 + v23) + (v45 + v67);
+    var sum = quad(v, 0u);
+    if SUBGROUP >= 8u {
+        sum += quad(v, 4u);
+    }
+    if SUBGROUP == 16u {
+        sum += quad(v, 8u) + quad(v, 12u);
+    }
+    return sum;
 }
 
 // 10 n.
@@ -172,7 +185,7 @@ fn many(row: i32, first_n: i32, lane: i32) {
     let top = row * 4;
     let texels = select(columns, (columns + 1) / 2, HALF);
     var acc = array<vec4<f32>, 10>();
-    for (var t = lane; t < texels; t += 8) {
+    for (var t = lane; t < texels; t += i32(SUBGROUP)) {
         if HALF {
             let two = half_blocks(t, top);
             add_many(&acc, two[0], first_n, t * 2);
@@ -181,25 +194,36 @@ fn many(row: i32, first_n: i32, lane: i32) {
             add_many(&acc, block(t, top), first_n, t);
         }
     }
-    // Of n `lane`, and of n 8 + `lane`.
-    var sum = total(acc[0]);
-    sum = select(sum, total(acc[1]), lane == 1);
-    sum = select(sum, total(acc[2]), lane == 2);
-    sum = select(sum, total(acc[3]), lane == 3);
-    sum = select(sum, total(acc[4]), lane == 4);
-    sum = select(sum, total(acc[5]), lane == 5);
-    sum = select(sum, total(acc[6]), lane == 6);
-    sum = select(sum, total(acc[7]), lane == 7);
-    let sum8 = select(total(acc[8]), total(acc[9]), lane == 1);
-    if lane < several {
-        store(sum, first_n + lane, row);
-    }
-    if lane < min(several - 8, 2) {
-        store(sum8, first_n + 8 + lane, row);
+    let t0 = total(acc[0]);
+    let t1 = total(acc[1]);
+    let t2 = total(acc[2]);
+    let t3 = total(acc[3]);
+    let t4 = total(acc[4]);
+    let t5 = total(acc[5]);
+    let t6 = total(acc[6]);
+    let t7 = total(acc[7]);
+    let t8 = total(acc[8]);
+    let t9 = total(acc[9]);
+    for (var first = 0; first < min(several, 10); first += i32(SUBGROUP)) {
+        let n = first + lane;
+        // By selection: an array's element that differs between invocations is slow.
+        var sum = t0;
+        sum = select(sum, t1, n == 1);
+        sum = select(sum, t2, n == 2);
+        sum = select(sum, t3, n == 3);
+        sum = select(sum, t4, n == 4);
+        sum = select(sum, t5, n == 5);
+        sum = select(sum, t6, n == 6);
+        sum = select(sum, t7, n == 7);
+        sum = select(sum, t8, n == 8);
+        sum = select(sum, t9, n == 9);
+        if n < min(several, 10) {
+            store(sum, first_n + n, row);
+        }
     }
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

@@ -32,6 +32,9 @@ const IMAGE_ROW: i32 = 4096;
 const A: f32 = 0.70710678;
 const B: f32 = 1.41421356;
 
+// Invocations of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> tiles: array<i32>;
@@ -98,9 +101,9 @@ fn store(at: i32, step: i32, column: Six) {
     textureStore(v, place(at + 5 * step), column.v5);
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
-    let place_of_tile = i32(group.x) * 8 + i32(local.x);
+    let place_of_tile = i32(group.x) * i32(SUBGROUP) + i32(local.x);
     let index = p.first + place_of_tile;
     // By selection: behind a branch the driver makes the rest of the kernel twice as slow.
     let is_listed = p.listed != 0u;

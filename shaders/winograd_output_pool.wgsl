@@ -29,6 +29,9 @@ struct Params {
 const A: f32 = 0.70710678;
 const B: f32 = 1.41421356;
 
+// Invocations of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var m: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
@@ -91,9 +94,9 @@ fn pool(at: i32, b: vec4<f32>, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: 
     argmax[at] = tap.x | tap.y << 8u | tap.z << 16u | tap.w << 24u;
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
-    let place_of_tile = i32(group.x) * 8 + i32(local.x);
+    let place_of_tile = i32(group.x) * i32(SUBGROUP) + i32(local.x);
     let index = p.first + place_of_tile;
     // By selection: behind a branch the driver makes the rest of the kernel twice as slow.
     let is_listed = p.listed != 0u;

@@ -1,4 +1,4 @@
-// Winograd F(4x4, 3x3), second of three stages, for software adapters whose subgroup is 8 invocations: 36 matrix products.
+// Winograd F(4x4, 3x3), second of three stages, for software adapters whose subgroup is 4, 8 or 16 invocations: 36 matrix products.
 //
 //   m[p, o, t] = sum over i of u[p, o, i] * v[p, i, t]            forward
 //   m[p, i, t] = sum over o of u[35 - p, o, i] * v[p, o, t]       TURNED: the input gradient
@@ -7,10 +7,10 @@
 // only reverses the positions of its transform (src/layout/winograd.rs), so that both directions read the same u.
 //
 // All three are images of 4096 texels a row. u: [p][o / 4][i / 4][o % 4] texels of four i. v: [p][depth][stride] texels of
-// four channels, from winograd_input.wgsl. m: [p][blocks][stride], for winograd_output.wgsl; blocks rounded up to 8 and
+// four channels, from winograd_input.wgsl. m: [p][blocks][stride], for winograd_output.wgsl; blocks rounded up to SUBGROUP and
 // stride to 17 (WIDE: 49), so that everything computed has a place.
 //
-// A workgroup is one subgroup and makes 32 channels (a block of four an invocation) of 17 tiles for one position. An
+// A workgroup is one subgroup and makes a block of four channels an invocation of 17 tiles for one position. An
 // invocation loads the 4 x 4 weights of its own block; the tiles are spread over the invocations and handed round by
 // shuffles from literal lanes. 17 because a map of 28 x 28 has 49 tiles and one of 14 x 14 has 16. WIDE makes 49 of them
 // with one load of the weights, and takes the driver three times as long to compile: for many images.
@@ -25,6 +25,8 @@ struct Params {
     m_blocks: i32,
 }
 
+// Invocations of a subgroup, and of a workgroup: 4, 8 or 16.
+override SUBGROUP: u32;
 override TURNED: bool;
 override WIDE: bool;
 
@@ -46,11 +48,11 @@ fn product(w: mat4x4<f32>, x: vec4<f32>) -> vec4<f32> {
     return x * w;
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let lane = i32(local.x);
     let tile = i32(group.x) * select(17, 49, WIDE);
-    let block = i32(group.y) * 8 + lane;
+    let block = i32(group.y) * i32(SUBGROUP) + lane;
     let position = i32(group.z);
     let u_position = select(position, 35 - position, TURNED);
     var u_at = u_position * p.u_plane + block * p.u_lane;
@@ -111,63 +113,88 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             textureLoad(u, place(u_at + 2)),
             textureLoad(u, place(u_at + 3)),
         );
-        let v0 = textureLoad(v, place(v_at));
-        let v1 = textureLoad(v, place(v_at + 8));
-        let v2 = textureLoad(v, place(v_at + 16));
-        s0 += product(w, subgroupShuffle(v0, 0u));
-        s1 += product(w, subgroupShuffle(v0, 1u));
-        s2 += product(w, subgroupShuffle(v0, 2u));
-        s3 += product(w, subgroupShuffle(v0, 3u));
-        s4 += product(w, subgroupShuffle(v0, 4u));
-        s5 += product(w, subgroupShuffle(v0, 5u));
-        s6 += product(w, subgroupShuffle(v0, 6u));
-        s7 += product(w, subgroupShuffle(v0, 7u));
-        s8 += product(w, subgroupShuffle(v1, 0u));
-        s9 += product(w, subgroupShuffle(v1, 1u));
-        s10 += product(w, subgroupShuffle(v1, 2u));
-        s11 += product(w, subgroupShuffle(v1, 3u));
-        s12 += product(w, subgroupShuffle(v1, 4u));
-        s13 += product(w, subgroupShuffle(v1, 5u));
-        s14 += product(w, subgroupShuffle(v1, 6u));
-        s15 += product(w, subgroupShuffle(v1, 7u));
-        s16 += product(w, subgroupShuffle(v2, 0u));
+        // Tile k of the workgroup's is in element k / SUBGROUP of invocation k % SUBGROUP.
+        var x: array<vec4<f32>, 13>;
+        x[0] = textureLoad(v, place(v_at));
+        x[1] = textureLoad(v, place(v_at + 1 * i32(SUBGROUP)));
+        if SUBGROUP <= 8u {
+            x[2] = textureLoad(v, place(v_at + 2 * i32(SUBGROUP)));
+        }
+        if SUBGROUP == 4u {
+            x[3] = textureLoad(v, place(v_at + 3 * i32(SUBGROUP)));
+            x[4] = textureLoad(v, place(v_at + 4 * i32(SUBGROUP)));
+        }
+        s0 += product(w, subgroupShuffle(x[0u / SUBGROUP], 0u % SUBGROUP));
+        s1 += product(w, subgroupShuffle(x[1u / SUBGROUP], 1u % SUBGROUP));
+        s2 += product(w, subgroupShuffle(x[2u / SUBGROUP], 2u % SUBGROUP));
+        s3 += product(w, subgroupShuffle(x[3u / SUBGROUP], 3u % SUBGROUP));
+        s4 += product(w, subgroupShuffle(x[4u / SUBGROUP], 4u % SUBGROUP));
+        s5 += product(w, subgroupShuffle(x[5u / SUBGROUP], 5u % SUBGROUP));
+        s6 += product(w, subgroupShuffle(x[6u / SUBGROUP], 6u % SUBGROUP));
+        s7 += product(w, subgroupShuffle(x[7u / SUBGROUP], 7u % SUBGROUP));
+        s8 += product(w, subgroupShuffle(x[8u / SUBGROUP], 8u % SUBGROUP));
+        s9 += product(w, subgroupShuffle(x[9u / SUBGROUP], 9u % SUBGROUP));
+        s10 += product(w, subgroupShuffle(x[10u / SUBGROUP], 10u % SUBGROUP));
+        s11 += product(w, subgroupShuffle(x[11u / SUBGROUP], 11u % SUBGROUP));
+        s12 += product(w, subgroupShuffle(x[12u / SUBGROUP], 12u % SUBGROUP));
+        s13 += product(w, subgroupShuffle(x[13u / SUBGROUP], 13u % SUBGROUP));
+        s14 += product(w, subgroupShuffle(x[14u / SUBGROUP], 14u % SUBGROUP));
+        s15 += product(w, subgroupShuffle(x[15u / SUBGROUP], 15u % SUBGROUP));
+        s16 += product(w, subgroupShuffle(x[16u / SUBGROUP], 16u % SUBGROUP));
         if WIDE {
-            let v3 = textureLoad(v, place(v_at + 24));
-            let v4 = textureLoad(v, place(v_at + 32));
-            let v5 = textureLoad(v, place(v_at + 40));
-            let v6 = textureLoad(v, place(v_at + 48));
-            s17 += product(w, subgroupShuffle(v2, 1u));
-            s18 += product(w, subgroupShuffle(v2, 2u));
-            s19 += product(w, subgroupShuffle(v2, 3u));
-            s20 += product(w, subgroupShuffle(v2, 4u));
-            s21 += product(w, subgroupShuffle(v2, 5u));
-            s22 += product(w, subgroupShuffle(v2, 6u));
-            s23 += product(w, subgroupShuffle(v2, 7u));
-            s24 += product(w, subgroupShuffle(v3, 0u));
-            s25 += product(w, subgroupShuffle(v3, 1u));
-            s26 += product(w, subgroupShuffle(v3, 2u));
-            s27 += product(w, subgroupShuffle(v3, 3u));
-            s28 += product(w, subgroupShuffle(v3, 4u));
-            s29 += product(w, subgroupShuffle(v3, 5u));
-            s30 += product(w, subgroupShuffle(v3, 6u));
-            s31 += product(w, subgroupShuffle(v3, 7u));
-            s32 += product(w, subgroupShuffle(v4, 0u));
-            s33 += product(w, subgroupShuffle(v4, 1u));
-            s34 += product(w, subgroupShuffle(v4, 2u));
-            s35 += product(w, subgroupShuffle(v4, 3u));
-            s36 += product(w, subgroupShuffle(v4, 4u));
-            s37 += product(w, subgroupShuffle(v4, 5u));
-            s38 += product(w, subgroupShuffle(v4, 6u));
-            s39 += product(w, subgroupShuffle(v4, 7u));
-            s40 += product(w, subgroupShuffle(v5, 0u));
-            s41 += product(w, subgroupShuffle(v5, 1u));
-            s42 += product(w, subgroupShuffle(v5, 2u));
-            s43 += product(w, subgroupShuffle(v5, 3u));
-            s44 += product(w, subgroupShuffle(v5, 4u));
-            s45 += product(w, subgroupShuffle(v5, 5u));
-            s46 += product(w, subgroupShuffle(v5, 6u));
-            s47 += product(w, subgroupShuffle(v5, 7u));
-            s48 += product(w, subgroupShuffle(v6, 0u));
+            if SUBGROUP >= 8u {
+                x[3] = textureLoad(v, place(v_at + 3 * i32(SUBGROUP)));
+            }
+            if SUBGROUP == 16u {
+                x[2] = textureLoad(v, place(v_at + 2 * i32(SUBGROUP)));
+            }
+            if SUBGROUP == 8u {
+                x[4] = textureLoad(v, place(v_at + 4 * i32(SUBGROUP)));
+            }
+            if SUBGROUP <= 8u {
+                x[5] = textureLoad(v, place(v_at + 5 * i32(SUBGROUP)));
+                x[6] = textureLoad(v, place(v_at + 6 * i32(SUBGROUP)));
+            }
+            if SUBGROUP == 4u {
+                x[7] = textureLoad(v, place(v_at + 7 * i32(SUBGROUP)));
+                x[8] = textureLoad(v, place(v_at + 8 * i32(SUBGROUP)));
+                x[9] = textureLoad(v, place(v_at + 9 * i32(SUBGROUP)));
+                x[10] = textureLoad(v, place(v_at + 10 * i32(SUBGROUP)));
+                x[11] = textureLoad(v, place(v_at + 11 * i32(SUBGROUP)));
+                x[12] = textureLoad(v, place(v_at + 12 * i32(SUBGROUP)));
+            }
+            s17 += product(w, subgroupShuffle(x[17u / SUBGROUP], 17u % SUBGROUP));
+            s18 += product(w, subgroupShuffle(x[18u / SUBGROUP], 18u % SUBGROUP));
+            s19 += product(w, subgroupShuffle(x[19u / SUBGROUP], 19u % SUBGROUP));
+            s20 += product(w, subgroupShuffle(x[20u / SUBGROUP], 20u % SUBGROUP));
+            s21 += product(w, subgroupShuffle(x[21u / SUBGROUP], 21u % SUBGROUP));
+            s22 += product(w, subgroupShuffle(x[22u / SUBGROUP], 22u % SUBGROUP));
+            s23 += product(w, subgroupShuffle(x[23u / SUBGROUP], 23u % SUBGROUP));
+            s24 += product(w, subgroupShuffle(x[24u / SUBGROUP], 24u % SUBGROUP));
+            s25 += product(w, subgroupShuffle(x[25u / SUBGROUP], 25u % SUBGROUP));
+            s26 += product(w, subgroupShuffle(x[26u / SUBGROUP], 26u % SUBGROUP));
+            s27 += product(w, subgroupShuffle(x[27u / SUBGROUP], 27u % SUBGROUP));
+            s28 += product(w, subgroupShuffle(x[28u / SUBGROUP], 28u % SUBGROUP));
+            s29 += product(w, subgroupShuffle(x[29u / SUBGROUP], 29u % SUBGROUP));
+            s30 += product(w, subgroupShuffle(x[30u / SUBGROUP], 30u % SUBGROUP));
+            s31 += product(w, subgroupShuffle(x[31u / SUBGROUP], 31u % SUBGROUP));
+            s32 += product(w, subgroupShuffle(x[32u / SUBGROUP], 32u % SUBGROUP));
+            s33 += product(w, subgroupShuffle(x[33u / SUBGROUP], 33u % SUBGROUP));
+            s34 += product(w, subgroupShuffle(x[34u / SUBGROUP], 34u % SUBGROUP));
+            s35 += product(w, subgroupShuffle(x[35u / SUBGROUP], 35u % SUBGROUP));
+            s36 += product(w, subgroupShuffle(x[36u / SUBGROUP], 36u % SUBGROUP));
+            s37 += product(w, subgroupShuffle(x[37u / SUBGROUP], 37u % SUBGROUP));
+            s38 += product(w, subgroupShuffle(x[38u / SUBGROUP], 38u % SUBGROUP));
+            s39 += product(w, subgroupShuffle(x[39u / SUBGROUP], 39u % SUBGROUP));
+            s40 += product(w, subgroupShuffle(x[40u / SUBGROUP], 40u % SUBGROUP));
+            s41 += product(w, subgroupShuffle(x[41u / SUBGROUP], 41u % SUBGROUP));
+            s42 += product(w, subgroupShuffle(x[42u / SUBGROUP], 42u % SUBGROUP));
+            s43 += product(w, subgroupShuffle(x[43u / SUBGROUP], 43u % SUBGROUP));
+            s44 += product(w, subgroupShuffle(x[44u / SUBGROUP], 44u % SUBGROUP));
+            s45 += product(w, subgroupShuffle(x[45u / SUBGROUP], 45u % SUBGROUP));
+            s46 += product(w, subgroupShuffle(x[46u / SUBGROUP], 46u % SUBGROUP));
+            s47 += product(w, subgroupShuffle(x[47u / SUBGROUP], 47u % SUBGROUP));
+            s48 += product(w, subgroupShuffle(x[48u / SUBGROUP], 48u % SUBGROUP));
         }
         u_at += p.u_step;
         v_at += p.stride;

@@ -19,9 +19,9 @@ use held::Tally;
 pub use run::{Session, StartUp};
 pub use timestamps::DispatchTime;
 
-use crate::kernels::{IMAGE_ROW, SUBGROUP};
+use crate::kernels::{IMAGE_ROW, SUBGROUPS};
 use crate::named::named;
-use crate::plan::{Hardware, KernelFamily, Limits, Winograd};
+use crate::plan::{Hardware, KernelFamily, Limits, Subgroup, Winograd};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,17 +296,19 @@ const INTEGRATED: Hardware = Hardware {
 };
 
 /// What suits the adapter. On a CPU workgroup memory is as slow as any, and a barrier stops the whole workgroup; a GPU
-/// with subgroups of 8 would leave most of itself idle in workgroups of 8.
+/// with subgroups would leave most of itself idle in workgroups of one.
 fn kernel_family(device: &wgpu::Device) -> KernelFamily {
     let info = device.adapter_info();
     match info.device_type {
         wgpu::DeviceType::Cpu => {
             let image_rows = device.limits().max_texture_dimension_2d;
-            let runs_subgroup8 = device.features().contains(wgpu::Features::SUBGROUP)
-                && [info.subgroup_min_size, info.subgroup_max_size] == [SUBGROUP; 2]
+            let width = info.subgroup_min_size;
+            let runs_subgroups = device.features().contains(wgpu::Features::SUBGROUP)
+                && info.subgroup_max_size == width
+                && SUBGROUPS.contains(&width)
                 && image_rows as usize >= IMAGE_ROW;
-            match runs_subgroup8 {
-                true => KernelFamily::Subgroup8 { image_rows },
+            match runs_subgroups {
+                true => KernelFamily::Subgroup(Subgroup::new(width, image_rows)),
                 false => KernelFamily::Plain,
             }
         }
@@ -359,6 +361,20 @@ impl Gpu {
     /// The adapter behind the device.
     pub fn info(&self) -> &AdapterInfo {
         &self.info
+    }
+
+    /// What a user should know of it.
+    pub fn notes(&self) -> Vec<String> {
+        let is_cpu = self.device.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        let is_slow = is_cpu && self.family == KernelFamily::Plain;
+        let slow = is_slow.then(|| {
+            format!(
+                "{} is a processor without subgroups of 4, 8 or 16 invocations: only the plain kernels run there, some hundred times \
+                 slower than others; `gradcam adapters` lists what else there is",
+                self.info.name
+            )
+        });
+        slow.into_iter().collect()
     }
 
     /// The same device, on which plans take Winograd's algorithm for these convolutions; unless told, [`Winograd::WhereFaster`].

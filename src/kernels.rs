@@ -260,8 +260,10 @@ pub struct KernelInfo {
     pub name: &'static str,
     /// WGSL.
     pub source: &'static str,
-    /// Values of the shader's `override` constants.
+    /// Values of the shader's `override` constants, but for `SUBGROUP`.
     pub constants: &'static [(&'static str, f64)],
+    /// Whether it has the constant `SUBGROUP`: the invocations of a subgroup and of a workgroup.
+    pub by_subgroup: bool,
     /// Bytes of the uniform at binding 0.
     pub params_size: usize,
     /// The buffers and images at bindings 1, 2, ...
@@ -279,17 +281,18 @@ pub const DEPTHWISE_ROWS: usize = 4;
 pub const TILED_LARGE: usize = 64;
 /// The same where there is less.
 pub const TILED_SMALL: usize = 32;
-/// Positions and outputs of y that a workgroup of `conv2d_subgroup.wgsl` makes.
-pub const CONV2D_SUBGROUP_TILE: [usize; 2] = [16, 32];
-/// Columns, rows and outputs of y that a workgroup of `conv3x3_subgroup.wgsl` makes.
-pub const CONV3X3_TILE: [u32; 3] = [7, 4, 8];
-/// Tiles and blocks of four channels that a workgroup of `winograd_product_subgroup.wgsl` makes.
-pub const WINOGRAD_PRODUCT_TILE: [usize; 2] = [17, 8];
-/// Tiles that it makes where many images go through.
+/// Invocations of a subgroup that the kernels `*_subgroup.wgsl` are written for. A workgroup of theirs, of `winograd_input.wgsl`,
+/// `winograd_output.wgsl`, `winograd_output_pool.wgsl` and `copy_tiles.wgsl` is a subgroup.
+pub const SUBGROUPS: [u32; 3] = [4, 8, 16];
+/// Positions of y that a workgroup of `conv2d_subgroup.wgsl` makes, for a block of four outputs an invocation.
+pub const CONV2D_SUBGROUP_POSITIONS: usize = 16;
+/// Columns and rows of y that a workgroup of `conv3x3_subgroup.wgsl` makes, for an output an invocation.
+pub const CONV3X3_TILE: [u32; 2] = [7, 4];
+/// Tiles that a workgroup of `winograd_product_subgroup.wgsl` makes, for a block of four channels an invocation.
+pub const WINOGRAD_PRODUCT_TILES: usize = 17;
+/// The same where many images go through.
 pub const WINOGRAD_PRODUCT_WIDE: usize = 49;
-/// Tiles that a workgroup of `winograd_input.wgsl`, `winograd_output.wgsl` and `winograd_output_pool.wgsl` takes, for one block of channels.
-pub const WINOGRAD_TILES: usize = 8;
-/// The same of `winograd_input_tiled.wgsl`, `winograd_output_tiled.wgsl` and `winograd_output_pool_tiled.wgsl`, and elements
+/// Tiles that a workgroup of `winograd_input_tiled.wgsl`, `winograd_output_tiled.wgsl` and `winograd_output_pool_tiled.wgsl`, and elements
 /// that one of `winograd_filters_tiled.wgsl` takes.
 pub const WINOGRAD_TILED_TILES: usize = 64;
 /// Rows and columns of outputs that a Winograd tile makes.
@@ -298,8 +301,6 @@ pub const WINOGRAD_SIZE: usize = 4;
 pub const WINOGRAD_SMALL_SIZE: usize = 2;
 /// Positions of a transformed tile of [`WINOGRAD_SIZE`]: a product each in place of 9 for each of its 16 outputs.
 pub const WINOGRAD_POSITIONS: usize = 36;
-/// Invocations that the kernels `*_subgroup.wgsl` expect in a subgroup.
-pub const SUBGROUP: u32 = 8;
 /// Texels in a row of an image, but for those of matrices.
 pub const IMAGE_ROW: usize = 4096;
 /// Most bytes of a matrix in one image: the image is written at once, so that nothing clears it first.
@@ -308,13 +309,13 @@ pub const MATRIX_IMAGE: usize = 32 << 20;
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.
 pub const LINEAR_COLUMNS_TILE: u32 = 16;
-/// Columns (vec4) and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
-pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [32, 2];
+/// Columns (vec4) for an invocation and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
+pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [4, 2];
 /// Images or classes that a workgroup of `linear_rows_subgroup.wgsl` or `linear_columns_subgroup.wgsl` makes where there are more
 /// than [`LINEAR_BATCH`]. VGG16's fc6 of 1, 4, 10 and 20 takes 27, 34, 55 and 107 ms along its rows, where 8 by four take 61, and
 /// 27, 35, 44 and 85 ms along its columns, where 8 by two take 74 (two cores, Zen 4, Mesa 22.3, the least of nine).
 pub const LINEAR_MANY: u32 = 10;
-/// Columns (vec4) that a workgroup of `linear_columns_subgroup.wgsl` makes then.
-pub const LINEAR_COLUMNS_MANY: u32 = 16;
+/// Columns (vec4) for an invocation that a workgroup of `linear_columns_subgroup.wgsl` makes then.
+pub const LINEAR_COLUMNS_MANY: u32 = 2;
 /// Multiply-adds of an invocation of `multiply_add.wgsl` in one round.
 pub const MULTIPLY_ADDS_A_ROUND: u32 = 3 * 4 * 8;

@@ -15,6 +15,7 @@
 mod at_once;
 mod buffers;
 mod builder;
+mod costs;
 mod dispatches;
 mod limits;
 mod memory;
@@ -34,7 +35,8 @@ use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
-pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Winograd};
+pub use costs::Costs;
+pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
 pub(crate) use memory::STAGED;
 pub use request::{BackwardRequest, ForwardRequest, Means, Request};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
@@ -233,6 +235,8 @@ pub struct Backward {
 /// Everything that the GPU will do.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Invocations of the subgroups for which its kernels are compiled, see [`Limits::subgroup`].
+    pub subgroup: u32,
     /// All buffers.
     pub buffers: Vec<Buffer>,
     /// Sizes of the memory that scratch buffers share, bytes.
@@ -351,6 +355,7 @@ impl Plan {
         builder.buffers.check(limits)?;
         let (buffers, slots) = builder.buffers.in_slots();
         let plan = Self {
+            subgroup: limits.subgroup(),
             buffers,
             slots,
             prepare: builder.dispatches.preparation,

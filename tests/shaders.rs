@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use gradcam::low_level::kernels::{Access, ActivationKind, CombineKind, Epilogue, Kernel};
+use gradcam::low_level::kernels::{
+    Access, ActivationKind, CombineKind, Epilogue, Kernel, SUBGROUPS,
+};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
@@ -96,7 +98,9 @@ fn override_constants_are_those_that_the_host_sets() {
             .iter()
             .filter_map(|(_, constant)| constant.name.as_deref())
             .collect();
-        let set: Vec<&str> = info.constants.iter().map(|(name, _)| *name).collect();
+        let by_subgroup = info.by_subgroup.then_some("SUBGROUP");
+        let constants = info.constants.iter().map(|(name, _)| *name);
+        let set: Vec<&str> = by_subgroup.into_iter().chain(constants).collect();
         assert_eq!(declared, set, "{}", info.name);
     }
 }
@@ -107,7 +111,16 @@ fn workgroups_are_within_the_limits_that_every_adapter_has() {
     for &kernel in Kernel::ALL {
         let name = kernel.info().name;
         let module = parse(kernel);
-        let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
+        let entry = &module.entry_points[0];
+        assert_eq!(
+            entry.workgroup_size_overrides.is_some(),
+            kernel.info().by_subgroup,
+            "{name}"
+        );
+        let invocations = match kernel.info().by_subgroup {
+            true => SUBGROUPS[2],
+            false => entry.workgroup_size.iter().product(),
+        };
         assert!(invocations <= 256, "{name}: {invocations} invocations");
         let bytes: u32 = module
             .global_variables

@@ -62,7 +62,7 @@ pub fn run(
             tell(Told::Note(note.clone()));
         }
     })?;
-    let notes = notes(options, &weights, &classifier);
+    let mut notes = notes(options, &weights, &classifier);
     for note in &notes {
         tell(Told::Note(note.clone()));
     }
@@ -99,6 +99,10 @@ pub fn run(
     })?
     .with_winograd(options.convolution.into());
     let opened = milliseconds(started);
+    for note in gpu.notes() {
+        tell(Told::Note(note.clone()));
+        notes.push(note);
+    }
     let run = Run {
         options,
         jobs: &jobs,

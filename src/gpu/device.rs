@@ -117,6 +117,11 @@ mod tests {
         let (device, queue) = device(required_limits());
         let gpu = Gpu::from_device(device, queue).unwrap();
         assert_eq!(gpu.limits().binding, 128 << 20);
+        // Without subgroups.
+        let is_cpu = gpu.device.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        let notes = gpu.notes();
+        assert_eq!(!notes.is_empty(), is_cpu, "{notes:?}");
+        assert!(notes.iter().all(|note| note.contains("plain kernels")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {
         for kernel in plan.kernels() {
             let compiled = &compiled;
             scope.spawn(move || {
-                let pipeline = pipeline(gpu, kernel);
+                let pipeline = pipeline(gpu, kernel, plan.subgroup);
                 compiled
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -34,8 +34,12 @@ pub(super) fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
+fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
     let info = kernel.info();
+    let mut constants = info.constants.to_vec();
+    if info.by_subgroup {
+        constants.push(("SUBGROUP", f64::from(subgroup)));
+    }
     let device = &gpu.device;
     let buffer = |binding: usize, ty, size: usize| wgpu::BindGroupLayoutEntry {
         binding: binding as u32,
@@ -97,7 +101,7 @@ fn pipeline(gpu: &Gpu, kernel: Kernel) -> Pipeline {
         module: &module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
-            constants: info.constants,
+            constants: &constants,
             // Every kernel writes its workgroup memory before it reads it; SwiftShader takes seconds to compile the zeros.
             zero_initialize_workgroup_memory: false,
         },

@@ -7,6 +7,7 @@ use Access::{Image, Read, Words, Write, WriteImage};
 
 type Constants = &'static [(&'static str, f64)];
 
+const NONE: Constants = &[];
 const FULL: Constants = &[("HALF", 0.0)];
 const HALF: Constants = &[("HALF", 1.0)];
 const FEW: Constants = &[("HALF", 0.0), ("MANY", 0.0)];
@@ -24,7 +25,10 @@ const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0)];
 
 /// One list makes the enum, the list of all and what is known of each, so that none can be left out of one of them.
 macro_rules! kernels {
-    ($($(#[$doc:meta])* $kernel:ident: $name:literal, $params:ident, [$($binding:ident),*] $(, $constants:expr)?;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $kernel:ident: $name:literal, $params:ident, [$($binding:ident),*] $(, $constants:ident $(, $by:ident)?)?;
+    )*) => {
         /// A shader of `shaders/` with its constants.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kernel {
@@ -42,6 +46,7 @@ macro_rules! kernels {
                         name: $name,
                         source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
                         constants: kernels!(@constants $($constants)?),
+                        by_subgroup: kernels!(@by $($($by)?)?),
                         params_size: size_of::<params::$params>(),
                         bindings: &[$($binding),*],
                     },)*
@@ -50,7 +55,9 @@ macro_rules! kernels {
         }
     };
     (@constants) => { &[] };
-    (@constants $constants:expr) => { $constants };
+    (@constants $constants:ident) => { $constants };
+    (@by) => { false };
+    (@by subgroup) => { true };
 }
 
 kernels! {
@@ -60,24 +67,24 @@ kernels! {
     /// [`TILED_SMALL`].
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
-    Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Write];
-    Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write];
-    WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage];
+    Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Write], NONE, subgroup;
+    Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write], NONE, subgroup;
+    WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage], NONE, subgroup;
     WinogradProduct: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], NARROW;
+        [Image, Image, WriteImage], NARROW, subgroup;
     /// For the input gradient.
     WinogradProductTurned: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], NARROW_TURNED;
+        [Image, Image, WriteImage], NARROW_TURNED, subgroup;
     /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE).
     WinogradProductWide: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], WIDE;
+        [Image, Image, WriteImage], WIDE, subgroup;
     /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE), for the input gradient.
     WinogradProductWideTurned: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], WIDE_TURNED;
-    WinogradOutput: "winograd_output", WinogradOutputParams, [Image, Read, Read, Write];
+        [Image, Image, WriteImage], WIDE_TURNED, subgroup;
+    WinogradOutput: "winograd_output", WinogradOutputParams, [Image, Read, Read, Write], NONE, subgroup;
     WinogradOutputPool: "winograd_output_pool", WinogradOutputPoolParams,
-        [Image, Read, Read, Write, Write];
-    CopyTiles: "copy_tiles", CopyTilesParams, [Read, Read, Write];
+        [Image, Read, Read, Write, Write], NONE, subgroup;
+    CopyTiles: "copy_tiles", CopyTilesParams, [Read, Read, Write], NONE, subgroup;
     /// [`WINOGRAD_SIZE`].
     WinogradFiltersTiled: "winograd_filters_tiled", WinogradFiltersTiledParams,
         [Read, Write], F_4X4;
@@ -141,26 +148,26 @@ kernels! {
     LinearColumns: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], FULL;
     /// The matrix in float16.
     LinearColumnsHalf: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], HALF;
-    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], FEW;
+    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], FEW, subgroup;
     /// The matrix in float16.
     LinearRowsSubgroupHalf: "linear_rows_subgroup", LinearRowsParams,
-        [Image, Words, Read, Write], FEW_HALF;
+        [Image, Words, Read, Write], FEW_HALF, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY).
-    LinearRowsMany: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], MANY;
+    LinearRowsMany: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], MANY, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY), the matrix in float16.
     LinearRowsManyHalf: "linear_rows_subgroup", LinearRowsParams,
-        [Image, Words, Read, Write], MANY_HALF;
+        [Image, Words, Read, Write], MANY_HALF, subgroup;
     LinearColumnsSubgroup: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], FEW;
+        [Image, Words, Read, Write], FEW, subgroup;
     /// The matrix in float16.
     LinearColumnsSubgroupHalf: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], FEW_HALF;
+        [Image, Words, Read, Write], FEW_HALF, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY).
     LinearColumnsMany: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], MANY;
+        [Image, Words, Read, Write], MANY, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY), the matrix in float16.
     LinearColumnsManyHalf: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], MANY_HALF;
+        [Image, Words, Read, Write], MANY_HALF, subgroup;
     LinearMeans: "linear_means", LinearMeansParams, [Read, Write], FULL;
     /// The matrix in float16.
     LinearMeansHalf: "linear_means", LinearMeansParams, [Read, Write], HALF;

@@ -4,6 +4,10 @@
 /// after two seconds in one; a GPU that does fewer than 4 x 10^9 a second is slower than any that still has a driver.
 pub const SUBMISSION: u64 = 8_000_000_000;
 
+use super::Costs;
+#[cfg(doc)]
+use crate::kernels::SUBGROUPS;
+
 /// What an adapter can do, as far as a plan depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -25,12 +29,12 @@ pub struct Limits {
 pub enum Winograd {
     /// None: the direct kernel.
     Never,
-    /// Those that it makes faster: by measured times for [`KernelFamily::Subgroup8`], by a model for
+    /// Those that it makes faster: by measured times for [`KernelFamily::Subgroup`], by a model for
     /// [`KernelFamily::Tiled`].
     WhereFaster,
     /// All that fit, to test it.
     Everywhere,
-    /// All that fit by F(2x2, 3x3), to test that; none for [`KernelFamily::Subgroup8`], which has no kernels for it.
+    /// All that fit by F(2x2, 3x3), to test that; none for [`KernelFamily::Subgroup`], which has no kernels for it.
     Everywhere2x2,
 }
 
@@ -42,11 +46,31 @@ pub enum KernelFamily {
     Plain,
     /// The kernels `*_tiled.wgsl` in place of `conv2d.wgsl`: a GPU.
     Tiled(Hardware),
-    /// The kernels `*_subgroup.wgsl` where they apply, otherwise as [`Self::Plain`]: a CPU with subgroups of 8.
-    Subgroup8 {
-        /// Rows and columns that an image may have.
-        image_rows: u32,
-    },
+    /// The kernels `*_subgroup.wgsl` where they apply, otherwise as [`Self::Plain`]: a CPU with subgroups of one of
+    /// [`SUBGROUPS`].
+    Subgroup(Subgroup),
+}
+
+/// A CPU whose subgroups are vectors, as far as the choice of its kernels depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subgroup {
+    /// Invocations of a subgroup, one of [`SUBGROUPS`].
+    pub width: u32,
+    /// Rows and columns that an image may have.
+    pub image_rows: u32,
+    /// What its kernels cost.
+    pub costs: Costs,
+}
+
+impl Subgroup {
+    /// Of `width` invocations and images of `image_rows`, with the costs of [`Costs::of`].
+    pub const fn new(width: u32, image_rows: u32) -> Self {
+        Self {
+            width,
+            image_rows,
+            costs: Costs::of(width),
+        }
+    }
 }
 
 /// What a GPU is, as far as the choice of its kernels depends on it.
@@ -69,7 +93,15 @@ impl Limits {
     /// Rows and columns that an image may have; 0 where the kernels that read through images do not run.
     pub const fn image_rows(&self) -> usize {
         match self.family {
-            KernelFamily::Subgroup8 { image_rows } => image_rows as usize,
+            KernelFamily::Subgroup(subgroup) => subgroup.image_rows as usize,
+            KernelFamily::Plain | KernelFamily::Tiled(_) => 0,
+        }
+    }
+
+    /// Invocations of a subgroup; 0 where no kernel depends on it.
+    pub const fn subgroup(&self) -> u32 {
+        match self.family {
+            KernelFamily::Subgroup(subgroup) => subgroup.width,
             KernelFamily::Plain | KernelFamily::Tiled(_) => 0,
         }
     }

@@ -109,7 +109,7 @@ pub(crate) fn each_convolution() -> Vec<Limits> {
     ];
     add(tiled(0), &forms);
     add(tiled(u32::MAX), &forms);
-    if matches!(own.family, KernelFamily::Subgroup8 { .. }) {
+    if matches!(own.family, KernelFamily::Subgroup(_)) {
         add(own.family, &forms[..2]);
     }
     each

@@ -1,8 +1,10 @@
 //! Convolutions in every kernel that the adapter runs, alone and with a ReLU before them.
 
+use std::process::Command;
+
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Limits, Plan, Request, Winograd};
+use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -229,7 +231,8 @@ fn many_images_and_gradients_give_what_each_gives_alone() {
         ];
         plan.kernels().iter().any(|kernel| wide.contains(kernel))
     };
-    let wide = matches!(limits.family, KernelFamily::Subgroup8 { .. });
+    // At other widths it is no faster.
+    let wide = limits.subgroup() == 8;
     let many = Plan::new(&network, &request(1, n), limits).unwrap();
     assert_eq!(has_wide(&many), wide);
     let one = Plan::new(&network, &request(1, 1), limits).unwrap();
@@ -253,16 +256,45 @@ fn many_images_and_gradients_give_what_each_gives_alone() {
     }
 }
 
-/// The kernel for 8-wide subgroups is what the software adapter is for; were it left out there, only time would tell.
+/// The kernels for subgroups are what the software adapter is for; were they left out there, only time would tell.
 #[test]
 fn the_software_adapter_runs_the_subgroup_convolution() {
     let info = GPU.info();
-    if info.driver.contains("llvmpipe") && info.name.contains("256 bits") {
-        let kernel = GPU.limits().family;
-        assert!(
-            matches!(kernel, KernelFamily::Subgroup8 { .. }),
-            "{info}: {kernel:?}"
-        );
+    let widths = [("128 bits", 4), ("256 bits", 8), ("512 bits", 16)];
+    let is_there = |(bits, _): &(&str, u32)| info.name.contains(bits);
+    if let Some((_, width)) = widths.into_iter().find(is_there) {
+        assert_eq!(GPU.limits().subgroup(), width, "{info}");
+    }
+}
+
+/// What the software adapter is on other processors: tests of the kernels for subgroups once more, each width in a process of
+/// its own.
+#[test]
+fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
+    const TESTS: [&str; 5] = [
+        "convolutions::convolution_3x3_of_odd_shapes",
+        "convolutions::convolution_with_many_outputs_and_without_a_bias",
+        "convolutions::convolution_with_any_window",
+        "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
+        "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types",
+    ];
+    if !GPU.info().driver.contains("llvmpipe") {
+        return;
+    }
+    for bits in ["128", "256", "512"] {
+        if GPU.info().name.contains(&format!("{bits} bits")) {
+            continue;
+        }
+        let output = Command::new(std::env::current_exe().unwrap())
+            .arg("--exact")
+            .args(TESTS)
+            .env("LP_NATIVE_VECTOR_WIDTH", bits)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{bits} bits: {told}");
+        let passed = format!("{} passed", TESTS.len());
+        assert!(told.contains(&passed), "{bits} bits: {told}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! Linear layers in both file orders, in float32 and float16, whole and in parts.
 
 use gradcam::low_level::network::{MatrixLayout, Op, ReluRule, Shape};
-use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Limits, MatrixDtype, Plan, Request};
+use gradcam::low_level::plan::{
+    ForwardRequest, KernelFamily, Limits, MatrixDtype, Plan, Request, Subgroup,
+};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
@@ -118,7 +120,10 @@ fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
 fn small() -> Vec<Limits> {
     let small_images = Limits {
         family: match GPU.limits().family {
-            KernelFamily::Subgroup8 { .. } => KernelFamily::Subgroup8 { image_rows: 40 },
+            KernelFamily::Subgroup(own) => KernelFamily::Subgroup(Subgroup {
+                image_rows: 40,
+                ..own
+            }),
             other => other,
         },
         ..GPU.limits()

@@ -7,7 +7,7 @@ use gradcam::low_level::network::{
 };
 use gradcam::low_level::plan::{
     BackwardRequest, BufferId, Contents, ForwardRequest, KernelFamily, Limits, MatrixDtype, Means,
-    Plan, Request,
+    Plan, Request, Subgroup,
 };
 use gradcam::weights::Tensor;
 
@@ -176,7 +176,10 @@ fn sums_of_a_matrix_larger_than_a_binding_are_made_in_parts() {
             let network = head(Shape::new(8, 6, 10), &[max_pool(2, 2)], order, layout);
             let small_images = Limits {
                 family: match GPU.limits().family {
-                    KernelFamily::Subgroup8 { .. } => KernelFamily::Subgroup8 { image_rows: 36 },
+                    KernelFamily::Subgroup(own) => KernelFamily::Subgroup(Subgroup {
+                        image_rows: 36,
+                        ..own
+                    }),
                     other => other,
                 },
                 ..GPU.limits()

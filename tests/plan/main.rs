@@ -8,8 +8,8 @@ use gradcam::low_level::network::{
 };
 use gradcam::low_level::plan::{
     Backward, BackwardRequest, Buffer, BufferId, Contents, Dispatch, Forward, ForwardRequest,
-    Hardware, KernelFamily, Limits, Means, Packing, Plan, PlanError, Request, Upload, Winograd,
-    classes_at_once, images_at_once, walks_at_once,
+    Hardware, KernelFamily, Limits, Means, Packing, Plan, PlanError, Request, Subgroup, Upload,
+    Winograd, classes_at_once, images_at_once, walks_at_once,
 };
 use gradcam::weights::Tensor;
 
@@ -21,7 +21,7 @@ const MIB: u64 = 1 << 20;
 const FAMILIES: [KernelFamily; 3] = [
     KernelFamily::Plain,
     tiled(256),
-    KernelFamily::Subgroup8 { image_rows: 16_384 },
+    KernelFamily::Subgroup(Subgroup::new(8, 16_384)),
 ];
 
 /// A GPU that so many workgroups keep busy.
@@ -305,7 +305,7 @@ fn a_rerun_starts_after_its_node_and_shares_the_weights() {
         let rest = labels(&rest.dispatches);
         assert_eq!(rest[0], "pool5");
         let in_tiles = whole.base.as_ref().map_or(0, |base| base.layers.len());
-        let listing = matches!(family, KernelFamily::Subgroup8 { .. });
+        let listing = matches!(family, KernelFamily::Subgroup(_));
         assert_eq!(in_tiles, if listing { 13 } else { 0 });
         assert!(labels(&picture.dispatches).ends_with(&rest));
         assert_eq!(again.bytes().0, once.bytes().0, "{family:?}: weights");
@@ -404,7 +404,7 @@ fn an_image_too_tall_for_the_adapter_leaves_the_plain_kernel() {
     let network = vgg16(MatrixLayout::OutIn);
     let kernels = |image_rows| {
         let limits = Limits {
-            family: KernelFamily::Subgroup8 { image_rows },
+            family: KernelFamily::Subgroup(Subgroup::new(8, image_rows)),
             ..adapter(128 * MIB)
         };
         Plan::new(&network, &request(&network, 1), limits)
@@ -554,7 +554,7 @@ fn images_go_together_as_far_as_every_layer_on_the_way_allows() {
     // An image of 784 rows holds conv1 of four pictures after its row of zeros, one of 783 of three.
     for (image_rows, images) in [(785, 4), (784, 3)] {
         let limits = Limits {
-            family: KernelFamily::Subgroup8 { image_rows },
+            family: KernelFamily::Subgroup(Subgroup::new(8, image_rows)),
             ..adapter(2048 * MIB)
         };
         assert_eq!(at_once(NodeId(0), limits), images);

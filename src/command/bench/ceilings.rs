@@ -74,6 +74,7 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
         multiply_adds: invocations * u64::from(rounds * MULTIPLY_ADDS_A_ROUND),
     };
     Plan {
+        subgroup: 0,
         buffers: vec![Buffer {
             name: "sums".into(),
             bytes: invocations * 16,

@@ -4,7 +4,7 @@ use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
 use super::{signed, size};
 use crate::kernels::{
-    CONV2D_SUBGROUP_TILE, CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv2dSubgroupParams,
+    CONV2D_SUBGROUP_POSITIONS, CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv2dSubgroupParams,
     Conv3x3Params, IMAGE_ROW, Kernel,
 };
 use crate::layout::{
@@ -13,7 +13,7 @@ use crate::layout::{
 use crate::network::{FilterLayout, NodeId, Shape, Window};
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::{Builder, Traffic};
-use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Winograd};
+use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Subgroup, Winograd};
 use crate::weights::Tensor;
 
 /// A convolution in either direction: y is made from x.
@@ -108,16 +108,20 @@ impl Builder<'_> {
             // Other groups are rare, and of a few channels each: the plain kernel reads no others.
             _ if call.groups > 1 => self.convolution_plain(call),
             KernelFamily::Tiled(gpu) => self.convolution_tiled(call, gpu),
-            KernelFamily::Subgroup8 { image_rows: most } => {
+            KernelFamily::Subgroup(Subgroup {
+                width,
+                image_rows: most,
+                ..
+            }) => {
                 if !call.window.is_3x3_same() || !call.fits(most) {
                     return match call.fits_in_eights(most) {
-                        true => self.convolution_subgroup(call),
+                        true => self.convolution_subgroup(call, width as usize),
                         false => self.convolution_plain(call),
                     };
                 }
                 match self.winograd(call) {
                     Some(winograd) => self.convolution_winograd(&winograd),
-                    None => self.convolution_3x3_subgroup(call),
+                    None => self.convolution_3x3_subgroup(call, width as usize),
                 }
             }
         }
@@ -125,13 +129,14 @@ impl Builder<'_> {
 
     /// Winograd's algorithm for subgroups, where it is what this adapter runs for the convolution.
     pub(super) fn winograd<'a>(&self, call: &'a Convolution<'a>) -> Option<WinogradCall<'a>> {
-        let KernelFamily::Subgroup8 { image_rows: most } = self.limits.family else {
+        let KernelFamily::Subgroup(subgroup) = self.limits.family else {
             return None;
         };
+        let most = subgroup.image_rows;
         if call.groups > 1 || !call.window.is_3x3_same() || !call.fits(most) {
             return None;
         }
-        let it = WinogradCall::new(call);
+        let it = WinogradCall::new(call, subgroup);
         let chosen = match self.limits.winograd {
             Winograd::Never | Winograd::Everywhere2x2 => false,
             Winograd::WhereFaster => it.is_faster(),
@@ -149,11 +154,11 @@ impl Builder<'_> {
         match self.limits.family {
             KernelFamily::Plain => false,
             KernelFamily::Tiled(gpu) => self.winograd_tiled(&call, gpu).is_some(),
-            KernelFamily::Subgroup8 { .. } => self.winograd(&call).is_some(),
+            KernelFamily::Subgroup(_) => self.winograd(&call).is_some(),
         }
     }
 
-    fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>) {
+    fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>, width: usize) {
         let (texels, weight_texels) = (call.texels(), call.weight_texels());
         let w = self.buffers.weights(
             format!("{} weights", call.name),
@@ -171,11 +176,11 @@ impl Builder<'_> {
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
         };
-        let [columns, rows, outputs] = CONV3X3_TILE;
+        let [columns, rows] = CONV3X3_TILE;
         let workgroups = [
             (call.out_shape.w as u32).div_ceil(columns),
             (call.out_shape.h as u32).div_ceil(rows),
-            (call.n * (out_blocks * 4).div_ceil(outputs as usize)) as u32,
+            (call.n * (out_blocks * 4).div_ceil(width)) as u32,
         ];
         let buffers = vec![image, w, call.end.extra, call.y];
         self.dispatch(
@@ -194,7 +199,7 @@ impl Builder<'_> {
     }
 
     /// Any window, through images.
-    fn convolution_subgroup(&mut self, call: &Convolution<'_>) {
+    fn convolution_subgroup(&mut self, call: &Convolution<'_>, width: usize) {
         let Convolution { window, .. } = call;
         let (texels, weight_texels) = (call.texels(), call.block_texels());
         let w = self.buffers.weights(
@@ -221,10 +226,9 @@ impl Builder<'_> {
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
         };
-        let [positions, outputs] = CONV2D_SUBGROUP_TILE;
         let workgroups = [
-            count.div_ceil(positions) as u32,
-            (out_blocks * 4).div_ceil(outputs) as u32,
+            count.div_ceil(CONV2D_SUBGROUP_POSITIONS) as u32,
+            out_blocks.div_ceil(width) as u32,
             1,
         ];
         let buffers = vec![image, w, call.end.extra, call.y];

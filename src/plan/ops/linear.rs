@@ -207,9 +207,13 @@ impl Builder<'_> {
                 (false, MatrixDtype::F32) => Kernel::LinearColumns,
                 (false, MatrixDtype::F16) => Kernel::LinearColumnsHalf,
             };
+            let width = self.limits.subgroup();
             let [columns_at_once, batch] = match through_image {
-                true if many => [LINEAR_COLUMNS_MANY, LINEAR_MANY],
-                true => LINEAR_COLUMNS_SUBGROUP_TILE,
+                true if many => [LINEAR_COLUMNS_MANY * width, LINEAR_MANY],
+                true => {
+                    let [each, batch] = LINEAR_COLUMNS_SUBGROUP_TILE;
+                    [each * width, batch]
+                }
                 false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
             };
             let groups = params.columns.div_ceil(columns_at_once);

@@ -5,17 +5,22 @@ use std::ops::Range;
 use super::convolution::{Beside, Convolution};
 use super::size;
 use crate::kernels::{
-    CONV3X3_TILE, CopyTilesParams, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILE,
-    WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WINOGRAD_TILES, WinogradInputParams,
-    WinogradOutputParams, WinogradOutputPoolParams, WinogradProductParams,
+    CONV3X3_TILE, CopyTilesParams, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILES,
+    WINOGRAD_PRODUCT_WIDE, WINOGRAD_SIZE, WinogradInputParams, WinogradOutputParams,
+    WinogradOutputPoolParams, WinogradProductParams,
 };
 use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, CopyToImage, ImageUse, List, Listed, Packing, TileLayer};
+use crate::plan::{
+    BufferId, CopyToImage, Costs, ImageUse, List, Listed, Packing, Subgroup, TileLayer,
+};
 
 /// A convolution with its sizes in tiles and texels.
 pub(super) struct WinogradCall<'a> {
     call: &'a Convolution<'a>,
+    /// Invocations of a workgroup.
+    width: usize,
+    costs: Costs,
     in_blocks: usize,
     out_blocks: usize,
     /// Tiles in a row of an image, and of an image.
@@ -32,15 +37,6 @@ pub(super) struct WinogradCall<'a> {
 /// belong to a core, of 1 MB here. With parts of 16 MB, which stay in the shared one, the input transforms of the built-in
 /// network took 1.3 to 1.6 times as long, and a pass 1.1 times.
 const TEXELS: usize = (2 << 20) / 16;
-
-// Nanoseconds of one core at 3.7 GHz (Zen 4, Mesa 22.3), measured: of a workgroup of `conv3x3_subgroup.wgsl` and of the product
-// for a block of inputs, of a workgroup of either transform, and of what eight outputs by four inputs of filters take longer on
-// their way to the device when they are transformed.
-const DIRECT: u64 = 351;
-const PRODUCT: u64 = 136;
-const PRODUCT_WIDE: u64 = 290;
-const TRANSFORM: u64 = 3900;
-const FILTERS: u64 = 2200;
 
 /// Images from which on the wide product is worth its compilation: 0.4 s where the driver has not kept it, for some 15 ms
 /// gained in a pass through VGG16.
@@ -64,27 +60,30 @@ const TRANSFORM_OF_INPUTS: [[f32; 8]; 6] = [
 ];
 
 impl<'a> WinogradCall<'a> {
-    pub(super) fn new(call: &'a Convolution<'a>) -> Self {
+    pub(super) fn new(call: &'a Convolution<'a>, subgroup: Subgroup) -> Self {
         let shape = call.out_shape;
         let row_tiles = shape.w.div_ceil(WINOGRAD_SIZE);
         let image_tiles = row_tiles * shape.h.div_ceil(WINOGRAD_SIZE);
         let out_blocks = blocks(shape.c);
         let tiles = call.n * image_tiles;
-        let [narrow, _] = WINOGRAD_PRODUCT_TILE;
+        let costs = subgroup.costs;
+        let width = subgroup.width as usize;
         let is_wide = call.traffic.images() >= WIDE_IMAGES
-            && PRODUCT_WIDE * (tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64)
-                < PRODUCT * tiles.div_ceil(narrow) as u64;
+            && u64::from(costs.product_wide) * (tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64)
+                < u64::from(costs.product) * tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64;
         Self {
             call,
+            width,
+            costs,
             in_blocks: blocks(call.in_shape.c),
             out_blocks,
             row_tiles,
             image_tiles,
-            made_blocks: out_blocks.next_multiple_of(WINOGRAD_PRODUCT_TILE[1]),
+            made_blocks: out_blocks.next_multiple_of(width),
             product_tiles: if is_wide {
                 WINOGRAD_PRODUCT_WIDE
             } else {
-                narrow
+                WINOGRAD_PRODUCT_TILES
             },
         }
     }
@@ -126,18 +125,27 @@ impl<'a> WinogradCall<'a> {
     /// Whether all passes over the layer take less time than by the direct kernel, the filters' transform included. The same
     /// in both directions, so that they share the filters.
     pub(super) fn is_faster(&self) -> bool {
-        let [columns, rows, _] = CONV3X3_TILE.map(|size| size as usize);
+        let [columns, rows] = CONV3X3_TILE.map(|size| size as usize);
         let shape = self.call.out_shape;
-        let [product_tiles, product_blocks] = WINOGRAD_PRODUCT_TILE;
         let [outputs, inputs] = self.layer_blocks();
         let workgroups = shape.w.div_ceil(columns) * shape.h.div_ceil(rows);
-        let direct = DIRECT * workgroups as u64 * (outputs * inputs) as u64 / 2;
-        let product = PRODUCT
+        let Costs {
+            direct,
+            product,
+            transform,
+            filters,
+            ..
+        } = self.costs;
+        let direct = u64::from(direct)
+            * workgroups as u64
+            * (outputs * 4).div_ceil(self.width) as u64
+            * inputs as u64;
+        let product = u64::from(product)
             * WINOGRAD_POSITIONS as u64
-            * self.image_tiles.div_ceil(product_tiles) as u64
-            * (outputs * inputs).div_ceil(product_blocks) as u64;
-        let transforms = TRANSFORM
-            * self.image_tiles.div_ceil(WINOGRAD_TILES) as u64
+            * self.image_tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64
+            * (outputs * inputs).div_ceil(self.width) as u64;
+        let transforms = u64::from(transform)
+            * self.image_tiles.div_ceil(self.width) as u64
             * (outputs + inputs) as u64;
         let all = product + transforms;
         let gained = direct.saturating_sub(if self.call.in_tiles {
@@ -145,7 +153,7 @@ impl<'a> WinogradCall<'a> {
         } else {
             all
         });
-        let filters = FILTERS * (outputs.div_ceil(2) * inputs) as u64;
+        let filters = u64::from(filters) * (outputs.div_ceil(2) * inputs) as u64;
         gained.saturating_mul(self.call.traffic.images() as u64) > filters
     }
 
@@ -232,7 +240,7 @@ impl Builder<'_> {
             side: it.side() as i32,
         };
         let list = self.pass.beside.as_ref().expect("beside a base").layers[layer].copied;
-        let groups = tiles.div_ceil(WINOGRAD_TILES) as u32;
+        let groups = tiles.div_ceil(it.width) as u32;
         self.dispatch(
             Kernel::CopyTiles,
             call.label,
@@ -246,7 +254,7 @@ impl Builder<'_> {
             list: List::Copied,
             first: 0,
             most: tiles,
-            each: WINOGRAD_TILES,
+            each: it.width,
         }));
     }
 
@@ -278,7 +286,7 @@ impl Builder<'_> {
         let v = self.buffers.image(ImageUse::Tiles, v_texels);
         let m_texels = WINOGRAD_POSITIONS * it.made_blocks * stride;
         let m = self.buffers.image(ImageUse::Products, m_texels);
-        let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILES) as u32;
+        let groups_of_tiles = tiles.div_ceil(it.width) as u32;
         let (first, end) = (part.start as i32, part.end as i32);
         let is_listed = u32::from(layer.is_some());
         let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
@@ -297,7 +305,7 @@ impl Builder<'_> {
         let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
         let (kernel, buffers) = (Kernel::WinogradInput, vec![x, list, v]);
         self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
-        self.list_last(listed(WINOGRAD_TILES));
+        self.list_last(listed(it.width));
         self.count_image_texels(v_texels);
 
         let [_, layer_inputs] = it.layer_blocks();
@@ -317,10 +325,9 @@ impl Builder<'_> {
             u_plane: it.filter_plane() as i32,
             m_blocks: it.made_blocks as i32,
         };
-        let [_, product_blocks] = WINOGRAD_PRODUCT_TILE;
         let workgroups = [
             tiles.div_ceil(it.product_tiles) as u32,
-            (it.made_blocks / product_blocks) as u32,
+            (it.made_blocks / it.width) as u32,
             WINOGRAD_POSITIONS as u32,
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
@@ -368,7 +375,7 @@ impl Builder<'_> {
             let kernel = Kernel::WinogradOutput;
             self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
         }
-        self.list_last(listed(WINOGRAD_TILES));
+        self.list_last(listed(it.width));
         self.count_image_texels(m_texels);
     }
 
