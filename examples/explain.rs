@@ -1,7 +1,9 @@
 //! Explains the three likeliest classes of a picture, and writes `explained_<class>.png` for each:
 //! `cargo run --release --example explain -- PICTURE [WEIGHTS]`.
 
-use gradcam::{Classifier, Device, Error, Explainer, Picture, Wanted, draw, weights};
+use std::str::FromStr;
+
+use gradcam::{Classifier, Device, Error, Explainer, Method, Picture, Wanted, draw, weights};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args_os().skip(1);
@@ -15,7 +17,7 @@ fn main() -> Result<(), Error> {
     let device = Device::open(&Default::default())?;
     let wanted = Wanted {
         classes: 3,
-        ..Wanted::default()
+        ..Wanted::of([Method::from_str("gradcam")?])
     };
     let explainer = Explainer::new(&device, &classifier.network, wanted)?;
 

@@ -3,6 +3,7 @@
 use crate::architectures::ArchitectureError;
 use crate::explainer::ExplainError;
 use crate::gpu::GpuError;
+use crate::named::UnknownName;
 use crate::picture::PictureError;
 use crate::weights::WeightsError;
 
@@ -24,6 +25,9 @@ pub enum Error {
     /// A network that cannot be explained as asked.
     #[error(transparent)]
     Explain(#[from] ExplainError),
+    /// A method, score or another value that is not called so.
+    #[error(transparent)]
+    Name(#[from] UnknownName),
     /// A result that cannot be written.
     #[error(transparent)]
     Save(#[from] image::ImageError),

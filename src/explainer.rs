@@ -52,11 +52,7 @@
 //! # let input = preprocess::to_tensor(&seen, &classifier.normalization);
 //!
 //! let method = Method::GuidedBprop;
-//! let wanted = Wanted {
-//!     methods: vec![],
-//!     pixels: vec![method],
-//!     ..Wanted::default()
-//! };
+//! let wanted = Wanted::of([method]);
 //! let explainer = Explainer::new(&gpu, &classifier.network, wanted)?;
 //! let prediction = explainer.predict(&input)?;
 //! let explained = explainer.explain(&prediction, &prediction.top(1))?;
@@ -202,16 +198,16 @@ impl Prediction {
 pub struct Explanation {
     /// Its number.
     pub class: usize,
-    /// For each of [`Wanted::methods`] the map before ReLU and scaling, of the target layer's size. Of the size of the
+    /// For each CAM method of [`Wanted::methods`], in their order, the map before ReLU and scaling, of the target layer's size. Of the size of the
     /// network's input are FullGrad's, and of several layers the fused one, in 0..=1 ([`Fuse::of`](crate::methods::fuse::Fuse::of)).
     /// With [`Wanted::augmented`] a mean of maps in 0..=1.
     pub maps: Vec<RawMap>,
-    /// For each of [`Wanted::methods`], where there are several target layers, the map of each before ReLU and scaling, of
+    /// For each CAM method, where there are several target layers, the map of each before ReLU and scaling, of
     /// the layer's size; else, for FullGrad and with [`Wanted::augmented`], none.
     pub layers: Vec<Vec<RawMap>>,
-    /// For each of [`Wanted::pixels`] its values, C x H x W in the order and units of the network's input.
+    /// For each that gives values at the pixels these values, C x H x W in the order and units of the network's input.
     pub pixels: Vec<Vec<f64>>,
-    /// For each of [`Wanted::perturbations`] its map, rows x columns of the network's input.
+    /// For each that hides parts of the picture its map, rows x columns of the network's input.
     pub perturbations: Vec<Vec<f64>>,
     /// Share of the weight, to first order, that the channels tried hold, the mean over target layers; `None` where all
     /// were tried, or none.
@@ -417,7 +413,7 @@ impl Explainer {
         let picture = std::mem::take(&mut *held);
         let counter = Counter::new(&self.network, self.work(), tell);
         let of_score = self.of_score(prediction, classes, Picture::Asked)?;
-        let OfClasses { maps, layers, kept } = match self.is_augmented() {
+        let OfClasses { maps, layers, kept } = match self.wanted.augments() {
             true => self.augmented_maps(prediction, classes, &of_score, &counter)?,
             false => self.maps(prediction, classes, &of_score, &counter)?,
         };

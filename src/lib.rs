@@ -86,12 +86,13 @@
 //! # As a library
 //!
 //! ```
-//! use gradcam::{Classifier, Device, Error, Explainer, Picture, Score, Wanted, draw, weights};
+//! use gradcam::{Classifier, Device, Error, Explainer, Method, Picture, Score, Wanted, draw, weights};
 //!
 //! # fn main() -> Result<(), Error> {
 //! let classifier = Classifier::recognise(&weights::builtin())?; // or weights::open("VGG16.npy")?
 //! let device = Device::open(&Default::default())?;
-//! let wanted = Wanted { classes: 2, score: Score::Logit, ..Wanted::default() };
+//! let method: Method = "hirescam".parse()?;
+//! let wanted = Wanted { classes: 2, score: Score::Logit, ..Wanted::of([method]) };
 //! // Plans the passes, compiles the kernels, uploads the weights: once for any number of pictures.
 //! let explainer = Explainer::new(&device, &classifier.network, wanted)?;
 //!

@@ -198,14 +198,13 @@ fn check(
     let classes: Vec<usize> = list(&CAMS["networks"][name]["classes"]);
     let wanted = Wanted {
         score: Score::Logit,
-        methods: extents.iter().flat_map(|extent| methods(extent)).collect(),
         layers: vec![layer.into()],
         classes: classes.len(),
         settings: Settings {
             seed: CAMS["seed"].as_u64().unwrap(),
             ..Settings::default()
         },
-        ..Wanted::default()
+        ..Wanted::of(extents.iter().flat_map(|extent| methods(extent)))
     };
     let explainer = Explainer::new(gpu, network, wanted).unwrap();
     for (p, input) in inputs.iter().enumerate() {

@@ -62,8 +62,7 @@ fn assert_agrees(classifier: &Classifier, file: &str, expected: &Value) {
     assert_eq!(expected["layer"], network.layer_name(target), "{file}");
     let wanted = Wanted {
         score: Score::Logit,
-        methods: vec![Method::GradCam],
-        ..Wanted::default()
+        ..Wanted::of([Method::GradCam])
     };
     let picture = fixture(&format!("names/picture-{}.png", shape.h));
     let picture = picture::open(&picture).unwrap().rgb;

@@ -34,13 +34,11 @@ fn picture(seed: u32) -> Vec<f32> {
 fn explainer(classes: usize) -> Explainer {
     let wanted = Wanted {
         score: Score::Logit,
-        methods: vec![Method::GradCam, Method::EigenCam],
-        pixels: vec![
+        classes,
+        ..Wanted::of([Method::GradCam, Method::EigenCam]).and([
             attribution::Method::Gradient,
             attribution::Method::SmoothGrad,
-        ],
-        classes,
-        ..Wanted::default()
+        ])
     };
     Explainer::new(&GPU, &NETWORK, wanted).unwrap()
 }
@@ -157,10 +155,9 @@ fn threads_take_turns_at_an_explainer() {
 fn a_seed_gives_the_same_numbers_again_and_another_seed_others() {
     let explain = |seed| {
         let mut wanted = Wanted {
-            methods: vec![Method::RandomCam],
-            pixels: vec![attribution::Method::SmoothGrad],
-            perturbations: vec![perturbation::Method::Rise],
-            ..Wanted::default()
+            ..Wanted::of([Method::RandomCam])
+                .and([attribution::Method::SmoothGrad])
+                .and([perturbation::Method::Rise])
         };
         wanted.settings.seed = seed;
         wanted.masks.seed = seed;
@@ -209,10 +206,10 @@ fn a_program_explains_on_its_own_device() {
 #[test]
 fn any_number_of_passes_is_counted_and_none_of_them_planned_one_by_one() {
     let mut wanted = Wanted {
-        pixels: vec![attribution::Method::SmoothGrad],
-        perturbations: vec![perturbation::Method::Rise],
         classes: 3,
         ..Wanted::default()
+            .and([attribution::Method::SmoothGrad])
+            .and([perturbation::Method::Rise])
     };
     wanted.settings.samples = usize::MAX;
     wanted.masks.masks = usize::MAX;
@@ -252,11 +249,10 @@ fn assert_explained_as_planned(network: &Network, wanted: Wanted) {
 #[test]
 fn memory_is_held_as_planned_for_a_small_network_and_every_kind_of_pass() {
     let wanted = Wanted {
-        methods: vec![Method::GradCam, Method::ScoreCam],
-        pixels: vec![attribution::Method::SmoothGrad],
-        perturbations: vec![perturbation::Method::Occlusion],
         classes: 2,
-        ..Wanted::default()
+        ..Wanted::of([Method::GradCam, Method::ScoreCam])
+            .and([attribution::Method::SmoothGrad])
+            .and([perturbation::Method::Occlusion])
     };
     assert_explained_as_planned(&NETWORK, wanted);
 }
@@ -265,9 +261,8 @@ fn memory_is_held_as_planned_for_a_small_network_and_every_kind_of_pass() {
 fn memory_is_held_as_planned_for_the_default_command() {
     let classifier = architectures::recognise(&weights::builtin()).unwrap();
     let wanted = Wanted {
-        pixels: vec![attribution::Method::GuidedBprop],
         classes: 3,
-        ..Wanted::default()
+        ..Wanted::default().and([attribution::Method::GuidedBprop])
     };
     assert_explained_as_planned(&classifier.network, wanted);
 }

@@ -65,9 +65,7 @@ fn assert_agrees(classifier: &Classifier, name: &str) {
     ];
     let wanted = Wanted {
         score: Score::Logit,
-        methods: vec![Method::GradCam],
-        pixels: if pixels { methods.to_vec() } else { vec![] },
-        ..Wanted::default()
+        ..Wanted::of([Method::GradCam]).and(if pixels { methods.to_vec() } else { vec![] })
     };
     let picture = fixture(&format!("names/picture-{}.png", shape.h));
     let picture = picture::open(&picture).unwrap().rgb;

@@ -52,8 +52,7 @@ fn check(file: &str, expected: &str, off: f32) {
     );
     let wanted = Wanted {
         score: Score::Logit,
-        pixels: vec![attribution::Method::GuidedBprop],
-        ..Wanted::default()
+        ..Wanted::default().and([attribution::Method::GuidedBprop])
     };
     let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
     let seed = expected["seed"].as_u64().unwrap() as u32;

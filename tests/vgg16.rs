@@ -93,10 +93,9 @@ fn explain_builtin(score: Score, classes: &[usize]) -> (Classifier, Prediction, 
         .into_rgb8();
     let wanted = Wanted {
         score,
-        methods: vec![Method::GradCam, Method::GradCamPlusPlus],
-        pixels: vec![attribution::Method::GuidedBprop],
         classes: classes.len(),
-        ..Wanted::default()
+        ..Wanted::of([Method::GradCam, Method::GradCamPlusPlus])
+            .and([attribution::Method::GuidedBprop])
     };
     let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
     let prediction = explainer
@@ -248,10 +247,8 @@ fn pixel_methods_agree_with_pytorch_where_a_picture_is_flat() {
     ];
     let wanted = Wanted {
         score: Score::Logit,
-        methods: vec![],
-        pixels: methods.map(|(_, method, _)| method).to_vec(),
         classes: 1,
-        ..Wanted::default()
+        ..Wanted::of(methods.map(|(_, method, _)| method).to_vec())
     };
     let explainer = Explainer::new(&GPU, &classifier.network, wanted).unwrap();
     for (name, explained) in reference["pictures"].as_object().unwrap() {

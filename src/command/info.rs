@@ -13,8 +13,9 @@ use crate::command::explain::weights_name;
 use crate::explainer::{self, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};
 use crate::labels::{Labels, LabelsError};
+use crate::methods::Method;
 use crate::methods::attribution;
-use crate::methods::cam::Method;
+use crate::methods::cam;
 use crate::network::{Network, NetworkError, Op, Pad, Shape, Window};
 use crate::options::DEFAULT_TOP_N;
 use crate::output::report::paths;
@@ -383,10 +384,11 @@ enum MemoryError {
 fn memory(network: &Network) -> Result<Memory, MemoryError> {
     let gpu = Gpu::open(&Selection::default())?;
     let wanted = Wanted {
-        methods: vec![Method::GradCam],
-        pixels: vec![attribution::Method::GuidedBprop],
         classes: DEFAULT_TOP_N.min(network.classes()),
-        ..Wanted::default()
+        ..Wanted::of([
+            Method::from(cam::Method::GradCam),
+            attribution::Method::GuidedBprop.into(),
+        ])
     };
     let (_, request) = explainer::request(network, &wanted, gpu.limits())?;
     let plan = Plan::new(network, &request, gpu.limits())?;

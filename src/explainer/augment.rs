@@ -15,10 +15,6 @@ const FACTORS: [f32; 3] = [0.9, 1.0, 1.1];
 pub(super) const PASSES: usize = 2 * FACTORS.len();
 
 impl Explainer {
-    pub(super) fn is_augmented(&self) -> bool {
-        self.wanted.augmented && !self.wanted.methods.is_empty()
-    }
-
     /// For each class, for each CAM method, the mean of six maps, each from 0 to 1 as [`crate::methods::fuse`] has it, the flipped
     /// ones flipped back; beside that as [`Explainer::maps`].
     ///

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::maps::biased;
-use super::wanted::{needs_positions, needs_targets, reads};
 use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
 use crate::methods::attribution::Inputs;
 use crate::methods::cam::Reads;
@@ -60,14 +59,14 @@ impl Way {
         wanted: &Wanted,
         picture: Picture,
     ) -> Vec<Self> {
-        let targets = match needs_targets(wanted) {
+        let targets = match wanted.needs_targets() {
             true => targets,
             false => &[],
         };
-        let mut recipes = wanted.pixels.iter().map(|method| method.recipe());
+        let mut recipes = wanted.recipes();
         let gradient = recipes
             .any(|recipe| (recipe.rule, recipe.inputs) == (ReluRule::Plain, Inputs::Picture));
-        let biases = reads(wanted, Reads::Biases);
+        let biases = wanted.reads(Reads::Biases);
         if !(biases || gradient && picture == Picture::Asked) {
             return Self::to_targets(network, targets, wanted);
         }
@@ -93,7 +92,7 @@ impl Way {
                 to,
                 keep,
                 rule: ReluRule::Plain,
-                means: match needs_positions(wanted) {
+                means: match wanted.needs_positions() {
                     true => Means::Never,
                     false => Means::WhereFaster,
                 },
@@ -116,13 +115,13 @@ pub(super) enum Picture {
 /// Every way that methods need after a forward pass, each once.
 pub(super) fn ways(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Vec<Way> {
     let mut all = Way::of_score(network, targets, wanted, Picture::Asked);
-    if wanted.augmented && !wanted.methods.is_empty() {
+    if wanted.augments() {
         all.extend(Way::of_score(network, targets, wanted, Picture::Changed));
     }
-    if reads(wanted, Reads::FinerGradients) {
+    if wanted.reads(Reads::FinerGradients) {
         all.extend(Way::to_targets(network, targets, wanted));
     }
-    let recipes = wanted.pixels.iter().map(|method| method.recipe());
+    let recipes = wanted.recipes();
     let ruled =
         recipes.filter(|recipe| recipe.inputs == Inputs::Picture && recipe.rule != ReluRule::Plain);
     all.extend(ruled.map(|recipe| Way::to_pixels(recipe.rule)));

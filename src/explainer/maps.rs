@@ -2,7 +2,6 @@
 
 use super::backward::{Gradients, Way};
 use super::rerun::{Counter, Tried};
-use super::wanted::reads;
 use super::{ExplainError, Explainer, PIXELS, Prediction};
 use crate::methods::cam::{self, Bias, Features, Reads};
 use crate::methods::map::RawMap;
@@ -28,7 +27,7 @@ impl Explainer {
         of_score: &[Gradients],
         counter: &Counter<'_>,
     ) -> Result<OfClasses, ExplainError> {
-        if self.wanted.methods.is_empty() {
+        if self.wanted.cams().next().is_none() {
             return Ok(OfClasses {
                 maps: vec![vec![]; classes.len()],
                 layers: vec![vec![]; classes.len()],
@@ -36,7 +35,7 @@ impl Explainer {
             });
         }
         let activations = self.kept()?;
-        let of_finer = match reads(&self.wanted, Reads::FinerGradients) {
+        let of_finer = match self.wanted.reads(Reads::FinerGradients) {
             true => {
                 let ways = Way::to_targets(&self.network, &self.targets, &self.wanted);
                 self.gradients(
@@ -47,7 +46,7 @@ impl Explainer {
             false => vec![],
         };
         let tried = self.tried(prediction, classes, &activations, of_score, counter)?;
-        let map = |method: &cam::Method, class: usize| {
+        let map = |method: cam::Method, class: usize| {
             let gradients = match method.reads() {
                 Reads::Activations | Reads::Masked | Reads::Ablated => None,
                 Reads::Gradients => Some(&of_score[class]),
@@ -58,11 +57,11 @@ impl Explainer {
                 }
             };
             let tried = |layer: usize| tried[layer].of(method.reads(), class);
-            let layers = self.each_layer(*method, &activations, gradients, tried);
+            let layers = self.each_layer(method, &activations, gradients, tried);
             let map = self.fused(&layers);
             (map, if layers.len() > 1 { layers } else { vec![] })
         };
-        let maps = |class| self.wanted.methods.iter().map(|m| map(m, class)).unzip();
+        let maps = |class| self.wanted.cams().map(|m| map(m, class)).unzip();
         let (maps, layers) = (0..classes.len()).map(maps).unzip();
         Ok(OfClasses {
             maps,

@@ -3,7 +3,7 @@
 use super::backward::{self, Gradients, Way};
 use super::rerun::Counter;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
-use crate::methods::attribution::{self, Inputs, Moments, Value};
+use crate::methods::attribution::{Inputs, Moments, Recipe};
 use crate::methods::cam::{self, Reads};
 use crate::methods::map::Map;
 use crate::network::{Network, ReluRule, Shape};
@@ -23,7 +23,7 @@ impl Explainer {
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
         let heats = self.heats(of_score)?;
-        let walks = walks(&self.wanted);
+        let walks = self.wanted.walks();
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
             walked.push(match inputs {
@@ -35,8 +35,7 @@ impl Explainer {
                 _ => self.walk(rule, inputs, prediction, classes, counter)?,
             });
         }
-        let value = |class: usize, method: &attribution::Method| {
-            let recipe = method.recipe();
+        let value = |class: usize, recipe: Recipe| {
             let walk = walks
                 .iter()
                 .position(|&walk| walk == (recipe.rule, recipe.inputs));
@@ -48,7 +47,7 @@ impl Explainer {
                 heats.get(class),
             )
         };
-        let values = |class| self.wanted.pixels.iter().map(|m| value(class, m)).collect();
+        let values = |class| self.wanted.recipes().map(|r| value(class, r)).collect();
         Ok((0..classes.len()).map(values).collect())
     }
 
@@ -113,7 +112,7 @@ impl Explainer {
 
     /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
     fn heats(&self, of_score: &[Gradients]) -> Result<Vec<Map>, ExplainError> {
-        if !needs_heat(&self.wanted) {
+        if !self.wanted.needs_heat() {
             return Ok(vec![]);
         }
         let input = self.network.input_shape();
@@ -142,7 +141,7 @@ fn moments(gradients: &[Gradients]) -> Vec<Moments> {
 /// The passes there and back that methods over many inputs need, one for each rule.
 pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Vec<ForwardRequest> {
     let mut requests: Vec<ForwardRequest> = vec![];
-    for (rule, inputs) in walks(wanted) {
+    for (rule, inputs) in wanted.walks() {
         if inputs == Inputs::Picture {
             continue;
         }
@@ -165,22 +164,4 @@ pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Ve
         }
     }
     requests
-}
-
-/// The gradients that pixel methods share: rules and inputs, each pair once.
-pub(super) fn walks(wanted: &Wanted) -> Vec<(ReluRule, Inputs)> {
-    let mut walks = vec![];
-    for recipe in wanted.pixels.iter().map(|method| method.recipe()) {
-        let walk = (recipe.rule, recipe.inputs);
-        if !walks.contains(&walk) {
-            walks.push(walk);
-        }
-    }
-    walks
-}
-
-/// Whether a pixel method asks for the Grad-CAM map.
-pub(super) fn needs_heat(wanted: &Wanted) -> bool {
-    let values = wanted.pixels.iter().map(|method| method.recipe().value);
-    values.into_iter().any(|value| value == Value::TimesHeat)
 }

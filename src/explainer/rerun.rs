@@ -3,8 +3,6 @@
 use std::cell::Cell;
 
 use super::backward::Gradients;
-use super::pixels::walks;
-use super::wanted::reads;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, Wanted, augment};
 use crate::methods::attribution::Inputs;
 use crate::methods::cam::{self, Features, Reads};
@@ -124,11 +122,11 @@ pub(super) fn requests(
 ) -> Vec<ForwardRequest> {
     let shape = network.input_shape();
     let each_target = |of| {
-        let asked = reads(wanted, of);
+        let asked = wanted.reads(of);
         let targets = targets.iter().filter(move |_| asked);
         targets.map(|&target| (target, channels(network, wanted, target)))
     };
-    let hidden = wanted.perturbations.iter();
+    let hidden = wanted.perturbations();
     let hidden = hidden.map(|method| method.count(&wanted.masks, shape));
     let masked = each_target(Reads::Masked).map(|(_, count)| count);
     let pictures = hidden.chain(masked).max().map(|count| (PIXELS, count));
@@ -155,11 +153,6 @@ fn channels(network: &Network, wanted: &Wanted, target: NodeId) -> usize {
     wanted.channels.map_or(there, |most| most.min(there))
 }
 
-/// Whether gradients say which channels are tried.
-pub(super) fn chooses(wanted: &Wanted) -> bool {
-    wanted.channels.is_some() && (reads(wanted, Reads::Masked) || reads(wanted, Reads::Ablated))
-}
-
 /// A target layer of a picture.
 struct Layer<'a> {
     target: NodeId,
@@ -184,11 +177,11 @@ impl Explainer {
             network, wanted, ..
         } = self;
         let shape = network.input_shape();
-        let hidden = wanted.perturbations.iter();
+        let hidden = wanted.perturbations();
         let hidden = hidden.map(|method| method.count(&wanted.masks, shape));
         let passes = hidden.fold(self.walked(), usize::saturating_add);
         let tried = |&target: &NodeId| {
-            let each = wanted.methods.iter().map(|method| match method.reads() {
+            let each = wanted.cams().map(|method| match method.reads() {
                 Reads::Masked => whole(network),
                 Reads::Ablated => after(network, target),
                 _ => 0,
@@ -196,7 +189,7 @@ impl Explainer {
             channels(network, wanted, target) as u64 * each.sum::<u64>()
         };
         let tried: u64 = self.targets.iter().map(tried).sum();
-        let maps = match self.is_augmented() {
+        let maps = match self.wanted.augments() {
             true => augment::PASSES as u64 * (whole(network) + tried),
             false => tried,
         };
@@ -206,7 +199,7 @@ impl Explainer {
 
     /// Passes forward and back, beside those of the picture itself.
     pub(super) fn walked(&self) -> usize {
-        let inputs = walks(&self.wanted).into_iter().map(|(_, inputs)| inputs);
+        let inputs = self.wanted.walks().into_iter().map(|(_, inputs)| inputs);
         let walked = inputs.filter(|inputs| *inputs != Inputs::Picture);
         let walked = walked.map(|inputs| inputs.count(&self.wanted.settings));
         walked.fold(0, usize::saturating_add)
@@ -272,7 +265,7 @@ impl Explainer {
             let shape = self.network.node(*target).shape;
             let activations = &activations[i];
             let (channels, kept) = match self.wanted.channels {
-                Some(count) if chooses(&self.wanted) => {
+                Some(count) if self.wanted.chooses() => {
                     let of_class = gradients.iter().map(|gradient| Features {
                         shape,
                         activations,
@@ -298,10 +291,10 @@ impl Explainer {
                 kept,
                 ..Tried::default()
             };
-            if reads(&self.wanted, Reads::Masked) {
+            if self.wanted.reads(Reads::Masked) {
                 tried.masked = self.masked(prediction, classes, &layer, counter)?;
             }
-            if reads(&self.wanted, Reads::Ablated) {
+            if self.wanted.reads(Reads::Ablated) {
                 tried.ablated = self.ablated(prediction, classes, &layer, counter)?;
             }
             Ok(tried)
@@ -394,7 +387,7 @@ impl Explainer {
         logits.iter().map(score).collect()
     }
 
-    /// For each class, for each method of [`Wanted::perturbations`] its map.
+    /// For each class, for each method that hides parts of the picture its map, of the size of the network's input.
     pub(super) fn perturbations(
         &self,
         prediction: &Prediction,
@@ -405,7 +398,7 @@ impl Explainer {
         let settings = &self.wanted.masks;
         let (objective, kind) = (self.objective(), self.network.output_kind);
         let mut maps = vec![vec![]; classes.len()];
-        for method in &self.wanted.perturbations {
+        for method in self.wanted.perturbations() {
             let masks = 0..method.count(settings, shape);
             let seen = |mask: &[f32]| under(mask, settings, &prediction.input, shape);
             let value = |index| seen(&method.mask(settings, shape, index));

@@ -1,13 +1,14 @@
 //! What to compute, and what that asks of a plan.
 
 use super::backward;
-use super::pixels::{self, needs_heat};
+use super::pixels;
 use super::rerun;
-use crate::methods::attribution::{self, Settings};
+use crate::methods::Method;
+use crate::methods::attribution::{Inputs, Recipe, Settings, Value};
 use crate::methods::cam::{self, Reads};
 use crate::methods::fuse::Fuse;
 use crate::methods::perturbation;
-use crate::network::{Network, NetworkError, NodeId};
+use crate::network::{Network, NetworkError, NodeId, ReluRule};
 use crate::plan::{ForwardRequest, Limits, MatrixDtype, Request};
 use crate::score::Score;
 
@@ -21,14 +22,10 @@ pub struct Wanted {
     pub versus: Option<usize>,
     /// See [`Objective::counterfactual`](crate::score::Objective::counterfactual).
     pub counterfactual: bool,
-    /// CAM methods, each giving a map.
-    pub methods: Vec<cam::Method>,
+    /// Each once.
+    pub methods: Vec<Method>,
     /// Channels that Score-CAM and Ablation-CAM try, those of the largest effect, see [`cam::choose`]; `None`: all.
     pub channels: Option<usize>,
-    /// Pixel methods, each giving values at the pixels.
-    pub pixels: Vec<attribution::Method>,
-    /// Methods that hide parts of the picture, each giving a map of its size.
-    pub perturbations: Vec<perturbation::Method>,
     /// The layers whose activations are weighed; none: the network's own default, see [`Network::target`].
     pub layers: Vec<String>,
     /// How the maps of several layers become one.
@@ -58,10 +55,8 @@ impl Default for Wanted {
             score: Score::Prob,
             versus: None,
             counterfactual: false,
-            methods: vec![cam::Method::GradCam],
+            methods: vec![Method::Cam(cam::Method::GradCam)],
             channels: None,
-            pixels: vec![],
-            perturbations: vec![],
             layers: vec![],
             fuse: Fuse::default(),
             eigen_smooth: false,
@@ -72,6 +67,91 @@ impl Default for Wanted {
             masks: perturbation::Settings::default(),
             matrices: MatrixDtype::F32,
         }
+    }
+}
+
+impl Wanted {
+    /// These methods, and all else as usual.
+    pub fn of(methods: impl IntoIterator<Item = impl Into<Method>>) -> Self {
+        Self {
+            methods: methods.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The same with these methods as well.
+    #[must_use]
+    pub fn and(mut self, methods: impl IntoIterator<Item = impl Into<Method>>) -> Self {
+        let more = methods.into_iter().map(Into::into);
+        self.methods.extend(more);
+        self
+    }
+
+    /// Those that weigh what the target layers hold.
+    pub(super) fn cams(&self) -> impl Iterator<Item = cam::Method> {
+        self.methods.iter().filter_map(|&method| match method {
+            Method::Cam(method) => Some(method),
+            _ => None,
+        })
+    }
+
+    /// Those that give values at the pixels, by how they come about.
+    pub(super) fn recipes(&self) -> impl Iterator<Item = Recipe> {
+        self.methods.iter().filter_map(|&method| match method {
+            Method::Pixel(method) => Some(method.recipe()),
+            _ => None,
+        })
+    }
+
+    /// Those that hide parts of the picture.
+    pub(super) fn perturbations(&self) -> impl Iterator<Item = perturbation::Method> {
+        self.methods.iter().filter_map(|&method| match method {
+            Method::Perturbation(method) => Some(method),
+            _ => None,
+        })
+    }
+
+    /// Whether a CAM method `reads` so.
+    pub(super) fn reads(&self, reads: Reads) -> bool {
+        self.cams().any(|method| method.reads() == reads)
+    }
+
+    /// Whether each CAM map is a mean over the picture changed a little.
+    pub(super) fn augments(&self) -> bool {
+        self.augmented && self.cams().next().is_some()
+    }
+
+    /// Whether gradients say which channels are tried.
+    pub(super) fn chooses(&self) -> bool {
+        self.channels.is_some() && (self.reads(Reads::Masked) || self.reads(Reads::Ablated))
+    }
+
+    /// Whether a pixel method asks for the Grad-CAM map.
+    pub(super) fn needs_heat(&self) -> bool {
+        self.recipes()
+            .any(|recipe| recipe.value == Value::TimesHeat)
+    }
+
+    /// Whether the score's gradients at the target layers are needed.
+    pub(super) fn needs_targets(&self) -> bool {
+        self.needs_heat() || self.chooses() || self.reads(Reads::Gradients)
+    }
+
+    /// Whether anything reads the gradients at the target layers by position, and not the means of channels alone.
+    pub(super) fn needs_positions(&self) -> bool {
+        self.chooses() || self.cams().any(cam::Method::reads_positions)
+    }
+
+    /// The gradients that pixel methods share: rules and inputs, each pair once.
+    pub(super) fn walks(&self) -> Vec<(ReluRule, Inputs)> {
+        let mut walks = vec![];
+        for recipe in self.recipes() {
+            let walk = (recipe.rule, recipe.inputs);
+            if !walks.contains(&walk) {
+                walks.push(walk);
+            }
+        }
+        walks
     }
 }
 
@@ -106,19 +186,4 @@ pub fn request(
         matrices: wanted.matrices,
     };
     Ok((targets, request))
-}
-
-/// Whether the score's gradients at the target layers are needed.
-pub(super) fn needs_targets(wanted: &Wanted) -> bool {
-    needs_heat(wanted) || rerun::chooses(wanted) || reads(wanted, Reads::Gradients)
-}
-
-/// Whether anything reads the gradients at the target layers by position, and not the means of channels alone.
-pub(super) fn needs_positions(wanted: &Wanted) -> bool {
-    rerun::chooses(wanted) || wanted.methods.iter().any(|method| method.reads_positions())
-}
-
-/// Whether a CAM method `reads` so.
-pub(super) fn reads(wanted: &Wanted, reads: Reads) -> bool {
-    wanted.methods.iter().any(|method| method.reads() == reads)
 }

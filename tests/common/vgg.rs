@@ -73,8 +73,7 @@ pub(crate) fn as_it_is(name: &str, shape: &[usize]) -> Renamed {
 pub(crate) fn explained(classifier: &Classifier, score: Score) -> (Prediction, Explanation) {
     let wanted = Wanted {
         score,
-        methods: vec![Method::GradCam],
-        ..Wanted::default()
+        ..Wanted::of([Method::GradCam])
     };
     let network = &classifier.network;
     let shape = network.input_shape();

@@ -16,11 +16,10 @@ const MAP: f32 = 1e-3;
 fn wanted(methods: &[Method], layer: &str) -> Wanted {
     Wanted {
         score: Score::Logit,
-        methods: methods.to_vec(),
         layers: vec![layer.into()],
         classes: 3,
         settings: settings(),
-        ..Wanted::default()
+        ..Wanted::of(methods.to_vec())
     }
 }
 
@@ -128,11 +127,10 @@ fn maps_of_two_layers_fuse_as_pytorch_grad_cam_fuses_them() {
     let layers = ["conv5_3", "conv4_3"];
     let (_, explanations, _) = explain(Wanted {
         score: Score::Logit,
-        methods: methods.to_vec(),
         layers: layers.map(Into::into).to_vec(),
         fuse: Fuse::Mean,
         classes: 3,
-        ..Wanted::default()
+        ..Wanted::of(methods.to_vec())
     });
     for (i, method) in methods.iter().enumerate() {
         let file = fixture(&format!("methods/fused_{method}.npy"));
@@ -154,9 +152,8 @@ fn maps_of_two_layers_fuse_as_pytorch_grad_cam_fuses_them() {
 fn fullgrad_agrees_with_pytorch_grad_cam() {
     let wanted = |score| Wanted {
         score,
-        methods: vec![Method::FullGrad],
         classes: 3,
-        ..Wanted::default()
+        ..Wanted::of([Method::FullGrad])
     };
     let input = input("methods/cat-and-coffee-64.png", &SMALL);
     let maps = |score| {
@@ -183,10 +180,9 @@ fn eigen_smoothed_maps_agree_with_pytorch_grad_cam() {
     let methods = [Method::GradCam, Method::LayerCam];
     let (_, explanations, shape) = explain(Wanted {
         score: Score::Logit,
-        methods: methods.to_vec(),
         eigen_smooth: true,
         classes: 3,
-        ..Wanted::default()
+        ..Wanted::of(methods.to_vec())
     });
     let shape = Shape { c: 1, ..shape };
     for (i, method) in methods.iter().enumerate() {

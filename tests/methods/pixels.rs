@@ -37,11 +37,9 @@ fn explain_pixels(
         .collect();
     let wanted = Wanted {
         score: Score::Logit,
-        methods: vec![],
-        pixels: methods.clone(),
         classes: 2,
         settings: settings(),
-        ..Wanted::default()
+        ..Wanted::of(methods.clone())
     };
     let explainer = Explainer::new(&GPU, network, wanted).unwrap();
     let prediction = explainer.predict(input).unwrap();
@@ -97,10 +95,8 @@ fn perturbations_agree_with_captum_and_the_paper() {
     };
     let methods = perturbation::Method::ALL;
     let (_, explanations, told) = explain_small(Wanted {
-        methods: vec![],
-        perturbations: methods.to_vec(),
         masks,
-        ..Wanted::default()
+        ..Wanted::of(methods.to_vec())
     });
     for (i, method) in methods.iter().enumerate() {
         let file = fixture(&format!("methods/{method}.npy"));

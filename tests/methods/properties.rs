@@ -22,10 +22,9 @@ fn layers_share_a_backward_pass_without_a_trace() {
     let maps = |layers: &[&str]| {
         let wanted = Wanted {
             score: Score::Logit,
-            methods: methods.clone(),
             layers: layers.iter().map(|&layer| layer.into()).collect(),
             classes: 1,
-            ..Wanted::default()
+            ..Wanted::of(methods.clone())
         };
         let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
         let input = input(SMALL_PICTURE, &SMALL);
@@ -55,12 +54,10 @@ fn layers_share_a_backward_pass_without_a_trace() {
 fn methods_share_a_backward_pass_without_a_trace() {
     let of = |methods: &[Method], pixels: &[attribution::Method], augmented| Wanted {
         score: Score::Logit,
-        methods: methods.to_vec(),
-        pixels: pixels.to_vec(),
         layers: vec!["conv4_3".into(), "relu5_3".into()],
         augmented,
         settings: settings(),
-        ..Wanted::default()
+        ..Wanted::of(methods.to_vec()).and(pixels.to_vec())
     };
     let passes = |wanted: &Wanted| {
         let (_, request) = request(&SMALL.network, wanted, GPU.limits()).unwrap();
@@ -97,11 +94,10 @@ fn methods_share_a_backward_pass_without_a_trace() {
 /// Whether the plan for many pictures makes means of channels in place of the gradient at the target.
 fn goes_by_means(methods: &[Method], layers: &[&str], channels: Option<usize>) -> bool {
     let wanted = Wanted {
-        methods: methods.to_vec(),
         layers: layers.iter().map(|&layer| layer.into()).collect(),
         channels,
         pictures: 1000,
-        ..Wanted::default()
+        ..Wanted::of(methods.to_vec())
     };
     let (_, request) = request(&SMALL.network, &wanted, GPU.limits()).unwrap();
     let plan = Plan::new(&SMALL.network, &request, GPU.limits()).unwrap();
@@ -133,9 +129,8 @@ fn means_of_channels_are_for_methods_that_read_no_gradient_by_position() {
 fn maps_by_mean_gradients_are_those_of_whole_gradients() {
     let maps = |pictures| {
         let wanted = Wanted {
-            methods: vec![Method::GradCam, Method::FinerCam],
             pictures,
-            ..Wanted::default()
+            ..Wanted::of([Method::GradCam, Method::FinerCam])
         };
         let (_, explanations, _) = explain_small(wanted);
         explanations
@@ -156,9 +151,8 @@ fn maps_by_mean_gradients_are_those_of_whole_gradients() {
 fn hirescam_sums_to_the_logit_less_its_bias() {
     let (prediction, explanations, _) = explain(Wanted {
         score: Score::Logit,
-        methods: vec![Method::HiResCam],
         classes: 3,
-        ..Wanted::default()
+        ..Wanted::of([Method::HiResCam])
     });
     let weights = weights::builtin();
     let bias = weights.tensor("classifier.bias").unwrap().to_vec();
@@ -218,15 +212,13 @@ fn integrated_gradients_sum_to_the_rise_of_the_score_within_the_error_of_the_ste
     for steps in [4, 40, 400] {
         let wanted = Wanted {
             score: Score::Logit,
-            methods: vec![],
-            pixels: vec![attribution::Method::IntegratedGradients],
             settings: Settings {
                 steps,
                 baseline,
                 ..settings()
             },
             classes: 4,
-            ..Wanted::default()
+            ..Wanted::of([attribution::Method::IntegratedGradients])
         };
         let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
         let from: Vec<f32> = baseline.iter().flat_map(|&v| [v; 64]).collect();
@@ -249,11 +241,10 @@ fn integrated_gradients_sum_to_the_rise_of_the_score_within_the_error_of_the_ste
 #[test]
 fn guided_gradcam_is_zero_where_either_is() {
     let wanted = Wanted {
-        pixels: vec![
+        ..Wanted::default().and([
             attribution::Method::GuidedBprop,
             attribution::Method::GuidedGradcam,
-        ],
-        ..Wanted::default()
+        ])
     };
     let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
     let input = input(SMALL_PICTURE, &SMALL);
@@ -275,11 +266,10 @@ fn augmenting_leaves_the_device_and_other_methods_as_they_were() {
     let ask = |augmented| {
         explain_small(Wanted {
             augmented,
-            pixels: vec![
+            ..Wanted::default().and([
                 attribution::Method::GuidedGradcam,
                 attribution::Method::GradientXInput,
-            ],
-            ..Wanted::default()
+            ])
         })
     };
     let (_, plain, none) = ask(false);
@@ -298,8 +288,7 @@ fn some_channels_are_the_first_of_all_and_the_rest_weigh_nothing() {
     let try_channels = |channels, methods: &[Method]| {
         explain_small(Wanted {
             channels,
-            methods: methods.to_vec(),
-            ..Wanted::default()
+            ..Wanted::of(methods.to_vec())
         })
     };
     let ablation = [Method::AblationCam];
@@ -329,8 +318,7 @@ fn counterfactuals_of_ablation_turn_the_map_around() {
         let methods = vec![Method::AblationCam];
         let (_, explanations, _) = explain_small(Wanted {
             counterfactual,
-            methods,
-            ..Wanted::default()
+            ..Wanted::of(methods)
         });
         explanations[0].maps[0].values.clone()
     };

@@ -20,16 +20,13 @@ pub(super) fn wanted(
     normalization: &Normalization,
     pictures: usize,
 ) -> Wanted {
-    let methods = draw::methods(options);
     let baseline = baseline(options, normalization);
     Wanted {
         score: options.score,
         versus: choice.versus,
         counterfactual: options.counterfactual,
-        methods: methods.cams,
+        methods: draw::methods(options).each(),
         channels: options.channels.map(NonZeroUsize::get),
-        pixels: methods.pixels,
-        perturbations: methods.perturbations,
         layers: options.layers.clone(),
         fuse: options.fuse,
         eigen_smooth: options.smooth.contains(&Smooth::Eigen),
