@@ -1,0 +1,283 @@
+//! Every shader of the program in SPIR-V, MSL 2.4 and HLSL 6.0, by naga with the options that wgpu gives it for Vulkan, Metal and
+//! DX12, for all values of its constants. `spirv-val` (Debian's spirv-tools) judges the SPIR-V.
+//!
+//! `cargo test --release --manifest-path tests/translations/Cargo.toml --target-dir target/translations`
+#![cfg(test)]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
+
+/// What each of the shaders' constants can be.
+fn values(constant: &str) -> &'static [f64] {
+    match constant {
+        "SUBGROUP" => &[4.0, 8.0, 16.0],
+        "TILE" => &[32.0, 64.0],
+        "SIZE" => &[2.0, 4.0],
+        "HALF" | "MANY" | "TURNED" | "WIDE" => &[0.0, 1.0],
+        other => panic!("what can {other} be?"),
+    }
+}
+
+/// A shader with its constants set.
+struct Kernel {
+    /// For people: its file and its constants.
+    name: String,
+    module: Module,
+    info: ModuleInfo,
+}
+
+/// Calls `check` with every shader and every choice of its constants; returns how many that were.
+fn each_kernel(check: impl Fn(&Kernel)) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let source = std::fs::read_to_string(&path).unwrap();
+        let file = path.file_stem().unwrap().to_string_lossy();
+        let module = naga::front::wgsl::parse_str(&source)
+            .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(&source)));
+        let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        let info = Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(&source)));
+        let mut choices = vec![PipelineConstants::default()];
+        for (_, constant) in module.overrides.iter() {
+            let name = constant.name.as_deref().unwrap();
+            let each = choices.iter().flat_map(|choice| {
+                values(name).iter().map(move |&value| {
+                    let mut choice = choice.clone();
+                    choice.insert(name.to_owned(), value);
+                    choice
+                })
+            });
+            choices = each.collect();
+        }
+        for constants in choices {
+            let name = format!("{file} {constants:?}");
+            let entry = Some((ShaderStage::Compute, "main"));
+            let set = pipeline_constants::process_overrides(&module, &info, entry, &constants);
+            let (module, info) = set.unwrap_or_else(|error| panic!("{name}: {error}"));
+            check(&Kernel {
+                name,
+                module: module.into_owned(),
+                info: info.into_owned(),
+            });
+            count += 1;
+        }
+    }
+    count
+}
+
+fn everywhere(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {
+    BoundsCheckPolicies {
+        index: BoundsCheckPolicy::Restrict,
+        buffer: policy,
+        image_load: policy,
+        binding_array: BoundsCheckPolicy::Unchecked,
+    }
+}
+
+/// Buffers, uniforms among them, and images of a shader, with whether it writes to them.
+struct Resource {
+    binding: naga::ResourceBinding,
+    is_uniform: bool,
+    is_image: bool,
+    is_written: bool,
+}
+
+fn resources(module: &Module) -> Vec<Resource> {
+    let all = module.global_variables.iter();
+    let bound = all.filter_map(|(_, variable)| Some((variable.binding?, variable)));
+    let each = bound.map(|(binding, variable)| {
+        let access = match (variable.space, &module.types[variable.ty].inner) {
+            (AddressSpace::Storage { access }, _) => access,
+            (_, TypeInner::Image { class, .. }) => match class {
+                naga::ImageClass::Storage { access, .. } => *access,
+                _ => StorageAccess::LOAD,
+            },
+            _ => StorageAccess::LOAD,
+        };
+        Resource {
+            binding,
+            is_uniform: variable.space == AddressSpace::Uniform,
+            is_image: variable.space == AddressSpace::Handle,
+            is_written: access.contains(StorageAccess::STORE),
+        }
+    });
+    each.collect()
+}
+
+/// What `spirv-val` says against `words` for Vulkan of this version, if anything.
+fn judged(words: &[u32], target: &str) -> Option<String> {
+    let mut judge = Command::new("spirv-val")
+        .args(["--target-env", target, "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("spirv-val: .ci/adapter installs it, or `apt-get install spirv-tools`");
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    judge.stdin.take().unwrap().write_all(&bytes).unwrap();
+    let output = judge.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (!output.status.success()).then(|| String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Vulkan 1.3 and 1.1, with what a device does about places out of bounds and without.
+#[test]
+fn every_kernel_is_spirv_that_spirv_val_accepts() {
+    use spv::Capability::*;
+    let capabilities = [
+        Shader,
+        Matrix,
+        Sampled1D,
+        Image1D,
+        ImageQuery,
+        DerivativeControl,
+        StorageImageExtendedFormats,
+        GroupNonUniform,
+        GroupNonUniformVote,
+        GroupNonUniformArithmetic,
+        GroupNonUniformBallot,
+        GroupNonUniformShuffle,
+        GroupNonUniformShuffleRelative,
+        GroupNonUniformQuad,
+    ];
+    let forms = [
+        ((1, 6), "vulkan1.3", BoundsCheckPolicy::Unchecked),
+        ((1, 3), "vulkan1.1", BoundsCheckPolicy::Restrict),
+    ];
+    let count = each_kernel(|kernel| {
+        for (lang_version, target, policy) in forms {
+            let options = spv::Options {
+                lang_version,
+                flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,
+                fake_missing_bindings: false,
+                binding_map: resources(&kernel.module)
+                    .into_iter()
+                    .map(|it| {
+                        let to = spv::BindingInfo {
+                            descriptor_set: it.binding.group,
+                            binding: it.binding.binding,
+                            binding_array_size: None,
+                        };
+                        (it.binding, to)
+                    })
+                    .collect(),
+                capabilities: Some(capabilities.into_iter().collect()),
+                bounds_check_policies: everywhere(policy),
+                zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+                use_storage_input_output_16: false,
+                ..spv::Options::default()
+            };
+            let pipeline = spv::PipelineOptions {
+                shader_stage: ShaderStage::Compute,
+                entry_point: "main".into(),
+            };
+            let words = spv::write_vec(&kernel.module, &kernel.info, &options, Some(&pipeline))
+                .unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+            let wrong = judged(&words, target);
+            assert_eq!(wrong, None, "{}, {target}", kernel.name);
+        }
+    });
+    assert!(count > 60, "{count} kernels");
+}
+
+#[test]
+fn every_kernel_is_written_in_msl() {
+    each_kernel(|kernel| {
+        let mut resources_of = msl::EntryPointResources::default();
+        let (mut buffers, mut textures) = (0, 0);
+        let next = |counter: &mut u8| {
+            *counter += 1;
+            Some(*counter - 1)
+        };
+        for it in resources(&kernel.module) {
+            let mut target = msl::BindTarget {
+                mutable: it.is_written,
+                ..msl::BindTarget::default()
+            };
+            match it.is_image {
+                true => target.texture = next(&mut textures),
+                false => target.buffer = next(&mut buffers),
+            }
+            resources_of.resources.insert(it.binding, target);
+        }
+        resources_of.sizes_buffer = next(&mut buffers);
+        let options = msl::Options {
+            lang_version: (2, 4),
+            fake_missing_bindings: false,
+            per_entry_point_map: [("main".to_owned(), resources_of)].into(),
+            bounds_check_policies: everywhere(BoundsCheckPolicy::Restrict),
+            zero_initialize_workgroup_memory: false,
+            ..msl::Options::default()
+        };
+        let pipeline = msl::PipelineOptions {
+            entry_point: Some((ShaderStage::Compute, "main".into())),
+            vertex_pulling_transform: true,
+            ..msl::PipelineOptions::default()
+        };
+        let (source, info) = msl::write_string(&kernel.module, &kernel.info, &options, &pipeline)
+            .unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+        for name in &info.entry_point_names {
+            let name = name.as_ref();
+            let name = name.unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+            let declared = format!("kernel void {name}(");
+            assert!(source.contains(&declared), "{}: {source}", kernel.name);
+        }
+    });
+}
+
+#[test]
+fn every_kernel_is_written_in_hlsl() {
+    each_kernel(|kernel| {
+        let mut options = hlsl::Options {
+            shader_model: hlsl::ShaderModel::V6_0,
+            fake_missing_bindings: false,
+            special_constants_binding: Some(hlsl::BindTarget::default()),
+            zero_initialize_workgroup_memory: false,
+            restrict_indexing: true,
+            ..hlsl::Options::default()
+        };
+        // Uniforms, what is read and what is written are counted apart; 0 of the uniforms is the number of workgroups.
+        let mut registers = [1, 0, 0];
+        for it in resources(&kernel.module) {
+            let register = match it {
+                Resource {
+                    is_uniform: true, ..
+                } => &mut registers[0],
+                Resource {
+                    is_written: true, ..
+                } => &mut registers[2],
+                _ => &mut registers[1],
+            };
+            let target = hlsl::BindTarget {
+                register: *register,
+                restrict_indexing: true,
+                ..hlsl::BindTarget::default()
+            };
+            *register += 1;
+            options.binding_map.insert(it.binding, target);
+        }
+        let pipeline = hlsl::PipelineOptions {
+            entry_point: Some((ShaderStage::Compute, "main".into())),
+        };
+        let mut source = String::new();
+        let written = hlsl::Writer::new(&mut source, &options, &pipeline).write(
+            &kernel.module,
+            &kernel.info,
+            None,
+        );
+        let info = written.unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+        for name in info.entry_point_names {
+            let name = name.unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+            assert!(source.contains(&format!("void {name}(")), "{}", kernel.name);
+        }
+    });
+}
