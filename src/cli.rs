@@ -584,6 +584,9 @@ pub struct Explain {
     pub convolution: Convolution,
 
     /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
+    ///
+    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them. As all: share the pictures among every adapter of
+    /// the fastest kind there is.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new(),
         help_heading = "Where it runs")]
     pub adapter: Option<String>,

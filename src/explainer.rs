@@ -99,6 +99,7 @@
 
 mod augment;
 mod backward;
+mod group;
 mod largest;
 mod maps;
 mod picture;
@@ -117,7 +118,7 @@ use crate::methods::cam::Reads;
 use crate::methods::map::RawMap;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{ForwardRequest, Plan, PlanError, Request};
-use crate::score::{self, Objective, Seed, probabilities};
+use crate::score::{self, Objective, Seed};
 use backward::Picture;
 use maps::OfClasses;
 use rerun::Counter;
@@ -298,23 +299,7 @@ impl Explainer {
 
     /// Runs the network forward; what lies on the device is nobody's.
     fn run(&self, input: &[f32]) -> Result<Prediction, ExplainError> {
-        let shape = self.network.input_shape();
-        if input.len() != shape.len() {
-            return Err(ExplainError::InputLength {
-                found: input.len(),
-                expected: shape,
-            });
-        }
-        self.session.forward(0, input, shape)?;
-        let shape = Shape::vector(self.network.classes());
-        let logits = self.session.plan().picture().logits;
-        let logits = self.session.read(logits, 1, shape)?;
-        let probabilities = probabilities(self.network.output_kind, &logits);
-        Ok(Prediction {
-            input: input.to_vec(),
-            logits,
-            probabilities,
-        })
+        Ok(self.predict_group(&[input])?.remove(0))
     }
 
     /// For each target layer its activations for a picture, C x H x W.
@@ -334,10 +319,7 @@ impl Explainer {
 
     /// For each target layer its activations for the picture that the device holds.
     fn kept(&self) -> Result<Vec<Vec<f32>>, ExplainError> {
-        let kept = &self.session.plan().picture().kept;
-        let shapes = self.targets.iter().map(|&id| self.network.node(id).shape);
-        let read = |(&id, shape)| Ok(self.session.read(id, 1, shape)?);
-        kept.iter().zip(shapes).map(read).collect()
+        Ok(self.kept_of_group()?.swap_remove(0))
     }
 
     /// The name of the first layer whose values for the input, C x H x W, are not all finite; `None` where all are.

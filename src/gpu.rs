@@ -339,6 +339,25 @@ impl Gpu {
                     .collect(),
             });
         };
+        Self::of_adapter(adapter)
+    }
+
+    /// Opens every adapter of the fastest kind there is, on `backend` or on the one through which the first of them is reached.
+    pub fn open_all(backend: Option<Backend>) -> Result<Vec<Self>, GpuError> {
+        let adapters = enumerate(backend);
+        let Some(first) = adapters.first().map(wgpu::Adapter::get_info) else {
+            return Err(GpuError::none(backend));
+        };
+        // The same card may be reached through two interfaces.
+        let is_alike = |adapter: &&wgpu::Adapter| {
+            let info = adapter.get_info();
+            (info.device_type, info.backend) == (first.device_type, first.backend)
+        };
+        let alike = adapters.iter().filter(is_alike);
+        alike.map(Self::of_adapter).collect()
+    }
+
+    fn of_adapter(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
         let info = AdapterInfo::new(&adapter.get_info());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gradcam"),

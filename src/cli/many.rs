@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::BATCH;
 use super::ShardFlag;
+use super::whole::whole;
 
 /// The raw flags for many pictures.
 #[derive(Debug, Default, Args)]
@@ -31,6 +33,14 @@ pub struct Many {
     /// The list of --files-from is separated by NUL bytes, whether there are any or not
     #[arg(long, help_heading = "Many pictures")]
     pub null: bool,
+
+    /// Pictures that go through the network at once [default: 8, on a software adapter 1]
+    ///
+    /// Pictures that go through the network at once, where CAM methods that need no further passes are all that is asked for and
+    /// written, as with --outputs gradcam: weights are read once for all of them. On a software adapter nothing is gained.
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true,
+        help_heading = "Many pictures")]
+    pub batch: Option<u16>,
 
     /// Stop at the first picture that fails
     #[arg(long, help_heading = "Many pictures")]

@@ -93,11 +93,7 @@ pub fn run(
         page: page::begin(options, &jobs)?,
     };
     let started = Instant::now();
-    let gpu = Gpu::open(&Selection {
-        adapter: options.adapter.clone(),
-        backend: options.backend,
-    })?
-    .with_winograd(options.convolution.into());
+    let gpus = gpus(options, jobs.list.len())?;
     let opened = milliseconds(started);
     for note in gpu.notes() {
         tell(Told::Note(note.clone()));
@@ -110,7 +106,7 @@ pub fn run(
         classifier: &classifier,
         labels: &labels,
         choice: &choice,
-        gpu: &gpu,
+        gpus: &gpus,
         notes: &notes,
         media: options
             .report
@@ -148,6 +144,24 @@ fn refused(jobs: &Jobs, options: &Options, out: &mut impl Write) -> Result<bool,
     }
     Ok(jobs.list.is_empty())
 }
+
+/// The devices that share the work, at least one and no more than pictures.
+fn gpus(options: &Options, pictures: usize) -> Result<Vec<Gpu>, Error> {
+    let mut gpus = match options.adapter.as_deref() {
+        Some(ALL) => Gpu::open_all(options.backend)?,
+        adapter => vec![Gpu::open(&Selection {
+            adapter: adapter.map(str::to_owned),
+            backend: options.backend,
+        })?],
+    };
+    gpus.truncate(pictures.max(1));
+    let convolution = options.convolution.into();
+    let gpus = gpus.into_iter().map(|gpu| gpu.with_winograd(convolution));
+    Ok(gpus.collect())
+}
+
+/// The name that stands for every adapter of the fastest kind.
+const ALL: &str = "all";
 
 fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
     let written = out.write_all(text.as_bytes());

@@ -47,6 +47,11 @@ impl Way {
         }
     }
 
+    /// Gradients that go along it at once.
+    pub(super) fn at_once(&self, network: &Network, limits: Limits) -> usize {
+        classes_at_once(network, self.to, &self.keep, limits, GRADIENTS)
+    }
+
     fn is_of(&self, pass: &BackwardRequest) -> bool {
         (self.to, self.rule) == (pass.to, pass.rule) && self.keep == pass.keep
     }
@@ -134,14 +139,16 @@ pub(super) fn ways(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Ve
     each
 }
 
-/// Backward passes that carry `classes` along a way: as many as go at once, and one for what is left over.
+/// Backward passes that carry `classes` of each of `images` along a way: as many as go at once, and one for what is left over.
 pub(super) fn passes(
     network: &Network,
     way: &Way,
     classes: usize,
+    images: usize,
     limits: Limits,
 ) -> Vec<BackwardRequest> {
-    let most = classes_at_once(network, way.to, &way.keep, limits, GRADIENTS).min(classes.max(1));
+    let most = way.at_once(network, limits) / images;
+    let most = most.clamp(1, classes.max(1));
     let pass = |classes| BackwardRequest {
         to: way.to,
         keep: way.keep.clone(),
@@ -178,61 +185,77 @@ impl Explainer {
         ways: &[Way],
         seeds: &[Seed],
     ) -> Result<Vec<Gradients>, ExplainError> {
+        Ok(self.gradients_of_group(ways, &[seeds])?.remove(0))
+    }
+
+    /// For each picture for each of its seeds the gradients that the ways lead to.
+    pub(super) fn gradients_of_group(
+        &self,
+        ways: &[Way],
+        seeds: &[&[Seed]],
+    ) -> Result<Vec<Vec<Gradients>>, ExplainError> {
         let none = |seed: &Seed| Gradients {
             at: BTreeMap::new(),
             scale: seed.scale,
         };
-        let mut gradients: Vec<Gradients> = seeds.iter().map(none).collect();
+        let none = |seeds: &&[Seed]| seeds.iter().map(none).collect();
+        let mut gradients: Vec<Vec<Gradients>> = seeds.iter().map(none).collect();
         for way in ways {
             self.go_back(way, seeds, &mut gradients)?;
         }
         Ok(gradients)
     }
 
-    /// Adds to the gradients of each seed those that one way leads to.
+    /// Adds to the gradients of each picture's seeds those that one way leads to.
     fn go_back(
         &self,
         way: &Way,
-        seeds: &[Seed],
-        gradients: &mut [Gradients],
+        seeds: &[&[Seed]],
+        gradients: &mut [Vec<Gradients>],
     ) -> Result<(), ExplainError> {
         let logits = Shape::vector(self.network.classes());
         let phases = &self.session.plan().picture().backs;
+        let images = self.at_once();
+        let most = seeds.iter().map(|seeds| seeds.len()).max().unwrap_or(0);
         let mut first = 0;
-        while first < seeds.len() {
-            let rest = &seeds[first..];
+        while first < most {
+            let rest = most - first;
             // The largest pass that the rest fills, else the one that it fills best.
             let (phase, request) = phases
                 .iter()
                 .map(|backward| &backward.request)
                 .enumerate()
                 .filter(|(_, pass)| way.is_of(pass))
-                .max_by_key(|(_, pass)| match pass.classes <= rest.len() {
+                .max_by_key(|(_, pass)| match pass.classes <= rest {
                     true => (1, pass.classes.cast_signed()),
                     false => (0, -pass.classes.cast_signed()),
                 })
                 .expect("every way that methods need is planned");
-            let group = &rest[..request.classes.min(rest.len())];
-            let mut directions: Vec<f32> = group
-                .iter()
-                .flat_map(|seed| seed.direction.iter().copied())
-                .collect();
-            directions.resize(request.classes * logits.len(), 0.0);
+            // A row of classes for each picture, filled up with nothing.
+            let mut directions = vec![0.0; images * request.classes * logits.len()];
+            let rows = directions.chunks_exact_mut(request.classes * logits.len());
+            for (row, seeds) in rows.zip(seeds) {
+                let seeds = seeds.iter().skip(first);
+                for (to, seed) in row.chunks_exact_mut(logits.len()).zip(seeds) {
+                    to.copy_from_slice(&seed.direction);
+                }
+            }
             self.session.backward([0, phase], &directions, logits)?;
             let backward = &phases[phase];
             let end = (backward.gradient, way.to, backward.shape);
             let kept = backward.kept.iter().zip(&way.keep);
             let kept = kept.map(|(&buffer, &id)| (buffer, id, self.network.node(id).shape));
             for (buffer, id, shape) in std::iter::once(end).chain(kept) {
-                let all = self.session.read(buffer, request.classes, shape)?;
-                for (to, values) in gradients[first..]
-                    .iter_mut()
-                    .zip(all.chunks_exact(shape.len()))
-                {
-                    to.at.insert(id, values.to_vec());
+                let all = self.session.read(buffer, images * request.classes, shape)?;
+                let rows = all.chunks_exact(request.classes * shape.len());
+                for (gradients, row) in gradients.iter_mut().zip(rows) {
+                    let gradients = gradients.iter_mut().skip(first);
+                    for (to, values) in gradients.zip(row.chunks_exact(shape.len())) {
+                        to.at.insert(id, values.to_vec());
+                    }
                 }
             }
-            first += group.len();
+            first += request.classes;
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Ve
         }
         let count = inputs.count(&wanted.settings);
         let way = Way::to_pixels(rule);
-        let back = backward::passes(network, &way, wanted.classes, limits).swap_remove(0);
+        let back = backward::passes(network, &way, wanted.classes, 1, limits).swap_remove(0);
         let most = walks_at_once(network, back.classes, limits, HELD);
         let images = count.clamp(1, most);
         match requests.iter_mut().find(|request| request.backs[0] == back) {

@@ -1,6 +1,7 @@
 //! What to compute, and what that asks of a plan.
 
 use super::backward;
+use super::group;
 use super::pixels;
 use super::rerun;
 use crate::methods::Method;
@@ -40,6 +41,9 @@ pub struct Wanted {
     pub classes: usize,
     /// Pictures that will be explained, as far as is known: with many it pays to prepare more, see [`Request::runs`].
     pub pictures: usize,
+    /// Pictures that go through the network at once, at most, where maps of gradients and activations are all that is wanted:
+    /// see [`Explainer::explain_group`](super::Explainer::explain_group). 0 counts as 1.
+    pub at_once: usize,
     /// Numbers that pixel methods depend on, and the seed of random maps.
     pub settings: Settings,
     /// Numbers that the methods that hide depend on.
@@ -63,6 +67,7 @@ impl Default for Wanted {
             augmented: false,
             classes: 1,
             pictures: 1,
+            at_once: 1,
             settings: Settings::default(),
             masks: perturbation::Settings::default(),
             matrices: MatrixDtype::F32,
@@ -172,8 +177,10 @@ pub fn request(
         targets.push(network.target(None)?);
     }
     let ways = backward::ways(network, &targets, wanted);
-    let pass = |way| backward::passes(network, way, wanted.classes, limits);
+    let images = group::images(network, wanted, &ways, limits);
+    let pass = |way| backward::passes(network, way, wanted.classes, images, limits);
     let picture = ForwardRequest {
+        images,
         keep: targets.clone(),
         backs: ways.iter().flat_map(pass).collect(),
         ..ForwardRequest::default()

@@ -1,5 +1,6 @@
 //! The rules between the flags for many pictures.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::{Shard, UsageError};
@@ -13,6 +14,8 @@ pub struct Many {
     pub depth: Depth,
     /// A list of further pictures.
     pub files_from: Option<FilesFrom>,
+    /// Pictures that go through the network at once; `None`: as many as suit the adapter.
+    pub batch: Option<NonZeroUsize>,
     /// Whether the first picture that fails is the last.
     pub fail_fast: bool,
     /// Whether pictures that have their results are left out.
@@ -51,6 +54,9 @@ pub(super) fn many(flags: Flags, out_dir: bool) -> Result<Many, UsageError> {
             list,
             null: flags.null,
         }),
+        batch: flags
+            .batch
+            .and_then(|count| NonZeroUsize::new(count.into())),
         fail_fast: flags.fail_fast,
         resume: flags.resume,
         csv: flags.csv,

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod again;
+mod at_once;
 mod bench;
 mod browser;
 mod drawing;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -60,12 +61,17 @@ pub(super) struct Drawn {
 /// A picture with what the network says of it.
 struct Explained {
     picture: Prepared,
+    /// The number of the one that explained it.
+    device: usize,
     prediction: Prediction,
     explanations: Vec<Explanation>,
     /// The first layer whose values are not finite, where a map is not.
     not_finite: Option<String>,
     timings: Vec<(&'static str, f64)>,
 }
+
+/// Pictures that go through a GPU at once unless the command says how many.
+const GROUP: usize = 8;
 
 /// What is the same for all pictures.
 pub(super) struct Run<'a> {
@@ -75,7 +81,8 @@ pub(super) struct Run<'a> {
     pub(super) classifier: &'a Classifier,
     pub(super) labels: &'a Labels,
     pub(super) choice: &'a Choice,
-    pub(super) gpu: &'a Gpu,
+    /// At least one.
+    pub(super) gpus: &'a [Gpu],
     /// What is told of the weights and the network.
     pub(super) notes: &'a [String],
     /// Of the page, if there is to be one.
@@ -84,10 +91,10 @@ pub(super) struct Run<'a> {
     pub(super) opened: f64,
 }
 
-/// The network on the device, and what the report says of it.
+/// The network on each device, and what the report says of it.
 struct SetUp {
     wanted: Wanted,
-    explainer: Explainer,
+    explainers: Vec<Explainer>,
     settings: report::Settings,
     milliseconds: f64,
 }
@@ -108,6 +115,7 @@ impl Run<'_> {
         }
         self.sweep(tell);
         self.tell_fewer_channels(&set_up, tell);
+        self.tell_fewer_at_once(&set_up, tell);
         let list = &self.jobs.list;
         let computed = AtomicUsize::new(0);
         let record = match record::is_kept(self.options, self.jobs) {
@@ -120,18 +128,17 @@ impl Run<'_> {
         let mut ending = Ending::new(self, record, collected, out);
         batch::run(
             list,
-            self.width(),
+            self.width(&set_up),
             |job| self.prepare(job),
-            |_, pictures| {
-                let explained = pictures.into_iter().map(|(_, picture)| {
-                    let place = Place {
-                        index: computed.fetch_add(1, Ordering::Relaxed),
-                        of: list.len(),
-                    };
-                    let explained = compute(&set_up.explainer, self.choice, picture, place, tell);
-                    explained.map_err(|error| self.at_weights(error).into())
-                });
-                explained.collect()
+            |device, pictures| {
+                let at_once = pictures.len();
+                let place = Place {
+                    index: computed.fetch_add(at_once, Ordering::Relaxed),
+                    of: list.len(),
+                };
+                let pictures = pictures.into_iter().map(|(_, picture)| picture).collect();
+                let explained = self.compute(&set_up, device, pictures, place, tell);
+                explained.unwrap_or_else(|error| self.all_fail(at_once, error))
             },
             |job, explained| {
                 beside.sound()?;
@@ -142,12 +149,12 @@ impl Run<'_> {
         ending.finish()
     }
 
-    fn width(&self) -> Width {
+    fn width(&self, set_up: &SetUp) -> Width {
         let threads = cores().min(self.jobs.list.len());
         Width {
             prepare: threads,
-            devices: 1,
-            at_once: 1,
+            devices: set_up.explainers.len(),
+            at_once: set_up.explainers[0].at_once(),
             draw: threads,
         }
     }
@@ -167,17 +174,116 @@ impl Run<'_> {
             ..
         } = self.classifier;
         // Of all parts, done or not: by it kernels are chosen, and what they give must not depend on how much is left.
-        let wanted = wanted(self.options, self.choice, normalization, self.jobs.of);
-        let explainer = Explainer::new(self.gpu, network, wanted.clone());
-        let fits = |network: &_| explainer::fits(network, &wanted, self.gpu.limits());
-        let explainer = explainer.map_err(|error| of_run(error, self.weights, network, fits))?;
-        let channels = explainer.channels();
+        let wanted = Wanted {
+            at_once: self.at_once(),
+            ..wanted(self.options, self.choice, normalization, self.jobs.of)
+        };
+        let explainers = thread::scope(|scope| {
+            let on = |gpu| {
+                let wanted = wanted.clone();
+                scope.spawn(move || Explainer::new(gpu, network, wanted))
+            };
+            let threads: Vec<_> = self.gpus.iter().map(on).collect();
+            let ended = threads.into_iter().map(|thread| {
+                let ended = thread.join();
+                ended.unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            ended.collect::<Result<Vec<_>, _>>()
+        });
+        let fits = |network: &_| explainer::fits(network, &wanted, self.gpus[0].limits());
+        let explainers = explainers.map_err(|error| of_run(error, self.weights, network, fits))?;
+        let channels = explainers[0].channels();
         Ok(SetUp {
             settings: report::Settings::new(self.options, self.classifier, &wanted, channels),
             wanted,
-            explainer,
+            explainers,
             milliseconds: milliseconds(started),
         })
+    }
+
+    /// How many pictures go through a device at once: on a software adapter one, since what a group saves in reading weights it
+    /// loses to caches, see `benches/many.py`.
+    fn at_once(&self) -> usize {
+        let is_software = self.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
+        let usual = if is_software { 1 } else { GROUP };
+        let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
+        asked.min(self.jobs.of)
+    }
+
+    /// Says where fewer pictures go through at once than were asked for.
+    fn tell_fewer_at_once(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
+        let (asked, at_once) = (self.options.many.batch, set_up.explainers[0].at_once());
+        let Some(asked) = asked.filter(|asked| asked.get().min(self.jobs.of) > at_once) else {
+            return;
+        };
+        let why = match at_once {
+            1 => "what is asked for takes one picture at a time".to_owned(),
+            _ => format!("{at_once} pictures at once fit this adapter"),
+        };
+        tell(Told::Note(format!("--batch {asked}: {why}")));
+    }
+
+    /// Runs the network for a group of pictures.
+    fn compute(
+        &self,
+        set_up: &SetUp,
+        device: usize,
+        pictures: Vec<Prepared>,
+        place: Place,
+        tell: &impl Fn(Told),
+    ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
+        let explainer = &set_up.explainers[device];
+        if explainer.at_once() > 1 {
+            return self.compute_group(explainer, device, pictures, place, tell);
+        }
+        let one = pictures.into_iter().map(|picture| {
+            let explained = compute(explainer, self.choice, picture, device, place, tell)?;
+            Ok(Ok(explained))
+        });
+        one.collect()
+    }
+
+    fn compute_group(
+        &self,
+        explainer: &Explainer,
+        device: usize,
+        pictures: Vec<Prepared>,
+        place: Place,
+        tell: &impl Fn(Told),
+    ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
+        if place.index == 0 {
+            tell(Told::Cost(Cost {
+                pictures: place.of,
+                passes: 0,
+                seconds: 0.0,
+                is_most: false,
+            }));
+        }
+        let started = Instant::now();
+        let inputs: Vec<&[f32]> = pictures.iter().map(|picture| &picture.input[..]).collect();
+        let explained =
+            explainer.explain_group(&inputs, |prediction| self.choice.of(prediction))?;
+        let each = milliseconds(started) / pictures.len() as f64;
+        let explained = pictures.into_iter().zip(explained);
+        let explained = explained.map(|(picture, (prediction, explanations))| {
+            Ok(Explained {
+                not_finite: not_finite(explainer, &prediction, &explanations),
+                timings: vec![("decode", picture.milliseconds), ("share_of_group", each)],
+                picture,
+                device,
+                prediction,
+                explanations,
+            })
+        });
+        Ok(explained.collect())
+    }
+
+    /// What a device's error is to each picture of a group: the first tells it, and none comes after.
+    fn all_fail(&self, pictures: usize, error: ExplainError) -> Vec<Result<Explained, Failure>> {
+        let error = self.at_weights(error);
+        let words = error.to_string();
+        let others = (1..pictures).map(|_| Err(Failure::told(&words)));
+        std::iter::once(Err(error.into())).chain(others).collect()
     }
 
     /// The picture from its file to what the network takes.
@@ -233,15 +339,16 @@ impl Run<'_> {
         } = *self;
         let Explained {
             picture,
+            device,
             prediction,
             explanations,
             not_finite,
             timings,
         } = explained;
-        let mut notes = self.notes_of_kept(&explanations, &set_up.explainer);
+        let mut notes = self.notes_of_kept(&explanations, &set_up.explainers[0]);
         let of_picture = picture.notes.iter();
         notes.extend(of_picture.map(|note| format!("{}: {note}", job.image.display())));
-        let layers = set_up.explainer.layers().into_iter();
+        let layers = set_up.explainers[0].layers().into_iter();
         let layers: Vec<String> = layers.map(str::to_owned).collect();
         let question = Question {
             versus: choice.versus,
@@ -252,10 +359,11 @@ impl Run<'_> {
             sha256: sha256.into(),
             architecture: classifier.network.architecture.clone(),
         };
+        let gpu = self.gpus[device].info();
         let adapter = report::Adapter {
-            name: self.gpu.info().name.clone(),
-            backend: self.gpu.info().backend.clone(),
-            kind: self.gpu.info().kind.into(),
+            name: gpu.name.clone(),
+            backend: gpu.backend.clone(),
+            kind: gpu.kind.into(),
         };
         let origin = Origin::new(&Made {
             image: &job.image.to_string_lossy(),
@@ -357,11 +465,11 @@ impl Run<'_> {
 
     /// Says where the layer has fewer channels than are to be tried.
     fn tell_fewer_channels(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
-        let all = set_up.explainer.channels();
+        let all = set_up.explainers[0].channels();
         let tried = self.options.channels.map(NonZeroUsize::get);
         let is_read = set_up.settings.channels.is_some();
         if let Some(tried) = tried.filter(|&tried| tried > all && is_read) {
-            let layers = set_up.explainer.layers().join("+");
+            let layers = set_up.explainers[0].layers().join("+");
             let note = format!("--channels {tried}: {layers} has {all}, and all of them are tried");
             tell(Told::Note(note));
         }
@@ -410,6 +518,7 @@ fn compute(
     explainer: &Explainer,
     choice: &Choice,
     picture: Prepared,
+    device: usize,
     place: Place,
     tell: &impl Fn(Told),
 ) -> Result<Explained, ExplainError> {
@@ -428,23 +537,32 @@ fn compute(
     let passes = |progress| tell(Told::Passes(place.index, progress));
     let classes = choice.of(&prediction);
     let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
-    let not_finite = match explanations.iter().all(Explanation::is_finite) {
-        true => None,
-        // For words in a note: no reason to fail.
-        false => explainer
-            .first_not_finite(&prediction.input)
-            .unwrap_or(None),
-    };
     let timings = vec![
         ("decode", picture.milliseconds),
         ("forward", forward),
         ("backward", milliseconds(started)),
     ];
     Ok(Explained {
+        not_finite: not_finite(explainer, &prediction, &explanations),
         picture,
+        device,
         prediction,
         explanations,
-        not_finite,
         timings,
     })
+}
+
+/// The first layer whose values are not finite, where a map is not.
+fn not_finite(
+    explainer: &Explainer,
+    prediction: &Prediction,
+    explanations: &[Explanation],
+) -> Option<String> {
+    if explanations.iter().all(Explanation::is_finite) {
+        return None;
+    }
+    // For words in a note: no reason to fail.
+    explainer
+        .first_not_finite(&prediction.input)
+        .unwrap_or(None)
 }

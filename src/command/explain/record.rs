@@ -187,14 +187,17 @@ impl<'a> Record<'a> {
         let Some(lines) = self.manifest.take().filter(|_| !self.is_in_order) else {
             return Ok(());
         };
-        let mut manifest = Manifest::read(lines.path())?;
+        let path = lines.path().to_owned();
+        // Not every system renames over a file that is open.
+        drop(lines);
+        let mut manifest = Manifest::read(&path)?;
         manifest.entries.sort_by_key(|entry| entry.head.place);
         let entries = manifest.entries.iter();
         manifest.rewrite(
-            lines.path(),
+            &path,
             entries.map(|entry| (entry.head, entry.clone())),
         )?;
-        let manifest = Manifest::read(lines.path())?;
+        let manifest = Manifest::read(&path)?;
         self.fill_csv(Some(&manifest))
     }
 }

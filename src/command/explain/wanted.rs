@@ -33,6 +33,7 @@ pub(super) fn wanted(
         augmented: options.smooth.contains(&Smooth::Aug),
         classes: choice.count(),
         pictures,
+        at_once: 1,
         settings: settings(options, baseline),
         masks: masks(options, baseline),
         matrices: options.weights_dtype,

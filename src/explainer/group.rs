@@ -1,0 +1,154 @@
+//! Several pictures through the network at once, there and back: weights are read once for all of them.
+
+use super::backward::{Gradients, Picture, Way};
+use super::wanted::reads;
+use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted, check_class};
+use crate::methods::cam::{self, Reads};
+use crate::methods::map::RawMap;
+use crate::network::{Network, Shape};
+use crate::plan::{Limits, images_at_once};
+use crate::score::{Seed, probabilities};
+
+/// Device memory that the values of one group may take, bytes.
+const VALUES: u64 = 512 << 20;
+
+/// Whether what is wanted goes through in groups: maps of gradients and activations alone, without further passes.
+pub(super) fn is_grouped(wanted: &Wanted) -> bool {
+    let others = [
+        Reads::Masked,
+        Reads::Ablated,
+        Reads::FinerGradients,
+        Reads::Biases,
+    ];
+    wanted.at_once > 1
+        && wanted.pixels.is_empty()
+        && wanted.perturbations.is_empty()
+        && !wanted.augmented
+        && !others.into_iter().any(|other| reads(wanted, other))
+}
+
+/// Pictures that go through at once, at most [`Wanted::at_once`], so that they fit the adapter; at least 1.
+pub(super) fn images(network: &Network, wanted: &Wanted, ways: &[Way], limits: Limits) -> usize {
+    if !is_grouped(wanted) {
+        return 1;
+    }
+    let there = images_at_once(network, PIXELS, limits, VALUES);
+    let back = ways.iter().map(|way| way.at_once(network, limits));
+    back.fold(wanted.at_once.min(there), usize::min)
+}
+
+impl Explainer {
+    /// Pictures that [`Explainer::explain_group`] takes at most.
+    pub fn at_once(&self) -> usize {
+        self.session.plan().picture().request.images
+    }
+
+    /// [`Explainer::predict`] and [`Explainer::explain`] of up to [`Explainer::at_once`] pictures, each a preprocessed input,
+    /// C x H x W. `classes` says which are explained of a picture: of all pictures as many.
+    ///
+    /// # Errors
+    /// As those two; an error is that of all pictures.
+    ///
+    /// # Panics
+    /// If there are more pictures than go through at once.
+    pub fn explain_group(
+        &self,
+        inputs: &[&[f32]],
+        classes: impl Fn(&Prediction) -> Vec<usize>,
+    ) -> Result<Vec<(Prediction, Vec<Explanation>)>, ExplainError> {
+        if self.at_once() == 1 {
+            let one = |input: &&[f32]| {
+                let prediction = self.predict(input)?;
+                let explanations = self.explain(&prediction, &classes(&prediction))?;
+                Ok((prediction, explanations))
+            };
+            return inputs.iter().map(one).collect();
+        }
+        // The device holds none of them alone.
+        let mut held = self.held();
+        held.clear();
+        let predictions = self.predict_group(inputs)?;
+        let activations = self.kept_of_group()?;
+        let classes: Vec<Vec<usize>> = predictions.iter().map(classes).collect();
+        for &class in classes.iter().flatten() {
+            check_class(&self.network, class)?;
+            if self.wanted.versus == Some(class) {
+                return Err(ExplainError::VersusItself(class));
+            }
+        }
+        let seeds = predictions.iter().zip(&classes);
+        let seeds =
+            seeds.map(|(prediction, classes)| self.seeds(Reads::Gradients, prediction, classes));
+        let seeds: Vec<Vec<Seed>> = seeds.collect();
+        let ways = Way::of_score(&self.network, &self.targets, &self.wanted, Picture::Asked);
+        let each: Vec<&[Seed]> = seeds.iter().map(Vec::as_slice).collect();
+        let gradients = self.gradients_of_group(&ways, &each)?;
+        drop(held);
+        let explained = predictions
+            .into_iter()
+            .zip(activations)
+            .zip(classes)
+            .zip(seeds)
+            .zip(gradients);
+        let explained = explained.map(
+            |((((prediction, activations), classes), seeds), gradients)| {
+                let each = classes.into_iter().zip(seeds).zip(gradients);
+                let each = each.map(|((class, seed), gradients)| Explanation {
+                    class,
+                    maps: self.maps_of(&activations, &gradients),
+                    pixels: vec![],
+                    perturbations: vec![],
+                    kept: None,
+                    gradient: seed.scale,
+                });
+                (prediction, each.collect())
+            },
+        );
+        Ok(explained.collect())
+    }
+
+    /// [`Explainer::predict`] of several pictures, for who has the device.
+    pub(super) fn predict_group(&self, inputs: &[&[f32]]) -> Result<Vec<Prediction>, ExplainError> {
+        let shape = self.network.input_shape();
+        if let Some(wrong) = inputs.iter().find(|input| input.len() != shape.len()) {
+            return Err(ExplainError::InputLength {
+                found: wrong.len(),
+                expected: shape,
+            });
+        }
+        self.session.forward(0, &inputs.concat(), shape)?;
+        let shape = Shape::vector(self.network.classes());
+        let logits = self.session.plan().picture().logits;
+        let logits = self.session.read(logits, self.at_once(), shape)?;
+        let each = inputs.iter().zip(logits.chunks_exact(shape.len()));
+        let prediction = |(input, logits): (&&[f32], &[f32])| Prediction {
+            input: input.to_vec(),
+            probabilities: probabilities(self.network.output_kind, logits),
+            logits: logits.to_vec(),
+        };
+        Ok(each.map(prediction).collect())
+    }
+
+    /// For each picture for each target layer its activations.
+    pub(super) fn kept_of_group(&self) -> Result<Vec<Vec<Vec<f32>>>, ExplainError> {
+        let mut of_pictures = vec![vec![]; self.at_once()];
+        let kept = &self.session.plan().picture().kept;
+        for (&buffer, &target) in kept.iter().zip(&self.targets) {
+            let shape = self.network.node(target).shape;
+            let all = self.session.read(buffer, self.at_once(), shape)?;
+            for (of_picture, values) in of_pictures.iter_mut().zip(all.chunks_exact(shape.len())) {
+                of_picture.push(values.to_vec());
+            }
+        }
+        Ok(of_pictures)
+    }
+
+    fn maps_of(&self, activations: &[Vec<f32>], gradients: &Gradients) -> Vec<RawMap> {
+        let methods = self.wanted.methods.iter();
+        let map = |&method: &cam::Method| {
+            let gradients = (method.reads() == Reads::Gradients).then_some(gradients);
+            self.map(method, activations, gradients, |_| &[])
+        };
+        methods.map(map).collect()
+    }
+}
