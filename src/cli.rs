@@ -38,7 +38,8 @@ Examples:
   gradcam photo.jpg                      the built-in network, its three most likely classes
   gradcam photo.jpg VGG16.npy 5          ImageNet weights, the five most likely classes
   gradcam photo.jpg VGG16.npy -c tabby   one class, by name, number or synset
-  gradcam holiday/ -o maps --json        every picture of a folder, the results as JSON";
+  gradcam holiday/ -o maps --json        every picture of a folder, the results as JSON
+  gradcam photos/ -r -o maps --resume    a tree of pictures; what an earlier run has done stays";
 
 /// Grad-CAM pictures: where an image classifier looked
 ///

@@ -31,7 +31,7 @@
 //! | [`draw`] | maps to pictures: pure functions | `methods`, `picture` |
 //! | [`explainer`] | one picture through the network and back, for all methods asked for | all above |
 //! | [`cli`], [`options`] | flags; the rules between them | the core's lists of values |
-//! | [`output`] | names of files, writing them whole, the report as text and JSON | the core |
+//! | [`output`] | names of files, writing them whole, the report as text, JSON and CSV; the manifest by which runs are resumed and joined | the core |
 //! | [`command`] | what the program does, and every error that it may end with: nothing knows it but `main` | everything |
 //!
 //! No folder knows one that knows it, and `tests/house.rs` holds the source against this table. Errors are leaves: each folder has

@@ -95,7 +95,8 @@ pub fn run(
     let started = Instant::now();
     let gpus = gpus(options, jobs.list.len())?;
     let opened = milliseconds(started);
-    for note in gpu.notes() {
+    // Those of one kind have the same to say.
+    for note in gpus[0].notes() {
         tell(Told::Note(note.clone()));
         notes.push(note);
     }

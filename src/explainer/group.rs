@@ -93,13 +93,17 @@ impl Explainer {
         let explained = explained.map(
             |((((prediction, activations), classes), seeds), gradients)| {
                 let each = classes.into_iter().zip(seeds).zip(gradients);
-                let each = each.map(|((class, seed), gradients)| Explanation {
-                    class,
-                    maps: self.maps_of(&activations, &gradients),
-                    pixels: vec![],
-                    perturbations: vec![],
-                    kept: None,
-                    gradient: seed.scale,
+                let each = each.map(|((class, seed), gradients)| {
+                    let (maps, layers) = self.maps_of(&activations, &gradients);
+                    Explanation {
+                        class,
+                        maps,
+                        layers,
+                        pixels: vec![],
+                        perturbations: vec![],
+                        kept: None,
+                        gradient: seed.scale,
+                    }
                 });
                 (prediction, each.collect())
             },
@@ -143,12 +147,19 @@ impl Explainer {
         Ok(of_pictures)
     }
 
-    fn maps_of(&self, activations: &[Vec<f32>], gradients: &Gradients) -> Vec<RawMap> {
+    /// For each method the map of a class; and of several layers those before they were fused.
+    fn maps_of(
+        &self,
+        activations: &[Vec<f32>],
+        gradients: &Gradients,
+    ) -> (Vec<RawMap>, Vec<Vec<RawMap>>) {
         let methods = self.wanted.methods.iter();
         let map = |&method: &cam::Method| {
             let gradients = (method.reads() == Reads::Gradients).then_some(gradients);
-            self.map(method, activations, gradients, |_| &[])
+            let layers = self.each_layer(method, activations, gradients, |_| &[]);
+            let map = self.fused(&layers);
+            (map, if layers.len() > 1 { layers } else { vec![] })
         };
-        methods.map(map).collect()
+        methods.map(map).unzip()
     }
 }

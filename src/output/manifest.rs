@@ -385,8 +385,8 @@ mod tests {
     fn a_manifest_is_read_up_to_its_last_whole_line_and_written_in_another_order() {
         let home = tempfile::tempdir().unwrap();
         let [path, to] = ["from", "to"].map(|name| home.path().join(name));
-        let whole =
-            head(1).line(BODY, &run("raw")) + &head(0).line(&BODY.replace("a.png", "b.png"), &run("raw"));
+        let whole = head(1).line(BODY, &run("raw"))
+            + &head(0).line(&BODY.replace("a.png", "b.png"), &run("raw"));
         std::fs::write(&path, format!("{whole}{{\"schema\":1,\"sta")).unwrap();
         let manifest = Manifest::read(&path).unwrap();
         assert_eq!((manifest.end, manifest.is_cut), (whole.len() as u64, true));
@@ -396,7 +396,8 @@ mod tests {
         let written = std::fs::read_to_string(&to).unwrap();
         assert_eq!(
             written,
-            head(0).line(&BODY.replace("a.png", "b.png"), &run("raw")) + &head(1).line(BODY, &run("raw"))
+            head(0).line(&BODY.replace("a.png", "b.png"), &run("raw"))
+                + &head(1).line(BODY, &run("raw"))
         );
     }
 

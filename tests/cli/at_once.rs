@@ -68,7 +68,12 @@ fn assert_same(one: &Run, other: &Run, what: &str) {
 fn pictures_that_go_through_together_have_the_results_of_each_alone() {
     let folder = folder();
     let methods = "-m gradcam,gradcam++,hirescam,layercam,eigencam";
-    for network in ["tiny.npy", "densenet.pth", "efficientnet.safetensors"] {
+    for network in [
+        "tiny.npy",
+        "tiny.npy -l conv4_3,conv5_3",
+        "densenet.pth",
+        "efficientnet.safetensors",
+    ] {
         let line = format!("in {network} 2 {methods} --outputs heatmap --json -q");
         let alone = folder.run(&format!("{line} --batch 1"));
         // Groups of three leave one over.

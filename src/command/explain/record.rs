@@ -104,6 +104,11 @@ pub(super) fn resume(
         jobs.list.len()
     );
     tell(Told::Note(note));
+    if options.report.is_some() && !seen.is_empty() {
+        tell(Told::Note(
+            "the page of --report shows the other pictures alone".into(),
+        ));
+    }
     jobs.list.retain(|job| !seen.contains(&job.place));
     Ok(())
 }
@@ -193,10 +198,7 @@ impl<'a> Record<'a> {
         let mut manifest = Manifest::read(&path)?;
         manifest.entries.sort_by_key(|entry| entry.head.place);
         let entries = manifest.entries.iter();
-        manifest.rewrite(
-            &path,
-            entries.map(|entry| (entry.head, entry.clone())),
-        )?;
+        manifest.rewrite(&path, entries.map(|entry| (entry.head, entry.clone())))?;
         let manifest = Manifest::read(&path)?;
         self.fill_csv(Some(&manifest))
     }
