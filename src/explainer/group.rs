@@ -1,8 +1,8 @@
 //! Several pictures through the network at once, there and back: weights are read once for all of them.
 
 use super::backward::{Gradients, Picture, Way};
-use super::wanted::reads;
 use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted, check_class};
+use crate::methods::Method;
 use crate::methods::cam::{self, Reads};
 use crate::methods::map::RawMap;
 use crate::network::{Network, Shape};
@@ -14,17 +14,11 @@ const VALUES: u64 = 512 << 20;
 
 /// Whether what is wanted goes through in groups: maps of gradients and activations alone, without further passes.
 pub(super) fn is_grouped(wanted: &Wanted) -> bool {
-    let others = [
-        Reads::Masked,
-        Reads::Ablated,
-        Reads::FinerGradients,
-        Reads::Biases,
-    ];
-    wanted.at_once > 1
-        && wanted.pixels.is_empty()
-        && wanted.perturbations.is_empty()
-        && !wanted.augmented
-        && !others.into_iter().any(|other| reads(wanted, other))
+    let is_simple = |method: &Method| match method {
+        Method::Cam(method) => matches!(method.reads(), Reads::Activations | Reads::Gradients),
+        Method::Pixel(_) | Method::Perturbation(_) => false,
+    };
+    wanted.at_once > 1 && !wanted.augmented && wanted.methods.iter().all(is_simple)
 }
 
 /// Pictures that go through at once, at most [`Wanted::at_once`], so that they fit the adapter; at least 1.
@@ -153,13 +147,12 @@ impl Explainer {
         activations: &[Vec<f32>],
         gradients: &Gradients,
     ) -> (Vec<RawMap>, Vec<Vec<RawMap>>) {
-        let methods = self.wanted.methods.iter();
-        let map = |&method: &cam::Method| {
+        let map = |method: cam::Method| {
             let gradients = (method.reads() == Reads::Gradients).then_some(gradients);
             let layers = self.each_layer(method, activations, gradients, |_| &[]);
             let map = self.fused(&layers);
             (map, if layers.len() > 1 { layers } else { vec![] })
         };
-        methods.map(map).unzip()
+        self.wanted.cams().map(map).unzip()
     }
 }
