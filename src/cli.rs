@@ -3,16 +3,17 @@
 //! No rules between options live here; `options` has those. The first line of a doc comment is the
 //! help of `-h`, the whole comment that of `--help`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::printable::printable;
 
+mod boxes;
 mod choices;
 mod many;
 mod rgb;
@@ -20,10 +21,11 @@ mod shard;
 mod spelled;
 mod whole;
 
+pub use boxes::BoxFlags;
 pub use choices::{
-    Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
+    Backend, Baseline, Boxes, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
     MatrixDtype, Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision,
-    Preprocessing, Scale, Score, Size, Smooth,
+    Preprocessing, Preview, Scale, Score, Size, Smooth,
 };
 
 pub use many::Many;
@@ -41,6 +43,25 @@ Examples:
   gradcam holiday/ -o maps --json        every picture of a folder, the results as JSON
   gradcam photos/ -r -o maps --resume    a tree of pictures; what an earlier run has done stays";
 
+const MORE_EXAMPLES: &str = "\
+Examples:
+  gradcam photo.jpg
+      The built-in network, its three most likely classes, files beside the picture.
+  gradcam photo.jpg VGG16.npy 5
+      ImageNet weights, the five most likely classes.
+  gradcam photo.jpg model.onnx -c tabby --versus lynx -m hirescam
+      Why one class rather than another, by another method.
+  gradcam photo.jpg --size original --boxes --outputs gradcam,mask
+      The map on the picture as it is, its hottest region boxed and as a mask.
+  gradcam panorama.jpg --fit tiles --size original
+      A long picture, all of it, in overlapping squares.
+  gradcam holiday/ -o maps --json --coco maps/regions.json > results.jsonl
+      Every picture of a folder; the results as JSON, the regions as COCO annotations.
+  curl -s https://example.org/cat.jpg | gradcam - -n 1 --outputs gradcam --out - > map.png
+      From standard input to standard output.
+  gradcam photo.jpg -q --preview
+      The maps in the terminal as well.";
+
 /// Grad-CAM pictures: where an image classifier looked
 ///
 /// Runs a picture through the classifier on the GPU, prints the most likely classes and writes, for
@@ -52,6 +73,7 @@ Examples:
     version,
     override_usage = "gradcam [OPTIONS] IMAGE... [WEIGHTS] [TOP_N]\n       gradcam <COMMAND>",
     after_help = EXAMPLES,
+    after_long_help = MORE_EXAMPLES,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
     max_term_width = 110
@@ -118,6 +140,14 @@ pub enum Command {
     /// Join the manifests that the parts of a run have written, see --shard, into the manifest of the whole, and say what is
     /// missing. Exit code 1 where a picture has no result.
     Merge(Merge),
+    /// Print the manual page
+    ///
+    /// Print the manual page of the program or of one of its commands, to be read or put where man looks for it:
+    /// `gradcam man | man -l -`, `gradcam man > ~/.local/share/man/man1/gradcam.1`
+    Man {
+        /// The command [default: the program]
+        command: Option<String>,
+    },
     /// Print the completion script of a shell
     ///
     /// Print the completion script of a shell, to be sourced or put where the shell looks for it:
@@ -229,6 +259,9 @@ const BATCH: RangeInclusive<u64> = 1..=4096;
 /// Pixels along a side of a part of the picture: no network sees more, and a part larger than the picture is all of it.
 const PIXELS: RangeInclusive<u64> = 1..=4096;
 
+/// Squares along a picture's short side: of a square picture more are too many.
+const TILES: RangeInclusive<u64> = 1..=14;
+
 /// Classes: as many as there are.
 const COUNT: RangeInclusive<u64> = 1..=u64::MAX;
 
@@ -244,7 +277,7 @@ const ANY: RangeInclusive<u64> = 0..=u64::MAX;
 pub struct Explain {
     /// Pictures or folders of pictures, then a weights file and the number of classes if wanted
     ///
-    /// Pictures or folders of pictures. One of the names may be a weights file, known by its
+    /// Pictures or folders of pictures; - is a picture from standard input. One of the names may be a weights file, known by its
     /// content; one may be the number of classes to explain, usually the last. A picture whose name is
     /// a number, or that of a command, is given as ./5 or ./adapters.
     #[arg(value_name = "IMAGE")]
@@ -292,7 +325,7 @@ pub struct Explain {
     )]
     pub classes: Vec<String>,
 
-    /// Method; repeatable
+    /// Method: gradcam, hirescam, scorecam and two dozen others; repeatable
     #[arg(
         short,
         long = "method",
@@ -438,8 +471,17 @@ pub struct Explain {
     #[arg(long, value_name = "FILE.html", help_heading = "What is written")]
     pub report: Option<PathBuf>,
 
-    /// Folder for the files, made if missing [default: beside each picture]
-    #[arg(short, long, value_name = "DIR", help_heading = "What is written")]
+    /// Folder for the files, made if missing; - for one file to standard output [default: beside each picture]
+    ///
+    /// Folder for the files, made if missing [default: beside each picture]. As - the one file that a command makes, of one
+    /// picture, one class and one output, goes to standard output, and the class's line to standard error.
+    #[arg(
+        short,
+        long,
+        visible_alias = "out",
+        value_name = "DIR",
+        help_heading = "What is written"
+    )]
     pub out_dir: Option<PathBuf>,
 
     /// Picture format [default: the input's own where it can be written, else png]
@@ -508,6 +550,16 @@ pub struct Explain {
     #[arg(long, help_heading = "What is written")]
     pub json: bool,
 
+    /// Draw the map over the picture in the terminal
+    ///
+    /// Draw the map of the first method over the picture in the terminal, for each class. The terminal's own variables say
+    /// which of its ways is used; in tmux and screen, and where nothing is known, half blocks.
+    #[arg(
+        long, value_name = "WAY", value_parser = spelled::<Preview>(), num_args = 0..=1, require_equals = true,
+        default_missing_value = "auto", help_heading = "What is written"
+    )]
+    pub preview: Option<Preview>,
+
     /// No notes and no progress on standard error, only errors
     #[arg(short, long, help_heading = "What is written")]
     pub quiet: bool,
@@ -516,12 +568,34 @@ pub struct Explain {
     #[command(flatten)]
     pub many: Many,
 
+    /// Say on standard error what each stage takes
+    #[arg(
+        short,
+        long,
+        conflicts_with = "quiet",
+        help_heading = "What is written"
+    )]
+    pub verbose: bool,
+
+    /// Regions of maps.
+    #[command(flatten)]
+    pub boxes: BoxFlags,
+
     /// How a picture meets the network's square
     #[arg(
         long, value_name = "FIT", value_parser = spelled::<Fit>(), default_value_t = Fit::Crop,
         help_heading = "What the network sees"
     )]
     pub fit: Fit,
+
+    /// Squares of --fit tiles along the picture's short side [default: 1]
+    ///
+    /// Squares of --fit tiles along the picture's short side: more of them see more detail of a large picture. They overlap by
+    /// half or more. The picture's logits are the means of theirs, its score is differentiated there, and their maps, in one
+    /// unit, are blended to one.
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(TILES), allow_negative_numbers = true,
+        help_heading = "What the network sees")]
+    pub tiles: Option<u32>,
 
     /// Preprocessing by name [default: what the weights ask for]
     #[arg(long, value_name = "NAME", value_parser = spelled::<Preprocessing>(), help_heading = "What the network sees")]
@@ -600,17 +674,72 @@ pub struct Explain {
 /// Reads a command line, the program's name first. An error shows words as [`printable`](printable()) has them.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
-    Cli::try_parse_from(&words).map_err(|error| {
+    matched(words.iter().cloned()).map_err(|error| {
         let shown = words.iter().map(|word| word.to_string_lossy());
         let shown = shown.map(|word| printable(&word).into_owned());
         // Escaped words are no better.
-        Cli::try_parse_from(shown).err().unwrap_or(error)
+        matched(shown.map(Into::into)).err().unwrap_or(error)
     })
 }
 
+fn matched(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let command = match words.iter().any(|word| word == "-h") {
+        true => short_command(),
+        false => command(),
+    };
+    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
+}
+
+/// What `-h` shows beside the commands: the options of every day. `--help` has all.
+const SHORT_HELP: [&str; 17] = [
+    "weights", "top_n", "classes", "methods", "layers", "outputs", "out_dir", "size", "boxes",
+    "preview", "json", "report", "verbose", "quiet", "fit", "labels", "adapter",
+];
+
+/// The definition of the command line.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The same for `-h`, which is to fit a screen: the options of [`SHORT_HELP`] in one list, without the values they take.
+fn short_command() -> clap::Command {
+    let is_shown =
+        |arg: &clap::Arg| SHORT_HELP.contains(&arg.get_id().as_str()) || arg.is_positional();
+    command().mut_args(|arg| match is_shown(&arg) {
+        true => arg.help_heading(None::<&str>).hide_possible_values(true),
+        false => arg.hide_short_help(true),
+    })
+}
+
+/// The manual page of the program, or of one of its commands, in roff.
+///
+/// # Errors
+/// For a command that is not there.
+pub fn manual(of: Option<&str>) -> Result<Vec<u8>, NoSuchCommand> {
+    let mut command = command();
+    command.build();
+    let page = match of {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).cloned();
+            found.ok_or_else(|| NoSuchCommand(name.to_owned()))?
+        }
+    };
+    let mut roff = vec![];
+    // Writing to memory cannot fail.
+    let _ = clap_mangen::Man::new(page).render(&mut roff);
+    Ok(roff)
+}
+
+/// A command that `gradcam man` does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("no command is called {0}; gradcam --help lists them")]
+pub struct NoSuchCommand(String);
+
 /// What the commands are called.
 pub(crate) fn command_names() -> Vec<OsString> {
-    let mut command = Cli::command();
+    let mut command = command();
     // Adds `help`.
     command.build();
     command
@@ -619,11 +748,34 @@ pub(crate) fn command_names() -> Vec<OsString> {
         .collect()
 }
 
+/// Whether the word after this one is its value, as after `-o`, `-qo` and `--out-dir`.
+pub(crate) fn takes_value(word: &OsStr) -> bool {
+    let Some(text) = word.to_str() else {
+        return false;
+    };
+    let command = command();
+    let takes = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
+    let found = match (text.strip_prefix("--"), text.strip_prefix('-')) {
+        (Some(long), _) => command.get_arguments().find(|arg| {
+            let names = arg.get_long_and_visible_aliases().unwrap_or_default();
+            names.contains(&long)
+        }),
+        (None, Some(short)) => {
+            let last = short.chars().next_back();
+            command
+                .get_arguments()
+                .find(|arg| last.is_some() && arg.get_short() == last)
+        }
+        (None, None) => None,
+    };
+    found.is_some_and(takes)
+}
+
 /// The completion script of `shell`. Made in memory, so that a closed pipe is the writer's to
 /// report.
 pub fn completion_script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "gradcam", &mut script);
+    clap_complete::generate(shell, &mut command(), "gradcam", &mut script);
     script
 }
 

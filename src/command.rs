@@ -9,6 +9,7 @@ pub mod explain;
 pub mod info;
 pub mod interrupt;
 pub mod merge;
+pub mod preview;
 pub mod show;
 
 pub use error::Error;

@@ -7,6 +7,9 @@
 pub mod colormap;
 #[doc(hidden)]
 pub mod composite;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod terminal;
 
 use image::RgbImage;
 

@@ -105,10 +105,12 @@ mod maps;
 mod picture;
 mod pixels;
 mod rerun;
+mod tiles;
 mod wanted;
 
 pub use largest::{fits, largest_input};
 pub use picture::{Classes, ExplainedPicture, PictureRequest};
+pub use tiles::TiledPrediction;
 pub use wanted::{Wanted, request};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -185,6 +187,8 @@ pub struct Prediction {
     pub logits: Vec<f32>,
     /// One a class, 0 to 1: the softmax of the logits, or the sigmoid of each where classes do not exclude each other.
     pub probabilities: Vec<f64>,
+    /// Of a part of a picture: the logits of the whole, where the score is differentiated.
+    pub whole: Option<Vec<f32>>,
 }
 
 impl Prediction {
@@ -438,7 +442,8 @@ impl Explainer {
     /// What starts the backward pass of each class.
     fn seeds(&self, reads: Reads, prediction: &Prediction, classes: &[usize]) -> Vec<Seed> {
         let objective = self.objective();
-        let (kind, logits) = (self.network.output_kind, &prediction.logits);
+        let kind = self.network.output_kind;
+        let logits = prediction.whole.as_ref().unwrap_or(&prediction.logits);
         let of = |&class: &usize| match reads {
             Reads::FinerGradients => objective.finer(logits, class),
             _ => objective.seed(kind, logits, class),

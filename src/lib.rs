@@ -197,6 +197,9 @@ pub mod low_level {
 
     /// Maps to pictures, with every choice of colours and scales.
     pub mod draw {
+        #[cfg(feature = "cli")]
+        #[doc(inline)]
+        pub use crate::draw::terminal;
         #[doc(inline)]
         pub use crate::draw::{colormap, composite};
     }

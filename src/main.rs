@@ -81,17 +81,17 @@ fn run(cli: Cli) -> Result<bool, Error> {
             return Ok(merged.is_whole());
         }
         Some(Command::Show { file, json }) => print(show::show(&file, json)?.as_bytes())?,
+        Some(Command::Man { command }) => print(&cli::manual(command.as_deref())?)?,
         Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
         None => {
             let words = std::env::args_os().skip(1);
-            let words = words.map(|word| word.to_string_lossy().into_owned());
             let options = Options {
                 command: options::told_of(words),
                 ..Options::new(cli.explain, weights::looks_like_weights)?
             };
             let console = Console::new(options.quiet);
             let tell = |told| console.tell(&told);
-            return explain::run(&options, &mut console.results(), &tell);
+            return explain::run(&options, &mut console.results(options.to_stdout), &tell);
         }
     }
     Ok(true)

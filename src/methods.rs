@@ -11,6 +11,7 @@ pub mod fuse;
 pub mod map;
 pub mod noise;
 pub mod perturbation;
+pub mod region;
 mod setting;
 pub mod spread;
 pub mod verdict;

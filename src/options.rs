@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{
     self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
-    Fuse, MatrixDtype, Method, Output, OutputKind, Outputs, PixelScale, Preprocessing, Scale,
-    Score, Size, Smooth,
+    Fuse, MatrixDtype, Method, Output, OutputKind, Outputs, PixelScale, Preprocessing, Preview,
+    Scale, Score, Size, Smooth,
 };
 use crate::draw::composite::Overlay;
 use crate::methods::attribution;
 use crate::methods::cam;
 use crate::methods::perturbation;
+use crate::methods::region::KnownBox;
 use crate::near::nearest;
 use crate::picture;
 
+mod boxes;
 mod drawing;
 mod error;
 mod many;
@@ -25,6 +27,7 @@ mod settings;
 mod unread;
 
 pub use crate::cli::{Shard, ShardError, ShardFlag};
+pub use boxes::Regions;
 pub use error::UsageError;
 pub use many::{FilesFrom, Many};
 pub use unread::Unread;
@@ -100,6 +103,8 @@ pub struct Options {
     pub size: Size,
     /// How a picture meets the network's square.
     pub fit: Fit,
+    /// Squares along a picture's short side, of [`Fit::Tiles`]; at least 1.
+    pub tiles: u32,
     /// `None`: what the weights ask for.
     pub preprocess: Option<Preprocess>,
     /// Pixels along each side of what the network sees; `None`: as its weights ask for.
@@ -118,14 +123,28 @@ pub struct Options {
     pub scale: Scale,
     /// Whether what lies below zero is drawn: then the colours diverge.
     pub signed: bool,
+    /// Whether regions are drawn.
+    pub boxes: bool,
+    /// The regions that are looked for, if any.
+    pub regions: Option<Regions>,
+    /// The file that gets those of all pictures.
+    pub coco: Option<PathBuf>,
+    /// A box of the picture that maps are held against.
+    pub known_box: Option<KnownBox>,
     /// How pixel values become colours.
     pub pixel_scale: PixelScale,
     /// File of class names.
     pub labels: Option<PathBuf>,
+    /// Whether the one file that there is goes to standard output.
+    pub to_stdout: bool,
+    /// How maps are drawn in the terminal, if at all.
+    pub preview: Option<Preview>,
     /// JSON on standard output instead of text.
     pub json: bool,
     /// Errors only on standard error.
     pub quiet: bool,
+    /// What each stage takes as well.
+    pub verbose: bool,
     /// What the device stores the matrices of dense layers as.
     pub weights_dtype: MatrixDtype,
     /// Part of the name of the adapter to use.
@@ -136,7 +155,7 @@ pub struct Options {
     pub backend: Option<Backend>,
     /// The words of the command, the program's name first, for what is written to say what made it; empty where there are
     /// none.
-    pub command: Vec<String>,
+    pub command: Vec<OsString>,
 }
 
 /// The classes to explain.
@@ -178,6 +197,11 @@ impl Options {
         let unread = unread::unread(&flags, &outputs);
         let preprocess = preprocess(&flags, channels.order)?;
         let overlay = drawing::overlay(&flags)?;
+        let regions = boxes::regions(&flags)?;
+        let to_stdout = flags.out_dir.as_deref() == Some(Path::new("-"));
+        if to_stdout && flags.json {
+            return Err(UsageError::TwoToStdout);
+        }
         let colormap = drawing::colormap(flags.colormap, flags.signed)?;
         let Positionals {
             images,
@@ -194,9 +218,19 @@ impl Options {
             }
             (positional, flag) => positional.or(flag),
         };
-        let many = many::many(flags.many, flags.out_dir.is_some())?;
-        if many.resume && flags.report.is_some() {
-            return Err(UsageError::ResumeInPart("--report"));
+        let many = many::many(flags.many, flags.out_dir.is_some() && !to_stdout)?;
+        let list = many.files_from.as_ref().map(|from| from.list.as_path());
+        if list.is_some_and(picture::is_stdin) && images.iter().any(|path| picture::is_stdin(path))
+        {
+            return Err(UsageError::StdinTwice);
+        }
+        for (option, is_given) in [
+            ("--report", flags.report.is_some()),
+            ("--coco", flags.boxes.coco.is_some()),
+        ] {
+            if many.resume && is_given {
+                return Err(UsageError::ResumeInPart(option));
+            }
         }
         if images.is_empty() && many.files_from.is_none() {
             return Err(match (weights, count) {
@@ -222,6 +256,18 @@ impl Options {
             return Err(UsageError::NoMapToSmooth(flags.methods[0]));
         }
         let layers = each_once(flags.layers);
+        match flags.fit {
+            Fit::Tiles if flags.smooth.contains(&Smooth::Aug) => {
+                return Err(UsageError::ScaledTiles("--smooth aug"));
+            }
+            Fit::Tiles if layers.len() > 1 => {
+                return Err(UsageError::ScaledTiles("several layers"));
+            }
+            Fit::Crop | Fit::Squash | Fit::Pad if flags.tiles.is_some() => {
+                return Err(UsageError::TilesAlone);
+            }
+            Fit::Tiles | Fit::Crop | Fit::Squash | Fit::Pad => {}
+        }
         let patch = perturbation::Settings::default().patch;
         let patch = flags.patch.map_or(patch, |patch| patch as usize);
         let half = (patch / 2).max(1);
@@ -265,10 +311,13 @@ impl Options {
             unread,
             outputs,
             report: page(flags.report)?,
-            out_dir: flags.out_dir,
+            out_dir: flags.out_dir.filter(|_| !to_stdout),
+            to_stdout,
+            preview: flags.preview,
             format: flags.format,
             size: flags.size.unwrap_or_default(),
             fit: flags.fit,
+            tiles: flags.tiles.unwrap_or(1),
             preprocess,
             input_size: flags.input_size.map(usize::from),
             max_pixels: flags.max_pixels.map_or(picture::MAX_PIXELS, |millions| {
@@ -280,10 +329,15 @@ impl Options {
             overlay,
             scale: flags.scale.unwrap_or_default(),
             signed: flags.signed,
+            boxes: flags.boxes.boxes.is_some(),
+            regions,
+            coco: flags.boxes.coco,
+            known_box: flags.boxes.known_box,
             pixel_scale: flags.pixel_scale.unwrap_or_default(),
             labels: flags.labels,
             json: flags.json,
             quiet: flags.quiet,
+            verbose: flags.verbose,
             weights_dtype: flags.weights_dtype,
             adapter: flags.adapter,
             convolution: flags.convolution,
@@ -319,8 +373,8 @@ pub fn check_words(words: impl IntoIterator<Item = OsString>) -> Result<(), Usag
 
 /// The command that makes a picture again, from a command line's `words` without the program's name: that name before them, and
 /// without what says which other pictures there were, so that a picture tells the same whichever part of a run it was made in.
-pub fn told_of(words: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut told = vec!["gradcam".to_owned()];
+pub fn told_of(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut told = vec!["gradcam".into()];
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         if word == "--" {
@@ -328,10 +382,10 @@ pub fn told_of(words: impl IntoIterator<Item = String>) -> Vec<String> {
             told.extend(words);
             break;
         }
-        match &*word {
-            "--resume" => {}
-            "--shard" => _ = words.next(),
-            _ if word.starts_with("--shard=") => {}
+        match word.to_str() {
+            Some("--resume") => {}
+            Some("--shard") => _ = words.next(),
+            Some(text) if text.starts_with("--shard=") => {}
             _ => told.push(word),
         }
     }
@@ -390,7 +444,7 @@ fn split(
     let (weights, images): (Vec<_>, Vec<_>) = each_once(files)
         .into_iter()
         .map(PathBuf::from)
-        .partition(|path| looks_like_weights(path));
+        .partition(|path| !picture::is_stdin(path) && looks_like_weights(path));
     let mut weights = weights.into_iter();
     let first = weights.next();
     Ok(Positionals {

@@ -9,6 +9,7 @@ use ndarray::{ArrayView, IxDyn, ShapeError};
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use thiserror::Error;
 
+pub mod coco;
 pub mod csv;
 mod destination;
 pub mod manifest;
@@ -19,7 +20,7 @@ pub mod report;
 mod stray;
 mod unfinished;
 
-pub use destination::{Checked, Destination, DestinationError, check, tell_apart};
+pub use destination::{Checked, Destination, DestinationError, check, check_file, tell_apart};
 pub use name::{Content, Question, Subject, is_output};
 pub(crate) use stray::sweep;
 use unfinished::Unfinished;
@@ -173,8 +174,8 @@ fn without_temporary(error: io::Error) -> io::Error {
     }
 }
 
-/// Writes `values`, last axis fastest, as a float32 `.npy` of `shape`.
-pub fn write_array(path: &Path, values: &[f32], shape: &[usize]) -> Result<(), WriteError> {
+/// The bytes of `values`, last axis fastest, as a float32 `.npy` of `shape`, which will be written to `path`.
+pub fn encode_array(path: &Path, values: &[f32], shape: &[usize]) -> Result<Vec<u8>, WriteError> {
     let array =
         ArrayView::from_shape(IxDyn(shape), values).map_err(|source| WriteError::Shape {
             path: path.to_owned(),
@@ -187,7 +188,7 @@ pub fn write_array(path: &Path, values: &[f32], shape: &[usize]) -> Result<(), W
             path: path.to_owned(),
             source,
         })?;
-    write(path, &bytes)
+    Ok(bytes)
 }
 
 /// The empty path means the current folder, but the system does not know it.
@@ -280,7 +281,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("map.npy");
         let values = [1.0, -2.5, f32::NAN, 4.0, 5.0, 6.0];
-        write_array(&path, &values, &[2, 3]).unwrap();
+        write(&path, &encode_array(&path, &values, &[2, 3]).unwrap()).unwrap();
         let read: ndarray::Array2<f32> = ndarray_npy::read_npy(&path).unwrap();
         assert_eq!(read.dim(), (2, 3));
         assert!(
@@ -289,7 +290,7 @@ mod tests {
                 .all(|(a, b)| a.to_bits() == b.to_bits())
         );
         assert!(matches!(
-            write_array(&path, &values, &[7]),
+            encode_array(&path, &values, &[7]),
             Err(WriteError::Shape { .. })
         ));
     }

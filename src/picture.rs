@@ -17,7 +17,7 @@ mod whole;
 mod write;
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -25,7 +25,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 
 pub use error::PictureError;
 pub use folder::{Depth, LeftOut, Listed};
-pub use write::{Format, encode, encode_for_page, encode_grey_16};
+pub use write::{Format, encode, encode_for_page, encode_grey};
 
 use crate::sniff;
 use fault::Fault;
@@ -42,6 +42,22 @@ pub const MIN_SIDE: u32 = 2;
 
 /// The largest file that is read: more than [`MAX_PIXELS`] take without compression.
 pub const MAX_FILE: u64 = 1 << 30;
+
+/// What a picture from standard input is called; a file of this name is `./-`.
+const STDIN: &str = "-";
+
+/// Whether a picture is to be read from standard input.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new(STDIN)
+}
+
+/// What messages call a picture.
+pub fn shown(path: &Path) -> std::path::Display<'_> {
+    match is_stdin(path) {
+        true => Path::new("standard input").display(),
+        false => path.display(),
+    }
+}
 
 /// What decoders may allocate beside the picture itself, for profiles, rows and strips.
 const DECODER_MEMORY: u64 = 64 << 20;
@@ -76,6 +92,10 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
 
 /// [`open`] with another limit to the number of pixels, `most`.
 pub fn open_up_to(path: &Path, most: u64) -> Result<Picture, PictureError> {
+    if is_stdin(path) {
+        let path = Path::new("standard input");
+        return decode_up_to(&read_stdin(path)?, path, most);
+    }
     decode_up_to(&read(path)?, path, most)
 }
 
@@ -135,6 +155,12 @@ pub fn list(
     depth: Depth,
     is_own: impl Fn(&Path) -> bool,
 ) -> Result<Listed, PictureError> {
+    if is_stdin(path) {
+        return Ok(Listed {
+            pictures: vec![path.to_owned()],
+            ..Listed::default()
+        });
+    }
     if path.is_dir() {
         return folder::list(path, depth, is_own);
     }
@@ -169,16 +195,33 @@ fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
         return Err(PictureError::Folder { path: owned() });
     }
     let file = File::open(path).map_err(unreadable)?;
+    read_from(file, path).map_err(unreadable)?
+}
+
+/// The same of standard input, which messages call `path`.
+fn read_stdin(path: &Path) -> Result<Vec<u8>, PictureError> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Err(PictureError::Terminal);
+    }
+    let unreadable = |reason| PictureError::Read {
+        path: path.to_owned(),
+        reason,
+    };
+    read_from(stdin.lock(), path).map_err(unreadable)?
+}
+
+/// All bytes of a file that messages call `path`; an error of the file itself, or of what it holds.
+fn read_from(file: impl Read, path: &Path) -> std::io::Result<Result<Vec<u8>, PictureError>> {
+    let owned = || path.to_owned();
     let mut bytes = Vec::new();
     // Pipes and devices have no length to ask for beforehand.
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    match bytes.len() as u64 {
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(match bytes.len() as u64 {
         0 => Err(PictureError::Empty { path: owned() }),
         length if length > MAX_FILE => Err(PictureError::FileTooLarge { path: owned() }),
         _ => Ok(bytes),
-    }
+    })
 }
 
 /// By content. TGA alone has no signature and goes by its name.

@@ -5,6 +5,7 @@
 //! extension. JSON has escapes of its own.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 
 /// `text` on one line: whatever steers a terminal or the direction of writing is escaped, as in `\u{1b}[2J` or `\n`.
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -35,13 +36,34 @@ fn steers(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A word as a shell takes it.
+/// A word as a shell takes it. What [`printable`] escapes is spelled out.
 pub(crate) fn quoted(word: &str) -> String {
+    if word.contains(steers) {
+        return byte_by_byte(word.as_bytes());
+    }
     let is_plain = |c: char| c.is_alphanumeric() || "-_./,:+=@%".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
+}
+
+/// The same of a word that may not be Unicode.
+pub(crate) fn quoted_os(word: &OsStr) -> String {
+    match word.to_str() {
+        Some(word) => quoted(word),
+        None => byte_by_byte(word.as_encoded_bytes()),
+    }
+}
+
+/// A word that is no text to print, as bash, zsh and ksh take it, and POSIX of 2024: `$'caf\351.png'`.
+pub(crate) fn byte_by_byte(word: &[u8]) -> String {
+    let spelled = word.iter().map(|&byte| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    });
+    format!("$'{}'", spelled.collect::<String>())
 }
 
 #[cfg(test)]
@@ -60,6 +82,12 @@ mod tests {
         for text in ["", "café 信号機 🐈", "C:\\pictures\\cat.png", "it's \"so\""] {
             assert!(matches!(printable(text), Cow::Borrowed(same) if same == text));
         }
+    }
+
+    #[test]
+    fn words_that_are_no_text_are_spelled_out() {
+        assert_eq!(quoted("a\nb's"), r"$'a\012b\'s'");
+        assert_eq!(byte_by_byte(b"caf\xe9 1.png"), r"$'caf\351 1.png'");
     }
 
     #[test]

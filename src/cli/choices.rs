@@ -14,7 +14,7 @@ use crate::methods::attribution;
 pub use crate::methods::fuse::Fuse;
 pub use crate::network::OutputKind;
 pub use crate::picture::Format;
-pub use crate::picture::preprocess::{Fit, Preprocessing};
+pub use crate::picture::preprocess::Preprocessing;
 pub use crate::plan::MatrixDtype;
 use crate::plan::Winograd;
 pub use crate::score::Score;
@@ -31,6 +31,8 @@ pub enum Output {
     Gradcam,
     /// The picture lit by the map
     Segmented,
+    /// The map's hottest region, see --boxes, in white on black, always as PNG
+    Mask,
     /// Guided backpropagation to the pixels
     #[value(aliases = ["guided_backprop", "guided_backpropagation"])]
     GuidedBprop,
@@ -46,7 +48,7 @@ impl Output {
         match self {
             Self::GuidedBprop | Self::Raw => Some(attribution::Method::GuidedBprop),
             Self::GuidedGradcam => Some(attribution::Method::GuidedGradcam),
-            Self::Heatmap | Self::Heatmap16 | Self::Gradcam | Self::Segmented => None,
+            Self::Heatmap | Self::Heatmap16 | Self::Gradcam | Self::Segmented | Self::Mask => None,
         }
     }
 }
@@ -88,6 +90,19 @@ pub enum Size {
     Original,
 }
 
+/// How a picture meets the network's square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Fit {
+    /// The largest centred part of the network's proportions; what lies outside is not seen
+    Crop,
+    /// The whole picture, its proportions changed
+    Squash,
+    /// The whole picture, centred, with bars
+    Pad,
+    /// The whole picture in overlapping squares, blended, for long and large ones; see --tiles
+    Tiles,
+}
+
 /// How the heat map lies over the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Overlay {
@@ -97,6 +112,31 @@ pub enum Overlay {
     Blend,
     /// The same where the heat reaches --threshold, the picture as it is elsewhere
     Threshold,
+}
+
+/// How a picture is drawn in the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Preview {
+    /// By what the terminal says of itself
+    Auto,
+    /// Kitty's graphics protocol
+    Kitty,
+    /// iTerm's inline pictures
+    Iterm,
+    /// Sixels
+    Sixel,
+    /// Half blocks in colour
+    Blocks,
+}
+
+/// Which regions of a map are boxed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Boxes {
+    /// The one of the most pixels
+    #[default]
+    Largest,
+    /// Each that takes --box-area of the picture
+    All,
 }
 
 /// How pixel values become colours.
@@ -257,6 +297,9 @@ display_as_typed!(
     Output,
     Size,
     Smooth,
+    Boxes,
+    Preview,
+    Fit,
     Overlay,
     PixelScale,
     Precision,

@@ -16,7 +16,7 @@ fn refused(line: &str) -> clap::Error {
 
 #[test]
 fn clap_finds_the_definition_sound() {
-    Cli::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]
@@ -133,6 +133,25 @@ fn negative_numbers_reach_the_rules() {
             .to_string()
             .contains("invalid value '-1'")
     );
+}
+
+#[test]
+fn a_word_after_an_option_is_its_value_if_it_takes_one() {
+    for word in ["-o", "-qo", "--out-dir", "--out", "-m", "--mean"] {
+        assert!(takes_value(word.as_ref()), "{word}");
+    }
+    for word in [
+        "-q",
+        "--json",
+        "--out-dir=maps",
+        "--boxes",
+        "--",
+        "-",
+        "photo.jpg",
+        "o",
+    ] {
+        assert!(!takes_value(word.as_ref()), "{word}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A standard error that cannot be written to is no reason to fail: `eprintln!` would panic.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +16,25 @@ use crate::printable::printable_lines;
 
 /// `error: ...`, on a line of its own.
 pub fn error(error: impl Display) {
-    let line = printable_lines([format!("error: {error}")]);
-    let _ = io::stderr().write_all(line.as_bytes());
+    say("error", RED, error);
+}
+
+const RED: &str = "\x1b[1;31m";
+const CYAN: &str = "\x1b[36m";
+
+/// A line that begins with a label, in colour where somebody sees it and has not set `NO_COLOR` (no-color.org).
+fn say(label: &str, colour: &str, text: impl Display) {
+    let line = printable_lines([format!("{label}: {text}")]);
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let mut stderr = io::stderr();
+    let _ = match stderr.is_terminal() && !set("NO_COLOR") && !is_dumb {
+        true => {
+            let rest = &line[label.len() + 1..];
+            stderr.write_all(format!("{colour}{label}:\x1b[0m{rest}").as_bytes())
+        }
+        false => stderr.write_all(line.as_bytes()),
+    };
 }
 
 /// Standard error, with a bar on its last line while there is much to do and somebody looks.
@@ -57,6 +74,11 @@ impl Console {
     pub fn tell(&self, told: &Told) {
         match told {
             Told::Error(told) => self.bar.suspend(|| error(told)),
+            Told::Preview(screen, caption, picture) => self.bar.suspend(|| {
+                screen.show(&printable_lines([caption]));
+                screen.show(picture);
+            }),
+            Told::Time(times) => self.bar.suspend(|| say("time", CYAN, times)),
             _ if self.quiet => {}
             Told::Note(note) => self.note(note),
             Told::Cost(cost) => {
@@ -83,10 +105,7 @@ impl Console {
     }
 
     fn note(&self, note: &str) {
-        let line = printable_lines([format!("note: {note}")]);
-        self.bar.suspend(|| {
-            let _ = io::stderr().write_all(line.as_bytes());
-        });
+        self.bar.suspend(|| say("note", CYAN, note));
     }
 
     /// How far the work has come, where it is time to say so and no bar does.
@@ -162,9 +181,17 @@ impl Console {
         }
     }
 
-    /// Standard output, for results: the bar makes way for them.
-    pub fn results(&self) -> Results<'_> {
-        Results { bar: &self.bar }
+    /// Standard output, for results: the bar makes way for them. Standard error where files go to standard output, or nowhere
+    /// when quiet.
+    pub fn results(&self, is_stdout_taken: bool) -> Results<'_> {
+        Results {
+            bar: &self.bar,
+            to: match (is_stdout_taken, self.quiet) {
+                (false, _) => To::Stdout,
+                (true, false) => To::Stderr,
+                (true, true) => To::Nowhere,
+            },
+        }
     }
 }
 
@@ -189,11 +216,23 @@ fn pace(a_second: f64) -> String {
 /// Standard output beside a [`Console`].
 pub struct Results<'a> {
     bar: &'a ProgressBar,
+    to: To,
+}
+
+/// Where results go.
+enum To {
+    Stdout,
+    Stderr,
+    Nowhere,
 }
 
 impl Write for Results<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bar.suspend(|| io::stdout().write(bytes))
+        self.bar.suspend(|| match self.to {
+            To::Stdout => io::stdout().write(bytes),
+            To::Stderr => io::stderr().write(bytes),
+            To::Nowhere => Ok(bytes.len()),
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::explain::{ListError, weights_name};
 use crate::architectures::{self, ArchitectureError};
+use crate::cli::NoSuchCommand;
 use crate::command::bench;
 use crate::command::convert::ConvertError;
 use crate::command::info::Problem;
@@ -13,11 +14,13 @@ use crate::command::show::ShowError;
 use crate::explainer::{ExplainError, largest_input};
 use crate::gpu::GpuError;
 use crate::labels::{ClassNotFound, LabelsError};
+use crate::methods::region::KnownBox;
 use crate::network::Network;
 use crate::options::UsageError;
 use crate::output::manifest::ManifestError;
 use crate::output::{DestinationError, WriteError};
 use crate::picture::PictureError;
+use crate::picture::preprocess::TooManyTiles;
 use crate::plan::PlanError;
 use crate::weights::{Weights, WeightsError};
 
@@ -99,6 +102,26 @@ pub enum Error {
         /// The weights file.
         path: PathBuf,
     },
+    /// A box of `--box` that is not on the picture.
+    #[error("{}: --box {known} lies outside of the picture, which is {width} x {height} pixels", image.display())]
+    BoxOutside {
+        /// The picture.
+        image: PathBuf,
+        /// As given.
+        known: KnownBox,
+        /// Columns of the picture.
+        width: u32,
+        /// Its rows.
+        height: u32,
+    },
+    /// A picture too long for `--fit tiles`.
+    #[error("{}: {source}", image.display())]
+    Tiles {
+        /// The picture.
+        image: PathBuf,
+        /// What is wrong.
+        source: TooManyTiles,
+    },
     /// A place that cannot be written to.
     #[error(transparent)]
     Destination(#[from] DestinationError),
@@ -123,6 +146,9 @@ pub enum Error {
     /// `gradcam show` has nothing to show.
     #[error(transparent)]
     Show(#[from] ShowError),
+    /// A manual page that there is not. Wrong usage, exit code 2.
+    #[error(transparent)]
+    Manual(#[from] NoSuchCommand),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Stdout(std::io::Error),
@@ -137,7 +163,7 @@ impl Error {
     /// Whether the command line is at fault, rather than a file or the device.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::VersusItself { .. } => true,
+            Self::Usage(_) | Self::VersusItself { .. } | Self::Manual(_) => true,
             Self::Manifest(error) | Self::Merge(MergeError::Manifest(error)) => matches!(
                 error,
                 ManifestError::OtherSettings { .. }

@@ -1,20 +1,22 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
 use crate::architectures::{self, Asked, Classifier, Evidence};
-use crate::cli::Channels;
+use crate::cli::{Channels, Preview};
 use crate::command::Error;
+use crate::command::preview::Screen;
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
 use crate::network::{Network, ReluRule};
-use crate::options::{Options, Preprocess};
+use crate::options::{Options, Preprocess, UsageError};
+use crate::output::coco::Coco;
 use crate::output::page::Media;
-use crate::output::report;
+use crate::output::{self, report};
 use crate::picture::preprocess::Normalization;
 use crate::weights::{self, Weights};
 
@@ -28,6 +30,7 @@ mod listing;
 mod page;
 mod pictures;
 mod record;
+mod regions;
 mod told;
 mod wanted;
 
@@ -51,6 +54,12 @@ pub fn run(
     let mut jobs = Jobs::new(options, tell)?;
     if jobs.destinations().next().is_none() {
         return refused(&jobs, options, out);
+    }
+    if options.known_box.is_some() && jobs.list.len() > 1 {
+        return Err(UsageError::BoxOfMany(jobs.list.len()).into());
+    }
+    if let Some(coco) = &options.coco {
+        output::check_file(coco, &jobs.kept)?;
     }
     for unread in &options.unread {
         tell(Told::Note(unread.to_string()));
@@ -89,8 +98,12 @@ pub fn run(
         }
     }
     let choice = Choice::new(options, &weights, &classifier, &labels)?;
+    if options.to_stdout {
+        one_file(options, jobs.list.len(), choice.count())?;
+    }
     let collected = Collected {
         page: page::begin(options, &jobs)?,
+        coco: Coco::default(),
     };
     let started = Instant::now();
     let gpus = gpus(options, jobs.list.len())?;
@@ -113,6 +126,9 @@ pub fn run(
             .report
             .as_deref()
             .map(|path| Media::of(path, jobs.list.len())),
+        screen: options
+            .preview
+            .and_then(|preview| screen(options, preview, tell)),
         opened,
     };
     // Half a gigabyte takes 0.35 s a digest: beside everything else, and waited for only where it is told.
@@ -123,10 +139,11 @@ pub fn run(
                 tell(Told::Note(note.into()));
             }
         });
-        // Only the JSON, the page and what is written as PNG show it.
+        // Only the JSON, the page, COCO's and pictures that say what made them show it.
         let is_shown = options.json
             || options.report.is_some()
-            || jobs.write_png(options)
+            || options.coco.is_some()
+            || jobs.say_what_made_them(options)
             || record::is_kept(options, &jobs);
         let hash = || known_sha256.unwrap_or_else(|| weights::hex(&weights.sha256()));
         let sha256 = is_shown.then(|| scope.spawn(hash));
@@ -163,6 +180,30 @@ fn gpus(options: &Options, pictures: usize) -> Result<Vec<Gpu>, Error> {
 
 /// The name that stands for every adapter of the fastest kind.
 const ALL: &str = "all";
+
+/// Where maps are drawn; a note where there is no such place.
+fn screen(options: &Options, preview: Preview, tell: &impl Fn(Told)) -> Option<Screen> {
+    let screen = Screen::find(preview, options.json || options.to_stdout);
+    if screen.is_none() {
+        let note = "--preview draws nothing: neither standard error nor standard output is a terminal that shows pictures";
+        tell(Told::Note(note.into()));
+    }
+    screen
+}
+
+/// An error unless standard output gets one file, and not on a screen.
+fn one_file(options: &Options, pictures: usize, classes: usize) -> Result<(), UsageError> {
+    let files = draw::files(options);
+    match [pictures, classes, files] {
+        [1, 1, 1] if io::stdout().is_terminal() => Err(UsageError::TerminalStdout),
+        [1, 1, 1] => Ok(()),
+        _ => Err(UsageError::ManyToStdout {
+            pictures,
+            classes,
+            files,
+        }),
+    }
+}
 
 fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
     let written = out.write_all(text.as_bytes());

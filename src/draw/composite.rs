@@ -3,13 +3,16 @@
 //! A `heat` is a map in 0..=1, as [`Map::heat`] gives it, or in -1..=1, of the picture's size. Nothing here can give NaN or panic on values
 //! that are not finite.
 
-use image::{ImageBuffer, Luma, Rgb, RgbImage};
+use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 
 use crate::methods::map::{self, Map};
+use crate::methods::region::Region;
 use crate::picture::preprocess::Geometry;
 
+mod outline;
 mod overlay;
 
+pub use outline::outline;
 pub use overlay::{Overlay, Rectangle, overlay, overlay_within};
 
 /// The heat in grey: black is 0, white is 1.
@@ -42,6 +45,19 @@ pub fn signed_heatmap(heat: &Map) -> RgbImage {
     let half = |&h: &f32| 0.5 + h / 2.0;
     let values = heat.values.iter().map(half).collect();
     heatmap(&Map::new(heat.width, heat.height, values))
+}
+
+/// White where one of `regions` is, black elsewhere.
+///
+/// # Panics
+/// If a region reaches beyond the size.
+pub fn mask(width: u32, height: u32, regions: &[Region]) -> GrayImage {
+    let mut mask = GrayImage::new(width, height);
+    for run in regions.iter().flat_map(|region| &region.runs) {
+        let row = run.y * width as usize;
+        mask.as_mut()[row + run.start..row + run.end].fill(255);
+    }
+    mask
 }
 
 /// The picture where the heat is, black where it is not: `heat * picture`.

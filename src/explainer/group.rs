@@ -123,6 +123,7 @@ impl Explainer {
             input: input.to_vec(),
             probabilities: probabilities(self.network.output_kind, logits),
             logits: logits.to_vec(),
+            whole: None,
         };
         Ok(each.map(prediction).collect())
     }

@@ -161,6 +161,68 @@ pub enum UsageError {
     /// `--report` with what is no page by its name, perhaps the picture.
     #[error("--report {}: it is a page, and its name ends in .html, as in --report result.html", .0.display())]
     NoPage(PathBuf),
+    /// No heat, or no number.
+    #[error(
+        "--box-threshold {0} is no heat: it goes from above 0 to 1, the largest, as in --box-threshold 0.15"
+    )]
+    BoxThresholdOutOfRange(f32),
+    /// No share, or no number.
+    #[error(
+        "--box-area {0} is no share of the picture: it goes from 0 to 1, as in --box-area 0.01"
+    )]
+    BoxAreaOutOfRange(f64),
+    /// A least area for the largest region.
+    #[error(
+        "--box-area is for --boxes=all: the largest region is boxed whatever it takes; add --boxes=all or drop --box-area"
+    )]
+    BoxAreaOfLargest,
+    /// `--box-threshold` without a region.
+    #[error("--box-threshold is for --boxes, --coco and --outputs mask: add one of them")]
+    BoxThresholdAlone,
+    /// Regions of maps of both signs.
+    #[error(
+        "--signed draws what raises the score and what lowers it, and {0} is of the first alone: drop one of the two"
+    )]
+    SignedRegions(&'static str),
+    /// One box for several pictures.
+    #[error("--box is of one picture, and there are {0}: name the picture that it is of")]
+    BoxOfMany(usize),
+    /// Maps that have no unit in common.
+    #[error(
+        "--fit tiles blends the maps of squares in one unit, and for {0} each is scaled by itself: drop one of the two"
+    )]
+    ScaledTiles(&'static str),
+    /// `--tiles` without the fit that has them.
+    #[error("--tiles is for --fit tiles: add it")]
+    TilesAlone,
+    /// A picture and a list from one place.
+    #[error(
+        "- is a picture from standard input, and --files-from - a list from there: give one of them as a file"
+    )]
+    StdinTwice,
+    /// `--out -` with `--json`.
+    #[error(
+        "--out - writes the picture to standard output, where --json writes the results: drop one of the two"
+    )]
+    TwoToStdout,
+    /// More than one file for standard output.
+    #[error(
+        "--out - writes one file to standard output, and here are {pictures} x {classes} x {files}: \
+         pictures, classes, files of each; write as in gradcam photo.jpg -n 1 --outputs gradcam --out -"
+    )]
+    ManyToStdout {
+        /// Pictures.
+        pictures: usize,
+        /// Classes of each.
+        classes: usize,
+        /// Files of each class.
+        files: usize,
+    },
+    /// A picture for a terminal.
+    #[error(
+        "--out - writes the bytes of a file, and standard output is a terminal: add > file.png; --preview draws in the terminal"
+    )]
+    TerminalStdout,
     /// Noise below 0, infinite or no number.
     #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
     NoiseOutOfRange(f64),

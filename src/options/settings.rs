@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Classes, DEFAULT_TOP_N, Options, Preprocess};
+use super::{Classes, DEFAULT_TOP_N, Options, Preprocess, Regions};
 use crate::draw::composite::Overlay;
 
 impl Options {
@@ -36,6 +36,7 @@ impl Options {
             format,
             size,
             fit,
+            tiles,
             preprocess,
             input_size,
             max_pixels,
@@ -45,8 +46,15 @@ impl Options {
             overlay,
             scale,
             signed,
+            boxes,
+            regions,
+            coco: _,
+            known_box,
             pixel_scale,
             labels,
+            to_stdout: _,
+            preview: _,
+            verbose: _,
             json: _,
             quiet: _,
             weights_dtype,
@@ -75,6 +83,14 @@ impl Options {
                 format!("threshold {least}, alpha {alpha}")
             }
         };
+        let regions = regions.map(|rule| {
+            let Regions {
+                threshold,
+                which,
+                least_area,
+            } = rule;
+            format!("{which}, threshold {threshold}, area {least_area}")
+        });
         let mut settings = Map::new();
         for (name, value) in [
             ("version", env!("CARGO_PKG_VERSION").into()),
@@ -99,6 +115,7 @@ impl Options {
             ("format", json!(format.map(|format| format.to_string()))),
             ("size", size.to_string().into()),
             ("fit", fit.to_string().into()),
+            ("tiles", (*tiles).into()),
             ("preprocess", preprocess.into()),
             ("input-size", (*input_size).into()),
             ("max-pixels", (*max_pixels).into()),
@@ -108,6 +125,9 @@ impl Options {
             ("overlay", overlay.into()),
             ("scale", format!("{scale:?}").to_lowercase().into()),
             ("signed", (*signed).into()),
+            ("boxes", (*boxes).into()),
+            ("regions", regions.into()),
+            ("box", json!(known_box.map(|known| known.to_string()))),
             ("pixel-scale", pixel_scale.to_string().into()),
             (
                 "labels",

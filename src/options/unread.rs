@@ -158,7 +158,7 @@ fn unread_by_outputs<'a>(
         coloured("--overlay", flags.overlay.is_some()),
         coloured("--alpha", flags.alpha.is_some()),
         coloured("--threshold", flags.threshold.is_some()),
-        ("--scale", flags.scale.is_some(), is_a_picture, any),
+        ("--scale", flags.scale.is_some(), has_a_scale, any),
         ("--signed", flags.signed, has_signs, is_a_map),
     ];
     let given = given.into_iter().chain([pixel_scale(flags, outputs)]);
@@ -196,6 +196,11 @@ fn is_a_picture(output: Output) -> bool {
     output != Output::Raw
 }
 
+/// What a mask shows is a share of its own map's largest value.
+fn has_a_scale(output: Output) -> bool {
+    is_a_picture(output) && output != Output::Mask
+}
+
 /// `--pixel-scale`, unless a picture of a pixel method's values is written.
 fn pixel_scale(flags: &Explain, outputs: &[Output]) -> (&'static str, bool, IsShown, Reads) {
     let own = |&output: &Output| output != Output::Raw && output.own_method().is_some();
@@ -209,7 +214,7 @@ fn pixel_scale(flags: &Explain, outputs: &[Output]) -> (&'static str, bool, IsSh
 
 /// That can be chosen.
 fn has_a_format(output: Output) -> bool {
-    is_a_picture(output) && output != Output::Heatmap16
+    is_a_picture(output) && !matches!(output, Output::Heatmap16 | Output::Mask)
 }
 
 fn has_signs(output: Output) -> bool {

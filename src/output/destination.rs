@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::name::{Content, STEM_MAX, Subject, file_name, short_stem};
-use super::{or_here, temporary_file};
-use crate::picture::Format;
+use super::{Kept, WriteError, at, or_here, temporary_file};
+use crate::picture::{Format, is_stdin};
 
 /// Why the files of a picture could not be written. Found before any work.
 #[derive(Debug, Error)]
@@ -104,6 +104,9 @@ impl Destination {
 /// Whether a picture is no file in a folder: a pipe or a device, or what the system calls an open file, `/dev/stdin` or
 /// `/proc/self/fd/3`. Nothing is written beside such a name.
 fn is_stream(image: &Path) -> bool {
+    if is_stdin(image) {
+        return true;
+    }
     let folder = image.parent().map(Path::canonicalize);
     let of_the_system = folder.is_some_and(|folder| {
         // Not what lies below, in /dev/shm say.
@@ -117,6 +120,9 @@ fn is_stream(image: &Path) -> bool {
 
 /// The picture's name without extension; of an open file's number, what that is.
 fn stem(image: &Path) -> OsString {
+    if is_stdin(image) {
+        return "stdin".into();
+    }
     let stem = image.file_stem().unwrap_or_default();
     let is_number = stem.as_encoded_bytes().iter().all(u8::is_ascii_digit);
     match is_number && is_stream(image) {
@@ -149,6 +155,22 @@ pub fn tell_apart<'a>(
         let whole = image.file_name().unwrap_or_default();
         destination.stem = short_stem(whole);
         destination.is_shortened = whole.len() > STEM_MAX;
+    }
+}
+
+/// Whether the file at `path`, which is none of `kept`, can be written, as far as can be known before the work. Leaves
+/// nothing behind.
+pub fn check_file(path: &Path, kept: &Kept) -> Result<(), WriteError> {
+    kept.check(path)?;
+    if path.is_dir() {
+        return Err(at(path, io::ErrorKind::IsADirectory.into()));
+    }
+    match probe(path.parent().unwrap_or(Path::new(""))) {
+        Ok(_) => Ok(()),
+        Err(DestinationError::NotWritable { source, .. }) => Err(at(path, source)),
+        Err(DestinationError::NotAFolder(_) | DestinationError::SameNames { .. }) => {
+            Err(at(path, io::ErrorKind::NotADirectory.into()))
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Content {
     Heatmap16(Method),
     /// The picture lit by the map or by that magnitude.
     Segmented(Method),
+    /// Where the map's regions are, white on black, always as PNG.
+    Mask(Method),
     /// The map before ReLU and scaling, float32, H x W; of several layers and with `--smooth aug`, what scaled maps become;
     /// of a pixel method, its values, H x W x 3.
     Raw(Method),
@@ -57,9 +59,11 @@ impl Content {
             Self::Heatmap(GRADCAM) => "heatmap".to_owned(),
             Self::Heatmap16(GRADCAM) => "heatmap16".to_owned(),
             Self::Segmented(GRADCAM) => "segmented".to_owned(),
+            Self::Mask(GRADCAM) => "mask".to_owned(),
             Self::Heatmap(_) => format!("{method}_heatmap"),
             Self::Heatmap16(_) => format!("{method}_heatmap16"),
             Self::Segmented(_) => format!("{method}_segmented"),
+            Self::Mask(_) => format!("{method}_mask"),
         }
     }
 
@@ -69,6 +73,7 @@ impl Content {
         | Self::Heatmap(method)
         | Self::Heatmap16(method)
         | Self::Segmented(method)
+        | Self::Mask(method)
         | Self::Raw(method)) = self;
         method
     }
@@ -92,6 +97,7 @@ impl Content {
                 Self::Heatmap(method),
                 Self::Heatmap16(method),
                 Self::Segmented(method),
+                Self::Mask(method),
             ]
         };
         Method::all().flat_map(of_method)
@@ -197,7 +203,7 @@ pub(super) fn file_name(
     let suffix = content.suffix();
     let extension = match content {
         Content::Raw(_) => "npy",
-        Content::Heatmap16(_) => "png",
+        Content::Heatmap16(_) | Content::Mask(_) => "png",
         Content::Picture(_) | Content::Heatmap(_) | Content::Segmented(_) => extension,
     };
     let mut name = stem.to_owned();

@@ -1,18 +1,27 @@
-//! What made a picture, in the picture: one text chunk of its PNG.
+//! What made a picture, in the picture: one text chunk of its PNG, one comment of its JPEG.
 //!
-//! An `iTXt` chunk (PNG, 11.3.3.4) with the keyword `gradcam` and JSON as its text: the program's version, the picture
-//! explained, weights with their SHA-256, adapter, layer, score and settings as in the report, class and method, and the
-//! command that was typed.
+//! An `iTXt` chunk (PNG, 11.3.3.4) with the keyword `gradcam` and JSON as its text, or a `COM` segment (ITU-T T.81, B.2.4.5)
+//! with the two parted by a zero: the program's version, the picture explained, weights with their SHA-256, adapter, layer,
+//! score and settings as in the report, class and method, and the command that makes it. The other formats that are written
+//! carry none.
+
+use std::ffi::OsString;
+use std::path::Path;
 
 use flate2::Crc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::output::Content;
-use crate::output::report::{Adapter, Class, Settings, Weights};
+use crate::output::report::{Adapter, Class, PROGRAM, Settings, Weights, paths};
 
 const KEYWORD: &[u8] = b"gradcam";
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// Of a JPEG.
+const START: &[u8] = b"\xff\xd8";
+/// Markers of its segments.
+const COMMENT: u8 = 0xfe;
+const SCAN: u8 = 0xda;
 /// Length, type and check sum around the data of a chunk.
 const FRAME: usize = 12;
 
@@ -24,7 +33,7 @@ pub struct Origin(Map<String, Value>);
 #[derive(Debug)]
 pub struct Made<'a> {
     /// The picture, as named on the command line.
-    pub image: &'a str,
+    pub image: &'a Path,
     /// The network.
     pub weights: &'a Weights,
     /// Where it ran.
@@ -36,33 +45,45 @@ pub struct Made<'a> {
     /// How the maps were made and drawn.
     pub settings: &'a Settings,
     /// The command's words, the program's name first.
-    pub command: &'a [String],
+    pub command: &'a [OsString],
 }
 
 impl Origin {
     /// As it will be written.
     pub fn new(made: &Made<'_>) -> Self {
         let mut map = Map::new();
+        let command = made.command.iter().map(|word| word.to_string_lossy());
+        let command: Vec<_> = command.collect();
         for (what, value) in [
-            (
-                "program",
-                concat!("gradcam ", env!("CARGO_PKG_VERSION")).into(),
-            ),
-            ("image", made.image.into()),
+            ("program", PROGRAM.into()),
+            ("image", made.image.to_string_lossy().into()),
             ("weights", as_printed(made.weights)),
             ("adapter", as_printed(made.adapter)),
             ("layer", made.layer.into()),
             ("score", made.score.into()),
             ("settings", as_printed(made.settings)),
-            ("command", made.command.into()),
+            ("command", command.into()),
         ] {
             map.insert(what.into(), value);
+        }
+        if let Some(bytes) = paths::bytes(made.image) {
+            map.insert("image_bytes".into(), bytes.into());
+        }
+        // Of words that are not Unicode their bytes, as the report has them of paths; of the others nothing.
+        let bytes = made
+            .command
+            .iter()
+            .map(|word| paths::bytes(Path::new(word)));
+        let bytes: Vec<Option<String>> = bytes.collect();
+        if bytes.iter().any(Option::is_some) {
+            map.insert("command_bytes".into(), bytes.into());
         }
         Self(map)
     }
 
-    /// The bytes of a PNG with what made it, which shows `content` about `class`.
-    pub fn embed(&self, png: &[u8], class: &Class, content: Content) -> Vec<u8> {
+    /// The bytes of a picture that shows `content` about `class`, with what made it where its format, PNG or JPEG, can say so;
+    /// else as they are.
+    pub fn embed(&self, picture: Vec<u8>, class: &Class, content: Content) -> Vec<u8> {
         let mut map = self.0.clone();
         let class = json!({
             "id": class.id,
@@ -73,12 +94,19 @@ impl Origin {
         map.insert("class".into(), class);
         map.insert("method".into(), content.method().to_string().into());
         map.insert("content".into(), content.key().into());
-        with_text(png, &Value::Object(map).to_string())
+        let text = Value::Object(map).to_string();
+        if picture.starts_with(SIGNATURE) {
+            with_text(&picture, &text)
+        } else if picture.starts_with(START) {
+            with_comment(picture, &text)
+        } else {
+            picture
+        }
     }
 }
 
 /// With float32's own digits: as a value it would be written with those of float64.
-fn as_printed(value: &impl Serialize) -> Value {
+pub(super) fn as_printed(value: &impl Serialize) -> Value {
     let text = serde_json::to_string(value);
     let text = text.expect("keys are strings, and writing to memory cannot fail");
     serde_json::from_str(&text).expect("what was written is JSON")
@@ -106,13 +134,38 @@ fn with_text(png: &[u8], text: &str) -> Vec<u8> {
     .concat()
 }
 
+/// A JPEG with a comment, behind the segment that must be the first; without where the text is too long for one.
+fn with_comment(mut jpeg: Vec<u8>, text: &str) -> Vec<u8> {
+    let data = [KEYWORD, b"\0", text.as_bytes()].concat();
+    let Ok(length) = u16::try_from(data.len() + 2) else {
+        return jpeg;
+    };
+    // JFIF's.
+    let first = match segment(&jpeg, START.len()) {
+        Some((0xe0, data)) => START.len() + 4 + data.len(),
+        _ => START.len(),
+    };
+    let segment = [&[0xff, COMMENT], &length.to_be_bytes()[..], &data].concat();
+    jpeg.splice(first..first, segment);
+    jpeg
+}
+
+/// The marker and the data of the segment of a JPEG that begins at this byte.
+fn segment(jpeg: &[u8], at: usize) -> Option<(u8, &[u8])> {
+    let [0xff, marker, high, low] = *jpeg.get(at..at + 4)? else {
+        return None;
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    Some((marker, jpeg.get(at + 4..at + 2 + length)?))
+}
+
 /// Why a file does not say what made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProvenanceError {
-    /// Not a PNG.
-    #[error("not a PNG picture: other formats do not carry what made them")]
-    NotPng,
-    /// A PNG without the chunk.
+    /// Neither a PNG nor a JPEG.
+    #[error("neither a PNG nor a JPEG picture: other formats do not carry what made them")]
+    OtherFormat,
+    /// A picture without the text.
     #[error(
         "nothing says what made it: it is not gradcam's, or a program that wrote it again dropped the text"
     )]
@@ -122,9 +175,13 @@ pub enum ProvenanceError {
     Damaged,
 }
 
-/// What made a PNG, as [`Origin::embed`] wrote it.
-pub fn read(png: &[u8]) -> Result<Map<String, Value>, ProvenanceError> {
-    let mut rest = png.strip_prefix(SIGNATURE).ok_or(ProvenanceError::NotPng)?;
+/// What made a picture, as [`Origin::embed`] wrote it.
+pub fn read(picture: &[u8]) -> Result<Map<String, Value>, ProvenanceError> {
+    if picture.starts_with(START) {
+        return read_jpeg(picture);
+    }
+    let rest = picture.strip_prefix(SIGNATURE);
+    let mut rest = rest.ok_or(ProvenanceError::OtherFormat)?;
     while let Some((&length, after)) = rest.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(length) as usize;
         let Some(chunk) = after.get(..length.saturating_add(8)) else {
@@ -142,6 +199,24 @@ pub fn read(png: &[u8]) -> Result<Map<String, Value>, ProvenanceError> {
             return parsed.ok_or(ProvenanceError::Damaged);
         }
         rest = &after[length + 8..];
+    }
+    Err(ProvenanceError::Nothing)
+}
+
+/// The comments stand before the picture's own data.
+fn read_jpeg(jpeg: &[u8]) -> Result<Map<String, Value>, ProvenanceError> {
+    let mut at = START.len();
+    while let Some((marker, data)) = segment(jpeg, at) {
+        let text = data.strip_prefix(KEYWORD);
+        if let Some(text) = text.and_then(|text| text.strip_prefix(b"\0"))
+            && marker == COMMENT
+        {
+            return serde_json::from_slice(text).map_err(|_| ProvenanceError::Damaged);
+        }
+        if marker == SCAN {
+            break;
+        }
+        at += 4 + data.len();
     }
     Err(ProvenanceError::Nothing)
 }
@@ -173,8 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_comes_back_from_a_jpeg_and_the_picture_stays_what_it_was() {
+        let picture = RgbImage::from_pixel(3, 2, image::Rgb([1, 2, 3]));
+        let jpeg = crate::picture::encode(&picture, ImageFormat::Jpeg).unwrap();
+        assert_eq!(read(&jpeg), Err(ProvenanceError::Nothing));
+        let text = r#"{"program":"gradcam","image":"café.jpg"}"#;
+        let with = with_comment(jpeg.clone(), text);
+        assert_eq!(Value::Object(read(&with).unwrap()).to_string(), text);
+        let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8();
+        assert_eq!(pixels(&with), pixels(&jpeg));
+        assert_eq!(with[2..4], jpeg[2..4], "JFIF's segment is the first");
+        assert_eq!(with_comment(jpeg.clone(), &"x".repeat(70_000)), jpeg);
+        for length in 0..with.len() {
+            let _ = read(&with[..length]);
+        }
+        let mut endless = with;
+        endless[4..6].copy_from_slice(&[0, 0]);
+        assert_eq!(read(&endless), Err(ProvenanceError::Nothing));
+    }
+
+    #[test]
     fn a_file_that_says_nothing_or_is_damaged_is_an_error_wherever_it_ends() {
-        assert_eq!(read(b"\xff\xd8\xff"), Err(ProvenanceError::NotPng));
+        assert_eq!(read(b"RIFF"), Err(ProvenanceError::OtherFormat));
+        assert_eq!(read(b"\xff\xd8\xff"), Err(ProvenanceError::Nothing));
         assert_eq!(read(&png()), Err(ProvenanceError::Nothing));
         let whole = with_text(&png(), "{}");
         for length in 0..whole.len() {

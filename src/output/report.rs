@@ -20,12 +20,16 @@ use crate::printable::printable_lines;
 use crate::score::Score;
 
 pub(crate) mod paths;
+mod region;
 mod settings;
 
-pub use settings::{Drawing, Preprocess, Settings};
+pub use region::Region;
+pub use settings::{Drawing, Preprocess, Regions, Settings};
 
 /// Version of the JSON's form.
 const SCHEMA: u32 = 1;
+/// What made it.
+pub(super) const PROGRAM: &str = concat!("gradcam ", env!("CARGO_PKG_VERSION"));
 
 /// What was found in one picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +39,9 @@ pub struct Report {
     pub image: PathBuf,
     /// Its width and height, upright.
     pub image_size: [u32; 2],
+    /// Squares that covered it, of `--fit tiles`; absent from the JSON where the network saw one picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<usize>,
     /// The network.
     pub weights: Weights,
     /// Where it ran.
@@ -149,6 +156,18 @@ pub struct Map {
     /// What to know before reading it; absent from the JSON where the verdict is `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Its hot regions, the largest first; absent from the JSON where nobody asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<Region>>,
+    /// Why there is none; absent from the JSON where there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions_note: Option<String>,
+    /// Share of the heat on the picture that lies in a known box; absent from the JSON where there is no box or no heat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_in_box: Option<f64>,
+    /// Whether the hottest pixel of the picture lies in it; absent in the same case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointing_hit: Option<bool>,
     /// Those of `--score`, `--versus` and `--counterfactual` that were given and that the method does not read, as typed;
     /// absent from the JSON where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -241,6 +260,10 @@ impl Map {
             empty: max(&judged) <= 0.0,
             verdict,
             note: asked.words(verdict, method, max_value),
+            regions: None,
+            regions_note: None,
+            energy_in_box: None,
+            pointing_hit: None,
             unread: Vec::new(),
             files: Vec::new(),
         }
@@ -268,6 +291,7 @@ impl Report {
         #[derive(Serialize)]
         struct Versioned<'a> {
             schema: u32,
+            program: &'static str,
             #[serde(flatten)]
             report: &'a Report,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -275,6 +299,7 @@ impl Report {
         }
         let versioned = Versioned {
             schema: SCHEMA,
+            program: PROGRAM,
             report: self,
             page,
         };
@@ -283,7 +308,7 @@ impl Report {
             + "\n"
     }
 
-    /// For standard error: one note for each map that cannot be read as it is.
+    /// For standard error: one note for each map that cannot be read as it is, and for each without the region asked for.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for class in &self.classes {
@@ -293,6 +318,13 @@ impl Report {
                     notes.push(format!(
                         "{image}: the {} map of class {id}, {name}, is {}: {note}",
                         map.method, map.verdict
+                    ));
+                }
+                if let Some(note) = &map.regions_note {
+                    let (image, Class { id, name, .. }) = (self.image.display(), class);
+                    notes.push(format!(
+                        "{image}: no region of the {} map of class {id}, {name}: {note}",
+                        map.method
                     ));
                 }
             }

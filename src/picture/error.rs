@@ -22,6 +22,11 @@ pub enum PictureError {
     #[error("cannot read {path}: {reason}")]
     Read { path: PathBuf, reason: io::Error },
 
+    #[error(
+        "- is a picture from standard input, and that is a terminal: pipe one in, as in gradcam - < photo.jpg; a file called - is ./-"
+    )]
+    Terminal,
+
     #[error("{path} is a folder where a picture was expected; name a file in it")]
     Folder { path: PathBuf },
 
@@ -112,7 +117,7 @@ impl PictureError {
             | Self::TooLarge { path, .. }
             | Self::OverLimit { path, .. }
             | Self::TooSmall { path, .. } => Some(path),
-            Self::Encode { .. } => None,
+            Self::Encode { .. } | Self::Terminal => None,
         }
     }
 

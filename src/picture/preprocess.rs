@@ -1,6 +1,7 @@
 //! From a picture to the network's input, and from the input's gradient back to the picture.
 
 mod normalization;
+mod tiles;
 
 use image::imageops;
 use image::{Rgb, RgbImage};
@@ -8,6 +9,7 @@ use image::{Rgb, RgbImage};
 use crate::named::named;
 use crate::picture::resize::{self, Region};
 pub use normalization::{Normalization, Preprocessing, to_picture, to_tensor};
+pub use tiles::{Blend, Tiles, TooManyTiles};
 
 named! {
     /// How a picture of any shape meets the network's rectangle.
@@ -100,6 +102,26 @@ pub fn seen(
     // Before it is resized, as whoever opens a picture in grey does; and after, for what it is padded with.
     let (seen, geometry) = fit(&in_grey(picture), way, width, height);
     (in_grey(&seen), geometry)
+}
+
+/// A picture that overlapping rectangles of the network's size cover, `along` of them along its short side: resized for
+/// them, and where that lies on the picture. In grey where that is what the network sees.
+///
+/// # Errors
+/// [`TooManyTiles`] for a picture so long that it takes more than [`Tiles::MOST`].
+///
+/// # Panics
+/// If any of the four sides or `along` is zero.
+pub fn tiled(
+    picture: &RgbImage,
+    along: u32,
+    [width, height]: [u32; 2],
+    normalization: &Normalization,
+) -> Result<(RgbImage, Geometry, Tiles), TooManyTiles> {
+    let tiles = Tiles::over(picture.dimensions(), (width, height), along)?;
+    let (w, h) = tiles.canvas;
+    let (canvas, geometry) = seen(picture, Fit::Squash, [w, h], normalization);
+    Ok((canvas, geometry, tiles))
 }
 
 /// Each pixel's luma (ITU-R BT.601) in all three channels.

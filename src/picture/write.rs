@@ -4,7 +4,9 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
-use image::{ImageBuffer, ImageError, ImageFormat, Luma, RgbImage};
+use image::{
+    EncodableLayout, ImageBuffer, ImageError, ImageFormat, Luma, PixelWithColorType, RgbImage,
+};
 
 use super::PictureError;
 use crate::named::named;
@@ -100,8 +102,12 @@ fn encode_error(rgb: &RgbImage, format: ImageFormat, reason: ImageError) -> Pict
     }
 }
 
-/// The bytes of a PNG of 16 bits a pixel.
-pub fn encode_grey_16(grey: &ImageBuffer<Luma<u16>, Vec<u16>>) -> Result<Vec<u8>, PictureError> {
+/// The bytes of a PNG of one channel, 8 or 16 bits a pixel.
+pub fn encode_grey<S>(grey: &ImageBuffer<Luma<S>, Vec<S>>) -> Result<Vec<u8>, PictureError>
+where
+    Luma<S>: PixelWithColorType<Subpixel = S>,
+    [S]: EncodableLayout,
+{
     let mut bytes = Cursor::new(Vec::new());
     let written = grey.write_to(&mut bytes, ImageFormat::Png);
     written.map_err(|reason| PictureError::Encode {

@@ -4,8 +4,10 @@
 
 mod adapters;
 mod again;
+mod alignment;
 mod at_once;
 mod bench;
+mod boxes;
 mod browser;
 mod drawing;
 mod files;
@@ -18,11 +20,15 @@ mod many;
 mod page;
 mod page_in_browser;
 mod pictures;
+mod provenance;
 mod question;
+mod redness;
 mod results;
 mod resumed;
 mod schema;
 mod stopped;
+mod streams;
+mod tiles;
 mod usage;
 mod weights;
 

@@ -143,6 +143,7 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
             keys(report),
             [
                 "schema",
+                "program",
                 "image",
                 "image_size",
                 "weights",
@@ -521,50 +522,6 @@ fn a_full_disk_behind_standard_error_does_not_hide_the_exit_code() {
         let arguments: Vec<&str> = line.split(' ').collect();
         let full = File::options().write(true).open("/dev/full").unwrap();
         Run::of(folder.command(&arguments).stderr(full)).exits(code);
-    }
-}
-
-#[test]
-fn a_png_says_what_made_it_and_how_to_make_it_again() {
-    let folder = Folder::new();
-    let line = "cat.png tiny.npy -c 1 --score logit --versus 0 -m gradcam --outputs heatmap,heatmap16,guided_bprop";
-    let report = &folder.json(line)[0];
-    let files = report["classes"][0]["maps"][0]["files"]
-        .as_object()
-        .unwrap();
-    assert_eq!(files.len(), 3);
-    for (suffix, file) in files {
-        let file = file.as_str().unwrap();
-        let shown = folder.prints(&format!("show {file} --json"));
-        let shown = &crate::harness::json_lines(&shown)[0];
-        for key in ["weights", "adapter", "layer", "settings"] {
-            assert_eq!(shown[key], report[key], "{key}");
-        }
-        assert_eq!(shown["content"], suffix.as_str());
-        assert_eq!(shown["class"]["id"], 1);
-        assert_eq!(shown["score"], "logit, versus 0");
-        assert_eq!(shown["class"]["logit"], report["classes"][0]["logit"]);
-        let command = shown["command"].as_array().unwrap();
-        let words: Vec<&str> = command.iter().map(|word| word.as_str().unwrap()).collect();
-        assert_eq!(words.join(" "), format!("gradcam --json {line}"));
-        // Made again, it is the same file.
-        let before = folder.read(file);
-        folder.json(line);
-        assert!(folder.read(file) == before, "{file}");
-        let text = folder.prints(&format!("show {file}"));
-        assert!(
-            text.ends_with(&format!("command   gradcam --json {line}\n")),
-            "{text}"
-        );
-        assert!(text.contains("layer     conv5_3\n"), "{text}");
-    }
-    folder.put("photo.jpg", &fixture("pictures/rgb.jpg"));
-    for (file, part) in [
-        ("cat.png", "nothing says what made it"),
-        ("photo.jpg", "not a PNG picture"),
-        ("gone.png", "cannot be read"),
-    ] {
-        folder.refuses(&format!("show {file}"), 1, &[file, part]);
     }
 }
 

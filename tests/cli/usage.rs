@@ -290,3 +290,61 @@ fn every_shell_gets_its_completions() {
         );
     }
 }
+
+#[test]
+fn the_short_help_fits_a_screen_and_the_long_one_has_everything() {
+    let folder = Folder::empty();
+    let short = folder.prints("-h");
+    let lines = short.lines().count();
+    assert!(lines <= 50, "{lines} lines:\n{short}");
+    for word in [
+        "--class",
+        "--method",
+        "--outputs",
+        "--boxes",
+        "Examples:",
+        "gradcam photo.jpg",
+    ] {
+        assert!(short.contains(word), "{word} is missing in: {short}");
+    }
+    let long = folder.prints("--help");
+    let headings = [
+        "What is explained:",
+        "How methods work:",
+        "What is written:",
+        "Boxes and masks:",
+        "What the network sees:",
+        "Where it runs:",
+        "Examples:",
+    ];
+    for word in headings
+        .into_iter()
+        .chain(["--mean", "--box-area", "--verbose", "--tiles"])
+    {
+        assert!(long.contains(word), "{word} is missing in: {long}");
+    }
+}
+
+#[test]
+fn manual_pages_are_made_of_the_same_definitions() {
+    let folder = Folder::empty();
+    let page = folder.prints("man");
+    assert!(page.contains(".TH gradcam 1"), "{page}");
+    for part in [
+        ".SH SYNOPSIS",
+        "box\\-threshold",
+        "gradcam holiday/",
+        "What the network sees",
+    ] {
+        assert!(
+            page.to_lowercase().contains(&part.to_lowercase()),
+            "{part} is missing in: {page}"
+        );
+    }
+    let of_command = folder.prints("man bench");
+    assert!(
+        of_command.contains("weights\\-dtype") && !of_command.contains("counterfactual"),
+        "{of_command}"
+    );
+    folder.refuses("man walk", 2, &["no command is called walk"]);
+}

@@ -1,14 +1,18 @@
 //! From explained classes to their files.
 
 use std::cell::LazyCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
-use ::image::RgbImage;
+use ::image::{RgbImage, imageops};
 
-use crate::cli::{Format, Output, PixelScale, Scale, Size};
+use crate::cli::{Output, PixelScale, Scale, Size};
 use crate::command::Error;
+use crate::command::explain::regions;
 use crate::draw::composite::{self, Rectangle};
 use crate::explainer::{Explanation, Prediction};
 use crate::labels::{Label, Labels};
@@ -16,6 +20,7 @@ use crate::methods::attribution;
 use crate::methods::cam;
 use crate::methods::map::{Map, RawMap};
 use crate::methods::perturbation;
+use crate::methods::region::Region;
 use crate::methods::spread::Spread;
 use crate::methods::verdict::Asked;
 use crate::methods::{Method, Setting};
@@ -52,6 +57,8 @@ pub struct Scene<'a> {
     pub origin: &'a Origin,
     /// The target layers' names.
     pub layers: &'a [String],
+    /// Nanoseconds that were spent writing, of all threads together.
+    pub writing: AtomicU64,
 }
 
 /// What is drawn at full strength where a scale is shared, in the units of a method's values: for each of its pictures of
@@ -88,6 +95,11 @@ pub fn methods(options: &Options) -> Methods {
     methods
 }
 
+/// How many files a class has.
+pub(super) fn files(options: &Options) -> usize {
+    contents(options).len()
+}
+
 /// Files of a class, in the order written: those of each method, then those of outputs that are the same for all.
 fn contents(options: &Options) -> Vec<Content> {
     let of_method = |method, output: &Output| match output {
@@ -95,6 +107,7 @@ fn contents(options: &Options) -> Vec<Content> {
         Output::Heatmap16 => Some(Content::Heatmap16(method)),
         Output::Gradcam => Some(Content::Picture(method)),
         Output::Segmented => Some(Content::Segmented(method)),
+        Output::Mask => Some(Content::Mask(method)),
         Output::Raw => Some(Content::Raw(method)),
         Output::GuidedBprop | Output::GuidedGradcam => None,
     };
@@ -123,13 +136,30 @@ fn contents(options: &Options) -> Vec<Content> {
 /// Values drawn at once, 8 bytes each: pictures as large as photographs are drawn one after the other.
 const VALUES_AT_ONCE: usize = 16 << 20;
 
+/// What was made of one class.
+pub struct DrawnClass {
+    /// What is in its files.
+    pub class: report::Class,
+    /// The map of the first method over the picture, where it is to be drawn in the terminal.
+    pub preview: Option<RgbImage>,
+}
+
+/// Classes drawn, and what part of the time writing took.
+pub struct AllDrawn {
+    /// Each of them.
+    pub classes: Vec<DrawnClass>,
+    /// From 0 to 1.
+    pub writing: f64,
+}
+
 /// Writes the files of each class, several classes at once, and says what is in them. Of several errors the first class's.
 pub fn classes(
     scene: &Scene<'_>,
     explanations: &[Explanation],
     prediction: &Prediction,
     labels: &Labels,
-) -> Result<Vec<report::Class>, Error> {
+) -> Result<AllDrawn, Error> {
+    let started = Instant::now();
     let (width, height) = scene.picture().dimensions();
     let fit = VALUES_AT_ONCE / (width as usize * height as usize);
     let threads = fit.min(scene.threads).clamp(1, explanations.len().max(1));
@@ -155,7 +185,14 @@ pub fn classes(
     });
     let mut drawn = drawn.into_inner().unwrap_or_else(PoisonError::into_inner);
     drawn.sort_by_key(|&(rank, _)| rank);
-    drawn.into_iter().map(|(_, class)| class).collect()
+    let classes: Result<Vec<DrawnClass>, Error> =
+        drawn.into_iter().map(|(_, class)| class).collect();
+    let writing = scene.writing.load(Ordering::Relaxed) as f64 / 1e9;
+    let all = started.elapsed().as_secs_f64() * threads as f64;
+    Ok(AllDrawn {
+        classes: classes?,
+        writing: (writing / all).min(1.0),
+    })
 }
 
 /// Writes the files of one class, and says what is in them.
@@ -166,7 +203,7 @@ fn class(
     explanation: &Explanation,
     prediction: &Prediction,
     label: &Label,
-) -> Result<report::Class, Error> {
+) -> Result<DrawnClass, Error> {
     let Scene { options, .. } = scene;
     let id = explanation.class;
     let probability = prediction.probabilities[id] as f32;
@@ -185,6 +222,7 @@ fn class(
         &found.expect("values of each method needed").1
     };
     let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
+    let mut found: Vec<(Method, Vec<Region>)> = vec![];
     for &method in &options.methods {
         let given = of(method);
         // Of no gradient is lost what is not made of one.
@@ -194,9 +232,11 @@ fn class(
         } else {
             1.0
         };
-        let spread = Spread::of(&given.map().0.heat(), scene.geometry);
+        let (relative, _) = given.map();
+        let spread = Spread::of(&relative.heat(), scene.geometry);
         let mut map = report::Map::new(method, &given.values, spread, gradient, &scene.asked);
         map.unread = options.unread_by(method);
+        found.push((method, regions::look(scene, &relative, &mut map)));
         class.maps.push(map);
     }
     let contents = contents(options);
@@ -205,45 +245,88 @@ fn class(
         let values = of(method);
         let full = shared.iter().find(|(m, _)| *m == method);
         let full = full.map(|&(_, full)| full);
+        let drawn = found.iter().find(|(m, _)| *m == method);
+        let drawn = drawn.map_or(&[][..], |(_, regions)| regions);
+        let outlined = |mut picture: RgbImage| {
+            if options.boxes {
+                composite::outline(&mut picture, drawn);
+            }
+            picture
+        };
         let heat = LazyCell::new(|| scene.heat(values, full));
         let subject = Subject {
             question: scene.question.of(method),
             ..subject
         };
         for &content in of_method {
-            let path = scene.destination.path(subject, content);
-            scene.kept.check(&path)?;
+            let path = scene.path(subject, content)?;
             let write = |drawn: &RgbImage| {
-                let mut bytes = picture::encode(drawn, scene.destination.format.into())?;
-                if scene.destination.format == Format::Png {
-                    bytes = scene.origin.embed(&bytes, &class, content);
-                }
-                output::write(&path, &bytes).map_err(Error::from)
+                let bytes = picture::encode(drawn, scene.destination.format.into())?;
+                let bytes = scene.origin.embed(bytes, &class, content);
+                scene.put(&path, &bytes)
+            };
+            let write_grey = |png: Vec<u8>| {
+                let bytes = scene.origin.embed(png, &class, content);
+                scene.put(&path, &bytes)
             };
             match content {
-                Content::Picture(_) if values.of_pixels => write(&scene.pixels(values, full)),
-                Content::Picture(_) => write(&scene.overlay(&heat)),
+                Content::Picture(_) if values.of_pixels => {
+                    write(&outlined(scene.pixels(values, full)))
+                }
+                Content::Picture(_) => write(&outlined(scene.overlay(&heat))),
                 Content::Heatmap(_) if scene.is_signed(values) => {
                     write(&composite::signed_heatmap(&heat))
                 }
                 Content::Heatmap(_) => write(&composite::heatmap(&heat)),
                 Content::Heatmap16(_) => {
                     let levels = composite::levels(&heat, scene.is_signed(values));
-                    let bytes = picture::encode_grey_16(&levels)?;
-                    let bytes = scene.origin.embed(&bytes, &class, content);
-                    output::write(&path, &bytes).map_err(Error::from)
+                    write_grey(picture::encode_grey(&levels)?)
+                }
+                Content::Mask(_) => {
+                    let (width, height) = picture.dimensions();
+                    write_grey(picture::encode_grey(&composite::mask(
+                        width, height, drawn,
+                    ))?)
                 }
                 Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
                 Content::Raw(_) => {
                     let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
                     let axes = if values.of_pixels { 3 } else { 2 };
-                    output::write_array(&path, &raw, &values.shape[..axes]).map_err(Error::from)
+                    let bytes = output::encode_array(&path, &raw, &values.shape[..axes])?;
+                    scene.put(&path, &bytes)
                 }
             }?;
             class.wrote(content, path);
         }
     }
-    Ok(class)
+    let preview = options.preview.is_some().then(|| {
+        let method = options.methods[0];
+        let values = of(method);
+        let full = shared.iter().find(|(m, _)| *m == method);
+        let full = full.map(|&(_, full)| full);
+        let mut picture = match values.of_pixels {
+            true => scene.pixels(values, full),
+            false => scene.overlay(&scene.heat(values, full)),
+        };
+        if options.boxes {
+            composite::outline(&mut picture, &found[0].1);
+        }
+        small(picture)
+    });
+    Ok(DrawnClass { class, preview })
+}
+
+/// As large as a terminal has room for at most: it waits until all classes are drawn.
+fn small(picture: RgbImage) -> RgbImage {
+    const LARGEST: u32 = 1024;
+    let (width, height) = picture.dimensions();
+    let longer = width.max(height);
+    if longer <= LARGEST {
+        return picture;
+    }
+    let side =
+        |length: u32| (u64::from(length) * u64::from(LARGEST) / u64::from(longer)).max(1) as u32;
+    imageops::thumbnail(&picture, side(width), side(height))
 }
 
 /// What a method gave for a class.
@@ -336,6 +419,31 @@ impl Methods {
 }
 
 impl Scene<'_> {
+    /// Where a file goes, unless that is a file that the run reads.
+    fn path(&self, subject: Subject<'_>, content: Content) -> Result<PathBuf, Error> {
+        if self.options.to_stdout {
+            return Ok("-".into());
+        }
+        let path = self.destination.path(subject, content);
+        self.kept.check(&path)?;
+        Ok(path)
+    }
+
+    /// Writes a file, or to standard output.
+    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let started = Instant::now();
+        if self.options.to_stdout {
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            written.map_err(Error::Stdout)?;
+        } else {
+            output::write(path, bytes)?;
+        }
+        let nanoseconds = started.elapsed().as_nanos() as u64;
+        self.writing.fetch_add(nanoseconds, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// What the pictures written show, at their size.
     fn picture(&self) -> &RgbImage {
         self.original.unwrap_or(self.seen)
@@ -383,7 +491,7 @@ impl Scene<'_> {
     }
 
     /// A map at the size of the pictures written.
-    fn resized(&self, map: &Map) -> Map {
+    pub(super) fn resized(&self, map: &Map) -> Map {
         match self.options.size {
             Size::Model => map.resize(self.seen.width() as usize, self.seen.height() as usize),
             Size::Original => map.place(self.geometry),

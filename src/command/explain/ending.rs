@@ -10,9 +10,13 @@ use super::pictures::{Drawn, Run};
 use super::record::Record;
 use super::{Job, Told, print};
 use crate::command::Error;
+use crate::labels::Labels;
+use crate::options::Options;
+use crate::output::coco::Coco;
 use crate::output::page::Page;
-use crate::output::{WriteError, report};
-use crate::picture::PictureError;
+use crate::output::report::Report;
+use crate::output::{self, WriteError, report};
+use crate::picture::{self, PictureError};
 use crate::weights::WeightsError;
 
 /// Why a picture has no results.
@@ -57,11 +61,15 @@ pub(super) struct Ending<'a, W> {
 /// Files that show all pictures.
 pub(super) struct Collected {
     pub(super) page: Option<Page>,
+    pub(super) coco: Coco,
 }
 
 impl Collected {
-    /// Gives them their names.
-    fn finish(self) -> Result<(), Error> {
+    /// Gives them their names. `labels`: of all classes.
+    fn finish(self, options: &Options, labels: &Labels) -> Result<(), Error> {
+        if let Some(path) = &options.coco {
+            output::write(path, self.coco.json(labels).as_bytes())?;
+        }
         Ok(self.page.map_or(Ok(()), Page::finish)?)
     }
 }
@@ -122,7 +130,7 @@ impl<'a, W: Write> Ending<'a, W> {
     pub(super) fn finish(self) -> Result<bool, Error> {
         self.record.map_or(Ok(()), Record::finish)?;
         if self.done == self.run.jobs.list.len() && self.failed < self.done {
-            self.collected.finish()?;
+            self.collected.finish(self.run.options, self.run.labels)?;
         }
         Ok(self.all_well)
     }
@@ -141,7 +149,30 @@ impl<'a, W: Write> Ending<'a, W> {
             true => drawn.report.json(),
             false => drawn.report.text(self.run.jobs.are_several),
         };
-        print(&text, self.out)
+        print(&text, self.out)?;
+        if self.run.options.coco.is_some() {
+            self.collected.coco.add(&drawn.report);
+        }
+        self.preview(drawn, tell)?;
+        if self.run.options.verbose {
+            tell(Told::Time(times(&drawn.report)));
+        }
+        Ok(())
+    }
+
+    /// Draws the maps of a picture's classes in the terminal.
+    fn preview(&self, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+        let Some(screen) = self.run.screen else {
+            return Ok(());
+        };
+        for (rank, preview) in &drawn.previews {
+            let class = &drawn.report.classes[*rank];
+            let image = picture::shown(&drawn.report.image);
+            let method = self.run.options.methods[0];
+            let caption = format!("{image}: {method} of class {}, {}", class.id, class.name);
+            tell(Told::Preview(screen, caption, screen.text(preview)?));
+        }
+        Ok(())
     }
 
     fn tell_vanished(&mut self, folder: &Path, tell: &impl Fn(Told)) {
@@ -207,6 +238,16 @@ fn vanished(error: &Error) -> Option<&Path> {
     let folder = path.parent()?;
     let is_gone = !folder.as_os_str().is_empty() && !folder.exists();
     is_gone.then_some(folder)
+}
+
+/// What the stages of a picture took.
+fn times(report: &Report) -> String {
+    // What `draw` and `write` say together is left out.
+    let stages = report.timings_ms.iter();
+    let stages = stages.filter(|(stage, _)| *stage != "draw_and_write");
+    let took = |(stage, took): &(&str, f64)| format!("{} {took:.1} ms", stage.replace('_', " "));
+    let stages: Vec<String> = stages.map(took).collect();
+    format!("{}: {}", picture::shown(&report.image), stages.join(", "))
 }
 
 /// Whether every other picture would meet the same: the device, the weights, a disk without room.

@@ -14,6 +14,8 @@ use crate::output::{self, Checked, Destination, Kept};
 /// One picture and where its files go.
 pub(super) struct Job {
     pub(super) image: PathBuf,
+    /// What was named for it, as [`Named`] has it.
+    pub(super) named: PathBuf,
     /// Its number, from 0, among all pictures of all parts.
     pub(super) place: usize,
     /// Or why it has none, in words that were told.
@@ -55,9 +57,16 @@ impl Jobs {
         let destinations: Vec<Destination> = named.iter().map(destination).collect();
         let list = named.into_iter().zip(destinations).enumerate();
         let mut all: Vec<(Job, Option<Error>)> = list
-            .map(|(place, (Named { image, refused, .. }, destination))| {
+            .map(|(place, (it, destination))| {
+                let Named {
+                    image,
+                    typed,
+                    refused,
+                    ..
+                } = it;
                 let job = Job {
                     image,
+                    named: typed,
                     place,
                     destination: Ok(destination),
                 };
@@ -125,18 +134,23 @@ impl Jobs {
         list.filter_map(|job| job.destination.as_ref().ok())
     }
 
-    /// Whether a picture is written as PNG, which says what made it.
-    pub(super) fn write_png(&self, options: &Options) -> bool {
+    /// Whether a picture is written in a format that says what made it.
+    pub(super) fn say_what_made_them(&self, options: &Options) -> bool {
         let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
-        let any_png = || self.destinations().any(|to| to.format == Format::Png);
-        options.wants(Output::Heatmap16) || pictures && any_png()
+        let says = |to: &Destination| matches!(to.format, Format::Png | Format::Jpg);
+        let always = options.wants(Output::Heatmap16) || options.wants(Output::Mask);
+        always || pictures && self.destinations().any(says)
     }
 }
 
 /// Refuses those that cannot have their files, and gives the folders that will be made.
 fn check(all: &mut [(Job, Option<Error>)], options: &Options) -> Result<Vec<PathBuf>, Error> {
-    // A .npy or the finer .png, whatever the picture's own format.
-    let one_extension = options.wants(Output::Raw) || options.wants(Output::Heatmap16);
+    if options.to_stdout {
+        return Ok(vec![]);
+    }
+    // A .npy, the finer .png or the mask's, whatever the picture's own format.
+    let always = [Output::Raw, Output::Heatmap16, Output::Mask];
+    let one_extension = always.into_iter().any(|output| options.wants(output));
     let mut there: Vec<_> = all
         .iter_mut()
         .filter(|(_, refused)| refused.is_none())

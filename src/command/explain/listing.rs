@@ -14,6 +14,8 @@ use crate::picture::{self, Listed};
 pub(super) struct Named {
     /// As it was named, or found in a folder.
     pub(super) image: PathBuf,
+    /// What was named: itself, its folder, a pattern, or the name on a list.
+    pub(super) typed: PathBuf,
     /// The folder of its files below that for all files; empty for that one.
     pub(super) below: PathBuf,
     /// Why there is no picture.
@@ -45,7 +47,11 @@ pub(super) fn named(options: &Options, tell: &impl Fn(Told)) -> Result<Vec<Named
     }
     // A picture may be named twice, as cat.png and ./cat.png, or lie in a folder that is named too.
     let mut seen = HashSet::new();
-    all.retain(|named: &Named| seen.insert(output::place(&named.image)));
+    let place = |image: &Path| match picture::is_stdin(image) {
+        true => image.to_owned(),
+        false => output::place(image),
+    };
+    all.retain(|named: &Named| seen.insert(place(&named.image)));
     Ok(all)
 }
 
@@ -59,6 +65,7 @@ fn list(
 ) {
     let refused = |image: &Path, error| Named {
         image: image.to_owned(),
+        typed: name.to_owned(),
         below: PathBuf::new(),
         refused: Some(error),
     };
@@ -81,6 +88,7 @@ fn list(
     all.extend(pictures.into_iter().map(|image| Named {
         below: below(&image, &root),
         image,
+        typed: name.to_owned(),
         refused: None,
     }));
     all.extend(unreadable.into_iter().map(|error| {

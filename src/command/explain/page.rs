@@ -16,7 +16,7 @@ use crate::output::page::{Common, Drawing, Media, Page, Shown, ShownMap, Values}
 use crate::picture;
 use crate::picture::preprocess::Geometry;
 use crate::picture::resize::{self, Region};
-use crate::printable::quoted;
+use crate::printable::quoted_os;
 
 /// Pixels along the longer side of a picture in the page.
 const INSIDE: u32 = 1024;
@@ -57,7 +57,7 @@ fn common(options: &Options) -> Common {
         Scale::Image => ("image", None),
         Scale::Fixed(full) => ("fixed", Some(full)),
     };
-    let words = options.command.iter().map(|word| quoted(word));
+    let words = options.command.iter().map(|word| quoted_os(word));
     Common {
         program: concat!("gradcam ", env!("CARGO_PKG_VERSION")),
         command: words.collect::<Vec<_>>().join(" "),

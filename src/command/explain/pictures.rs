@@ -1,9 +1,11 @@
 //! What is done with each picture: prepared, explained, drawn and told, of several pictures side by side.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -16,11 +18,12 @@ use super::record::{self, Record};
 use super::wanted::wanted;
 use super::{Cost, Job, Jobs, Told, milliseconds, page, weights_name};
 use crate::architectures::Classifier;
-use crate::cli::{Score, Size};
+use crate::cli::{self, Score, Size};
 use crate::command::Error;
 use crate::command::batch::{self, Width};
 use crate::command::error::of_run;
-use crate::command::explain::draw::{self, Scene};
+use crate::command::explain::draw::{self, AllDrawn, DrawnClass, Scene};
+use crate::command::preview::Screen;
 use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::gpu::Gpu;
 use crate::labels::Labels;
@@ -30,7 +33,7 @@ use crate::output::page::{Media, Shown};
 use crate::output::provenance::{Made, Origin};
 use crate::output::report::{self, Report};
 use crate::output::{self, Destination, Question};
-use crate::picture::preprocess::{self, Geometry};
+use crate::picture::preprocess::{self, Fit, Geometry, Tiles};
 use crate::picture::{self, Picture};
 use crate::weights::Weights;
 
@@ -42,7 +45,10 @@ struct Prepared {
     reduced: Option<RgbImage>,
     seen: RgbImage,
     geometry: Geometry,
-    input: Vec<f32>,
+    /// What of it is seen at once; one, but for `--fit tiles`.
+    tiles: Tiles,
+    /// Of each of them.
+    inputs: Vec<Vec<f32>>,
     destination: Destination,
     /// What was assumed on decoding, and what its files are called where they have not its name.
     notes: Vec<String>,
@@ -54,6 +60,8 @@ pub(super) struct Drawn {
     pub(super) report: Report,
     /// For the page.
     pub(super) shown: Option<Shown>,
+    /// By rank, maps for the terminal.
+    pub(super) previews: Vec<(usize, RgbImage)>,
     /// To be told when its turn comes.
     pub(super) notes: Vec<String>,
 }
@@ -87,6 +95,8 @@ pub(super) struct Run<'a> {
     pub(super) notes: &'a [String],
     /// Of the page, if there is to be one.
     pub(super) media: Option<Media>,
+    /// Where maps are drawn, if anywhere.
+    pub(super) screen: Option<Screen>,
     /// Milliseconds until the device was there.
     pub(super) opened: f64,
 }
@@ -204,6 +214,10 @@ impl Run<'_> {
     /// How many pictures go through a device at once: on a software adapter one, since what a group saves in reading weights it
     /// loses to caches, see `benches/many.py`.
     fn at_once(&self) -> usize {
+        // Squares are many enough.
+        if self.options.fit == cli::Fit::Tiles {
+            return 1;
+        }
         let is_software = self.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
         let usual = if is_software { 1 } else { GROUP };
         let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
@@ -260,14 +274,18 @@ impl Run<'_> {
             }));
         }
         let started = Instant::now();
-        let inputs: Vec<&[f32]> = pictures.iter().map(|picture| &picture.input[..]).collect();
+        // A picture in several squares is explained alone, see `at_once`.
+        let inputs: Vec<&[f32]> = pictures
+            .iter()
+            .map(|picture| &picture.inputs[0][..])
+            .collect();
         let explained =
             explainer.explain_group(&inputs, |prediction| self.choice.of(prediction))?;
         let each = milliseconds(started) / pictures.len() as f64;
         let explained = pictures.into_iter().zip(explained);
         let explained = explained.map(|(picture, (prediction, explanations))| {
             Ok(Explained {
-                not_finite: not_finite(explainer, &prediction, &explanations),
+                not_finite: not_finite(explainer, &[&prediction.input], &explanations),
                 timings: vec![("decode", picture.milliseconds), ("share_of_group", each)],
                 picture,
                 device,
@@ -298,11 +316,38 @@ impl Run<'_> {
             mut notes,
             ..
         } = picture::open_up_to(&job.image, self.options.max_pixels).map_err(Error::from)?;
+        let (width, height) = original.dimensions();
+        let known = self.options.known_box;
+        if let Some(known) = known.filter(|known| !known.meets((width, height))) {
+            return Err(Failure::from(Error::BoxOutside {
+                image: job.image.clone(),
+                known,
+                width,
+                height,
+            }));
+        }
         let input = self.classifier.network.input_shape();
         let (w, h) = (input.w as u32, input.h as u32);
         let normalization = &self.classifier.normalization;
-        let (seen, geometry) = preprocess::seen(&original, self.options.fit, [w, h], normalization);
-        let input = preprocess::to_tensor(&seen, normalization);
+        let fit = |fit| {
+            let (seen, geometry) = preprocess::seen(&original, fit, [w, h], normalization);
+            (seen, geometry, Tiles::one((w, h)))
+        };
+        let (seen, geometry, tiles) = match self.options.fit {
+            cli::Fit::Crop => fit(Fit::Crop),
+            cli::Fit::Squash => fit(Fit::Squash),
+            cli::Fit::Pad => fit(Fit::Pad),
+            cli::Fit::Tiles => {
+                let tiled = preprocess::tiled(&original, self.options.tiles, [w, h], normalization);
+                tiled.map_err(|source| Error::Tiles {
+                    image: job.image.clone(),
+                    source,
+                })?
+            }
+        };
+        let inputs = tiles.cut(&seen);
+        let inputs = inputs.map(|tile| preprocess::to_tensor(&tile, normalization));
+        let inputs = inputs.collect();
         if destination.is_shortened && !self.options.outputs.is_empty() {
             notes.push(format!(
                 "its name leaves no room for class and suffix: its files are called {}_...",
@@ -314,7 +359,8 @@ impl Run<'_> {
             original: (self.options.size == Size::Original).then_some(original),
             seen,
             geometry,
-            input,
+            tiles,
+            inputs,
             destination: destination.clone(),
             notes,
             milliseconds: milliseconds(started),
@@ -347,7 +393,7 @@ impl Run<'_> {
         } = explained;
         let mut notes = self.notes_of_kept(&explanations, &set_up.explainers[0]);
         let of_picture = picture.notes.iter();
-        notes.extend(of_picture.map(|note| format!("{}: {note}", job.image.display())));
+        notes.extend(of_picture.map(|note| format!("{}: {note}", picture::shown(&job.image))));
         let layers = set_up.explainers[0].layers().into_iter();
         let layers: Vec<String> = layers.map(str::to_owned).collect();
         let question = Question {
@@ -366,13 +412,13 @@ impl Run<'_> {
             kind: gpu.kind.into(),
         };
         let origin = Origin::new(&Made {
-            image: &job.image.to_string_lossy(),
+            image: &job.image,
             weights: &weights,
             adapter: &adapter,
             layer: &layers.join("+"),
             score: &asked_score(options.score, question),
             settings: &set_up.settings,
-            command: &options.command,
+            command: &command(options, job),
         });
         let scene = Scene {
             options,
@@ -386,6 +432,7 @@ impl Run<'_> {
             question,
             origin: &origin,
             layers: &layers,
+            writing: AtomicU64::new(0),
             asked: Asked {
                 score: options.score,
                 counterfactual: options.counterfactual,
@@ -395,7 +442,14 @@ impl Run<'_> {
                 not_finite: not_finite.as_deref(),
             },
         };
-        let classes = draw::classes(&scene, &explanations, &prediction, labels)?;
+        let AllDrawn { classes, writing } =
+            draw::classes(&scene, &explanations, &prediction, labels)?;
+        let mut previews = vec![];
+        let classes = classes.into_iter().map(|DrawnClass { class, preview }| {
+            previews.extend(preview.map(|preview| (class.rank, preview)));
+            class
+        });
+        let classes: Vec<report::Class> = classes.collect();
         let shown = match (&self.media, &picture.reduced) {
             (Some(media), Some(reduced)) => {
                 let to = page::To {
@@ -412,10 +466,17 @@ impl Run<'_> {
             ("set_up", set_up.milliseconds),
         ];
         timings_ms.extend(timings);
-        timings_ms.push(("draw_and_write", milliseconds(started)));
+        let both = milliseconds(started);
+        // The threads' shares of it: they draw and write side by side.
+        timings_ms.extend([
+            ("draw", both * (1.0 - writing)),
+            ("write", both * writing),
+            ("draw_and_write", both),
+        ]);
         let report = Report {
             image: job.image.clone(),
             image_size: picture.geometry.picture.into(),
+            tiles: (options.fit == cli::Fit::Tiles).then_some(picture.tiles.corners.len()),
             weights,
             adapter,
             layer: layers.join("+"),
@@ -436,6 +497,7 @@ impl Run<'_> {
         Ok(Drawn {
             report,
             shown,
+            previews,
             notes,
         })
     }
@@ -450,6 +512,9 @@ impl Run<'_> {
 
     /// Removes what killed runs left unfinished in the folders that are written to.
     fn sweep(&self, tell: &impl Fn(Told)) {
+        if self.options.to_stdout {
+            return;
+        }
         for folder in &self.jobs.folders {
             let note = match output::sweep(folder) {
                 0 => continue,
@@ -495,6 +560,18 @@ impl Run<'_> {
     }
 }
 
+/// The command that makes a picture's files: what was typed, without the other pictures that were named.
+fn command(options: &Options, job: &Job) -> Vec<OsString> {
+    let is_other = |place: usize, word: &OsString| {
+        let is_value = place > 0 && cli::takes_value(&options.command[place - 1]);
+        let path = Path::new(word);
+        !is_value && path != job.named && options.images.iter().any(|image| image == path)
+    };
+    let words = options.command.iter().enumerate();
+    let words = words.filter(|(place, word)| !is_other(*place, word));
+    words.map(|(_, word)| word.clone()).collect()
+}
+
 /// What was differentiated, in a word or three: `logit, versus 5, counterfactual`.
 fn asked_score(score: Score, question: Question) -> String {
     let mut words = vec![score.to_string()];
@@ -523,30 +600,34 @@ fn compute(
     tell: &impl Fn(Told),
 ) -> Result<Explained, ExplainError> {
     let started = Instant::now();
-    let prediction = explainer.predict(&picture.input)?;
+    let prediction = explainer.predict_tiles(&picture.inputs)?;
+    let squares = picture.inputs.len();
     let forward = milliseconds(started);
     if place.index == 0 {
         tell(Told::Cost(Cost {
             pictures: place.of,
-            passes: explainer.passes(),
+            passes: squares * explainer.passes(),
+            // The time is that of all squares.
             seconds: explainer.cost() * forward / 1e3,
             is_most: explainer.shares_passes(),
         }));
     }
     let started = Instant::now();
     let passes = |progress| tell(Told::Passes(place.index, progress));
-    let classes = choice.of(&prediction);
-    let explanations = explainer.explain_telling(&prediction, &classes, &passes)?;
+    let classes = choice.of(&prediction.whole);
+    let explanations = explainer.explain_tiles(&picture.tiles, &prediction, &classes, &passes)?;
+    let inputs = prediction.parts.iter().map(|part| &part.input[..]);
+    let inputs: Vec<&[f32]> = inputs.collect();
     let timings = vec![
         ("decode", picture.milliseconds),
         ("forward", forward),
         ("backward", milliseconds(started)),
     ];
     Ok(Explained {
-        not_finite: not_finite(explainer, &prediction, &explanations),
+        not_finite: not_finite(explainer, &inputs, &explanations),
         picture,
         device,
-        prediction,
+        prediction: prediction.whole,
         explanations,
         timings,
     })
@@ -555,14 +636,13 @@ fn compute(
 /// The first layer whose values are not finite, where a map is not.
 fn not_finite(
     explainer: &Explainer,
-    prediction: &Prediction,
+    inputs: &[&[f32]],
     explanations: &[Explanation],
 ) -> Option<String> {
     if explanations.iter().all(Explanation::is_finite) {
         return None;
     }
     // For words in a note: no reason to fail.
-    explainer
-        .first_not_finite(&prediction.input)
-        .unwrap_or(None)
+    let found = |input: &&[f32]| explainer.first_not_finite(input).unwrap_or(None);
+    inputs.iter().find_map(found)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::command::Error;
+use crate::command::preview::Screen;
 use crate::explainer::Progress;
 
 /// What the command says beside its results.
@@ -15,6 +16,10 @@ pub enum Told {
     Cost(Cost),
     /// So many passes of so many are done for the picture of this number, from 0.
     Passes(usize, Progress),
+    /// What a stage took, where that was asked for.
+    Time(String),
+    /// A picture for a terminal, as its text, below a line that says what it shows.
+    Preview(Screen, String, String),
     /// So many pictures of so many are done, well or not.
     Progress {
         /// Those done.

@@ -56,6 +56,12 @@ pub struct Settings {
     /// Of the random numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Which regions were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Regions>,
+    /// The box that maps were held against: left and upper edge, width and height in pixels of the picture.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    pub known_box: Option<[f64; 4]>,
     /// How the pictures were drawn.
     #[serde(flatten)]
     pub drawing: Drawing,
@@ -124,6 +130,17 @@ impl Drawing {
     }
 }
 
+/// Regions of maps that were looked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Regions {
+    /// `largest` or `all`.
+    pub which: String,
+    /// Heat of their pixels at least.
+    pub threshold: f32,
+    /// Share of the picture that each took at least.
+    pub least_area: f64,
+}
+
 /// Preprocessing: JSON a name, or an object of what `--mean`, `--std` and `--channels` take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -184,6 +201,14 @@ impl Settings {
             stride: reads(Setting::Stride).then_some(masks.stride),
             baseline: reads(Setting::Baseline).then(|| options.baseline.to_string()),
             seed: reads(Setting::Seed).then_some(options.seed),
+            regions: options.regions.map(|rule| Regions {
+                which: rule.which.to_string(),
+                threshold: rule.threshold,
+                least_area: rule.least_area,
+            }),
+            known_box: options
+                .known_box
+                .map(|known| [known.x, known.y, known.width, known.height]),
             drawing: Drawing::new(options),
         }
     }

@@ -17,6 +17,10 @@ fn report() -> Report {
         empty: false,
         verdict: Verdict::Ok,
         note: None,
+        regions: None,
+        regions_note: None,
+        energy_in_box: None,
+        pointing_hit: None,
         unread: vec![],
         files: vec![
             (
@@ -31,6 +35,7 @@ fn report() -> Report {
     });
     Report {
         image: "street.jpg".into(),
+        tiles: None,
         image_size: [640, 480],
         weights: Weights {
             path: Some("VGG16.npy".into()),
@@ -64,6 +69,8 @@ fn report() -> Report {
             patch: None,
             stride: None,
             baseline: None,
+            regions: None,
+            known_box: None,
             drawing: settings::Drawing {
                 size: Some("model".into()),
                 overlay: Some("sum"),

@@ -1,0 +1,105 @@
+//! The flags that say which regions of a map are boxed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::choices::Boxes;
+use super::spelled::spelled;
+use crate::methods::region::KnownBox;
+
+/// Regions of maps, and a box to hold maps against.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Boxes and masks")]
+pub struct BoxFlags {
+    /// Box the hottest region of each map, in the pictures and in the JSON
+    ///
+    /// Box the hottest region of each map, and draw its edge: of the pixels that reach --box-threshold and touch each other
+    /// the most (largest), or all such regions (all). The JSON has box, edge, area and share of the heat.
+    #[arg(
+        long, value_name = "WHICH", value_parser = spelled::<Boxes>(), num_args = 0..=1, require_equals = true,
+        default_missing_value = "largest"
+    )]
+    pub boxes: Option<Boxes>,
+
+    /// Heat from which a pixel is of a region, above 0 to 1 [default: 0.15]
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    pub box_threshold: Option<f32>,
+
+    /// Share of the picture that a region of --boxes=all takes at least, 0 to 1 [default: 0.01]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub box_area: Option<f32>,
+
+    /// Write the regions of all pictures to one file, as COCO annotations
+    ///
+    /// Write the regions of all pictures to one file, as COCO has them: images, categories, and annotations with box, area,
+    /// outline and the class's probability as score. In pixels of the pictures, upright.
+    #[arg(long, value_name = "FILE.json")]
+    pub coco: Option<PathBuf>,
+
+    /// Hold the maps against this box of the picture: the heat in it, and whether the hottest pixel is
+    ///
+    /// Hold the maps against a known box of the picture: left edge, upper edge, width and height in the picture's pixels.
+    /// The JSON then has energy_in_box, the share of the heat that lies in it, and pointing_hit, whether the hottest
+    /// pixel does.
+    #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box, allow_hyphen_values = true)]
+    pub known_box: Option<KnownBox>,
+}
+
+/// Why a text is no box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "write four numbers, the left and upper edge, the width and the height in pixels, the last two above 0: 20,35,110,80"
+)]
+pub(super) struct BoxError;
+
+/// Four numbers separated by commas: `20,35,110,80`.
+pub(super) fn parse_box(text: &str) -> Result<KnownBox, BoxError> {
+    let numbers = text.split(',').map(|part| part.trim().parse::<f64>());
+    let numbers: Vec<f64> = numbers.collect::<Result<_, _>>().map_err(|_| BoxError)?;
+    match numbers[..] {
+        [x, y, width, height]
+            if [x, y].iter().all(|v| v.is_finite())
+                && [width, height].iter().all(|v| v.is_finite() && *v > 0.0) =>
+        {
+            Ok(KnownBox {
+                x,
+                y,
+                width,
+                height,
+            })
+        }
+        _ => Err(BoxError),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_is_four_numbers_of_which_two_are_above_zero() {
+        let known = |x, y, width, height| {
+            Ok(KnownBox {
+                x,
+                y,
+                width,
+                height,
+            })
+        };
+        assert_eq!(parse_box("20,35,110,80"), known(20.0, 35.0, 110.0, 80.0));
+        assert_eq!(parse_box("-1.5, 0, 0.5, 2"), known(-1.5, 0.0, 0.5, 2.0));
+        for wrong in [
+            "",
+            "1,2,3",
+            "1,2,3,4,5",
+            "1,2,0,4",
+            "1,2,3,-4",
+            "1,2,inf,4",
+            "nan,2,3,4",
+            "a,2,3,4",
+        ] {
+            assert_eq!(parse_box(wrong), Err(BoxError), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The hot regions of a map, on the picture and at the size that is drawn.
+
+use super::draw::Scene;
+use crate::cli::{Boxes, Size};
+use crate::methods::map::Map;
+use crate::methods::region::{self, Region};
+use crate::methods::verdict::Verdict;
+use crate::options::Regions;
+use crate::output::report;
+
+/// Adds to a `map`'s report what was asked for of its regions and of a known box, and gives the regions as they are drawn.
+/// `values` are its values before they are cut at zero, of any size.
+pub(super) fn look(scene: &Scene<'_>, values: &Map, map: &mut report::Map) -> Vec<Region> {
+    let options = scene.options;
+    if options.regions.is_none() && options.known_box.is_none() {
+        return vec![];
+    }
+    let placed = values.place(scene.geometry).heat();
+    if let Some(known) = options.known_box {
+        map.energy_in_box = known.energy(&placed);
+        map.pointing_hit = known.is_hit(&placed);
+    }
+    let Some(rule) = options.regions else {
+        return vec![];
+    };
+    // What shows no place has no region either.
+    if map.verdict != Verdict::Ok {
+        map.regions = Some(vec![]);
+        map.regions_note = Some(format!("the map is {}", map.verdict));
+        return vec![];
+    }
+    let regions = counted(&placed, rule);
+    if regions.is_empty() {
+        map.regions_note = Some(match rule.which {
+            Boxes::Largest => "its heat lies outside of the picture".into(),
+            Boxes::All => format!(
+                "none takes {} of the picture, see --box-area",
+                rule.least_area
+            ),
+        });
+    }
+    let on_picture = regions
+        .iter()
+        .map(|region| report::Region::new(region, scene.geometry, scene.seen.dimensions()));
+    map.regions = Some(on_picture.collect());
+    match options.size {
+        Size::Original => regions,
+        Size::Model => counted(&scene.resized(values).heat(), rule),
+    }
+}
+
+/// The regions of a heat that the rule counts, the largest first.
+fn counted(heat: &Map, rule: Regions) -> Vec<Region> {
+    let mut regions = region::regions(heat, rule.threshold);
+    match rule.which {
+        Boxes::Largest => regions.truncate(1),
+        Boxes::All => {
+            let least = rule.least_area * heat.values.len() as f64;
+            regions.retain(|region| region.area as f64 >= least);
+        }
+    }
+    regions
+}
