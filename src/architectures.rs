@@ -301,7 +301,7 @@ pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> 
 /// from the size that it saw, such as padding, is worked out again.
 fn of_graph(
     graph: &Graph,
-    asked: &Asked<'_>,
+    asked: &Overrides<'_>,
     labels: Option<&str>,
 ) -> Result<Classifier, ArchitectureError> {
     let named = |count: usize| match (asked.labels, labels) {
@@ -373,16 +373,16 @@ pub fn recognise_at(
     weights: &Weights,
     input_size: Option<usize>,
 ) -> Result<Classifier, ArchitectureError> {
-    let asked = Asked {
+    let asked = Overrides {
         input_size,
-        ..Asked::default()
+        ..Overrides::default()
     };
     recognise_as(weights, &asked)
 }
 
-/// What the user says of a network beforehand.
+/// What the user says of a network, whatever its file says.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub struct Overrides<'a> {
     /// Rows and columns of the pictures.
     pub input_size: Option<usize>,
     /// The output to explain, of a graph that has several.
@@ -392,7 +392,10 @@ pub struct Asked<'a> {
 }
 
 /// The network that `weights` belong to, as far as the user leaves it open.
-pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, ArchitectureError> {
+pub fn recognise_as(
+    weights: &Weights,
+    asked: &Overrides<'_>,
+) -> Result<Classifier, ArchitectureError> {
     let stated = metadata::read(weights)?;
     let size = asked.input_size.or(stated.input_size);
     let names_outputs = weights.graph.is_some() || keras::is_model(weights);
@@ -407,7 +410,7 @@ pub fn recognise_as(weights: &Weights, asked: &Asked<'_>) -> Result<Classifier, 
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
         None if let Some(graph) = &weights.graph => {
-            let asked = Asked {
+            let asked = Overrides {
                 input_size: size,
                 ..*asked
             };

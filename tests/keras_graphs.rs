@@ -8,7 +8,9 @@ mod common {
 use std::path::{Path, PathBuf};
 
 use common::device::GPU;
-use gradcam::low_level::architectures::{Asked, Classifier, Evidence, recognise_as, recognise_at};
+use gradcam::low_level::architectures::{
+    Classifier, Evidence, Overrides, recognise_as, recognise_at,
+};
 use gradcam::low_level::explainer::{Explainer, Wanted};
 use gradcam::low_level::picture::preprocess::{Normalization, to_tensor};
 use gradcam::weights;
@@ -176,9 +178,9 @@ fn of_several_outputs_the_one_with_class_scores_is_taken_and_a_note_says_so() {
 #[test]
 fn another_output_is_taken_where_the_user_says_so() {
     let file = weights::open(&folder().join("two-outputs-keras3.h5")).unwrap();
-    let asked = |output| Asked {
+    let asked = |output| Overrides {
         output: Some(output),
-        ..Asked::default()
+        ..Overrides::default()
     };
     let embedding = recognise_as(&file, &asked("embedding")).unwrap();
     assert_eq!(embedding.network.classes(), 5);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::vgg::{self, Axes, Dense, Layer, Vgg};
+use super::vgg::{self, Axes, Dense, Parameters, Vgg};
 use super::{ArchitectureError, Evidence, names};
 use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -85,11 +85,11 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         layer: place.to_string(),
         found: names(weights),
     };
-    let mut blocks: Vec<Vec<Layer>> = vec![];
+    let mut blocks: Vec<Vec<Parameters>> = vec![];
     let mut head: Vec<Dense> = vec![];
     for (&place, found) in &layers {
         let weight = found.weight.ok_or_else(|| missing(place))?.tensor;
-        let layer = |weight: Tensor| Layer {
+        let layer = |weight: Tensor| Parameters {
             name: place.to_string(),
             weight,
             bias: found.bias.cloned(),

@@ -9,7 +9,7 @@ mod head;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::batch_norm::{BatchNorm, TORCH_EPSILON};
-use super::vgg::{self, Axes, Dense, Layer, Vgg};
+use super::vgg::{self, Axes, Dense, Parameters, Vgg};
 use super::{ArchitectureError, Evidence, names};
 use crate::picture::preprocess::Normalization;
 use crate::weights::{Tensor, Weights};
@@ -77,7 +77,7 @@ impl<'a> Module<'a> {
         &self,
         weight: &Tensor,
         norm: Option<&Module<'_>>,
-    ) -> Result<Layer, ArchitectureError> {
+    ) -> Result<Parameters, ArchitectureError> {
         let (weight, bias) = match norm {
             Some(norm) => {
                 let (weight, bias) = norm.norm().fold(weight, 0, self.bias())?;
@@ -85,7 +85,7 @@ impl<'a> Module<'a> {
             }
             None => (weight.clone(), self.bias().cloned()),
         };
-        Ok(Layer {
+        Ok(Parameters {
             name: self.name.into(),
             weight,
             bias,
@@ -236,8 +236,8 @@ fn convolutions<'m, 'a>(
 }
 
 /// The convolutions by block: a module without weights after each is its ReLU, a second one a pool.
-fn blocks(convolutions: &[Convolution<'_, '_>]) -> Result<Vec<Vec<Layer>>, ArchitectureError> {
-    let mut blocks: Vec<Vec<Layer>> = vec![vec![]];
+fn blocks(convolutions: &[Convolution<'_, '_>]) -> Result<Vec<Vec<Parameters>>, ArchitectureError> {
+    let mut blocks: Vec<Vec<Parameters>> = vec![vec![]];
     let mut previous: Option<(usize, &Module<'_>)> = None;
     for &(number, module, norm) in convolutions {
         if let Some((end, before)) = previous {

@@ -25,9 +25,9 @@ pub(super) fn known_depths() -> String {
     rows.join(", ")
 }
 
-/// Weights and bias, a batch norm after them folded in.
+/// Of a layer: weights and bias, a batch norm after them folded in.
 #[derive(Clone, Debug)]
-pub(super) struct Layer {
+pub(super) struct Parameters {
     /// Its name in the file.
     pub(super) name: String,
     pub(super) weight: Tensor,
@@ -37,7 +37,7 @@ pub(super) struct Layer {
 /// A dense layer.
 #[derive(Clone, Debug)]
 pub(super) struct Dense {
-    pub(super) layer: Layer,
+    pub(super) layer: Parameters,
     /// Whether a ReLU follows; none does after the last.
     pub(super) relu: bool,
 }
@@ -121,7 +121,7 @@ impl Axes {
 pub(super) struct Vgg {
     pub(super) axes: Axes,
     /// Convolutions, by the pool that they stand before.
-    pub(super) blocks: Vec<Vec<Layer>>,
+    pub(super) blocks: Vec<Vec<Parameters>>,
     pub(super) batch_norm: bool,
     /// Whether the map before a head over 7 x 7 positions is averaged to that many, as torchvision does.
     pub(super) adaptive: bool,
@@ -219,7 +219,7 @@ fn unknown(weights: &Weights) -> ArchitectureError {
 /// What the network is called by its blocks: `vgg16`, or `vgg-2-2-3` where the paper has none of the kind.
 ///
 /// A file that lacks its last convolutions looks like another network: blocks that get shorter are none.
-pub(super) fn name(blocks: &[Vec<Layer>]) -> Result<String, ArchitectureError> {
+pub(super) fn name(blocks: &[Vec<Parameters>]) -> Result<String, ArchitectureError> {
     let found: Vec<usize> = blocks.iter().map(Vec::len).collect();
     if let Some((depth, _)) = VGG.iter().find(|(_, known)| *known == found[..]) {
         return Ok(format!("vgg{depth}"));

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::architectures::{self, Asked, Classifier};
+use crate::architectures::{self, Classifier, Overrides};
 use crate::cli::Bench;
 use crate::command::Error;
 use crate::command::error::of_run;
@@ -49,7 +49,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         Some(path) => path.clone(),
         None => PathBuf::from("the built-in network"),
     };
-    let asked = Asked {
+    let asked = Overrides {
         input_size: flags.input_size.map(usize::from),
         output: flags.graph_output.as_deref(),
         labels: None,

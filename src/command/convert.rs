@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::architectures::{
-    self, ArchitectureError, Asked, Classifier, Evidence, NodeList, keys, node_list_tensors,
+    self, ArchitectureError, Classifier, Evidence, NodeList, Overrides, keys, node_list_tensors,
     preprocessing_text, torch_names,
 };
 use crate::cli::{self, Precision};
@@ -138,7 +138,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         path: weights_name(&weights),
         source,
     };
-    let asked = Asked {
+    let asked = Overrides {
         input_size: command.input_size.map(usize::from),
         output: command.graph_output.as_deref(),
         labels: command.labels.as_deref(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::architectures::{self, Asked, Classifier, Evidence};
+use crate::architectures::{self, Classifier, Evidence, Overrides};
 use crate::cli::{Channels, Preview};
 use crate::command::Error;
 use crate::command::preview::Screen;
@@ -24,6 +24,7 @@ mod beside;
 mod choice;
 pub mod draw;
 mod ending;
+mod from_options;
 mod jobs;
 mod list_file;
 mod listing;
@@ -32,7 +33,6 @@ mod pictures;
 mod record;
 mod regions;
 mod told;
-mod wanted;
 
 pub use list_file::ListError;
 pub use told::{Cost, Told, in_words};
@@ -212,7 +212,7 @@ fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
 
 /// The network, with the user's preprocessing where there is one.
 fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error> {
-    let asked = Asked {
+    let asked = Overrides {
         input_size: options.input_size,
         output: options.graph_output.as_deref(),
         labels: options.labels.as_deref(),

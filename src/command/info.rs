@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use text::size;
 
-use crate::architectures::{self, ArchitectureError, Asked, Classifier, GraphOutput};
+use crate::architectures::{self, ArchitectureError, Classifier, GraphOutput, Overrides};
 use crate::command::explain::weights_name;
 use crate::explainer::{self, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};
@@ -201,9 +201,9 @@ fn fill(info: &mut Info, path: Option<&Path>, output: Option<&str>) -> Result<()
     let file = weights_name(&weights).display().to_string();
     info.contents = Some(contents(&weights));
     weights.verify()?;
-    let asked = Asked {
+    let asked = Overrides {
         output,
-        ..Asked::default()
+        ..Overrides::default()
     };
     let classifier =
         architectures::recognise_as(&weights, &asked).map_err(|source| Problem::Architecture {

@@ -63,9 +63,9 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// What a map was asked for, as far as advice depends on it.
+/// What a map was asked for and how, as far as advice on reading it depends on that.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct Circumstances<'a> {
     /// What was differentiated.
     pub score: Score,
     /// Whether the gradient was negated.
@@ -80,7 +80,7 @@ pub struct Asked<'a> {
     pub not_finite: Option<&'a str>,
 }
 
-impl Asked<'_> {
+impl Circumstances<'_> {
     /// What to know before reading the map, and what to try instead; nothing for [`Verdict::Ok`]. `max` is the map's
     /// largest value.
     pub fn words(&self, verdict: Verdict, method: Method, max: f32) -> Option<String> {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn advice_names_what_was_not_tried() {
-        let prob = Asked {
+        let prob = Circumstances {
             score: Score::Prob,
             counterfactual: false,
             samples: 25,
@@ -216,14 +216,14 @@ mod tests {
         };
         let (gradcam, fem) = (cam::Method::GradCam.into(), cam::Method::Fem.into());
         let gradient = attribution::Method::Gradient.into();
-        let instead = |asked: Asked<'_>, method| asked.instead(method);
+        let instead = |asked: Circumstances<'_>, method| asked.instead(method);
         assert_eq!(
             instead(prob, gradcam),
             "another class, --score logit or --counterfactual"
         );
         assert_eq!(instead(prob, gradient), "another class or --score logit");
         assert_eq!(instead(prob, fem), "another --layer");
-        let tried = Asked {
+        let tried = Circumstances {
             score: Score::Logit,
             counterfactual: true,
             ..prob
@@ -254,7 +254,7 @@ mod tests {
             attribution::Method::VarGrad.into(),
             attribution::Method::SmoothGrad.into(),
         );
-        let with = |samples, noise| Asked {
+        let with = |samples, noise| Circumstances {
             samples,
             noise,
             ..prob

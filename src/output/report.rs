@@ -13,7 +13,7 @@ use crate::methods::Method;
 use crate::methods::fuse::Fuse;
 use crate::methods::perturbation;
 use crate::methods::spread::Spread;
-use crate::methods::verdict::{Asked, Verdict};
+use crate::methods::verdict::{Circumstances, Verdict};
 use crate::output::Content;
 use crate::output::page::Shown;
 use crate::printable::printable_lines;
@@ -239,7 +239,7 @@ impl Map {
         values: &[f64],
         spread: Option<Spread>,
         gradient: f64,
-        asked: &Asked<'_>,
+        asked: &Circumstances<'_>,
     ) -> Self {
         let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let judged: Vec<f64> = match method {

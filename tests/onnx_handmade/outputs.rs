@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gradcam::low_level::architectures::{Asked, Classifier, Evidence, recognise, recognise_as};
+use gradcam::low_level::architectures::{Classifier, Evidence, Overrides, recognise, recognise_as};
 use gradcam::low_level::network::Op;
 use gradcam::low_level::picture::preprocess::Normalization;
 
@@ -21,9 +21,9 @@ fn with_outputs(model: Model, outputs: &[&str]) -> Model {
 }
 
 fn taken(model: &Model, output: Option<&str>) -> Result<(String, Vec<String>), String> {
-    let asked = Asked {
+    let asked = Overrides {
         output,
-        ..Asked::default()
+        ..Overrides::default()
     };
     let classifier =
         recognise_as(&open(model.bytes()).unwrap(), &asked).map_err(|error| error.to_string())?;
@@ -110,9 +110,9 @@ fn a_class_name_for_each_number_speaks_for_an_output() {
         &[],
     );
     let model = with_outputs(two, &["dense", "kind"]);
-    let asked = Asked {
+    let asked = Overrides {
         labels: Some(Path::new(&labels)),
-        ..Asked::default()
+        ..Overrides::default()
     };
     let classifier = recognise_as(&open(model.bytes()).unwrap(), &asked).unwrap();
     assert_eq!(classifier.network.classes(), 3);

@@ -22,7 +22,7 @@ use crate::methods::map::{Map, RawMap};
 use crate::methods::perturbation;
 use crate::methods::region::Region;
 use crate::methods::spread::Spread;
-use crate::methods::verdict::Asked;
+use crate::methods::verdict::Circumstances;
 use crate::methods::{Method, Setting};
 use crate::options::Options;
 use crate::output::provenance::Origin;
@@ -52,7 +52,7 @@ pub struct Scene<'a> {
     /// What is asked of the class.
     pub question: Question,
     /// What is asked and found, for advice.
-    pub asked: Asked<'a>,
+    pub asked: Circumstances<'a>,
     /// What made the files, for those that can say it.
     pub origin: &'a Origin,
     /// The target layers' names.

@@ -14,8 +14,8 @@ use ::image::RgbImage;
 use super::beside::Beside;
 use super::choice::Choice;
 use super::ending::{Collected, Ending, Failure};
+use super::from_options::wanted;
 use super::record::{self, Record};
-use super::wanted::wanted;
 use super::{Cost, Job, Jobs, Told, milliseconds, page, weights_name};
 use crate::architectures::Classifier;
 use crate::cli::{self, Score, Size};
@@ -27,7 +27,7 @@ use crate::command::preview::Screen;
 use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::gpu::Gpu;
 use crate::labels::Labels;
-use crate::methods::verdict::Asked;
+use crate::methods::verdict::Circumstances;
 use crate::options::Options;
 use crate::output::page::{Media, Shown};
 use crate::output::provenance::{Made, Origin};
@@ -433,7 +433,7 @@ impl Run<'_> {
             origin: &origin,
             layers: &layers,
             writing: AtomicU64::new(0),
-            asked: Asked {
+            asked: Circumstances {
                 score: options.score,
                 counterfactual: options.counterfactual,
                 samples: set_up.wanted.settings.samples,

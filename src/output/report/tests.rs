@@ -183,7 +183,7 @@ fn verdicts_have_one_spelling() {
 fn a_map_that_misleads_is_noted_in_words() {
     let mut report = report();
     assert!(report.notes().is_empty());
-    let asked = Asked {
+    let asked = Circumstances {
         score: Score::Prob,
         counterfactual: false,
         samples: 25,
