@@ -451,10 +451,10 @@ pub struct Explain {
     )]
     pub seed: Option<u64>,
 
-    /// What to write for each class, as a list [default: heatmap,gradcam,segmented,guided_bprop; with --report: none]
+    /// What to write for each class, as a list [default: heatmap,gradcam,segmented,guided_bprop; with --report or --sheet: none]
     ///
-    /// What to write for each class, as a list, by default heatmap,gradcam,segmented,guided_bprop. With --report, whose one
-    /// file shows all that, it is none, unless files are asked for as well.
+    /// What to write for each class, as a list, by default heatmap,gradcam,segmented,guided_bprop. With --report or
+    /// --sheet, which show all that in one file, it is none, unless files are asked for as well.
     #[arg(
         long,
         value_name = "LIST", value_parser = spelled::<Outputs>(),
@@ -470,6 +470,14 @@ pub struct Explain {
     /// their maps lie beside it, in FILE_files.
     #[arg(long, value_name = "FILE.html", help_heading = "What is written")]
     pub report: Option<PathBuf>,
+
+    /// One picture with labels: classes by methods and layers
+    ///
+    /// One picture with labels for each picture: a row for each class, a column for each method and layer, with a colour bar
+    /// below each map. Up to 20 pictures stand on one sheet, below each other; {stem} in its name stands for a picture's
+    /// name, and each has its own.
+    #[arg(long, value_name = "FILE.png", help_heading = "What is written")]
+    pub sheet: Option<PathBuf>,
 
     /// Folder for the files, made if missing; - for one file to standard output [default: beside each picture]
     ///
@@ -503,6 +511,10 @@ pub struct Explain {
     /// How the heat map lies over the picture [default: sum; with --alpha or --signed: blend]
     #[arg(long, value_name = "HOW", value_parser = spelled::<Overlay>(), help_heading = "What is written")]
     pub overlay: Option<Overlay>,
+
+    /// Write a colour bar with numbers at the side of pictures in colour
+    #[arg(long, help_heading = "What is written")]
+    pub colorbar: bool,
 
     /// Share of the heat map in --overlay blend and threshold, 0 to 1 [default: 0.5]
     ///

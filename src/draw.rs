@@ -1,15 +1,23 @@
-//! Maps to pictures: colours, and how heat lies over a picture. Pure functions.
+//! Maps to pictures: colours, how heat lies over a picture, colour bars, sheets with labels. Pure functions.
 //!
 //! Here are the three pictures that most want, in the colours of the TensorFlow original. Other colours, shares and scales:
 //! [`low_level::draw`](crate::low_level::draw).
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod colorbar;
 #[doc(hidden)]
 pub mod colormap;
 #[doc(hidden)]
 pub mod composite;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod sheet;
+#[doc(hidden)]
 pub mod terminal;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod text;
 
 use image::RgbImage;
 

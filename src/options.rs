@@ -95,6 +95,10 @@ pub struct Options {
     pub outputs: Vec<Output>,
     /// The page that shows all pictures.
     pub report: Option<PathBuf>,
+    /// The sheet that shows all pictures, or with `{stem}` in its name each.
+    pub sheet: Option<PathBuf>,
+    /// Whether pictures in colour have a colour bar.
+    pub colorbar: bool,
     /// `None`: beside each picture.
     pub out_dir: Option<PathBuf>,
     /// `None`: the input's own where it can be written, else PNG.
@@ -226,6 +230,7 @@ impl Options {
         }
         for (option, is_given) in [
             ("--report", flags.report.is_some()),
+            ("--sheet", flags.sheet.is_some()),
             ("--coco", flags.boxes.coco.is_some()),
         ] {
             if many.resume && is_given {
@@ -314,6 +319,8 @@ impl Options {
             out_dir: flags.out_dir.filter(|_| !to_stdout),
             to_stdout,
             preview: flags.preview,
+            sheet: sheet(flags.sheet)?,
+            colorbar: flags.colorbar,
             format: flags.format,
             size: flags.size.unwrap_or_default(),
             fit: flags.fit,
@@ -502,7 +509,7 @@ fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageErr
     }
 }
 
-/// The files of each class: the usual ones, unless a page shows what they do.
+/// The files of each class: the usual ones, unless a page or a sheet shows what they do.
 fn outputs(flags: &Explain) -> Result<Vec<Output>, UsageError> {
     let asked = &flags.outputs;
     let outputs = asked.iter().filter_map(|output| match output {
@@ -513,7 +520,7 @@ fn outputs(flags: &Explain) -> Result<Vec<Output>, UsageError> {
     match (asked.contains(&Outputs::None), outputs.first()) {
         (true, Some(&other)) => Err(UsageError::NoneAndOutput(other)),
         (true, None) => Ok(vec![]),
-        (false, None) if flags.report.is_some() => Ok(vec![]),
+        (false, None) if flags.report.is_some() || flags.sheet.is_some() => Ok(vec![]),
         (false, None) => Ok(USUAL_OUTPUTS.to_vec()),
         (false, Some(_)) => Ok(outputs),
     }
@@ -521,16 +528,25 @@ fn outputs(flags: &Explain) -> Result<Vec<Output>, UsageError> {
 
 /// The page's file, whose name tells it from a picture that was meant to be explained.
 fn page(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
-    let is_page = |file: &PathBuf| {
-        let extension = file.extension().unwrap_or_default();
-        ["html", "htm"]
-            .iter()
-            .any(|&page| extension.eq_ignore_ascii_case(page))
-    };
     match file {
-        Some(file) if !is_page(&file) => Err(UsageError::NoPage(file)),
+        Some(file) if !is_called(&file, &["html", "htm"]) => Err(UsageError::NoPage(file)),
         file => Ok(file),
     }
+}
+
+/// The sheet's file, likewise.
+fn sheet(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
+    match file {
+        Some(file) if !is_called(&file, &["png"]) => Err(UsageError::NoSheet(file)),
+        file => Ok(file),
+    }
+}
+
+/// Whether a file has one of these extensions.
+fn is_called(file: &Path, extensions: &[&str]) -> bool {
+    let extension = file.extension().unwrap_or_default();
+    let mut extensions = extensions.iter();
+    extensions.any(|&one| extension.eq_ignore_ascii_case(one))
 }
 
 fn fuse(fuse: Option<Fuse>, layers: &[String]) -> Result<Fuse, UsageError> {

@@ -122,6 +122,33 @@ pub enum Error {
         /// What is wrong.
         source: TooManyTiles,
     },
+    /// More pictures than a sheet holds.
+    #[error(
+        "{}: {pictures} pictures are too many for one sheet, which holds {most}: name one for each, as in \
+         --sheet {{stem}}_sheet.png, or make a page with --report",
+        path.display()
+    )]
+    SheetOfMany {
+        /// Pictures.
+        pictures: usize,
+        /// As it holds.
+        most: usize,
+        /// The sheet.
+        path: PathBuf,
+    },
+    /// Two pictures whose sheets would have the same name.
+    #[error(
+        "{} and {} would have the same sheet, {}: rename one, or explain them in a run each",
+        first.display(), second.display(), path.display()
+    )]
+    SheetTwice {
+        /// The picture named first.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+        /// The sheet.
+        path: PathBuf,
+    },
     /// A place that cannot be written to.
     #[error(transparent)]
     Destination(#[from] DestinationError),

@@ -32,6 +32,7 @@ mod page;
 mod pictures;
 mod record;
 mod regions;
+mod sheet;
 mod told;
 
 pub use list_file::ListError;
@@ -104,6 +105,7 @@ pub fn run(
     let collected = Collected {
         page: page::begin(options, &jobs)?,
         coco: Coco::default(),
+        sheet: sheet::begin(options, &jobs)?,
     };
     let started = Instant::now();
     let gpus = gpus(options, jobs.list.len())?;
@@ -139,9 +141,10 @@ pub fn run(
                 tell(Told::Note(note.into()));
             }
         });
-        // Only the JSON, the page, COCO's and pictures that say what made them show it.
+        // Only the JSON, the page, sheets, COCO's and pictures that say what made them show it.
         let is_shown = options.json
             || options.report.is_some()
+            || options.sheet.is_some()
             || options.coco.is_some()
             || jobs.say_what_made_them(options)
             || record::is_kept(options, &jobs);

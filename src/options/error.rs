@@ -223,6 +223,9 @@ pub enum UsageError {
         "--out - writes the bytes of a file, and standard output is a terminal: add > file.png; --preview draws in the terminal"
     )]
     TerminalStdout,
+    /// `--sheet` with what is no PNG by its name.
+    #[error("--sheet {}: it is a PNG, and its name ends in .png, as in --sheet result.png", .0.display())]
+    NoSheet(PathBuf),
     /// Noise below 0, infinite or no number.
     #[error("--noise {0} is no share of the input's range: 0 is none, 0.15 is usual")]
     NoiseOutOfRange(f64),

@@ -32,6 +32,8 @@ impl Options {
             unread: _,
             outputs,
             report: _,
+            sheet: _,
+            colorbar,
             out_dir: _,
             format,
             size,
@@ -128,6 +130,7 @@ impl Options {
             ("boxes", (*boxes).into()),
             ("regions", regions.into()),
             ("box", json!(known_box.map(|known| known.to_string()))),
+            ("colorbar", (*colorbar).into()),
             ("pixel-scale", pixel_scale.to_string().into()),
             (
                 "labels",

@@ -151,7 +151,8 @@ fn unread_by_outputs<'a>(
     let any = |_: Method| true;
     let coloured =
         |option, given| -> (_, _, IsShown, Reads) { (option, given, is_coloured, is_a_map) };
-    let given: [(_, _, IsShown, Reads); 8] = [
+    let given: [(_, _, IsShown, Reads); 9] = [
+        ("--colorbar", flags.colorbar, has_a_bar, any),
         ("--format", flags.format.is_some(), has_a_format, any),
         ("--size", flags.size.is_some(), is_a_picture, any),
         coloured("--colormap", flags.colormap.is_some()),
@@ -165,7 +166,9 @@ fn unread_by_outputs<'a>(
     given.filter_map(|(option, given, shows, reads)| {
         let read_by = match () {
             () if !given => return None,
-            () if !on_page(option, flags) && !outputs.iter().any(|&output| shows(output)) => {
+            () if !shown_together(option, flags)
+                && !outputs.iter().any(|&output| shows(output)) =>
+            {
                 let all = Output::value_variants().iter().copied();
                 Readers::Outputs(all.filter(|&output| shows(output)).collect())
             }
@@ -182,14 +185,15 @@ fn unread_by_outputs<'a>(
     })
 }
 
-/// Whether the page of `--report` reads an option: it has no sum of colours and picture.
-fn on_page(option: &str, flags: &Explain) -> bool {
-    let is_read = match option {
-        "--overlay" => flags.overlay != Some(Overlay::Sum),
-        "--colormap" | "--alpha" | "--threshold" | "--scale" | "--signed" => true,
+/// Whether the page of `--report` or a sheet reads an option. The page has no sum of colours and picture.
+fn shown_together(option: &str, flags: &Explain) -> bool {
+    let (page, sheet) = (flags.report.is_some(), flags.sheet.is_some());
+    match option {
+        "--overlay" => sheet || page && flags.overlay != Some(Overlay::Sum),
+        "--colormap" | "--alpha" | "--threshold" | "--scale" | "--signed" => page || sheet,
+        "--size" => sheet,
         _ => false,
-    };
-    flags.report.is_some() && is_read
+    }
 }
 
 fn is_a_picture(output: Output) -> bool {
@@ -203,8 +207,9 @@ fn has_a_scale(output: Output) -> bool {
 
 /// `--pixel-scale`, unless a picture of a pixel method's values is written.
 fn pixel_scale(flags: &Explain, outputs: &[Output]) -> (&'static str, bool, IsShown, Reads) {
+    let together = flags.report.is_some() || flags.sheet.is_some();
     let own = |&output: &Output| output != Output::Raw && output.own_method().is_some();
-    let of_methods = (outputs.contains(&Output::Gradcam) || flags.report.is_some())
+    let of_methods = (outputs.contains(&Output::Gradcam) || together)
         && flags.methods.iter().any(|&method| !is_a_map(method));
     let is_read = of_methods || outputs.iter().any(own);
     let given = flags.pixel_scale.is_some() && !is_read;
@@ -222,6 +227,10 @@ fn has_signs(output: Output) -> bool {
         output,
         Output::Heatmap | Output::Heatmap16 | Output::Gradcam
     )
+}
+
+fn has_a_bar(output: Output) -> bool {
+    is_coloured(output) || matches!(output, Output::GuidedBprop | Output::GuidedGradcam)
 }
 
 fn is_coloured(output: Output) -> bool {

@@ -81,6 +81,14 @@ impl Origin {
         Self(map)
     }
 
+    /// The bytes of a sheet of `images` with what made it.
+    pub fn embed_sheet(&self, png: &[u8], images: &[&str]) -> Vec<u8> {
+        let mut map = self.0.clone();
+        map.insert("image".into(), images.into());
+        map.insert("content".into(), "sheet".into());
+        with_text(png, &Value::Object(map).to_string())
+    }
+
     /// The bytes of a picture that shows `content` about `class`, with what made it where its format, PNG or JPEG, can say so;
     /// else as they are.
     pub fn embed(&self, picture: Vec<u8>, class: &Class, content: Content) -> Vec<u8> {

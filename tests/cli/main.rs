@@ -26,6 +26,7 @@ mod redness;
 mod results;
 mod resumed;
 mod schema;
+mod sheets;
 mod stopped;
 mod streams;
 mod tiles;

@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use ::image::{RgbImage, imageops};
 
-use crate::cli::{Output, PixelScale, Scale, Size};
+use crate::cli::{Colormap, Output, PixelScale, Scale, Size};
 use crate::command::Error;
 use crate::command::explain::regions;
-use crate::draw::composite::{self, Rectangle};
+use crate::draw::colorbar::{self, Bar};
+use crate::draw::composite::{self, Overlay, Rectangle};
 use crate::explainer::{Explanation, Prediction};
 use crate::labels::{Label, Labels};
 use crate::methods::attribution;
@@ -55,6 +56,8 @@ pub struct Scene<'a> {
     pub asked: Circumstances<'a>,
     /// What made the files, for those that can say it.
     pub origin: &'a Origin,
+    /// What was differentiated, in a word or three.
+    pub score: &'a str,
     /// The target layers' names.
     pub layers: &'a [String],
     /// Nanoseconds that were spent writing, of all threads together.
@@ -270,10 +273,17 @@ fn class(
                 scene.put(&path, &bytes)
             };
             match content {
-                Content::Picture(_) if values.of_pixels => {
-                    write(&outlined(scene.pixels(values, full)))
+                Content::Picture(_) => {
+                    let drawn = outlined(match values.of_pixels {
+                        true => scene.pixels(values, full),
+                        false => scene.overlay(&heat),
+                    });
+                    let bar = scene.bar(values, full).filter(|_| options.colorbar);
+                    write(&match bar {
+                        Some(bar) => colorbar::beside(&drawn, &bar),
+                        None => drawn,
+                    })
                 }
-                Content::Picture(_) => write(&outlined(scene.overlay(&heat))),
                 Content::Heatmap(_) if scene.is_signed(values) => {
                     write(&composite::signed_heatmap(&heat))
                 }
@@ -483,6 +493,44 @@ impl Scene<'_> {
             false => self.resized(&scaled).range().map_or(0.0, |(_, max)| max),
         };
         f64::from(full) * largest
+    }
+
+    /// What is drawn at full strength, in the units of the values: of a shared scale, or their own.
+    pub(super) fn strength(&self, values: &Given, shared: Option<f64>) -> f64 {
+        shared.unwrap_or_else(|| self.full(values))
+    }
+
+    /// The colours of a method's picture and what they stand for; none where it shows nothing.
+    pub(super) fn bar(&self, values: &Given, shared: Option<f64>) -> Option<Bar> {
+        let full = self.strength(values, shared);
+        let least = match self.options.overlay {
+            Overlay::Threshold { least, .. } if !values.of_pixels => least,
+            _ => 0.0,
+        };
+        let (colors, low, high) = if values.of_pixels {
+            let (low, high) = match (shared, self.options.pixel_scale) {
+                (None, PixelScale::MinMax) => {
+                    let (scaled, largest) = values.scaled();
+                    let (min, max) = scaled.range()?;
+                    (f64::from(min) * largest, f64::from(max) * largest)
+                }
+                _ => (-full, full),
+            };
+            (Colormap::Grey, low, high)
+        } else {
+            let least = if self.is_signed(values) { -full } else { 0.0 };
+            (
+                self.options.colormap,
+                values.nothing + least,
+                values.nothing + full,
+            )
+        };
+        (full > 0.0).then_some(Bar {
+            colors,
+            low,
+            high,
+            least,
+        })
     }
 
     /// Whether what lies below zero is drawn.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::pictures::{Drawn, Run};
 use super::record::Record;
+use super::sheet::Together;
 use super::{Job, Told, print};
 use crate::command::Error;
 use crate::labels::Labels;
@@ -62,6 +63,7 @@ pub(super) struct Ending<'a, W> {
 pub(super) struct Collected {
     pub(super) page: Option<Page>,
     pub(super) coco: Coco,
+    pub(super) sheet: Option<Together>,
 }
 
 impl Collected {
@@ -70,7 +72,11 @@ impl Collected {
         if let Some(path) = &options.coco {
             output::write(path, self.coco.json(labels).as_bytes())?;
         }
-        Ok(self.page.map_or(Ok(()), Page::finish)?)
+        self.page.map_or(Ok(()), Page::finish)?;
+        match (self.sheet, &options.sheet) {
+            (Some(sheet), Some(path)) => sheet.finish(path),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -102,7 +108,7 @@ impl<'a, W: Write> Ending<'a, W> {
     ) -> ControlFlow<()> {
         self.done += 1;
         let (told, is_last) = match outcome {
-            Ok(drawn) => (self.succeeds(job, &drawn, tell), false),
+            Ok(drawn) => (self.succeeds(job, drawn, tell), false),
             Err(failure) => self.fails(job, failure, tell),
         };
         // Nobody takes the results of the other pictures either.
@@ -135,12 +141,15 @@ impl<'a, W: Write> Ending<'a, W> {
         Ok(self.all_well)
     }
 
-    fn succeeds(&mut self, job: &Job, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+    fn succeeds(&mut self, job: &Job, mut drawn: Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
         if let (Some(page), Some(shown)) = (&mut self.collected.page, &drawn.shown) {
             page.add(&drawn.report, shown)?;
         }
-        for note in &drawn.notes {
-            tell(Told::Note(note.clone()));
+        if let (Some(all), Some(sheet)) = (&mut self.collected.sheet, drawn.sheet.take()) {
+            all.add(sheet);
+        }
+        for note in drawn.notes.drain(..) {
+            tell(Told::Note(note));
         }
         if let Some(record) = &mut self.record {
             record.add(job, &drawn.report.json(), true)?;
@@ -153,7 +162,7 @@ impl<'a, W: Write> Ending<'a, W> {
         if self.run.options.coco.is_some() {
             self.collected.coco.add(&drawn.report);
         }
-        self.preview(drawn, tell)?;
+        self.preview(&drawn, tell)?;
         if self.run.options.verbose {
             tell(Told::Time(times(&drawn.report)));
         }

@@ -148,9 +148,10 @@ fn check(all: &mut [(Job, Option<Error>)], options: &Options) -> Result<Vec<Path
     if options.to_stdout {
         return Ok(vec![]);
     }
-    // A .npy, the finer .png or the mask's, whatever the picture's own format.
+    // A .npy, the finer .png the mask's or a sheet, whatever the picture's own format.
     let always = [Output::Raw, Output::Heatmap16, Output::Mask];
-    let one_extension = always.into_iter().any(|output| options.wants(output));
+    let one_extension =
+        always.into_iter().any(|output| options.wants(output)) || options.sheet.is_some();
     let mut there: Vec<_> = all
         .iter_mut()
         .filter(|(_, refused)| refused.is_none())

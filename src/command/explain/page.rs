@@ -89,7 +89,7 @@ pub(super) fn reduced(picture: &RgbImage, media: &Media) -> RgbImage {
 }
 
 /// The picture, its longer side not above `side`.
-fn within(picture: &RgbImage, side: u32) -> RgbImage {
+pub(super) fn within(picture: &RgbImage, side: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let longer = width.max(height);
     if longer <= side {
@@ -262,7 +262,7 @@ fn small(
 }
 
 /// Where the network's rectangle lies on a smaller copy of the picture.
-fn scaled(geometry: &Geometry, copy: &RgbImage) -> Geometry {
+pub(super) fn scaled(geometry: &Geometry, copy: &RgbImage) -> Geometry {
     let along = |now: u32, was: u32| f64::from(now) / f64::from(was);
     let across = along(copy.width(), geometry.picture.0);
     let down = along(copy.height(), geometry.picture.1);

@@ -16,6 +16,7 @@ use super::choice::Choice;
 use super::ending::{Collected, Ending, Failure};
 use super::from_options::wanted;
 use super::record::{self, Record};
+use super::sheet::{self, OnSheet};
 use super::{Cost, Job, Jobs, Told, milliseconds, page, weights_name};
 use crate::architectures::Classifier;
 use crate::cli::{self, Score, Size};
@@ -62,6 +63,8 @@ pub(super) struct Drawn {
     pub(super) shown: Option<Shown>,
     /// By rank, maps for the terminal.
     pub(super) previews: Vec<(usize, RgbImage)>,
+    /// For the sheet of all pictures.
+    pub(super) sheet: Option<OnSheet>,
     /// To be told when its turn comes.
     pub(super) notes: Vec<String>,
 }
@@ -411,12 +414,13 @@ impl Run<'_> {
             backend: gpu.backend.clone(),
             kind: gpu.kind.into(),
         };
+        let score = asked_score(options.score, question);
         let origin = Origin::new(&Made {
             image: &job.image,
             weights: &weights,
             adapter: &adapter,
             layer: &layers.join("+"),
-            score: &asked_score(options.score, question),
+            score: &score,
             settings: &set_up.settings,
             command: &command(options, job),
         });
@@ -431,6 +435,7 @@ impl Run<'_> {
             normalization: &classifier.normalization,
             question,
             origin: &origin,
+            score: &score,
             layers: &layers,
             writing: AtomicU64::new(0),
             asked: Circumstances {
@@ -493,11 +498,13 @@ impl Run<'_> {
             timings_ms,
             classes,
         };
+        let sheet = sheet::make(&scene, &explanations, &report)?;
         notes.extend(report.notes());
         Ok(Drawn {
             report,
             shown,
             previews,
+            sheet,
             notes,
         })
     }

@@ -99,13 +99,13 @@ pub struct Drawing {
 impl Drawing {
     fn new(options: &Options) -> Self {
         let is_pixel = |method: &&Method| matches!(method, Method::Pixel(_));
-        let on_page = options.report.is_some();
+        let together = options.report.is_some() || options.sheet.is_some();
         let pictures = options.outputs.iter().any(|&output| output != Output::Raw);
         let maps = options.methods.iter().any(|method| !is_pixel(&method));
-        let overlaid = maps && options.wants(Output::Gradcam);
-        let coloured = overlaid || maps && on_page;
+        let overlaid = maps && (options.wants(Output::Gradcam) || options.sheet.is_some());
+        let coloured = overlaid || maps && together;
         let pixels = options.methods.iter().any(|method| is_pixel(&method));
-        let pixels = pixels && (options.wants(Output::Gradcam) || on_page)
+        let pixels = pixels && (options.wants(Output::Gradcam) || together)
             || options.wants(Output::GuidedBprop)
             || options.wants(Output::GuidedGradcam);
         let (overlay, alpha, threshold) = match options.overlay {
@@ -114,8 +114,8 @@ impl Drawing {
             Overlay::Threshold { alpha, least } => ("threshold", Some(alpha), Some(least)),
         };
         Self {
-            size: pictures.then(|| options.size.to_string()),
-            scale: (pictures || on_page).then(|| match options.scale {
+            size: (pictures || options.sheet.is_some()).then(|| options.size.to_string()),
+            scale: (pictures || together).then(|| match options.scale {
                 Scale::Class => "class".into(),
                 Scale::Image => "image".into(),
                 Scale::Fixed(full) => full.into(),

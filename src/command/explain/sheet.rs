@@ -1,0 +1,304 @@
+//! The sheets of `--sheet`: for each picture classes by methods and layers, with labels, in one PNG or one each.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ::image::{ImageFormat, RgbImage};
+
+use super::Jobs;
+use super::draw::{Given, Scene, Shared, methods};
+use super::page::{scaled, within};
+use crate::cli::{PixelScale, Size};
+use crate::command::Error;
+use crate::draw::colorbar::Bar;
+use crate::draw::composite::{self, Rectangle};
+use crate::draw::sheet::{self, Cell, Row, Sheet};
+use crate::explainer::Explanation;
+use crate::methods::verdict::Verdict;
+use crate::methods::{Method, Setting};
+use crate::options::Options;
+use crate::output::provenance::Origin;
+use crate::output::report::{Class, Report};
+use crate::output::{self, Destination};
+use crate::picture;
+use crate::picture::preprocess::Geometry;
+
+/// What stands for the picture's name in that of a sheet.
+const STEM: &str = "{stem}";
+/// Pictures on one sheet: more make a picture that few programs open.
+const TOGETHER: usize = 20;
+/// Pixels along the longer side of a cell.
+const CELL: u32 = 256;
+
+/// The one sheet of several pictures, which is written once all are there.
+#[derive(Default)]
+pub(super) struct Together {
+    sheets: Vec<OnSheet>,
+}
+
+/// A picture's part of it.
+pub(super) struct OnSheet {
+    drawn: RgbImage,
+    image: String,
+    origin: Origin,
+}
+
+/// Whether each picture has a sheet of its own.
+fn is_each(path: &Path) -> bool {
+    path.to_string_lossy().contains(STEM)
+}
+
+/// What is wrong with the names of sheets is known before anything is computed. Gives the one of all pictures, where there is
+/// to be one.
+pub(super) fn begin(options: &Options, jobs: &Jobs) -> Result<Option<Together>, Error> {
+    let Some(path) = &options.sheet else {
+        return Ok(None);
+    };
+    if !is_each(path) {
+        jobs.kept.check(path)?;
+        return match jobs.list.len() <= TOGETHER {
+            true => Ok(Some(Together::default())),
+            false => Err(Error::SheetOfMany {
+                pictures: jobs.list.len(),
+                most: TOGETHER,
+                path: path.clone(),
+            }),
+        };
+    }
+    let mut owners: HashMap<PathBuf, &Path> = HashMap::new();
+    for job in &jobs.list {
+        let Ok(destination) = &job.destination else {
+            continue;
+        };
+        let file = of(path, destination);
+        jobs.kept.check(&file)?;
+        if let Some(first) = owners.insert(output::place(&file), &job.image) {
+            return Err(Error::SheetTwice {
+                first: first.to_owned(),
+                second: job.image.clone(),
+                path: file,
+            });
+        }
+    }
+    Ok(None)
+}
+
+/// The sheet's file of a picture.
+fn of(path: &Path, destination: &Destination) -> PathBuf {
+    let parts = path.components().map(|part| {
+        let part = part.as_os_str();
+        let Some((before, after)) = part.to_str().and_then(|part| part.split_once(STEM)) else {
+            return part.to_owned();
+        };
+        let mut name = OsString::from(before);
+        name.push(&destination.stem);
+        name.push(after);
+        name
+    });
+    parts.collect()
+}
+
+/// Draws a picture's sheet, if there is to be one; writes it, or gives it for that of all pictures.
+pub(super) fn make(
+    scene: &Scene<'_>,
+    explanations: &[Explanation],
+    report: &Report,
+) -> Result<Option<OnSheet>, Error> {
+    let Some(path) = &scene.options.sheet else {
+        return Ok(None);
+    };
+    let drawn = draw(scene, explanations, report);
+    let image = report.image.to_string_lossy().into_owned();
+    if is_each(path) {
+        write(
+            &of(path, scene.destination),
+            &drawn,
+            scene.origin,
+            &[&image],
+        )?;
+        return Ok(None);
+    }
+    Ok(Some(OnSheet {
+        drawn,
+        image,
+        origin: scene.origin.clone(),
+    }))
+}
+
+impl Together {
+    /// Adds the next picture's.
+    pub(super) fn add(&mut self, sheet: OnSheet) {
+        self.sheets.push(sheet);
+    }
+
+    /// Writes it, if anything is on it.
+    pub(super) fn finish(self, path: &Path) -> Result<(), Error> {
+        let Some(OnSheet { origin, .. }) = self.sheets.first() else {
+            return Ok(());
+        };
+        let drawn: Vec<&RgbImage> = self.sheets.iter().map(|sheet| &sheet.drawn).collect();
+        let images: Vec<&str> = self.sheets.iter().map(|sheet| &*sheet.image).collect();
+        write(path, &sheet::stacked(&drawn), origin, &images)
+    }
+}
+
+fn write(path: &Path, drawn: &RgbImage, origin: &Origin, images: &[&str]) -> Result<(), Error> {
+    let bytes = picture::encode(drawn, ImageFormat::Png)?;
+    let bytes = origin.embed_sheet(&bytes, images);
+    output::write(path, &bytes).map_err(Error::from)
+}
+
+/// The picture that cells show, and where the network's rectangle lies on it.
+fn ground(scene: &Scene<'_>) -> (RgbImage, Geometry) {
+    if let (Size::Original, Some(original)) = (scene.options.size, scene.original) {
+        let picture = within(original, CELL);
+        let geometry = scaled(scene.geometry, &picture);
+        return (picture, geometry);
+    }
+    let picture = within(scene.seen, CELL);
+    let (width, height) = picture.dimensions();
+    let geometry = Geometry {
+        picture: (width, height),
+        x: 0.0,
+        y: 0.0,
+        width: width.into(),
+        height: height.into(),
+    };
+    (picture, geometry)
+}
+
+/// The sheet of one picture; `report` says what is in it.
+fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> RgbImage {
+    let (picture, geometry) = ground(scene);
+    let shared = scene.shared(explanations);
+    let methods = methods(scene.options);
+    let all = match (scene.layers, &report.fuse) {
+        ([_], _) | (_, None) => report.layer.clone(),
+        (_, Some(fuse)) => format!("{fuse} of {}", scene.layers.join(", ")),
+    };
+    let mut columns: Vec<[String; 2]> = vec![];
+    let rows = explanations
+        .iter()
+        .zip(&report.classes)
+        .map(|(explanation, class)| {
+            let mut cells = vec![];
+            columns.clear();
+            for (method, given) in methods.values(scene, explanation) {
+                let shared = full_of(&shared, method);
+                let remark = remark(class, &method.to_string());
+                let has_layer = method.reads(Setting::Layer, false);
+                columns.push([
+                    method.to_string(),
+                    if has_layer {
+                        all.clone()
+                    } else {
+                        String::new()
+                    },
+                ]);
+                cells.push(cell(scene, &given, shared, (&picture, &geometry), remark));
+                let place = methods.cams.iter().position(|&cam| method == cam.into());
+                let layers = place.map_or(&[][..], |place| &explanation.layers[place]);
+                for (map, layer) in layers.iter().zip(scene.layers) {
+                    columns.push([method.to_string(), layer.clone()]);
+                    cells.push(cell(
+                        scene,
+                        &Given::of_map(map),
+                        None,
+                        (&picture, &geometry),
+                        None,
+                    ));
+                }
+            }
+            Row {
+                name: class.name.replace('_', " "),
+                detail: class.synset.as_ref().map_or_else(
+                    || format!("class {}", class.id),
+                    |synset| {
+                        format!(
+                            "class {}, {}",
+                            class.id,
+                            synset.split(' ').next().unwrap_or_default()
+                        )
+                    },
+                ),
+                probability: class.probability,
+                cells,
+            }
+        });
+    let rows = rows.collect();
+    let name = report.image.file_name().unwrap_or(report.image.as_os_str());
+    let weights = report.weights.path.as_deref();
+    let weights = weights.map_or("built in".into(), |path| path.to_string_lossy());
+    let sha256 = &report.weights.sha256;
+    let [height, width] = report.settings.input_size;
+    sheet::draw(&Sheet {
+        title: name.to_string_lossy().into_owned(),
+        subtitle: format!(
+            "{}, score {}, layer {}, {} to {width} x {height}",
+            report.weights.architecture, scene.score, report.layer, report.settings.fit,
+        ),
+        picture,
+        columns,
+        rows,
+        footer: format!(
+            "gradcam {}. Weights: {weights}, SHA-256 {}. Adapter: {} ({}). The command is in this file: gradcam show",
+            env!("CARGO_PKG_VERSION"),
+            sha256.get(..16).unwrap_or(sha256),
+            report.adapter.name,
+            report.adapter.backend,
+        ),
+    })
+}
+
+fn full_of(shared: &Shared, method: Method) -> Option<f64> {
+    let found = shared.iter().find(|(m, _)| *m == method);
+    found.map(|&(_, full)| full)
+}
+
+/// What is to be known of a method's map.
+fn remark(class: &Class, method: &str) -> Option<String> {
+    let map = class
+        .maps
+        .iter()
+        .find(|map| map.method.to_string() == method)?;
+    (map.verdict != Verdict::Ok).then(|| map.verdict.to_string())
+}
+
+/// One map over the picture. `shared` is what a shared scale has at full strength.
+fn cell(
+    scene: &Scene<'_>,
+    given: &Given,
+    shared: Option<f64>,
+    (picture, geometry): (&RgbImage, &Geometry),
+    remark: Option<String>,
+) -> Cell {
+    let options = scene.options;
+    let full = scene.strength(given, shared);
+    let drawn = if given.of_pixels {
+        let (scaled, largest) = given.scaled();
+        let (w, h) = scene.seen.dimensions();
+        let values = composite::place_gradient(&scaled.values, w, h, geometry);
+        let (width, height) = picture.dimensions();
+        match (shared, options.pixel_scale) {
+            (None, PixelScale::MinMax) => composite::guided(&values, width, height),
+            _ => composite::around_grey(&values, (full / largest) as f32, width, height),
+        }
+    } else {
+        let (map, largest) = given.map();
+        let placed = map.place(geometry);
+        let full = (full / largest) as f32;
+        let heat = match scene.is_signed(given) {
+            true => placed.signed_heat_to(full),
+            false => placed.heat_to(full),
+        };
+        let seen = Rectangle::seen(geometry);
+        composite::overlay_within(&heat, picture, options.colormap, options.overlay, &seen)
+    };
+    let bar: Option<Bar> = scene.bar(given, shared);
+    Cell {
+        picture: drawn,
+        bar,
+        remark,
+    }
+}
