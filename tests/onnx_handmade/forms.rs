@@ -8,7 +8,7 @@ use gradcam::weights;
 
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{
-    Model, attribute_float, attribute_int, bytes, floats, int, tensor, varint,
+    Model, attribute_float, attribute_int, bytes, floats, int, ints, tensor, varint,
 };
 use crate::{network, refused, small};
 
@@ -38,6 +38,44 @@ fn gemm_takes_its_scalars_and_its_matrix_either_way() {
     };
     assert_eq!(weight.to_vec(), [0.5, 1.0, 1.5, 2.0]);
     assert_eq!(bias.as_ref().unwrap().to_vec(), [10.0, 14.0]);
+}
+
+/// Models that were published without their weights have a number in place of each tensor; as a tensor in memory this matrix alone
+/// would be 400 MB, of which `network` allows 64.
+#[test]
+fn weights_that_are_one_number_everywhere_take_no_memory() {
+    let value = |value: f32| {
+        let tensor = floats("", &[1], &[value]);
+        [bytes(1, b"value"), bytes(5, &tensor), int(20, 4)].concat()
+    };
+    let model = Model::new(&[1, 3, 8, 8])
+        .constant(ints("conv.shape", &[2, 3, 3, 3]))
+        .constant(ints("long.shape", &[50_000, 2, 1000]))
+        .constant(ints("matrix", &[-1, 1000]))
+        .node("ConstantOfShape", "w", &["conv.shape"], &[value(0.25)])
+        .node("ConstantOfShape", "long", &["long.shape"], &[value(0.5)])
+        .node("Reshape", "m", &["long", "matrix"], &[])
+        .node("Conv", "conv", &["x", "w"], &[])
+        .node("Resize", "large", &["conv", "", "", "size"], &[])
+        .constant(ints("size", &[1, 2, 200, 250]))
+        .node("Flatten", "flat", &["large"], &[])
+        .node("MatMul", "dense", &["flat", "m"], &[]);
+    let network = network(model.bytes()).unwrap();
+    let Op::Linear { weight, .. } = &network.nodes.last().unwrap().op else {
+        panic!("a dense layer at the end");
+    };
+    assert_eq!(weight.shape(), [100_000, 1000]);
+    let mut row = [0.0; 3];
+    weight.read(99_999_990, &mut row);
+    assert_eq!(row, [0.5; 3]);
+    let many = Model::new(&[1, 3, 8, 8])
+        .constant(ints("shape", &[1 << 20, 1 << 20]))
+        .node("ConstantOfShape", "w", &["shape"], &[value(0.25)])
+        .node("MatMul", "dense", &["x", "w"], &[]);
+    assert_eq!(
+        refused(&many),
+        "node \"w\": ConstantOfShape to so many numbers is not supported"
+    );
 }
 
 #[test]

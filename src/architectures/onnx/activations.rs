@@ -328,6 +328,9 @@ fn tidy(factor: f32) -> f32 {
     if close(factor, 1.0) { 1.0 } else { factor }
 }
 
+/// Values a channel, at most.
+pub(super) const MAX_PLACES: usize = 1 << 20;
+
 /// The one number that all elements are; of a few elements at most.
 pub(super) fn one(tensor: &Tensor) -> Option<f32> {
     const MOST: usize = 1 << 16;
@@ -342,7 +345,7 @@ pub(super) fn one(tensor: &Tensor) -> Option<f32> {
 fn slope(call: &Call<'_>) -> Result<Tensor, GraphError> {
     let slope = call.tensor(1, "slope")?;
     let longest = slope.shape().iter().copied().max().unwrap_or(1);
-    if longest != slope.len() {
+    if longest != slope.len() || longest > MAX_PLACES {
         return Err(call.unsupported("with slopes that differ between positions"));
     }
     Ok(Tensor::from_f32(vec![slope.len()], &slope.to_vec()))

@@ -11,6 +11,8 @@ use super::{GraphError, Import, Value, names, quantized};
 
 /// Elements that arithmetic may make in all; shapes take dozens, weights that are put together some thousands.
 pub(super) const MAX_FOLDED: usize = 4 << 20;
+/// Weights that are one number everywhere: as many as the largest matrix of a classifier has.
+const MAX_FILLED: usize = 1 << 27;
 /// Whole numbers in one result.
 const MAX_INTEGERS: usize = 4096;
 
@@ -23,6 +25,9 @@ enum Values {
 impl Import<'_> {
     /// What a node makes of constants: a value for each of its outputs.
     pub(super) fn fold(&mut self, call: &Call<'_>) -> Result<Vec<Constant>, GraphError> {
+        if let Some(filled) = filled_weights(call)? {
+            return Ok(vec![Constant::Floats(filled)]);
+        }
         if let Some(view) = Self::view_of_floats(call)? {
             return Ok(vec![Constant::Floats(view)]);
         }
@@ -491,6 +496,28 @@ fn range(call: &Call<'_>) -> Result<Values, GraphError> {
     let values = (0..count as i64).map(|i| i.checked_mul(step)?.checked_add(start));
     let values = values.collect::<Option<_>>().ok_or_else(unusable)?;
     Ok(Values::Ints(Array::list(values)))
+}
+
+/// Weights that are one number everywhere, which take no memory: of models that were published without their weights. Lists are
+/// made as any other constant, since they may be scales that are read at once.
+fn filled_weights(call: &Call<'_>) -> Result<Option<Tensor>, GraphError> {
+    if call.node.op_type != "ConstantOfShape" {
+        return Ok(None);
+    }
+    let value = match call.node.attributes.get("value") {
+        Some(Attribute::Tensor(Constant::Floats(value))) if value.len() == 1 => value.to_vec()[0],
+        None => 0.0,
+        Some(_) => return Ok(None),
+    };
+    let shape = lengths(integers(call, 0)?).ok_or_else(|| call.unusable("shape"))?;
+    if shape.len() < 2 {
+        return Ok(None);
+    }
+    let count = shape.iter().try_fold(1_usize, |all, &n| all.checked_mul(n));
+    match count {
+        Some(count) if count <= MAX_FILLED => Ok(Some(Tensor::repeated(shape, value))),
+        _ => Err(call.unsupported("to so many numbers")),
+    }
 }
 
 fn constant_of_shape(call: &Call<'_>) -> Result<Values, GraphError> {

@@ -6,6 +6,7 @@
 use crate::weights::Tensor;
 use crate::weights::onnx::Constant;
 
+use super::activations::MAX_PLACES;
 use super::attributes::axis;
 use super::layers::Call;
 use super::{GraphError, Import, Layer};
@@ -21,6 +22,9 @@ impl Scales {
         let scales = call.tensor(1, "scale")?;
         if call.node.int("block_size").unwrap_or(0) != 0 || scales.shape().len() > 1 {
             return Err(call.unsupported("in blocks"));
+        }
+        if scales.len() > MAX_PLACES {
+            return Err(call.unusable("scale and zero point"));
         }
         let zeros = match (call.input(2), call.constant(2)) {
             (None, _) => vec![0; scales.len()],

@@ -21,6 +21,14 @@ pub struct Graph {
     pub functions: Vec<Function>,
 }
 
+impl Graph {
+    /// Whether weights may come of its nodes, as of models that were published without theirs.
+    pub(in crate::weights) fn makes_weights(&self) -> bool {
+        let mut nodes = self.nodes.iter();
+        nodes.any(|node| node.op_type == "ConstantOfShape" && node.is_standard())
+    }
+}
+
 /// An operator in terms of others.
 #[derive(Clone, Debug, Default)]
 pub struct Function {
