@@ -40,6 +40,7 @@
 //! | `layer_norm_backward` | 4 n P | 28 n P | bytes |
 //! | `depthwise` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
+//! | `resample` of t taps a row and a column, and backward | n P t² | 4 n o (q + p) | bytes |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |
 //! | `lrn_backward` | 3 n P s | 8 n P + 8 P | bytes |
 //! | `clip`, and backward | 0 | 8 n P, backward 4 P more | bytes |

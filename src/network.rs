@@ -7,12 +7,14 @@ mod activation;
 mod called;
 mod infer;
 mod op;
+mod resample;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use activation::SELU;
 pub use activation::{Activation, Remembers};
 pub use op::{FilterLayout, FlattenOrder, Lrn, MatrixLayout, Op, Pad, ReluRule, Window};
+pub use resample::{Filter, Nearest, Places, Repeat, Resample, Resize, Taps, To};
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -517,6 +519,7 @@ impl Node {
             | Op::Mul
             | Op::Concat
             | Op::Pad(_)
+            | Op::Resample(_)
             | Op::Lrn(_)
             | Op::MaxPool(_)
             | Op::AvgPool { .. }

@@ -408,7 +408,7 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         modules,
         notes,
     } = contents;
-    if tensors.is_empty() {
+    if tensors.is_empty() && !graph.as_ref().is_some_and(onnx::Graph::makes_weights) {
         return Err(ContentsError::NoTensors { skipped });
     }
     Ok(Weights {

@@ -10,8 +10,8 @@ use common::device::{
 };
 use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{
-    Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, NodeId, Op, OutputKind,
-    Pad, ReluRule, Shape, Window,
+    Activation, Filter, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Nearest, Network, NodeId,
+    Op, OutputKind, Pad, Places, ReluRule, Repeat, Resample, Resize, Shape, To, Window,
 };
 use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, Plan, Request};
 use gradcam::low_level::score::{Objective, Score};
@@ -316,7 +316,43 @@ fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
         after: [-3, 4],
         value: 0.0,
     });
-    for op in [depthwise(3, 1), depthwise(5, 2), pad] {
+    let resize = |filter, places, antialias| {
+        Op::Resample(Resample::Resize(Resize {
+            to: To::Size([7, 14]),
+            filter,
+            places,
+            antialias,
+        }))
+    };
+    let around = |by| {
+        Op::Resample(Resample::Repeat {
+            before: [2, -1],
+            after: [-3, 4],
+            by,
+        })
+    };
+    let ops = [
+        depthwise(3, 1),
+        depthwise(5, 2),
+        pad,
+        resize(
+            Filter::Nearest(Nearest::RoundDown),
+            Places::HalfPixel,
+            false,
+        ),
+        resize(Filter::Linear, Places::AlignCorners, false),
+        resize(Filter::Linear, Places::HalfPixel, true),
+        resize(Filter::Cubic(-0.75), Places::Asymmetric, false),
+        around(Repeat::Reflect),
+        around(Repeat::Edge),
+        around(Repeat::Wrap),
+        Op::Resample(Resample::Pick {
+            first: [1, 8],
+            step: [3, -2],
+            count: [4, 5],
+        }),
+    ];
+    for op in ops {
         let what = format!("{op:?}");
         let mut network = Network::new("adjoint", input);
         network.chain("layer", op).unwrap();

@@ -12,7 +12,8 @@ use common::device::{
 use common::interpreter::{gradients, values};
 use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{
-    Activation, FilterLayout, Lrn, MatrixLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window,
+    Activation, Filter, FilterLayout, Lrn, MatrixLayout, Nearest, Network, NodeId, Op, Pad, Places,
+    ReluRule, Repeat, Resample, Resize, Shape, To, Window,
 };
 use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, Plan, Request};
 use gradcam::weights::Tensor;
@@ -76,6 +77,29 @@ impl Draw {
                 slope: self.tensor(&[channels], 0.4),
             },
             _ => Activation::Gelu,
+        }
+    }
+
+    /// Another size not far from the one there, or a repeated edge.
+    fn resample(&mut self, shape: Shape) -> Resample {
+        let to = [shape.h, shape.w].map(|length| (length + self.below(5)).saturating_sub(2).max(1));
+        let filter = match self.below(3) {
+            0 => Filter::Nearest(Nearest::RoundDown),
+            1 => Filter::Linear,
+            _ => Filter::Cubic(-0.75),
+        };
+        match self.below(3) {
+            0 => Resample::Repeat {
+                before: [1, 0],
+                after: [0, 2],
+                by: Repeat::Edge,
+            },
+            _ => Resample::Resize(Resize {
+                to: To::Size(to),
+                filter,
+                places: Places::HalfPixel,
+                antialias: false,
+            }),
         }
     }
 
@@ -147,8 +171,9 @@ impl Draw {
                     after: [0, -1],
                     value: 0.25,
                 };
-                let op = match self.below(2) {
+                let op = match self.below(4) {
                     0 if shape.w > 2 => Op::Pad(pad),
+                    1 | 2 => Op::Resample(self.resample(shape)),
                     _ => Op::Lrn(lrn),
                 };
                 (op, vec![from])

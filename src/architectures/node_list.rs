@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{
     Activation, FilterLayout, FlattenOrder, Lrn, MAX_SIDE, MatrixLayout, Network, NetworkError,
-    NodeId, Op, Pad, Shape, Window,
+    NodeId, Op, Pad, Resample, Shape, Window,
 };
 use crate::weights::{Tensor, Weights};
 
@@ -109,6 +109,9 @@ enum Words {
         after: [i32; 2],
         value: f32,
     },
+    Resample {
+        rule: Resample,
+    },
     Lrn {
         size: usize,
         alpha: f32,
@@ -187,6 +190,7 @@ fn words(op: &Op) -> Option<Words> {
             after: pad.after,
             value: pad.value,
         },
+        Op::Resample(rule) => Words::Resample { rule: *rule },
         Op::Lrn(lrn) => Words::Lrn {
             size: lrn.size,
             alpha: lrn.alpha,
@@ -359,6 +363,7 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
                 value: *value,
             })
         }
+        Words::Resample { rule } => Op::Resample(*rule),
         Words::Lrn {
             size,
             alpha,

@@ -20,6 +20,7 @@ mod outputs;
 mod positions;
 mod quantized;
 mod shapes;
+mod sizes;
 mod sums;
 mod windows;
 mod written_out;

@@ -16,7 +16,9 @@ use crate::labels::{Labels, LabelsError};
 use crate::methods::Method;
 use crate::methods::attribution;
 use crate::methods::cam;
-use crate::network::{Network, NetworkError, Op, Pad, Shape, Window};
+use crate::network::{
+    Filter, Network, NetworkError, Op, Pad, Repeat, Resample, Resize, Shape, Window,
+};
 use crate::options::DEFAULT_TOP_N;
 use crate::output::report::paths;
 use crate::plan::{Plan, PlanError};
@@ -359,6 +361,21 @@ fn op(op: &Op) -> String {
             let [top, left, bottom, right] = [before[0], before[1], after[0], after[1]];
             format!("pad {top},{left},{bottom},{right}")
         }
+        Op::Resample(Resample::Resize(Resize { filter, .. })) => match filter {
+            Filter::Nearest(_) => "resize, nearest".into(),
+            Filter::Linear => "resize, linear".into(),
+            Filter::Cubic(_) => "resize, cubic".into(),
+        },
+        Op::Resample(Resample::Repeat { before, after, by }) => {
+            let [top, left, bottom, right] = [before[0], before[1], after[0], after[1]];
+            let by = match by {
+                Repeat::Reflect => "reflection",
+                Repeat::Edge => "the edge",
+                Repeat::Wrap => "the other side",
+            };
+            format!("pad {top},{left},{bottom},{right} by {by}")
+        }
+        Op::Resample(Resample::Pick { step: [h, w], .. }) => format!("every {h}x{w}"),
         Op::Lrn(lrn) => format!("lrn over {}", lrn.size),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),

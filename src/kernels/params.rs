@@ -507,6 +507,16 @@ pub struct PadParams {
     pub value: f32,
 }
 
+/// Uniform of `resample.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct ResampleParams {
+    pub count: u32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+}
+
 /// Uniform of `lrn.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

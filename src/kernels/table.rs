@@ -138,6 +138,7 @@ kernels! {
     LayerNormBackward: "layer_norm_backward", LayerNormBackwardParams, [Read, Read, Read, Write];
     Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
     Pad: "pad", PadParams, [Read, Write];
+    Resample: "resample", ResampleParams, [Read, Read, Write];
     Lrn: "lrn", LrnParams, [Read, Write, Write];
     LrnBackward: "lrn_backward", LrnBackwardParams, [Read, Read, Read, Write];
     Relu: "relu", ReluParams, [Read, Read, Write];

@@ -162,6 +162,11 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             let [h, w] = room.ok_or_else(wrong)?;
             Ok(Shape::new(input.c, h, w))
         }
+        Op::Resample(resample) => {
+            let made = resample.output(input.h, input.w);
+            let [h, w] = made.ok_or_else(|| setting(format!("{resample:?} of {input}")))?;
+            Ok(Shape::new(input.c, h, w))
+        }
         Op::Lrn(lrn) => {
             let numbers = [lrn.alpha, lrn.beta, lrn.bias];
             // What is raised to a power must be above zero.

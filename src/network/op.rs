@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Activation;
+use super::{Activation, Resample};
 use crate::weights::Tensor;
 
 /// A sliding window, in (rows, columns).
@@ -192,6 +192,8 @@ pub enum Op {
     Concat,
     /// Rows and columns added around a map, or cut off it.
     Pad(Pad),
+    /// Rows and columns of a few of the input's each.
+    Resample(Resample),
     /// Each value divided by a power of those around it in other channels.
     Lrn(Lrn),
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
@@ -247,6 +249,7 @@ impl Op {
             | Self::Mul
             | Self::Concat
             | Self::Pad(_)
+            | Self::Resample(_)
             | Self::Lrn(_)
             | Self::MaxPool(_)
             | Self::AvgPool { .. }

@@ -12,6 +12,7 @@ mod lrn;
 mod means;
 mod pools;
 mod repeats;
+mod resample;
 mod tiled;
 mod winograd;
 mod winograd_tiled;
@@ -113,6 +114,10 @@ impl<'a> Builder<'a> {
             Op::Pad(pad) => {
                 let call = call(self.output(id));
                 self.pad(&call, pad);
+            }
+            Op::Resample(resample) => {
+                let step = step(self.output(id));
+                self.resample(id, &step, resample);
             }
             Op::Lrn(lrn) => {
                 let call = call(self.output(id));
@@ -247,6 +252,11 @@ impl<'a> Builder<'a> {
                 let call = call(self.buffers.tensor(&name, n, in_shape));
                 self.pad(&call, pad);
                 (input, call.y)
+            }
+            Op::Resample(resample) => {
+                let step = step(self.tensor(&name, n, in_shape));
+                self.resample(id, &step, resample);
+                (input, step.y)
             }
             Op::Lrn(lrn) => {
                 let call = call(self.buffers.tensor(&name, n, in_shape));

@@ -145,6 +145,7 @@ fn reached(
                 | Op::Mul
                 | Op::Concat
                 | Op::Linear { .. }
+                | Op::Resample(_)
                 | Op::AdaptiveAvgPool(_)
                 | Op::GlobalMean
                 | Op::Flatten(_) => Places::all(node.shape, true),

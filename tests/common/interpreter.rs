@@ -2,7 +2,7 @@
 
 use gradcam::low_level::network::Activation;
 use gradcam::low_level::network::{
-    FilterLayout, MatrixLayout, Network, Node, NodeId, Op, ReluRule, Shape,
+    FilterLayout, MatrixLayout, Network, Node, NodeId, Op, ReluRule, Resample, Shape, Taps,
 };
 
 use super::twins::{self, Filters};
@@ -57,6 +57,10 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
             .flat_map(|at| of(at).to_vec())
             .collect(),
         Op::Pad(pad) => twins::pad(x, 1, input, node.shape, *pad),
+        Op::Resample(rule) => {
+            let [rows, columns] = taps(rule, input);
+            twins::resample(x, input, &rows, &columns)
+        }
         Op::Lrn(lrn) => twins::lrn(x, input, lrn),
         Op::MaxPool(window) => twins::max_pool(x, 1, input, *window).0,
         Op::AvgPool {
@@ -82,6 +86,11 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
             y
         }
     }
+}
+
+fn taps(rule: &Resample, input: Shape) -> [Taps; 2] {
+    let axes = [(0, input.h), (1, input.w)];
+    axes.map(|(axis, length)| rule.taps(axis, length).expect("a shape was found"))
 }
 
 fn with_filters<T>(op: &Op, input: Shape, run: impl FnOnce(&Filters<'_>) -> T) -> T {
@@ -164,6 +173,10 @@ fn gradient(
             twins::copy_channels(dy, node.shape, from, input.c)
         }
         Op::Pad(pad) => twins::pad_backward(dy, 1, input, node.shape, *pad),
+        Op::Resample(rule) => {
+            let [rows, columns] = taps(rule, input);
+            twins::resample_backward(dy, input, &rows, &columns)
+        }
         Op::Lrn(lrn) => twins::lrn_backward(dy, x, input, lrn),
         Op::MaxPool(window) => {
             let (_, argmax) = twins::max_pool(x, 1, input, *window);

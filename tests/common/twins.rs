@@ -7,7 +7,7 @@
 )]
 
 use gradcam::low_level::network::{
-    Activation, FlattenOrder, Lrn, MatrixLayout, Pad, ReluRule, Shape, Window,
+    Activation, FlattenOrder, Lrn, MatrixLayout, Pad, ReluRule, Shape, Taps, Window,
 };
 
 /// Filters O x I / groups x H x W.
@@ -560,6 +560,43 @@ pub(crate) fn pad_backward(dy: &[f32], n: usize, input: Shape, out: Shape, pad: 
                 dx[plane * input.h * input.w + row as usize * input.w + col as usize] = g;
             }
         }
+    }
+    dx
+}
+
+/// Each place the sum of its taps, down and across.
+pub(crate) fn resample(x: &[f32], input: Shape, rows: &Taps, columns: &Taps) -> Vec<f32> {
+    let mut y = vec![];
+    for plane in x.chunks_exact(input.h * input.w) {
+        for row in &rows.of {
+            for column in &columns.of {
+                let taps = row
+                    .iter()
+                    .flat_map(|r| column.iter().map(move |c| (r, c)))
+                    .map(|((r, u), (c, v))| f64::from(u * v) * f64::from(plane[r * input.w + c]));
+                y.push(taps.sum::<f64>() as f32);
+            }
+        }
+    }
+    y
+}
+
+/// What comes of each value of x goes back to it by the same weights.
+pub(crate) fn resample_backward(dy: &[f32], input: Shape, rows: &Taps, columns: &Taps) -> Vec<f32> {
+    let mut dx = vec![];
+    for plane in dy.chunks_exact(rows.of.len() * columns.of.len()) {
+        let mut back = vec![0.0; input.h * input.w];
+        let mut add = |at: usize, share: f32, g: f32| back[at] += f64::from(share) * f64::from(g);
+        for (i, row) in rows.of.iter().enumerate() {
+            for (k, column) in columns.of.iter().enumerate() {
+                for (r, u) in row {
+                    for (c, v) in column {
+                        add(r * input.w + c, u * v, plane[i * columns.of.len() + k]);
+                    }
+                }
+            }
+        }
+        dx.extend(back.into_iter().map(|value: f64| value as f32));
     }
     dx
 }

@@ -1,7 +1,10 @@
 //! What works on each value alone, or only moves it.
 
 use gradcam::low_level::network::ReluRule;
-use gradcam::low_level::network::{FlattenOrder, Lrn, Network, Op, Pad, Shape};
+use gradcam::low_level::network::{
+    Filter, FlattenOrder, Lrn, Nearest, Network, Op, Pad, Places, Repeat, Resample, Resize, Shape,
+    To,
+};
 use gradcam::weights::Tensor;
 use serde_json::Value;
 
@@ -138,6 +141,58 @@ fn pads_and_cuts_and_their_gradients() {
         let (_, dx) = backward(&network, request, &x[..input.len()], &dy);
         let expected = twins::pad_backward(&dy, 3, input, out, pad);
         assert_close("pad backward", &dx, &expected, input, 0.0);
+    }
+}
+
+#[test]
+fn other_sizes_and_repeated_edges_and_their_gradients() {
+    let resize = |to, filter, places, antialias| {
+        Resample::Resize(Resize {
+            to,
+            filter,
+            places,
+            antialias,
+        })
+    };
+    let nearest = Filter::Nearest(Nearest::RoundDown);
+    let edge = |before, after| Resample::Repeat {
+        before,
+        after,
+        by: Repeat::Edge,
+    };
+    for input in SHAPES {
+        for rule in [
+            resize(To::Size([9, 70]), nearest, Places::HalfPixel, false),
+            resize(To::Size([1, 3]), Filter::Linear, Places::HalfPixel, true),
+            resize(
+                To::Times([2.0; 2]),
+                Filter::Linear,
+                Places::AlignCorners,
+                false,
+            ),
+            resize(
+                To::Size([5, 2]),
+                Filter::Cubic(-0.5),
+                Places::HalfPixel,
+                false,
+            ),
+            edge([1, 65], [70, 0]),
+        ] {
+            let network = single(input, Op::Resample(rule));
+            let out = network.node(network.output()).shape;
+            let taps = |axis, length| rule.taps(axis, length).unwrap();
+            let (rows, columns) = (taps(0, input.h), taps(1, input.w));
+            let x = random(54, 2 * input.len());
+            let expected = twins::resample(&x, input, &rows, &columns);
+            let what = format!("{rule:?}");
+            assert_close(&what, &forward(&network, 2, &x), &expected, out, 1e-6);
+            let dy = random(55, 3 * out.len());
+            let request = to_input(3, ReluRule::Plain);
+            let (_, dx) = backward(&network, request, &x[..input.len()], &dy);
+            let expected = twins::resample_backward(&dy, input, &rows, &columns);
+            // At the edge some thousand values are added up.
+            assert_close(&what, &dx, &expected, input, 1e-5);
+        }
     }
 }
 

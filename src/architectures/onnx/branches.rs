@@ -1,6 +1,6 @@
 //! Operators that bring several layers together.
 
-use crate::network::{Activation, NodeId, Op};
+use crate::network::{Activation, MAX_SIDE, NodeId, Op};
 
 use super::attributes::axis;
 use super::layers::Call;
@@ -71,6 +71,9 @@ impl Import<'_> {
         let first = call.layer()?.clone();
         let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
         let along = along.ok_or_else(|| call.unusable("axis"))?;
+        if matches!(first.axes[along], Axis::H | Axis::W) {
+            return self.side_by_side(call, along);
+        }
         let mut nodes: Vec<NodeId> = vec![];
         let mut single = true;
         for input in &call.inputs {
@@ -94,6 +97,44 @@ impl Import<'_> {
         }
         let node = self.push_of(call.node, None, Op::Concat, nodes)?;
         Ok(Layer::new(node, axes))
+    }
+
+    /// Maps below one another or side by side: each with zeros where the others are, added up.
+    fn side_by_side(&mut self, call: &Call<'_>, along: usize) -> Result<Layer, GraphError> {
+        let unsupported = || call.unsupported("of maps of different shapes");
+        let first = call.layer()?.clone();
+        let axis = usize::from(first.axes[along] == Axis::W);
+        let mut parts = vec![];
+        for input in &call.inputs {
+            match input {
+                Some(Value::Layer(layer)) if layer.axes == first.axes => parts.push(layer.clone()),
+                _ => return Err(call.unsupported("of layers and something else")),
+            }
+        }
+        let length = |import: &Self, layer: &Layer| import.dimensions(layer)[along];
+        let whole = parts.iter().map(|part| length(self, part)).sum::<usize>();
+        if whole > MAX_SIDE {
+            return Err(unsupported());
+        }
+        let mut before = 0;
+        let mut sum: Option<Layer> = None;
+        for part in parts {
+            let own = length(self, &part);
+            let mut sides = [[0; 2]; 2];
+            sides[axis] = [before as i32, (whole - before - own) as i32];
+            before += own;
+            let part = self.pad_by(call.node, part, sides, 0.0)?;
+            sum = Some(match sum {
+                None => part,
+                Some(sum) if self.shape_of(&sum) == self.shape_of(&part) => {
+                    let inputs = vec![sum.node, part.node];
+                    let node = self.push_of(call.node, None, Op::Add, inputs)?;
+                    Layer { node, ..sum }
+                }
+                Some(_) => return Err(unsupported()),
+            });
+        }
+        sum.ok_or_else(|| call.unusable("input"))
     }
 
     /// A `Celu`, which is an ELU between two factors.

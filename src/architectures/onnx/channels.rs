@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::network::{FilterLayout, MAX_SIDE, Op, Window};
+use crate::network::{FilterLayout, MAX_SIDE, Op, Resample, Window};
 use crate::weights::Tensor;
 use crate::weights::onnx::{Constant, Node};
 
@@ -75,6 +75,7 @@ impl Import<'_> {
                 let spans = spans(call, &lengths)?;
                 let mut sliced = layer.clone();
                 let mut cut = [[0; 2]; 2];
+                let mut picked = [None; 2];
                 for (along, span) in spans.into_iter().enumerate() {
                     let length = lengths[along];
                     let left = [span.start, length.saturating_sub(span.start + span.count)];
@@ -83,6 +84,8 @@ impl Import<'_> {
                         _ if span == Span::whole(length) => {}
                         Axis::H if span.step == 1 && length <= MAX_SIDE => cut[0] = left,
                         Axis::W if span.step == 1 && length <= MAX_SIDE => cut[1] = left,
+                        Axis::H => picked[0] = Some(span),
+                        Axis::W => picked[1] = Some(span),
                         _ => {
                             let channels = of_channels(along, span.places().collect())?;
                             sliced.channels = channels.channels;
@@ -93,10 +96,34 @@ impl Import<'_> {
                     let settled = self.settled(call.node, sliced)?;
                     sliced = self.pad_by(call.node, settled, cut, 0.0)?;
                 }
+                if picked != [None; 2] {
+                    let settled = self.settled(call.node, sliced)?;
+                    sliced = self.every(call, settled, picked)?;
+                }
                 vec![sliced]
             }
         };
         Ok(layers.into_iter().map(Value::Layer).collect())
+    }
+
+    /// Rows and columns with gaps between them, or backwards; all of them where there is no span.
+    fn every(
+        &mut self,
+        call: &Call<'_>,
+        layer: Layer,
+        spans: [Option<Span>; 2],
+    ) -> Result<Layer, GraphError> {
+        let shape = self.shape_of(&layer);
+        let [rows, columns] = [(spans[0], shape.h), (spans[1], shape.w)]
+            .map(|(span, length)| span.unwrap_or(Span::whole(length)));
+        let step = |span: Span| i32::try_from(span.step).map_err(|_| call.unusable("steps"));
+        let op = Op::Resample(Resample::Pick {
+            first: [rows.start, columns.start],
+            step: [step(rows)?, step(columns)?],
+            count: [rows.count, columns.count],
+        });
+        let node = self.push(call.node, None, op, layer.node)?;
+        Ok(Layer { node, ..layer })
     }
 
     /// `Concat` of channels that are all of one layer.
@@ -138,19 +165,51 @@ impl Import<'_> {
         let Some(channels) = &layer.channels else {
             return Ok(layer);
         };
-        let (inputs, outputs) = (self.shape_of(&layer).c, channels.len());
+        let places: Vec<Option<usize>> = channels.iter().copied().map(Some).collect();
+        self.picking(reader, layer, &places, 0.0)
+    }
+
+    /// The layer with so many channels before and after its own, or without so many where the number is negative.
+    pub(super) fn with_channels_around(
+        &mut self,
+        call: &Call<'_>,
+        layer: Layer,
+        [before, after]: [i32; 2],
+        value: f32,
+    ) -> Result<Layer, GraphError> {
+        let own = self.shape_of(&layer).c;
+        let end = i64::try_from(own).unwrap_or(i64::MAX) + i64::from(after);
+        let places = (-i64::from(before)..end)
+            .map(|place| usize::try_from(place).ok().filter(|&place| place < own));
+        let places: Vec<Option<usize>> = places.take(MAX_PICKING + 1).collect();
+        self.picking(call.node, layer, &places, value)
+    }
+
+    /// A convolution that gives these channels of the layer, and `value` for those that are none of its own.
+    fn picking(
+        &mut self,
+        reader: &Node,
+        layer: Layer,
+        places: &[Option<usize>],
+        value: f32,
+    ) -> Result<Layer, GraphError> {
+        let (inputs, outputs) = (self.shape_of(&layer).c, places.len());
         let count = inputs.saturating_mul(outputs);
         if count > MAX_PICKING {
             return Err(reader.unsupported("of so many channels that were picked"));
         }
         self.book(reader, count)?;
         let mut weight = vec![0.0; count];
-        for (o, &i) in channels.iter().enumerate() {
-            weight[o * inputs + i] = 1.0;
+        let mut bias = vec![0.0; outputs];
+        for (o, place) in places.iter().enumerate() {
+            match place {
+                Some(i) => weight[o * inputs + i] = 1.0,
+                None => bias[o] = value,
+            }
         }
         let op = Op::Conv2d {
             weight: Tensor::from_f32(vec![outputs, inputs, 1, 1], &weight),
-            bias: None,
+            bias: (value != 0.0).then(|| Tensor::from_f32(vec![outputs], &bias)),
             layout: FilterLayout::Oihw,
             window: Window::square(1, 1, 0),
             groups: 1,

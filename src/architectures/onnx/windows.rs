@@ -1,6 +1,8 @@
 //! Operators that slide a window over a map, and those that take all of it at once.
 
-use crate::network::{FilterLayout, Lrn, MAX_POOL, MAX_SIDE, Op, Pad, Shape, Window};
+use crate::network::{
+    FilterLayout, Lrn, MAX_POOL, MAX_SIDE, Op, Pad, Repeat, Resample, Shape, Window,
+};
 use crate::weights::onnx::{Constant, Node};
 
 use super::attributes::axis;
@@ -70,21 +72,38 @@ impl Import<'_> {
         if sides.iter().all(|side| *side == [0, 0]) {
             return Ok(layer);
         }
-        match call.node.text("mode").unwrap_or("constant") {
-            "constant" => {}
-            "reflect" => return Err(call.unsupported("by reflection")),
-            "edge" => return Err(call.unsupported("by repeating the edge")),
-            "wrap" => return Err(call.unsupported("from the other side")),
+        let repeats = match call.node.text("mode").unwrap_or("constant") {
+            "constant" => None,
+            "reflect" => Some(Repeat::Reflect),
+            "edge" => Some(Repeat::Edge),
+            "wrap" => Some(Repeat::Wrap),
             _ => return Err(call.unusable("mode")),
-        }
+        };
         let mut rows_and_columns = [[0; 2]; 2];
+        let mut around_channels = [0; 2];
         for (sides, &axis) in sides.iter().zip(&layer.axes) {
             match axis {
                 Axis::H => rows_and_columns[0] = *sides,
                 Axis::W => rows_and_columns[1] = *sides,
+                Axis::C if repeats.is_none() => around_channels = *sides,
                 _ if *sides == [0, 0] => {}
                 _ => return Err(call.unsupported("of other than rows and columns")),
             }
+        }
+        if around_channels != [0; 2] {
+            let settled = self.settled(call.node, layer)?;
+            layer = self.with_channels_around(call, settled, around_channels, value)?;
+        }
+        if let Some(by) = repeats {
+            let layer = self.padded(call.node, layer)?;
+            let [rows, columns] = rows_and_columns;
+            let op = Op::Resample(Resample::Repeat {
+                before: [rows[0], columns[0]],
+                after: [rows[1], columns[1]],
+                by,
+            });
+            let node = self.push(call.node, None, op, layer.node)?;
+            return Ok(Layer { node, ..layer });
         }
         let grows = rows_and_columns.as_flattened().iter().all(|&n| n >= 0);
         if value == 0.0 && grows && layer.pad == [[0; 2]; 2] {

@@ -72,6 +72,7 @@ fn made(op: &Op) -> Made {
         | Op::Add
         | Op::Mul
         | Op::Concat
+        | Op::Resample(_)
         | Op::AdaptiveAvgPool(_)
         | Op::GlobalMean
         | Op::Flatten(_)
