@@ -379,7 +379,7 @@ impl Network {
     }
 
     /// The activation that is the only reader of `id`: to people the two are one layer.
-    fn activation(&self, id: NodeId) -> Option<NodeId> {
+    pub(crate) fn activation(&self, id: NodeId) -> Option<NodeId> {
         let reader = self.only_reader(id)?;
         matches!(self.node(reader).op, Op::Activate(_)).then_some(reader)
     }

@@ -322,6 +322,7 @@ fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
             filter,
             places,
             antialias,
+            edge: true,
         }))
     };
     let around = |by| {

@@ -99,6 +99,7 @@ impl Draw {
                 filter,
                 places: Places::HalfPixel,
                 antialias: false,
+                edge: self.below(2) == 0,
             }),
         }
     }

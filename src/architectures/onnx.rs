@@ -15,6 +15,7 @@ mod error;
 mod gates;
 mod inline;
 mod layers;
+mod modules;
 mod names;
 mod outputs;
 mod positions;
@@ -34,6 +35,7 @@ use crate::weights::onnx::{Attribute, Constant, Graph, Input, Node};
 use super::{affine, names::Names};
 use activations::Pending;
 pub use error::GraphError;
+use modules::Modules;
 use outputs::Candidate;
 pub use outputs::GraphOutput;
 use shapes::Axis;
@@ -173,6 +175,8 @@ struct Import<'a> {
     notes: Vec<String>,
     /// Layers whose values the graph rounds to whole numbers.
     rounded: usize,
+    /// For layers by name the modules that they are a part of.
+    modules: Modules,
 }
 
 impl<'a> Import<'a> {
@@ -198,6 +202,7 @@ impl<'a> Import<'a> {
             folded: 0,
             notes: vec![],
             rounded: 0,
+            modules: Modules::default(),
         };
         let picture = Layer::new(NodeId(0), axes);
         import.values.insert(&input.name, Value::Layer(picture));
@@ -328,6 +333,7 @@ impl<'a> Import<'a> {
         inputs: Vec<NodeId>,
     ) -> Result<NodeId, GraphError> {
         let name = names::unique(node, weight, &mut self.names);
+        self.modules.add(&name, node);
         Ok(self.network.push(name, op, inputs)?)
     }
 
@@ -367,7 +373,9 @@ impl<'a> Import<'a> {
                 self.rounded
             ));
         }
-        let mut network = affine::fold(read_nodes(self.network));
+        let unfolded = read_nodes(self.network);
+        let mut network = affine::fold(unfolded.clone());
+        self.modules.name(&mut network, &unfolded);
         names::as_vgg(&mut network);
         Ok(Imported {
             network,

@@ -1,5 +1,8 @@
 //! What people call layers, beside their names here.
 
+use std::collections::BTreeMap;
+use std::mem;
+
 use super::{Network, NetworkError, Node, NodeId, Op};
 use crate::near::nearest;
 
@@ -15,6 +18,23 @@ impl Network {
         if !alias.is_empty() && alias != name {
             self.aliases.push((alias, name));
         }
+    }
+
+    /// Has layers go by other names, which no two share; they may be asked for by those of before too.
+    pub(crate) fn rename(&mut self, names: BTreeMap<NodeId, String>) {
+        let moved: BTreeMap<String, String> = names
+            .into_iter()
+            .map(|(id, name)| (mem::replace(&mut self.nodes[id.0].name, name.clone()), name))
+            .collect();
+        for (_, name) in &mut self.aliases {
+            if let Some(new) = moved.get(name) {
+                name.clone_from(new);
+            }
+        }
+        for (own, name) in moved {
+            self.also_call(own, name);
+        }
+        self.names = self.nodes.iter().map(|node| node.name.clone()).collect();
     }
 
     /// The layer that goes by `name`: its own, or what its file or Keras calls it, with or without the path that a file has

@@ -57,6 +57,8 @@ pub struct Resize {
     pub places: Places,
     /// Whether a smaller map takes the mean over all that an output's place covers, instead of the nearest places only.
     pub antialias: bool,
+    /// Whether what lies beyond the edge counts as the edge; else only the places that there are count.
+    pub edge: bool,
 }
 
 /// How large a map becomes.
@@ -77,7 +79,7 @@ pub enum Filter {
     Nearest(Nearest),
     /// The two places around, by distance.
     Linear,
-    /// The four places around, by a cubic of this parameter; where some do not exist the edge is in their place.
+    /// The four places around, by a cubic of this parameter.
     Cubic(f32),
 }
 
@@ -251,18 +253,10 @@ impl Resize {
                 there.collect()
             }
             Filter::Cubic(a) => {
-                let before = at.floor();
-                let mut taps: Vec<(usize, f32)> = vec![];
-                for step in -1..=2 {
-                    let place = before + step as f32;
-                    let weight = cubic(at - place, a);
-                    // Places beyond the edge are the edge's.
-                    match taps.last_mut() {
-                        Some((last, sum)) if *last == clamped(place) => *sum += weight,
-                        _ => taps.push((clamped(place), weight)),
-                    }
-                }
-                taps
+                let before = at.floor() as i64;
+                let taps =
+                    (before - 1..=before + 2).map(|place| (place, cubic(at - place as f32, a)));
+                self.within(taps.collect(), length)
             }
         }
     }
@@ -274,20 +268,34 @@ impl Resize {
             _ => (1.0, None),
         };
         let (centre, reach) = (at + 0.5, reach / scale);
-        let first = (centre - reach + 0.5).floor().max(0.0) as usize;
-        let end = (centre + reach + 0.5).floor().min(length as f32) as usize;
-        let weight = |place: usize| {
+        let [first, end] = [centre - reach, centre + reach].map(|at| (at + 0.5).floor() as i64);
+        let weight = |place: i64| {
             let away = (place as f32 - centre + 0.5) * scale;
             match a {
                 Some(a) => cubic(away, a),
                 None => (1.0 - away.abs()).max(0.0),
             }
         };
-        let taps: Vec<(usize, f32)> = (first..end).map(|place| (place, weight(place))).collect();
+        let taps = (first..end).map(|place| (place, weight(place)));
+        self.within(taps.collect(), length)
+    }
+
+    /// Taps among the places of the map, that add up to one.
+    fn within(&self, mut taps: Vec<(i64, f32)>, length: usize) -> Vec<(usize, f32)> {
+        let last = length as i64 - 1;
+        if !self.edge {
+            taps.retain(|(place, _)| (0..=last).contains(place));
+        }
         let sum: f32 = taps.iter().map(|&(_, weight)| weight).sum();
-        taps.into_iter()
-            .map(|(place, weight)| (place, weight / sum))
-            .collect()
+        let mut within: Vec<(usize, f32)> = vec![];
+        for (place, weight) in taps {
+            let place = place.clamp(0, last) as usize;
+            match within.last_mut() {
+                Some((last, all)) if *last == place => *all += weight / sum,
+                _ => within.push((place, weight / sum)),
+            }
+        }
+        within
     }
 }
 
@@ -374,6 +382,7 @@ mod tests {
                 filter,
                 places: Places::HalfPixel,
                 antialias,
+                edge: true,
             })
         };
         let linear = |to| resize(to, Filter::Linear, false).output(8, 8);
@@ -419,6 +428,7 @@ mod tests {
             filter: Filter::Cubic(-0.75),
             places: Places::HalfPixel,
             antialias: false,
+            edge: true,
         });
         for axis in 0..2 {
             let taps = op.taps(axis, 5).unwrap();

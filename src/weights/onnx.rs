@@ -304,10 +304,41 @@ impl<'a> Reader<'a> {
                     node.attributes.insert(name, attribute);
                 }
                 7 => node.domain = self.string(range)?,
+                9 => {
+                    if let Some(modules) = self.modules(range)? {
+                        node.modules = modules;
+                    }
+                }
                 _ => {}
             }
         }
         Ok(node)
+    }
+
+    /// The modules that a node's StringStringEntryProto names, where it does. The last name of its list is the node's own.
+    fn modules(&mut self, range: Range<usize>) -> Result<Option<Vec<String>>, OnnxError> {
+        let file = self.file();
+        let (mut key, mut value) = (0..0, 0..0);
+        let mut message = self.message(range);
+        while let Some((number, field)) = message.next()? {
+            match (number, field) {
+                (1, Field::Bytes(range)) => key = range,
+                (2, Field::Bytes(range)) => value = range,
+                _ => {}
+            }
+        }
+        if &file[key] != b"pkg.torch.onnx.name_scopes" {
+            return Ok(None);
+        }
+        let text = self.string(value)?;
+        let mut names: Vec<&str> = text.split('\'').skip(1).step_by(2).collect();
+        names.pop();
+        let mut modules = vec![];
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            self.charge(name.len() + size_of::<String>())?;
+            modules.push(name.to_owned());
+        }
+        Ok(Some(modules))
     }
 
     /// AttributeProto.

@@ -152,6 +152,7 @@ fn other_sizes_and_repeated_edges_and_their_gradients() {
             filter,
             places,
             antialias,
+            edge: true,
         })
     };
     let nearest = Filter::Nearest(Nearest::RoundDown);

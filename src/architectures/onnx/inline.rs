@@ -127,7 +127,15 @@ impl<'a> Scope<'a> {
     }
 
     fn node(&self, node: &Node, left: &mut usize) -> Result<Node, GraphError> {
-        charge(left, size_of::<Node>() + self.call.len() + node.name.len())?;
+        let modules: usize = node
+            .modules
+            .iter()
+            .map(|name| name.len() + size_of::<String>())
+            .sum();
+        charge(
+            left,
+            size_of::<Node>() + self.call.len() + node.name.len() + modules,
+        )?;
         let mut values = |names: &[String]| {
             let names = names.iter().map(|name| self.value(name, left));
             names.collect::<Result<Vec<String>, _>>()
@@ -155,6 +163,7 @@ impl<'a> Scope<'a> {
             outputs,
             attributes,
             opset: node.opset,
+            modules: node.modules.clone(),
         })
     }
 

@@ -1,9 +1,8 @@
 //! Names of layers that people know: from weights, from the paths that exporters write, from the paper.
 
 use std::collections::BTreeSet;
-use std::mem;
 
-use crate::network::{Activation, Network, Op, Window};
+use crate::network::{Activation, Network, NodeId, Op, Window};
 use crate::weights::onnx::Node;
 
 use crate::architectures::names::Names;
@@ -143,9 +142,5 @@ pub(super) fn as_vgg(network: &mut Network) {
         true => format!("vgg{depth}-gap"),
         false => format!("vgg{depth}"),
     };
-    let renamed = network.nodes.iter_mut().zip(names);
-    let renamed = renamed.map(|(node, name)| (mem::replace(&mut node.name, name.clone()), name));
-    for (own, name) in renamed.collect::<Vec<_>>() {
-        network.also_call(own, name);
-    }
+    network.rename((0..).map(NodeId).zip(names).collect());
 }

@@ -146,6 +146,7 @@ impl Call<'_> {
                 filter,
                 places: Places::Asymmetric,
                 antialias: false,
+                edge: true,
             });
         }
         let filter = match mode.as_str() {
@@ -172,15 +173,12 @@ impl Call<'_> {
             "tf_crop_and_resize" => return Err(self.unsupported("of a region")),
             _ => return Err(self.unusable("coordinate_transformation_mode")),
         };
-        let excludes = self.node.int("exclude_outside").unwrap_or(0) != 0;
-        if excludes && matches!(filter, Filter::Cubic(_)) && !antialias {
-            return Err(self.unsupported("by a cubic without what is outside"));
-        }
         Ok(Resize {
             to,
             filter,
             places,
             antialias,
+            edge: self.node.int("exclude_outside").unwrap_or(0) == 0,
         })
     }
 }

@@ -65,6 +65,8 @@ pub struct Node {
     pub attributes: BTreeMap<String, Attribute>,
     /// Version of the standard operators where it stands; `None` for the graph's.
     pub opset: Option<i64>,
+    /// The modules of `PyTorch` that it is a part of, from the outermost in, where the exporter says so: `layer4`, `layer4.1`.
+    pub modules: Vec<String>,
 }
 
 /// A setting of a node.
