@@ -116,8 +116,8 @@ impl<'a> Builder<'a> {
                 self.pad(&call, pad);
             }
             Op::Resample(resample) => {
-                let step = step(self.output(id));
-                self.resample(id, &step, resample);
+                let call = call(self.output(id));
+                self.resample(id, &call, resample);
             }
             Op::Lrn(lrn) => {
                 let call = call(self.output(id));
@@ -254,9 +254,9 @@ impl<'a> Builder<'a> {
                 (input, call.y)
             }
             Op::Resample(resample) => {
-                let step = step(self.tensor(&name, n, in_shape));
-                self.resample(id, &step, resample);
-                (input, step.y)
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.resample(id, &call, resample);
+                (input, call.y)
             }
             Op::Lrn(lrn) => {
                 let call = call(self.buffers.tensor(&name, n, in_shape));

@@ -1,6 +1,6 @@
 //! Other sizes, and places around a map that repeat it.
 
-use super::{Step, size};
+use super::{Call, size};
 use crate::kernels::{Kernel, ResampleParams};
 use crate::layout::Direction;
 use crate::network::{NodeId, Resample, Taps};
@@ -10,30 +10,32 @@ use crate::weights::Tensor;
 
 impl Builder<'_> {
     /// Either way the same, with the taps turned round for the way back.
-    pub(super) fn resample(&mut self, id: NodeId, step: &Step<'_>, resample: &Resample) {
-        let there = step.in_shape;
+    pub(super) fn resample(&mut self, id: NodeId, call: &Call<'_>, resample: &Resample) {
+        let there = call.in_shape;
         let axes = [(0, there.h), (1, there.w)].map(|(axis, length)| {
             let taps = resample.taps(axis, length);
             taps.expect("a shape was found when the node was made")
         });
-        let (from, axes, what) = match step.direction {
-            Direction::Forward => (step.in_shape, axes, "taps"),
+        let (from, axes, what) = match call.direction {
+            Direction::Forward => (call.in_shape, axes, "taps"),
             Direction::Backward => (
-                step.out_shape,
+                call.out_shape,
                 axes.map(|taps| taps.transposed()),
                 "taps back",
             ),
         };
         let tensor = listed(&axes);
         let name = format!("{} {what}", self.network.node(id).name);
-        let taps = self.weights(name, tensor.len(), &tensor, Packing::Vector);
+        let taps = self
+            .buffers
+            .weights(name, tensor.len(), &tensor, Packing::Vector);
         let params = ResampleParams {
-            count: step.count(),
+            count: call.count(),
             in_size: size(from),
-            out_size: size(step.made()),
+            out_size: size(call.made()),
         };
-        let buffers = vec![step.x, taps, step.y];
-        self.each(Kernel::Resample, step.label, params.count, &params, buffers);
+        let buffers = vec![call.x, taps, call.y];
+        self.each(Kernel::Resample, call.label, params.count, &params, buffers);
     }
 }
 
