@@ -328,13 +328,12 @@ impl Places {
         let at = to as f32;
         let half = (at + 0.5) / scale - 0.5;
         match self {
-            Self::HalfPixel => half,
             Self::HalfPixelSymmetric => {
                 let whole = made as f32 / (scale * length as f32);
                 length as f32 / 2.0 * (1.0 - whole) + half
             }
             Self::HalfPixelOrFirst | Self::AlignCorners if made == 1 => 0.0,
-            Self::HalfPixelOrFirst => half,
+            Self::HalfPixel | Self::HalfPixelOrFirst => half,
             Self::AlignCorners => at * (length - 1) as f32 / (made - 1) as f32,
             Self::Asymmetric => at / scale,
             Self::HalfOutput => (at + 0.5) / scale,
