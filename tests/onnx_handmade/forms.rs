@@ -264,3 +264,51 @@ fn data_beside_the_model_are_found_and_nothing_outside_is() {
             .contains("not in a file")
     );
 }
+
+/// As either exporter of torch names a residual block: today's as metadata of nodes, that of before as their paths.
+#[test]
+fn layers_without_weights_go_by_their_modules() {
+    let named = |names: [&str; 4], scopes: bool| {
+        let mut model = Model::new(&[1, 3, 8, 8])
+            .constant(floats("block.0.conv.weight", &[3, 3, 1, 1], &[0.25; 9]))
+            .constant(floats("m", &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+            .node("Conv", names[0], &["x", "block.0.conv.weight"], &[])
+            .node("Add", names[1], &[names[0], "x"], &[])
+            .node("Relu", names[2], &[names[1]], &[])
+            .node("GlobalAveragePool", names[3], &[names[2]], &[])
+            .node("Flatten", "flat", &[names[3]], &[])
+            .node("MatMul", "dense", &["flat", "m"], &[]);
+        let said = [
+            "['', 'block', 'block.0', 'block.0.conv', 'conv2d']",
+            "['', 'block', 'block.0', 'add']",
+            "['', 'block', 'block.0', 'block.0.relu', 'relu_1']",
+            "['', 'pool', 'mean']",
+        ];
+        for (node, said) in model.nodes.iter_mut().zip(said).filter(|_| scopes) {
+            let key = bytes(1, b"pkg.torch.onnx.name_scopes");
+            node.extend(bytes(9, &[key, bytes(2, said.as_bytes())].concat()));
+        }
+        network(model.bytes()).unwrap()
+    };
+    let today = ["node_conv2d", "node_add", "node_relu_1", "node_mean"];
+    let before = [
+        "/block/block.0/conv/Conv",
+        "/block/block.0/Add",
+        "/block/block.0/relu/Relu",
+        "/pool/GlobalAveragePool",
+    ];
+    for (names, scopes) in [(today, true), (before, false)] {
+        let network = named(names, scopes);
+        let target = network.target(None).unwrap();
+        assert_eq!(network.layer_name(target), "block", "{names:?}");
+        assert!(network.nodes.iter().any(|node| node.name == "pool"));
+        for name in ["block", "block.0", "block.0.relu"] {
+            assert_eq!(network.target(Some(name)).unwrap(), target, "{name}");
+        }
+        let conv = network.target(Some("block.0.conv")).unwrap();
+        assert_eq!(network.node(conv).name, "block.0.conv");
+    }
+    let network = named(today, true);
+    let [node, default] = [Some("node_add"), None].map(|name| network.target(name).unwrap());
+    assert_eq!(node, default);
+}

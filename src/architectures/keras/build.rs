@@ -1,6 +1,7 @@
 //! From Keras' layers to a network: each use of a layer becomes nodes, or a step of the preprocessing.
 
 use super::activations;
+use super::layers::factors;
 use super::nodes::{expect_axes, zero_padding};
 use super::picture::{rescaling, usual};
 use super::value::{Axes, Map, Picture, Signal};
@@ -11,7 +12,7 @@ use crate::network::{Network, Op, OutputKind, Shape};
 use crate::picture::preprocess::Normalization;
 
 /// Layers that change nothing after training, but for those called `Random...`.
-const ONLY_IN_TRAINING: [&str; 14] = [
+const ONLY_IN_TRAINING: [&str; 16] = [
     "Dropout",
     "SpatialDropout2D",
     "AlphaDropout",
@@ -26,6 +27,8 @@ const ONLY_IN_TRAINING: [&str; 14] = [
     "RandAugment",
     "StopGradient",
     "ConvertToTensor",
+    "StochasticDepth",
+    "DropPath",
 ];
 
 /// What pictures go in.
@@ -206,6 +209,16 @@ impl Builder<'_> {
                 let signal = self.reads(layer)?;
                 self.batch_normalization(layer, signal)?
             }
+            "LayerNormalization" => {
+                let map = self.map(layer)?;
+                self.layer_normalization(layer, map)?
+            }
+            // Of ConvNeXt: a factor a channel.
+            "LayerScale" => {
+                let signal = self.reads(layer)?;
+                let scale = factors(layer)?;
+                self.scaled(layer, signal, &scale, &[0.0])?
+            }
             "MaxPooling2D" | "MaxPool2D" => {
                 let map = self.map(layer)?;
                 self.pool(layer, map, Op::MaxPool)?
@@ -256,6 +269,7 @@ impl Builder<'_> {
             "Split" | "Unstack" => return self.split(layer, class == "Unstack"),
             "Stack" | "Concatenate" => self.join(layer, class == "Stack")?,
             "Resizing" | "Resize" => self.resize(layer)?,
+            "UpSampling2D" => self.upsampling(layer)?,
             "Cropping2D" | "CenterCrop" => self.crop(layer, class)?,
             "Lambda" => {
                 return Err(KerasModelError::Code {

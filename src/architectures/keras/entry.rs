@@ -5,7 +5,7 @@ use super::build::{Builder, Input};
 use super::value::{Change, Map, Picture, Signal, Step};
 use crate::architectures::ArchitectureError;
 use crate::architectures::prefix::Pixels;
-use crate::network::{FilterLayout, Network, Op, Shape, Window};
+use crate::network::{FilterLayout, Network, Op, Resample, Shape, Window};
 use crate::weights::Tensor;
 
 impl Builder<'_> {
@@ -81,36 +81,8 @@ impl Builder<'_> {
                 let sides = sides.map(|sides| sides.map(|side| -(side as i32)));
                 self.pad(&step.name, map, sides)
             }
-            Change::Shrink([rows, columns]) => {
-                // Weights of the places that one is made of.
-                let along = |count: usize| {
-                    let weight = |place: usize| match count % 2 {
-                        1 => f32::from(u8::from(place == count / 2)),
-                        _ => {
-                            0.5 * f32::from(u8::from(place == count / 2 || place + 1 == count / 2))
-                        }
-                    };
-                    (0..count).map(weight).collect::<Vec<f32>>()
-                };
-                let (down, across) = (along(rows), along(columns));
-                let filter = down.iter().flat_map(|a| across.iter().map(move |b| a * b));
-                let filter: Vec<f32> = filter.collect();
-                let channels = self.shape(map).c;
-                let op = Op::Conv2d {
-                    weight: Tensor::from_f32(
-                        vec![channels, 1, rows, columns],
-                        &filter.repeat(channels),
-                    ),
-                    bias: None,
-                    layout: FilterLayout::Oihw,
-                    window: Window {
-                        size: [rows, columns],
-                        stride: [rows, columns],
-                        ..Window::square(1, 1, 0)
-                    },
-                    groups: channels,
-                };
-                self.push(&step.name, op, map)
+            Change::Resize(resize) => {
+                self.push(&step.name, Op::Resample(Resample::Resize(resize)), map)
             }
         }
     }

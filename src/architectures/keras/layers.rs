@@ -11,6 +11,8 @@ use crate::weights::Tensor;
 
 /// A pool with more places is taken along rows and columns one after the other: the engine numbers the places of a window.
 const MOST_PLACES: usize = 256;
+/// Factors of a layer, one a channel.
+const MOST_CHANNELS: usize = 1 << 20;
 
 impl Builder<'_> {
     /// `Conv2D`.
@@ -196,6 +198,52 @@ impl Builder<'_> {
         self.scaled(layer, signal, &scale, &shift)
     }
 
+    /// Over the channels of each place.
+    pub(super) fn layer_normalization(
+        &mut self,
+        layer: &Layer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
+        let map = self.padded(layer, &map)?;
+        let (channels, axes) = (self.shape(&map).c, map.axes);
+        let own = match axes {
+            Axes::Last => [3, -1],
+            Axes::First => [1, -3],
+            Axes::Vector => [1, -1],
+        };
+        let axis = &layer.config["axis"];
+        let axis = match axis.as_array().map(Vec::as_slice) {
+            Some([axis]) => axis.as_i64(),
+            Some(_) => None,
+            None => Some(axis.as_i64().unwrap_or(-1)),
+        };
+        if !axis.is_some_and(|axis| own.contains(&axis)) {
+            let what = "normalising another axis than that of the channels is";
+            return Err(layer.unsupported(what).into());
+        }
+        if layer.config["rms_scaling"].as_bool() == Some(true) {
+            return Err(layer.unsupported("rms_scaling is").into());
+        }
+        let has = |key: &str| layer.config[key].as_bool().unwrap_or(true);
+        let (scales, centers) = (has("scale"), has("center"));
+        let fits = |tensor: &Tensor| tensor.shape() == [channels];
+        let expected = usize::from(scales) + usize::from(centers);
+        if layer.weights.len() != expected || !layer.weights.iter().all(fits) {
+            return Err(wrong_weights(layer, "gamma and beta, one value a channel").into());
+        }
+        let mut rest = layer.weights.iter().cloned();
+        let mut next = |present: bool, value: f32| {
+            let given = present.then(|| rest.next()).flatten();
+            given.unwrap_or_else(|| Tensor::repeated(vec![channels], value))
+        };
+        let op = Op::LayerNorm {
+            scale: next(scales, 1.0),
+            shift: next(centers, 0.0),
+            epsilon: layer.config["epsilon"].as_f64().unwrap_or(1e-3) as f32,
+        };
+        Ok(Signal::Map(self.push(&layer.name, op, &map)?))
+    }
+
     /// Largest or mean values of windows.
     pub(super) fn pool(
         &mut self,
@@ -259,6 +307,16 @@ fn depthwise_filters(layer: &Layer, weight: &Tensor) -> Result<(Tensor, usize), 
     let filters = outputs.and_then(|outputs| weight.reshaped(vec![rows, columns, 1, outputs]));
     let filters = filters.ok_or_else(|| wrong_weights(layer, expected))?;
     Ok((filters, inputs))
+}
+
+/// The one factor a channel that a layer has.
+pub(super) fn factors(layer: &Layer) -> Result<Vec<f64>, KerasModelError> {
+    match layer.weights.as_slice() {
+        [gamma] if gamma.shape().len() == 1 && gamma.len() <= MOST_CHANNELS => {
+            Ok(gamma.to_vec().into_iter().map(f64::from).collect())
+        }
+        _ => Err(wrong_weights(layer, "one value a channel")),
+    }
 }
 
 fn wrong_weights(layer: &Layer, expected: &'static str) -> KerasModelError {

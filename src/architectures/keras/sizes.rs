@@ -1,4 +1,4 @@
-//! Other sizes: the picture resized, rows and columns of any value cut off.
+//! Other sizes: the picture or a map resized, rows and columns of any value cut off.
 
 use serde_json::Value;
 
@@ -7,44 +7,73 @@ use super::build::Builder;
 use super::nodes::expect_axes;
 use super::value::{Axes, Change, Picture, Signal};
 use crate::architectures::ArchitectureError;
-use crate::network::{MAX_SIDE, Shape};
+use crate::network::{Filter, MAX_SIDE, Nearest, Op, Places, Resample, Resize, Shape, To};
 
 impl Builder<'_> {
-    /// A picture of another size: exact where several places become one, else the network takes pictures of that size.
+    /// A picture or a map in another size; where Keras' filter is none of ours, or a picture may have any size, the network takes
+    /// pictures of that size.
     pub(super) fn resize(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
-        let Signal::Picture(picture) = self.reads(layer)? else {
-            return Err(layer
-                .unsupported("resizing anything but the picture is")
-                .into());
-        };
+        let signal = self.reads(layer)?;
         let size = match layer.class.as_str() {
             "Resizing" => sides(layer),
             _ => pair(layer.setting(&["size"], 1)),
         };
         let size = size.ok_or_else(|| layer.unsupported("such a size is"))?;
-        if size == picture.size {
-            return Ok(Signal::Picture(picture));
+        let there = match &signal {
+            Signal::Picture(picture) => picture.size,
+            Signal::Map(map) | Signal::Scores { map, .. } => {
+                let Shape { h, w, .. } = self.shape(map);
+                [h, w]
+            }
+        };
+        if size == there && matches!(signal, Signal::Picture(_)) {
+            return Ok(signal);
         }
-        let [rows, columns] = [0, 1].map(|axis| {
-            let whole = picture.size[axis].is_multiple_of(size[axis]);
-            whole.then_some(picture.size[axis] / size[axis])
-        });
         let settings = layer.settings();
         let is = |name: &str| settings[name].as_bool() == Some(true);
         let kinds = ["interpolation", "method"].map(|name| settings[name].as_str());
-        let plain = kinds.into_iter().flatten().all(|kind| kind == "bilinear") && !is("antialias");
+        let kind = kinds.into_iter().flatten().next().unwrap_or("bilinear");
+        let alike = there[0] * size[1] == there[1] * size[0];
         let stretches = !is("crop_to_aspect_ratio") && !is("pad_to_aspect_ratio");
-        if let (Some(rows), Some(columns)) = (rows, columns)
-            && plain
-            && !self.input.open
-            && (rows == columns || stretches)
-            && let Some(picture) = picture
-                .clone()
-                .changed(&layer.name, Change::Shrink([rows, columns]))
-        {
-            return Ok(Signal::Picture(picture));
+        let rule =
+            resize(To::Size(size), kind).filter(|_| !is("antialias") && (stretches || alike));
+        match (signal, rule) {
+            (Signal::Picture(picture), Some(rule)) if !self.input.open => {
+                let resized = picture.changed(&layer.name, Change::Resize(rule));
+                let resized = resized.ok_or_else(|| layer.unsupported("such a size is"))?;
+                Ok(Signal::Picture(resized))
+            }
+            (Signal::Picture(picture), _) => self.resized(layer, picture, size),
+            (signal, Some(rule)) => self.resampled(layer, signal, rule),
+            (_, None) => Err(layer.unsupported("such a filter over a map is").into()),
         }
-        self.resized(layer, picture, size)
+    }
+
+    /// `UpSampling2D`.
+    pub(super) fn upsampling(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+        let signal = self.reads(layer)?;
+        let unsupported = || layer.unsupported("such a size is");
+        let [h, w] = pair(layer.setting(&["size"], 1)).ok_or_else(unsupported)?;
+        let kind = layer.config["interpolation"].as_str().unwrap_or("nearest");
+        if h.max(w) > MAX_SIDE {
+            return Err(unsupported().into());
+        }
+        let rule = resize(To::Times([h as f32, w as f32]), kind);
+        let rule = rule.ok_or_else(|| layer.unsupported(format!("the filter {kind:?} is")))?;
+        self.resampled(layer, signal, rule)
+    }
+
+    fn resampled(
+        &mut self,
+        layer: &Layer,
+        signal: Signal,
+        rule: Resize,
+    ) -> Result<Signal, ArchitectureError> {
+        let map = self.as_map(layer, signal)?;
+        expect_axes(layer, &map)?;
+        let map = self.padded(layer, &map)?;
+        let op = Op::Resample(Resample::Resize(rule));
+        Ok(Signal::Map(self.push(&layer.name, op, &map)?))
     }
 
     /// The network takes pictures of another size than the file says.
@@ -127,6 +156,22 @@ impl Builder<'_> {
         let sides = sides.map(|sides| sides.map(|side| -(side as i32)));
         Ok(Signal::Map(self.pad(&layer.name, &map, sides)?))
     }
+}
+
+/// Keras' filter of that name, where all of its backends have the same.
+fn resize(to: To, kind: &str) -> Option<Resize> {
+    let (filter, places) = match kind {
+        "nearest" => (Filter::Nearest(Nearest::Before), Places::HalfOutput),
+        "bilinear" => (Filter::Linear, Places::HalfPixel),
+        _ => return None,
+    };
+    Some(Resize {
+        to,
+        filter,
+        places,
+        antialias: false,
+        edge: true,
+    })
 }
 
 /// `height` and `width` of a layer.

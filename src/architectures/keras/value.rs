@@ -4,7 +4,7 @@
 //! `Permute` between the two orders of Keras costs nothing.
 
 use crate::architectures::prefix::Pixels;
-use crate::network::{FlattenOrder, NodeId, OutputKind, Shape};
+use crate::network::{FlattenOrder, NodeId, OutputKind, Resample, Resize, Shape};
 
 /// The axes of a value behind that of the pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,21 +95,24 @@ pub(super) struct Step {
 pub(super) enum Change {
     /// So many are cut off, before and after.
     Cut([[usize; 2]; 2]),
-    /// Of so many one is made, as a bilinear filter without antialiasing does: the middle one, or the mean of the two around the
-    /// middle.
-    Shrink([usize; 2]),
+    /// Another size.
+    Resize(Resize),
 }
 
 impl Picture {
     /// The picture after a step more.
     pub(super) fn changed(mut self, name: &str, change: Change) -> Option<Self> {
+        let before = self.size;
         for axis in 0..2 {
             self.size[axis] = match change {
-                Change::Cut([before, after]) => {
-                    let cut = before[axis].checked_add(after[axis])?;
-                    self.size[axis].checked_sub(cut).filter(|&rest| rest > 0)?
+                Change::Cut([first, last]) => {
+                    let cut = first[axis].checked_add(last[axis])?;
+                    before[axis].checked_sub(cut).filter(|&rest| rest > 0)?
                 }
-                Change::Shrink(by) => self.size[axis].checked_div(by[axis])?,
+                Change::Resize(resize) => {
+                    let [h, w] = before;
+                    Resample::Resize(resize).output(h, w)?[axis]
+                }
             };
         }
         self.steps.push(Step {

@@ -281,8 +281,16 @@ fn a_model_that_resizes_all_pictures_takes_them_in_that_size_and_says_so() {
     let seen = classifier(of(json!({ "batch_shape": [null, 16, 24, 3] })), None).unwrap();
     assert_eq!(seen.network.input_shape(), Shape::new(3, 16, 24));
     assert!(seen.notes.is_empty());
-    // No whole number of places.
-    let seen = classifier(of(json!({ "batch_shape": [null, 12, 12, 3] })), None).unwrap();
+    // No whole number of places either.
+    let twelve = json!({ "batch_shape": [null, 12, 12, 3] });
+    let seen = classifier(of(twelve.clone()), None).unwrap();
+    assert_eq!(seen.network.input_shape(), Shape::new(3, 12, 12));
+    assert!(seen.notes.is_empty());
+    // A filter that differs between Keras' backends.
+    let cubic = json!({ "height": 8, "width": 8, "interpolation": "bicubic" });
+    let mut layers = of(twelve);
+    layers[1] = layer("Resizing", "r", cubic, &[]);
+    let seen = classifier(layers, None).unwrap();
     assert_eq!(seen.network.input_shape(), Shape::new(3, 8, 8));
     assert!(
         seen.notes[0].contains("of 12 x 12 into 8 x 8"),
