@@ -60,7 +60,14 @@ impl Builder<'_> {
         }
         let rule = resize(To::Times([h as f32, w as f32]), kind);
         let rule = rule.ok_or_else(|| layer.unsupported(format!("the filter {kind:?} is")))?;
-        self.resampled(layer, signal, rule)
+        match signal {
+            // Its pixels may still be scaled after it.
+            Signal::Picture(picture) => {
+                let larger = picture.changed(&layer.name, Change::Resize(rule));
+                Ok(Signal::Picture(larger.ok_or_else(unsupported)?))
+            }
+            signal => self.resampled(layer, signal, rule),
+        }
     }
 
     fn resampled(
