@@ -68,21 +68,31 @@ impl Source {
     /// Lets the system drop the mapped pages that hold `range`, and their neighbours' part of them:
     /// whoever touches them again reads them again. Nothing happens to bytes that are not mapped.
     pub(super) fn release(&self, range: Range<usize>) {
-        #[cfg(all(unix, feature = "mmap"))]
-        if let Self::Mapped(map) = self {
-            let advice = memmap2::UncheckedAdvice::DontNeed;
-            #[expect(
-                unsafe_code,
-                reason = "resident pages beside the copy on the GPU would double the memory needed"
-            )]
-            // SAFETY: the mapping is shared and read only, so a dropped page comes back from the
-            // file with the same bytes. Advice that the system refuses costs memory, nothing else.
-            let _ = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
+        match self {
+            #[cfg(feature = "mmap")]
+            Self::Mapped(map) => drop_pages(map, range.start, range.len()),
+            Self::Static(_) | Self::Owned(_) => {
+                let _ = range;
+            }
         }
-        #[cfg(not(all(unix, feature = "mmap")))]
-        let _ = range;
     }
 }
+
+#[cfg(all(unix, feature = "mmap"))]
+fn drop_pages(map: &Mmap, start: usize, length: usize) {
+    let advice = memmap2::UncheckedAdvice::DontNeed;
+    #[expect(
+        unsafe_code,
+        reason = "resident pages beside the copy on the GPU would double the memory needed"
+    )]
+    // SAFETY: the mapping is shared and read only, so a dropped page comes back from the
+    // file with the same bytes. Advice that the system refuses costs memory, nothing else.
+    let _ = unsafe { map.unchecked_advise_range(advice, start, length) };
+}
+
+/// There is no such advice.
+#[cfg(all(not(unix), feature = "mmap"))]
+fn drop_pages(_: &Mmap, _: usize, _: usize) {}
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
