@@ -29,6 +29,9 @@ struct Params {
 override SUBGROUP: u32;
 override TURNED: bool;
 override WIDE: bool;
+// Whether shuffles hand the tiles round; else every invocation loads each of them, which drivers that go through the lanes of a
+// shuffle one by one do faster.
+override SHUFFLED: bool;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var u: texture_storage_2d<rgba32float, read>;
@@ -48,6 +51,14 @@ fn product(w: mat4x4<f32>, x: vec4<f32>) -> vec4<f32> {
     return x * w;
 }
 
+// The tile at `at` of v, which is what invocation `lane` has loaded as `loaded`.
+fn hand(loaded: vec4<f32>, lane: u32, at: i32) -> vec4<f32> {
+    if SHUFFLED {
+        return subgroupShuffle(loaded, lane);
+    }
+    return textureLoad(v, place(at));
+}
+
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let lane = i32(local.x);
@@ -56,7 +67,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let position = i32(group.z);
     let u_position = select(position, 35 - position, TURNED);
     var u_at = u_position * p.u_plane + block * p.u_lane;
-    var v_at = position * p.depth * p.stride + tile + lane;
+    var v_at = position * p.depth * p.stride + tile;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -115,86 +126,86 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
         );
         // Tile k of the workgroup's is in element k / SUBGROUP of invocation k % SUBGROUP.
         var x: array<vec4<f32>, 13>;
-        x[0] = textureLoad(v, place(v_at));
-        x[1] = textureLoad(v, place(v_at + 1 * i32(SUBGROUP)));
+        x[0] = textureLoad(v, place(v_at + lane));
+        x[1] = textureLoad(v, place(v_at + lane + 1 * i32(SUBGROUP)));
         if SUBGROUP <= 8u {
-            x[2] = textureLoad(v, place(v_at + 2 * i32(SUBGROUP)));
+            x[2] = textureLoad(v, place(v_at + lane + 2 * i32(SUBGROUP)));
         }
         if SUBGROUP == 4u {
-            x[3] = textureLoad(v, place(v_at + 3 * i32(SUBGROUP)));
-            x[4] = textureLoad(v, place(v_at + 4 * i32(SUBGROUP)));
+            x[3] = textureLoad(v, place(v_at + lane + 3 * i32(SUBGROUP)));
+            x[4] = textureLoad(v, place(v_at + lane + 4 * i32(SUBGROUP)));
         }
-        s0 += product(w, subgroupShuffle(x[0u / SUBGROUP], 0u % SUBGROUP));
-        s1 += product(w, subgroupShuffle(x[1u / SUBGROUP], 1u % SUBGROUP));
-        s2 += product(w, subgroupShuffle(x[2u / SUBGROUP], 2u % SUBGROUP));
-        s3 += product(w, subgroupShuffle(x[3u / SUBGROUP], 3u % SUBGROUP));
-        s4 += product(w, subgroupShuffle(x[4u / SUBGROUP], 4u % SUBGROUP));
-        s5 += product(w, subgroupShuffle(x[5u / SUBGROUP], 5u % SUBGROUP));
-        s6 += product(w, subgroupShuffle(x[6u / SUBGROUP], 6u % SUBGROUP));
-        s7 += product(w, subgroupShuffle(x[7u / SUBGROUP], 7u % SUBGROUP));
-        s8 += product(w, subgroupShuffle(x[8u / SUBGROUP], 8u % SUBGROUP));
-        s9 += product(w, subgroupShuffle(x[9u / SUBGROUP], 9u % SUBGROUP));
-        s10 += product(w, subgroupShuffle(x[10u / SUBGROUP], 10u % SUBGROUP));
-        s11 += product(w, subgroupShuffle(x[11u / SUBGROUP], 11u % SUBGROUP));
-        s12 += product(w, subgroupShuffle(x[12u / SUBGROUP], 12u % SUBGROUP));
-        s13 += product(w, subgroupShuffle(x[13u / SUBGROUP], 13u % SUBGROUP));
-        s14 += product(w, subgroupShuffle(x[14u / SUBGROUP], 14u % SUBGROUP));
-        s15 += product(w, subgroupShuffle(x[15u / SUBGROUP], 15u % SUBGROUP));
-        s16 += product(w, subgroupShuffle(x[16u / SUBGROUP], 16u % SUBGROUP));
+        s0 += product(w, hand(x[0u / SUBGROUP], 0u % SUBGROUP, v_at + 0));
+        s1 += product(w, hand(x[1u / SUBGROUP], 1u % SUBGROUP, v_at + 1));
+        s2 += product(w, hand(x[2u / SUBGROUP], 2u % SUBGROUP, v_at + 2));
+        s3 += product(w, hand(x[3u / SUBGROUP], 3u % SUBGROUP, v_at + 3));
+        s4 += product(w, hand(x[4u / SUBGROUP], 4u % SUBGROUP, v_at + 4));
+        s5 += product(w, hand(x[5u / SUBGROUP], 5u % SUBGROUP, v_at + 5));
+        s6 += product(w, hand(x[6u / SUBGROUP], 6u % SUBGROUP, v_at + 6));
+        s7 += product(w, hand(x[7u / SUBGROUP], 7u % SUBGROUP, v_at + 7));
+        s8 += product(w, hand(x[8u / SUBGROUP], 8u % SUBGROUP, v_at + 8));
+        s9 += product(w, hand(x[9u / SUBGROUP], 9u % SUBGROUP, v_at + 9));
+        s10 += product(w, hand(x[10u / SUBGROUP], 10u % SUBGROUP, v_at + 10));
+        s11 += product(w, hand(x[11u / SUBGROUP], 11u % SUBGROUP, v_at + 11));
+        s12 += product(w, hand(x[12u / SUBGROUP], 12u % SUBGROUP, v_at + 12));
+        s13 += product(w, hand(x[13u / SUBGROUP], 13u % SUBGROUP, v_at + 13));
+        s14 += product(w, hand(x[14u / SUBGROUP], 14u % SUBGROUP, v_at + 14));
+        s15 += product(w, hand(x[15u / SUBGROUP], 15u % SUBGROUP, v_at + 15));
+        s16 += product(w, hand(x[16u / SUBGROUP], 16u % SUBGROUP, v_at + 16));
         if WIDE {
             if SUBGROUP >= 8u {
-                x[3] = textureLoad(v, place(v_at + 3 * i32(SUBGROUP)));
+                x[3] = textureLoad(v, place(v_at + lane + 3 * i32(SUBGROUP)));
             }
             if SUBGROUP == 16u {
-                x[2] = textureLoad(v, place(v_at + 2 * i32(SUBGROUP)));
+                x[2] = textureLoad(v, place(v_at + lane + 2 * i32(SUBGROUP)));
             }
             if SUBGROUP == 8u {
-                x[4] = textureLoad(v, place(v_at + 4 * i32(SUBGROUP)));
+                x[4] = textureLoad(v, place(v_at + lane + 4 * i32(SUBGROUP)));
             }
             if SUBGROUP <= 8u {
-                x[5] = textureLoad(v, place(v_at + 5 * i32(SUBGROUP)));
-                x[6] = textureLoad(v, place(v_at + 6 * i32(SUBGROUP)));
+                x[5] = textureLoad(v, place(v_at + lane + 5 * i32(SUBGROUP)));
+                x[6] = textureLoad(v, place(v_at + lane + 6 * i32(SUBGROUP)));
             }
             if SUBGROUP == 4u {
-                x[7] = textureLoad(v, place(v_at + 7 * i32(SUBGROUP)));
-                x[8] = textureLoad(v, place(v_at + 8 * i32(SUBGROUP)));
-                x[9] = textureLoad(v, place(v_at + 9 * i32(SUBGROUP)));
-                x[10] = textureLoad(v, place(v_at + 10 * i32(SUBGROUP)));
-                x[11] = textureLoad(v, place(v_at + 11 * i32(SUBGROUP)));
-                x[12] = textureLoad(v, place(v_at + 12 * i32(SUBGROUP)));
+                x[7] = textureLoad(v, place(v_at + lane + 7 * i32(SUBGROUP)));
+                x[8] = textureLoad(v, place(v_at + lane + 8 * i32(SUBGROUP)));
+                x[9] = textureLoad(v, place(v_at + lane + 9 * i32(SUBGROUP)));
+                x[10] = textureLoad(v, place(v_at + lane + 10 * i32(SUBGROUP)));
+                x[11] = textureLoad(v, place(v_at + lane + 11 * i32(SUBGROUP)));
+                x[12] = textureLoad(v, place(v_at + lane + 12 * i32(SUBGROUP)));
             }
-            s17 += product(w, subgroupShuffle(x[17u / SUBGROUP], 17u % SUBGROUP));
-            s18 += product(w, subgroupShuffle(x[18u / SUBGROUP], 18u % SUBGROUP));
-            s19 += product(w, subgroupShuffle(x[19u / SUBGROUP], 19u % SUBGROUP));
-            s20 += product(w, subgroupShuffle(x[20u / SUBGROUP], 20u % SUBGROUP));
-            s21 += product(w, subgroupShuffle(x[21u / SUBGROUP], 21u % SUBGROUP));
-            s22 += product(w, subgroupShuffle(x[22u / SUBGROUP], 22u % SUBGROUP));
-            s23 += product(w, subgroupShuffle(x[23u / SUBGROUP], 23u % SUBGROUP));
-            s24 += product(w, subgroupShuffle(x[24u / SUBGROUP], 24u % SUBGROUP));
-            s25 += product(w, subgroupShuffle(x[25u / SUBGROUP], 25u % SUBGROUP));
-            s26 += product(w, subgroupShuffle(x[26u / SUBGROUP], 26u % SUBGROUP));
-            s27 += product(w, subgroupShuffle(x[27u / SUBGROUP], 27u % SUBGROUP));
-            s28 += product(w, subgroupShuffle(x[28u / SUBGROUP], 28u % SUBGROUP));
-            s29 += product(w, subgroupShuffle(x[29u / SUBGROUP], 29u % SUBGROUP));
-            s30 += product(w, subgroupShuffle(x[30u / SUBGROUP], 30u % SUBGROUP));
-            s31 += product(w, subgroupShuffle(x[31u / SUBGROUP], 31u % SUBGROUP));
-            s32 += product(w, subgroupShuffle(x[32u / SUBGROUP], 32u % SUBGROUP));
-            s33 += product(w, subgroupShuffle(x[33u / SUBGROUP], 33u % SUBGROUP));
-            s34 += product(w, subgroupShuffle(x[34u / SUBGROUP], 34u % SUBGROUP));
-            s35 += product(w, subgroupShuffle(x[35u / SUBGROUP], 35u % SUBGROUP));
-            s36 += product(w, subgroupShuffle(x[36u / SUBGROUP], 36u % SUBGROUP));
-            s37 += product(w, subgroupShuffle(x[37u / SUBGROUP], 37u % SUBGROUP));
-            s38 += product(w, subgroupShuffle(x[38u / SUBGROUP], 38u % SUBGROUP));
-            s39 += product(w, subgroupShuffle(x[39u / SUBGROUP], 39u % SUBGROUP));
-            s40 += product(w, subgroupShuffle(x[40u / SUBGROUP], 40u % SUBGROUP));
-            s41 += product(w, subgroupShuffle(x[41u / SUBGROUP], 41u % SUBGROUP));
-            s42 += product(w, subgroupShuffle(x[42u / SUBGROUP], 42u % SUBGROUP));
-            s43 += product(w, subgroupShuffle(x[43u / SUBGROUP], 43u % SUBGROUP));
-            s44 += product(w, subgroupShuffle(x[44u / SUBGROUP], 44u % SUBGROUP));
-            s45 += product(w, subgroupShuffle(x[45u / SUBGROUP], 45u % SUBGROUP));
-            s46 += product(w, subgroupShuffle(x[46u / SUBGROUP], 46u % SUBGROUP));
-            s47 += product(w, subgroupShuffle(x[47u / SUBGROUP], 47u % SUBGROUP));
-            s48 += product(w, subgroupShuffle(x[48u / SUBGROUP], 48u % SUBGROUP));
+            s17 += product(w, hand(x[17u / SUBGROUP], 17u % SUBGROUP, v_at + 17));
+            s18 += product(w, hand(x[18u / SUBGROUP], 18u % SUBGROUP, v_at + 18));
+            s19 += product(w, hand(x[19u / SUBGROUP], 19u % SUBGROUP, v_at + 19));
+            s20 += product(w, hand(x[20u / SUBGROUP], 20u % SUBGROUP, v_at + 20));
+            s21 += product(w, hand(x[21u / SUBGROUP], 21u % SUBGROUP, v_at + 21));
+            s22 += product(w, hand(x[22u / SUBGROUP], 22u % SUBGROUP, v_at + 22));
+            s23 += product(w, hand(x[23u / SUBGROUP], 23u % SUBGROUP, v_at + 23));
+            s24 += product(w, hand(x[24u / SUBGROUP], 24u % SUBGROUP, v_at + 24));
+            s25 += product(w, hand(x[25u / SUBGROUP], 25u % SUBGROUP, v_at + 25));
+            s26 += product(w, hand(x[26u / SUBGROUP], 26u % SUBGROUP, v_at + 26));
+            s27 += product(w, hand(x[27u / SUBGROUP], 27u % SUBGROUP, v_at + 27));
+            s28 += product(w, hand(x[28u / SUBGROUP], 28u % SUBGROUP, v_at + 28));
+            s29 += product(w, hand(x[29u / SUBGROUP], 29u % SUBGROUP, v_at + 29));
+            s30 += product(w, hand(x[30u / SUBGROUP], 30u % SUBGROUP, v_at + 30));
+            s31 += product(w, hand(x[31u / SUBGROUP], 31u % SUBGROUP, v_at + 31));
+            s32 += product(w, hand(x[32u / SUBGROUP], 32u % SUBGROUP, v_at + 32));
+            s33 += product(w, hand(x[33u / SUBGROUP], 33u % SUBGROUP, v_at + 33));
+            s34 += product(w, hand(x[34u / SUBGROUP], 34u % SUBGROUP, v_at + 34));
+            s35 += product(w, hand(x[35u / SUBGROUP], 35u % SUBGROUP, v_at + 35));
+            s36 += product(w, hand(x[36u / SUBGROUP], 36u % SUBGROUP, v_at + 36));
+            s37 += product(w, hand(x[37u / SUBGROUP], 37u % SUBGROUP, v_at + 37));
+            s38 += product(w, hand(x[38u / SUBGROUP], 38u % SUBGROUP, v_at + 38));
+            s39 += product(w, hand(x[39u / SUBGROUP], 39u % SUBGROUP, v_at + 39));
+            s40 += product(w, hand(x[40u / SUBGROUP], 40u % SUBGROUP, v_at + 40));
+            s41 += product(w, hand(x[41u / SUBGROUP], 41u % SUBGROUP, v_at + 41));
+            s42 += product(w, hand(x[42u / SUBGROUP], 42u % SUBGROUP, v_at + 42));
+            s43 += product(w, hand(x[43u / SUBGROUP], 43u % SUBGROUP, v_at + 43));
+            s44 += product(w, hand(x[44u / SUBGROUP], 44u % SUBGROUP, v_at + 44));
+            s45 += product(w, hand(x[45u / SUBGROUP], 45u % SUBGROUP, v_at + 45));
+            s46 += product(w, hand(x[46u / SUBGROUP], 46u % SUBGROUP, v_at + 46));
+            s47 += product(w, hand(x[47u / SUBGROUP], 47u % SUBGROUP, v_at + 47));
+            s48 += product(w, hand(x[48u / SUBGROUP], 48u % SUBGROUP, v_at + 48));
         }
         u_at += p.u_step;
         v_at += p.stride;

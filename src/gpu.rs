@@ -7,6 +7,7 @@ mod memory;
 mod pipelines;
 mod read_back;
 mod run;
+mod shuffles;
 mod staging;
 mod texels;
 mod timestamps;
@@ -297,7 +298,7 @@ const INTEGRATED: Hardware = Hardware {
 
 /// What suits the adapter. On a CPU workgroup memory is as slow as any, and a barrier stops the whole workgroup; a GPU
 /// with subgroups would leave most of itself idle in workgroups of one.
-fn kernel_family(device: &wgpu::Device) -> KernelFamily {
+fn kernel_family(device: &wgpu::Device, queue: &wgpu::Queue) -> KernelFamily {
     let info = device.adapter_info();
     match info.device_type {
         wgpu::DeviceType::Cpu => {
@@ -308,7 +309,10 @@ fn kernel_family(device: &wgpu::Device) -> KernelFamily {
                 && SUBGROUPS.contains(&width)
                 && image_rows as usize >= IMAGE_ROW;
             match runs_subgroups {
-                true => KernelFamily::Subgroup(Subgroup::new(width, image_rows)),
+                true => KernelFamily::Subgroup(Subgroup {
+                    shuffles: shuffles::are_fast(device, queue, width),
+                    ..Subgroup::new(width, image_rows)
+                }),
                 false => KernelFamily::Plain,
             }
         }

@@ -60,7 +60,7 @@ impl Gpu {
         }
         let fault = Arc::new(Mutex::new(None));
         report_to(&fault, &device);
-        let family = kernel_family(&device);
+        let family = kernel_family(&device, &queue);
         Ok(Self {
             device,
             queue,

@@ -18,10 +18,12 @@ const LARGE: Constants = &[("TILE", TILED_LARGE as f64)];
 const SMALL: Constants = &[("TILE", TILED_SMALL as f64)];
 const F_4X4: Constants = &[("SIZE", WINOGRAD_SIZE as f64)];
 const F_2X2: Constants = &[("SIZE", WINOGRAD_SMALL_SIZE as f64)];
-const NARROW: Constants = &[("TURNED", 0.0), ("WIDE", 0.0)];
-const NARROW_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 0.0)];
-const WIDE: Constants = &[("TURNED", 0.0), ("WIDE", 1.0)];
-const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0)];
+const NARROW: Constants = &[("TURNED", 0.0), ("WIDE", 0.0), ("SHUFFLED", 1.0)];
+const NARROW_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 0.0), ("SHUFFLED", 1.0)];
+const LOADED: Constants = &[("TURNED", 0.0), ("WIDE", 0.0), ("SHUFFLED", 0.0)];
+const LOADED_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 0.0), ("SHUFFLED", 0.0)];
+const WIDE: Constants = &[("TURNED", 0.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
+const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 
 /// One list makes the enum, the list of all and what is known of each, so that none can be left out of one of them.
 macro_rules! kernels {
@@ -75,6 +77,12 @@ kernels! {
     /// For the input gradient.
     WinogradProductTurned: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], NARROW_TURNED, subgroup;
+    /// Where shuffles are slow.
+    WinogradProductLoaded: "winograd_product_subgroup", WinogradProductParams,
+        [Image, Image, WriteImage], LOADED, subgroup;
+    /// Where shuffles are slow, for the input gradient.
+    WinogradProductLoadedTurned: "winograd_product_subgroup", WinogradProductParams,
+        [Image, Image, WriteImage], LOADED_TURNED, subgroup;
     /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE).
     WinogradProductWide: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], WIDE, subgroup;

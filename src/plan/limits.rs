@@ -58,16 +58,19 @@ pub struct Subgroup {
     pub width: u32,
     /// Rows and columns that an image may have.
     pub image_rows: u32,
+    /// Whether a shuffle from a literal lane is faster than a load from an image. Measured when the device is opened.
+    pub shuffles: bool,
     /// What its kernels cost.
     pub costs: Costs,
 }
 
 impl Subgroup {
-    /// Of `width` invocations and images of `image_rows`, with the costs of [`Costs::of`].
+    /// Of `width` invocations and images of `image_rows`, with fast shuffles and the costs of [`Costs::of`].
     pub const fn new(width: u32, image_rows: u32) -> Self {
         Self {
             width,
             image_rows,
+            shuffles: true,
             costs: Costs::of(width),
         }
     }

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
 use gradcam::low_level::network::{Network, NodeId, Shape};
 use gradcam::low_level::plan::{
-    BackwardRequest, ForwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request, Winograd,
+    BackwardRequest, ForwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request,
+    Subgroup, Winograd,
 };
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
@@ -109,8 +110,14 @@ pub(crate) fn each_convolution() -> Vec<Limits> {
     ];
     add(tiled(0), &forms);
     add(tiled(u32::MAX), &forms);
-    if matches!(own.family, KernelFamily::Subgroup(_)) {
+    if let KernelFamily::Subgroup(subgroup) = own.family {
         add(own.family, &forms[..2]);
+        let shuffles = !subgroup.shuffles;
+        let otherwise = Subgroup {
+            shuffles,
+            ..subgroup
+        };
+        add(KernelFamily::Subgroup(otherwise), &forms[1..2]);
     }
     each
 }

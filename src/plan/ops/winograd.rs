@@ -20,6 +20,7 @@ pub(super) struct WinogradCall<'a> {
     call: &'a Convolution<'a>,
     /// Invocations of a workgroup.
     width: usize,
+    shuffles: bool,
     costs: Costs,
     in_blocks: usize,
     out_blocks: usize,
@@ -68,12 +69,14 @@ impl<'a> WinogradCall<'a> {
         let tiles = call.n * image_tiles;
         let costs = subgroup.costs;
         let width = subgroup.width as usize;
-        let is_wide = call.traffic.images() >= WIDE_IMAGES
+        let is_wide = subgroup.shuffles
+            && call.traffic.images() >= WIDE_IMAGES
             && u64::from(costs.product_wide) * (tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64)
                 < u64::from(costs.product) * tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64;
         Self {
             call,
             width,
+            shuffles: subgroup.shuffles,
             costs,
             in_blocks: blocks(call.in_shape.c),
             out_blocks,
@@ -311,11 +314,26 @@ impl Builder<'_> {
         let [_, layer_inputs] = it.layer_blocks();
         let across = layer_inputs as i32 * 4;
         let is_wide = it.product_tiles == WINOGRAD_PRODUCT_WIDE;
-        let (kernel, [u_lane, u_step]) = match (call.direction, is_wide) {
-            (Direction::Forward, false) => (Kernel::WinogradProduct, [across, 4]),
-            (Direction::Forward, true) => (Kernel::WinogradProductWide, [across, 4]),
-            (Direction::Backward, false) => (Kernel::WinogradProductTurned, [4, across]),
-            (Direction::Backward, true) => (Kernel::WinogradProductWideTurned, [4, across]),
+        let [narrow, wide, loaded] = match call.direction {
+            Direction::Forward => [
+                Kernel::WinogradProduct,
+                Kernel::WinogradProductWide,
+                Kernel::WinogradProductLoaded,
+            ],
+            Direction::Backward => [
+                Kernel::WinogradProductTurned,
+                Kernel::WinogradProductWideTurned,
+                Kernel::WinogradProductLoadedTurned,
+            ],
+        };
+        let kernel = match it.shuffles {
+            true if is_wide => wide,
+            true => narrow,
+            false => loaded,
+        };
+        let [u_lane, u_step] = match call.direction {
+            Direction::Forward => [across, 4],
+            Direction::Backward => [4, across],
         };
         let params = WinogradProductParams {
             depth: it.in_blocks as i32,
