@@ -71,7 +71,7 @@
 //! there and back side by side (`src/plan/ops/`), where a difference in its input shows in its output (`src/plan/tiles.rs`),
 //! its words in files and in `info` (`src/architectures/node_list.rs`, `src/command/info.rs`). A kernel is one file in `shaders/`, one
 //! row of the table (`src/kernels/table.rs`), one uniform (`src/kernels/params.rs`), one row of the page of costs
-//! ([`kernels`]) and one CPU twin (`tests/common/twins.rs`). An op that `tests/common/interpreter.rs` knows is tested in drawn
+//! ([`kernels`]) and one CPU twin (`tests/common/twins/`). An op that `tests/common/interpreter.rs` knows is tested in drawn
 //! graphs.
 //!
 //! # Numbers

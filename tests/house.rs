@@ -199,6 +199,7 @@ fn each_folder_knows_only_what_its_task_needs() {
     for other in ["options", "output"] {
         assert!(!graph["cli"].contains(other), "cli knows {other}");
     }
+    assert!(!graph["output"].contains("options"), "output knows options");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod page;
 mod pictures;
 mod record;
 mod regions;
+mod settings;
 mod sheet;
 mod told;
 

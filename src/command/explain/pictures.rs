@@ -16,6 +16,7 @@ use super::choice::Choice;
 use super::ending::{Collected, Ending, Failure};
 use super::from_options::wanted;
 use super::record::{self, Record};
+use super::settings::settings;
 use super::sheet::{self, OnSheet};
 use super::{Cost, Job, Jobs, Told, milliseconds, page, weights_name};
 use crate::architectures::Classifier;
@@ -207,7 +208,7 @@ impl Run<'_> {
         let explainers = explainers.map_err(|error| of_run(error, self.weights, network, fits))?;
         let channels = explainers[0].channels();
         Ok(SetUp {
-            settings: report::Settings::new(self.options, self.classifier, &wanted, channels),
+            settings: settings(self.options, self.classifier, &wanted, channels),
             wanted,
             explainers,
             milliseconds: milliseconds(started),
