@@ -123,13 +123,13 @@ pub enum Command {
     /// under torchvision's names, and beside them what they cannot say themselves: class names,
     /// preprocessing, input size. The same pictures come out.
     Convert(Convert),
-    /// Say what made a PNG that gradcam wrote, and the command that makes it again
+    /// Say what made a PNG or JPEG that gradcam wrote, and the command that makes it again
     ///
-    /// Say what made a PNG that gradcam wrote: weights, layer, method, class, settings, adapter; and the command that was
-    /// typed.
+    /// Say what made a PNG or JPEG that gradcam wrote: weights, layer, method, class, settings, adapter; and the command that
+    /// makes it again, in words of a shell.
     Show {
         /// A picture that gradcam wrote
-        #[arg(value_name = "FILE.png")]
+        #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Print JSON
         #[arg(long)]

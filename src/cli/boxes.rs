@@ -28,7 +28,7 @@ pub struct BoxFlags {
 
     /// Share of the picture that a region of --boxes=all takes at least, 0 to 1 [default: 0.01]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
-    pub box_area: Option<f32>,
+    pub box_area: Option<f64>,
 
     /// Write the regions of all pictures to one file, as COCO annotations
     ///

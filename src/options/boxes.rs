@@ -31,7 +31,7 @@ pub(super) fn regions(flags: &Explain) -> Result<Option<Regions>, UsageError> {
     if let Some(wrong) = box_threshold.filter(|&h| !(h > 0.0 && h <= 1.0)) {
         return Err(UsageError::BoxThresholdOutOfRange(wrong));
     }
-    let area = box_area.map(f64::from);
+    let area = *box_area;
     if let Some(wrong) = area.filter(|share| !(0.0..=1.0).contains(share)) {
         return Err(UsageError::BoxAreaOutOfRange(wrong));
     }
