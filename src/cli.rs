@@ -275,7 +275,7 @@ const ANY: RangeInclusive<u64> = 0..=u64::MAX;
     reason = "each is a flag of the command line"
 )]
 pub struct Explain {
-    /// Pictures or folders of pictures, then a weights file and the number of classes if wanted
+    /// Pictures or folders, then a weights file and the number of classes if wanted
     ///
     /// Pictures or folders of pictures; - is a picture from standard input. One of the names may be a weights file, known by its
     /// content; one may be the number of classes to explain, usually the last. A picture whose name is
@@ -704,9 +704,9 @@ fn matched(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error
 }
 
 /// What `-h` shows beside the commands: the options of every day. `--help` has all.
-const SHORT_HELP: [&str; 17] = [
+const SHORT_HELP: [&str; 16] = [
     "weights", "top_n", "classes", "methods", "layers", "outputs", "out_dir", "size", "boxes",
-    "preview", "json", "report", "verbose", "quiet", "fit", "labels", "adapter",
+    "preview", "json", "report", "verbose", "quiet", "fit", "labels",
 ];
 
 /// The definition of the command line.

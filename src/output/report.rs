@@ -291,16 +291,16 @@ impl Report {
         #[derive(Serialize)]
         struct Versioned<'a> {
             schema: u32,
-            program: &'static str,
             #[serde(flatten)]
             report: &'a Report,
+            program: &'static str,
             #[serde(skip_serializing_if = "Option::is_none")]
             page: Option<&'a Shown>,
         }
         let versioned = Versioned {
             schema: SCHEMA,
-            program: PROGRAM,
             report: self,
+            program: PROGRAM,
             page,
         };
         serde_json::to_string(&versioned)

@@ -170,12 +170,9 @@ fn where_it_may_be(path: &Path) -> String {
         let is_word = scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
         is_word && (rest.starts_with("//") || *scheme == "data")
     });
-    match (&*text, address) {
-        ("-", _) => "a picture from standard input is named /dev/stdin".into(),
-        (_, Some(("file", rest))) => format!("name the file itself: {}", &rest[2..]),
-        (_, Some(_)) => {
-            "that is an address, and pictures are read from files: download it first".into()
-        }
+    match address {
+        Some(("file", rest)) => format!("name the file itself: {}", &rest[2..]),
+        Some(_) => "that is an address, and pictures are read from files: download it first".into(),
         _ if text.contains(['*', '?', '[']) => {
             "no name matches the pattern; a folder's name stands for all of its pictures".into()
         }

@@ -44,15 +44,6 @@ fn a_picture_out_of_a_pipe_leaves_its_files_in_the_working_directory() {
     );
 }
 
-#[test]
-fn a_hyphen_is_told_what_standard_input_is_called() {
-    Folder::new().refuses(
-        "- tiny.npy",
-        1,
-        &["no such file: -; a picture from standard input is named /dev/stdin"],
-    );
-}
-
 #[track_caller]
 fn assert_refused(name: &str, bytes: &[u8], parts: &[&str]) {
     let folder = Folder::new();

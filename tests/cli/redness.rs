@@ -1,19 +1,19 @@
-//! A network whose map is known: how red the picture is at each place, grey and the colour of bars not at all, in cells of 4 x 4 pixels.
+//! A network whose map is known: how red the picture is at each place, grey and the colour of bars not at all, in cells of 2 x 2 pixels.
 
 use serde_json::{Value, json};
 
-/// Sees 64 x 64 pixels; class 0 is red, class 1 is not. Its target layer, `red`, has 16 x 16 positions.
+/// Sees 64 x 64 pixels; class 0 is red, class 1 is not. Its target layer, `red`, has 32 x 32 positions.
 pub(crate) fn network() -> Vec<u8> {
     let window = |size: usize, stride: usize| json!({"size": [size, size], "stride": [stride, stride], "pad_before": [0, 0], "pad_after": [0, 0], "dilation": [1, 1]});
     let graph = json!({"input": [3, 64, 64], "nodes": [
-        {"name": "cells", "inputs": [0], "op": "avg_pool", "count_include_pad": true, "window": window(4, 4)},
+        {"name": "cells", "inputs": [0], "op": "avg_pool", "count_include_pad": true, "window": window(2, 2)},
         {"name": "conv", "inputs": [1], "op": "conv2d", "layout": "oihw", "window": window(1, 1)},
         {"name": "red", "inputs": [2], "op": "relu"},
         {"name": "mean", "inputs": [3], "op": "global_mean"},
         {"name": "dense", "inputs": [4], "op": "linear", "layout": "out_in"},
     ]});
     let tensors: [(&str, &[usize], &[f32]); 2] = [
-        ("conv.weight", &[1, 3, 1, 1], &[1.0, -1.54, 0.54]),
+        ("conv.weight", &[1, 3, 1, 1], &[1.0, -1.541, 0.54]),
         ("dense.weight", &[2, 1], &[1.0, -1.0]),
     ];
     let mut header: Value =

@@ -143,7 +143,6 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
             keys(report),
             [
                 "schema",
-                "program",
                 "image",
                 "image_size",
                 "weights",
@@ -152,7 +151,8 @@ fn the_json_is_one_object_a_picture_with_every_field_of_schema_1() {
                 "score",
                 "settings",
                 "timings_ms",
-                "classes"
+                "classes",
+                "program"
             ]
         );
         assert_eq!(report["schema"], 1);

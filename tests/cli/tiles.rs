@@ -58,7 +58,7 @@ fn the_logits_of_a_long_picture_are_the_means_of_its_squares() {
     let logits = |file: &str, fit: &str| {
         let report = folder
             .json(&format!(
-                "{file} red.safetensors -c 0 --outputs raw --fit {fit}"
+                "{file} red.safetensors -q -c 0 --outputs raw --fit {fit}"
             ))
             .remove(0);
         (
