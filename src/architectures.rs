@@ -17,6 +17,7 @@ mod onnx;
 mod prefix;
 mod tensorflow;
 mod torch;
+mod transformers;
 mod vgg;
 
 use std::path::Path;
@@ -91,8 +92,9 @@ impl std::fmt::Display for Evidence {
 pub enum ArchitectureError {
     /// None of the naming schemes that are known.
     #[error(
-        "not a VGG{}: expected layers conv1_1 ... fc8 (tensorflow-vgg) or features.0.weight ... classifier \
-         (torchvision), found {found}", family.map(|family| format!(" but {family}")).unwrap_or_default()
+        "names of no network that is known{}: expected those of torchvision or timm for a VGG, a ResNet, an EfficientNet or another \
+         family of convolutions, or conv1_1 ... fc8 of tensorflow-vgg; found {found}{ADVICE}",
+        family.map(|family| format!(", perhaps {family} of another kind")).unwrap_or_default()
     )]
     Unknown {
         /// What the names speak for.
@@ -216,6 +218,29 @@ pub enum ArchitectureError {
         /// What was asked for.
         wanted: String,
     },
+    /// A network of attention over tokens.
+    #[error(
+        "a vision transformer ({kind}): attention over tokens is not supported; networks of convolutions are, such as a ResNet, \
+         an EfficientNet or a ConvNeXt"
+    )]
+    Transformer {
+        /// Which.
+        kind: &'static str,
+    },
+    /// An architecture that the tensors' names do not allow.
+    #[error("this is no {asked}: its tensors are named as those of {allowed} are")]
+    Architecture {
+        /// As it was asked for.
+        asked: String,
+        /// What there is to choose from.
+        allowed: String,
+    },
+    /// A choice of the architecture for a file that leaves none.
+    #[error("the file leaves no choice of what network it is, {asked} or another")]
+    NoArchitectures {
+        /// As it was asked for.
+        asked: String,
+    },
     /// A pickled network with a module that its tensors' names do not speak for.
     #[error(
         "module {name:?} is a {class}{settings}, where networks of such names have something else{ADVICE}"
@@ -317,7 +342,13 @@ fn of_graph(
         };
         onnx::network(graph, wanted)
     };
-    let own = || read(onnx::Size::Open(INPUT_SIZE)).map_err(Box::new);
+    let read = |size| {
+        read(size).map_err(|error| match transformers::of_graph(graph) {
+            Some(kind) => ArchitectureError::Transformer { kind },
+            None => Box::new(error).into(),
+        })
+    };
+    let own = || read(onnx::Size::Open(INPUT_SIZE));
     let imported = match asked.input_size {
         None => own()?,
         Some(size) => read(onnx::Size::Asked(size)).map_err(|error| {
@@ -326,7 +357,7 @@ fn of_graph(
                     asked: size,
                     allowed: format!("{w} x {h}"),
                 },
-                _ => Box::new(error).into(),
+                _ => error,
             }
         })?,
     };
@@ -389,6 +420,8 @@ pub struct Overrides<'a> {
     pub output: Option<&'a str>,
     /// A file of class names: of several outputs the one with as many numbers is taken.
     pub labels: Option<&'a Path>,
+    /// Which of the architectures that the tensors' names allow.
+    pub architecture: Option<&'a str>,
 }
 
 /// The network that `weights` belong to, as far as the user leaves it open.
@@ -407,6 +440,13 @@ pub fn recognise_as(
             wanted: wanted.into(),
         });
     }
+    let leaves_none = || ArchitectureError::NoArchitectures {
+        asked: asked.architecture.unwrap_or_default().into(),
+    };
+    let says_all = stated.graph.is_some() || weights.graph.is_some() || keras::wrote(weights);
+    if says_all && asked.architecture.is_some() {
+        return Err(leaves_none());
+    }
     let mut classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
         None if let Some(graph) = &weights.graph => {
@@ -418,11 +458,17 @@ pub fn recognise_as(
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => {
-            let classifier = match families::classifier(weights, size)? {
-                Some(classifier) => classifier,
-                None => vgg::classifier(weights, size)?,
+            let told = families::classifier(weights, size, asked.architecture)?;
+            let (classifier, allowed) = if let Some(told) = told {
+                told
+            } else {
+                transformers::refuse(weights)?;
+                if asked.architecture.is_some() {
+                    return Err(leaves_none());
+                }
+                (vgg::classifier(weights, size)?, modules::Allowed::default())
             };
-            modules::agree(&weights.modules, &classifier.network)?;
+            modules::agree(&weights.modules, &classifier.network, allowed)?;
             classifier
         }
     };

@@ -113,6 +113,9 @@ pub enum Command {
         /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
         #[arg(long = "output", value_name = "NAME")]
         graph_output: Option<String>,
+        /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
+        #[arg(long, value_name = "NAME")]
+        architecture: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -181,6 +184,10 @@ pub struct Bench {
     #[arg(long = "output", value_name = "NAME")]
     pub graph_output: Option<String>,
 
+    /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
+
     /// Time the forward pass of N pictures at once as well
     #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true)]
     pub batch: Option<u16>,
@@ -229,6 +236,9 @@ pub struct Convert {
     /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
     #[arg(long = "output", value_name = "NAME")]
     pub graph_output: Option<String>,
+    /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
 }
 
 /// The flags of `gradcam merge`.
@@ -300,6 +310,13 @@ pub struct Explain {
         help_heading = "What is explained"
     )]
     pub graph_output: Option<String>,
+
+    /// Which network this is, where the names of its tensors stand for several
+    ///
+    /// Which network this is, where the names of its tensors stand for several, as in tf_efficientnet_b0 or tf_ alone. By default the
+    /// likeliest; a note says which that is.
+    #[arg(long, value_name = "NAME", help_heading = "What is explained")]
+    pub architecture: Option<String>,
 
     /// Explain the N most likely classes [default: 3]
     #[arg(

@@ -72,7 +72,8 @@
 //! its words in files and in `info` (`src/architectures/node_list.rs`, `src/command/info.rs`). A kernel is one file in `shaders/`, one
 //! row of the table (`src/kernels/table.rs`), one uniform (`src/kernels/params.rs`), one row of the page of costs
 //! ([`kernels`]) and one CPU twin (`tests/common/twins/`). An op that `tests/common/interpreter.rs` knows is tested in drawn
-//! graphs.
+//! graphs. A family of networks that the names of their tensors tell is a table in one file of `src/architectures/families/`, and one
+//! line in the list of them.
 //!
 //! # Numbers
 //!

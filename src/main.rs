@@ -59,9 +59,14 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Some(Command::Info {
             file,
             graph_output,
+            architecture,
             json,
         }) => {
-            let info = info::look(file.as_deref(), graph_output.as_deref());
+            let info = info::look(
+                file.as_deref(),
+                graph_output.as_deref(),
+                architecture.as_deref(),
+            );
             print(if json { info.json() } else { info.text() }.as_bytes())?;
             info.problem.map_or(Ok(()), Err)?;
         }

@@ -117,6 +117,8 @@ pub struct Options {
     pub max_pixels: u64,
     /// The graph's output that is explained; `None`: the one that looks like class scores.
     pub graph_output: Option<String>,
+    /// Which of the architectures that the tensors' names allow; `None`: the likeliest.
+    pub architecture: Option<String>,
     /// What the network ends with; `None`: what its weights say, else a softmax.
     pub activation: Option<OutputKind>,
     /// Colours of the overlay.
@@ -331,6 +333,7 @@ impl Options {
                 1_000_000 * u64::from(millions)
             }),
             graph_output: flags.graph_output,
+            architecture: flags.architecture,
             activation: flags.activation,
             colormap,
             overlay,

@@ -1,9 +1,11 @@
-//! Families of networks that are known by the names of their tensors, narrow ones of torchvision's own classes in float16, against
-//! torch: `tests/fixtures/families`.
+//! Families of networks that are known by the names of their tensors, narrow ones of torchvision's and timm's own classes in float16,
+//! against torch: `tests/fixtures/families`.
 
 use std::process::Command;
 
-use gradcam::low_level::architectures::{Classifier, Evidence, recognise, recognise_at};
+use gradcam::low_level::architectures::{
+    ArchitectureError, Classifier, Evidence, Overrides, recognise, recognise_as, recognise_at,
+};
 use gradcam::low_level::explainer::{Explainer, Wanted};
 use gradcam::low_level::methods::cam::Method;
 use gradcam::low_level::picture;
@@ -33,7 +35,20 @@ fn open(file: &str) -> Weights {
 }
 
 fn at(weights: &Weights, size: Option<usize>) -> Classifier {
-    recognise_at(weights, size).unwrap_or_else(|error| panic!("{error}"))
+    asked(weights, size, None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn asked(
+    weights: &Weights,
+    input_size: Option<usize>,
+    architecture: Option<&str>,
+) -> Result<Classifier, ArchitectureError> {
+    let asked = Overrides {
+        input_size,
+        architecture,
+        ..Overrides::default()
+    };
+    recognise_as(weights, &asked)
 }
 
 /// Every number of a list of any depth.
@@ -85,7 +100,8 @@ fn assert_agrees(classifier: &Classifier, file: &str, expected: &Value) {
 fn families_told_by_their_names_agree_with_torch() {
     for (file, expected) in numbers() {
         let size = expected["size"].as_u64().unwrap() as usize;
-        let classifier = at(&open(&file), Some(size));
+        let classifier = asked(&open(&file), Some(size), expected["asked"].as_str());
+        let classifier = classifier.unwrap_or_else(|error| panic!("{file}: {error}"));
         let called = &classifier.network.architecture;
         assert_eq!(expected["architecture"], **called, "{file}");
         let evidence = classifier.normalization_evidence;
@@ -104,6 +120,11 @@ fn a_family_that_was_converted_gives_the_same_numbers() {
             .arg(fixture("families").join(&file))
             .arg(&out)
             .args(["--input-size", &expected["size"].to_string()])
+            .args(
+                expected["asked"]
+                    .as_str()
+                    .map(|asked| format!("--architecture={asked}")),
+            )
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -311,5 +332,165 @@ fn pictures_too_small_for_a_family_are_refused_with_what_would_do() {
             .to_string();
         let said = format!("pictures of {size} pixels do not fit");
         assert!(error.contains(&said), "{error}");
+    }
+}
+
+#[test]
+fn an_architecture_that_names_leave_open_is_a_guess_until_it_is_asked_for() {
+    let ours = open("timm-efficientnet.safetensors");
+    let guessed = at(&ours, Some(64));
+    let said = guessed.notes.join("\n");
+    assert!(said.contains("--architecture tf_"), "{said}");
+    for (architecture, is_same) in [("efficientnet_b0", true), ("tf_efficientnet_b0", false)] {
+        let classifier = asked(&ours, Some(64), Some(architecture)).unwrap();
+        assert_eq!(classifier.notes, [""; 0], "{architecture}");
+        let same = classifier.network.architecture == guessed.network.architecture;
+        assert_eq!(same, is_same, "{architecture}");
+    }
+    let refused = |file, architecture| {
+        let error = asked(&open(file), Some(64), Some(architecture));
+        error.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("timm-efficientnet.safetensors", "resnet50"),
+        "this is no resnet50: its tensors are named as those of efficientnet or tf_efficientnet are"
+    );
+    assert_eq!(
+        refused("regnet_x.safetensors", "resnet50"),
+        "this is no resnet50: its tensors are named as those of regnet are"
+    );
+}
+
+#[test]
+fn an_architecture_is_not_asked_for_where_a_file_leaves_no_choice() {
+    let graph = weights::open(&fixture("names/grey.onnx")).unwrap();
+    let error = asked(&graph, None, Some("vgg16")).unwrap_err().to_string();
+    assert!(error.contains("leaves no choice"), "{error}");
+}
+
+#[test]
+fn transformers_are_refused_by_name() {
+    for (names, kind) in [
+        (
+            &[
+                "class_token",
+                "encoder.layers.encoder_layer_0.self_attention.in_proj_weight",
+            ][..],
+            "ViT",
+        ),
+        (
+            &[
+                "features.1.0.attn.relative_position_bias_table",
+                "features.0.0.weight",
+            ],
+            "Swin",
+        ),
+        (
+            &[
+                "blocks.0.layers.0.layers.window_attention.attn_layer.relative_position_bias_table",
+                "blocks.0.layers.0.layers.MBconv.layers.pre_norm.weight",
+            ],
+            "MaxViT",
+        ),
+        (
+            &[
+                "cls_token",
+                "patch_embed.proj.weight",
+                "blocks.0.attn.qkv.weight",
+            ],
+            "ViT",
+        ),
+        (
+            &["cls_token", "dist_token", "blocks.0.attn.qkv.weight"],
+            "DeiT",
+        ),
+        (
+            &["cls_token", "blocks.0.gamma_1", "blocks.0.attn.qkv.weight"],
+            "BEiT",
+        ),
+        (
+            &[
+                "layers.0.blocks.0.attn.qkv.weight",
+                "layers.0.blocks.0.attn.relative_position_bias_table",
+            ],
+            "Swin",
+        ),
+        (
+            &[
+                "vit.embeddings.cls_token",
+                "vit.encoder.layer.0.attention.attention.query.weight",
+            ],
+            "ViT",
+        ),
+        (
+            &["swin.encoder.layers.0.blocks.0.attention.self.query.weight"],
+            "Swin",
+        ),
+        (
+            &["model.stages.0.blocks.0.attn_grid.attn.qkv.weight"],
+            "MaxViT",
+        ),
+    ] {
+        let zeros = [0; 16];
+        let view = |name: &&str| {
+            let view = TensorView::new(safetensors::Dtype::F32, vec![2, 2], &zeros).unwrap();
+            ((*name).to_owned(), view)
+        };
+        let bytes = safetensors::serialize(names.iter().map(view), None).unwrap();
+        let weights = weights::from_bytes(bytes).unwrap();
+        let error = recognise(&weights).unwrap_err().to_string();
+        let said = format!("a vision transformer ({kind}): attention over tokens is not supported");
+        assert!(error.contains(&said), "{names:?}: {error}");
+        assert!(error.contains("such as a ResNet"), "{error}");
+    }
+}
+
+#[test]
+fn a_resnet_in_bfloat16_is_the_one_of_the_same_values_in_float32() {
+    let bytes = std::fs::read(fixture("names/resnet-bottleneck.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |kept: usize| {
+        let tensors = file.tensors().into_iter();
+        let tensors = tensors.filter(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F32);
+        let rounded = tensors.map(|(name, tensor)| {
+            // The upper half of a float32 is a bfloat16.
+            let values = tensor.data().chunks(4);
+            let values: Vec<u8> = match kept {
+                2 => values.flat_map(|v| [v[2], v[3]]).collect(),
+                _ => values.flat_map(|v| [0, 0, v[2], v[3]]).collect(),
+            };
+            (name, tensor.shape().to_vec(), values)
+        });
+        let rounded: Vec<_> = rounded.collect();
+        let dtype = match kept {
+            2 => safetensors::Dtype::BF16,
+            _ => safetensors::Dtype::F32,
+        };
+        let views = rounded.iter().map(|(name, shape, values)| {
+            let view = TensorView::new(dtype, shape.clone(), values).unwrap();
+            (name.clone(), view)
+        });
+        let weights = weights::from_bytes(safetensors::serialize(views, None).unwrap()).unwrap();
+        let classifier = at(&weights, Some(64));
+        let explainer = Explainer::new(&GPU, &classifier.network, Wanted::default()).unwrap();
+        let picture = picture::open(&fixture("names/picture-64.png")).unwrap().rgb;
+        let (seen, _) =
+            preprocess::seen(&picture, Fit::Squash, [64, 64], &classifier.normalization);
+        let input = preprocess::to_tensor(&seen, &classifier.normalization);
+        explainer.predict(&input).unwrap().probabilities
+    };
+    assert_eq!(floats(2), floats(4));
+}
+
+#[test]
+fn transformers_as_graphs_are_refused_by_name_too() {
+    for file in ["vit-legacy.onnx", "vit-dynamo.onnx"] {
+        for size in [None, Some(32), Some(64)] {
+            let error = recognise_at(&open(file), size).unwrap_err().to_string();
+            assert!(
+                error.contains("a vision transformer (ViT"),
+                "{file}: {error}"
+            );
+        }
     }
 }

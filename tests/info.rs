@@ -166,7 +166,7 @@ fn of_a_file_that_is_no_vgg_the_tensors_are_listed_with_the_reason() {
     let bytes = safetensors::serialize(views, None).unwrap();
     let (problem, value) = problem("resnet.safetensors", &bytes);
     assert!(
-        problem.contains("not a VGG but a vision transformer"),
+        problem.contains("perhaps a vision transformer"),
         "{problem}"
     );
     assert_eq!(value["format"], "safetensors");

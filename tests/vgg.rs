@@ -390,7 +390,7 @@ fn what_names_do_not_tell_is_refused_with_the_layer_and_the_way_out() {
         ),
         (
             renamed("plain", &[], moved("classifier.0.bias", "attention.gamma")),
-            "tensor attention.gamma belongs to no layer of a VGG",
+            "tensor attention.gamma belongs to no layer of the network",
         ),
         (
             renamed(
@@ -398,7 +398,7 @@ fn what_names_do_not_tell_is_refused_with_the_layer_and_the_way_out() {
                 &[],
                 moved("classifier.0.bias", "classifier.0.weight_mask"),
             ),
-            "tensor classifier.0.weight_mask belongs to no layer of a VGG",
+            "tensor classifier.0.weight_mask belongs to no layer of the network",
         ),
         (
             renamed("plain", &[], moved("features.22.", "features.23.")),
@@ -409,7 +409,7 @@ fn what_names_do_not_tell_is_refused_with_the_layer_and_the_way_out() {
                 Some((format!("layer1.0.{name}"), shape.to_vec()))
                     .filter(|_| name.starts_with("classifier"))
             }),
-            "not a VGG but a ResNet",
+            "perhaps a ResNet or a relative of it",
         ),
         (
             renamed("plain", &[("output", "relu")], as_it_is),

@@ -18,23 +18,25 @@ mod resnet;
 mod shufflenet;
 mod squeezenet;
 mod step;
+mod timm;
 
 use std::fmt::Write;
 
+use super::modules::Allowed;
 use super::{ArchitectureError, Classifier, Evidence, INPUT_SIZE};
 use crate::network::{MAX_SIDE, NetworkError, Shape};
 use crate::picture::preprocess::Normalization;
 use crate::weights::Weights;
 use build::Builder;
 use file::{File, has};
-use published::published;
+use published::Published;
 use step::{Act, Conv, Step};
 
 /// Networks whose tensors have the same names.
 pub(super) struct Family {
     /// For people.
     name: &'static str,
-    /// Tensors that it has; with a dot at the end, any below.
+    /// Tensors that it has; with a dot at the end, any below; with an `@`, of so many taps.
     marks: &'static [&'static str],
     /// The same of those that it has not.
     lacks: &'static [&'static str],
@@ -48,13 +50,13 @@ pub(super) struct Family {
     act: Act,
     /// Of its gates: between their two layers, and after them.
     gate: [Act; 2],
-    /// Whether the taps of the first convolution tell it, where others have the same names.
-    taps_tell: bool,
     /// Whether convolutions are padded as TensorFlow's `SAME` says.
     same: bool,
-    /// Pixels along each side, for members that are not [published](published::published).
+    /// Pixels along each side, for members that are not published.
     size: usize,
     normalization: Normalization,
+    /// Its published members.
+    published: &'static [Published],
     /// What makes the normalisation likely.
     evidence: &'static str,
     /// Modules that are used in training alone.
@@ -73,16 +75,16 @@ const FAMILY: Family = Family {
     epsilon: 1e-5,
     act: Act::Relu,
     gate: [Act::Relu, Act::Sigmoid],
-    taps_tell: false,
     same: false,
     size: INPUT_SIZE,
     normalization: Normalization::TORCH,
+    published: &[],
     evidence: "its tensors are named as torchvision's",
     aside: &[],
     notes: &[],
 };
 
-/// Of several that have all marks the first.
+/// Of several that have all marks the first, or else the one that has published members like the file.
 static FAMILIES: &[&Family] = &[
     &resnet::RESNET,
     &resnet::DEEP_STEM,
@@ -96,40 +98,80 @@ static FAMILIES: &[&Family] = &[
     &efficientnet::V2_S,
     &efficientnet::V2_M_AND_L,
     &convnext::TORCHVISION,
+    &convnext::TIMM,
+    &convnext::AUTHORS,
     &regnet::TORCHVISION,
+    &regnet::TIMM,
     &shufflenet::V2,
     &squeezenet::V1_0,
     &squeezenet::V1_1,
     &inception::GOOGLENET,
     &inception::V3,
     &alexnet::ALEXNET,
+    &timm::MOBILENET_V2,
+    &timm::MNASNET,
+    &timm::SEMNASNET,
+    &timm::LITE,
+    &timm::TF_LITE,
+    &timm::EFFICIENTNET,
+    &timm::TF_EFFICIENTNET,
+    &timm::EFFICIENTNET_V2,
+    &timm::TF_EFFICIENTNET_V2,
+    &timm::EFFICIENTNET_V2_LARGE,
+    &timm::TF_EFFICIENTNET_V2_LARGE,
+    &timm::MOBILENET_V3_LARGE,
+    &timm::TF_MOBILENET_V3_LARGE,
+    &timm::MOBILENET_V3_SMALL,
+    &timm::TF_MOBILENET_V3_SMALL,
 ];
 
-/// The network in `weights`, over pictures of `size` x `size` pixels where that is asked for; `None` where its names are those of
-/// no family.
+/// The network in `weights`, over pictures of `size` x `size` pixels where that is asked for, and of the family of the
+/// architecture that is; `None` where its names are those of no family.
 pub(super) fn classifier(
     weights: &Weights,
     size: Option<usize>,
-) -> Result<Option<Classifier>, ArchitectureError> {
-    let Some((family, prefix)) = told(weights) else {
+    architecture: Option<&str>,
+) -> Result<Option<(Classifier, Allowed)>, ArchitectureError> {
+    let all = told(weights);
+    let Some((_, prefix)) = all.first().copied() else {
         return Ok(None);
     };
-    let first = built(family, weights, prefix, size.unwrap_or(family.size))?;
-    let known = published(family.name, first.filters);
-    let pixels = size.or(known.map(|known| known.size));
-    let built = match pixels {
-        Some(pixels) if pixels != first.network.input_shape().h => {
-            built(family, weights, prefix, pixels)?
-        }
-        _ => first,
+    let called = |family: &&Family| architecture.is_none_or(|asked| is_called(family.name, asked));
+    let families: Vec<&Family> = all
+        .iter()
+        .map(|(family, _)| *family)
+        .filter(called)
+        .collect();
+    let Some(&first) = families.first() else {
+        let names: Vec<&str> = all.iter().map(|(family, _)| family.name).collect();
+        return Err(ArchitectureError::Architecture {
+            asked: architecture.unwrap_or_default().into(),
+            allowed: names.join(" or "),
+        });
     };
-    let mut network = built.network;
-    let mut notes = built.notes;
+    let at = |family: &Family, size: usize| built(family, weights, prefix, size);
+    let mut chosen = (first, at(first, size.unwrap_or(first.size))?, None);
+    for family in families {
+        let one = at(family, size.unwrap_or(family.size))?;
+        let mut known = family.published.iter();
+        if let Some(known) = known.find(|known| known.filters == one.filters) {
+            chosen = (family, one, Some(known));
+            break;
+        }
+    }
+    let (family, mut built, known) = chosen;
+    let pixels = size.or(known.map(|known| known.size));
+    if let Some(pixels) = pixels.filter(|&pixels| pixels != built.network.input_shape().h) {
+        built = at(family, pixels)?;
+    }
+    let (mut network, mut notes) = (built.network, built.notes);
     if let Some(known) = known {
         network.architecture = known.name.into();
     }
     for (mark, note) in family.notes {
-        if mark.is_empty() || has(weights, prefix, mark) {
+        // What was said is no guess.
+        let open = architecture.is_none() || all.len() == 1;
+        if open && (mark.is_empty() || has(weights, prefix, mark)) {
             notes.push((*note).into());
         }
     }
@@ -141,20 +183,31 @@ pub(super) fn classifier(
         ));
     }
     let normalization = known.and_then(|known| known.normalization);
-    Ok(Some(Classifier {
+    let classifier = Classifier {
         normalization: normalization.unwrap_or(family.normalization),
         normalization_evidence: Evidence::Guess(family.evidence),
         notes,
         ..network.into()
-    }))
+    };
+    let is_ceil = |step: &Step| matches!(step, Step::MaxPool(pool) if pool.ceil);
+    let allowed = Allowed {
+        epsilon: true,
+        ceil: family.steps.iter().any(is_ceil),
+    };
+    Ok(Some((classifier, allowed)))
 }
 
-/// The family that the names speak for, and what is before them; of several copies the one with the shortest prefix.
-fn told(weights: &Weights) -> Option<(&'static Family, &str)> {
-    FAMILIES.iter().find_map(|family| {
-        let first = family.marks[0];
+/// Whether a family or one of its members may be `asked` for so: by the family's name, by the beginning of it or by a name that
+/// begins with it.
+fn is_called(family: &str, asked: &str) -> bool {
+    !asked.is_empty() && (family.starts_with(asked) || asked.starts_with(family))
+}
+
+/// The families that the names speak for, and what is before them; of several copies the one with the shortest prefix.
+fn told(weights: &Weights) -> Vec<(&'static Family, &str)> {
+    let told = FAMILIES.iter().filter_map(|family| {
+        let (first, _) = taps(family.marks[0]);
         let prefixes = weights.tensors.keys().filter_map(|name| {
-            // A mark with a dot at the end is none of a whole name.
             let prefix = name.strip_suffix(first)?;
             (prefix.is_empty() || prefix.ends_with(['.', '/'])).then_some(prefix)
         });
@@ -162,16 +215,31 @@ fn told(weights: &Weights) -> Option<(&'static Family, &str)> {
             .filter(|prefix| is_told(family, weights, prefix))
             .min_by_key(|prefix| prefix.len())?;
         Some((*family, prefix))
-    })
+    });
+    let mut told: Vec<_> = told.collect();
+    // Families of other names are others, whatever else is in the file.
+    if let Some(&(first, prefix)) = told.first() {
+        told.retain(|(family, before)| family.marks == first.marks && *before == prefix);
+    }
+    told
+}
+
+/// A mark's name, and the taps that it asks for.
+fn taps(mark: &str) -> (&str, Option<usize>) {
+    match mark.split_once('@') {
+        Some((name, taps)) => (name, taps.parse().ok()),
+        None => (mark, None),
+    }
 }
 
 fn is_told(family: &Family, weights: &Weights, prefix: &str) -> bool {
-    let there = |mark: &&str| has(weights, prefix, mark);
-    let stem = format!("{prefix}{}{}.weight", family.stem.at, family.stem.own);
-    let taps = weights.tensor(&stem).and_then(|stem| stem.shape().last());
-    family.marks.iter().all(there)
-        && !family.lacks.iter().any(there)
-        && (!family.taps_tell || taps == Some(&family.stem.taps))
+    let there = |mark: &&str| {
+        let (name, taps) = taps(mark);
+        let tensor = || weights.tensor(&format!("{prefix}{name}"));
+        let fits = |taps| tensor().is_some_and(|tensor| tensor.shape().last() == Some(&taps));
+        has(weights, prefix, name) && taps.is_none_or(fits)
+    };
+    family.marks.iter().all(there) && !family.lacks.iter().any(there)
 }
 
 /// A network, called by its family and the blocks of its stages, and what was found while it was made.

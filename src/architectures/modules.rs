@@ -5,7 +5,7 @@ use crate::network::{Activation, Network, Op, Window};
 use crate::weights::{Module, Setting};
 
 /// Classes that hold others, or change nothing when a network is used.
-const NEUTRAL: [&str; 20] = [
+const NEUTRAL: [&str; 25] = [
     "Sequential",
     "ModuleList",
     "ModuleDict",
@@ -26,10 +26,28 @@ const NEUTRAL: [&str; 20] = [
     "MSELoss",
     "KLDivLoss",
     "Parameter",
+    "StochasticDepth",
+    "DropPath",
+    "Permute",
+    "SelectAdaptivePool2d",
+    "FastAdaptiveAvgPool",
 ];
 
+/// What the table of a network's family says that a module may be made with, beside what is usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowed {
+    /// Batch norms' own epsilons were taken.
+    pub(super) epsilon: bool,
+    /// There are pools whose last window begins within the map and ends beyond it.
+    pub(super) ceil: bool,
+}
+
 /// Refuses `network` where one of `modules`, those that the file has, computes something else.
-pub(super) fn agree(modules: &[Module], network: &Network) -> Result<(), ArchitectureError> {
+pub(super) fn agree(
+    modules: &[Module],
+    network: &Network,
+    allowed: Allowed,
+) -> Result<(), ArchitectureError> {
     for (i, module) in modules.iter().enumerate() {
         let kind = module.class.rsplit('.').next().unwrap_or_default();
         // A class of somebody's own that holds others: the names of its parts tell.
@@ -40,8 +58,11 @@ pub(super) fn agree(modules: &[Module], network: &Network) -> Result<(), Archite
         };
         let agrees = match kind {
             "Conv2d" => convolution(module, network),
-            "MaxPool2d" => pool(module, network),
-            "BatchNorm2d" | "BatchNorm1d" => is(module, "eps", &[1e-5]),
+            "MaxPool2d" => pool(module, network, allowed.ceil),
+            "AvgPool2d" => mean(module, network),
+            "BatchNorm2d" | "BatchNorm1d" => allowed.epsilon || is(module, "eps", &[1e-5]),
+            "LayerNorm" | "LayerNorm2d" => is(module, "eps", &[1e-6]),
+            "GELU" if !says(module, "approximate", "none") => false,
             kind => {
                 NEUTRAL.contains(&kind)
                     || holds_others
@@ -66,6 +87,11 @@ fn activation(kind: &str) -> Option<fn(&Activation) -> bool> {
         "ReLU6" => Some(
             |activation| matches!(activation, Activation::Clip { low, high } if [*low, *high] == [0.0, 6.0]),
         ),
+        "SiLU" | "Swish" => Some(|activation| matches!(activation, Activation::Silu)),
+        "Sigmoid" => Some(|activation| matches!(activation, Activation::Sigmoid)),
+        "Hardswish" => Some(|activation| matches!(activation, Activation::HardSwish)),
+        "Hardsigmoid" => Some(|activation| matches!(activation, Activation::HardSigmoid { .. })),
+        "GELU" => Some(|activation| matches!(activation, Activation::Gelu)),
         _ => None,
     }
 }
@@ -101,16 +127,27 @@ fn convolution(module: &Module, network: &Network) -> bool {
 }
 
 /// Whether the network has a pool of the module's kind.
-fn pool(module: &Module, network: &Network) -> bool {
+fn pool(module: &Module, network: &Network, ceil: bool) -> bool {
     let same = |window: &Window| {
-        is(module, "kernel_size", &numbers(window.size))
-            && is(module, "stride", &numbers(window.stride))
-            && is(module, "padding", &numbers(window.pad_before))
+        is_window(module, window)
             && is(module, "dilation", &numbers(window.dilation))
-            && is(module, "ceil_mode", &[0.0])
+            && (ceil || is(module, "ceil_mode", &[0.0]))
     };
     let mut ops = network.nodes.iter().map(|node| &node.op);
     ops.any(|op| matches!(op, Op::MaxPool(window) if same(window)))
+}
+
+/// The same of means.
+fn mean(module: &Module, network: &Network) -> bool {
+    let mut ops = network.nodes.iter().map(|node| &node.op);
+    let has = ops.any(|op| matches!(op, Op::AvgPool { window, .. } if is_window(module, window)));
+    has && is(module, "ceil_mode", &[0.0]) && is(module, "count_include_pad", &[1.0])
+}
+
+fn is_window(module: &Module, window: &Window) -> bool {
+    is(module, "kernel_size", &numbers(window.size))
+        && is(module, "stride", &numbers(window.stride))
+        && is(module, "padding", &numbers(window.pad_before))
 }
 
 fn numbers(pair: [usize; 2]) -> [f64; 2] {
@@ -125,6 +162,15 @@ fn is(module: &Module, setting: &str, expected: &[f64]) -> bool {
             _ => numbers == expected,
         },
         Some(Setting::Text(_)) => false,
+        None => true,
+    }
+}
+
+/// Whether a setting that is a text is this one, or not there.
+fn says(module: &Module, setting: &str, expected: &str) -> bool {
+    match module.settings.get(setting) {
+        Some(Setting::Text(text)) => text == expected,
+        Some(Setting::Numbers(_)) => false,
         None => true,
     }
 }

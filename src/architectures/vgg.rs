@@ -191,11 +191,10 @@ pub(super) fn classifier(
 }
 
 /// Names of tensors that speak for another family, and the family.
-const FAMILIES: [(&str, &str); 9] = [
+const FAMILIES: [(&str, &str); 8] = [
     ("layer1.0.", "a ResNet or a relative of it"),
     ("denseblock1.", "a DenseNet"),
     ("patch_embed.", "a vision transformer"),
-    ("encoder_layer_0.", "a vision transformer"),
     ("Mixed_5b.", "an Inception"),
     ("inception3a.", "a GoogLeNet"),
     ("_blocks.0.", "an EfficientNet"),

@@ -53,6 +53,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         input_size: flags.input_size.map(usize::from),
         output: flags.graph_output.as_deref(),
         labels: None,
+        architecture: flags.architecture.as_deref(),
     };
     let classifier =
         architectures::recognise_as(&weights, &asked).map_err(|source| Error::Architecture {

@@ -142,6 +142,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         input_size: command.input_size.map(usize::from),
         output: command.graph_output.as_deref(),
         labels: command.labels.as_deref(),
+        architecture: command.architecture.as_deref(),
     };
     let mut classifier = architectures::recognise_as(&weights, &asked).map_err(at_weights)?;
     if let Some(kind) = command.activation {

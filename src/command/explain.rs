@@ -220,6 +220,7 @@ fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error>
         input_size: options.input_size,
         output: options.graph_output.as_deref(),
         labels: options.labels.as_deref(),
+        architecture: options.architecture.as_deref(),
     };
     let mut classifier =
         architectures::recognise_as(weights, &asked).map_err(|source| Error::Architecture {

@@ -183,7 +183,7 @@ pub enum Problem {
 }
 
 /// Looks at the file at `path`, or at the built-in network; of a graph at the output called `output`.
-pub fn look(path: Option<&Path>, output: Option<&str>) -> Info {
+pub fn look(path: Option<&Path>, output: Option<&str>, architecture: Option<&str>) -> Info {
     let mut info = Info {
         schema: SCHEMA,
         file: path.map(|path| path.display().to_string()),
@@ -192,19 +192,25 @@ pub fn look(path: Option<&Path>, output: Option<&str>) -> Info {
         contents: None,
         network: None,
     };
-    if let Err(problem) = fill(&mut info, path, output) {
+    if let Err(problem) = fill(&mut info, path, output, architecture) {
         info.problem = Some(problem);
     }
     info
 }
 
-fn fill(info: &mut Info, path: Option<&Path>, output: Option<&str>) -> Result<(), Problem> {
+fn fill(
+    info: &mut Info,
+    path: Option<&Path>,
+    output: Option<&str>,
+    architecture: Option<&str>,
+) -> Result<(), Problem> {
     let weights = weights::open_or_builtin(path)?;
     let file = weights_name(&weights).display().to_string();
     info.contents = Some(contents(&weights));
     weights.verify()?;
     let asked = Overrides {
         output,
+        architecture,
         ..Overrides::default()
     };
     let classifier =

@@ -1,7 +1,7 @@
 //! `AlexNet` (arXiv 1404.5997) as torchvision names its tensors.
 
 use super::step::{Act, Conv, Step, pool};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 const fn conv(at: &'static str) -> Step {
     Step::Conv(Conv::bare(at).act(Act::Own))
@@ -10,14 +10,13 @@ const fn conv(at: &'static str) -> Step {
 pub(super) const ALEXNET: Family = Family {
     name: "alexnet",
     marks: &[
-        "features.0.weight",
+        // A VGG may have the same numbers.
+        "features.0.weight@11",
         "features.3.weight",
         "features.6.weight",
         "features.8.weight",
         "features.10.weight",
     ],
-    // A VGG may have the same numbers.
-    taps_tell: true,
     stem: Conv::bare("features.0")
         .stride(4)
         .pad(2)
@@ -42,5 +41,6 @@ pub(super) const ALEXNET: Family = Family {
             ],
         ),
     ],
+    published: published::ALEXNET,
     ..FAMILY
 };

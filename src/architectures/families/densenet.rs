@@ -1,7 +1,7 @@
 //! `DenseNet` (arXiv 1608.06993) as torchvision and timm name its tensors.
 
 use super::step::{Act, Conv, Step, pool, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 /// Names with a dot before the number are those of the published files.
 const LAYER: &[Step] = &[Step::Grow(&[Step::Forms(&[
@@ -42,5 +42,6 @@ pub(super) const DENSENET: Family = Family {
         Step::Mean("avgpool"),
         Step::Head("classifier", &[("classifier", Act::None)]),
     ],
+    published: published::DENSENET,
     ..FAMILY
 };

@@ -1,7 +1,7 @@
 //! `EfficientNet` and `EfficientNetV2` (arXiv 1905.11946, 2104.00298) as torchvision names their tensors.
 
 use super::step::{Act, Conv, Gate, Shortcut, Step, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 const fn gate(at: &'static str) -> Step {
     Step::Gate(Gate {
@@ -22,13 +22,13 @@ pub(super) const BLOCK: &[Step] = &[Step::Sum {
             Step::Conv(Conv::pair("block.3").act(Act::None)),
         ],
         &[
-            Step::Conv(Conv::pair("block.0").strided()),
-            gate("block.1"),
+            Step::Conv(Conv::pair("block.0")),
+            Step::Conv(Conv::pair("block.1").strided()),
             Step::Conv(Conv::pair("block.2").act(Act::None)),
         ],
         &[
-            Step::Conv(Conv::pair("block.0")),
-            Step::Conv(Conv::pair("block.1").strided()),
+            Step::Conv(Conv::pair("block.0").strided()),
+            gate("block.1"),
             Step::Conv(Conv::pair("block.2").act(Act::None)),
         ],
         &[
@@ -71,10 +71,17 @@ pub(super) const B0_TO_B4: Family = Family {
         Step::Mean("avgpool"),
         HEAD,
     ],
+    published: published::EFFICIENTNET,
     ..EFFICIENTNET
 };
 
 pub(super) const B5_TO_B7: Family = Family {
+    marks: &[
+        "features.1.0.block.1.fc1.weight",
+        "features.1.2.block.1.fc1.weight",
+        "features.7.0.",
+        "features.8.0.weight",
+    ],
     lacks: &[],
     epsilon: 1e-3,
     ..B0_TO_B4
@@ -101,6 +108,7 @@ pub(super) const V2_S: Family = Family {
     ],
     epsilon: 1e-3,
     size: 384,
+    published: published::EFFICIENTNET_V2,
     ..EFFICIENTNET
 };
 

@@ -1,7 +1,7 @@
 //! `GoogLeNet` and Inception v3 (arXiv 1409.4842, 1512.00567) as torchvision and timm name their tensors.
 
 use super::step::{Act, Conv, Step, pool, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 use crate::picture::preprocess::Normalization;
 
 const fn conv(at: &'static str) -> Step {
@@ -65,6 +65,7 @@ pub(super) const GOOGLENET: Family = Family {
         Step::Head("fc", &[("fc", Act::None)]),
     ],
     aside: &["aux1.", "aux2."],
+    published: published::GOOGLENET,
     ..INCEPTION
 };
 
@@ -199,5 +200,6 @@ pub(super) const V3: Family = Family {
     ],
     size: 299,
     aside: &["AuxLogits."],
+    published: published::INCEPTION_V3,
     ..INCEPTION
 };

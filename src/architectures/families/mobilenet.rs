@@ -2,7 +2,7 @@
 
 use super::efficientnet::BLOCK;
 use super::step::{Act, Conv, Shortcut, Stage, Step, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 /// The first convolution widens; the first block of all has none.
 const INVERTED: &[Step] = &[Step::Sum {
@@ -52,6 +52,7 @@ pub(super) const V2: Family = Family {
         Step::Head("classifier", &[("classifier.1", Act::None)]),
     ],
     act: Act::Relu6,
+    published: published::MOBILENET_V2,
     ..FAMILY
 };
 
@@ -98,6 +99,7 @@ pub(super) const V3_SMALL: Family = Family {
         Step::Mean("avgpool"),
         V3_HEAD,
     ],
+    published: published::MOBILENET_V3_SMALL,
     ..V3
 };
 
@@ -124,6 +126,7 @@ pub(super) const V3_LARGE: Family = Family {
         Step::Mean("avgpool"),
         V3_HEAD,
     ],
+    published: published::MOBILENET_V3_LARGE,
     ..V3
 };
 
@@ -157,5 +160,6 @@ pub(super) const MNASNET: Family = Family {
         Step::Mean("mean"),
         Step::Head("classifier", &[("classifier.1", Act::None)]),
     ],
+    published: published::MNASNET,
     ..FAMILY
 };

@@ -1,7 +1,7 @@
 //! `ResNet`, `ResNeXt` and Wide `ResNet` (arXiv 1512.03385, 1611.05431, 1605.07146) as torchvision and timm name their tensors.
 
 use super::step::{Act, Conv, Gate, Shortcut, Step, pool, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 /// timm's networks whose names begin with `se` have them.
 const GATE: Step = Step::Gate(Gate {
@@ -66,6 +66,7 @@ pub(super) const RESNET: Family = Family {
     stem: Conv::beside("conv1", "bn1").stride(2).taps(7),
     steps: STAGES,
     notes: &[STRIDES],
+    published: published::RESNET,
     ..FAMILY
 };
 
@@ -81,5 +82,6 @@ pub(super) const DEEP_STEM: Family = Family {
         Step::Part("", STAGES),
     ],
     evidence: "its tensors are named as timm's",
+    published: published::RESNET_D,
     ..RESNET
 };

@@ -1,7 +1,7 @@
 //! `ShuffleNetV2` (arXiv 1807.11164) as torchvision names its tensors.
 
 use super::step::{Act, Conv, Step, pool, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 const BLOCK: &[Step] = &[Step::Shuffle(
     &[
@@ -36,5 +36,6 @@ pub(super) const V2: Family = Family {
         Step::Mean("mean"),
         Step::Head("fc", &[("fc", Act::None)]),
     ],
+    published: published::SHUFFLENET,
     ..FAMILY
 };

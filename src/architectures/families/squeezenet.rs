@@ -1,7 +1,7 @@
 //! `SqueezeNet` 1.0 and 1.1 (arXiv 1602.07360) as torchvision names their tensors.
 
 use super::step::{Act, Conv, Pool, Step, pool, stage};
-use super::{FAMILY, Family};
+use super::{FAMILY, Family, published};
 
 const FIRE: &[Step] = &[
     Step::Conv(Conv::bare("squeeze").act(Act::Own)),
@@ -49,6 +49,7 @@ pub(super) const V1_0: Family = Family {
         fire("features.12"),
         SCORES,
     ],
+    published: published::SQUEEZENET1_0,
     ..FAMILY
 };
 
@@ -70,5 +71,6 @@ pub(super) const V1_1: Family = Family {
         fire("features.12"),
         SCORES,
     ],
+    published: published::SQUEEZENET1_1,
     ..FAMILY
 };

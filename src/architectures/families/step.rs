@@ -203,6 +203,8 @@ pub(super) enum Step {
     MeanByStride(&'static str),
     /// The mean of each of so many bins along each side.
     Bins(&'static str, usize),
+    /// A dense layer before the head, and the activation after it.
+    Dense(&'static str, Act),
     /// Of all positions.
     Mean(&'static str),
     /// A map as a vector.

@@ -1,0 +1,160 @@
+//! Convolutions with what is folded into them, windows, gates and dense layers.
+
+use super::{Builder, Place, Result};
+use crate::architectures::ArchitectureError;
+use crate::architectures::families::step::{Conv, Gate, Pad, Pool};
+use crate::network::{FilterLayout, MatrixLayout, Op, Shape, Window};
+use crate::weights::Tensor;
+
+impl Builder<'_> {
+    pub(super) fn conv(&mut self, conv: &Conv, place: Place<'_>) -> Result {
+        let name = format!("{}{}", place.scope, conv.at);
+        let own = format!("{name}{}", conv.own);
+        let weight = self.file.weight(&own)?;
+        self.filters = self.filters.saturating_add(weight.len());
+        let weight = match *weight.shape() {
+            [o, i] => shaped(weight, &[o, i, 1, 1]),
+            _ => weight.clone(),
+        };
+        let (per_group, size) = match *weight.shape() {
+            [_, inputs, h, w] if h > 0 && w > 0 => (inputs, [h, w]),
+            _ => return Err(self.file.odd(&own)),
+        };
+        if conv.taps > 0 && size != [conv.taps; 2] {
+            return Err(self.file.odd(&own));
+        }
+        let weight = self.over_all_channels(weight)?;
+        let bias = self.file.optional(&format!("{own}.bias"));
+        let (mut weight, mut bias) = match conv.norm {
+            "" => (weight, bias.cloned()),
+            norm => {
+                let layer = match norm.starts_with('.') {
+                    true => format!("{name}{norm}"),
+                    false => format!("{}{norm}", place.scope),
+                };
+                let full = self.file.full(&layer);
+                let norm = self.file.norm(&layer, &full, self.family.epsilon);
+                let (weight, bias) = norm.fold(&weight, 0, bias)?;
+                (weight, Some(bias))
+            }
+        };
+        if !conv.scale.is_empty() {
+            (weight, bias) =
+                self.scaled(&format!("{}{}", place.scope, conv.scale), weight, bias)?;
+        }
+        let stride = match conv.strided {
+            true => place.stride,
+            false => conv.stride,
+        };
+        let inputs = self.shape().c;
+        let op = Op::Conv2d {
+            window: self.window(size, stride, conv.pad),
+            groups: match weight.shape()[1] {
+                all if all == inputs => 1,
+                _ => inputs.checked_div(per_group).unwrap_or(1).max(1),
+            },
+            weight,
+            bias,
+            layout: FilterLayout::Oihw,
+        };
+        self.push(name, op)?;
+        self.activate(conv.act, place)
+    }
+
+    /// Filters and biases times the factors of that name, one an output, where the file has them.
+    pub(super) fn scaled(
+        &mut self,
+        name: &str,
+        weight: Tensor,
+        bias: Option<Tensor>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let Some(factors) = self.file.optional(name) else {
+            return Ok((weight, bias));
+        };
+        let fits = |tensor: &Tensor| tensor.len() == weight.shape()[0];
+        if !fits(factors) || !bias.iter().all(fits) {
+            let name = self.file.full(name);
+            return Err(ArchitectureError::Unexpected { name });
+        }
+        let factors: Vec<f64> = factors.to_vec().into_iter().map(f64::from).collect();
+        let bias = bias.map(|bias| bias.scaled(0, factors.clone()));
+        Ok((weight.scaled(0, factors), bias))
+    }
+
+    /// TensorFlow's padding gives ceil(input / stride) outputs, and the odd zero goes to the lower right.
+    pub(super) fn window(&self, size: [usize; 2], stride: usize, pad: Pad) -> Window {
+        let Shape { h, w, .. } = self.shape();
+        let mut window = Window {
+            size,
+            stride: [stride; 2],
+            pad_before: [0; 2],
+            pad_after: [0; 2],
+            dilation: [1; 2],
+        };
+        for (axis, len) in [h, w].into_iter().enumerate() {
+            let [before, after] = match pad {
+                Pad::By(pad) => [pad; 2],
+                Pad::Half if self.family.same => {
+                    let steps = len.div_ceil(stride).saturating_sub(1);
+                    let all = (steps * stride + size[axis]).saturating_sub(len);
+                    [all / 2, all - all / 2]
+                }
+                Pad::Half => [size[axis] / 2; 2],
+            };
+            (window.pad_before[axis], window.pad_after[axis]) = (before, after);
+        }
+        window
+    }
+
+    pub(super) fn window_of(&self, pool: &Pool) -> Window {
+        let Shape { h, w, .. } = self.shape();
+        let mut window = Window::square(pool.size, pool.stride, pool.pad);
+        for (axis, len) in [h, w].into_iter().enumerate() {
+            let before = len + pool.pad;
+            if pool.ceil && before + pool.pad >= pool.size {
+                // The last window begins within the map or the padding before it.
+                let steps = (before + pool.pad - pool.size).div_ceil(pool.stride);
+                let steps = steps.min((before - 1) / pool.stride);
+                let end = steps * pool.stride + pool.size;
+                window.pad_after[axis] = end.saturating_sub(before).max(pool.pad);
+            }
+        }
+        window
+    }
+
+    pub(super) fn gate(&mut self, gate: &Gate, place: Place<'_>) -> Result {
+        let name = format!("{}{}", place.scope, gate.at);
+        let [reduce, expand] = [gate.reduce, gate.expand].map(|layer| format!("{name}{layer}"));
+        if !self.file.has(&format!("{reduce}.weight")) {
+            return Ok(());
+        }
+        let map = self.at;
+        self.push(format!("{name}.mean"), Op::GlobalMean)?;
+        for (layer, act) in [reduce, expand].into_iter().zip(self.family.gate) {
+            let weight = self.file.weight(&layer)?;
+            self.filters = self.filters.saturating_add(weight.len());
+            self.linear(&layer, weight)?;
+            self.activate(act, place)?;
+        }
+        self.at = self.network.push(name, Op::Mul, vec![map, self.at])?;
+        Ok(())
+    }
+
+    pub(super) fn linear(&mut self, layer: &str, weight: &Tensor) -> Result {
+        let op = Op::Linear {
+            weight: match *weight.shape() {
+                [o, i, 1, 1] => shaped(weight, &[o, i]),
+                _ => weight.clone(),
+            },
+            bias: self.file.optional(&format!("{layer}.bias")).cloned(),
+            layout: MatrixLayout::OutIn,
+        };
+        self.push(layer, op)
+    }
+}
+
+/// The same elements under another shape.
+fn shaped(tensor: &Tensor, shape: &[usize]) -> Tensor {
+    let copy = || Tensor::from_f32(shape.to_vec(), &tensor.to_vec());
+    tensor.reshaped(shape.to_vec()).unwrap_or_else(copy)
+}

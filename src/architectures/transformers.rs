@@ -1,0 +1,91 @@
+//! Vision transformers, which are refused by name: attention over tokens is no layer that is run here.
+
+use super::ArchitectureError;
+use crate::weights::Weights;
+use crate::weights::onnx::{Graph, Node};
+
+/// Parts of names of tensors that attention alone has, in torchvision's, timm's, Hugging Face's and the authors' networks.
+const ATTENTION: [&str; 13] = [
+    ".attn.qkv.",
+    ".attn.q_proj.",
+    ".attn.q.",
+    ".attn.proj.",
+    ".self_attn.",
+    ".self_attention.",
+    ".attention.attention.query.",
+    ".attention.self.query.",
+    ".attention.query.",
+    ".attention.q_proj.",
+    "relative_position_bias_table",
+    "class_token",
+    "cls_token",
+];
+
+/// Parts of names that tell a kind, the first that is found.
+const KINDS: [(&str, &str); 15] = [
+    ("swin", "Swin"),
+    ("cpb_mlp.", "Swin"),
+    ("blocks_token_only.", "CaiT"),
+    ("MBconv.", "MaxViT"),
+    ("attn_grid.", "MaxViT"),
+    ("maxvit", "MaxViT"),
+    ("dist_token", "DeiT"),
+    ("distillation_token", "DeiT"),
+    ("deit.", "DeiT"),
+    ("beit.", "BEiT"),
+    ("dinov2.", "DINOv2, a ViT"),
+    ("gamma_1", "BEiT"),
+    (".attn.relative_position_bias_table", "Swin"),
+    ("cls_token", "ViT"),
+    ("class_token", "ViT"),
+];
+
+/// What kind of a transformer has tensors of these names, if one has.
+fn kind<'a>(names: &(impl Iterator<Item = &'a String> + Clone)) -> Option<&'static str> {
+    let has = |part: &str| names.clone().any(|name| name.contains(part));
+    ATTENTION.iter().any(|part| has(part)).then(|| {
+        let mut kinds = KINDS.into_iter();
+        let found = kinds.find(|(part, _)| has(part));
+        found.map_or("ViT or a relative of it", |(_, kind)| kind)
+    })
+}
+
+/// Refuses weights whose names speak for a transformer.
+pub(super) fn refuse(weights: &Weights) -> Result<(), ArchitectureError> {
+    match kind(&weights.tensors.keys()) {
+        Some(kind) => Err(ArchitectureError::Transformer { kind }),
+        None => Ok(()),
+    }
+}
+
+/// The kind of transformer that a graph is, where it has attention: a softmax whose value is multiplied by a matrix.
+pub(super) fn of_graph(graph: &Graph) -> Option<&'static str> {
+    let nodes = || {
+        graph
+            .nodes
+            .iter()
+            .chain(graph.functions.iter().flat_map(|f| &f.nodes))
+    };
+    let reads = |node: &&Node, value: &String| node.inputs.contains(value);
+    // What stands between the two changes no value.
+    let passes = |node: &Node| matches!(node.op_type.as_str(), "Cast" | "Dropout" | "Identity");
+    let weighs = |softmax: &Node| {
+        let mut value = softmax.outputs.first();
+        for _ in 0..4 {
+            let reader = value.and_then(|value| nodes().find(|node| reads(node, value)));
+            match reader {
+                Some(node) if node.op_type == "MatMul" => return true,
+                Some(node) if passes(node) => value = node.outputs.first(),
+                _ => return false,
+            }
+        }
+        false
+    };
+    let is_attention = |node: &Node| match node.op_type.as_str() {
+        "Attention" | "MultiHeadAttention" => true,
+        "Softmax" => weighs(node),
+        _ => false,
+    };
+    let found = nodes().any(is_attention);
+    found.then(|| kind(&graph.constants.keys()).unwrap_or("ViT or a relative of it"))
+}
