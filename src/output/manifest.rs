@@ -228,6 +228,9 @@ impl Manifest {
                 .iter()
                 .flat_map(|class| &class.maps)
                 .all(Files::are_there);
+            if !line.starts_with(head.before("").as_bytes()) {
+                return Err(wrong("its first fields are not those".to_owned()));
+            }
             manifest.entries.push(Entry {
                 head,
                 is_complete: is_there,
@@ -300,8 +303,9 @@ impl Manifest {
             text.clear();
             let mut limited = (&mut file).take(entry.length);
             limited.read_to_string(&mut text).map_err(at)?;
-            let body = text.find("\"image\":").unwrap_or_default();
-            take(&head.before(&text[body..]))?;
+            // Looked at when the line was read.
+            let body = text.strip_prefix(&entry.head.before(""));
+            take(&head.before(body.unwrap_or_default()))?;
         }
         Ok(())
     }
@@ -368,7 +372,7 @@ mod tests {
         }
     }
 
-    const BODY: &str = "{\"schema\":1,\"image\":\"a.png\",\"x\":0.1}\n";
+    const BODY: &str = "{\"schema\":1,\"program\":\"p\",\"image\":\"a.png\",\"x\":0.1}\n";
 
     #[test]
     fn a_line_is_the_report_with_more_around_it() {
@@ -377,7 +381,7 @@ mod tests {
         assert_eq!(
             line,
             "{\"schema\":1,\"status\":\"ok\",\"place\":7,\"of\":9,\"shard\":\"2/4\",\
-             \"image\":\"a.png\",\"x\":0.1,\"run\":{\"outputs\":\"raw\"}}\n"
+             \"program\":\"p\",\"image\":\"a.png\",\"x\":0.1,\"run\":{\"outputs\":\"raw\"}}\n"
         );
     }
 
