@@ -13,6 +13,7 @@ pub mod composite;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod sheet;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod terminal;
 #[cfg(feature = "cli")]

@@ -200,7 +200,7 @@ pub mod low_level {
     pub mod draw {
         #[cfg(feature = "cli")]
         #[doc(inline)]
-        pub use crate::draw::terminal;
+        pub use crate::draw::{colorbar, sheet, terminal, text};
         #[doc(inline)]
         pub use crate::draw::{colormap, composite};
     }
