@@ -1,8 +1,8 @@
 // A scale and a shift a channel; with the scale alone its own input gradient.
 //
-//   y[n, b, i] = scale[b] * x[n, b, i] + (shifted: shift[b], else 0), per channel
+//   y[n, b, i] = end(scale[b] * x[n, b, i] + (shifted: shift[b], else 0)), per channel
 //
-// x, y: N x blocks x positions, four channels an element; scale, shift: blocks.
+// x, y: N x blocks x positions, four channels an element; scale, shift: blocks. end: the ReLU after it where epilogue is BIAS_RELU.
 // An invocation makes one element of y. CPU twin: affine in tests/common/twins.rs.
 
 struct Params {
@@ -10,7 +10,10 @@ struct Params {
     blocks: u32,
     positions: u32,
     shifted: u32,
+    epilogue: u32,
 }
+
+const EPILOGUE_BIAS_RELU: u32 = 2u;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -32,6 +35,9 @@ fn main(
     var value = scale[block] * x[at];
     if p.shifted != 0u {
         value += shift[block];
+    }
+    if p.epilogue == EPILOGUE_BIAS_RELU {
+        value = max(value, vec4<f32>());
     }
     y[at] = value;
 }

@@ -11,7 +11,7 @@
 //!
 //! | kernel | multiply-adds | bytes | bound by |
 //! | --- | --- | --- | --- |
-//! | `conv2d`, `conv2d_tiled`, `conv2d_subgroup`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more | arithmetic |
+//! | `conv2d`, `conv2d_tiled`, `conv2d_subgroup`, `conv2d_few`, `conv3x3_subgroup` | n p o i k² | 4 (n i q + o i k² + n o p), with a mask 4 o p more, with a sum 4 n o p | arithmetic |
 //! | `split_sum`, of s parts | 0 | 4 n o p (s + 1), with a mask 4 o p more | bytes |
 //! | `winograd_filters_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
 //! | `winograd_input`, `winograd_input_tiled` | 0 | 4 n i (q + 36 t) | bytes |
@@ -38,7 +38,7 @@
 //! | `copy_channels` | 0 | 8 n P | bytes |
 //! | `layer_norm` | 2 n P | 16 n P | bytes |
 //! | `layer_norm_backward` | 4 n P | 28 n P | bytes |
-//! | `depthwise` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
+//! | `depthwise`, `depthwise_subgroup` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `resample` of t taps a row and a column, and backward | n P t² | 4 n o (q + p) | bytes |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |
@@ -183,16 +183,19 @@ pub enum Epilogue {
     MaskGuided = 4,
     /// Kept where the gradient is above zero: deconvolution.
     MaskDeconv = 5,
+    /// Plus the bias, then between two bounds.
+    BiasClip = 6,
 }
 
 impl Epilogue {
     /// Every epilogue with the name of its constant in the shaders.
-    pub const NAMED: [(&'static str, Self); 5] = [
+    pub const NAMED: [(&'static str, Self); 6] = [
         ("EPILOGUE_BIAS", Self::Bias),
         ("EPILOGUE_BIAS_RELU", Self::BiasRelu),
         ("EPILOGUE_MASK", Self::Mask),
         ("EPILOGUE_MASK_GUIDED", Self::MaskGuided),
         ("EPILOGUE_MASK_DECONV", Self::MaskDeconv),
+        ("EPILOGUE_BIAS_CLIP", Self::BiasClip),
     ];
 }
 
@@ -277,6 +280,10 @@ pub const LANES: u32 = 64;
 pub const CONV2D_TILE: [u32; 2] = [8, 32];
 /// Rows of y that an invocation of `depthwise.wgsl` makes.
 pub const DEPTHWISE_ROWS: usize = 4;
+/// Rows of y that a workgroup of `depthwise_subgroup.wgsl` and `conv2d_few.wgsl` makes, of a column for each invocation.
+pub const COLUMNS_ROWS: usize = 7;
+/// Blocks of outputs up to which `conv2d_few.wgsl` makes an input gradient: `conv2d_subgroup.wgsl` has an invocation for each of eight.
+pub const FEW_BLOCKS: usize = 2;
 /// Positions, or tiles, and outputs that a workgroup of `conv2d_tiled.wgsl` and `winograd_product_tiled.wgsl` makes where
 /// there is work enough.
 pub const TILED_LARGE: usize = 64;

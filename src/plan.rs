@@ -15,6 +15,7 @@
 mod at_once;
 mod buffers;
 mod builder;
+mod concats;
 mod costs;
 mod dispatches;
 mod limits;
@@ -63,6 +64,13 @@ pub enum Contents {
     Scratch {
         /// Index of the slot.
         slot: usize,
+    },
+    /// Part of another scratch buffer, which is as long in use: a concatenation's operand, or one that begins as another does.
+    Part {
+        /// The whole, earlier in [`Plan::buffers`].
+        of: BufferId,
+        /// Where it begins there, bytes: a multiple of [`PART`].
+        offset: u64,
     },
     /// Weights, uploaded once.
     Weights(Upload),
@@ -118,6 +126,8 @@ pub enum Packing {
     Filters(FilterLayout, usize, Direction),
     /// [`crate::layout::pack_depthwise`].
     Depthwise(FilterLayout, Direction),
+    /// The same, in an image.
+    DepthwiseTexels(FilterLayout, Direction),
     /// [`crate::layout::pack_depths`].
     Depths(FilterLayout, Direction),
     /// [`crate::layout::pack_texels`], in an image.
@@ -157,7 +167,11 @@ impl Packing {
     pub fn is_image(&self) -> bool {
         matches!(
             self,
-            Self::Texels(..) | Self::TexelBlocks(..) | Self::Winograd(_) | Self::TexelRows(..)
+            Self::Texels(..)
+                | Self::TexelBlocks(..)
+                | Self::DepthwiseTexels(..)
+                | Self::Winograd(_)
+                | Self::TexelRows(..)
         )
     }
 }
@@ -280,7 +294,18 @@ fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
+/// Parts of buffers begin at multiples of so many bytes: every adapter binds from there.
+pub const PART: u64 = 256;
+
 impl Buffer {
+    /// Where it begins in the memory that it lies in, bytes.
+    pub fn offset(&self) -> u64 {
+        match self.contents {
+            Contents::Part { offset, .. } => offset,
+            _ => 0,
+        }
+    }
+
     /// Whether it is an image.
     pub fn is_image(&self) -> bool {
         self.image_columns().is_some()
@@ -295,6 +320,7 @@ impl Buffer {
             Contents::Sums(_) => true,
             Contents::Source(_)
             | Contents::Scratch { .. }
+            | Contents::Part { .. }
             | Contents::Prepared
             | Contents::Image => false,
         }
@@ -305,9 +331,10 @@ impl Buffer {
         match &self.contents {
             Contents::Weights(Upload { tensor, packing })
             | Contents::Source(Upload { tensor, packing }) => match packing {
-                Packing::Texels(..) | Packing::TexelBlocks(..) | Packing::Winograd(_) => {
-                    Some(IMAGE_ROW)
-                }
+                Packing::Texels(..)
+                | Packing::TexelBlocks(..)
+                | Packing::DepthwiseTexels(..)
+                | Packing::Winograd(_) => Some(IMAGE_ROW),
                 Packing::TexelRows(_, dtype) => Some(tensor.shape()[1].div_ceil(dtype.columns())),
                 Packing::Vector
                 | Packing::Filters(..)
@@ -317,7 +344,7 @@ impl Buffer {
             },
             Contents::Sums(sums) => Some(sums.size[1] / 4),
             Contents::Image => Some(IMAGE_ROW),
-            Contents::Scratch { .. } | Contents::Prepared => None,
+            Contents::Scratch { .. } | Contents::Part { .. } | Contents::Prepared => None,
         }
     }
 }

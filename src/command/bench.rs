@@ -28,11 +28,11 @@ pub use report::{Batch, KernelTime, LayerTime, Report, StartUp};
 /// Runs that the plan counts on: more than repay whatever is prepared once.
 const MANY: usize = 1000;
 
-/// Phases of the plan, in the order of its backward passes.
-const GRAD_CAM: usize = 0;
-const GUIDED: usize = 1;
+/// Passes of the plan and their ways back: one as Grad-CAM alone asks for it, one that leaves what the ways to the pixels read.
+const GRAD_CAM: [usize; 2] = [0, 0];
+const GUIDED: [usize; 2] = [1, 0];
 /// Only for the check: the true gradient at the pixels.
-const PIXELS: usize = 2;
+const PIXELS: [usize; 2] = [1, 1];
 
 /// Measures the built-in network, or that of `flags.weights`.
 pub fn run(flags: &Bench) -> Result<Report, Error> {
@@ -151,18 +151,22 @@ fn plan(network: &Network, matrices: MatrixDtype, limits: Limits) -> Result<Plan
         rule,
         means,
     };
+    let of_grad_cam = ForwardRequest {
+        keep: vec![target],
+        backs: vec![pass(target, ReluRule::Plain, Means::WhereFaster)],
+        ..ForwardRequest::default()
+    };
+    let to_pixels = ForwardRequest {
+        backs: vec![
+            pass(NodeId(0), ReluRule::Guided, Means::Never),
+            pass(NodeId(0), ReluRule::Plain, Means::Never),
+        ],
+        ..ForwardRequest::default()
+    };
     let request = Request {
+        passes: vec![of_grad_cam, to_pixels],
         runs: MANY,
         matrices,
-        ..Request::of(ForwardRequest {
-            keep: vec![target],
-            backs: vec![
-                pass(target, ReluRule::Plain, Means::WhereFaster),
-                pass(NodeId(0), ReluRule::Guided, Means::Never),
-                pass(NodeId(0), ReluRule::Plain, Means::Never),
-            ],
-            ..ForwardRequest::default()
-        })
     };
     Ok(Plan::new(network, &request, limits)?)
 }
@@ -201,12 +205,19 @@ impl<'a> Run<'a> {
         self.forward_of(&self.input)
     }
 
-    /// The gradient that a backward phase gives, after a forward pass.
-    fn backward(&self, phase: usize) -> Result<Vec<f32>> {
+    /// The gradient that a way back gives, after the forward pass that it belongs to.
+    fn backward(&self, [pass, back]: [usize; 2]) -> Result<Vec<f32>> {
         self.session
-            .backward([0, phase], &self.seed, self.logits_shape())?;
-        let backward = &self.session.plan().picture().backs[phase];
+            .backward([pass, back], &self.seed, self.logits_shape())?;
+        let backward = &self.session.plan().passes[pass].backs[back];
         Ok(self.session.read(backward.gradient, 1, backward.shape)?)
+    }
+
+    /// The gradient at the pixels that a way back gives.
+    fn to_pixels(&self, [pass, back]: [usize; 2]) -> Result<Vec<f32>> {
+        let shape = self.network.input_shape();
+        self.session.forward(pass, &self.input, shape)?;
+        self.backward([pass, back])
     }
 
     fn grad_cam(&self) -> Result<()> {
@@ -229,8 +240,7 @@ impl<'a> Run<'a> {
     }
 
     fn guided(&self) -> Result<()> {
-        self.forward()?;
-        std::hint::black_box(self.backward(GUIDED)?);
+        std::hint::black_box(self.to_pixels(GUIDED)?);
         Ok(())
     }
 }
@@ -280,28 +290,21 @@ fn picture(classifier: &Classifier) -> Vec<f32> {
 /// Each dispatch of the three phases that are measured, timed by the device; empty where it has no timestamps.
 fn layers(run: &Run<'_>, runs: usize) -> Result<Vec<LayerTime>> {
     let plan = run.session.plan();
-    let picture = plan.picture();
     let (input, logits) = (run.network.input_shape(), run.logits_shape());
-    let backward = |phase| run.session.time_backward([0, phase], &run.seed, logits);
+    let back = |[pass, back]: [usize; 2]| &plan.passes[pass].backs[back].dispatches;
     let mut layers = vec![];
-    for (name, dispatches, phase) in [
-        ("forward", &picture.dispatches, None),
-        (
-            "gradcam",
-            &picture.backs[GRAD_CAM].dispatches,
-            Some(GRAD_CAM),
-        ),
-        (
-            "guided_bprop",
-            &picture.backs[GUIDED].dispatches,
-            Some(GUIDED),
-        ),
+    // A way back reads what the pass before it left.
+    run.to_pixels(GUIDED)?;
+    for (name, dispatches, way) in [
+        ("forward", &plan.picture().dispatches, None),
+        ("gradcam", back(GRAD_CAM), Some(GRAD_CAM)),
+        ("guided_bprop", back(GUIDED), Some(GUIDED)),
     ] {
         let mut times = vec![];
         for _ in 0..runs {
-            let taken = match phase {
+            let taken = match way {
                 None => run.session.time_forward(0, &run.input, input)?,
-                Some(phase) => backward(phase)?,
+                Some(way) => run.session.time_backward(way, &run.seed, logits)?,
             };
             let Some(taken) = taken else {
                 return Ok(vec![]);

@@ -138,7 +138,9 @@ mod tests {
             mapped_at_creation: false,
         });
         gpu.write(&buffer, &[7; 1000]);
-        let bytes: Vec<u8> = gpu.read_back(&buffer, 500, || "testing".into()).unwrap();
+        let bytes: Vec<u8> = gpu
+            .read_back((&buffer, 0), 500, || "testing".into())
+            .unwrap();
         assert_eq!(bytes, [7; 500]);
         assert_eq!(gpu.peak_bytes(), (1 << 20) + 1000 + 500);
         assert_eq!(gpu.tally.now.load(Relaxed), 1 << 20);

@@ -32,7 +32,7 @@ impl Memory {
     }
 }
 
-/// Memory for the plan's buffers: one buffer a slot, one buffer or image a weight tensor.
+/// Memory for the plan's buffers, where parts have that of the whole: one buffer a slot, one buffer or image a weight tensor.
 pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> {
     let buffer = |name: &str, size: u64| {
         let buffer = gpu.buffer(&wgpu::BufferDescriptor {
@@ -68,17 +68,18 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
         .iter()
         .map(|&bytes| buffer("activations", bytes))
         .collect::<Result<_, _>>()?;
-    let memory = plan.buffers.iter().map(|planned| {
-        if let Contents::Scratch { slot } = planned.contents {
-            return Ok(slots[slot].clone());
-        }
-        match planned.image_columns() {
-            Some(columns) => {
+    let mut memory: Vec<Memory> = vec![];
+    for planned in &plan.buffers {
+        let made = match (&planned.contents, planned.image_columns()) {
+            (Contents::Scratch { slot }, _) => slots[*slot].clone(),
+            (Contents::Part { of, .. }, _) => memory[of.0].clone(),
+            (_, Some(columns)) => {
                 let format = if planned.is_matrix() { WORDS } else { TEXEL };
-                image(&planned.name, planned.bytes, columns, format)
+                image(&planned.name, planned.bytes, columns, format)?
             }
-            None => buffer(&planned.name, planned.bytes),
-        }
-    });
-    memory.collect()
+            (_, None) => buffer(&planned.name, planned.bytes)?,
+        };
+        memory.push(made);
+    }
+    Ok(memory)
 }

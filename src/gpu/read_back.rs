@@ -3,10 +3,10 @@
 use super::{Fault, Gpu, GpuError};
 
 impl Gpu {
-    /// Reads the first `bytes` bytes of a buffer when all that was submitted is done; `doing` names the work in errors.
+    /// Reads `bytes` bytes of a buffer from `offset` on when all that was submitted is done; `doing` names the work in errors.
     pub(super) fn read_back<T: bytemuck::Pod>(
         &self,
-        buffer: &wgpu::Buffer,
+        (buffer, offset): (&wgpu::Buffer, u64),
         bytes: u64,
         doing: impl Fn() -> String,
     ) -> Result<Vec<T>, GpuError> {
@@ -17,7 +17,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
         self.check(&doing)?;
         let (sender, receiver) = std::sync::mpsc::channel();

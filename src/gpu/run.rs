@@ -257,11 +257,11 @@ impl Session {
 
     /// Reads `n` tensors of `shape` back from a buffer, as N x C x H x W.
     pub fn read(&self, id: BufferId, n: usize, shape: Shape) -> Result<Vec<f32>, GpuError> {
-        let Buffer { name, bytes, .. } = self.plan.buffer(id);
+        let buffer @ Buffer { name, bytes, .. } = self.plan.buffer(id);
         let doing = || format!("reading {name} back");
-        let values: Vec<f32> = self
-            .gpu
-            .read_back(self.memory[id.0].buffer(), *bytes, doing)?;
+        let values: Vec<f32> =
+            self.gpu
+                .read_back((self.memory[id.0].buffer(), buffer.offset()), *bytes, doing)?;
         Ok(from_blocks(&values, n, shape))
     }
 
@@ -422,8 +422,9 @@ fn record(
             resources.push(if let Some(view) = view {
                 wgpu::BindingResource::TextureView(view)
             } else {
-                let bytes = plan.buffer(*id).bytes.next_multiple_of(16);
-                part(memory[id.0].buffer(), 0, bytes)
+                let buffer = plan.buffer(*id);
+                let bytes = buffer.bytes.next_multiple_of(16);
+                part(memory[id.0].buffer(), buffer.offset(), bytes)
             });
         }
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
@@ -432,6 +433,7 @@ fn record(
             .collect();
         let copy = dispatch.copy.map(|copy| ImageCopy {
             from: memory[copy.from.0].buffer().clone(),
+            offset: plan.buffer(copy.from).offset(),
             to: memory[copy.to.0].image().clone(),
             texels: copy.texels as u32,
         });

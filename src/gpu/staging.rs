@@ -170,7 +170,7 @@ mod tests {
         }
         staging.finish(doing).unwrap();
         let found: Vec<u8> = gpu
-            .read_back(&buffer, expected.len() as u64, doing)
+            .read_back((&buffer, 0), expected.len() as u64, doing)
             .unwrap();
         assert!(found == expected);
     }
@@ -220,7 +220,7 @@ mod tests {
             };
             encoder.copy_texture_to_buffer(image.as_image_copy(), to, image.size());
             gpu.queue.submit([encoder.finish()]);
-            let found: Vec<u8> = gpu.read_back(&buffer, buffer.size(), doing).unwrap();
+            let found: Vec<u8> = gpu.read_back((&buffer, 0), buffer.size(), doing).unwrap();
             let found: Vec<u8> = found
                 .chunks_exact(pitch)
                 .flat_map(|padded| padded[..row].to_vec())

@@ -15,6 +15,8 @@ pub(super) const PITCH: usize = wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize;
 /// [`crate::plan::CopyToImage`], ready to encode.
 pub(super) struct ImageCopy {
     pub(super) from: wgpu::Buffer,
+    /// Bytes before it there.
+    pub(super) offset: u64,
     pub(super) to: wgpu::Texture,
     pub(super) texels: u32,
 }
@@ -80,7 +82,7 @@ impl ImageCopy {
         let mut copy = |from_row: u32, size: wgpu::Extent3d| {
             let source = wgpu::TexelCopyBufferInfo {
                 buffer: &self.from,
-                layout: rows_of_texels(u64::from(from_row) * IMAGE_ROW_BYTES as u64),
+                layout: rows_of_texels(self.offset + u64::from(from_row) * IMAGE_ROW_BYTES as u64),
             };
             encoder.copy_buffer_to_texture(source, at_row(&self.to, 1 + from_row), size);
         };

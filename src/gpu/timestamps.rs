@@ -63,9 +63,9 @@ impl<'a> Timestamps<'a> {
         encoder.resolve_query_set(&self.queries, 0..count, &self.resolved, 0);
         self.gpu.queue.submit([encoder.finish()]);
         let doing = || format!("timing {doing}");
-        let ticks: Vec<u64> = self
-            .gpu
-            .read_back(&self.resolved, u64::from(count) * 8, doing)?;
+        let ticks: Vec<u64> =
+            self.gpu
+                .read_back((&self.resolved, 0), u64::from(count) * 8, doing)?;
         let nanoseconds = f64::from(self.gpu.queue.get_timestamp_period());
         let between = |from: u64, to: u64| {
             // Some drivers let a begin overtake the end before it.

@@ -117,6 +117,12 @@ fn send(
             let packed = pack_depthwise(&values, shape, *layout, *direction);
             write(0, bytemuck::cast_slice(&packed))
         }
+        Packing::DepthwiseTexels(layout, direction) => {
+            let (values, shape) = filters(tensor, name)?;
+            let mut packed = pack_depthwise(&values, shape, *layout, *direction);
+            packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
+            write(0, bytemuck::cast_slice(&packed))
+        }
         Packing::Depths(layout, direction) => {
             let (values, shape) = filters(tensor, name)?;
             let packed = pack_depths(&values, shape, *layout, *direction);

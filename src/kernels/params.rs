@@ -74,6 +74,26 @@ pub struct Conv2dSubgroupParams {
     pub count: i32,
     pub epilogue: u32,
     pub sharing: i32,
+    pub bounds: [f32; 2],
+}
+
+/// Uniform of `conv2d_few.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct Conv2dFewParams {
+    pub in_blocks: i32,
+    pub in_size: [i32; 2],
+    pub out_blocks: i32,
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub tap_step: [i32; 2],
+    pub epilogue: u32,
+    pub sharing: i32,
 }
 
 /// Uniform of `conv3x3_subgroup.wgsl`.
@@ -238,6 +258,7 @@ pub struct AffineParams {
     pub blocks: u32,
     pub positions: u32,
     pub shifted: u32,
+    pub epilogue: u32,
 }
 
 /// Uniform of `avg_pool.wgsl` and `avg_pool_backward.wgsl`.
@@ -493,6 +514,26 @@ pub struct DepthwiseParams {
     pub step: i32,
     pub epilogue: u32,
     pub sharing: u32,
+}
+
+/// Uniform of `depthwise_subgroup.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[expect(missing_docs, reason = "the shader says what each is")]
+pub struct DepthwiseSubgroupParams {
+    pub blocks: i32,
+    pub in_size: [i32; 2],
+    pub out_size: [i32; 2],
+    pub taps: [i32; 2],
+    pub stride: [i32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [i32; 2],
+    pub up: [i32; 2],
+    pub tap_step: [i32; 2],
+    pub step: i32,
+    pub epilogue: u32,
+    pub sharing: i32,
+    pub bounds: [f32; 2],
 }
 
 /// Uniform of `pad.wgsl`.

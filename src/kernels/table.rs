@@ -1,7 +1,8 @@
 //! Each kernel's row: its shader, its uniform, what it binds and what its shader's constants are.
 
 use super::{
-    Access, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, params,
+    Access, ActivationKind, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE,
+    WINOGRAD_SMALL_SIZE, params,
 };
 use Access::{Image, Read, Words, Write, WriteImage};
 
@@ -14,6 +15,23 @@ const FEW: Constants = &[("HALF", 0.0), ("MANY", 0.0)];
 const FEW_HALF: Constants = &[("HALF", 1.0), ("MANY", 0.0)];
 const MANY: Constants = &[("HALF", 0.0), ("MANY", 1.0)];
 const MANY_HALF: Constants = &[("HALF", 1.0), ("MANY", 1.0)];
+/// What no activation has for its number.
+const NO_NUMBER: f64 = 99.0;
+const SILU_NUMBER: f64 = ActivationKind::Silu as u32 as f64;
+const HARD_SWISH_NUMBER: f64 = ActivationKind::HardSwish as u32 as f64;
+const PLAIN: Constants = &[("ACTIVATION", NO_NUMBER), ("ADDED", 0.0), ("MASKED", 0.0)];
+const MASKED: Constants = &[("ACTIVATION", NO_NUMBER), ("ADDED", 0.0), ("MASKED", 1.0)];
+const ADDED: Constants = &[("ACTIVATION", NO_NUMBER), ("ADDED", 1.0), ("MASKED", 0.0)];
+const SILU: Constants = &[("ACTIVATION", SILU_NUMBER), ("ADDED", 0.0), ("MASKED", 0.0)];
+const HARD_SWISH: Constants = &[
+    ("ACTIVATION", HARD_SWISH_NUMBER),
+    ("ADDED", 0.0),
+    ("MASKED", 0.0),
+];
+const NO_ACTIVATION: Constants = &[("ACTIVATION", NO_NUMBER), ("MASKED", 0.0)];
+const WITH_MASK: Constants = &[("ACTIVATION", NO_NUMBER), ("MASKED", 1.0)];
+const WITH_SILU: Constants = &[("ACTIVATION", SILU_NUMBER), ("MASKED", 0.0)];
+const WITH_HARD_SWISH: Constants = &[("ACTIVATION", HARD_SWISH_NUMBER), ("MASKED", 0.0)];
 const LARGE: Constants = &[("TILE", TILED_LARGE as f64)];
 const SMALL: Constants = &[("TILE", TILED_SMALL as f64)];
 const F_4X4: Constants = &[("SIZE", WINOGRAD_SIZE as f64)];
@@ -69,7 +87,18 @@ kernels! {
     /// [`TILED_SMALL`].
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
-    Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Write], NONE, subgroup;
+    Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Read, Write], PLAIN, subgroup;
+    /// With the mask of an activation.
+    Conv2dSubgroupMasked: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Read, Read, Write], MASKED, subgroup;
+    /// Another value is added before it ends.
+    Conv2dSubgroupAdded: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Read, Write], ADDED, subgroup;
+    /// It ends with a SiLU.
+    Conv2dSubgroupSilu: "conv2d_subgroup", Conv2dSubgroupParams, [Image, Image, Read, Read, Write], SILU, subgroup;
+    /// It ends with a hard swish.
+    Conv2dSubgroupHardSwish: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Read, Read, Write], HARD_SWISH, subgroup;
+    Conv2dFew: "conv2d_few", Conv2dFewParams, [Image, Image, Read, Write], NONE, subgroup;
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write], NONE, subgroup;
     WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage], NONE, subgroup;
     WinogradProduct: "winograd_product_subgroup", WinogradProductParams,
@@ -145,6 +174,16 @@ kernels! {
     LayerNorm: "layer_norm", LayerNormParams, [Read, Read, Read, Write];
     LayerNormBackward: "layer_norm_backward", LayerNormBackwardParams, [Read, Read, Read, Write];
     Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
+    DepthwiseSubgroup: "depthwise_subgroup", DepthwiseSubgroupParams, [Image, Image, Read, Write], NO_ACTIVATION, subgroup;
+    /// With the mask of an activation.
+    DepthwiseSubgroupMasked: "depthwise_subgroup", DepthwiseSubgroupParams,
+        [Image, Image, Read, Write], WITH_MASK, subgroup;
+    /// It ends with a SiLU.
+    DepthwiseSubgroupSilu: "depthwise_subgroup", DepthwiseSubgroupParams,
+        [Image, Image, Read, Write], WITH_SILU, subgroup;
+    /// It ends with a hard swish.
+    DepthwiseSubgroupHardSwish: "depthwise_subgroup", DepthwiseSubgroupParams,
+        [Image, Image, Read, Write], WITH_HARD_SWISH, subgroup;
     Pad: "pad", PadParams, [Read, Write];
     Resample: "resample", ResampleParams, [Read, Read, Write];
     Lrn: "lrn", LrnParams, [Read, Write, Write];

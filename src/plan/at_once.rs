@@ -1,6 +1,7 @@
 //! How many classes, values or pictures go through the network at once.
 
-use super::{ForwardRequest, Limits, SUBMISSION, schedule};
+use super::schedule::{self, TakesNothing};
+use super::{ForwardRequest, Limits, SUBMISSION};
 use crate::kernels::IMAGE_ROW;
 use crate::layout::{blocks, padded_bytes};
 use crate::network::{Network, Node, NodeId};
@@ -27,7 +28,7 @@ pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u
 /// the way back reads and its gradients stay within `budget` bytes, and by the same measures; at least 1.
 pub fn walks_at_once(network: &Network, classes: usize, limits: Limits, budget: u64) -> usize {
     let bytes = |node: &Node| padded_bytes(1, node.shape);
-    let steps = schedule::steps(network, &ForwardRequest::default(), |_| false);
+    let steps = schedule::steps(network, &ForwardRequest::default(), &TakesNothing);
     let held = steps.iter().map(|step| bytes(network.node(step.made())));
     let held = bytes(&network.nodes[0]) + held.sum::<u64>();
     let largest = network.nodes.iter().map(bytes).max().unwrap_or(0);

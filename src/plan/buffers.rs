@@ -53,6 +53,11 @@ impl Buffers {
         self.add(name, bytes, Contents::Scratch { slot: 0 })
     }
 
+    /// Part of a scratch buffer, from byte `offset` on.
+    pub(super) fn part(&mut self, name: &str, of: BufferId, offset: u64, bytes: u64) -> BufferId {
+        self.add(name.into(), bytes, Contents::Part { of, offset })
+    }
+
     /// The same for `n` tensors of `shape`.
     pub(super) fn tensor(&mut self, name: &str, n: usize, shape: Shape) -> BufferId {
         self.scratch(name.into(), padded_bytes(n, shape))
@@ -143,6 +148,10 @@ impl Buffers {
 
     /// The dispatch at `at` uses a buffer.
     pub(super) fn touch(&mut self, buffer: BufferId, at: usize) {
+        let buffer = match self.drafts[buffer.0].buffer.contents {
+            Contents::Part { of, .. } => of,
+            _ => buffer,
+        };
         let life = &mut self.drafts[buffer.0].life;
         *life = Some(life.map_or(
             Life {
@@ -181,7 +190,7 @@ impl Buffers {
                     | Contents::Source(_)
                     | Contents::Prepared
                     | Contents::Sums(_) => "choose another with --adapter",
-                    Contents::Scratch { .. } | Contents::Image => {
+                    Contents::Scratch { .. } | Contents::Part { .. } | Contents::Image => {
                         "use smaller pictures or fewer classes, or choose another with --adapter"
                     }
                 },

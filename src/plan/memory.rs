@@ -25,7 +25,7 @@ impl Plan {
                     weights += whole(buffer.bytes);
                 }
                 Contents::Image => shared += buffer.bytes,
-                Contents::Scratch { .. } => {}
+                Contents::Scratch { .. } | Contents::Part { .. } => {}
             }
         }
         (weights, shared)

@@ -20,7 +20,7 @@ mod winograd_tiled;
 use super::builder::Builder;
 use super::schedule::Step;
 use super::{BackwardRequest, BufferId};
-use crate::kernels::{CombineKind, Kernel, LANES};
+use crate::kernels::{CombineKind, Epilogue, Kernel, LANES};
 use crate::layout::{Direction, padded_len};
 use crate::network::{NodeId, Op, ReluRule, Shape};
 use convolution::{Beside, Convolution};
@@ -135,8 +135,10 @@ impl<'a> Builder<'a> {
                 self.avg_pool(&call, window, *count_include_pad);
             }
             Op::Affine { scale, shift } => {
-                let call = call(self.output(id));
-                self.affine(id, &call, scale, shift);
+                let call = call(self.output(step.made()));
+                let relu = step.activation.map(|_| Epilogue::BiasRelu);
+                let epilogue = relu.unwrap_or(Epilogue::None);
+                self.affine(id, &call, [scale, shift], epilogue);
             }
             Op::LayerNorm {
                 scale,
@@ -278,7 +280,7 @@ impl<'a> Builder<'a> {
             }
             Op::Affine { scale, shift } => {
                 let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.affine(id, &call, scale, shift);
+                self.affine(id, &call, [scale, shift], Epilogue::None);
                 (input, call.y)
             }
             Op::LayerNorm {
@@ -364,12 +366,7 @@ impl<'a> Builder<'a> {
 
     /// The output of a node that ends as it is.
     fn output(&mut self, id: NodeId) -> BufferId {
-        let node = self.network.node(id);
-        let y = self
-            .buffers
-            .tensor(&node.name, self.pass.images, node.shape);
-        self.pass.values.insert(id, y);
-        y
+        self.value_buffer(id, id)
     }
 
     /// A kernel whose invocations take `count` elements one by one.

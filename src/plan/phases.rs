@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::builder::Builder;
+use super::concats::Concats;
 use super::schedule;
 use super::{Backward, BackwardRequest, Base, BufferId, Forward, ForwardRequest, TileLayer};
+use crate::layout::padded_bytes;
 use crate::network::{NodeId, Shape};
 
 /// Buffers by the node that they belong to.
@@ -23,6 +25,10 @@ pub(super) struct Pass {
     pub(super) saved: OfNodes,
     /// Of each max-pool whose repeated taps are to be known the buffer that holds them, and where its maxima were after it.
     pub(super) repeats: OfNodes,
+    /// Where values lie in concatenations.
+    pub(super) concats: Concats,
+    /// The buffers of those that others are the beginning of.
+    pub(super) wholes: OfNodes,
     /// Where it goes beside a base, what that needs.
     pub(super) beside: Option<BesideBase>,
 }
@@ -119,8 +125,11 @@ impl Builder<'_> {
         self.written_before_phase(input);
         self.pass.values.insert(from, input);
         self.find_repeats(&request.backs);
-        let takes_pool = |id| self.takes_pool(id);
-        for step in schedule::steps(self.network, request, takes_pool) {
+        let steps = schedule::steps(self.network, request, self);
+        if self.pass.images == 1 {
+            self.pass.concats = Concats::new(self.network, &steps);
+        }
+        for step in steps {
             if step.node <= last {
                 self.record_forward(&step);
             }
@@ -231,6 +240,36 @@ impl Builder<'_> {
             (None, Some(&around)) => (around, self.pass.images),
             _ => (self.value(id), 1),
         }
+    }
+
+    /// A buffer for the value of node `made`, of the name of `named`: where it lies in a concatenation, part of that one's.
+    pub(super) fn value_buffer(&mut self, made: NodeId, named: NodeId) -> BufferId {
+        let network = self.network;
+        let (name, shape) = (&network.node(named).name, network.node(made).shape);
+        let home = self.pass.concats.homes.get(&made).copied();
+        let buffer = match home {
+            Some((whole, offset)) => {
+                let of = self.whole_buffer(whole);
+                let bytes = padded_bytes(self.pass.images, shape);
+                self.buffers.part(name, of, offset, bytes)
+            }
+            None => self.buffers.tensor(name, self.pass.images, shape),
+        };
+        self.pass.values.insert(made, buffer);
+        buffer
+    }
+
+    /// The buffer of a concatenation that others are the beginning of; made when it is first needed.
+    pub(super) fn whole_buffer(&mut self, whole: NodeId) -> BufferId {
+        if let Some(&buffer) = self.pass.wholes.get(&whole) {
+            return buffer;
+        }
+        let node = self.network.node(whole);
+        let buffer = self
+            .buffers
+            .tensor(&node.name, self.pass.images, node.shape);
+        self.pass.wholes.insert(whole, buffer);
+        buffer
     }
 
     /// The buffer of a node's value.

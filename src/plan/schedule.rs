@@ -4,42 +4,83 @@
 use std::collections::BTreeSet;
 
 use super::{BackwardRequest, ForwardRequest};
-use crate::network::{Activation, Network, NodeId, Op, Window};
+use crate::network::{Activation, Network, NodeId, Op, Remembers, Window};
 
 /// Nodes that are computed together, each but the first the only reader of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// The node whose op the kernel is for.
     pub(super) node: NodeId,
-    /// The ReLU after it.
-    pub(super) relu: Option<NodeId>,
+    /// The sum of that and an earlier value.
+    pub(super) sum: Option<Sum>,
+    /// The activation after it.
+    pub(super) activation: Option<NodeId>,
     /// The max-pool after that.
     pub(super) pool: Option<NodeId>,
+}
+
+/// A sum that the kernel of one of its operands takes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    node: NodeId,
+    /// The other operand.
+    pub(super) other: NodeId,
 }
 
 impl Step {
     fn of(node: NodeId) -> Self {
         Self {
             node,
-            relu: None,
+            sum: None,
+            activation: None,
             pool: None,
         }
     }
 
     /// The node whose value it makes; what is before that is nowhere.
     pub(super) fn made(&self) -> NodeId {
-        self.pool.or(self.relu).unwrap_or(self.node)
+        self.pool.or(self.activation).unwrap_or(self.summed())
+    }
+
+    /// The node before its activation.
+    fn summed(&self) -> NodeId {
+        self.sum.map_or(self.node, |sum| sum.node)
     }
 }
 
-/// The steps of a forward pass, in order. `takes_pool` says of a convolution whether its kernel can take a max-pool with it.
-pub(super) fn steps(
-    network: &Network,
-    request: &ForwardRequest,
-    takes_pool: impl Fn(NodeId) -> bool,
-) -> Vec<Step> {
-    let steps = with_relus(network, request, each(network, request.from));
-    with_pools(network, request, steps, takes_pool)
+/// What the kernels for a pass can take with them, beside the ReLUs that all layers with a bias take.
+pub(super) trait Takes {
+    /// Whether the kernel of convolution `id` takes a sum with an earlier value.
+    fn sum(&self, id: NodeId) -> bool;
+    /// Whether it takes this activation.
+    fn activation(&self, id: NodeId, activation: &Activation) -> bool;
+    /// Whether it takes a max-pool.
+    fn pool(&self, id: NodeId) -> bool;
+}
+
+/// Kernels that take nothing more.
+pub(super) struct TakesNothing;
+
+impl Takes for TakesNothing {
+    fn sum(&self, _: NodeId) -> bool {
+        false
+    }
+
+    fn activation(&self, _: NodeId, _: &Activation) -> bool {
+        false
+    }
+
+    fn pool(&self, _: NodeId) -> bool {
+        false
+    }
+}
+
+/// The steps of a forward pass, in order.
+pub(super) fn steps(network: &Network, request: &ForwardRequest, takes: &impl Takes) -> Vec<Step> {
+    let steps = each(network, request.from);
+    let steps = with_sums(network, request, steps, takes);
+    let steps = with_activations(network, request, steps, takes);
+    with_pools(network, request, steps, takes)
 }
 
 /// A step for each node that reads of `from`.
@@ -49,24 +90,82 @@ fn each(network: &Network, from: NodeId) -> Vec<Step> {
     later.map(|id| Step::of(NodeId(id))).collect()
 }
 
-/// Layers that end with a bias, sums and products take the ReLU after them; a ReLU after a layer without a bias has a kernel of
-/// its own: rare, and one epilogue fewer.
-fn with_relus(network: &Network, request: &ForwardRequest, steps: Vec<Step>) -> Vec<Step> {
-    let relu_after = |step: &Step| {
-        let ends = match &network.node(step.node).op {
-            Op::Conv2d { bias, .. } | Op::Linear { bias, .. } => bias.is_some(),
-            Op::Add | Op::Mul => true,
-            _ => false,
+/// Convolutions take the sum with a value that is there before them. Of two operands the later one is computed last.
+fn with_sums(
+    network: &Network,
+    request: &ForwardRequest,
+    steps: Vec<Step>,
+    takes: &impl Takes,
+) -> Vec<Step> {
+    let reached = network.descendants(request.from);
+    let sum_after = |step: &Step| {
+        let is_convolution = matches!(network.node(step.node).op, Op::Conv2d { .. });
+        let reader = network.only_reader(step.node).filter(|_| is_convolution)?;
+        let sum = network.node(reader);
+        let shape = network.node(step.node).shape;
+        let [one, two] = sum.inputs[..] else {
+            return None;
         };
-        let reader = network.only_reader(step.node).filter(|_| ends)?;
-        let is_relu = matches!(network.node(reader).op, Op::Activate(Activation::Relu));
-        (is_relu && !request.keep.contains(&step.node)).then_some(reader)
+        let other = if one == step.node { two } else { one };
+        let fits = matches!(sum.op, Op::Add)
+            && other < step.node
+            && reached[other.0]
+            && network.node(other).shape == shape;
+        let possible = fits && !request.keep.contains(&step.node) && takes.sum(step.node);
+        possible.then_some(Sum {
+            node: reader,
+            other,
+        })
     };
     joined(steps, |step| {
-        let relu = relu_after(step)?;
-        step.relu = Some(relu);
-        Some(relu)
+        step.sum = sum_after(step);
+        step.sum.map(|sum| sum.node)
     })
+}
+
+/// Layers that end with a bias, sums and products take the ReLU after them; a ReLU after a layer without a bias has a kernel of
+/// its own: rare, and one epilogue fewer. Some convolutions take other activations, where no way back reads what goes into these.
+fn with_activations(
+    network: &Network,
+    request: &ForwardRequest,
+    steps: Vec<Step>,
+    takes: &impl Takes,
+) -> Vec<Step> {
+    let activation_after = |step: &Step| {
+        let op = &network.node(step.node).op;
+        let ends = match op {
+            Op::Conv2d { bias, .. } | Op::Linear { bias, .. } => bias.is_some(),
+            Op::Add | Op::Mul | Op::Affine { .. } => true,
+            _ => false,
+        };
+        let reader = network.only_reader(step.summed()).filter(|_| ends)?;
+        let Op::Activate(activation) = &network.node(reader).op else {
+            return None;
+        };
+        let is_taken = match activation {
+            Activation::Relu => true,
+            _ => {
+                let remembered = activation.remembers() == Remembers::Input
+                    && passes_through(network, request, reader);
+                let is_convolution = matches!(op, Op::Conv2d { .. });
+                is_convolution
+                    && step.sum.is_none()
+                    && !remembered
+                    && takes.activation(step.node, activation)
+            }
+        };
+        (is_taken && !request.keep.contains(&step.summed())).then_some(reader)
+    };
+    joined(steps, |step| {
+        step.activation = activation_after(step);
+        step.activation
+    })
+}
+
+/// Whether a way back leads through a node.
+fn passes_through(network: &Network, request: &ForwardRequest, id: NodeId) -> bool {
+    let mut backs = request.backs.iter();
+    backs.any(|back| id != back.to && network.descendants(back.to)[id.0])
 }
 
 /// Convolutions with a ReLU take the 2 x 2 max-pool of stride 2 after it whose windows are all within its input, where nobody
@@ -75,27 +174,27 @@ fn with_pools(
     network: &Network,
     request: &ForwardRequest,
     steps: Vec<Step>,
-    takes_pool: impl Fn(NodeId) -> bool,
+    takes: &impl Takes,
 ) -> Vec<Step> {
     let is_asked = |id: NodeId| {
         let of_gradients = |back: &BackwardRequest| back.to == id || back.keep.contains(&id);
         request.keep.contains(&id) || request.backs.iter().any(of_gradients)
     };
+    let is_relu = |id: NodeId| matches!(network.node(id).op, Op::Activate(Activation::Relu));
     let pool_after = |step: &Step| {
-        let relu = step.relu?;
+        let relu = step.activation.filter(|&id| is_relu(id))?;
         let pool = network.only_reader(relu)?;
         let (before, after) = (network.node(relu).shape, network.node(pool).shape);
         let inside = after.h * 2 <= before.h && after.w * 2 <= before.w;
         let halves = matches!(&network.node(pool).op, Op::MaxPool(window) if *window == Window::square(2, 2, 0));
         let is_convolution = matches!(network.node(step.node).op, Op::Conv2d { .. });
-        let possible =
-            is_convolution && halves && inside && !is_asked(step.node) && !is_asked(relu);
-        (possible && takes_pool(step.node)).then_some(pool)
+        let alone = is_convolution && step.sum.is_none();
+        let possible = alone && halves && inside && !is_asked(step.node) && !is_asked(relu);
+        (possible && takes.pool(step.node)).then_some(pool)
     };
     joined(steps, |step| {
-        let pool = pool_after(step)?;
-        step.pool = Some(pool);
-        Some(pool)
+        step.pool = pool_after(step);
+        step.pool
     })
 }
 
@@ -139,10 +238,92 @@ mod tests {
         network
     }
 
-    /// The values that the steps make, by the nodes' numbers.
-    fn made(request: &ForwardRequest, takes_pool: bool) -> Vec<usize> {
-        let steps = steps(&network(), request, |_| takes_pool);
+    /// Kernels that take all there is, or pools as told.
+    struct All {
+        pools: bool,
+    }
+
+    impl Takes for All {
+        fn sum(&self, _: NodeId) -> bool {
+            true
+        }
+
+        fn activation(&self, _: NodeId, _: &Activation) -> bool {
+            true
+        }
+
+        fn pool(&self, _: NodeId) -> bool {
+            self.pools
+        }
+    }
+
+    fn made_of(network: &Network, request: &ForwardRequest, takes: &impl Takes) -> Vec<usize> {
+        let steps = steps(network, request, takes);
         steps.iter().map(|step| step.made().0).collect()
+    }
+
+    /// The values that the steps make, by the nodes' numbers.
+    fn made(request: &ForwardRequest, pools: bool) -> Vec<usize> {
+        made_of(&network(), request, &All { pools })
+    }
+
+    /// A bottleneck of one convolution, another around it that comes later, their sum, a ReLU; a SiLU after a third.
+    fn residual() -> Network {
+        let mut network = Network::new("residual", Shape::new(4, 8, 8));
+        let convolution = || Op::Conv2d {
+            weight: Tensor::repeated(vec![4, 4, 1, 1], 0.0),
+            bias: Some(Tensor::repeated(vec![4], 0.0)),
+            layout: FilterLayout::Oihw,
+            window: Window::square(1, 1, 0),
+            groups: 1,
+        };
+        let stem = network.chain("stem", convolution()).unwrap();
+        let conv = network.chain("conv", convolution()).unwrap();
+        let around = network.push("around", convolution(), vec![stem]).unwrap();
+        network.push("sum", Op::Add, vec![conv, around]).unwrap();
+        network.chain("relu", Op::RELU).unwrap();
+        network.chain("last", convolution()).unwrap();
+        let silu = Op::Activate(Activation::Silu);
+        network.chain("silu", silu).unwrap();
+        network
+    }
+
+    #[test]
+    fn the_later_operand_takes_the_sum_and_a_silu_stays_where_a_way_back_reads_what_goes_into_it() {
+        let network = residual();
+        let request = ForwardRequest::default();
+        let all = All { pools: true };
+        assert_eq!(made_of(&network, &request, &all), [1, 2, 5, 7]);
+        assert_eq!(
+            made_of(&network, &request, &TakesNothing),
+            [1, 2, 3, 5, 6, 7]
+        );
+        let steps = steps(&network, &request, &all);
+        let of_sum = steps[2];
+        assert_eq!((of_sum.node.0, of_sum.sum.unwrap().other.0), (3, 2));
+        let back = |to| ForwardRequest {
+            backs: vec![BackwardRequest {
+                to: NodeId(to),
+                keep: vec![],
+                classes: 1,
+                rule: crate::network::ReluRule::Plain,
+                means: crate::plan::Means::Never,
+            }],
+            ..ForwardRequest::default()
+        };
+        assert_eq!(made_of(&network, &back(0), &all), [1, 2, 5, 6, 7]);
+        assert_eq!(made_of(&network, &back(7), &all), [1, 2, 5, 7]);
+        // What goes around the beginning of a pass is the picture's, one for all images.
+        let from_conv = ForwardRequest {
+            from: NodeId(2),
+            ..ForwardRequest::default()
+        };
+        assert_eq!(made_of(&network, &from_conv, &all), [5, 7]);
+        let from_around = ForwardRequest {
+            from: NodeId(3),
+            ..ForwardRequest::default()
+        };
+        assert_eq!(made_of(&network, &from_around, &all), [5, 7]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod activations;
 mod convolutions;
 mod elementwise;
+mod ends;
 mod linear;
 mod means;
 mod pools;

@@ -326,13 +326,23 @@ impl Memory<'_> {
         }
     }
 
+    /// The buffer that it is part of.
+    fn whole(&self, id: BufferId) -> BufferId {
+        match self.plan.buffer(id).contents {
+            Contents::Part { of, .. } => of,
+            _ => id,
+        }
+    }
+
     fn write(&mut self, id: BufferId) {
+        let id = self.whole(id);
         if let Some(slot) = self.slot(id) {
             self.holds[slot] = Some(id);
         }
     }
 
     fn read(&self, id: BufferId, reader: &str) {
+        let id = self.whole(id);
         let name = &self.plan.buffer(id).name;
         if let Some(slot) = self.slot(id).filter(|_| name != "nothing") {
             assert_eq!(self.holds[slot], Some(id), "{reader} reads {name}");

@@ -108,6 +108,34 @@ pub(super) fn branched() -> Network {
     network
 }
 
+/// Convolutions that take with them what comes after, the last of them a sum.
+fn mobile() -> Network {
+    let mut network = Network::new("mobile", Shape::new(16, 16, 16));
+    let layer = |size: usize, groups: usize| Op::Conv2d {
+        weight: Tensor::repeated(vec![16, 16 / groups, size, size], 0.0),
+        bias: Some(Tensor::repeated(vec![16], 0.0)),
+        layout: FilterLayout::Oihw,
+        window: Window::square(size, 1, size / 2),
+        groups,
+    };
+    let first = network.chain("first", layer(1, 1)).unwrap();
+    for (i, activation) in [Activation::Silu, Activation::HardSwish, Activation::Relu]
+        .into_iter()
+        .enumerate()
+    {
+        for (kind, size, groups) in [("wide", 1, 1), ("deep", 3, 16)] {
+            let op = layer(size, groups);
+            network.chain(format!("{kind}{i}"), op).unwrap();
+            let op = Op::Activate(activation.clone());
+            network.chain(format!("{kind}{i}_act"), op).unwrap();
+        }
+    }
+    let last = network.chain("last", layer(1, 1)).unwrap();
+    network.push("sum", Op::Add, vec![first, last]).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
 /// A convolution before a mean over all positions.
 fn pooled() -> Network {
     let mut network = Network::new("pooled", Shape::new(3, 32, 32));
@@ -124,6 +152,7 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         odds_and_ends(),
         branched(),
         pooled(),
+        mobile(),
     ];
     let mut reached = BTreeSet::new();
     for network in &networks {

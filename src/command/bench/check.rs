@@ -72,7 +72,7 @@ pub(super) fn check(run: &Run<'_>) -> Result<Check, CheckError> {
         run.session.poison()?;
         run.forward_of(input)
     };
-    check_passes(&run.input, &run.seed, forward, || run.backward(PIXELS))
+    check_passes(&run.input, &run.seed, forward, || run.to_pixels(PIXELS))
 }
 
 /// The check of whatever computes logits of an input, and the gradient there of their sum weighted by `seed`.

@@ -1,7 +1,7 @@
 //! Activations by kernels of their own: where no other kernel's end takes them.
 
 use super::Call;
-use super::end::mask;
+use super::end::{finite, mask};
 use crate::kernels::{
     ActivateBackwardParams, ActivateParams, ActivationKind, ClipParams, Epilogue, Kernel,
     ReluParams,
@@ -47,20 +47,14 @@ impl Builder<'_> {
     }
 
     /// The same between bounds.
-    fn clip(
-        &mut self,
-        call: &Call<'_>,
-        [low, high]: [f32; 2],
-        rule: ReluRule,
-        kept: Option<BufferId>,
-    ) {
+    fn clip(&mut self, call: &Call<'_>, bounds: [f32; 2], rule: ReluRule, kept: Option<BufferId>) {
         let epilogue = kept.map_or(Epilogue::None, |_| mask(rule));
+        let [low, high] = finite(bounds);
         let params = ClipParams {
             count: call.count(),
             elements: (padded_len(1, call.made()) / 4) as u32,
-            // WGSL may take what is infinite for what never comes.
-            low: low.max(f32::MIN),
-            high: high.min(f32::MAX),
+            low,
+            high,
             epilogue: epilogue as u32,
             sharing: self.pass.sharing as u32,
         };

@@ -4,7 +4,7 @@
 use crate::kernels::{
     CombineKind, CombineParams, CopyChannelsParams, Epilogue, Kernel, ProductSumParams,
 };
-use crate::layout::{blocks, padded_len};
+use crate::layout::{blocks, padded_bytes, padded_len};
 use crate::network::{NodeId, Shape};
 use crate::plan::BufferId;
 use crate::plan::builder::Builder;
@@ -36,11 +36,10 @@ impl Builder<'_> {
     /// A sum or product of two values, with the ReLU after it where there is one.
     pub(super) fn combined(&mut self, step: &Step, kind: CombineKind) {
         let node = self.network.node(step.node);
-        let y = self
-            .buffers
-            .tensor(&node.name, self.pass.images, node.shape);
-        self.pass.values.insert(step.made(), y);
-        let epilogue = step.relu.map_or(Epilogue::None, |_| Epilogue::BiasRelu);
+        let y = self.value_buffer(step.made(), step.node);
+        let epilogue = step
+            .activation
+            .map_or(Epilogue::None, |_| Epilogue::BiasRelu);
         let operands = [node.inputs[0], node.inputs[1]].map(|input| self.operand(input));
         self.combine(&node.name, kind, self.pass.images, operands, y, epilogue);
     }
@@ -182,28 +181,41 @@ impl Builder<'_> {
         dx
     }
 
-    /// The channels of all inputs, one input after the other.
+    /// The channels of all inputs, one input after the other: of those that are not there already.
     pub(super) fn concatenated(&mut self, id: NodeId) {
         let network = self.network;
         let node = network.node(id);
-        let y = self
-            .buffers
-            .tensor(&node.name, self.pass.images, node.shape);
-        self.pass.values.insert(id, y);
+        let whole = self.pass.concats.whole.get(&id).copied().unwrap_or(id);
+        let y = self.whole_buffer(whole);
+        let value = match whole == id {
+            true => y,
+            false => {
+                let bytes = padded_bytes(self.pass.images, node.shape);
+                self.buffers.part(&node.name, y, 0, bytes)
+            }
+        };
+        self.pass.values.insert(id, value);
+        let operands = self.pass.concats.operands.get(&id);
+        let operands = operands.unwrap_or(&node.inputs).clone();
         let mut to = 0;
-        for &input in &node.inputs {
-            let x = self.operand(input);
-            self.copy_channels(&Copied {
-                label: &node.name,
-                n: self.pass.images,
-                x,
-                y,
-                y_shape: node.shape,
-                from: 0,
-                to,
-                channels: x.shape.c,
-                keep: true,
-            });
+        for (at, input) in operands.iter().enumerate() {
+            let x = self.operand(*input);
+            let concats = &mut self.pass.concats;
+            let home = concats.homes.get(input);
+            let is_home = home.is_some_and(|home| home.0 == whole);
+            if !is_home && concats.copied.insert((whole, at)) {
+                self.copy_channels(&Copied {
+                    label: &node.name,
+                    n: self.pass.images,
+                    x,
+                    y,
+                    y_shape: network.node(whole).shape,
+                    from: 0,
+                    to,
+                    channels: x.shape.c,
+                    keep: true,
+                });
+            }
             to += x.shape.c;
         }
     }

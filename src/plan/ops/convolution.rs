@@ -4,16 +4,20 @@ use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
 use super::{signed, size};
 use crate::kernels::{
-    CONV2D_SUBGROUP_POSITIONS, CONV2D_TILE, CONV3X3_TILE, Conv2dParams, Conv2dSubgroupParams,
-    Conv3x3Params, IMAGE_ROW, Kernel,
+    ActivationKind, COLUMNS_ROWS, CONV2D_SUBGROUP_POSITIONS, CONV2D_TILE, CONV3X3_TILE,
+    Conv2dFewParams, Conv2dParams, Conv2dSubgroupParams, Conv3x3Params, FEW_BLOCKS, IMAGE_ROW,
+    Kernel,
 };
 use crate::layout::{
     Direction, GroupBlocks, blocks, blocks_texels, padded_len, texels as texels_of,
 };
-use crate::network::{FilterLayout, NodeId, Shape, Window};
+use crate::network::{Activation, FilterLayout, NodeId, Shape, Window};
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::{Builder, Traffic};
-use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Subgroup, Winograd};
+use crate::plan::schedule::Takes;
+use crate::plan::{
+    BufferId, CopyToImage, Hardware, ImageUse, KernelFamily, Packing, Subgroup, Winograd,
+};
 use crate::weights::Tensor;
 
 /// A convolution in either direction: y is made from x.
@@ -49,6 +53,44 @@ pub(super) struct Beside {
     pub(super) made: NodeId,
     /// The value of `made`.
     pub(super) base: BufferId,
+}
+
+/// The kernels that a convolution goes by.
+enum Form<'a> {
+    Depthwise,
+    /// Through images, by subgroups of so many invocations; so do those below that have a number.
+    DepthwiseSubgroup(usize),
+    Plain,
+    Tiled(Hardware),
+    /// Any window.
+    Subgroup(usize),
+    /// The same with few outputs.
+    Few(usize),
+    Direct3x3(usize),
+    Winograd(WinogradCall<'a>),
+}
+
+impl Takes for Builder<'_> {
+    fn sum(&self, id: NodeId) -> bool {
+        let call = self.forward_convolution(id, self.nothing);
+        call.is_some_and(|call| matches!(self.form(&call), Form::Subgroup(_)))
+    }
+
+    fn activation(&self, id: NodeId, activation: &Activation) -> bool {
+        let known = matches!(
+            activation,
+            Activation::Clip { .. } | Activation::Silu | Activation::HardSwish
+        );
+        let call = self.forward_convolution(id, self.nothing);
+        let form = call.as_ref().map(|call| self.form(call));
+        known && matches!(form, Some(Form::Subgroup(_) | Form::DepthwiseSubgroup(_)))
+    }
+
+    /// Where a tile holds whole windows, as Winograd's do: the direct kernels' positions follow one another by rows, and a window's
+    /// lie in two of these.
+    fn pool(&self, id: NodeId) -> bool {
+        self.is_winograd(id)
+    }
 }
 
 impl Convolution<'_> {
@@ -89,6 +131,36 @@ impl Convolution<'_> {
         rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
     }
 
+    /// Whether it is an input gradient of so few channels that the kernel for many would leave most invocations idle.
+    fn makes_few(&self) -> bool {
+        self.direction == Direction::Backward && blocks(self.out_shape.c) <= FEW_BLOCKS
+    }
+
+    /// Workgroups along columns and rows of those that take so many columns and 7 rows, as far apart as x is spread.
+    pub(super) fn column_groups(&self, columns: usize) -> [u32; 2] {
+        let [.., up] = self.window_steps();
+        let sides = [self.out_shape.w, self.out_shape.h];
+        let each = [up[1], up[0]].map(|up| up as usize);
+        let tile = [columns, COLUMNS_ROWS];
+        std::array::from_fn(|axis| {
+            let places = sides[axis].div_ceil(each[axis]);
+            (each[axis] * places.div_ceil(tile[axis])) as u32
+        })
+    }
+
+    /// Taps from one to the next that reads a place of x for the same output, where x is spread apart.
+    pub(super) fn tap_steps(&self) -> [i32; 2] {
+        let [.., up] = self.window_steps();
+        let gcd = |mut a: i32, mut b: i32| {
+            while b != 0 {
+                (a, b) = (b, a % b);
+            }
+            a
+        };
+        let dilation = signed(self.window.dilation);
+        [0, 1].map(|axis| up[axis] / gcd(up[axis], dilation[axis]))
+    }
+
     /// Stride, padding and how far x is spread apart.
     pub(super) fn window_steps(&self) -> [[i32; 2]; 3] {
         let window = self.window;
@@ -102,26 +174,47 @@ impl Convolution<'_> {
 impl Builder<'_> {
     /// A convolution or its input gradient, by the fastest kernel that this adapter runs.
     pub(super) fn convolution(&mut self, call: &Convolution<'_>) {
+        match self.form(call) {
+            Form::Depthwise => self.depthwise(call),
+            Form::DepthwiseSubgroup(width) => self.depthwise_subgroup(call, width),
+            Form::Plain => self.convolution_plain(call),
+            Form::Tiled(gpu) => self.convolution_tiled(call, gpu),
+            Form::Subgroup(width) => self.convolution_subgroup(call, width),
+            Form::Few(width) => self.convolution_few(call, width),
+            Form::Direct3x3(width) => self.convolution_3x3_subgroup(call, width),
+            Form::Winograd(winograd) => self.convolution_winograd(&winograd),
+        }
+    }
+
+    fn form<'c>(&self, call: &'c Convolution<'c>) -> Form<'c> {
         match self.limits.family {
-            _ if call.is_depthwise() => self.depthwise(call),
-            KernelFamily::Plain => self.convolution_plain(call),
+            KernelFamily::Subgroup(subgroup) if call.is_depthwise() => {
+                match self.fits_depthwise(call, subgroup.image_rows) {
+                    true => Form::DepthwiseSubgroup(subgroup.width as usize),
+                    false => Form::Depthwise,
+                }
+            }
+            _ if call.is_depthwise() => Form::Depthwise,
+            KernelFamily::Plain => Form::Plain,
             // Other groups are rare, and of a few channels each: the plain kernel reads no others.
-            _ if call.groups > 1 => self.convolution_plain(call),
-            KernelFamily::Tiled(gpu) => self.convolution_tiled(call, gpu),
+            _ if call.groups > 1 => Form::Plain,
+            KernelFamily::Tiled(gpu) => Form::Tiled(gpu),
             KernelFamily::Subgroup(Subgroup {
                 width,
                 image_rows: most,
                 ..
             }) => {
+                let width = width as usize;
                 if !call.window.is_3x3_same() || !call.fits(most) {
                     return match call.fits_in_eights(most) {
-                        true => self.convolution_subgroup(call, width as usize),
-                        false => self.convolution_plain(call),
+                        true if call.makes_few() => Form::Few(width),
+                        true => Form::Subgroup(width),
+                        false => Form::Plain,
                     };
                 }
                 match self.winograd(call) {
-                    Some(winograd) => self.convolution_winograd(&winograd),
-                    None => self.convolution_3x3_subgroup(call, width as usize),
+                    Some(winograd) => Form::Winograd(winograd),
+                    None => Form::Direct3x3(width),
                 }
             }
         }
@@ -145,17 +238,13 @@ impl Builder<'_> {
         (chosen && it.fits(most)).then_some(it)
     }
 
-    /// Whether node `id` is a convolution whose kernel can take a 2 x 2 max-pool with it: where a tile holds whole windows, as Winograd's do. The
-    /// direct kernels' positions follow one another by rows, and a window's lie in two of these.
-    pub(in crate::plan) fn takes_pool(&self, id: NodeId) -> bool {
-        let Some(call) = self.forward_convolution(id, self.nothing) else {
-            return false;
-        };
-        match self.limits.family {
-            KernelFamily::Plain => false,
-            KernelFamily::Tiled(gpu) => self.winograd_tiled(&call, gpu).is_some(),
-            KernelFamily::Subgroup(_) => self.winograd(&call).is_some(),
-        }
+    /// Whether node `id` is a convolution that goes by Winograd's algorithm.
+    pub(super) fn is_winograd(&self, id: NodeId) -> bool {
+        let call = self.forward_convolution(id, self.nothing);
+        call.is_some_and(|call| match self.form(&call) {
+            Form::Tiled(gpu) => self.winograd_tiled(&call, gpu).is_some(),
+            form => matches!(form, Form::Winograd(_)),
+        })
     }
 
     fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>, width: usize) {
@@ -225,15 +314,62 @@ impl Builder<'_> {
             count: count as i32,
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
+            bounds: call.end.bounds,
         };
         let workgroups = [
             count.div_ceil(CONV2D_SUBGROUP_POSITIONS) as u32,
             out_blocks.div_ceil(width) as u32,
             1,
         ];
-        let buffers = vec![image, w, call.end.extra, call.y];
-        let kernel = Kernel::Conv2dSubgroup;
+        let other = call.end.added.unwrap_or(self.nothing);
+        let buffers = vec![image, w, call.end.extra, other, call.y];
+        let kernel = match (call.end.activation, call.end.added) {
+            (None, None) if call.end.is_mask() => Kernel::Conv2dSubgroupMasked,
+            (None, None) => Kernel::Conv2dSubgroup,
+            (None, Some(_)) => Kernel::Conv2dSubgroupAdded,
+            (Some(ActivationKind::Silu), None) => Kernel::Conv2dSubgroupSilu,
+            (Some(ActivationKind::HardSwish), None) => Kernel::Conv2dSubgroupHardSwish,
+            (Some(_), _) => unreachable!("no step has both, or another"),
+        };
         let work = call.work();
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
+        self.copy_before_last(CopyToImage {
+            from: call.x,
+            to: image,
+            texels,
+        });
+    }
+
+    /// Few outputs, through images.
+    fn convolution_few(&mut self, call: &Convolution<'_>, width: usize) {
+        let (texels, weight_texels) = (call.texels(), call.block_texels());
+        let w = self.buffers.weights(
+            format!("{} weights", call.name),
+            weight_texels.next_multiple_of(IMAGE_ROW) * 4,
+            call.weight,
+            Packing::TexelBlocks(call.layout, call.direction),
+        );
+        let image = self.buffers.image(ImageUse::Input, texels);
+        let out_blocks = blocks(call.out_shape.c);
+        let [stride, pad, up] = call.window_steps();
+        let params = Conv2dFewParams {
+            in_blocks: blocks(call.in_shape.c) as i32,
+            in_size: size(call.in_shape),
+            out_blocks: out_blocks as i32,
+            out_size: size(call.out_shape),
+            taps: signed(call.window.size),
+            stride,
+            pad,
+            dilation: signed(call.window.dilation),
+            up,
+            tap_step: call.tap_steps(),
+            epilogue: call.end.epilogue as u32,
+            sharing: self.pass.sharing as i32,
+        };
+        let [columns, rows] = call.column_groups(width);
+        let workgroups = [columns, rows, (call.n * out_blocks) as u32];
+        let buffers = vec![image, w, call.end.extra, call.y];
+        let (kernel, work) = (Kernel::Conv2dFew, call.work());
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
         self.copy_before_last(CopyToImage {
             from: call.x,

@@ -2,10 +2,13 @@
 
 use super::convolution::Convolution;
 use super::{signed, size};
-use crate::kernels::{DEPTHWISE_ROWS, DepthwiseParams, Kernel};
+use crate::kernels::{
+    ActivationKind, DEPTHWISE_ROWS, DepthwiseParams, DepthwiseSubgroupParams, IMAGE_ROW, Kernel,
+};
 use crate::layout::blocks;
-use crate::plan::Packing;
+use crate::plan::buffers::image_rows;
 use crate::plan::builder::Builder;
+use crate::plan::{CopyToImage, ImageUse, Packing};
 
 impl Convolution<'_> {
     /// Whether each output channel reads the input channel of its own number alone.
@@ -14,7 +17,78 @@ impl Convolution<'_> {
     }
 }
 
+/// Texels of the weights.
+fn depthwise_texels(call: &Convolution<'_>) -> usize {
+    blocks(call.out_shape.c) * call.window.size[0] * call.window.size[1]
+}
+
+/// Taps so many rows apart read what the output after theirs reads one tap earlier, where outputs are so many rows apart.
+fn step(call: &Convolution<'_>, apart: i32) -> i32 {
+    let [[stride, _], ..] = call.window_steps();
+    let (taps, dilation) = (call.window.size[0] as i32, call.window.dilation[0] as i32);
+    let rows = stride * apart;
+    match rows % dilation {
+        0 => (rows / dilation).min(taps),
+        _ => taps,
+    }
+}
+
 impl Builder<'_> {
+    /// Whether the kernel that reads through images of `most` rows takes it.
+    pub(super) fn fits_depthwise(&self, call: &Convolution<'_>, most: u32) -> bool {
+        let rows = image_rows(call.texels().max(depthwise_texels(call)));
+        let planes = call.n * blocks(call.out_shape.c);
+        rows <= most as usize
+            && i32::try_from(rows * IMAGE_ROW).is_ok()
+            && planes <= self.limits.workgroups as usize
+    }
+
+    /// Through images, by subgroups of so many invocations.
+    pub(super) fn depthwise_subgroup(&mut self, call: &Convolution<'_>, width: usize) {
+        let (texels, weight_texels) = (call.texels(), depthwise_texels(call));
+        let w = self.buffers.weights(
+            format!("{} weights", call.name),
+            weight_texels.next_multiple_of(IMAGE_ROW) * 4,
+            call.weight,
+            Packing::DepthwiseTexels(call.layout, call.direction),
+        );
+        let image = self.buffers.image(ImageUse::Input, texels);
+        let out = call.out_shape;
+        let [stride, pad, up] = call.window_steps();
+        let params = DepthwiseSubgroupParams {
+            blocks: blocks(out.c) as i32,
+            in_size: size(call.in_shape),
+            out_size: size(out),
+            taps: signed(call.window.size),
+            stride,
+            pad,
+            dilation: signed(call.window.dilation),
+            up,
+            tap_step: call.tap_steps(),
+            step: step(call, up[0]),
+            epilogue: call.end.epilogue as u32,
+            sharing: self.pass.sharing as i32,
+            bounds: call.end.bounds,
+        };
+        let [columns, rows] = call.column_groups(width);
+        let workgroups = [columns, rows, (call.n * blocks(out.c)) as u32];
+        let kernel = match call.end.activation {
+            None if call.end.is_mask() => Kernel::DepthwiseSubgroupMasked,
+            None => Kernel::DepthwiseSubgroup,
+            Some(ActivationKind::Silu) => Kernel::DepthwiseSubgroupSilu,
+            Some(ActivationKind::HardSwish) => Kernel::DepthwiseSubgroupHardSwish,
+            Some(_) => unreachable!("no step has another"),
+        };
+        let buffers = vec![image, w, call.end.extra, call.y];
+        let work = call.work();
+        self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
+        self.copy_before_last(CopyToImage {
+            from: call.x,
+            to: image,
+            texels,
+        });
+    }
+
     pub(super) fn depthwise(&mut self, call: &Convolution<'_>) {
         let Convolution { window, .. } = call;
         let out = call.out_shape;
@@ -28,11 +102,6 @@ impl Builder<'_> {
         let [stride, pad, up] = call.window_steps();
         let dilation = signed(window.dilation);
         let taps = signed(window.size);
-        // Taps so many rows apart read what the output after theirs reads one tap earlier.
-        let step = match stride[0] % dilation[0] {
-            0 => (stride[0] / dilation[0]).min(taps[0]),
-            _ => taps[0],
-        };
         let rows = out.h.div_ceil(DEPTHWISE_ROWS);
         let count = call.n * blocks(out.c) * rows * out.w;
         let params = DepthwiseParams {
@@ -45,7 +114,7 @@ impl Builder<'_> {
             pad,
             dilation,
             up,
-            step,
+            step: step(call, 1),
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as u32,
         };

@@ -1,7 +1,7 @@
 //! What takes its elements one by one: affine, pad, flatten.
 
 use super::{Call, size};
-use crate::kernels::{AffineParams, FlattenParams, Kernel, PadParams};
+use crate::kernels::{AffineParams, Epilogue, FlattenParams, Kernel, PadParams};
 use crate::layout::{Direction, blocks};
 use crate::network::{FlattenOrder, NodeId, Pad};
 use crate::plan::Packing;
@@ -9,8 +9,14 @@ use crate::plan::builder::Builder;
 use crate::weights::Tensor;
 
 impl Builder<'_> {
-    /// scale x + shift, a value a channel; the gradient has no shift.
-    pub(super) fn affine(&mut self, id: NodeId, call: &Call<'_>, scale: &Tensor, shift: &Tensor) {
+    /// scale x + shift, a value a channel, with the ReLU after it where `epilogue` says so; the gradient has no shift.
+    pub(super) fn affine(
+        &mut self,
+        id: NodeId,
+        call: &Call<'_>,
+        [scale, shift]: [&Tensor; 2],
+        epilogue: Epilogue,
+    ) {
         let shape = call.made();
         let name = &self.network.node(id).name;
         let mut values = |what: &str, tensor: &Tensor| {
@@ -26,6 +32,7 @@ impl Builder<'_> {
             blocks: blocks(shape.c) as u32,
             positions: (shape.h * shape.w) as u32,
             shifted: u32::from(shifted),
+            epilogue: epilogue as u32,
         };
         let buffers = vec![call.x, scale, shifts.unwrap_or(self.nothing), call.y];
         self.each(Kernel::Affine, call.label, params.count, &params, buffers);

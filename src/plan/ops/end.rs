@@ -1,18 +1,31 @@
-//! What layers do as they store: the bias and the ReLU after it on the way there, the mask of a ReLU on the way back.
+//! What layers do as they store: the bias and the activation after it on the way there, the mask of a ReLU on the way back.
 
-use crate::kernels::Epilogue;
+use crate::kernels::{ActivationKind, Epilogue};
 use crate::layout::blocks;
-use crate::network::{NodeId, ReluRule, Shape};
+use crate::network::{Activation, NodeId, Op, ReluRule, Shape};
 use crate::plan::builder::Builder;
 use crate::plan::schedule::{self, Step};
 use crate::plan::{BackwardRequest, BufferId, Packing};
 use crate::weights::Tensor;
 
-/// What a kernel does as it stores, and the buffer that it needs for that.
+/// What a kernel does as it stores, and the buffers that it needs for that.
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub(super) epilogue: Epilogue,
     pub(super) extra: BufferId,
+    /// Of [`Epilogue::BiasClip`].
+    pub(super) bounds: [f32; 2],
+    /// What is applied after the bias where no epilogue says it.
+    pub(super) activation: Option<ActivationKind>,
+    /// What is added before that.
+    pub(super) added: Option<BufferId>,
+}
+
+impl End {
+    /// Whether it is a mask by an activation's value.
+    pub(super) fn is_mask(&self) -> bool {
+        matches!(self.epilogue, Epilogue::Mask | Epilogue::MaskGuided)
+    }
 }
 
 /// The max-pool that a layer's kernel takes with it.
@@ -32,20 +45,29 @@ impl Builder<'_> {
         let network = self.network;
         let node = network.node(step.node);
         // The layer's own name, but for a pool's value.
-        let made = network.node(step.pool.unwrap_or(step.node));
-        let y = self
-            .buffers
-            .tensor(&made.name, self.pass.images, made.shape);
-        self.pass.values.insert(step.made(), y);
+        let y = self.value_buffer(step.made(), step.pool.unwrap_or(step.node));
+        let mut end = self.plain_end();
+        end.added = step.sum.map(|sum| self.value(sum.other));
         let Some(bias) = bias else {
-            return (y, self.plain_end());
+            return (y, end);
         };
-        let extra = self.biases(&node.name, bias);
-        let epilogue = match step.relu {
-            Some(_) => Epilogue::BiasRelu,
-            None => Epilogue::Bias,
-        };
-        (y, End { epilogue, extra })
+        end.extra = self.biases(&node.name, bias);
+        end.epilogue = Epilogue::Bias;
+        let activation = step.activation.map(|id| &network.node(id).op);
+        match activation {
+            None => {}
+            Some(Op::Activate(Activation::Relu)) => end.epilogue = Epilogue::BiasRelu,
+            Some(Op::Activate(Activation::Clip { low, high })) => {
+                end.epilogue = Epilogue::BiasClip;
+                end.bounds = finite([*low, *high]);
+            }
+            Some(Op::Activate(Activation::Silu)) => end.activation = Some(ActivationKind::Silu),
+            Some(Op::Activate(Activation::HardSwish)) => {
+                end.activation = Some(ActivationKind::HardSwish);
+            }
+            Some(_) => unreachable!("no kernel takes another activation with it"),
+        }
+        (y, end)
     }
 
     /// The max-pool that a convolution's kernel takes with it.
@@ -76,6 +98,7 @@ impl Builder<'_> {
             let end = End {
                 epilogue: mask(request.rule),
                 extra: self.value(activation),
+                ..self.plain_end()
             };
             (node.inputs[0], end)
         } else {
@@ -93,8 +116,16 @@ impl Builder<'_> {
         End {
             epilogue: Epilogue::None,
             extra: self.nothing,
+            bounds: [f32::MIN, f32::MAX],
+            activation: None,
+            added: None,
         }
     }
+}
+
+/// Bounds as shaders take them: WGSL may take what is infinite for what never comes.
+pub(super) fn finite([low, high]: [f32; 2]) -> [f32; 2] {
+    [low.max(f32::MIN), high.min(f32::MAX)]
 }
 
 pub(super) fn mask(rule: ReluRule) -> Epilogue {

@@ -198,7 +198,7 @@ impl Builder<'_> {
         let mut pools = vec![];
         for (at, node) in network.nodes.iter().enumerate() {
             let id = NodeId(at);
-            rounded[at] = node.inputs.iter().any(|input| rounded[input.0]) || self.takes_pool(id);
+            rounded[at] = node.inputs.iter().any(|input| rounded[input.0]) || self.is_winograd(id);
             if let Op::MaxPool(window) = node.op
                 && passed[at]
                 && rounded[at]

@@ -1,0 +1,242 @@
+//! What convolutions take with them as they store: activations, the sum with an earlier value, and the scale and shift that takes a
+//! ReLU.
+
+use gradcam::low_level::kernels::Kernel;
+use gradcam::low_level::network::{Activation, FilterLayout, Network, Op, ReluRule, Shape, Window};
+use gradcam::low_level::plan::{KernelFamily, Plan, Request};
+use gradcam::weights::Tensor;
+
+use crate::common::device::{
+    GPU, assert_close, backward_within, each_convolution, forward_within, random, to_input,
+};
+use crate::common::twins::{self, Filters};
+use crate::{SHAPES, TOLERANCE};
+
+/// A convolution of so many groups, and its weights and biases.
+fn convolution(seed: u32, input: Shape, outputs: usize, window: Window, groups: usize) -> Op {
+    let [kh, kw] = window.size;
+    let weight = [outputs, input.c / groups, kh, kw];
+    let values = random(seed, weight.iter().product());
+    Op::Conv2d {
+        weight: Tensor::from_f32(weight.to_vec(), &values),
+        bias: Some(Tensor::from_f32(vec![outputs], &random(seed + 1, outputs))),
+        layout: FilterLayout::Oihw,
+        window,
+        groups,
+    }
+}
+
+/// Its twin.
+fn convolved(op: &Op, x: &[f32], n: usize, input: Shape) -> Vec<f32> {
+    let Op::Conv2d {
+        weight,
+        bias,
+        window,
+        groups,
+        ..
+    } = op
+    else {
+        unreachable!()
+    };
+    let filters = Filters {
+        values: &weight.to_vec(),
+        outputs: weight.shape()[0],
+        inputs: input.c,
+        groups: *groups,
+    };
+    let bias = bias.as_ref().map(Tensor::to_vec);
+    twins::conv2d(x, n, input, &filters, bias.as_deref(), *window)
+}
+
+fn has(network: &Network, kernel: Kernel) -> bool {
+    let plan = Plan::new(network, &Request::default(), GPU.limits()).unwrap();
+    plan.kernels().contains(&kernel)
+}
+
+fn on_subgroups() -> bool {
+    matches!(GPU.limits().family, KernelFamily::Subgroup(_))
+}
+
+#[test]
+fn activations_end_convolutions_of_any_window_and_depth() {
+    let activations = [
+        (
+            Activation::Silu,
+            [Kernel::Conv2dSubgroupSilu, Kernel::DepthwiseSubgroupSilu],
+        ),
+        (
+            Activation::HardSwish,
+            [
+                Kernel::Conv2dSubgroupHardSwish,
+                Kernel::DepthwiseSubgroupHardSwish,
+            ],
+        ),
+        (
+            Activation::Clip {
+                low: -0.25,
+                high: 0.5,
+            },
+            [Kernel::Conv2dSubgroup, Kernel::DepthwiseSubgroup],
+        ),
+        (
+            Activation::Clip {
+                low: 0.0,
+                high: f32::INFINITY,
+            },
+            [Kernel::Conv2dSubgroup, Kernel::DepthwiseSubgroup],
+        ),
+    ];
+    for (input, window) in SHAPES.into_iter().zip(
+        [
+            Window::square(1, 1, 0),
+            Window::square(5, 2, 2),
+            Window::square(3, 2, 1),
+        ]
+        .into_iter()
+        .cycle(),
+    ) {
+        for (activation, kernels) in &activations {
+            for (groups, kernel) in [1, input.c].into_iter().zip(kernels) {
+                let outputs = if groups == 1 { 37 } else { input.c };
+                let op = convolution(5, input, outputs, window, groups);
+                let mut network = Network::new("ends", input);
+                network.chain("conv", op.clone()).unwrap();
+                let act = Op::Activate(activation.clone());
+                network.chain("act", act).unwrap();
+                if on_subgroups() && input.c > 1 {
+                    assert!(has(&network, *kernel), "{kernel:?}");
+                }
+                let out = twins::output_shape(input, outputs, window);
+                for limits in each_convolution() {
+                    let what = format!("{input}, {activation}, {groups}, {:?}", limits.family);
+                    let n = 2;
+                    let x = random(7, n * input.len());
+                    let y = convolved(&op, &x, n, input);
+                    let each = y.chunks_exact(out.len());
+                    let expected: Vec<f32> = each
+                        .flat_map(|y| twins::activate(y, out, activation))
+                        .collect();
+                    let actual = forward_within(limits, &network, n, &x);
+                    assert_close(&what, &actual, &expected, out, TOLERANCE);
+                }
+            }
+        }
+    }
+}
+
+/// On the way back the activation's input is read, so that nothing is taken with the convolution that loses it.
+#[test]
+fn gradients_through_activations_after_convolutions_find_what_they_read() {
+    let input = Shape::new(6, 9, 7);
+    let window = Window::square(3, 2, 1);
+    for activation in [
+        Activation::Silu,
+        Activation::HardSwish,
+        Activation::Clip {
+            low: -0.25,
+            high: 0.5,
+        },
+    ] {
+        for (groups, outputs) in [(1, 9), (6, 6)] {
+            let op = convolution(8, input, outputs, window, groups);
+            let mut network = Network::new("ends", input);
+            network.chain("conv", op.clone()).unwrap();
+            let act = Op::Activate(activation.clone());
+            network.chain("act", act).unwrap();
+            let out = twins::output_shape(input, outputs, window);
+            let (x, dy) = (random(9, input.len()), random(10, out.len()));
+            let y = convolved(&op, &x, 1, input);
+            let after = twins::activate(&y, out, &activation);
+            let dz = match activation {
+                Activation::Clip { low, high } => {
+                    twins::clip_backward(&dy, &after, [low, high], ReluRule::Plain)
+                }
+                _ => twins::activate_backward(&dy, &y, out, &activation),
+            };
+            let Op::Conv2d { weight, .. } = &op else {
+                unreachable!()
+            };
+            let filters = Filters {
+                values: &weight.to_vec(),
+                outputs,
+                inputs: input.c,
+                groups,
+            };
+            let expected = twins::conv2d_backward(&dz, 1, input, &filters, window);
+            for limits in each_convolution() {
+                let what = format!("{activation}, {groups}, {:?}", limits.family);
+                let back = to_input(1, ReluRule::Plain);
+                let (_, dx) = backward_within(limits, &network, back, &x, &dy);
+                assert_close(&what, &dx, &expected, input, TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_later_of_two_convolutions_adds_the_earlier_ones_value() {
+    for (input, relu) in SHAPES.into_iter().zip([true, false].into_iter().cycle()) {
+        let one = Window::square(1, 1, 0);
+        let first = convolution(11, input, 13, one, 1);
+        let around = convolution(15, input, 13, one, 1);
+        let mut network = Network::new("sum", input);
+        let picture = network.output();
+        let a = network.chain("first", first.clone()).unwrap();
+        let b = network
+            .push("around", around.clone(), vec![picture])
+            .unwrap();
+        network.push("sum", Op::Add, vec![b, a]).unwrap();
+        if relu {
+            network.chain("relu", Op::RELU).unwrap();
+        }
+        let out = Shape::new(13, input.h, input.w);
+        if on_subgroups() {
+            assert!(has(&network, Kernel::Conv2dSubgroupAdded));
+            assert!(!has(&network, Kernel::Combine));
+        }
+        let n = 3;
+        let x = random(17, n * input.len());
+        let of = |op: &Op| convolved(op, &x, n, input);
+        let sums = of(&first).into_iter().zip(of(&around));
+        let expected: Vec<f32> = sums
+            .map(|(a, b)| if relu { (a + b).max(0.0) } else { a + b })
+            .collect();
+        for limits in each_convolution() {
+            let actual = forward_within(limits, &network, n, &x);
+            let what = format!("{input}, {:?}", limits.family);
+            assert_close(&what, &actual, &expected, out, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn a_scale_and_shift_takes_the_relu_after_it() {
+    for input in SHAPES.into_iter().chain([Shape::new(5, 23, 29)]) {
+        let (scale, shift) = (random(18, input.c), random(19, input.c));
+        let mut network = Network::new("affine", input);
+        let affine = Op::Affine {
+            scale: Tensor::from_f32(vec![input.c], &scale),
+            shift: Tensor::from_f32(vec![input.c], &shift),
+        };
+        network.chain("affine", affine).unwrap();
+        network.chain("relu", Op::RELU).unwrap();
+        assert!(!has(&network, Kernel::Relu));
+        let n = 2;
+        let x = random(20, n * input.len());
+        let each = x.chunks_exact(input.len());
+        let y: Vec<f32> = each
+            .flat_map(|x| twins::affine(x, input, &scale, &shift))
+            .collect();
+        let expected = twins::relu(&y);
+        let actual = forward_within(GPU.limits(), &network, n, &x);
+        assert_close("forward", &actual, &expected, input, TOLERANCE);
+        let dy = random(21, input.len());
+        let back = to_input(1, ReluRule::Plain);
+        let x = &x[..input.len()];
+        let (_, dx) = backward_within(GPU.limits(), &network, back, x, &dy);
+        let dz = twins::relu_backward(&dy, &expected[..input.len()], ReluRule::Plain);
+        let zero = vec![0.0; input.c];
+        let expected = twins::affine(&dz, input, &scale, &zero);
+        assert_close("backward", &dx, &expected, input, TOLERANCE);
+    }
+}
