@@ -142,18 +142,11 @@ fn with_activations(
         let Op::Activate(activation) = &network.node(reader).op else {
             return None;
         };
-        let is_taken = match activation {
-            Activation::Relu => true,
-            _ => {
-                let remembered = activation.remembers() == Remembers::Input
-                    && passes_through(network, request, reader);
-                let is_convolution = matches!(op, Op::Conv2d { .. });
-                is_convolution
-                    && step.sum.is_none()
-                    && !remembered
-                    && takes.activation(step.node, activation)
-            }
-        };
+        let remembered =
+            activation.remembers() == Remembers::Input && passes_through(network, request, reader);
+        let alone = matches!(op, Op::Conv2d { .. }) && step.sum.is_none() && !remembered;
+        let is_taken = matches!(activation, Activation::Relu)
+            || alone && takes.activation(step.node, activation);
         (is_taken && !request.keep.contains(&step.summed())).then_some(reader)
     };
     joined(steps, |step| {

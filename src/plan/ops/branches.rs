@@ -187,12 +187,10 @@ impl Builder<'_> {
         let node = network.node(id);
         let whole = self.pass.concats.whole.get(&id).copied().unwrap_or(id);
         let y = self.whole_buffer(whole);
+        let bytes = padded_bytes(self.pass.images, node.shape);
         let value = match whole == id {
             true => y,
-            false => {
-                let bytes = padded_bytes(self.pass.images, node.shape);
-                self.buffers.part(&node.name, y, 0, bytes)
-            }
+            false => self.buffers.part(&node.name, y, 0, bytes),
         };
         self.pass.values.insert(id, value);
         let operands = self.pass.concats.operands.get(&id);
