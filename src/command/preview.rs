@@ -75,14 +75,14 @@ impl Screen {
         let tall = f64::from(self.rows.clamp(4, 200) - 2) * 2.0;
         let columns = room.min(tall * width / height).max(1.0);
         let at = |pixels: f64| {
-            let pixels = pixels.round().max(1.0);
+            let pixels = pixels.floor().max(1.0);
             let rows = (pixels * height / width).round().max(1.0);
             match pixels < width {
                 true => imageops::resize(picture, pixels as u32, rows as u32, FilterType::Triangle),
                 false => picture.clone(),
             }
         };
-        let columns_wide = columns.round() as u16;
+        let columns_wide = columns.floor().max(1.0) as u16;
         // Pixels of a column, as many as most fonts have.
         let fine = at(columns * 10.0);
         let png = || picture::encode(&fine, ::image::ImageFormat::Png);

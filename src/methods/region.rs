@@ -285,7 +285,7 @@ mod tests {
         let arms = found(&["9000900", "9000900", "9999900"]);
         assert_eq!((arms.len(), arms[0].area), (1, 9));
         let spiral = found(&["99999", "00009", "99909", "90009", "99999"]);
-        assert_eq!((spiral.len(), spiral[0].area), (1, 16));
+        assert_eq!((spiral.len(), spiral[0].area), (1, 17));
     }
 
     #[test]

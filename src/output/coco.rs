@@ -137,7 +137,10 @@ fn counts(region: &Region, width: usize, height: usize) -> Vec<usize> {
             }
         }
     }
-    starts_and_ends.push(width * height);
+    // Behind the last pixel nothing is left to count.
+    if starts_and_ends.last() != Some(&(width * height)) {
+        starts_and_ends.push(width * height);
+    }
     let before = std::iter::once(0).chain(starts_and_ends.iter().copied());
     let counts: Vec<usize> = before.zip(&starts_and_ends).map(|(a, b)| b - a).collect();
     counts

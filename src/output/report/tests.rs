@@ -135,10 +135,11 @@ fn the_json_is_schema_1_on_one_line() {
             r#""maps":[{{"method":"gradcam","min":-0.25,"max":1.5,"mean":0.5,"centre":[12.5,7.0],"entropy":0.75,"empty":false,"verdict":"ok","#,
             r#""files":{{"#,
             r#""gradcam":"street_0_920_traffic_light_0.105_gradcam.jpg","#,
-            r#""gradcam.npy":"street_0_920_traffic_light_0.105_gradcam.npy"}}}}]}}]}}"#,
+            r#""gradcam.npy":"street_0_920_traffic_light_0.105_gradcam.npy"}}}}]}}],"program":"gradcam {}"}}"#,
             "\n"
         ),
-        sha256
+        sha256,
+        env!("CARGO_PKG_VERSION")
     );
     assert_eq!(report().json(), expected);
 }
