@@ -721,9 +721,9 @@ fn matched(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error
 }
 
 /// What `-h` shows beside the commands: the options of every day. `--help` has all.
-const SHORT_HELP: [&str; 16] = [
+const SHORT_HELP: [&str; 17] = [
     "weights", "top_n", "classes", "methods", "layers", "outputs", "out_dir", "size", "boxes",
-    "preview", "json", "report", "verbose", "quiet", "fit", "labels",
+    "preview", "json", "report", "verbose", "quiet", "fit", "labels", "adapter",
 ];
 
 /// The definition of the command line.
