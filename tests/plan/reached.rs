@@ -4,12 +4,21 @@ use std::collections::BTreeSet;
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{
-    Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, Op, Pad, Shape, Window,
+    Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, Op, Pad, Resample, Shape,
+    Window,
 };
-use gradcam::low_level::plan::{Limits, MatrixDtype, Means, Plan, Request, Winograd};
+use gradcam::low_level::plan::{
+    KernelFamily, Limits, MatrixDtype, Means, Plan, Request, Subgroup, Winograd,
+};
 use gradcam::weights::Tensor;
 
 use super::{FAMILIES, MIB, adapter, convolution, request, tiled, vgg16, with_reruns};
+
+/// Subgroups that shuffle slower than they load.
+const LOADING: KernelFamily = KernelFamily::Subgroup(Subgroup {
+    shuffles: false,
+    ..Subgroup::new(8, 16_384)
+});
 
 /// One of each op that a VGG does not have, or not in that place.
 pub(super) fn odds_and_ends() -> Network {
@@ -136,6 +145,20 @@ fn mobile() -> Network {
     network
 }
 
+/// Every other place of a map.
+fn picked() -> Network {
+    let mut network = Network::new("picked", Shape::new(3, 16, 16));
+    network.chain("conv", convolution(8, 3)).unwrap();
+    let pick = Resample::Pick {
+        first: [0, 0],
+        step: [2, 2],
+        count: [8, 8],
+    };
+    network.chain("pick", Op::Resample(pick)).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
 /// A convolution before a mean over all positions.
 fn pooled() -> Network {
     let mut network = Network::new("pooled", Shape::new(3, 32, 32));
@@ -153,10 +176,11 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         branched(),
         pooled(),
         mobile(),
+        picked(),
     ];
     let mut reached = BTreeSet::new();
     for network in &networks {
-        for family in FAMILIES.into_iter().chain([tiled(1)]) {
+        for family in FAMILIES.into_iter().chain([tiled(1), LOADING]) {
             for winograd in [
                 Winograd::Never,
                 Winograd::WhereFaster,
