@@ -19,7 +19,9 @@ fn values(constant: &str) -> &'static [f64] {
         "SUBGROUP" => &[4.0, 8.0, 16.0],
         "TILE" => &[32.0, 64.0],
         "SIZE" => &[2.0, 4.0],
-        "HALF" | "MANY" | "SHUFFLED" | "TURNED" | "WIDE" => &[0.0, 1.0],
+        // SiLU, hard swish, none: src/kernels/table.rs.
+        "ACTIVATION" => &[4.0, 6.0, 99.0],
+        "ADDED" | "HALF" | "MANY" | "MASKED" | "SHUFFLED" | "TURNED" | "WIDE" => &[0.0, 1.0],
         other => panic!("what can {other} be?"),
     }
 }
