@@ -24,6 +24,9 @@ const CLASSES: usize = 3;
 /// Numbers drawn one after the other.
 struct Draw {
     values: Vec<f32>,
+    /// Whether maps change their size by resampling, and pools take means: neighbours that come of the same places lie so near one
+    /// another that rounding would choose between them.
+    resamples: bool,
     next: usize,
     seed: u32,
 }
@@ -32,6 +35,7 @@ impl Draw {
     fn new(seed: u32) -> Self {
         Self {
             values: random(seed, 4096),
+            resamples: false,
             next: 0,
             seed,
         }
@@ -145,6 +149,14 @@ impl Draw {
                 let other = beside[self.below(beside.len())];
                 (Op::Concat, vec![other, from])
             }
+            8 if shape.h > 3 && shape.w > 3 && self.resamples => {
+                let window = Window::square(2, 2, 0);
+                let op = Op::AvgPool {
+                    window,
+                    count_include_pad: false,
+                };
+                (op, vec![from])
+            }
             8 if shape.h > 3 && shape.w > 3 => (Op::MaxPool(Window::square(2, 2, 0)), vec![from]),
             9 if self.below(2) == 0 && shape.c > 2 => {
                 let op = Op::LayerNorm {
@@ -173,9 +185,9 @@ impl Draw {
                     after: [0, -1],
                     value: 0.25,
                 };
-                let op = match self.below(4) {
+                let op = match self.below(2) {
+                    _ if self.resamples => Op::Resample(self.resample(shape)),
                     0 if shape.w > 2 => Op::Pad(pad),
-                    1 | 2 => Op::Resample(self.resample(shape)),
                     _ => Op::Lrn(lrn),
                 };
                 (op, vec![from])
@@ -402,6 +414,17 @@ fn drawn_graphs_give_the_values_and_gradients_of_their_twins() {
     for seed in 0..24 {
         let network = Draw::new(1000 + seed).network();
         check(GPU.limits(), &network, seed);
+    }
+}
+
+#[test]
+fn drawn_graphs_of_maps_in_other_sizes_give_the_values_and_gradients_of_their_twins() {
+    for seed in 0..24 {
+        let drawn = Draw {
+            resamples: true,
+            ..Draw::new(1000 + seed)
+        };
+        check(GPU.limits(), &{ drawn }.network(), seed);
     }
 }
 
