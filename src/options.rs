@@ -1,47 +1,45 @@
 //! From raw flags to [`Options`]: every rule between flags.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{
-    self, Backend, Baseline, Channels, ChannelsFlag, Colormap, Convolution, Explain, Fit, Format,
-    Fuse, MatrixDtype, Method, Output, OutputKind, Outputs, PixelScale, Preprocessing, Preview,
-    Scale, Score, Size, Smooth,
+    Backend, Baseline, Colormap, Convolution, Explain, Fit, Format, Fuse, MatrixDtype, Method,
+    Output, OutputKind, PixelScale, Preview, Scale, Score, Size, Smooth,
 };
 use crate::draw::composite::Overlay;
 use crate::methods::attribution;
 use crate::methods::cam;
 use crate::methods::perturbation;
 use crate::methods::region::KnownBox;
-use crate::near::nearest;
 use crate::picture;
 
 mod boxes;
 mod drawing;
 mod error;
 mod many;
+mod outputs;
+mod positionals;
+mod preprocess;
 mod settings;
 mod unread;
+mod words;
 
 pub use crate::cli::{Shard, ShardError, ShardFlag};
 pub use boxes::Regions;
 pub use error::UsageError;
 pub use many::{FilesFrom, Many};
+pub use preprocess::Preprocess;
 pub use unread::Unread;
+pub use words::{check_words, told_of};
+
+use positionals::{Positionals, one_weights, split};
 
 /// Classes explained when nobody says how many.
 pub const DEFAULT_TOP_N: usize = 3;
-
-/// Files of each class when nobody says which: those of the TensorFlow original.
-const USUAL_OUTPUTS: [Output; 4] = [
-    Output::Heatmap,
-    Output::Gradcam,
-    Output::Segmented,
-    Output::GuidedBprop,
-];
 
 /// What was asked for, free of contradictions. Nothing on the disk has been looked at, but for
 /// telling weights from pictures, and that two of them are there.
@@ -175,22 +173,6 @@ pub enum Classes {
     Named(Vec<String>),
 }
 
-/// Preprocessing that the user chose.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Preprocess {
-    /// A published one.
-    Named(Preprocessing),
-    /// `(pixel - mean) / std` for pixels in 0..255.
-    Given {
-        /// Red, green, blue; finite.
-        mean: [f32; 3],
-        /// Red, green, blue; finite and above 0.
-        std: [f32; 3],
-        /// Order in which the network takes the three.
-        channels: Channels,
-    },
-}
-
 impl Options {
     /// Checks the flags against each other. `looks_like_weights` tells a weights file from a
     /// picture.
@@ -198,10 +180,10 @@ impl Options {
         flags: Explain,
         looks_like_weights: impl Fn(&Path) -> bool,
     ) -> Result<Self, UsageError> {
-        let channels = each_channels(&flags.channels)?;
-        let outputs = outputs(&flags)?;
+        let channels = preprocess::each_channels(&flags.channels)?;
+        let outputs = outputs::outputs(&flags)?;
         let unread = unread::unread(&flags, &outputs);
-        let preprocess = preprocess(&flags, channels.order)?;
+        let preprocess = preprocess::preprocess(&flags, channels.order)?;
         let overlay = drawing::overlay(&flags)?;
         let regions = boxes::regions(&flags)?;
         let to_stdout = flags.out_dir.as_deref() == Some(Path::new("-"));
@@ -251,30 +233,9 @@ impl Options {
         if !(noise.is_finite() && noise >= 0.0) {
             return Err(UsageError::NoiseOutOfRange(noise));
         }
-        let smoothed = flags.methods.iter().any(|method| match method {
-            Method::Cam(cam) => cam.is_smoothed(),
-            Method::Pixel(_) | Method::Perturbation(_) => false,
-        });
-        if flags.smooth.contains(&Smooth::Eigen) && !smoothed {
-            return Err(UsageError::NothingToSmooth(flags.methods[0]));
-        }
-        let maps = flags.methods.iter().any(|m| matches!(m, Method::Cam(_)));
-        if flags.smooth.contains(&Smooth::Aug) && !maps {
-            return Err(UsageError::NoMapToSmooth(flags.methods[0]));
-        }
+        check_smooth(&flags.smooth, &flags.methods)?;
         let layers = each_once(flags.layers);
-        match flags.fit {
-            Fit::Tiles if flags.smooth.contains(&Smooth::Aug) => {
-                return Err(UsageError::ScaledTiles("--smooth aug"));
-            }
-            Fit::Tiles if layers.len() > 1 => {
-                return Err(UsageError::ScaledTiles("several layers"));
-            }
-            Fit::Crop | Fit::Squash | Fit::Pad if flags.tiles.is_some() => {
-                return Err(UsageError::TilesAlone);
-            }
-            Fit::Tiles | Fit::Crop | Fit::Squash | Fit::Pad => {}
-        }
+        check_tiles(flags.fit, flags.tiles, &flags.smooth, layers.len())?;
         let patch = perturbation::Settings::default().patch;
         let patch = flags.patch.map_or(patch, |patch| patch as usize);
         let half = (patch / 2).max(1);
@@ -317,11 +278,11 @@ impl Options {
             seed: flags.seed.unwrap_or(usual.seed),
             unread,
             outputs,
-            report: page(flags.report)?,
+            report: outputs::page(flags.report)?,
             out_dir: flags.out_dir.filter(|_| !to_stdout),
             to_stdout,
             preview: flags.preview,
-            sheet: sheet(flags.sheet)?,
+            sheet: outputs::sheet(flags.sheet)?,
             colorbar: flags.colorbar,
             format: flags.format,
             size: flags.size.unwrap_or_default(),
@@ -369,133 +330,42 @@ impl Options {
     }
 }
 
-/// An error where one of a command line's `words`, the program's own name not among them, begins with a hyphen and is a file:
-/// a shell's `*` gives `-cat.png`, which would be taken for `-c at.png`.
-pub fn check_words(words: impl IntoIterator<Item = OsString>) -> Result<(), UsageError> {
-    let words = words.into_iter().take_while(|word| word != "--");
-    let is_file = |word: &OsString| {
-        let bytes = word.as_encoded_bytes();
-        bytes.len() > 1 && bytes[0] == b'-' && Path::new(word).is_file()
-    };
-    let file = words.into_iter().find(is_file);
-    file.map_or(Ok(()), |file| Err(UsageError::Hyphen(file.into())))
+/// Some of the methods are ones that `--smooth` smooths.
+fn check_smooth(smooth: &[Smooth], methods: &[Method]) -> Result<(), UsageError> {
+    let smoothed = methods.iter().any(|method| match method {
+        Method::Cam(cam) => cam.is_smoothed(),
+        Method::Pixel(_) | Method::Perturbation(_) => false,
+    });
+    if smooth.contains(&Smooth::Eigen) && !smoothed {
+        return Err(UsageError::NothingToSmooth(methods[0]));
+    }
+    let maps = methods.iter().any(|m| matches!(m, Method::Cam(_)));
+    if smooth.contains(&Smooth::Aug) && !maps {
+        return Err(UsageError::NoMapToSmooth(methods[0]));
+    }
+    Ok(())
 }
 
-/// The command that makes a picture again, from a command line's `words` without the program's name: that name before them, and
-/// without what says which other pictures there were, so that a picture tells the same whichever part of a run it was made in.
-pub fn told_of(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut told = vec!["gradcam".into()];
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        if word == "--" {
-            told.push(word);
-            told.extend(words);
-            break;
+/// Squares share a unit, which maps that are scaled one by one have not.
+fn check_tiles(
+    fit: Fit,
+    tiles: Option<u32>,
+    smooth: &[Smooth],
+    layers: usize,
+) -> Result<(), UsageError> {
+    match fit {
+        Fit::Tiles if smooth.contains(&Smooth::Aug) => {
+            return Err(UsageError::ScaledTiles("--smooth aug"));
         }
-        match word.to_str() {
-            Some("--resume") => {}
-            Some("--shard") => _ = words.next(),
-            Some(text) if text.starts_with("--shard=") => {}
-            _ => told.push(word),
+        Fit::Tiles if layers > 1 => {
+            return Err(UsageError::ScaledTiles("several layers"));
         }
-    }
-    told
-}
-
-struct Positionals {
-    images: Vec<PathBuf>,
-    weights: Option<PathBuf>,
-    count: Option<usize>,
-}
-
-/// A word of digits is the count, in the last place whatever files there are, elsewhere unless it is a file; what looks like
-/// weights is the weights, wherever it stands (a shell's `*` sorts `VGG16.npy` before `photo.jpg`); the rest are pictures.
-fn split(
-    inputs: Vec<OsString>,
-    looks_like_weights: impl Fn(&Path) -> bool,
-) -> Result<Positionals, UsageError> {
-    if inputs.iter().any(|input| input.is_empty()) {
-        return Err(UsageError::EmptyName);
-    }
-    let commands = cli::command_names();
-    if let Some(command) = inputs.iter().find(|&input| commands.contains(input)) {
-        return Err(UsageError::CommandNotFirst(
-            command.to_string_lossy().into_owned(),
-        ));
-    }
-    if let Some((word, command)) = inputs.first().and_then(|first| mistyped(first, &commands)) {
-        return Err(UsageError::MistypedCommand { word, command });
-    }
-    let last = inputs.len().saturating_sub(1);
-    // What stands before the weights is a count as well, unless it is the only picture.
-    let before_weights = match &inputs[..] {
-        [_, .., _, weights] if looks_like_weights(Path::new(weights)) => Some(last - 1),
-        _ => None,
-    };
-    let mut counts: Vec<String> = vec![];
-    let mut files: Vec<OsString> = vec![];
-    for (place, input) in inputs.into_iter().enumerate() {
-        match digits(&input).map(str::to_owned) {
-            Some(number) if place == last || !Path::new(&input).exists() => counts.push(number),
-            Some(number) if before_weights == Some(place) => {
-                return Err(UsageError::CountOrPicture(number));
-            }
-            _ => files.push(input),
+        Fit::Crop | Fit::Squash | Fit::Pad if tiles.is_some() => {
+            return Err(UsageError::TilesAlone);
         }
+        Fit::Tiles | Fit::Crop | Fit::Squash | Fit::Pad => {}
     }
-    let count = match &counts[..] {
-        [] => None,
-        [count] => match count.parse() {
-            Ok(count) => Some(count),
-            Err(_) => return Err(UsageError::HugeCount(count.clone())),
-        },
-        [first, second, ..] => return Err(UsageError::TwoNumbers(first.clone(), second.clone())),
-    };
-    let (weights, images): (Vec<_>, Vec<_>) = each_once(files)
-        .into_iter()
-        .map(PathBuf::from)
-        .partition(|path| !picture::is_stdin(path) && looks_like_weights(path));
-    let mut weights = weights.into_iter();
-    let first = weights.next();
-    Ok(Positionals {
-        images,
-        weights: weights.try_fold(first, one_weights)?,
-        count,
-    })
-}
-
-/// The word, and the command that it resembles, where it is no file and hardly the name of one.
-fn mistyped(word: &OsStr, commands: &[OsString]) -> Option<(String, String)> {
-    // Two letters changed places in a word of four: hlep.
-    const NEAR: f64 = 0.7;
-    let path = Path::new(word);
-    let text = word.to_str()?;
-    if path.extension().is_some() || text.contains(['/', '\\']) || path.exists() {
-        return None;
-    }
-    let commands = commands.iter().filter_map(|command| command.to_str());
-    let near = nearest(text, commands, NEAR, 1);
-    near.first()
-        .map(|near| (text.to_owned(), (*near).to_owned()))
-}
-
-/// The weights of a run, named once or in several spellings. A name that leads to no file was hardly meant as a second one.
-fn one_weights(first: Option<PathBuf>, second: PathBuf) -> Result<Option<PathBuf>, UsageError> {
-    let Some(first) = first else {
-        return Ok(Some(second));
-    };
-    let (missing, other) = match (first.canonicalize(), second.canonicalize()) {
-        (Ok(one), Ok(other)) if one == other => return Ok(Some(first)),
-        (Ok(_), Ok(_)) => return Err(UsageError::TwoWeights(first, second)),
-        (Ok(_), Err(_)) => (second, first),
-        (Err(_), _) => (first, second),
-    };
-    Err(UsageError::NoSuchWeights { missing, other })
-}
-
-fn digits(word: &OsStr) -> Option<&str> {
-    word.to_str()
-        .filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
+    Ok(())
 }
 
 fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageError> {
@@ -512,124 +382,11 @@ fn classes(named: Vec<String>, count: Option<usize>) -> Result<Classes, UsageErr
     }
 }
 
-/// The files of each class: the usual ones, unless a page or a sheet shows what they do.
-fn outputs(flags: &Explain) -> Result<Vec<Output>, UsageError> {
-    let asked = &flags.outputs;
-    let outputs = asked.iter().filter_map(|output| match output {
-        Outputs::One(output) => Some(*output),
-        Outputs::None => None,
-    });
-    let outputs = each_once(outputs.collect());
-    match (asked.contains(&Outputs::None), outputs.first()) {
-        (true, Some(&other)) => Err(UsageError::NoneAndOutput(other)),
-        (true, None) => Ok(vec![]),
-        (false, None) if flags.report.is_some() || flags.sheet.is_some() => Ok(vec![]),
-        (false, None) => Ok(USUAL_OUTPUTS.to_vec()),
-        (false, Some(_)) => Ok(outputs),
-    }
-}
-
-/// The page's file, whose name tells it from a picture that was meant to be explained.
-fn page(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
-    match file {
-        Some(file) if !is_called(&file, &["html", "htm"]) => Err(UsageError::NoPage(file)),
-        file => Ok(file),
-    }
-}
-
-/// The sheet's file, likewise.
-fn sheet(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
-    match file {
-        Some(file) if !is_called(&file, &["png"]) => Err(UsageError::NoSheet(file)),
-        file => Ok(file),
-    }
-}
-
-/// Whether a file has one of these extensions.
-fn is_called(file: &Path, extensions: &[&str]) -> bool {
-    let extension = file.extension().unwrap_or_default();
-    let mut extensions = extensions.iter();
-    extensions.any(|&one| extension.eq_ignore_ascii_case(one))
-}
-
 fn fuse(fuse: Option<Fuse>, layers: &[String]) -> Result<Fuse, UsageError> {
     match fuse {
         Some(fuse) if layers.len() < 2 => Err(UsageError::FuseOneLayer(fuse)),
         fuse => Ok(fuse.unwrap_or_default()),
     }
-}
-
-/// What `--channels` says, in either meaning.
-struct EachChannels {
-    count: Option<NonZeroUsize>,
-    order: Option<Channels>,
-}
-
-fn each_channels(flags: &[ChannelsFlag]) -> Result<EachChannels, UsageError> {
-    let (mut count, mut order) = (None, None);
-    for flag in flags {
-        let twice = match *flag {
-            ChannelsFlag::Count(new) => count.replace(new).map(|_| "a number"),
-            ChannelsFlag::Order(new) => order.replace(new).map(|_| "an order"),
-        };
-        if let Some(twice) = twice {
-            return Err(UsageError::TwoChannels(twice));
-        }
-    }
-    Ok(EachChannels { count, order })
-}
-
-fn preprocess(
-    flags: &Explain,
-    channels: Option<Channels>,
-) -> Result<Option<Preprocess>, UsageError> {
-    let numbers = [
-        ("--mean", flags.mean.is_some()),
-        ("--std", flags.std.is_some()),
-        ("--channels", channels.is_some()),
-    ];
-    let first_number = numbers
-        .into_iter()
-        .find_map(|(flag, given)| given.then_some(flag));
-    match (flags.preprocess, first_number) {
-        (Some(name), Some(flag)) => return Err(UsageError::PreprocessTwice { name, flag }),
-        (Some(name), None) => return Ok(Some(Preprocess::Named(name))),
-        (None, None) => return Ok(None),
-        (None, Some(_)) => {}
-    }
-    if let (None, None, Some(order)) = (flags.mean, flags.std, channels) {
-        return Err(UsageError::OrderAlone(order));
-    }
-    let mean = flags.mean.unwrap_or([0.0; 3]);
-    let std = flags.std.unwrap_or([1.0; 3]);
-    if let Some(value) = mean.into_iter().find(|value| !value.is_finite()) {
-        return Err(UsageError::UnusableNumber {
-            flag: "--mean",
-            value,
-        });
-    }
-    if let Some(value) = std
-        .into_iter()
-        .find(|value| !(value.is_finite() && *value > 0.0))
-    {
-        return Err(UsageError::UnusableNumber {
-            flag: "--std",
-            value,
-        });
-    }
-    let beyond = |(m, s): (f32, f32)| [0.0, 255.0].iter().any(|v| !((v - m) / s).is_finite());
-    if std::iter::zip(mean, std).any(beyond) {
-        return Err(UsageError::BeyondFloats);
-    }
-    if mean.iter().all(|value| (0.0..=1.0).contains(value)) && std.iter().all(|&value| value < 1.0)
-    {
-        return Err(UsageError::UnitScale { mean, std });
-    }
-    Ok(Some(Preprocess::Given {
-        mean,
-        std,
-        channels: channels.unwrap_or(Channels::Rgb),
-    }))
 }
 
 /// First occurrences, in order.

@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::cli::Cli;
+use crate::cli::{Channels, Cli, Preprocessing};
 use crate::methods::cam;
 
 fn options(line: &str) -> Result<Options, UsageError> {
