@@ -22,6 +22,7 @@ use crate::weights::{self, Weights};
 
 mod beside;
 mod choice;
+mod compute;
 pub mod draw;
 mod ending;
 mod from_options;
@@ -30,11 +31,14 @@ mod list_file;
 mod listing;
 mod page;
 mod pictures;
+mod prepare;
 mod record;
 mod regions;
+mod scene;
 mod settings;
 mod sheet;
 mod told;
+mod values;
 
 pub use list_file::ListError;
 pub use told::{Cost, Told, in_words};
@@ -258,7 +262,7 @@ fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<S
 
 /// Where a method with a rule of its own for ReLUs was asked for, which activations have none.
 fn unguided(options: &Options, network: &Network) -> Option<String> {
-    let methods = draw::methods(options).pixels;
+    let methods = values::methods(options).pixels;
     let mut ruled = methods
         .iter()
         .filter(|method| method.recipe().rule != ReluRule::Plain);

@@ -1,102 +1,29 @@
 //! From explained classes to their files.
 
 use std::cell::LazyCell;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use ::image::{RgbImage, imageops};
 
-use crate::cli::{Colormap, Output, PixelScale, Scale, Size};
+use super::regions;
+use super::scene::{Scene, Shared};
+use super::values::{MethodValues, methods};
+use crate::cli::Output;
 use crate::command::Error;
-use crate::command::explain::regions;
-use crate::draw::colorbar::{self, Bar};
-use crate::draw::composite::{self, Overlay, Rectangle};
+use crate::draw::colorbar;
+use crate::draw::composite;
 use crate::explainer::{Explanation, Prediction};
 use crate::labels::{Label, Labels};
-use crate::methods::attribution;
-use crate::methods::cam;
-use crate::methods::map::{Map, RawMap};
-use crate::methods::perturbation;
 use crate::methods::region::Region;
 use crate::methods::spread::Spread;
-use crate::methods::verdict::Circumstances;
 use crate::methods::{Method, Setting};
 use crate::options::Options;
-use crate::output::provenance::Origin;
 use crate::output::report;
-use crate::output::{self, Content, Destination, Kept, Question, Subject};
+use crate::output::{self, Content, Subject};
 use crate::picture;
-use crate::picture::preprocess::{self, Geometry, Normalization};
-
-/// What all classes of a picture share.
-pub struct Scene<'a> {
-    /// What was asked for.
-    pub options: &'a Options,
-    /// Where the files go.
-    pub destination: &'a Destination,
-    /// How many classes are drawn at once, at most.
-    pub threads: usize,
-    /// Files that are not written over.
-    pub kept: &'a Kept,
-    /// The picture as it was opened, where maps are placed back on it.
-    pub original: Option<&'a RgbImage>,
-    /// The picture as the network saw it.
-    pub seen: &'a RgbImage,
-    /// Where the one lies on the other.
-    pub geometry: &'a Geometry,
-    /// How pixels became the network's input.
-    pub normalization: &'a Normalization,
-    /// What is asked of the class.
-    pub question: Question,
-    /// What is asked and found, for advice.
-    pub asked: Circumstances<'a>,
-    /// What made the files, for those that can say it.
-    pub origin: &'a Origin,
-    /// What was differentiated, in a word or three.
-    pub score: &'a str,
-    /// The target layers' names.
-    pub layers: &'a [String],
-    /// Nanoseconds that were spent writing, of all threads together.
-    pub writing: AtomicU64,
-}
-
-/// What is drawn at full strength where a scale is shared, in the units of a method's values: for each of its pictures of
-/// pixel values, and for its heat.
-pub(super) type Shared = Vec<(Method, f64)>;
-
-/// Methods of either kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Methods {
-    /// Those of the target layer.
-    pub cams: Vec<cam::Method>,
-    /// Those of the pixels.
-    pub pixels: Vec<attribution::Method>,
-    /// Those that hide parts of the picture.
-    pub perturbations: Vec<perturbation::Method>,
-}
-
-/// The methods needed: those asked for, and those that outputs show whatever the method.
-pub fn methods(options: &Options) -> Methods {
-    let mut methods = Methods::default();
-    let shown = contents(options).into_iter().map(Content::method);
-    for method in options.methods.iter().copied().chain(shown) {
-        match method {
-            Method::Cam(method) if !methods.cams.contains(&method) => methods.cams.push(method),
-            Method::Pixel(method) if !methods.pixels.contains(&method) => {
-                methods.pixels.push(method);
-            }
-            Method::Perturbation(method) if !methods.perturbations.contains(&method) => {
-                methods.perturbations.push(method);
-            }
-            Method::Cam(_) | Method::Pixel(_) | Method::Perturbation(_) => {}
-        }
-    }
-    methods
-}
 
 /// How many files a class has.
 pub(super) fn files(options: &Options) -> usize {
@@ -104,7 +31,7 @@ pub(super) fn files(options: &Options) -> usize {
 }
 
 /// Files of a class, in the order written: those of each method, then those of outputs that are the same for all.
-fn contents(options: &Options) -> Vec<Content> {
+pub(super) fn contents(options: &Options) -> Vec<Content> {
     let of_method = |method, output: &Output| match output {
         Output::Heatmap => Some(Content::Heatmap(method)),
         Output::Heatmap16 => Some(Content::Heatmap16(method)),
@@ -219,7 +146,7 @@ fn class(
     };
     let picture = scene.picture();
     let methods = methods(options);
-    let values: Vec<(Method, Given)> = methods.values(scene, explanation);
+    let values: Vec<(Method, MethodValues)> = methods.values(scene, explanation);
     let of = |method| {
         let found = values.iter().find(|(m, _)| *m == method);
         &found.expect("values of each method needed").1
@@ -337,268 +264,4 @@ fn small(picture: RgbImage) -> RgbImage {
     let side =
         |length: u32| (u64::from(length) * u64::from(LARGEST) / u64::from(longer)).max(1) as u32;
     imageops::thumbnail(&picture, side(width), side(height))
-}
-
-/// What a method gave for a class.
-pub(super) struct Given {
-    /// Rows, columns, and 1 or 3 values at each place.
-    pub(super) shape: [usize; 3],
-    /// Whether these are values of a picture's channels, rather than a map.
-    pub(super) of_pixels: bool,
-    /// Row by row.
-    pub(super) values: Vec<f64>,
-    /// What is drawn as nothing.
-    pub(super) nothing: f64,
-}
-
-impl Given {
-    /// A CAM method's map.
-    pub(super) fn of_map(map: &RawMap) -> Self {
-        Self {
-            shape: [map.height, map.width, 1],
-            of_pixels: false,
-            values: map.values.clone(),
-            nothing: 0.0,
-        }
-    }
-
-    /// What is more than nothing, divided by the largest magnitude, see [`Map::scaled`], and that magnitude.
-    pub(super) fn scaled(&self) -> (Map, f64) {
-        let [rows, columns, channels] = self.shape;
-        let values: Vec<f64> = self.values.iter().map(|v| v - self.nothing).collect();
-        let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
-        (Map::scaled(columns * channels, rows, &values), largest)
-    }
-
-    /// One value a position: of pixel values their magnitude. Divided by the largest magnitude, and that.
-    pub(super) fn map(&self) -> (Map, f64) {
-        let (scaled, largest) = self.scaled();
-        let [rows, columns, _] = self.shape;
-        let map = match self.of_pixels {
-            true => composite::magnitude(&scaled.values, columns as u32, rows as u32),
-            false => scaled,
-        };
-        (map, largest)
-    }
-}
-
-impl Methods {
-    /// All of them.
-    pub(super) fn each(&self) -> Vec<Method> {
-        let cams = self.cams.iter().map(|&method| method.into());
-        let pixels = self.pixels.iter().map(|&method| method.into());
-        let perturbations = self.perturbations.iter().map(|&method| method.into());
-        cams.chain(pixels).chain(perturbations).collect()
-    }
-
-    pub(super) fn values(
-        &self,
-        scene: &Scene<'_>,
-        explanation: &Explanation,
-    ) -> Vec<(Method, Given)> {
-        let cams = self.cams.iter().zip(&explanation.maps);
-        let cams = cams.map(|(&cam, map)| (Method::Cam(cam), Given::of_map(map)));
-        let (columns, rows) = scene.seen.dimensions();
-        let pixels = self.pixels.iter().zip(&explanation.pixels);
-        let pixels = pixels.map(|(&method, values)| {
-            let degree = method.recipe().value.degree();
-            let values = Given {
-                shape: [
-                    rows as usize,
-                    columns as usize,
-                    scene.normalization.channels(),
-                ],
-                of_pixels: true,
-                values: preprocess::to_picture(values, scene.normalization, degree),
-                nothing: 0.0,
-            };
-            (Method::Pixel(method), values)
-        });
-        let perturbations = self.perturbations.iter().zip(&explanation.perturbations);
-        let perturbations = perturbations.map(|(&method, map)| {
-            let values = Given {
-                shape: [rows as usize, columns as usize, 1],
-                of_pixels: false,
-                values: map.clone(),
-                nothing: method.nothing(map),
-            };
-            (Method::Perturbation(method), values)
-        });
-        cams.chain(pixels).chain(perturbations).collect()
-    }
-}
-
-impl Scene<'_> {
-    /// Where a file goes, unless that is a file that the run reads.
-    fn path(&self, subject: Subject<'_>, content: Content) -> Result<PathBuf, Error> {
-        if self.options.to_stdout {
-            return Ok("-".into());
-        }
-        let path = self.destination.path(subject, content);
-        self.kept.check(&path)?;
-        Ok(path)
-    }
-
-    /// Writes a file, or to standard output.
-    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let started = Instant::now();
-        if self.options.to_stdout {
-            let mut stdout = io::stdout().lock();
-            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-            written.map_err(Error::Stdout)?;
-        } else {
-            output::write(path, bytes)?;
-        }
-        let nanoseconds = started.elapsed().as_nanos() as u64;
-        self.writing.fetch_add(nanoseconds, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// What the pictures written show, at their size.
-    fn picture(&self) -> &RgbImage {
-        self.original.unwrap_or(self.seen)
-    }
-
-    /// What of the values is drawn at full strength, where classes share that or the user says it.
-    pub(super) fn shared(&self, explanations: &[Explanation]) -> Shared {
-        let methods = methods(self.options);
-        match self.options.scale {
-            Scale::Class => vec![],
-            Scale::Fixed(full) => {
-                let methods = methods.each().into_iter();
-                methods.map(|method| (method, full)).collect()
-            }
-            Scale::Image => {
-                let mut shared = Shared::new();
-                for explanation in explanations {
-                    for (method, values) in methods.values(self, explanation) {
-                        let full = self.full(&values);
-                        match shared.iter_mut().find(|(m, _)| *m == method) {
-                            Some((_, most)) => *most = most.max(full),
-                            None => shared.push((method, full)),
-                        }
-                    }
-                }
-                shared
-            }
-        }
-    }
-
-    /// What a class's own scale draws at full strength, in the units of its values.
-    fn full(&self, values: &Given) -> f64 {
-        let (scaled, largest) = values.scaled();
-        let full = match values.of_pixels {
-            true => self.reach(&scaled.values),
-            false if self.options.signed => self.resized(&scaled).reach(),
-            false => self.resized(&scaled).range().map_or(0.0, |(_, max)| max),
-        };
-        f64::from(full) * largest
-    }
-
-    /// What is drawn at full strength, in the units of the values: of a shared scale, or their own.
-    pub(super) fn strength(&self, values: &Given, shared: Option<f64>) -> f64 {
-        shared.unwrap_or_else(|| self.full(values))
-    }
-
-    /// The colours of a method's picture and what they stand for; none where it shows nothing.
-    pub(super) fn bar(&self, values: &Given, shared: Option<f64>) -> Option<Bar> {
-        let full = self.strength(values, shared);
-        let least = match self.options.overlay {
-            Overlay::Threshold { least, .. } if !values.of_pixels => least,
-            _ => 0.0,
-        };
-        let (colors, low, high) = if values.of_pixels {
-            let (low, high) = match (shared, self.options.pixel_scale) {
-                (None, PixelScale::MinMax) => {
-                    let (scaled, largest) = values.scaled();
-                    let (min, max) = scaled.range()?;
-                    (f64::from(min) * largest, f64::from(max) * largest)
-                }
-                _ => (-full, full),
-            };
-            (Colormap::Grey, low, high)
-        } else {
-            let least = if self.is_signed(values) { -full } else { 0.0 };
-            (
-                self.options.colormap,
-                values.nothing + least,
-                values.nothing + full,
-            )
-        };
-        (full > 0.0).then_some(Bar {
-            colors,
-            low,
-            high,
-            least,
-        })
-    }
-
-    /// Whether what lies below zero is drawn.
-    pub(super) fn is_signed(&self, values: &Given) -> bool {
-        self.options.signed && !values.of_pixels
-    }
-
-    /// A map at the size of the pictures written.
-    pub(super) fn resized(&self, map: &Map) -> Map {
-        match self.options.size {
-            Size::Model => map.resize(self.seen.width() as usize, self.seen.height() as usize),
-            Size::Original => map.place(self.geometry),
-        }
-    }
-
-    /// The values as a map to draw, at the size of the pictures written. `full` is what a shared scale has at full strength.
-    fn heat(&self, values: &Given, full: Option<f64>) -> Map {
-        let (map, largest) = values.map();
-        let resized = self.resized(&map);
-        let full = full.map(|full| (full / largest) as f32);
-        match self.is_signed(values) {
-            true => resized.signed_heat_to(full.unwrap_or_else(|| resized.reach())),
-            false => match full {
-                Some(full) => resized.heat_to(full),
-                None => resized.heat(),
-            },
-        }
-    }
-
-    /// The heat in colour over the picture; what the network did not see stays as it is.
-    fn overlay(&self, heat: &Map) -> RgbImage {
-        let Options {
-            colormap, overlay, ..
-        } = *self.options;
-        match self.options.size {
-            Size::Model => composite::overlay(heat, self.seen, colormap, overlay),
-            Size::Original => {
-                let seen = Rectangle::seen(self.geometry);
-                composite::overlay_within(heat, self.picture(), colormap, overlay, &seen)
-            }
-        }
-    }
-
-    /// The magnitude of pixel values that is drawn black or white.
-    pub(super) fn reach(&self, values: &[f32]) -> f32 {
-        match self.options.pixel_scale {
-            PixelScale::Percentile => composite::percentile(values),
-            PixelScale::MinMax => values.iter().fold(0.0, |most: f32, v| most.max(v.abs())),
-        }
-    }
-
-    /// Pixel values as a picture, at the size of the pictures written. `full` is what a shared scale has at full strength.
-    fn pixels(&self, values: &Given, full: Option<f64>) -> RgbImage {
-        let (scaled, largest) = values.scaled();
-        let reach = full.map(|full| (full / largest) as f32);
-        // Before what was not seen is put around it.
-        let own = self.reach(&scaled.values);
-        let (w, h) = self.seen.dimensions();
-        let (values, (w, h)) = match self.options.size {
-            Size::Model => (scaled.values, (w, h)),
-            Size::Original => (
-                composite::place_gradient(&scaled.values, w, h, self.geometry),
-                self.picture().dimensions(),
-            ),
-        };
-        match (reach, self.options.pixel_scale) {
-            (None, PixelScale::MinMax) => composite::guided(&values, w, h),
-            (reach, _) => composite::around_grey(&values, reach.unwrap_or(own), w, h),
-        }
-    }
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use ::image::RgbImage;
 
 use super::choice::Choice;
+use super::values;
 use crate::cli::{Baseline, Smooth};
-use crate::command::explain::draw;
 use crate::explainer::Wanted;
 use crate::methods::attribution;
 use crate::methods::perturbation;
@@ -25,7 +25,7 @@ pub(super) fn wanted(
         score: options.score,
         versus: choice.versus,
         counterfactual: options.counterfactual,
-        methods: draw::methods(options).each(),
+        methods: values::methods(options).each(),
         channels: options.channels.map(NonZeroUsize::get),
         layers: options.layers.clone(),
         fuse: options.fuse,

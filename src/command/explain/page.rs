@@ -4,7 +4,8 @@ use ::image::RgbImage;
 use serde_json::Map as JsonMap;
 
 use super::Jobs;
-use super::draw::{Given, Scene, Shared, methods};
+use super::scene::{Scene, Shared};
+use super::values::{MethodValues, methods};
 use crate::cli::{Colormap, PixelScale, Scale};
 use crate::command::Error;
 use crate::draw::composite::{self, Overlay, Rectangle};
@@ -175,7 +176,7 @@ fn of_class(
         let place = methods.cams.iter().position(|&cam| method == cam.into());
         let layers = place.map_or(&[][..], |place| &explanation.layers[place]);
         for (map, layer) in layers.iter().zip(scene.layers) {
-            let (size, values) = levels(&Given::of_map(map));
+            let (size, values) = levels(&MethodValues::of_map(map));
             maps.push(shown(Some(layer.clone()), size, values));
         }
     }
@@ -183,7 +184,7 @@ fn of_class(
 }
 
 /// Values of a map for the page, and their columns and rows: means of neighbours where there are many.
-fn levels(given: &Given) -> ([usize; 2], Values) {
+fn levels(given: &MethodValues) -> ([usize; 2], Values) {
     let [rows, columns, _] = given.shape;
     let less = |v: &f64| v - given.nothing;
     let values: Vec<f64> = given.values.iter().map(less).collect();
@@ -218,7 +219,7 @@ fn means(values: &[f64], length: usize, stride: usize, to: usize) -> Vec<f64> {
 }
 
 /// Pixel values as a picture of the size that the network saw.
-fn pixels(scene: &Scene<'_>, given: &Given, full: Option<f64>) -> RgbImage {
+fn pixels(scene: &Scene<'_>, given: &MethodValues, full: Option<f64>) -> RgbImage {
     let (scaled, largest) = given.scaled();
     let (w, h) = scene.seen.dimensions();
     match (full, scene.options.pixel_scale) {

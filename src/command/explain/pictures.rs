@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -13,20 +12,19 @@ use ::image::RgbImage;
 
 use super::beside::Beside;
 use super::choice::Choice;
-use super::ending::{Collected, Ending, Failure};
-use super::from_options::wanted;
+use super::compute::{Explained, Place, SetUp};
+use super::draw::{self, AllDrawn, DrawnClass};
+use super::ending::{Collected, Ending};
 use super::record::{self, Record};
-use super::settings::settings;
+use super::scene::Scene;
 use super::sheet::{self, OnSheet};
-use super::{Cost, Job, Jobs, Told, milliseconds, page, weights_name};
+use super::{Job, Jobs, Told, milliseconds, page};
 use crate::architectures::Classifier;
-use crate::cli::{self, Score, Size};
+use crate::cli::{self, Score};
 use crate::command::Error;
 use crate::command::batch::{self, Width};
-use crate::command::error::of_run;
-use crate::command::explain::draw::{self, AllDrawn, DrawnClass, Scene};
 use crate::command::preview::Screen;
-use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::explainer::{Explainer, Explanation};
 use crate::gpu::Gpu;
 use crate::labels::Labels;
 use crate::methods::verdict::Circumstances;
@@ -34,28 +32,9 @@ use crate::options::Options;
 use crate::output::page::{Media, Shown};
 use crate::output::provenance::{Made, Origin};
 use crate::output::report::{self, Report};
-use crate::output::{self, Destination, Question};
-use crate::picture::preprocess::{self, Fit, Geometry, Tiles};
-use crate::picture::{self, Picture};
+use crate::output::{self, Question};
+use crate::picture;
 use crate::weights::Weights;
-
-/// A picture as the network sees it.
-struct Prepared {
-    /// Where maps are placed back on it: pictures wait their turn, and one may be of 800 MB.
-    original: Option<RgbImage>,
-    /// For the page.
-    reduced: Option<RgbImage>,
-    seen: RgbImage,
-    geometry: Geometry,
-    /// What of it is seen at once; one, but for `--fit tiles`.
-    tiles: Tiles,
-    /// Of each of them.
-    inputs: Vec<Vec<f32>>,
-    destination: Destination,
-    /// What was assumed on decoding, and what its files are called where they have not its name.
-    notes: Vec<String>,
-    milliseconds: f64,
-}
 
 /// A picture whose files are written.
 pub(super) struct Drawn {
@@ -69,21 +48,6 @@ pub(super) struct Drawn {
     /// To be told when its turn comes.
     pub(super) notes: Vec<String>,
 }
-
-/// A picture with what the network says of it.
-struct Explained {
-    picture: Prepared,
-    /// The number of the one that explained it.
-    device: usize,
-    prediction: Prediction,
-    explanations: Vec<Explanation>,
-    /// The first layer whose values are not finite, where a map is not.
-    not_finite: Option<String>,
-    timings: Vec<(&'static str, f64)>,
-}
-
-/// Pictures that go through a GPU at once unless the command says how many.
-const GROUP: usize = 8;
 
 /// What is the same for all pictures.
 pub(super) struct Run<'a> {
@@ -103,14 +67,6 @@ pub(super) struct Run<'a> {
     pub(super) screen: Option<Screen>,
     /// Milliseconds until the device was there.
     pub(super) opened: f64,
-}
-
-/// The network on each device, and what the report says of it.
-struct SetUp {
-    wanted: Wanted,
-    explainers: Vec<Explainer>,
-    settings: report::Settings,
-    milliseconds: f64,
 }
 
 impl Run<'_> {
@@ -171,204 +127,6 @@ impl Run<'_> {
             at_once: set_up.explainers[0].at_once(),
             draw: threads,
         }
-    }
-
-    fn at_weights(&self, source: ExplainError) -> Error {
-        Error::Explain {
-            path: weights_name(self.weights),
-            source,
-        }
-    }
-
-    fn set_up(&self) -> Result<SetUp, Error> {
-        let started = Instant::now();
-        let Classifier {
-            network,
-            normalization,
-            ..
-        } = self.classifier;
-        // Of all parts, done or not: by it kernels are chosen, and what they give must not depend on how much is left.
-        let wanted = Wanted {
-            at_once: self.at_once(),
-            ..wanted(self.options, self.choice, normalization, self.jobs.of)
-        };
-        let explainers = thread::scope(|scope| {
-            let on = |gpu| {
-                let wanted = wanted.clone();
-                scope.spawn(move || Explainer::new(gpu, network, wanted))
-            };
-            let threads: Vec<_> = self.gpus.iter().map(on).collect();
-            let ended = threads.into_iter().map(|thread| {
-                let ended = thread.join();
-                ended.unwrap_or_else(|panic| resume_unwind(panic))
-            });
-            ended.collect::<Result<Vec<_>, _>>()
-        });
-        let fits = |network: &_| explainer::fits(network, &wanted, self.gpus[0].limits());
-        let explainers = explainers.map_err(|error| of_run(error, self.weights, network, fits))?;
-        let channels = explainers[0].channels();
-        Ok(SetUp {
-            settings: settings(self.options, self.classifier, &wanted, channels),
-            wanted,
-            explainers,
-            milliseconds: milliseconds(started),
-        })
-    }
-
-    /// How many pictures go through a device at once: on a software adapter one, since what a group saves in reading weights it
-    /// loses to caches, see `benches/many.py`.
-    fn at_once(&self) -> usize {
-        // Squares are many enough.
-        if self.options.fit == cli::Fit::Tiles {
-            return 1;
-        }
-        let is_software = self.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
-        let usual = if is_software { 1 } else { GROUP };
-        let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
-        asked.min(self.jobs.of)
-    }
-
-    /// Says where fewer pictures go through at once than were asked for.
-    fn tell_fewer_at_once(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
-        let (asked, at_once) = (self.options.many.batch, set_up.explainers[0].at_once());
-        let Some(asked) = asked.filter(|asked| asked.get().min(self.jobs.of) > at_once) else {
-            return;
-        };
-        let why = match at_once {
-            1 => "what is asked for takes one picture at a time".to_owned(),
-            _ => format!("{at_once} pictures at once fit this adapter"),
-        };
-        tell(Told::Note(format!("--batch {asked}: {why}")));
-    }
-
-    /// Runs the network for a group of pictures.
-    fn compute(
-        &self,
-        set_up: &SetUp,
-        device: usize,
-        pictures: Vec<Prepared>,
-        place: Place,
-        tell: &impl Fn(Told),
-    ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
-        let explainer = &set_up.explainers[device];
-        if explainer.at_once() > 1 {
-            return self.compute_group(explainer, device, pictures, place, tell);
-        }
-        let one = pictures.into_iter().map(|picture| {
-            let explained = compute(explainer, self.choice, picture, device, place, tell)?;
-            Ok(Ok(explained))
-        });
-        one.collect()
-    }
-
-    fn compute_group(
-        &self,
-        explainer: &Explainer,
-        device: usize,
-        pictures: Vec<Prepared>,
-        place: Place,
-        tell: &impl Fn(Told),
-    ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
-        if place.index == 0 {
-            tell(Told::Cost(Cost {
-                pictures: place.of,
-                passes: 0,
-                seconds: 0.0,
-                is_most: false,
-            }));
-        }
-        let started = Instant::now();
-        // A picture in several squares is explained alone, see `at_once`.
-        let inputs: Vec<&[f32]> = pictures
-            .iter()
-            .map(|picture| &picture.inputs[0][..])
-            .collect();
-        let explained =
-            explainer.explain_group(&inputs, |prediction| self.choice.of(prediction))?;
-        let each = milliseconds(started) / pictures.len() as f64;
-        let explained = pictures.into_iter().zip(explained);
-        let explained = explained.map(|(picture, (prediction, explanations))| {
-            Ok(Explained {
-                not_finite: not_finite(explainer, &[&prediction.input], &explanations),
-                timings: vec![("decode", picture.milliseconds), ("share_of_group", each)],
-                picture,
-                device,
-                prediction,
-                explanations,
-            })
-        });
-        Ok(explained.collect())
-    }
-
-    /// What a device's error is to each picture of a group: the first tells it, and none comes after.
-    fn all_fail(&self, pictures: usize, error: ExplainError) -> Vec<Result<Explained, Failure>> {
-        let error = self.at_weights(error);
-        let words = error.to_string();
-        let others = (1..pictures).map(|_| Err(Failure::told(&words)));
-        std::iter::once(Err(error.into())).chain(others).collect()
-    }
-
-    /// The picture from its file to what the network takes.
-    fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
-        let started = Instant::now();
-        let destination = job
-            .destination
-            .as_ref()
-            .map_err(|words| Failure::told(words))?;
-        let Picture {
-            rgb: original,
-            mut notes,
-            ..
-        } = picture::open_up_to(&job.image, self.options.max_pixels).map_err(Error::from)?;
-        let (width, height) = original.dimensions();
-        let known = self.options.known_box;
-        if let Some(known) = known.filter(|known| !known.meets((width, height))) {
-            return Err(Failure::from(Error::BoxOutside {
-                image: job.image.clone(),
-                known,
-                width,
-                height,
-            }));
-        }
-        let input = self.classifier.network.input_shape();
-        let (w, h) = (input.w as u32, input.h as u32);
-        let normalization = &self.classifier.normalization;
-        let fit = |fit| {
-            let (seen, geometry) = preprocess::seen(&original, fit, [w, h], normalization);
-            (seen, geometry, Tiles::one((w, h)))
-        };
-        let (seen, geometry, tiles) = match self.options.fit {
-            cli::Fit::Crop => fit(Fit::Crop),
-            cli::Fit::Squash => fit(Fit::Squash),
-            cli::Fit::Pad => fit(Fit::Pad),
-            cli::Fit::Tiles => {
-                let tiled = preprocess::tiled(&original, self.options.tiles, [w, h], normalization);
-                tiled.map_err(|source| Error::Tiles {
-                    image: job.image.clone(),
-                    source,
-                })?
-            }
-        };
-        let inputs = tiles.cut(&seen);
-        let inputs = inputs.map(|tile| preprocess::to_tensor(&tile, normalization));
-        let inputs = inputs.collect();
-        if destination.is_shortened && !self.options.outputs.is_empty() {
-            notes.push(format!(
-                "its name leaves no room for class and suffix: its files are called {}_...",
-                destination.stem.display()
-            ));
-        }
-        Ok(Prepared {
-            reduced: (self.media.as_ref()).map(|media| page::reduced(&original, media)),
-            original: (self.options.size == Size::Original).then_some(original),
-            seen,
-            geometry,
-            tiles,
-            inputs,
-            destination: destination.clone(),
-            notes,
-            milliseconds: milliseconds(started),
-        })
     }
 
     /// Draws and writes the pictures of one, and gives what they show. `sha256`: of the weights, empty where nobody asks.
@@ -590,67 +348,4 @@ fn asked_score(score: Score, question: Question) -> String {
 
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
-/// A picture's number, from 0, of so many.
-#[derive(Clone, Copy)]
-struct Place {
-    index: usize,
-    of: usize,
-}
-
-fn compute(
-    explainer: &Explainer,
-    choice: &Choice,
-    picture: Prepared,
-    device: usize,
-    place: Place,
-    tell: &impl Fn(Told),
-) -> Result<Explained, ExplainError> {
-    let started = Instant::now();
-    let prediction = explainer.predict_tiles(&picture.inputs)?;
-    let squares = picture.inputs.len();
-    let forward = milliseconds(started);
-    if place.index == 0 {
-        tell(Told::Cost(Cost {
-            pictures: place.of,
-            passes: squares * explainer.passes(),
-            // The time is that of all squares.
-            seconds: explainer.cost() * forward / 1e3,
-            is_most: explainer.shares_passes(),
-        }));
-    }
-    let started = Instant::now();
-    let passes = |progress| tell(Told::Passes(place.index, progress));
-    let classes = choice.of(&prediction.whole);
-    let explanations = explainer.explain_tiles(&picture.tiles, &prediction, &classes, &passes)?;
-    let inputs = prediction.parts.iter().map(|part| &part.input[..]);
-    let inputs: Vec<&[f32]> = inputs.collect();
-    let timings = vec![
-        ("decode", picture.milliseconds),
-        ("forward", forward),
-        ("backward", milliseconds(started)),
-    ];
-    Ok(Explained {
-        not_finite: not_finite(explainer, &inputs, &explanations),
-        picture,
-        device,
-        prediction: prediction.whole,
-        explanations,
-        timings,
-    })
-}
-
-/// The first layer whose values are not finite, where a map is not.
-fn not_finite(
-    explainer: &Explainer,
-    inputs: &[&[f32]],
-    explanations: &[Explanation],
-) -> Option<String> {
-    if explanations.iter().all(Explanation::is_finite) {
-        return None;
-    }
-    // For words in a note: no reason to fail.
-    let found = |input: &&[f32]| explainer.first_not_finite(input).unwrap_or(None);
-    inputs.iter().find_map(found)
 }

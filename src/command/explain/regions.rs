@@ -1,6 +1,6 @@
 //! The hot regions of a map, on the picture and at the size that is drawn.
 
-use super::draw::Scene;
+use super::scene::Scene;
 use crate::cli::{Boxes, Size};
 use crate::methods::map::Map;
 use crate::methods::region::{self, Region};

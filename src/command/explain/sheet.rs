@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use ::image::{ImageFormat, RgbImage};
 
 use super::Jobs;
-use super::draw::{Given, Scene, Shared, methods};
 use super::page::{scaled, within};
+use super::scene::{Scene, Shared};
+use super::values::{MethodValues, methods};
 use crate::cli::{PixelScale, Size};
 use crate::command::Error;
 use crate::draw::colorbar::Bar;
@@ -203,7 +204,7 @@ fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> Rgb
                     columns.push([method.to_string(), layer.clone()]);
                     cells.push(cell(
                         scene,
-                        &Given::of_map(map),
+                        &MethodValues::of_map(map),
                         None,
                         (&picture, &geometry),
                         None,
@@ -268,7 +269,7 @@ fn remark(class: &Class, method: &str) -> Option<String> {
 /// One map over the picture. `shared` is what a shared scale has at full strength.
 fn cell(
     scene: &Scene<'_>,
-    given: &Given,
+    given: &MethodValues,
     shared: Option<f64>,
     (picture, geometry): (&RgbImage, &Geometry),
     remark: Option<String>,

@@ -1,0 +1,247 @@
+//! The network on the devices, and what it says of pictures: of one at a time, or of groups.
+
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::thread;
+use std::time::Instant;
+
+use super::choice::Choice;
+use super::ending::Failure;
+use super::from_options::wanted;
+use super::pictures::Run;
+use super::prepare::Prepared;
+use super::settings::settings;
+use super::{Cost, Told, milliseconds, weights_name};
+use crate::architectures::Classifier;
+use crate::cli;
+use crate::command::Error;
+use crate::command::error::of_run;
+use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::output::report;
+
+/// Pictures that go through a GPU at once unless the command says how many.
+const GROUP: usize = 8;
+
+/// A picture with what the network says of it.
+pub(super) struct Explained {
+    pub(super) picture: Prepared,
+    /// The number of the one that explained it.
+    pub(super) device: usize,
+    pub(super) prediction: Prediction,
+    pub(super) explanations: Vec<Explanation>,
+    /// The first layer whose values are not finite, where a map is not.
+    pub(super) not_finite: Option<String>,
+    pub(super) timings: Vec<(&'static str, f64)>,
+}
+
+/// The network on each device, and what the report says of it.
+pub(super) struct SetUp {
+    pub(super) wanted: Wanted,
+    pub(super) explainers: Vec<Explainer>,
+    pub(super) settings: report::Settings,
+    pub(super) milliseconds: f64,
+}
+
+/// A picture's number, from 0, of so many.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) index: usize,
+    pub(super) of: usize,
+}
+
+impl Run<'_> {
+    fn at_weights(&self, source: ExplainError) -> Error {
+        Error::Explain {
+            path: weights_name(self.weights),
+            source,
+        }
+    }
+
+    pub(super) fn set_up(&self) -> Result<SetUp, Error> {
+        let started = Instant::now();
+        let Classifier {
+            network,
+            normalization,
+            ..
+        } = self.classifier;
+        // Of all parts, done or not: by it kernels are chosen, and what they give must not depend on how much is left.
+        let wanted = Wanted {
+            at_once: self.at_once(),
+            ..wanted(self.options, self.choice, normalization, self.jobs.of)
+        };
+        let explainers = thread::scope(|scope| {
+            let on = |gpu| {
+                let wanted = wanted.clone();
+                scope.spawn(move || Explainer::new(gpu, network, wanted))
+            };
+            let threads: Vec<_> = self.gpus.iter().map(on).collect();
+            let ended = threads.into_iter().map(|thread| {
+                let ended = thread.join();
+                ended.unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            ended.collect::<Result<Vec<_>, _>>()
+        });
+        let fits = |network: &_| explainer::fits(network, &wanted, self.gpus[0].limits());
+        let explainers = explainers.map_err(|error| of_run(error, self.weights, network, fits))?;
+        let channels = explainers[0].channels();
+        Ok(SetUp {
+            settings: settings(self.options, self.classifier, &wanted, channels),
+            wanted,
+            explainers,
+            milliseconds: milliseconds(started),
+        })
+    }
+
+    /// How many pictures go through a device at once: on a software adapter one, since what a group saves in reading weights it
+    /// loses to caches, see `benches/many.py`.
+    fn at_once(&self) -> usize {
+        // Squares are many enough.
+        if self.options.fit == cli::Fit::Tiles {
+            return 1;
+        }
+        let is_software = self.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
+        let usual = if is_software { 1 } else { GROUP };
+        let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
+        asked.min(self.jobs.of)
+    }
+
+    /// Says where fewer pictures go through at once than were asked for.
+    pub(super) fn tell_fewer_at_once(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
+        let (asked, at_once) = (self.options.many.batch, set_up.explainers[0].at_once());
+        let Some(asked) = asked.filter(|asked| asked.get().min(self.jobs.of) > at_once) else {
+            return;
+        };
+        let why = match at_once {
+            1 => "what is asked for takes one picture at a time".to_owned(),
+            _ => format!("{at_once} pictures at once fit this adapter"),
+        };
+        tell(Told::Note(format!("--batch {asked}: {why}")));
+    }
+
+    /// Runs the network for a group of pictures.
+    pub(super) fn compute(
+        &self,
+        set_up: &SetUp,
+        device: usize,
+        pictures: Vec<Prepared>,
+        place: Place,
+        tell: &impl Fn(Told),
+    ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
+        let explainer = &set_up.explainers[device];
+        if explainer.at_once() > 1 {
+            return self.compute_group(explainer, device, pictures, place, tell);
+        }
+        let one = pictures.into_iter().map(|picture| {
+            let explained = compute_one(explainer, self.choice, picture, device, place, tell)?;
+            Ok(Ok(explained))
+        });
+        one.collect()
+    }
+
+    fn compute_group(
+        &self,
+        explainer: &Explainer,
+        device: usize,
+        pictures: Vec<Prepared>,
+        place: Place,
+        tell: &impl Fn(Told),
+    ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
+        if place.index == 0 {
+            tell(Told::Cost(Cost {
+                pictures: place.of,
+                passes: 0,
+                seconds: 0.0,
+                is_most: false,
+            }));
+        }
+        let started = Instant::now();
+        // A picture in several squares is explained alone, see `at_once`.
+        let inputs: Vec<&[f32]> = pictures
+            .iter()
+            .map(|picture| &picture.inputs[0][..])
+            .collect();
+        let explained =
+            explainer.explain_group(&inputs, |prediction| self.choice.of(prediction))?;
+        let each = milliseconds(started) / pictures.len() as f64;
+        let explained = pictures.into_iter().zip(explained);
+        let explained = explained.map(|(picture, (prediction, explanations))| {
+            Ok(Explained {
+                not_finite: not_finite(explainer, &[&prediction.input], &explanations),
+                timings: vec![("decode", picture.milliseconds), ("share_of_group", each)],
+                picture,
+                device,
+                prediction,
+                explanations,
+            })
+        });
+        Ok(explained.collect())
+    }
+
+    /// What a device's error is to each picture of a group: the first tells it, and none comes after.
+    pub(super) fn all_fail(
+        &self,
+        pictures: usize,
+        error: ExplainError,
+    ) -> Vec<Result<Explained, Failure>> {
+        let error = self.at_weights(error);
+        let words = error.to_string();
+        let others = (1..pictures).map(|_| Err(Failure::told(&words)));
+        std::iter::once(Err(error.into())).chain(others).collect()
+    }
+}
+
+fn compute_one(
+    explainer: &Explainer,
+    choice: &Choice,
+    picture: Prepared,
+    device: usize,
+    place: Place,
+    tell: &impl Fn(Told),
+) -> Result<Explained, ExplainError> {
+    let started = Instant::now();
+    let prediction = explainer.predict_tiles(&picture.inputs)?;
+    let squares = picture.inputs.len();
+    let forward = milliseconds(started);
+    if place.index == 0 {
+        tell(Told::Cost(Cost {
+            pictures: place.of,
+            passes: squares * explainer.passes(),
+            // The time is that of all squares.
+            seconds: explainer.cost() * forward / 1e3,
+            is_most: explainer.shares_passes(),
+        }));
+    }
+    let started = Instant::now();
+    let passes = |progress| tell(Told::Passes(place.index, progress));
+    let classes = choice.of(&prediction.whole);
+    let explanations = explainer.explain_tiles(&picture.tiles, &prediction, &classes, &passes)?;
+    let inputs = prediction.parts.iter().map(|part| &part.input[..]);
+    let inputs: Vec<&[f32]> = inputs.collect();
+    let timings = vec![
+        ("decode", picture.milliseconds),
+        ("forward", forward),
+        ("backward", milliseconds(started)),
+    ];
+    Ok(Explained {
+        not_finite: not_finite(explainer, &inputs, &explanations),
+        picture,
+        device,
+        prediction: prediction.whole,
+        explanations,
+        timings,
+    })
+}
+
+/// The first layer whose values are not finite, where a map is not.
+fn not_finite(
+    explainer: &Explainer,
+    inputs: &[&[f32]],
+    explanations: &[Explanation],
+) -> Option<String> {
+    if explanations.iter().all(Explanation::is_finite) {
+        return None;
+    }
+    // For words in a note: no reason to fail.
+    let found = |input: &&[f32]| explainer.first_not_finite(input).unwrap_or(None);
+    inputs.iter().find_map(found)
+}

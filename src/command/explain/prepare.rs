@@ -1,0 +1,97 @@
+//! A picture from its file to what the network takes.
+
+use std::time::Instant;
+
+use ::image::RgbImage;
+
+use super::ending::Failure;
+use super::pictures::Run;
+use super::{Job, milliseconds, page};
+use crate::cli::{self, Size};
+use crate::command::Error;
+use crate::output::Destination;
+use crate::picture::preprocess::{self, Fit, Geometry, Tiles};
+use crate::picture::{self, Picture};
+
+/// A picture as the network sees it.
+pub(super) struct Prepared {
+    /// Where maps are placed back on it: pictures wait their turn, and one may be of 800 MB.
+    pub(super) original: Option<RgbImage>,
+    /// For the page.
+    pub(super) reduced: Option<RgbImage>,
+    pub(super) seen: RgbImage,
+    pub(super) geometry: Geometry,
+    /// What of it is seen at once; one, but for `--fit tiles`.
+    pub(super) tiles: Tiles,
+    /// Of each of them.
+    pub(super) inputs: Vec<Vec<f32>>,
+    pub(super) destination: Destination,
+    /// What was assumed on decoding, and what its files are called where they have not its name.
+    pub(super) notes: Vec<String>,
+    pub(super) milliseconds: f64,
+}
+
+impl Run<'_> {
+    /// The picture from its file to what the network takes.
+    pub(super) fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
+        let started = Instant::now();
+        let destination = job
+            .destination
+            .as_ref()
+            .map_err(|words| Failure::told(words))?;
+        let Picture {
+            rgb: original,
+            mut notes,
+            ..
+        } = picture::open_up_to(&job.image, self.options.max_pixels).map_err(Error::from)?;
+        let (width, height) = original.dimensions();
+        let known = self.options.known_box;
+        if let Some(known) = known.filter(|known| !known.meets((width, height))) {
+            return Err(Failure::from(Error::BoxOutside {
+                image: job.image.clone(),
+                known,
+                width,
+                height,
+            }));
+        }
+        let input = self.classifier.network.input_shape();
+        let (w, h) = (input.w as u32, input.h as u32);
+        let normalization = &self.classifier.normalization;
+        let fit = |fit| {
+            let (seen, geometry) = preprocess::seen(&original, fit, [w, h], normalization);
+            (seen, geometry, Tiles::one((w, h)))
+        };
+        let (seen, geometry, tiles) = match self.options.fit {
+            cli::Fit::Crop => fit(Fit::Crop),
+            cli::Fit::Squash => fit(Fit::Squash),
+            cli::Fit::Pad => fit(Fit::Pad),
+            cli::Fit::Tiles => {
+                let tiled = preprocess::tiled(&original, self.options.tiles, [w, h], normalization);
+                tiled.map_err(|source| Error::Tiles {
+                    image: job.image.clone(),
+                    source,
+                })?
+            }
+        };
+        let inputs = tiles.cut(&seen);
+        let inputs = inputs.map(|tile| preprocess::to_tensor(&tile, normalization));
+        let inputs = inputs.collect();
+        if destination.is_shortened && !self.options.outputs.is_empty() {
+            notes.push(format!(
+                "its name leaves no room for class and suffix: its files are called {}_...",
+                destination.stem.display()
+            ));
+        }
+        Ok(Prepared {
+            reduced: (self.media.as_ref()).map(|media| page::reduced(&original, media)),
+            original: (self.options.size == Size::Original).then_some(original),
+            seen,
+            geometry,
+            tiles,
+            inputs,
+            destination: destination.clone(),
+            notes,
+            milliseconds: milliseconds(started),
+        })
+    }
+}
