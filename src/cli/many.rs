@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::BATCH;
 use super::ShardFlag;
-use super::whole::whole;
+use super::whole::{BATCH, whole};
 
 /// The raw flags for many pictures.
 #[derive(Debug, Default, Args)]

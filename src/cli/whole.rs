@@ -1,6 +1,27 @@
-//! Whole numbers on the command line, refused in words.
+//! Whole numbers on the command line: their ranges, and refusals in words.
 
 use std::ops::RangeInclusive;
+
+/// Pixels along each side of a network's input: no adapter holds the activations of more.
+pub(super) const INPUT_SIZE: RangeInclusive<u64> = 1..=4096;
+
+/// How often a network may run: more than a million times is a slip.
+pub(super) const PASSES: RangeInclusive<u64> = 1..=1_000_000;
+
+/// Pictures at once: far more than any adapter holds.
+pub(super) const BATCH: RangeInclusive<u64> = 1..=4096;
+
+/// Pixels along a side of a part of the picture: no network sees more, and a part larger than the picture is all of it.
+pub(super) const PIXELS: RangeInclusive<u64> = 1..=4096;
+
+/// Squares along a picture's short side: of a square picture more are too many.
+pub(super) const TILES: RangeInclusive<u64> = 1..=14;
+
+/// Classes: as many as there are.
+pub(super) const COUNT: RangeInclusive<u64> = 1..=u64::MAX;
+
+/// A seed may be any number.
+pub(super) const ANY: RangeInclusive<u64> = 0..=u64::MAX;
 
 /// A text that is no whole number of a range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
