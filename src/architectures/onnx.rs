@@ -6,6 +6,7 @@
 //! the picture around and back again, come out like any other.
 
 mod activations;
+mod arithmetic;
 mod array;
 mod attributes;
 mod branches;
@@ -23,6 +24,7 @@ mod quantized;
 mod shapes;
 mod sizes;
 mod sums;
+mod views;
 mod windows;
 mod written_out;
 

@@ -12,9 +12,9 @@ use crate::weights::onnx::{Constant, Node};
 
 use super::array::{Array, Span};
 use super::attributes::axis;
-use super::constants::spans;
 use super::layers::Call;
 use super::shapes::Axis;
+use super::views::spans;
 use super::{GraphError, Import, Layer, Value};
 
 /// Weights that are put in another order rather than making a layer.

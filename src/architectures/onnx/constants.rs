@@ -1,12 +1,13 @@
-//! Arithmetic on what is known beforehand: shapes, mostly, and weights that an exporter left in pieces.
+//! What is known beforehand: shapes, mostly, and weights that an exporter left in pieces.
 
 use crate::weights::Tensor;
 use crate::weights::onnx::{Attribute, Constant, Integers};
 
-use super::array::{Array, Span};
+use super::arithmetic::{Type, Values, cast, cast_to, pairs, pick, reduced, unary};
+use super::array::{Array, Span, broadcast};
 use super::attributes::axis;
 use super::layers::Call;
-use super::shapes::{permutation, squeezed, target, unsqueezed};
+use super::views::{order, spans, view};
 use super::{GraphError, Import, Value, names, quantized};
 
 /// Elements that arithmetic may make in all; shapes take dozens, weights that are put together some thousands.
@@ -15,12 +16,6 @@ pub(super) const MAX_FOLDED: usize = 4 << 20;
 const MAX_FILLED: usize = 1 << 27;
 /// Whole numbers in one result.
 const MAX_INTEGERS: usize = 4096;
-
-/// A constant's values.
-enum Values {
-    Ints(Array<i64>),
-    Floats(Array<f32>),
-}
 
 impl Import<'_> {
     /// What a node makes of constants: a value for each of its outputs.
@@ -123,7 +118,7 @@ impl Import<'_> {
             }
             "Expand" => {
                 let asked = lengths(integers(call, 1)?).ok_or_else(unusable)?;
-                let shape = super::array::broadcast(x.shape(), &asked).ok_or_else(unusable)?;
+                let shape = broadcast(x.shape(), &asked).ok_or_else(unusable)?;
                 x.each(|x| x.spread(&shape), |x| x.spread(&shape))
             }
             "Not" => x.whole(|a| Some(i64::from(a == 0))),
@@ -229,254 +224,6 @@ impl Import<'_> {
     }
 }
 
-impl Values {
-    fn shape(&self) -> &[usize] {
-        match self {
-            Self::Ints(array) => &array.shape,
-            Self::Floats(array) => &array.shape,
-        }
-    }
-
-    /// The same for either type.
-    fn each(
-        self,
-        ints: impl FnOnce(Array<i64>) -> Option<Array<i64>>,
-        floats: impl FnOnce(Array<f32>) -> Option<Array<f32>>,
-    ) -> Option<Self> {
-        match self {
-            Self::Ints(array) => ints(array).map(Self::Ints),
-            Self::Floats(array) => floats(array).map(Self::Floats),
-        }
-    }
-
-    /// Of whole numbers only.
-    fn whole(self, each: impl Fn(i64) -> Option<i64>) -> Option<Self> {
-        match self {
-            Self::Ints(array) => array.mapped(each).map(Self::Ints),
-            Self::Floats(_) => None,
-        }
-    }
-}
-
-impl Call<'_> {
-    /// The dimension that `Split` cuts, and the lengths of its parts.
-    pub(super) fn split(&self, shape: &[usize]) -> Result<(usize, Vec<usize>), GraphError> {
-        let unusable = || self.unusable("split");
-        let along = axis(self.node.int("axis").unwrap_or(0), shape.len());
-        let along = along.ok_or_else(unusable)?;
-        let length = shape[along];
-        let sizes: Option<Vec<usize>> = if let Some(sizes) = self.ints("split", 1) {
-            let sizes = sizes.iter().map(|&size| usize::try_from(size).ok());
-            sizes.collect()
-        } else {
-            let parts = self.node.outputs.len().max(1);
-            let size = length.div_ceil(parts);
-            let taken = |i: usize| (i * size).min(length);
-            Some((0..parts).map(|i| taken(i + 1) - taken(i)).collect())
-        };
-        let sizes = sizes.ok_or_else(unusable)?;
-        let all = sizes.iter().try_fold(0_usize, |sum, &n| sum.checked_add(n));
-        (all == Some(length) && sizes.len() == self.node.outputs.len())
-            .then_some((along, sizes))
-            .ok_or_else(unusable)
-    }
-}
-
-/// `yes` where the condition is not zero, else `no`.
-fn pick<T: Copy>(condition: &Array<i64>, yes: &Array<T>, no: &Array<T>) -> Option<Array<T>> {
-    let pairs = yes.paired(no, |yes, no| Some((yes, no)))?;
-    let shape = super::array::broadcast(&condition.shape, &pairs.shape)?;
-    let (condition, pairs) = (condition.spread(&shape)?, pairs.spread(&shape)?);
-    let each = condition.values.iter().zip(&pairs.values);
-    let values = each.map(|(&c, &(yes, no))| if c != 0 { yes } else { no });
-    Some(Array {
-        values: values.collect(),
-        shape,
-    })
-}
-
-/// What a `Cast` makes, as far as it matters here.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Type {
-    Float,
-    Whole,
-    Bool,
-}
-
-fn cast_to(call: &Call<'_>) -> Result<Type, GraphError> {
-    if call.node.op_type == "CastLike" {
-        return match call.constant(1) {
-            Some(Constant::Ints(_)) => Ok(Type::Whole),
-            _ => Ok(Type::Float),
-        };
-    }
-    match call.node.int("to").unwrap_or(1) {
-        1 | 10 | 11 | 16 => Ok(Type::Float),
-        2..=7 | 12 | 13 => Ok(Type::Whole),
-        9 => Ok(Type::Bool),
-        _ => Err(call.unsupported("to this type")),
-    }
-}
-
-fn cast(x: Values, to: Type) -> Values {
-    fn each<T: Copy, U>(x: &Array<T>, as_other: impl Fn(T) -> U) -> Array<U> {
-        Array {
-            values: x.values.iter().map(|&value| as_other(value)).collect(),
-            shape: x.shape.clone(),
-        }
-    }
-    match (x, to) {
-        (Values::Ints(x), Type::Float) => Values::Floats(each(&x, |v| v as f32)),
-        (Values::Ints(x), Type::Bool) => Values::Ints(each(&x, |v| i64::from(v != 0))),
-        (Values::Floats(x), Type::Whole) => Values::Ints(each(&x, |v| v as i64)),
-        (Values::Floats(x), Type::Bool) => Values::Ints(each(&x, |v| i64::from(v != 0.0))),
-        (same, _) => same,
-    }
-}
-
-fn unary(op: &str, x: Values) -> Option<Values> {
-    x.each(
-        |x| {
-            x.mapped(|v| match op {
-                "Floor" | "Ceil" | "Round" => Some(v),
-                "Neg" => v.checked_neg(),
-                "Abs" => v.checked_abs(),
-                _ => None,
-            })
-        },
-        |x| {
-            x.mapped(|v| {
-                Some(match op {
-                    "Floor" => v.floor(),
-                    "Ceil" => v.ceil(),
-                    "Round" => v.round_ties_even(),
-                    "Sqrt" => v.sqrt(),
-                    "Reciprocal" => v.recip(),
-                    "Neg" => -v,
-                    "Abs" => v.abs(),
-                    "Exp" => v.exp(),
-                    _ => v.ln(),
-                })
-            })
-        },
-    )
-}
-
-fn reduced(call: &Call<'_>, x: Values) -> Result<Option<Values>, GraphError> {
-    let op = call.node.op_type.as_str();
-    let rank = x.shape().len();
-    let keep = call.node.int("keepdims").unwrap_or(1) != 0;
-    let axes = match call.ints("axes", 1) {
-        Some(axes) if !axes.is_empty() => axes.iter().map(|&a| axis(a, rank)).collect(),
-        _ if call.node.int("noop_with_empty_axes").unwrap_or(0) != 0 => return Ok(Some(x)),
-        _ => Some((0..rank).collect::<Vec<usize>>()),
-    };
-    let axes = axes.ok_or_else(|| call.unusable("axes"))?;
-    let count: usize = axes.iter().map(|&i| x.shape()[i]).product();
-    Ok(match x {
-        Values::Ints(x) => {
-            let add = |a: i64, b: i64| match op {
-                "ReduceProd" => a.checked_mul(b),
-                "ReduceSum" => a.checked_add(b),
-                "ReduceMax" => Some(a.max(b)),
-                "ReduceMin" => Some(a.min(b)),
-                _ => None,
-            };
-            let all = x.reduced(&axes, keep, |a| a, add);
-            all.map(Values::Ints)
-        }
-        Values::Floats(x) => {
-            let squares = matches!(op, "ReduceL2" | "ReduceSumSquare");
-            let wide = |v: f32| f64::from(v) * if squares { f64::from(v) } else { 1.0 };
-            let all = x.reduced(&axes, keep, wide, |a, b| {
-                let b = wide(b);
-                Some(match op {
-                    "ReduceProd" => a * b,
-                    "ReduceMax" => a.max(b),
-                    "ReduceMin" => a.min(b),
-                    _ => a + b,
-                })
-            });
-            let ended = all.and_then(|all| {
-                all.mapped(|v| {
-                    Some(match op {
-                        "ReduceMean" => v / count as f64,
-                        "ReduceL2" => v.sqrt(),
-                        _ => v,
-                    } as f32)
-                })
-            });
-            ended.map(Values::Floats)
-        }
-    })
-}
-
-/// Element by element.
-fn pairs(call: &Call<'_>, x: Values, y: Values) -> Option<Values> {
-    let op = call.node.op_type.as_str();
-    match (x, y) {
-        (Values::Ints(x), Values::Ints(y)) => {
-            let made = x.paired(&y, |a, b| match op {
-                "Add" => a.checked_add(b),
-                "Sub" => a.checked_sub(b),
-                "Mul" => a.checked_mul(b),
-                "Div" => a.checked_div(b),
-                // The sign is the divisor's, or with `fmod` the dividend's.
-                "Mod" if call.node.int("fmod").unwrap_or(0) != 0 => a.checked_rem(b),
-                "Mod" => a
-                    .checked_rem(b)
-                    .map(|rest| match rest != 0 && (rest < 0) != (b < 0) {
-                        true => rest + b,
-                        false => rest,
-                    }),
-                "Pow" => a.checked_pow(u32::try_from(b).ok()?),
-                "Min" => Some(a.min(b)),
-                "Max" => Some(a.max(b)),
-                "And" => Some(i64::from(a != 0 && b != 0)),
-                "Or" => Some(i64::from(a != 0 || b != 0)),
-                "Xor" => Some(i64::from((a != 0) != (b != 0))),
-                _ => compared(op, [a, b]),
-            });
-            made.map(Values::Ints)
-        }
-        (Values::Floats(x), Values::Floats(y)) => {
-            let compares = x.paired(&y, |a, b| compared(op, [a, b]));
-            if let Some(compared) = compares.filter(|_| compared(op, [0.0, 0.0]).is_some()) {
-                return Some(Values::Ints(compared));
-            }
-            let made = x.paired(&y, |a, b| {
-                Some(match op {
-                    "Add" => a + b,
-                    "Sub" => a - b,
-                    "Mul" => a * b,
-                    "Div" => a / b,
-                    "Pow" => a.powf(b),
-                    "Min" => a.min(b),
-                    "Max" => a.max(b),
-                    _ => return None,
-                })
-            });
-            made.map(Values::Floats)
-        }
-        // A power may be of another type than what it is taken of.
-        (Values::Floats(x), y @ Values::Ints(_)) if op == "Pow" => {
-            pairs(call, Values::Floats(x), cast(y, Type::Float))
-        }
-        _ => None,
-    }
-}
-
-fn compared<T: PartialOrd + Copy>(op: &str, [a, b]: [T; 2]) -> Option<i64> {
-    Some(i64::from(match op {
-        "Equal" => a == b,
-        "Less" => a < b,
-        "LessOrEqual" => a <= b,
-        "Greater" => a > b,
-        "GreaterOrEqual" => a >= b,
-        _ => return None,
-    }))
-}
-
 fn range(call: &Call<'_>) -> Result<Values, GraphError> {
     let one = |i: usize| match integers(call, i)?.values[..] {
         [value] => Ok(value),
@@ -538,68 +285,6 @@ fn constant_of_shape(call: &Call<'_>) -> Result<Values, GraphError> {
 fn lengths(ints: &Integers) -> Option<Vec<usize>> {
     let lengths = ints.values.iter().map(|&n| usize::try_from(n).ok());
     lengths.collect()
-}
-
-fn order(call: &Call<'_>, rank: usize) -> Result<Vec<usize>, GraphError> {
-    let reversed: Vec<i64> = (0..rank as i64).rev().collect();
-    let order = call.node.ints("perm").unwrap_or(&reversed);
-    permutation(order, rank).ok_or_else(|| call.unusable("perm"))
-}
-
-/// What `Slice` takes of each dimension; attributes before opset 10, inputs since.
-pub(super) fn spans(call: &Call<'_>, shape: &[usize]) -> Result<Vec<Span>, GraphError> {
-    let unusable = || call.unusable("slice");
-    let starts = call.ints("starts", 1).ok_or_else(unusable)?;
-    let ends = call.ints("ends", 2).ok_or_else(unusable)?;
-    let given = |name: &str, input: usize| {
-        call.input(input).is_some() || call.node.attributes.contains_key(name)
-    };
-    let axes = match given("axes", 3) {
-        true => call.ints("axes", 3).ok_or_else(unusable)?,
-        false => (0..starts.len() as i64).collect(),
-    };
-    let steps = match given("steps", 4) {
-        true => call.ints("steps", 4).ok_or_else(unusable)?,
-        false => vec![1; starts.len()],
-    };
-    let all = [ends.len(), axes.len(), steps.len()];
-    if all != [starts.len(); 3] {
-        return Err(unusable());
-    }
-    let mut spans: Vec<Span> = shape.iter().map(|&n| Span::whole(n)).collect();
-    for i in 0..starts.len() {
-        let along = axis(axes[i], shape.len()).ok_or_else(unusable)?;
-        let span = Span::of_slice(starts[i], ends[i], steps[i], shape[along]);
-        spans[along] = span.ok_or_else(unusable)?;
-    }
-    Ok(spans)
-}
-
-/// The shape that an operator gives to elements that it leaves in place.
-pub(super) fn view(call: &Call<'_>, old: &[usize]) -> Result<Vec<usize>, GraphError> {
-    let shape = match call.node.op_type.as_str() {
-        "Squeeze" => squeezed(old, call.ints("axes", 1).as_deref()),
-        "Unsqueeze" => call.ints("axes", 1).and_then(|axes| unsqueezed(old, &axes)),
-        "Flatten" => {
-            let at = call.node.int("axis").unwrap_or(1);
-            let rank = old.len();
-            let at = if at == rank as i64 {
-                Some(rank)
-            } else {
-                axis(at, rank)
-            };
-            at.map(|at| {
-                let (rows, columns) = old.split_at(at);
-                vec![rows.iter().product(), columns.iter().product()]
-            })
-        }
-        _ => {
-            let zeros = call.node.int("allowzero").unwrap_or(0) != 0;
-            call.ints("shape", 1)
-                .and_then(|asked| target(&asked, old, zeros))
-        }
-    };
-    shape.ok_or_else(|| call.unusable("shape"))
 }
 
 fn integers<'a>(call: &'a Call<'_>, i: usize) -> Result<&'a Integers, GraphError> {

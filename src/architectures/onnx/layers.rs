@@ -9,8 +9,8 @@ use crate::weights::onnx::{Constant, INT64, Integers, Node};
 
 use super::activations::Pending;
 use super::attributes::axis;
-use super::constants::view;
 use super::shapes::Axis;
+use super::views::view;
 use super::{GraphError, Import, Layer, Value, names};
 
 /// A node and what it reads.
