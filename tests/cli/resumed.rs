@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -128,7 +128,11 @@ fn kills() -> u64 {
 fn killed_at_any_moment_and_resumed_the_result_is_that_of_an_undisturbed_run() {
     let folder = tree(12);
     let line = format!("in {ASK} --csv maps/table.csv -q");
+    let start = Instant::now();
     folder.run(&line).exits(1);
+    // How late a run is killed at most. A machine may be any fast: later after each kill, so that a start is not all there ever
+    // is; sooner after each run that came to its end, so that some are killed.
+    let mut latest = start.elapsed();
     let undisturbed = results(&folder);
     // Moments that differ and that a failure can be had again with.
     let mut seed = 1_u64;
@@ -143,17 +147,21 @@ fn killed_at_any_moment_and_resumed_the_result_is_that_of_an_undisturbed_run() {
             let mut command = folder.command(&arguments);
             command.stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
-            thread::sleep(Duration::from_micros(300_000 + (seed >> 33) % 900_000));
-            let has_ended = child.try_wait().unwrap().is_some();
-            if has_ended || killed % 4 == 3 {
-                // Now and then it may come to its end.
+            let share = f64::from((seed >> 32) as u32) / f64::from(u32::MAX);
+            thread::sleep(latest.mul_f64(share));
+            if child.try_wait().unwrap().is_some() {
+                latest = latest.mul_f64(0.75);
+                break;
+            }
+            killed += 1;
+            if killed % 4 == 0 {
+                // Now and then a resumed run comes to its end.
                 child.wait().unwrap();
-                killed += u64::from(!has_ended);
                 break;
             }
             child.kill().unwrap();
             child.wait().unwrap();
-            killed += 1;
+            latest = latest.mul_f64(1.1);
         }
         folder.run(&format!("{line} --resume")).exits(1);
         let resumed = results(&folder);
@@ -402,6 +410,16 @@ fn waiting(folder: &Folder, pictures: usize) -> std::process::Child {
         .unwrap()
 }
 
+/// Until the run has its manifest, or has ended without one.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn until_it_has_begun(folder: &Folder, child: &mut std::process::Child) {
+    while !folder.path().join("maps/manifest.jsonl").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "ended before it began");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Lets the run go on, and gives what it says.
 #[cfg(target_os = "linux")]
 fn go_on(folder: &Folder, child: std::process::Child) -> (Option<i32>, String) {
@@ -417,11 +435,8 @@ fn go_on(folder: &Folder, child: std::process::Child) -> (Option<i32>, String) {
 #[test]
 fn a_folder_that_vanishes_is_told_once_and_its_pictures_fail() {
     let folder = Folder::new();
-    let child = waiting(&folder, 60);
-    let manifest_is_there = || folder.path().join("maps/manifest.jsonl").exists();
-    while !manifest_is_there() {
-        thread::sleep(Duration::from_millis(20));
-    }
+    let mut child = waiting(&folder, 60);
+    until_it_has_begun(&folder, &mut child);
     fs::remove_dir_all(folder.path().join("in")).unwrap();
     let (code, stderr) = go_on(&folder, child);
     assert_eq!(code, Some(1));
@@ -440,10 +455,8 @@ fn a_folder_that_vanishes_is_told_once_and_its_pictures_fail() {
 #[test]
 fn results_whose_folder_is_removed_end_the_run() {
     let folder = Folder::new();
-    let child = waiting(&folder, 20);
-    while !Path::new(&folder.path().join("maps/manifest.jsonl")).exists() {
-        thread::sleep(Duration::from_millis(20));
-    }
+    let mut child = waiting(&folder, 20);
+    until_it_has_begun(&folder, &mut child);
     fs::remove_dir_all(folder.path().join("maps")).unwrap();
     let (code, stderr) = go_on(&folder, child);
     assert_eq!(code, Some(1));
