@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
         let class = explanation.class;
         let probability = explained.prediction.probabilities[class];
         println!("class {class}, probability {probability:.3}");
-        let overlay = draw::overlay(&explanation.maps[0], &explained.seen);
+        let overlay = draw::overlay(explanation.maps()[0], &explained.seen);
         overlay.save(format!("explained_{class}.png"))?;
     }
     Ok(())

@@ -30,7 +30,7 @@
 //!     let picture = picture::open(path.as_ref())?.rgb;
 //!     let explained = explainer.explain_picture(&picture, &request)?;
 //!     // Grad-CAM of conv5_3, before ReLU and scaling.
-//!     let map = &explained.explanations[0].maps[0];
+//!     let map = explained.explanations[0].maps()[0];
 //!     assert_eq!((map.width, map.height), (14, 14));
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -57,7 +57,7 @@
 //! let prediction = explainer.predict(&input)?;
 //! let explained = explainer.explain(&prediction, &prediction.top(1))?;
 //! // 3 x H x W in the network's order and units, here blue first; then H x W x RGB for a picture scaled to 0..1.
-//! let values = &explained[0].pixels[0];
+//! let values = explained[0].pixels()[0];
 //! let degree = method.recipe().value.degree();
 //! let values = preprocess::to_picture(values, &classifier.normalization, degree);
 //! let drawn = composite::guided(&Map::scaled(3 * 224, 224, &values).values, 224, 224);
@@ -91,7 +91,7 @@
 //! let prediction = explainer.predict(&input)?;
 //! let explained = explainer.explain(&prediction, &[cat])?;
 //! // What both layers show, each from 0 to 1 and of the input's size.
-//! let map = &explained[0].maps[0];
+//! let map = explained[0].maps()[0];
 //! assert_eq!((map.width, map.height), (224, 224));
 //! assert!(map.values.iter().all(|v| (0.0..=1.0).contains(v)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -99,6 +99,7 @@
 
 mod augment;
 mod backward;
+mod explanation;
 mod group;
 mod largest;
 mod maps;
@@ -108,6 +109,7 @@ mod rerun;
 mod tiles;
 mod wanted;
 
+pub use explanation::{Explanation, Values};
 pub use largest::{fits, largest_input};
 pub use picture::{Classes, ExplainedPicture, PictureRequest};
 pub use tiles::TiledPrediction;
@@ -117,7 +119,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::gpu::{Gpu, GpuError, Session};
 use crate::methods::cam::Reads;
-use crate::methods::map::RawMap;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{ForwardRequest, Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed};
@@ -195,38 +196,6 @@ impl Prediction {
     /// The `count` most likely classes, as [`crate::score::top`] has them.
     pub fn top(&self, count: usize) -> Vec<usize> {
         score::top(&self.logits, count)
-    }
-}
-
-/// One class explained.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Explanation {
-    /// Its number.
-    pub class: usize,
-    /// For each CAM method of [`Wanted::methods`], in their order, the map before ReLU and scaling, of the target layer's size. Of the size of the
-    /// network's input are FullGrad's, and of several layers the fused one, in 0..=1 ([`Fuse::of`](crate::methods::fuse::Fuse::of)).
-    /// With [`Wanted::augmented`] a mean of maps in 0..=1.
-    pub maps: Vec<RawMap>,
-    /// For each CAM method, where there are several target layers, the map of each before ReLU and scaling, of
-    /// the layer's size; else, for FullGrad and with [`Wanted::augmented`], none.
-    pub layers: Vec<Vec<RawMap>>,
-    /// For each that gives values at the pixels these values, C x H x W in the order and units of the network's input.
-    pub pixels: Vec<Vec<f64>>,
-    /// For each that hides parts of the picture its map, rows x columns of the network's input.
-    pub perturbations: Vec<Vec<f64>>,
-    /// Share of the weight, to first order, that the channels tried hold, the mean over target layers; `None` where all
-    /// were tried, or none.
-    pub kept: Option<f64>,
-    /// Largest magnitude of the score's gradient at the logits, for [`crate::methods::verdict::Verdict::of`].
-    pub gradient: f64,
-}
-
-impl Explanation {
-    /// Whether every value of every method is a number, and no infinity.
-    pub fn is_finite(&self) -> bool {
-        let maps = self.maps.iter().map(|map| &map.values);
-        let pixels = self.pixels.iter().chain(&self.perturbations);
-        maps.chain(pixels).flatten().all(|v| v.is_finite())
     }
 }
 
@@ -409,19 +378,17 @@ impl Explainer {
         drop(held);
         let seeds = self.seeds(Reads::Gradients, prediction, classes);
         let mut kept = kept.into_iter();
-        let explained = classes.iter().zip(maps.into_iter().zip(layers));
-        let explained = explained.zip(pixels).zip(perturbed);
+        let each = classes.iter().zip(maps).zip(pixels).zip(perturbed);
+        let each = each.zip(layers).zip(seeds);
         let explanation =
-            |((((&class, (maps, layers)), pixels), perturbations), seed): (_, Seed)| Explanation {
+            |(((((&class, maps), pixels), perturbed), layers), seed): (_, Seed)| Explanation {
                 class,
-                maps,
+                values: self.wanted.in_order(maps, pixels, perturbed),
                 layers,
-                pixels,
-                perturbations,
                 kept: kept.next(),
                 gradient: seed.scale,
             };
-        Ok(explained.zip(seeds).map(explanation).collect())
+        Ok(each.map(explanation).collect())
     }
 
     /// What is asked of each class.

@@ -100,7 +100,7 @@
 //! let picture = Picture::open("assets/cat-and-coffee.png")?;
 //! let explained = explainer.explain_picture(&picture.rgb, &classifier.top(2))?;
 //! for explanation in &explained.explanations {
-//!     let overlay = draw::overlay(&explanation.maps[0], &explained.seen);
+//!     let overlay = draw::overlay(explanation.maps()[0], &explained.seen);
 //!     let path = std::env::temp_dir().join(format!("class_{}.png", explanation.class));
 //!     overlay.save(&path)?;
 //! #   std::fs::remove_file(&path).unwrap();

@@ -211,7 +211,7 @@ fn check(
         let prediction = explainer.predict(input).unwrap();
         let explanations = explainer.explain(&prediction, &classes).unwrap();
         for (c, explanation) in explanations.iter().enumerate() {
-            let mut maps = explanation.maps.iter();
+            let mut maps = explanation.maps().into_iter();
             for file in &files {
                 for (m, method) in file.methods.iter().enumerate() {
                     let map = file.kept(maps.next().unwrap());

@@ -98,11 +98,11 @@ fn assert_alike(a: &Classifier, b: &Classifier, probability: f64, map: f64) {
         assert!((p - q).abs() < probability, "{p} and {q}");
     }
     assert_eq!(one.class, other.class);
-    let largest = one.maps[0]
+    let largest = one.maps()[0]
         .values
         .iter()
         .fold(0.0f64, |most, v| most.max(v.abs()));
-    for (a, b) in one.maps[0].values.iter().zip(&other.maps[0].values) {
+    for (a, b) in one.maps()[0].values.iter().zip(&other.maps()[0].values) {
         assert!((a - b).abs() < map * largest, "{a} and {b} of {largest}");
     }
 }

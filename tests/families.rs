@@ -92,7 +92,7 @@ fn assert_agrees(classifier: &Classifier, file: &str, expected: &Value) {
     }
     let class = expected["class"].as_u64().unwrap() as usize;
     let explanation = explainer.explain(&prediction, &[class]).unwrap().remove(0);
-    let map = &explanation.maps[0].values;
+    let map = &explanation.maps()[0].values;
     assert_close(file, map, &list(&expected["map"]), 1e-4);
 }
 

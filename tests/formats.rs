@@ -55,7 +55,7 @@ fn assert_tiny(path: &Path, format: Format, expected: &Value) {
         for (p, q) in prediction.probabilities.iter().zip(theirs) {
             assert!((p - q).abs() < 1e-6, "{file}: probability {p}, not {q}");
         }
-        let (map, theirs) = (&explanation.maps[0].values, list(&expected["maps"][key]));
+        let (map, theirs) = (&explanation.maps()[0].values, list(&expected["maps"][key]));
         assert_eq!(map.len(), theirs.len(), "{file}");
         let largest = theirs.iter().fold(0.0f64, |most, v| most.max(v.abs()));
         for (a, b) in map.iter().zip(theirs) {

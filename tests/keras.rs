@@ -62,7 +62,7 @@ fn explain(
     let explained = explainer.explain(&prediction, &classes).unwrap();
     let maps = explained
         .into_iter()
-        .map(|mut class| class.maps.remove(0).values)
+        .map(|class| class.maps()[0].values.clone())
         .collect();
     (prediction.logits, prediction.probabilities, maps)
 }

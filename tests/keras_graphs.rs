@@ -75,7 +75,7 @@ fn problem(name: &str) -> Option<String> {
     }
     let explained = explainer.explain(&prediction, &classes).unwrap();
     for (class, explanation) in explained.into_iter().enumerate() {
-        let map = &explanation.maps[0].values;
+        let map = &explanation.maps()[0].values;
         let right = floats(&case["maps"][class]);
         let largest = right.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
         if map.len() != right.len() {

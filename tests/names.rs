@@ -78,9 +78,9 @@ fn assert_agrees(classifier: &Classifier, name: &str) {
     assert_close(name, &prediction.probabilities, &probabilities, 1e-5);
     let class = expected["class"].as_u64().unwrap() as usize;
     let explanation = explainer.explain(&prediction, &[class]).unwrap().remove(0);
-    let map = &explanation.maps[0].values;
+    let map = &explanation.maps()[0].values;
     assert_close(name, map, &list(&expected["map"]), 1e-4);
-    for (values, kind) in explanation.pixels.iter().zip(["gradient", "guided"]) {
+    for (values, kind) in explanation.pixels().into_iter().zip(["gradient", "guided"]) {
         let values = preprocess::to_picture(values, &classifier.normalization, 1);
         assert_close(kind, &values, &list(&expected[kind]), 1e-4);
     }

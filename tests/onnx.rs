@@ -77,7 +77,7 @@ fn check(file: &str, expected: &str, off: f32) {
         .fold(0.0f32, f32::max);
     let class = expected["class"].as_u64().unwrap() as usize;
     let explanations = explainer.explain(&prediction, &[class]).unwrap();
-    let map: Vec<f32> = explanations[0].maps[0]
+    let map: Vec<f32> = explanations[0].maps()[0]
         .values
         .iter()
         .map(|&v| v as f32)
@@ -95,7 +95,7 @@ fn check(file: &str, expected: &str, off: f32) {
     );
     assert!(furthest <= off, "{file}: probabilities off by {furthest}");
     assert_close(file, &map, &expected, Shape::new(1, at.h, at.w), 10.0 * off);
-    let pixels = &explanations[0].pixels[0];
+    let pixels = &explanations[0].pixels()[0];
     assert!(pixels.iter().all(|v| v.is_finite()) && pixels.iter().any(|&v| v != 0.0));
 }
 

@@ -51,9 +51,9 @@ fn assert_agrees(classifier: &Classifier, kind: &str, expected: &Value) {
             assert!((ours - theirs).abs() < 1e-6, "{kind}: {ours} and {theirs}");
         }
         let map = list(&expected["maps"][map]);
-        assert_eq!(explanation.maps[0].values.len(), map.len());
+        assert_eq!(explanation.maps()[0].values.len(), map.len());
         let largest = map.iter().fold(0.0f64, |most, v| most.max(v.abs()));
-        for (ours, theirs) in explanation.maps[0].values.iter().zip(&map) {
+        for (ours, theirs) in explanation.maps()[0].values.iter().zip(&map) {
             let off = (ours - theirs).abs() / largest;
             assert!(off < 1e-5, "{kind} {score:?}: {ours} and {theirs}, {off}");
         }

@@ -196,21 +196,21 @@ fn the_built_in_network_agrees_with_pytorch() {
             );
         }
         for (name, explanation) in explained.iter().zip(&explanations) {
-            for (method, map) in ["gradcam", "gradcam++"].iter().zip(&explanation.maps) {
+            for (method, map) in ["gradcam", "gradcam++"].iter().zip(explanation.maps()) {
                 let what = format!("{name}_{method}_{score_name}");
                 let map: Vec<f32> = map.values.iter().map(|&v| v as f32).collect();
                 assert_map(&what, &map, &fixtures(&format!("builtin/{what}.npy")));
             }
             let file = fixtures(&format!("builtin/{name}_guided_bprop_{score_name}.npy"));
             if file.exists() {
-                let gradient = to_picture(&explanation.pixels[0], &classifier.normalization, 1);
+                let gradient = to_picture(explanation.pixels()[0], &classifier.normalization, 1);
                 let gradient: Vec<f32> = gradient.iter().map(|&g| g as f32).collect();
                 assert_guided(&format!("{name}, {score_name}"), &gradient, &file);
             }
         }
         let (cat, food) = (
-            energy_left(&explanations[0].maps[0].values),
-            energy_left(&explanations[1].maps[0].values),
+            energy_left(&explanations[0].maps()[0].values),
+            energy_left(&explanations[1].maps()[0].values),
         );
         assert!(
             cat > 0.9,
@@ -259,7 +259,7 @@ fn pixel_methods_agree_with_pytorch_where_a_picture_is_flat() {
         let x = to_tensor(&picture, &classifier.normalization);
         let prediction = explainer.predict(&x).unwrap();
         let explanations = explainer.explain(&prediction, &[class]).unwrap();
-        for ((method, _, bound), gradient) in methods.iter().zip(&explanations[0].pixels) {
+        for ((method, _, bound), gradient) in methods.iter().zip(explanations[0].pixels()) {
             let gradient = to_picture(gradient, &classifier.normalization, 1);
             // The fixture has the rows and columns of even number.
             let kept = (0..224 * 224).filter(|at| at / 224 % 2 == 0 && at % 2 == 0);

@@ -90,8 +90,8 @@ fn plain_grad_cam_of_several_pictures_agrees_with_pytorch_by_sums_over_positions
         let file = fixture(&format!("vgg16_full/{what}.npy"));
         let expected: Array2<f32> = ndarray_npy::read_npy(file).unwrap();
         let expected = expected.as_slice().unwrap();
-        assert_close(&what, &floats(&first.maps[0]), expected, MAP, 1e-3);
-        assert_ne!(first.maps, other.maps);
+        assert_close(&what, &floats(first.maps()[0]), expected, MAP, 1e-3);
+        assert_ne!(first.maps(), other.maps());
     }
     let logits: Array1<f32> = ndarray_npy::read_npy(fixture("vgg16_full/logits.npy")).unwrap();
     let (found, shape) = (&predictions[0].logits, Shape::vector(logits.len()));
@@ -121,7 +121,7 @@ fn dense_layers_of_half_floats_give_nearly_the_same_in_half_the_memory() {
             assert!((p - q).abs() < 1e-3, "{p} and {q}");
         }
         for (explanation, expected) in explanations.iter().zip(maps) {
-            let (map, expected) = (floats(&explanation.maps[0]), floats(&expected.maps[0]));
+            let (map, expected) = (floats(&explanation.maps()[0]), floats(&expected.maps()[0]));
             let what = format!("class {}", explanation.class);
             assert_close(&what, &map, &expected, MAP, tolerance);
         }

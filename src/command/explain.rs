@@ -12,6 +12,7 @@ use crate::command::Error;
 use crate::command::preview::Screen;
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
+use crate::methods::Method;
 use crate::network::{Network, ReluRule};
 use crate::options::{Options, Preprocess, UsageError};
 use crate::output::coco::Coco;
@@ -262,11 +263,11 @@ fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<S
 
 /// Where a method with a rule of its own for ReLUs was asked for, which activations have none.
 fn unguided(options: &Options, network: &Network) -> Option<String> {
-    let methods = values::methods(options).pixels;
-    let mut ruled = methods
-        .iter()
-        .filter(|method| method.recipe().rule != ReluRule::Plain);
-    let method = ruled.next()?;
+    let has_rule = |method: &Method| match method {
+        Method::Pixel(method) => method.recipe().rule != ReluRule::Plain,
+        Method::Cam(_) | Method::Perturbation(_) => false,
+    };
+    let method = values::methods(options).into_iter().find(has_rule)?;
     let kinds = network.unguided_activations();
     let kinds: Vec<String> = kinds
         .iter()

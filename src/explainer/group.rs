@@ -1,9 +1,10 @@
 //! Several pictures through the network at once, there and back: weights are read once for all of them.
 
 use super::backward::{Gradients, Picture, Way};
+use super::maps::OfLayers;
 use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted, check_class};
 use crate::methods::Method;
-use crate::methods::cam::{self, Reads};
+use crate::methods::cam::Reads;
 use crate::methods::map::RawMap;
 use crate::network::{Network, Shape};
 use crate::plan::{Limits, images_at_once};
@@ -91,10 +92,8 @@ impl Explainer {
                     let (maps, layers) = self.maps_of(&activations, &gradients);
                     Explanation {
                         class,
-                        maps,
+                        values: self.wanted.in_order(maps, vec![], vec![]),
                         layers,
-                        pixels: vec![],
-                        perturbations: vec![],
                         kept: None,
                         gradient: seed.scale,
                     }
@@ -143,17 +142,11 @@ impl Explainer {
     }
 
     /// For each method the map of a class; and of several layers those before they were fused.
-    fn maps_of(
-        &self,
-        activations: &[Vec<f32>],
-        gradients: &Gradients,
-    ) -> (Vec<RawMap>, Vec<Vec<RawMap>>) {
-        let map = |method: cam::Method| {
+    fn maps_of(&self, activations: &[Vec<f32>], gradients: &Gradients) -> (Vec<RawMap>, OfLayers) {
+        self.of_each_cam(|method| {
             let gradients = (method.reads() == Reads::Gradients).then_some(gradients);
             let layers = self.each_layer(method, activations, gradients, |_| &[]);
-            let map = self.fused(&layers);
-            (map, if layers.len() > 1 { layers } else { vec![] })
-        };
-        self.wanted.cams().map(map).unzip()
+            (self.fused(&layers), layers)
+        })
     }
 }

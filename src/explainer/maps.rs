@@ -3,17 +3,21 @@
 use super::backward::{Gradients, Way};
 use super::rerun::{Counter, Tried};
 use super::{ExplainError, Explainer, PIXELS, Prediction};
+use crate::methods::Method;
 use crate::methods::cam::{self, Bias, Features, Reads};
 use crate::methods::map::RawMap;
 use crate::network::{Network, NodeId, Op};
 use crate::weights::Tensor;
 
+/// The maps of each target layer, of the methods that have such.
+pub(super) type OfLayers = Vec<(Method, Vec<RawMap>)>;
+
 /// What the CAM methods give.
 pub(super) struct OfClasses {
     /// For each class, for each method the map.
     pub(super) maps: Vec<Vec<RawMap>>,
-    /// The same before layers were fused, see [`Explanation::layers`](super::Explanation::layers).
-    pub(super) layers: Vec<Vec<Vec<RawMap>>>,
+    /// For each class [`Explanation::layers`](super::Explanation::layers).
+    pub(super) layers: Vec<OfLayers>,
     /// [`Explanation::kept`](super::Explanation::kept), of none or of each.
     pub(super) kept: Vec<f64>,
 }
@@ -58,16 +62,29 @@ impl Explainer {
             };
             let tried = |layer: usize| tried[layer].of(method.reads(), class);
             let layers = self.each_layer(method, &activations, gradients, tried);
-            let map = self.fused(&layers);
-            (map, if layers.len() > 1 { layers } else { vec![] })
+            (self.fused(&layers), layers)
         };
-        let maps = |class| self.wanted.cams().map(|m| map(m, class)).unzip();
+        let maps = |class| self.of_each_cam(|method| map(method, class));
         let (maps, layers) = (0..classes.len()).map(maps).unzip();
         Ok(OfClasses {
             maps,
             layers,
             kept: Tried::kept(&tried),
         })
+    }
+
+    /// For each CAM method its map; and of several layers those before they were fused. `map` gives both.
+    pub(super) fn of_each_cam(
+        &self,
+        map: impl Fn(cam::Method) -> (RawMap, Vec<RawMap>),
+    ) -> (Vec<RawMap>, OfLayers) {
+        let of = |method: cam::Method| {
+            let (map, layers) = map(method);
+            (map, (Method::from(method), layers))
+        };
+        let (maps, mut layers): (_, OfLayers) = self.wanted.cams().map(of).unzip();
+        layers.retain(|(_, maps)| maps.len() > 1);
+        (maps, layers)
     }
 
     /// The map of each target layer. `tried` gives [`Features::tried`] of each.

@@ -6,6 +6,7 @@ use super::backward::Gradients;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Progress, Wanted, augment};
 use crate::methods::attribution::Inputs;
 use crate::methods::cam::{self, Features, Reads};
+use crate::methods::map::RawMap;
 use crate::methods::perturbation::under;
 use crate::network::{Network, Node, NodeId, Shape};
 use crate::plan::{ForwardRequest, Limits, Lists, images_at_once, lists};
@@ -393,7 +394,7 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         counter: &Counter<'_>,
-    ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
+    ) -> Result<Vec<Vec<RawMap>>, ExplainError> {
         let shape = self.network.input_shape();
         let settings = &self.wanted.masks;
         let (objective, kind) = (self.objective(), self.network.output_kind);
@@ -407,7 +408,11 @@ impl Explainer {
             for (maps, &class) in maps.iter_mut().zip(classes) {
                 let score = objective.value(kind, &prediction.logits, class);
                 let scores = self.scores(objective, &logits, class);
-                maps.push(method.map(settings, shape, score, &scores));
+                maps.push(RawMap {
+                    width: shape.w,
+                    height: shape.h,
+                    values: method.map(settings, shape, score, &scores),
+                });
             }
         }
         Ok(maps)

@@ -5,7 +5,8 @@
 //! their maps one unit: a rectangle without the class stays cold beside one that has it. Methods that run the network again, on
 //! changed inputs, compare each rectangle with itself. One rectangle is explained as a picture is.
 
-use super::{ExplainError, Explainer, Explanation, Prediction, Progress, Wanted};
+use super::{ExplainError, Explainer, Explanation, Prediction, Progress, Values, Wanted};
+use crate::methods::Method;
 use crate::methods::map::{Map, RawMap};
 use crate::picture::preprocess::{Blend, Tiles};
 use crate::score::probabilities;
@@ -97,10 +98,8 @@ impl Explainer {
 /// The explanation of a class as its parts come: not all of them are held at once.
 struct Whole<'a> {
     tiles: &'a Tiles,
-    maps: Vec<Blend<'a>>,
-    /// For each method each channel.
-    pixels: Vec<Vec<Blend<'a>>>,
-    perturbations: Vec<Blend<'a>>,
+    /// For each method its map, or each channel of its values at the pixels.
+    values: Vec<(Method, Vec<Blend<'a>>)>,
     /// The sum of shares.
     kept: Option<f64>,
     gradient: f64,
@@ -108,29 +107,32 @@ struct Whole<'a> {
 
 impl<'a> Whole<'a> {
     fn new(tiles: &'a Tiles, wanted: &Wanted, channels: usize) -> Self {
-        let blends = |count: usize| vec![tiles.blend(1); count];
+        let blends = |&method: &Method| {
+            let planes = match method {
+                Method::Cam(_) | Method::Perturbation(_) => 1,
+                Method::Pixel(_) => channels,
+            };
+            (method, vec![tiles.blend(1); planes])
+        };
         Self {
             tiles,
-            maps: blends(wanted.cams().count()),
-            pixels: vec![blends(channels); wanted.recipes().count()],
-            perturbations: blends(wanted.perturbations().count()),
+            values: wanted.methods.iter().map(blends).collect(),
             kept: Some(0.0),
             gradient: 0.0,
         }
     }
 
     fn add(&mut self, index: usize, part: &Explanation) {
-        for (blend, map) in self.maps.iter_mut().zip(&part.maps) {
-            blend.add(index, &resized(map, self.tiles.size));
-        }
-        for (planes, values) in self.pixels.iter_mut().zip(&part.pixels) {
-            let length = values.len() / planes.len();
-            for (blend, plane) in planes.iter_mut().zip(values.chunks_exact(length)) {
-                blend.add(index, plane);
+        for ((_, planes), (_, values)) in self.values.iter_mut().zip(&part.values) {
+            match values {
+                Values::Map(map) => planes[0].add(index, &resized(map, self.tiles.size)),
+                Values::Pixels(values) => {
+                    let length = values.len() / planes.len();
+                    for (blend, plane) in planes.iter_mut().zip(values.chunks_exact(length)) {
+                        blend.add(index, plane);
+                    }
+                }
             }
-        }
-        for (blend, map) in self.perturbations.iter_mut().zip(&part.perturbations) {
-            blend.add(index, map);
         }
         self.kept = self.kept.zip(part.kept).map(|(sum, kept)| sum + kept);
         self.gradient = self.gradient.max(part.gradient);
@@ -138,19 +140,23 @@ impl<'a> Whole<'a> {
 
     fn finish(self, class: usize, parts: usize) -> Explanation {
         let (width, height) = self.tiles.canvas;
-        let map = |blend: Blend<'_>| RawMap {
-            width: width as usize,
-            height: height as usize,
-            values: blend.finish(),
+        let whole = |(method, planes): (Method, Vec<Blend<'_>>)| {
+            let values = planes.into_iter().flat_map(Blend::finish).collect();
+            let values = match method {
+                Method::Cam(_) | Method::Perturbation(_) => Values::Map(RawMap {
+                    width: width as usize,
+                    height: height as usize,
+                    values,
+                }),
+                Method::Pixel(_) => Values::Pixels(values),
+            };
+            (method, values)
         };
-        let planes = |planes: Vec<Blend<'_>>| planes.into_iter().flat_map(Blend::finish).collect();
         Explanation {
             class,
+            values: self.values.into_iter().map(whole).collect(),
             // Several layers have no unit in common.
-            layers: vec![vec![]; self.maps.len()],
-            maps: self.maps.into_iter().map(map).collect(),
-            pixels: self.pixels.into_iter().map(planes).collect(),
-            perturbations: self.perturbations.into_iter().map(Blend::finish).collect(),
+            layers: vec![],
             kept: self.kept.map(|sum| sum / parts as f64),
             gradient: self.gradient,
         }
@@ -159,6 +165,9 @@ impl<'a> Whole<'a> {
 
 /// At the size of the network's input, in the map's own units, which float32 may not hold.
 fn resized(map: &RawMap, (width, height): (u32, u32)) -> Vec<f64> {
+    if (map.width, map.height) == (width as usize, height as usize) {
+        return map.values.clone();
+    }
     let largest = map
         .values
         .iter()

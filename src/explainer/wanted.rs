@@ -1,5 +1,6 @@
 //! What to compute, and what that asks of a plan.
 
+use super::Values;
 use super::backward;
 use super::group;
 use super::pixels;
@@ -8,6 +9,7 @@ use crate::methods::Method;
 use crate::methods::attribution::{Inputs, Recipe, Settings, Value};
 use crate::methods::cam::{self, Reads};
 use crate::methods::fuse::Fuse;
+use crate::methods::map::RawMap;
 use crate::methods::perturbation;
 use crate::network::{Network, NetworkError, NodeId, ReluRule};
 use crate::plan::{ForwardRequest, Limits, MatrixDtype, Request};
@@ -114,6 +116,27 @@ impl Wanted {
             Method::Perturbation(method) => Some(method),
             _ => None,
         })
+    }
+
+    /// What methods of each kind gave for a class, in the order of [`Wanted::methods`].
+    pub(super) fn in_order(
+        &self,
+        cams: Vec<RawMap>,
+        pixels: Vec<Vec<f64>>,
+        perturbed: Vec<RawMap>,
+    ) -> Vec<(Method, Values)> {
+        let mut cams = cams.into_iter().map(Values::Map);
+        let mut pixels = pixels.into_iter().map(Values::Pixels);
+        let mut perturbed = perturbed.into_iter().map(Values::Map);
+        let values = |&method: &Method| {
+            let values = match method {
+                Method::Cam(_) => cams.next(),
+                Method::Pixel(_) => pixels.next(),
+                Method::Perturbation(_) => perturbed.next(),
+            };
+            (method, values.expect("each method gives something"))
+        };
+        self.methods.iter().map(values).collect()
     }
 
     /// Whether a CAM method `reads` so.

@@ -27,7 +27,7 @@ fn wanted(methods: &[Method], layer: &str) -> Wanted {
 fn assert_file(file: &str, i: usize, explanations: &[Explanation], shape: Shape) {
     let expected: Array3<f32> = ndarray_npy::read_npy(fixture(file)).unwrap();
     for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-        let values = explanation.maps[i].values.iter();
+        let values = explanation.maps()[i].values.iter();
         let map: Vec<f32> = values.map(|&v| v as f32).collect();
         let what = format!("{file}, class {}", explanation.class);
         assert_close(&what, &map, expected.as_slice().unwrap(), shape, MAP);
@@ -136,7 +136,7 @@ fn maps_of_two_layers_fuse_as_pytorch_grad_cam_fuses_them() {
         let file = fixture(&format!("methods/fused_{method}.npy"));
         let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
         for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-            let map = &explanation.maps[i];
+            let map = &explanation.maps()[i];
             assert_eq!((map.width, map.height), (224, 224));
             let row = |row: usize| map.values[row * 224..][..224].iter().step_by(8);
             let rows = (0..224).step_by(8).flat_map(row);
@@ -160,7 +160,7 @@ fn fullgrad_agrees_with_pytorch_grad_cam() {
         let explainer = Explainer::new(&GPU, &SMALL.network, wanted(score)).unwrap();
         let prediction = explainer.predict(&input).unwrap();
         let explanations = explainer.explain(&prediction, &classes()).unwrap();
-        let map = |e: Explanation| e.maps[0].values.iter().map(|&v| v as f32).collect();
+        let map = |e: Explanation| e.maps()[0].values.iter().map(|&v| v as f32).collect();
         explanations.into_iter().map(map).collect::<Vec<Vec<f32>>>()
     };
     let file = fixture("methods/fullgrad.npy");

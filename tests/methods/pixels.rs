@@ -44,7 +44,12 @@ fn explain_pixels(
     let explainer = Explainer::new(&GPU, network, wanted).unwrap();
     let prediction = explainer.predict(input).unwrap();
     let explanations = explainer.explain(&prediction, &classes()[..2]).unwrap();
-    let of = |i: usize| explanations.iter().map(|e| e.pixels[i].clone()).collect();
+    let of = |i: usize| {
+        explanations
+            .iter()
+            .map(|e| e.pixels()[i].to_vec())
+            .collect()
+    };
     (0..).map(of).zip(methods).map(|(v, m)| (m, v)).collect()
 }
 
@@ -102,7 +107,7 @@ fn perturbations_agree_with_captum_and_the_paper() {
         let file = fixture(&format!("methods/{method}.npy"));
         let expected: Array3<f32> = ndarray_npy::read_npy(file).unwrap();
         for (explanation, expected) in explanations.iter().zip(expected.outer_iter()) {
-            let off = relative(&explanation.perturbations[i], expected.as_slice().unwrap());
+            let off = relative(&explanation.maps()[i].values, expected.as_slice().unwrap());
             println!("{method}: relative L2 {off:.1e}");
             assert!(off <= PIXELS, "{method}: relative L2 {off}");
         }

@@ -1,9 +1,10 @@
 //! What must hold of a method by its formula, whatever the network.
 
-use gradcam::low_level::explainer::{Explainer, Progress, Wanted, request};
+use gradcam::low_level::explainer::{Explainer, Explanation, Progress, Wanted, request};
 use gradcam::low_level::methods::attribution::{self, Settings};
 use gradcam::low_level::methods::cam::Method;
 use gradcam::low_level::methods::fuse::Fuse;
+use gradcam::low_level::methods::map::RawMap;
 use gradcam::low_level::network::Shape;
 use gradcam::low_level::plan::Plan;
 use gradcam::low_level::score::Score;
@@ -14,6 +15,10 @@ use crate::common::tiny::tiny;
 use crate::{
     BUILTIN, PICTURE, SMALL, SMALL_PICTURE, classes, explain, explain_small, input, settings,
 };
+
+fn owned(explanation: &Explanation) -> Vec<RawMap> {
+    explanation.maps().into_iter().cloned().collect()
+}
 
 /// Each layer alone gives what it gives beside others, whichever of them is named first.
 #[test]
@@ -29,8 +34,8 @@ fn layers_share_a_backward_pass_without_a_trace() {
         let explainer = Explainer::new(&GPU, &SMALL.network, wanted).unwrap();
         let input = input(SMALL_PICTURE, &SMALL);
         let prediction = explainer.predict(&input).unwrap();
-        let mut explanations = explainer.explain(&prediction, &[5]).unwrap();
-        explanations.remove(0).maps
+        let explanations = explainer.explain(&prediction, &[5]).unwrap();
+        owned(&explanations[0])
     };
     let layers = ["pool5", "relu4_3", "conv5_1"];
     let alone = layers.map(|layer| maps(&[layer]));
@@ -76,17 +81,18 @@ fn methods_share_a_backward_pass_without_a_trace() {
     let explained = |wanted| explain_small(wanted).1.remove(0);
     for augmented in [false, true] {
         let together = explained(of(&cams, &gradients, augmented));
-        for (method, map) in cams.iter().zip(&together.maps) {
-            let alone = &explained(of(&[*method], &[], augmented)).maps[0];
+        for (method, map) in cams.iter().zip(together.maps()) {
+            let alone = explained(of(&[*method], &[], augmented));
+            let alone = alone.maps()[0];
             let pairs = map.values.iter().zip(&alone.values);
             let most = alone.values.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
             for (a, e) in pairs {
                 assert!((a - e).abs() <= 1e-5 * most, "{method}: {a} and {e}");
             }
         }
-        for (method, values) in gradients.iter().zip(&together.pixels) {
-            let alone = &explained(of(&[], &[*method], false)).pixels[0];
-            assert_eq!(values, alone, "{method}");
+        for (method, values) in gradients.iter().zip(together.pixels()) {
+            let alone = explained(of(&[], &[*method], false));
+            assert_eq!(values, alone.pixels()[0], "{method}");
         }
     }
 }
@@ -135,7 +141,7 @@ fn maps_by_mean_gradients_are_those_of_whole_gradients() {
         let (_, explanations, _) = explain_small(wanted);
         explanations
             .into_iter()
-            .flat_map(|explanation| explanation.maps)
+            .flat_map(|explanation| owned(&explanation))
     };
     for (means, whole) in maps(1000).zip(maps(1)) {
         let shape = Shape::new(1, whole.height, whole.width);
@@ -157,7 +163,7 @@ fn hirescam_sums_to_the_logit_less_its_bias() {
     let weights = weights::builtin();
     let bias = weights.tensor("classifier.bias").unwrap().to_vec();
     for explanation in explanations {
-        let sum: f64 = explanation.maps[0].values.iter().sum();
+        let sum: f64 = explanation.maps()[0].values.iter().sum();
         let expected = f64::from(prediction.logits[explanation.class] - bias[explanation.class]);
         assert!(
             (sum - expected).abs() < 1e-4 * expected.abs().max(1.0),
@@ -192,7 +198,7 @@ fn gradcam_is_proportional_to_cam() {
             }
         }
         // 49 windows share a gradient of 1, and each gives its share to one of 196 positions.
-        let map: Vec<f32> = explanation.maps[0]
+        let map: Vec<f32> = explanation.maps()[0]
             .values
             .iter()
             .map(|v| (v * 196.0) as f32)
@@ -227,7 +233,7 @@ fn integrated_gradients_sum_to_the_rise_of_the_score_within_the_error_of_the_ste
         let explanations = explainer.explain(&prediction, &[0, 1, 2, 3]).unwrap();
         for explanation in explanations {
             let class = explanation.class;
-            let sum: f64 = explanation.pixels[0].iter().sum();
+            let sum: f64 = explanation.pixels()[0].iter().sum();
             let rise = f64::from(prediction.logits[class] - from.logits[class]);
             let error = (sum - rise).abs() * steps as f64;
             assert!(
@@ -250,10 +256,10 @@ fn guided_gradcam_is_zero_where_either_is() {
     let input = input(SMALL_PICTURE, &SMALL);
     let prediction = explainer.predict(&input).unwrap();
     let explanations = explainer.explain(&prediction, &classes()[..1]).unwrap();
-    let [guided, product] = &explanations[0].pixels[..] else {
+    let [guided, product] = explanations[0].pixels()[..] else {
         panic!("two methods")
     };
-    let heat = explanations[0].maps[0].scaled().resize(64, 64).heat();
+    let heat = explanations[0].maps()[0].scaled().resize(64, 64).heat();
     for (i, (&guided, &product)) in guided.iter().zip(product).enumerate() {
         let heat = heat.values[i % (64 * 64)];
         assert_eq!(product == 0.0, guided == 0.0 || heat == 0.0, "value {i}");
@@ -275,8 +281,8 @@ fn augmenting_leaves_the_device_and_other_methods_as_they_were() {
     let (_, plain, none) = ask(false);
     let (_, smooth, told) = ask(true);
     for (plain, smooth) in plain.iter().zip(&smooth) {
-        assert_eq!(plain.pixels, smooth.pixels);
-        assert_ne!(plain.maps, smooth.maps);
+        assert_eq!(plain.pixels(), smooth.pixels());
+        assert_ne!(plain.maps(), smooth.maps());
     }
     assert_eq!(none, []);
     // Five more, and one that puts the picture back.
@@ -297,15 +303,15 @@ fn some_channels_are_the_first_of_all_and_the_rest_weigh_nothing() {
     let (_, few, told) = try_channels(Some(40), &[Method::AblationCam, Method::ScoreCam]);
     for ((all, beyond), few) in all.iter().zip(&beyond).zip(&few) {
         assert_eq!(all.kept, None);
-        assert_eq!(all.maps[0], beyond.maps[0]);
+        assert_eq!(all.maps()[0], beyond.maps()[0]);
         assert!((beyond.kept.unwrap() - 1.0).abs() < 1e-9);
         let kept = few.kept.unwrap();
         assert!((0.3..0.95).contains(&kept), "{kept}");
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let (a, b) = (&all.maps[0].values, &few.maps[0].values);
+        let (a, b) = (&all.maps()[0].values, &few.maps()[0].values);
         let alike = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
         assert!(alike > 0.8, "cosine {alike}");
-        assert_ne!(few.maps[1], few.maps[0]);
+        assert_ne!(few.maps()[1], few.maps()[0]);
     }
     // A pass a channel, and the layers after the last convolution 40 times.
     assert_eq!(told.last().map(|told| told.all), Some(41));
@@ -320,7 +326,7 @@ fn counterfactuals_of_ablation_turn_the_map_around() {
             counterfactual,
             ..Wanted::of(methods)
         });
-        explanations[0].maps[0].values.clone()
+        explanations[0].maps()[0].values.clone()
     };
     let negative: Vec<f64> = ask(true).iter().map(|v| -v).collect();
     assert_eq!(ask(false), negative);

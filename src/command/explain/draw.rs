@@ -10,7 +10,7 @@ use ::image::{RgbImage, imageops};
 
 use super::regions;
 use super::scene::{Scene, Shared};
-use super::values::{MethodValues, methods};
+use super::values::{MethodValues, values};
 use crate::cli::Output;
 use crate::command::Error;
 use crate::draw::colorbar;
@@ -145,8 +145,7 @@ fn class(
         question: scene.question,
     };
     let picture = scene.picture();
-    let methods = methods(options);
-    let values: Vec<(Method, MethodValues)> = methods.values(scene, explanation);
+    let values: Vec<(Method, MethodValues)> = values(scene, explanation);
     let of = |method| {
         let found = values.iter().find(|(m, _)| *m == method);
         &found.expect("values of each method needed").1

@@ -25,7 +25,7 @@ pub(super) fn wanted(
         score: options.score,
         versus: choice.versus,
         counterfactual: options.counterfactual,
-        methods: values::methods(options).each(),
+        methods: values::methods(options),
         channels: options.channels.map(NonZeroUsize::get),
         layers: options.layers.clone(),
         fuse: options.fuse,

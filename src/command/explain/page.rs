@@ -5,7 +5,7 @@ use serde_json::Map as JsonMap;
 
 use super::Jobs;
 use super::scene::{Scene, Shared};
-use super::values::{MethodValues, methods};
+use super::values::{MethodValues, methods, values};
 use crate::cli::{Colormap, PixelScale, Scale};
 use crate::command::Error;
 use crate::draw::composite::{self, Overlay, Rectangle};
@@ -46,7 +46,7 @@ fn common(options: &Options) -> Common {
         let digits: Vec<String> = digits.map(|level| format!("{level:02x}")).collect();
         (map.to_string(), digits.concat().into())
     });
-    let methods = methods(options).each();
+    let methods = methods(options);
     let methods = methods.into_iter().map(|method| {
         let has_layer = method.reads(Setting::Layer, false);
         let kind = if has_layer { "layer" } else { "picture" };
@@ -152,9 +152,8 @@ fn of_class(
     rank: usize,
     explanation: &Explanation,
 ) -> Result<Vec<ShownMap>, Error> {
-    let methods = methods(scene.options);
     let mut maps = vec![];
-    for (method, given) in methods.values(scene, explanation) {
+    for (method, given) in values(scene, explanation) {
         let shown = |layer: Option<String>, size, values| ShownMap {
             class: rank,
             method: method.to_string(),
@@ -173,9 +172,7 @@ fn of_class(
         }
         let (size, values) = levels(&given);
         maps.push(shown(None, size, values));
-        let place = methods.cams.iter().position(|&cam| method == cam.into());
-        let layers = place.map_or(&[][..], |place| &explanation.layers[place]);
-        for (map, layer) in layers.iter().zip(scene.layers) {
+        for (map, layer) in explanation.layers_of(method).iter().zip(scene.layers) {
             let (size, values) = levels(&MethodValues::of_map(map));
             maps.push(shown(Some(layer.clone()), size, values));
         }
@@ -242,7 +239,7 @@ fn small(
     let options = scene.options;
     let picture = within(picture, SMALL);
     let geometry = scaled(scene.geometry, &picture);
-    let values = methods(options).values(scene, explanation);
+    let values = values(scene, explanation);
     let first = values.iter().find(|(m, _)| *m == options.methods[0]);
     let (_, given) = first.expect("values of each method asked for");
     let placed = given.map().0.place(&geometry);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
-use super::values::{MethodValues, methods};
+use super::values::{MethodValues, methods, values};
 use crate::cli::{Colormap, PixelScale, Scale, Size};
 use crate::command::Error;
 use crate::draw::colorbar::Bar;
@@ -90,17 +90,16 @@ impl Scene<'_> {
 
     /// What of the values is drawn at full strength, where classes share that or the user says it.
     pub(super) fn shared(&self, explanations: &[Explanation]) -> Shared {
-        let methods = methods(self.options);
         match self.options.scale {
             Scale::Class => vec![],
             Scale::Fixed(full) => {
-                let methods = methods.each().into_iter();
+                let methods = methods(self.options).into_iter();
                 methods.map(|method| (method, full)).collect()
             }
             Scale::Image => {
                 let mut shared = Shared::new();
                 for explanation in explanations {
-                    for (method, values) in methods.values(self, explanation) {
+                    for (method, values) in values(self, explanation) {
                         let full = self.full(&values);
                         match shared.iter_mut().find(|(m, _)| *m == method) {
                             Some((_, most)) => *most = most.max(full),

@@ -9,7 +9,7 @@ use ::image::{ImageFormat, RgbImage};
 use super::Jobs;
 use super::page::{scaled, within};
 use super::scene::{Scene, Shared};
-use super::values::{MethodValues, methods};
+use super::values::{MethodValues, values};
 use crate::cli::{PixelScale, Size};
 use crate::command::Error;
 use crate::draw::colorbar::Bar;
@@ -173,7 +173,6 @@ fn ground(scene: &Scene<'_>) -> (RgbImage, Geometry) {
 fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> RgbImage {
     let (picture, geometry) = ground(scene);
     let shared = scene.shared(explanations);
-    let methods = methods(scene.options);
     let all = match (scene.layers, &report.fuse) {
         ([_], _) | (_, None) => report.layer.clone(),
         (_, Some(fuse)) => format!("{fuse} of {}", scene.layers.join(", ")),
@@ -185,7 +184,7 @@ fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> Rgb
         .map(|(explanation, class)| {
             let mut cells = vec![];
             columns.clear();
-            for (method, given) in methods.values(scene, explanation) {
+            for (method, given) in values(scene, explanation) {
                 let shared = full_of(&shared, method);
                 let remark = remark(class, &method.to_string());
                 let has_layer = method.reads(Setting::Layer, false);
@@ -198,9 +197,7 @@ fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> Rgb
                     },
                 ]);
                 cells.push(cell(scene, &given, shared, (&picture, &geometry), remark));
-                let place = methods.cams.iter().position(|&cam| method == cam.into());
-                let layers = place.map_or(&[][..], |place| &explanation.layers[place]);
-                for (map, layer) in layers.iter().zip(scene.layers) {
+                for (map, layer) in explanation.layers_of(method).iter().zip(scene.layers) {
                     columns.push([method.to_string(), layer.clone()]);
                     cells.push(cell(
                         scene,

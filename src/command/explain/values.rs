@@ -3,87 +3,30 @@
 use super::draw::contents;
 use super::scene::Scene;
 use crate::draw::composite;
-use crate::explainer::Explanation;
+use crate::explainer::{Explanation, Values};
+use crate::methods::Method;
 use crate::methods::map::{Map, RawMap};
-use crate::methods::{Method, attribution, cam, perturbation};
 use crate::options::Options;
 use crate::output::Content;
 use crate::picture::preprocess;
 
-/// Methods of either kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Methods {
-    /// Those of the target layer.
-    pub cams: Vec<cam::Method>,
-    /// Those of the pixels.
-    pub pixels: Vec<attribution::Method>,
-    /// Those that hide parts of the picture.
-    pub perturbations: Vec<perturbation::Method>,
-}
-
-/// The methods needed: those asked for, and those that outputs show whatever the method.
-pub(super) fn methods(options: &Options) -> Methods {
-    let mut methods = Methods::default();
+/// The methods needed, each once: those asked for, then those that outputs show whatever the method.
+pub(super) fn methods(options: &Options) -> Vec<Method> {
+    let mut methods: Vec<Method> = vec![];
     let shown = contents(options).into_iter().map(Content::method);
     for method in options.methods.iter().copied().chain(shown) {
-        match method {
-            Method::Cam(method) if !methods.cams.contains(&method) => methods.cams.push(method),
-            Method::Pixel(method) if !methods.pixels.contains(&method) => {
-                methods.pixels.push(method);
-            }
-            Method::Perturbation(method) if !methods.perturbations.contains(&method) => {
-                methods.perturbations.push(method);
-            }
-            Method::Cam(_) | Method::Pixel(_) | Method::Perturbation(_) => {}
+        if !methods.contains(&method) {
+            methods.push(method);
         }
     }
     methods
 }
 
-impl Methods {
-    /// All of them.
-    pub(super) fn each(&self) -> Vec<Method> {
-        let cams = self.cams.iter().map(|&method| method.into());
-        let pixels = self.pixels.iter().map(|&method| method.into());
-        let perturbations = self.perturbations.iter().map(|&method| method.into());
-        cams.chain(pixels).chain(perturbations).collect()
-    }
-
-    pub(super) fn values(
-        &self,
-        scene: &Scene<'_>,
-        explanation: &Explanation,
-    ) -> Vec<(Method, MethodValues)> {
-        let cams = self.cams.iter().zip(&explanation.maps);
-        let cams = cams.map(|(&cam, map)| (Method::Cam(cam), MethodValues::of_map(map)));
-        let (columns, rows) = scene.seen.dimensions();
-        let pixels = self.pixels.iter().zip(&explanation.pixels);
-        let pixels = pixels.map(|(&method, values)| {
-            let degree = method.recipe().value.degree();
-            let values = MethodValues {
-                shape: [
-                    rows as usize,
-                    columns as usize,
-                    scene.normalization.channels(),
-                ],
-                of_pixels: true,
-                values: preprocess::to_picture(values, scene.normalization, degree),
-                nothing: 0.0,
-            };
-            (Method::Pixel(method), values)
-        });
-        let perturbations = self.perturbations.iter().zip(&explanation.perturbations);
-        let perturbations = perturbations.map(|(&method, map)| {
-            let values = MethodValues {
-                shape: [rows as usize, columns as usize, 1],
-                of_pixels: false,
-                values: map.clone(),
-                nothing: method.nothing(map),
-            };
-            (Method::Perturbation(method), values)
-        });
-        cams.chain(pixels).chain(perturbations).collect()
-    }
+/// What each of [`methods`] gave for a class.
+pub(super) fn values(scene: &Scene<'_>, explanation: &Explanation) -> Vec<(Method, MethodValues)> {
+    let of =
+        |(method, values): &(Method, Values)| (*method, MethodValues::new(scene, *method, values));
+    explanation.values.iter().map(of).collect()
 }
 
 /// What a method gave for a class.
@@ -99,7 +42,29 @@ pub(super) struct MethodValues {
 }
 
 impl MethodValues {
-    /// A CAM method's map.
+    fn new(scene: &Scene<'_>, method: Method, values: &Values) -> Self {
+        match (method, values) {
+            (Method::Pixel(method), Values::Pixels(values)) => {
+                let (columns, rows) = scene.seen.dimensions();
+                let channels = scene.normalization.channels();
+                let degree = method.recipe().value.degree();
+                Self {
+                    shape: [rows as usize, columns as usize, channels],
+                    of_pixels: true,
+                    values: preprocess::to_picture(values, scene.normalization, degree),
+                    nothing: 0.0,
+                }
+            }
+            (Method::Perturbation(method), Values::Map(map)) => Self {
+                nothing: method.nothing(&map.values),
+                ..Self::of_map(map)
+            },
+            (_, Values::Map(map)) => Self::of_map(map),
+            (_, Values::Pixels(_)) => unreachable!("{method} gives no values at the pixels"),
+        }
+    }
+
+    /// A map of which zero is drawn as nothing.
     pub(super) fn of_map(map: &RawMap) -> Self {
         Self {
             shape: [map.height, map.width, 1],
