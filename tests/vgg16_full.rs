@@ -121,7 +121,7 @@ fn dense_layers_of_half_floats_give_nearly_the_same_in_half_the_memory() {
             assert!((p - q).abs() < 1e-3, "{p} and {q}");
         }
         for (explanation, expected) in explanations.iter().zip(maps) {
-            let (map, expected) = (floats(&explanation.maps()[0]), floats(&expected.maps()[0]));
+            let (map, expected) = (floats(explanation.maps()[0]), floats(expected.maps()[0]));
             let what = format!("class {}", explanation.class);
             assert_close(&what, &map, &expected, MAP, tolerance);
         }

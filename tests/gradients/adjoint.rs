@@ -1,0 +1,116 @@
+//! An op and its gradient are each other's transpose: `<f(x), g> = <x, f_backward(g)>` for every x and g.
+
+use gradcam::low_level::network::{
+    Filter, FilterLayout, Nearest, Network, Op, Pad, Places, ReluRule, Repeat, Resample, Resize,
+    Shape, To, Window,
+};
+use gradcam::weights::Tensor;
+
+use crate::common::device::{backward, random, to_input};
+use crate::dot;
+
+fn convolution(seed: u32, o: usize, i: usize, window: Window) -> Op {
+    let [kh, kw] = window.size;
+    Op::Conv2d {
+        weight: Tensor::from_f32(vec![o, i, kh, kw], &random(seed, o * i * kh * kw)),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window,
+        groups: 1,
+    }
+}
+
+#[test]
+fn a_convolution_and_its_input_gradient_are_adjoint() {
+    let windows = [
+        Window::square(3, 1, 1),
+        Window::square(5, 2, 1),
+        Window::square(1, 1, 0),
+    ];
+    for (input, outputs) in [(Shape::new(5, 17, 9), 7), (Shape::new(13, 6, 33), 66)] {
+        for window in windows {
+            let mut network = Network::new("adjoint", input);
+            network
+                .chain("conv", convolution(50, outputs, input.c, window))
+                .unwrap();
+            let out = network.node(network.output()).shape;
+            let (x, g) = (random(51, input.len()), random(52, out.len()));
+            let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
+            let (left, right) = (dot(&y, &g), dot(&x, &dx));
+            let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
+            assert!(
+                (left - right).abs() < 1e-6 * size,
+                "{input}: {left} and {right}"
+            );
+        }
+    }
+}
+
+/// The same of what has no weights, and of one filter a channel.
+#[test]
+fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
+    let input = Shape::new(6, 11, 9);
+    let depthwise = |size, stride| Op::Conv2d {
+        weight: Tensor::from_f32(vec![6, 1, size, size], &random(53, 6 * size * size)),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(size, stride, size / 2),
+        groups: 6,
+    };
+    let pad = Op::Pad(Pad {
+        before: [2, -1],
+        after: [-3, 4],
+        value: 0.0,
+    });
+    let resize = |filter, places, antialias| {
+        Op::Resample(Resample::Resize(Resize {
+            to: To::Size([7, 14]),
+            filter,
+            places,
+            antialias,
+            edge: true,
+        }))
+    };
+    let around = |by| {
+        Op::Resample(Resample::Repeat {
+            before: [2, -1],
+            after: [-3, 4],
+            by,
+        })
+    };
+    let ops = [
+        depthwise(3, 1),
+        depthwise(5, 2),
+        pad,
+        resize(
+            Filter::Nearest(Nearest::RoundDown),
+            Places::HalfPixel,
+            false,
+        ),
+        resize(Filter::Linear, Places::AlignCorners, false),
+        resize(Filter::Linear, Places::HalfPixel, true),
+        resize(Filter::Cubic(-0.75), Places::Asymmetric, false),
+        around(Repeat::Reflect),
+        around(Repeat::Edge),
+        around(Repeat::Wrap),
+        Op::Resample(Resample::Pick {
+            first: [1, 8],
+            step: [3, -2],
+            count: [4, 5],
+        }),
+    ];
+    for op in ops {
+        let what = format!("{op:?}");
+        let mut network = Network::new("adjoint", input);
+        network.chain("layer", op).unwrap();
+        let out = network.node(network.output()).shape;
+        let (x, g) = (random(51, input.len()), random(52, out.len()));
+        let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
+        let (left, right) = (dot(&y, &g), dot(&x, &dx));
+        let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
+        assert!(
+            (left - right).abs() < 1e-6 * size,
+            "{what}: {left}, {right}"
+        );
+    }
+}
