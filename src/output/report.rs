@@ -233,10 +233,11 @@ impl Class {
 
 impl Map {
     /// What there is to say of a map before ReLU and scaling, or of values that are as good below zero as above: those of
-    /// pixels, and RISE's. No files yet. `gradient` as in [`Verdict::of`].
+    /// pixels, and RISE's. No files yet. `mean` and `spread` are those on the picture, `gradient` as in [`Verdict::of`].
     pub fn new(
         method: Method,
         values: &[f64],
+        mean: f64,
         spread: Option<Spread>,
         gradient: f64,
         asked: &Circumstances<'_>,
@@ -255,7 +256,7 @@ impl Map {
             method,
             min: values.iter().copied().fold(f64::INFINITY, f64::min) as f32,
             max: max_value,
-            mean: (values.iter().sum::<f64>() / values.len() as f64) as f32,
+            mean: mean as f32,
             spread,
             empty: max(&judged) <= 0.0,
             verdict,

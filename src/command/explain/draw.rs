@@ -18,7 +18,7 @@ use crate::draw::composite;
 use crate::explainer::{Explanation, Prediction};
 use crate::labels::{Label, Labels};
 use crate::methods::region::Region;
-use crate::methods::spread::Spread;
+use crate::methods::spread::{self, Spread};
 use crate::methods::{Method, Setting};
 use crate::options::Options;
 use crate::output::report;
@@ -163,7 +163,8 @@ fn class(
         };
         let (relative, _) = given.map();
         let spread = Spread::of(&relative.heat(), scene.geometry);
-        let mut map = report::Map::new(method, &given.values, spread, gradient, &scene.asked);
+        let mean = spread::mean(&given.values, given.shape, scene.geometry);
+        let mut map = report::Map::new(method, &given.values, mean, spread, gradient, &scene.asked);
         map.unread = options.unread_by(method);
         found.push((method, regions::look(scene, &relative, &mut map)));
         class.maps.push(map);

@@ -218,7 +218,7 @@ fn a_map_that_misleads_is_noted_in_words() {
              it began at layer conv3_1, whose values are not finite",
         ),
     ] {
-        report.classes[0].maps[0] = Map::new(gradcam, &values, None, gradient, &asked);
+        report.classes[0].maps[0] = Map::new(gradcam, &values, values[0], None, gradient, &asked);
         let start = "street.jpg: the gradcam map of class 920, traffic_light, is ";
         assert_eq!(report.notes(), [format!("{start}{told}")]);
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
