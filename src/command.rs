@@ -11,5 +11,6 @@ pub mod interrupt;
 pub mod merge;
 pub mod preview;
 pub mod show;
+mod whole_page;
 
 pub use error::Error;

@@ -32,6 +32,8 @@ pub use crate::cli::{Shard, ShardError, ShardFlag};
 pub use boxes::Regions;
 pub use error::UsageError;
 pub use many::{FilesFrom, Many};
+pub use outputs::page as page_name;
+pub(crate) use outputs::{STEM, is_each};
 pub use preprocess::Preprocess;
 pub use unread::Unread;
 pub use words::{check_words, told_of};
@@ -213,7 +215,6 @@ impl Options {
             return Err(UsageError::StdinTwice);
         }
         for (option, is_given) in [
-            ("--report", flags.report.is_some()),
             ("--sheet", flags.sheet.is_some()),
             ("--coco", flags.boxes.coco.is_some()),
         ] {
@@ -228,6 +229,8 @@ impl Options {
                 _ => UsageError::NoImage,
             });
         }
+        let shard = many.shard;
+        let of_part = |file: PathBuf| many::of_part(file, shard);
         let usual = attribution::Settings::default();
         let noise = flags.noise.unwrap_or(usual.noise);
         if !(noise.is_finite() && noise >= 0.0) {
@@ -278,11 +281,14 @@ impl Options {
             seed: flags.seed.unwrap_or(usual.seed),
             unread,
             outputs,
-            report: outputs::page(flags.report)?,
+            report: outputs::page(flags.report)?.map(of_part),
             out_dir: flags.out_dir.filter(|_| !to_stdout),
             to_stdout,
             preview: flags.preview,
-            sheet: outputs::sheet(flags.sheet)?,
+            sheet: outputs::sheet(flags.sheet)?.map(|sheet| match outputs::is_each(&sheet) {
+                true => sheet,
+                false => of_part(sheet),
+            }),
             colorbar: flags.colorbar,
             format: flags.format,
             size: flags.size.unwrap_or_default(),
@@ -302,7 +308,7 @@ impl Options {
             signed: flags.signed,
             boxes: flags.boxes.boxes.is_some(),
             regions,
-            coco: flags.boxes.coco,
+            coco: flags.boxes.coco.map(of_part),
             known_box: flags.boxes.known_box,
             pixel_scale: flags.pixel_scale.unwrap_or_default(),
             labels: flags.labels,

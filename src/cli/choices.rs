@@ -167,6 +167,16 @@ pub enum Scale {
 #[error("write class, image, or a number above 0, in the units of the map's values")]
 pub struct ScaleError;
 
+impl std::fmt::Display for Scale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Class => f.write_str("class"),
+            Self::Image => f.write_str("image"),
+            Self::Fixed(full) => full.fmt(f),
+        }
+    }
+}
+
 impl std::str::FromStr for Scale {
     type Err = ScaleError;
 

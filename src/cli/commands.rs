@@ -103,4 +103,10 @@ pub struct Merge {
     /// Write the results as CSV as well, a row for each map
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Write the page of all pictures, of parts that were run with --report
+    ///
+    /// Write the page of all pictures, of parts that were run with --report. It goes where the parts' pages are: of many
+    /// pictures, images lie in folders beside those, and this one shows them too.
+    #[arg(long, visible_alias = "summary", value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
 }

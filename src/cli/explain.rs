@@ -221,8 +221,14 @@ pub struct Explain {
     ///
     /// One page for a browser that shows each picture with its maps as layers above it: class, method, layer, opacity and
     /// colours are chosen there, and it says what made it. It is one file that loads nothing from elsewhere; for more than 20 pictures
-    /// their maps lie beside it, in FILE_files.
-    #[arg(long, value_name = "FILE.html", help_heading = "What is written")]
+    /// their maps lie beside it, in FILE_files. With --out-dir the page of a resumed run has all pictures, and `gradcam merge` makes
+    /// that of all parts.
+    #[arg(
+        long,
+        visible_alias = "summary",
+        value_name = "FILE.html",
+        help_heading = "What is written"
+    )]
     pub report: Option<PathBuf>,
 
     /// One picture with labels: classes by methods and layers

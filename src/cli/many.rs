@@ -60,7 +60,8 @@ pub struct Many {
     ///
     /// Explain part I of N of the pictures, from 1: every N-th of them, by their paths. As slurm by the array task's
     /// variables, as kubernetes by JOB_COMPLETION_INDEX of an indexed Job and JOB_COMPLETIONS, which its manifest sets, as
-    /// auto by those of the two that are there. `gradcam merge` joins the parts' manifests.
+    /// auto by those of the two that are there. `gradcam merge` joins the parts' manifests. Files that show all pictures, as
+    /// those of --report, --csv and --coco, have the part in their names: page-1-of-8.html.
     #[arg(
         long,
         value_name = "I/N|slurm|kubernetes|auto",

@@ -190,7 +190,10 @@ impl Error {
     /// Whether the command line is at fault, rather than a file or the device.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::VersusItself { .. } | Self::Manual(_) => true,
+            Self::Usage(_)
+            | Self::VersusItself { .. }
+            | Self::Manual(_)
+            | Self::Merge(MergeError::Page(_)) => true,
             Self::Manifest(error) | Self::Merge(MergeError::Manifest(error)) => matches!(
                 error,
                 ManifestError::OtherSettings { .. }

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::architectures::{self, Classifier, Evidence, Overrides};
 use crate::cli::{Channels, Preview};
-use crate::command::Error;
 use crate::command::preview::Screen;
+use crate::command::{Error, whole_page};
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
 use crate::methods::Method;
@@ -100,7 +100,10 @@ pub fn run(
         known_sha256 = Some(sha256.clone());
         if jobs.list.is_empty() {
             let run = record::settings(options, &sha256);
-            Record::open(options, &jobs, run, tell)?.finish()?;
+            let manifest = Record::open(options, &jobs, run, tell)?.finish()?;
+            if let (Some(manifest), Some(page)) = (manifest, page::begin(options, &jobs)?) {
+                whole_page::of_run(page, &manifest)?;
+            }
             return Ok(true);
         }
     }
@@ -133,7 +136,7 @@ pub fn run(
         media: options
             .report
             .as_deref()
-            .map(|path| Media::of(path, jobs.list.len())),
+            .map(|path| Media::of(path, jobs.of, jobs.is_batch)),
         screen: options
             .preview
             .and_then(|preview| screen(options, preview, tell)),

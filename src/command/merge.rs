@@ -5,10 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Merge;
-use crate::options::Shard;
+use crate::command::whole_page::{self, Look};
+use crate::options::{Shard, UsageError, page_name};
 use crate::output::csv;
 use crate::output::manifest::{self, Entry, Head, Manifest, ManifestError};
-use crate::output::{WriteError, at, write_with};
+use crate::output::page::Page;
+use crate::output::{Kept, WriteError, at, write_with};
+use crate::printable::quoted_os;
 
 /// Why there is no whole of the parts.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,23 @@ pub enum MergeError {
     /// A folder without any.
     #[error("{}: no manifest of a part, called manifest-1-of-4.jsonl or the like; name the manifests", .0.display())]
     NoParts(PathBuf),
+    /// `--report` with what is no page by its name, or a page over a manifest.
+    #[error(transparent)]
+    Page(#[from] UsageError),
+    /// A part whose run made no page.
+    #[error(
+        "{}: made without --report, so that there is nothing to show of its pictures; run the parts with --report, or join them \
+         without it", .0.display()
+    )]
+    NoPage(PathBuf),
+    /// A page that would not find the pictures.
+    #[error("{}: {} is not beside it; name a page in the folder of the parts' pages", page.display(), file.display())]
+    PageElsewhere {
+        /// The page.
+        page: PathBuf,
+        /// What is not there.
+        file: PathBuf,
+    },
     /// A folder that cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
     Folder {
@@ -97,6 +117,10 @@ pub fn run(flags: &Merge) -> Result<Merged, MergeError> {
     };
     let manifests = paths.iter().map(|path| Manifest::read(path));
     let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
+    let page = page_name(flags.report.clone())?;
+    if let Some(page) = &page {
+        Kept::new(paths.iter().map(PathBuf::as_path)).check(page)?;
+    }
     let mut merged = Merged {
         path: to.clone(),
         ..Merged::default()
@@ -135,6 +159,9 @@ pub fn run(flags: &Merge) -> Result<Merged, MergeError> {
     merged.ok = sorted.iter().filter(|(_, entry)| entry.head.is_ok).count();
     merged.failed = sorted.len() - merged.ok;
     merged.lacking = lacking(&sorted, merged.of);
+    if let Some(path) = &page {
+        write_page(path, flags, &manifests, &sorted)?;
+    }
     write(&to, &manifests, &sorted, str::to_owned, "")?;
     if let Some(path) = &flags.csv {
         write(path, &manifests, &sorted, csv::rows, csv::HEADER)?;
@@ -220,6 +247,52 @@ fn lacking(lines: &[(usize, &Entry)], of: usize) -> Vec<(Option<Shard>, usize, u
     };
     let all = (1..=parts).map(lacking);
     all.filter(|(_, lacking, _)| *lacking > 0).collect()
+}
+
+/// Writes the page of all pictures, unless none has a result.
+fn write_page(
+    path: &Path,
+    flags: &Merge,
+    manifests: &[Manifest],
+    lines: &[(usize, &Entry)],
+) -> Result<(), MergeError> {
+    let mut explained = lines
+        .iter()
+        .filter(|(_, entry)| entry.head.is_ok)
+        .peekable();
+    let Some((first, _)) = explained.peek() else {
+        return Ok(());
+    };
+    let first = &manifests[*first];
+    let look = first.run.as_ref().and_then(Look::of_settings);
+    let look = look.ok_or_else(|| MergeError::NoPage(first.path.clone()))?;
+    for (manifest, entry) in explained {
+        if entry.page.is_none() {
+            return Err(MergeError::NoPage(manifests[*manifest].path.clone()));
+        }
+        if let Some(file) = whole_page::missing(path, entry) {
+            let page = path.to_owned();
+            return Err(MergeError::PageElsewhere { page, file });
+        }
+    }
+    let mut page = Page::begin(path, &look.common(command(flags)))?;
+    for of_one in lines.chunk_by(|a, b| a.0 == b.0) {
+        let entries = of_one.iter().map(|(_, entry)| *entry);
+        whole_page::add(&mut page, &manifests[of_one[0].0], entries)?;
+    }
+    Ok(page.finish()?)
+}
+
+/// The command that makes the page again, as a shell takes it.
+fn command(flags: &Merge) -> String {
+    let files = [&flags.out].into_iter().chain(&flags.manifests);
+    let mut words: Vec<String> = files.map(|file| quoted_os(file.as_os_str())).collect();
+    for (option, file) in [("--csv", &flags.csv), ("--report", &flags.report)] {
+        if let Some(file) = file {
+            words.extend([option.to_owned(), quoted_os(file.as_os_str())]);
+        }
+    }
+    format!("gradcam merge {}", words.join(" "))
 }
 
 /// Writes of each line what `text` makes of it, whole or not at all.

@@ -35,6 +35,21 @@ pub struct FilesFrom {
     pub null: bool,
 }
 
+/// A file that shows all pictures: of a part's it has the part in its name, as the manifest has, so that parts that are given the same
+/// words do not write over each other.
+pub(super) fn of_part(file: PathBuf, shard: Option<Shard>) -> PathBuf {
+    let Some(Shard { number, of }) = shard else {
+        return file;
+    };
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}-of-{of}"));
+    if let Some(extension) = file.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    file.with_file_name(name)
+}
+
 /// Checks the flags against each other and `out_dir`, which says whether there is a folder for all files.
 pub(super) fn many(flags: Flags, out_dir: bool) -> Result<Many, UsageError> {
     if flags.null && flags.files_from.is_none() {
@@ -59,7 +74,7 @@ pub(super) fn many(flags: Flags, out_dir: bool) -> Result<Many, UsageError> {
             .and_then(|count| NonZeroUsize::new(count.into())),
         fail_fast: flags.fail_fast,
         resume: flags.resume,
-        csv: flags.csv,
+        csv: flags.csv.map(|file| of_part(file, shard)),
         shard,
     })
 }

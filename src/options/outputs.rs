@@ -31,7 +31,7 @@ pub(super) fn outputs(flags: &Explain) -> Result<Vec<Output>, UsageError> {
 }
 
 /// The page's file, whose name tells it from a picture that was meant to be explained.
-pub(super) fn page(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
+pub fn page(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
     match file {
         Some(file) if !is_called(&file, &["html", "htm"]) => Err(UsageError::NoPage(file)),
         file => Ok(file),
@@ -44,6 +44,14 @@ pub(super) fn sheet(file: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError
         Some(file) if !is_called(&file, &["png"]) => Err(UsageError::NoSheet(file)),
         file => Ok(file),
     }
+}
+
+/// What stands for the picture's name in that of a sheet.
+pub(crate) const STEM: &str = "{stem}";
+
+/// Whether each picture has a sheet of its own.
+pub(crate) fn is_each(sheet: &Path) -> bool {
+    sheet.to_string_lossy().contains(STEM)
 }
 
 /// Whether a file has one of these extensions.

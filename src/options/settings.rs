@@ -31,7 +31,7 @@ impl Options {
             seed,
             unread: _,
             outputs,
-            report: _,
+            report,
             sheet: _,
             colorbar,
             out_dir: _,
@@ -79,12 +79,11 @@ impl Options {
                 channels,
             } => format!("mean {mean:?}, std {std:?}, {channels}"),
         });
-        let overlay = match overlay {
-            Overlay::Sum => "sum".to_owned(),
-            Overlay::Blend(alpha) => format!("blend, alpha {alpha}"),
-            Overlay::Threshold { alpha, least } => {
-                format!("threshold {least}, alpha {alpha}")
-            }
+        let text = |share: f32| Some(share.to_string());
+        let (overlay, alpha, threshold) = match *overlay {
+            Overlay::Sum => ("sum", None, None),
+            Overlay::Blend(alpha) => ("blend", text(alpha), None),
+            Overlay::Threshold { alpha, least } => ("threshold", text(alpha), text(least)),
         };
         let regions = regions.map(|rule| {
             let Regions {
@@ -127,12 +126,15 @@ impl Options {
             ("activation", json!(activation.map(|kind| kind.to_string()))),
             ("colormap", colormap.to_string().into()),
             ("overlay", overlay.into()),
-            ("scale", format!("{scale:?}").to_lowercase().into()),
+            ("alpha", alpha.into()),
+            ("threshold", threshold.into()),
+            ("scale", scale.to_string().into()),
             ("signed", (*signed).into()),
             ("boxes", (*boxes).into()),
             ("regions", regions.into()),
             ("box", json!(known_box.map(|known| known.to_string()))),
             ("colorbar", (*colorbar).into()),
+            ("report", report.is_some().into()),
             ("pixel-scale", pixel_scale.to_string().into()),
             (
                 "labels",

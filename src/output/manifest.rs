@@ -10,7 +10,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::cli::{Shard, ShardError};
@@ -131,6 +132,9 @@ pub struct Entry {
     pub key: String,
     /// Whether the files that it names are there.
     pub is_complete: bool,
+    /// Of a run with a page: the files that the page shows of the picture, from the page's folder; there are none where the
+    /// line itself has them.
+    pub page: Option<Vec<PathBuf>>,
     /// Where the line begins in the manifest, bytes.
     at: u64,
     /// Its length, bytes.
@@ -138,7 +142,7 @@ pub struct Entry {
 }
 
 /// What of a line is read.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct Fields {
     status: String,
     place: usize,
@@ -151,14 +155,34 @@ struct Fields {
     run: Map<String, Value>,
     #[serde(default)]
     classes: Vec<Class>,
+    #[serde(default)]
+    page: Option<Shown>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct Class {
     maps: Vec<Files>,
 }
 
-#[derive(Deserialize, Serialize)]
+/// What the page shows of a picture: addresses, of which some are the data itself.
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(default)]
+    picture: Option<String>,
+    #[serde(default)]
+    small: Option<String>,
+    maps: Maps,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Maps {
+    Beside(String),
+    #[allow(dead_code, reason = "read by nobody here")]
+    Inside(IgnoredAny),
+}
+
+#[derive(Deserialize)]
 struct Files {
     files: Map<String, Value>,
     #[serde(default)]
@@ -223,7 +247,7 @@ impl Manifest {
                 of: fields.of,
                 shard: shard.map_err(|error: ShardError| wrong(error.to_string()))?,
             };
-            let is_there = fields
+            let are_there = fields
                 .classes
                 .iter()
                 .flat_map(|class| &class.maps)
@@ -233,7 +257,8 @@ impl Manifest {
             }
             manifest.entries.push(Entry {
                 head,
-                is_complete: is_there,
+                is_complete: are_there,
+                page: fields.page.map(Shown::beside),
                 key: fields.image_bytes.unwrap_or(fields.image),
                 at: manifest.end,
                 length: line.len() as u64,
@@ -335,13 +360,39 @@ impl Files {
                 None => text.as_str().map(PathBuf::from),
             }
         };
-        let is_there = |path: PathBuf| {
-            path.metadata()
-                .is_ok_and(|file| file.is_file() && file.len() > 0)
-        };
         self.files
             .iter()
-            .all(|file| path(file).is_some_and(is_there))
+            .all(|file| path(file).is_some_and(|path| holds_something(&path)))
+    }
+}
+
+impl Shown {
+    /// The files beside the page.
+    fn beside(self) -> Vec<PathBuf> {
+        let maps = match self.maps {
+            Maps::Beside(address) => Some(address),
+            Maps::Inside(_) => None,
+        };
+        let addresses = [self.picture, self.small, maps].into_iter().flatten();
+        let files = addresses.filter(|address| !address.starts_with("data:"));
+        files
+            .map(|address| super::report::paths::from_bytes(&address).unwrap_or(address.into()))
+            .collect()
+    }
+}
+
+/// Whether a file is there and not empty.
+pub fn holds_something(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|file| file.is_file() && file.len() > 0)
+}
+
+/// The report of a line, without the settings behind it.
+pub fn without_run(line: &str) -> String {
+    // Within a string the quotes would have backslashes, and nothing in the settings has this name.
+    match line.rsplit_once(",\"run\":{") {
+        Some((report, _)) => format!("{report}}}"),
+        None => line.trim_end().to_owned(),
     }
 }
 

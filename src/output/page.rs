@@ -15,9 +15,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::report::{Report, paths};
 use super::{Begun, WriteError, write};
+use crate::weights::hex;
 
 const TEMPLATE: &str = include_str!("../../assets/report.html");
 const COMMON: &str = "<!--RUN-->";
@@ -46,7 +48,9 @@ pub struct Common {
 pub struct Drawing {
     /// A name among [`Common::colormaps`].
     pub colormap: String,
-    /// Opacity, 0 to 1.
+    /// How the colours meet the picture: `sum` or `blend`.
+    pub overlay: &'static str,
+    /// Opacity of a blend, 0 to 1.
     pub alpha: f32,
     /// Heat from which a map is shown.
     pub threshold: f32,
@@ -61,8 +65,10 @@ pub struct Drawing {
 /// What a page shows of one picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
-    /// Where the picture is: its data, or a file beside the page.
-    pub picture: String,
+    /// Where the picture is: its data. None of one beside the page, whose maps bring it: what is a file there may be shown, and
+    /// not read to add colours to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
     /// The same of a small one with a map over it, where there are several pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub small: Option<String>,
@@ -80,7 +86,8 @@ pub struct Shown {
 pub enum Maps {
     /// In the page.
     Inside(Vec<ShownMap>),
-    /// In a file beside it, a script that hands them to the page: one that was opened from a folder may load nothing else.
+    /// In a file beside it, a script that hands them to the page with the picture: one that was opened from a folder may load
+    /// nothing else.
     Beside(String),
 }
 
@@ -150,7 +157,7 @@ impl Values {
 pub struct Media {
     /// The folder beside it, and what the page calls it.
     beside: Option<(PathBuf, String)>,
-    pictures: usize,
+    is_of_several: bool,
 }
 
 /// A page that is being written.
@@ -160,15 +167,22 @@ pub struct Page {
 }
 
 impl Media {
-    /// Those of the page `path` of so many pictures.
-    pub fn of(path: &Path, pictures: usize) -> Self {
+    /// Those of the page `path` of so many pictures; `are_several` where it is to be one of several however few there are so far.
+    pub fn of(path: &Path, pictures: usize, are_several: bool) -> Self {
         let mut folder = path.file_stem().map_or_else(OsString::new, OsString::from);
         folder.push("_files");
         let called = paths::encoded(Path::new(&folder));
         Self {
             beside: (pictures > INSIDE).then(|| (path.with_file_name(folder), called)),
-            pictures,
+            is_of_several: are_several || pictures > 1,
         }
+    }
+
+    /// What tells the files of a picture from those of others: the beginning of its path's SHA-256. Not its number, which further
+    /// pictures of a resumed run would change.
+    pub fn key(image: &Path) -> String {
+        let digest = Sha256::digest(image.as_os_str().as_encoded_bytes());
+        hex(&digest[..8])
     }
 
     /// Whether they are in the page.
@@ -178,27 +192,49 @@ impl Media {
 
     /// Whether there are several pictures, side by side at first.
     pub fn is_of_several(&self) -> bool {
-        self.pictures > 1
+        self.is_of_several
     }
 
-    /// What the page calls a JPEG: its data, or the file that is written for it. `number` tells the picture from others,
+    /// What the page calls a JPEG: its data, or the file that is written for it. `key` tells the picture from others,
     /// `name` the JPEG from others of the picture.
-    pub fn jpeg(&self, bytes: &[u8], number: usize, name: &str) -> Result<String, WriteError> {
+    pub fn jpeg(&self, bytes: &[u8], key: &str, name: &str) -> Result<String, WriteError> {
         match &self.beside {
-            None => Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes))),
-            Some(beside) => put(beside, bytes, &format!("{number:06}_{name}.jpg")),
+            None => Ok(data(bytes)),
+            Some(beside) => put(beside, bytes, &format!("{key}_{name}.jpg")),
         }
     }
 
-    /// The maps of a picture, in the page or in a file that is written for them.
-    pub fn maps(&self, maps: Vec<ShownMap>, number: usize) -> Result<Maps, WriteError> {
+    /// A picture, the JPEG `bytes`, and its maps: in the page, or in a file that is written for both.
+    pub fn picture_and_maps(
+        &self,
+        bytes: &[u8],
+        maps: Vec<ShownMap>,
+        key: &str,
+    ) -> Result<(Option<String>, Maps), WriteError> {
+        let picture = data(bytes);
         let Some(beside) = &self.beside else {
-            return Ok(Maps::Inside(maps));
+            return Ok((Some(picture), Maps::Inside(maps)));
         };
-        let script = format!("gradcamMaps({});\n", in_script(&json(&maps)));
-        let address = put(beside, script.as_bytes(), &format!("{number:06}_maps.js"))?;
-        Ok(Maps::Beside(address))
+        let both = InScript {
+            picture,
+            maps: &maps,
+        };
+        let script = format!("gradcamPicture({});\n", in_script(&json(&both)));
+        let address = put(beside, script.as_bytes(), &format!("{key}_maps.js"))?;
+        Ok((None, Maps::Beside(address)))
     }
+}
+
+/// What a script beside the page hands to it.
+#[derive(Serialize)]
+struct InScript<'a> {
+    picture: String,
+    maps: &'a [ShownMap],
+}
+
+/// A JPEG as an address that is its data.
+fn data(bytes: &[u8]) -> String {
+    format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes))
 }
 
 /// Writes a file beside the page, and gives its address.

@@ -6,6 +6,8 @@
 //! carry none.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use flate2::Crc;
@@ -87,6 +89,12 @@ impl Origin {
         map.insert("image".into(), images.into());
         map.insert("content".into(), "sheet".into());
         with_text(png, &Value::Object(map).to_string())
+    }
+
+    /// The bytes of a JPEG that a page shows, which says as little as tells it from a photograph.
+    pub fn embed_page(jpeg: Vec<u8>) -> Vec<u8> {
+        let text = json!({ "program": PROGRAM, "content": "page" });
+        with_comment(jpeg, &text.to_string())
     }
 
     /// The bytes of a picture that shows `content` about `class`, with what made it where its format, PNG or JPEG, can say so;
@@ -229,6 +237,35 @@ fn read_jpeg(jpeg: &[u8]) -> Result<Map<String, Value>, ProvenanceError> {
     Err(ProvenanceError::Nothing)
 }
 
+/// Bytes of a file within which its text begins, see [`with_text`] and [`with_comment`].
+const BEGINNING: u64 = 256;
+
+/// Whether a file begins as one that says what made it.
+pub fn is_marked(path: &Path) -> bool {
+    let mut bytes = vec![];
+    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes));
+    read.is_ok() && is_marked_beginning(&bytes)
+}
+
+fn is_marked_beginning(bytes: &[u8]) -> bool {
+    if let Some(chunks) = bytes.strip_prefix(SIGNATURE) {
+        let after_header = chunks.get(FRAME + 13 + 4..);
+        let text = after_header.and_then(|chunk| chunk.strip_prefix(b"iTXt"));
+        return text.is_some_and(|text| text.starts_with(&[KEYWORD, b"\0"].concat()));
+    }
+    let after_first = match segment(bytes, START.len()) {
+        Some((0xe0, data)) => START.len() + 4 + data.len(),
+        _ => START.len(),
+    };
+    let comment = bytes.get(after_first..);
+    let comment = comment.filter(|_| bytes.starts_with(START));
+    comment.is_some_and(|segment| {
+        let text = segment.strip_prefix(&[0xff, COMMENT]);
+        let text = text.and_then(|text| text.get(2..));
+        text.is_some_and(|text| text.starts_with(&[KEYWORD, b"\0"].concat()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +310,29 @@ mod tests {
         let mut endless = with;
         endless[4..6].copy_from_slice(&[0, 0]);
         assert_eq!(read(&endless), Err(ProvenanceError::Nothing));
+    }
+
+    #[test]
+    fn what_begins_with_the_text_is_known_by_its_first_bytes() {
+        let jpeg = || {
+            let picture = RgbImage::from_pixel(3, 2, image::Rgb([1, 2, 3]));
+            crate::picture::encode(&picture, ImageFormat::Jpeg).unwrap()
+        };
+        for (bytes, is_ours) in [
+            (with_text(&png(), "{}"), true),
+            (Origin::embed_page(jpeg()), true),
+            (png(), false),
+            (jpeg(), false),
+            (b"RIFF".to_vec(), false),
+        ] {
+            let beginning = &bytes[..bytes.len().min(BEGINNING as usize)];
+            assert_eq!(is_marked_beginning(beginning), is_ours);
+            for length in 0..beginning.len() {
+                let _ = is_marked_beginning(&beginning[..length]);
+            }
+        }
+        let page = read(&Origin::embed_page(jpeg())).unwrap();
+        assert_eq!(page["content"], "page");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which pictures are explained: files, folders, several of them, good and bad.
 
-use crate::harness::Folder;
+use crate::harness::{Folder, json_lines};
 
 #[test]
 fn a_missing_picture_is_an_error_before_any_work() {
@@ -239,6 +239,46 @@ fn a_folder_explained_twice_is_not_explained_twice_over() {
         "note: all: 8 files left out: 8 that look like gradcam's own output\n"
     );
     assert_eq!(folder.names(), names);
+}
+
+#[test]
+fn whatever_was_written_into_a_folder_is_left_out_of_it_whatever_it_is_called() {
+    let folder = Folder::new();
+    for number in 0..21 {
+        folder.put(format!("all/{number:02}.png"), &folder.read("cat.png"));
+    }
+    folder.put("all/rgb.jpg", &crate::harness::fixture("pictures/rgb.jpg"));
+    let line = "all tiny.npy -c 1 -m gradcam,gradient -q";
+    folder.prints(&format!(
+        "{line} --report all/page.html --sheet all/{{stem}}_sheet.png"
+    ));
+    let outputs = "heatmap,heatmap16,mask,gradcam,segmented,guided_bprop,guided_gradcam";
+    let mut copies = 0;
+    for (format, to) in [("png", "a"), ("jpg", "b")] {
+        folder.prints(&format!(
+            "all/rgb.jpg tiny.npy -c 1 -m gradcam,gradient --outputs {outputs} --format {format} -o {to} -q"
+        ));
+        // Their names say nothing any more.
+        let names = folder.names().into_iter();
+        for (number, name) in names
+            .filter(|name| name.starts_with(&format!("{to}/")))
+            .enumerate()
+        {
+            let (_, extension) = name.rsplit_once('.').unwrap();
+            folder.put(format!("all/{to}{number}.{extension}"), &folder.read(&name));
+            copies += 1;
+        }
+    }
+    let again = folder.run("all tiny.npy -c 1 --outputs none -r --json");
+    again.exits(0);
+    let images = json_lines(&again.stdout);
+    assert_eq!(images.len(), 22, "{:?}", images.last());
+    assert!(copies > 20);
+    // A sheet and two pictures of the page each.
+    let own = 22 * 3 + copies;
+    let note =
+        format!("note: all: {own} files left out: {own} that look like gradcam's own output\n");
+    assert_eq!(again.stderr, note);
 }
 
 #[cfg(unix)]

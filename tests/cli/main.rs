@@ -32,6 +32,7 @@ mod streams;
 mod tiles;
 mod usage;
 mod weights;
+mod whole_page;
 
 #[allow(dead_code, reason = "every test program uses a part")]
 #[path = "../common/npy_writer.rs"]

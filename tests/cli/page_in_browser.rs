@@ -40,24 +40,34 @@ fn maps_have_the_colours_that_the_program_gives_them() {
         image::imageops::FilterType::Triangle,
     );
     wide.save(folder.path().join("wide.png")).unwrap();
-    for (drawn, options) in [
-        ("gradcam", "--colormap jet --overlay blend"),
-        ("gradcam", "--signed"),
+    // Of a sum the picture is part, which the page has as JPEG.
+    for (drawn, options, near) in [
+        ("gradcam", "--colormap jet --overlay blend --alpha 1", 8),
+        ("gradcam", "--signed --alpha 1", 8),
         (
             "gradcam",
-            "--colormap viridis --overlay threshold --threshold 0.4",
+            "--colormap viridis --overlay threshold --threshold 0.4 --alpha 1",
+            8,
         ),
-        ("gradcam", "--colormap turbo --scale 0.001 --overlay blend"),
+        (
+            "gradcam",
+            "--colormap turbo --scale 0.001 --overlay blend --alpha 1",
+            8,
+        ),
         (
             "rise",
-            "-m rise --samples 8 --colormap magma --overlay blend",
+            "-m rise --samples 8 --colormap magma --overlay blend --alpha 1",
+            8,
         ),
+        ("gradcam", "", 24),
+        ("gradcam", "--signed --overlay sum", 24),
     ] {
         let line = format!(
-            "wide.png tiny.npy -c 1 --size original --format png --outputs gradcam --alpha 1 {options} --report page.html -o {drawn} -q"
+            "wide.png tiny.npy -c 1 --size original --format png --outputs gradcam {options} --report page.html -o {drawn} -q"
         );
         folder.prints(&line);
         browser.visit(&folder.path().join("page.html"));
+        browser.until("document.getElementById('map').width === 300");
         let folder_of = folder.names();
         let suffix = format!("_{drawn}.png");
         let name = folder_of
@@ -85,7 +95,7 @@ fn maps_have_the_colours_that_the_program_gives_them() {
             shown += usize::from(a > 0);
             let far = (0..3).map(|i| seen[i].abs_diff(pixel.0[i])).max().unwrap();
             // Where a value falls beside the edge between two colours it may take the other.
-            off += usize::from(far > 8);
+            off += usize::from(far > near);
         }
         assert!(shown > 500, "{options}: {shown}");
         assert!(off < 200, "{options}: {off} pixels");
@@ -113,7 +123,7 @@ fn sliders_and_switches_work_by_mouse_and_by_keyboard() {
     };
     let folder = Folder::new();
     folder.prints(
-        "cat.png tiny.npy 3 -m gradcam,hirescam,guided-bprop -l conv4_3,conv5_3 --report page.html",
+        "cat.png tiny.npy 3 -m gradcam,hirescam,guided-bprop -l conv4_3,conv5_3 --overlay blend --report page.html",
     );
     browser.resize(1280, 900);
     browser.prefer("light");
@@ -180,6 +190,17 @@ fn sliders_and_switches_work_by_mouse_and_by_keyboard() {
     let jet = table(&mut browser);
     browser.value("(() => { const s = document.getElementById('colormap'); s.value = 'viridis'; s.dispatchEvent(new Event('change')); })()");
     assert_ne!(table(&mut browser), jet);
+    let blended = table(&mut browser);
+    browser.value("(() => { const s = document.getElementById('overlay'); s.value = 'sum'; s.dispatchEvent(new Event('change')); })()");
+    assert_eq!(
+        browser.value("document.getElementById('opacity-said').textContent"),
+        "100 %"
+    );
+    assert_ne!(
+        table(&mut browser),
+        blended,
+        "colours are added to the picture"
+    );
     browser.click("#signed");
     assert_eq!(
         browser.value("document.getElementById('ticks').children[2].textContent"),

@@ -314,7 +314,12 @@ fn parts_joined_are_the_whole() {
         "{joined:#?}"
     );
     for part in ["1-of-2", "2-of-2"] {
-        fs::remove_file(folder.path().join(format!("maps/manifest-{part}.jsonl"))).unwrap();
+        for name in [
+            format!("manifest-{part}.jsonl"),
+            format!("table-{part}.csv"),
+        ] {
+            fs::remove_file(folder.path().join("maps").join(name)).unwrap();
+        }
     }
     assert!(results(&folder) == whole);
 }

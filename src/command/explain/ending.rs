@@ -10,7 +10,7 @@ use super::pictures::{Drawn, Run};
 use super::record::Record;
 use super::sheet::Together;
 use super::{Job, Told, print};
-use crate::command::Error;
+use crate::command::{Error, whole_page};
 use crate::labels::Labels;
 use crate::options::Options;
 use crate::output::coco::Coco;
@@ -133,26 +133,42 @@ impl<'a, W: Write> Ending<'a, W> {
 
     /// Gives the files of all pictures their names, unless the run stopped on its way or nothing was explained. Returns
     /// whether all went well.
-    pub(super) fn finish(self) -> Result<bool, Error> {
-        self.record.map_or(Ok(()), Record::finish)?;
-        if self.done == self.run.jobs.list.len() && self.failed < self.done {
+    pub(super) fn finish(mut self) -> Result<bool, Error> {
+        let manifest = self.record.map_or(Ok(None), Record::finish)?;
+        if self.done < self.run.jobs.list.len() {
+            return Ok(self.all_well);
+        }
+        if let Some(manifest) = manifest
+            && let Some(page) = self.collected.page.take()
+        {
+            whole_page::of_run(page, &manifest)?;
+        }
+        if self.failed < self.done {
             self.collected.finish(self.run.options, self.run.labels)?;
         }
         Ok(self.all_well)
     }
 
+    /// The page that pictures are added to in their turn: one of a run with a manifest is made of that, which may hold other
+    /// pictures as well.
+    fn page(&mut self) -> Option<&mut Page> {
+        let has_manifest = self.record.as_ref().is_some_and(Record::has_manifest);
+        self.collected.page.as_mut().filter(|_| !has_manifest)
+    }
+
     fn succeeds(&mut self, job: &Job, mut drawn: Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
-        if let (Some(page), Some(shown)) = (&mut self.collected.page, &drawn.shown) {
+        let shown = drawn.shown.as_ref();
+        if let (Some(page), Some(shown)) = (self.page(), shown) {
             page.add(&drawn.report, shown)?;
+        }
+        if let Some(record) = &mut self.record {
+            record.add(job, &drawn.report.json_with(shown), true)?;
         }
         if let (Some(all), Some(sheet)) = (&mut self.collected.sheet, drawn.sheet.take()) {
             all.add(sheet);
         }
         for note in drawn.notes.drain(..) {
             tell(Told::Note(note));
-        }
-        if let Some(record) = &mut self.record {
-            record.add(job, &drawn.report.json(), true)?;
         }
         let text = match self.run.options.json {
             true => drawn.report.json(),
@@ -216,8 +232,7 @@ impl<'a, W: Write> Ending<'a, W> {
             }
         };
         let line = report::failure(&job.image, &words);
-        let added = self.collected.page.as_mut();
-        let added = added.map_or(Ok(()), |page| page.line(&line));
+        let added = self.page().map_or(Ok(()), |page| page.line(&line));
         let record = self.record.as_mut();
         let recorded = record.map_or(Ok(()), |record| record.add(job, &line, false));
         let told = recorded.and_then(|()| match self.run.options.json {

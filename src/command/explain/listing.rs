@@ -7,7 +7,7 @@ use super::Told;
 use super::list_file;
 use crate::command::Error;
 use crate::options::Options;
-use crate::output;
+use crate::output::{self, provenance};
 use crate::picture::{self, Listed};
 
 /// A picture to explain, or a name that leads to none.
@@ -74,7 +74,7 @@ fn list(
         root,
         left_out,
         unreadable,
-    } = match picture::list(name, options.many.depth, output::is_output) {
+    } = match picture::list(name, options.many.depth, is_own) {
         Ok(listed) => listed,
         Err(error) => {
             all.push(refused(name, error.into()));
@@ -95,6 +95,11 @@ fn list(
         let folder = error.path().unwrap_or(name).to_owned();
         refused(&folder, error.into())
     }));
+}
+
+/// Whether a file is of this program's making: by its name, or by what it says itself, as sheets and the pictures of pages do.
+fn is_own(path: &Path) -> bool {
+    output::is_output(path) || provenance::is_marked(path)
 }
 
 /// What a folder is called, whatever was typed for it.

@@ -1,19 +1,19 @@
 //! What the page of `--report` shows: pictures made smaller, maps as numbers.
 
 use ::image::RgbImage;
-use serde_json::Map as JsonMap;
 
 use super::Jobs;
 use super::scene::{Scene, Shared};
-use super::values::{MethodValues, methods, values};
-use crate::cli::{Colormap, PixelScale, Scale};
+use super::values::{MethodValues, values};
+use crate::cli::{Colormap, PixelScale};
 use crate::command::Error;
-use crate::draw::composite::{self, Overlay, Rectangle};
+use crate::command::whole_page::Look;
+use crate::draw::composite::{self, Rectangle};
 use crate::explainer::Explanation;
-use crate::methods::Setting;
 use crate::methods::map::Map;
 use crate::options::Options;
-use crate::output::page::{Common, Drawing, Media, Page, Shown, ShownMap, Values};
+use crate::output::page::{Media, Page, Shown, ShownMap, Values};
+use crate::output::provenance::Origin;
 use crate::picture;
 use crate::picture::preprocess::Geometry;
 use crate::picture::resize::{self, Region};
@@ -27,8 +27,6 @@ const BESIDE: u32 = 800;
 const SMALL: u32 = 320;
 /// Values along a side of a map: no method's pictures show more places than that.
 const VALUES: usize = 128;
-/// Opacity of maps when the page opens, where nobody says.
-const ALPHA: f32 = 0.5;
 
 /// Begins the page, if there is to be one: where it cannot be written, nothing needs to be computed.
 pub(super) fn begin(options: &Options, jobs: &Jobs) -> Result<Option<Page>, Error> {
@@ -36,52 +34,10 @@ pub(super) fn begin(options: &Options, jobs: &Jobs) -> Result<Option<Page>, Erro
         return Ok(None);
     };
     jobs.kept.check(path)?;
-    Ok(Some(Page::begin(path, &common(options))?))
-}
-
-fn common(options: &Options) -> Common {
-    let maps = Colormap::ALL.iter();
-    let colormaps = maps.map(|map| {
-        let digits = map.table().as_flattened().iter();
-        let digits: Vec<String> = digits.map(|level| format!("{level:02x}")).collect();
-        (map.to_string(), digits.concat().into())
-    });
-    let methods = methods(options);
-    let methods = methods.into_iter().map(|method| {
-        let has_layer = method.reads(Setting::Layer, false);
-        let kind = if has_layer { "layer" } else { "picture" };
-        (method.to_string(), kind.into())
-    });
-    let (alpha, threshold) = overlay(options);
-    let (scale, full) = match options.scale {
-        Scale::Class => ("class", None),
-        Scale::Image => ("image", None),
-        Scale::Fixed(full) => ("fixed", Some(full)),
-    };
     let words = options.command.iter().map(|word| quoted_os(word));
-    Common {
-        program: concat!("gradcam ", env!("CARGO_PKG_VERSION")),
-        command: words.collect::<Vec<_>>().join(" "),
-        colormaps: colormaps.collect::<JsonMap<_, _>>(),
-        methods: methods.collect::<JsonMap<_, _>>(),
-        drawing: Drawing {
-            colormap: options.colormap.to_string(),
-            alpha,
-            threshold,
-            scale,
-            full,
-            signed: options.signed,
-        },
-    }
-}
-
-/// Opacity and threshold. A page has no sum of colours and picture, which no layer above the picture can show.
-fn overlay(options: &Options) -> (f32, f32) {
-    match options.overlay {
-        Overlay::Sum => (ALPHA, 0.0),
-        Overlay::Blend(alpha) => (alpha, 0.0),
-        Overlay::Threshold { alpha, least } => (alpha, least),
-    }
+    let command = words.collect::<Vec<_>>().join(" ");
+    let common = Look::of(options).common(command);
+    Ok(Some(Page::begin(path, &common)?))
 }
 
 /// A picture as the page has it.
@@ -107,15 +63,19 @@ pub(super) fn within(picture: &RgbImage, side: u32) -> RgbImage {
 /// Where pictures and maps of one picture go.
 pub(super) struct To<'a> {
     pub(super) media: &'a Media,
-    /// The picture's, among all of the page.
-    pub(super) number: usize,
+    /// The picture's, see [`Media::key`].
+    pub(super) key: String,
 }
 
 impl To<'_> {
     fn jpeg(&self, picture: &RgbImage, name: &str) -> Result<String, Error> {
-        let bytes = picture::encode_for_page(picture)?;
-        Ok(self.media.jpeg(&bytes, self.number, name)?)
+        Ok(self.media.jpeg(&encoded(picture)?, &self.key, name)?)
     }
+}
+
+/// A JPEG for the page.
+fn encoded(picture: &RgbImage) -> Result<Vec<u8>, Error> {
+    Ok(Origin::embed_page(picture::encode_for_page(picture)?))
 }
 
 /// What the page shows of a picture; `picture` as [`reduced`] made it.
@@ -135,12 +95,15 @@ pub(super) fn shown(
         [first, ..] if to.media.is_of_several() => Some(small(to, scene, first, picture)?),
         _ => None,
     };
+    let (address, maps) = to
+        .media
+        .picture_and_maps(&encoded(picture)?, maps, &to.key)?;
     Ok(Shown {
-        picture: to.jpeg(picture, "picture")?,
+        picture: address,
         small,
         size: picture.dimensions().into(),
         seen: [geometry.x, geometry.y, geometry.width, geometry.height],
-        maps: to.media.maps(maps, to.number)?,
+        maps,
     })
 }
 
@@ -247,15 +210,13 @@ fn small(
         true => placed.signed_heat_to(placed.reach()),
         false => placed.heat(),
     };
-    let (alpha, least) = overlay(options);
-    let way = Overlay::Threshold { alpha, least };
     let colors = match given.of_pixels && options.signed {
         // Magnitudes have no middle.
         true => Colormap::Jet,
         false => options.colormap,
     };
     let seen = Rectangle::seen(&geometry);
-    let drawn = composite::overlay_within(&heat, &picture, colors, way, &seen);
+    let drawn = composite::overlay_within(&heat, &picture, colors, options.overlay, &seen);
     to.jpeg(&drawn, "small")
 }
 

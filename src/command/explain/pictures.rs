@@ -218,7 +218,7 @@ impl Run<'_> {
             (Some(media), Some(reduced)) => {
                 let to = page::To {
                     media,
-                    number: job.place + 1,
+                    key: Media::key(&job.image),
                 };
                 Some(page::shown(&to, &scene, &explanations, reduced)?)
             }

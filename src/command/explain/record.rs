@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Told;
 use super::jobs::{Job, Jobs};
-use crate::command::Error;
+use crate::command::{Error, whole_page};
 use crate::options::Options;
 use crate::output::csv;
 use crate::output::manifest::{self, Entry, Head, Lines, Manifest, ManifestError};
@@ -70,10 +70,13 @@ pub(super) fn resume(
         .map(|job| (manifest::key(&job.image), job.place));
     let places: HashMap<String, usize> = keys.collect();
     let mut kept: Vec<(Head, Entry)> = vec![];
+    let page = options.report.as_deref();
+    let is_shown =
+        |entry: &Entry| page.is_none_or(|page| whole_page::missing(page, entry).is_none());
     let (mut seen, mut others) = (HashSet::new(), vec![]);
     for entry in manifest.entries.iter().filter(|entry| entry.head.is_ok) {
         match places.get(&entry.key) {
-            Some(&place) if entry.is_complete && seen.insert(place) => {
+            Some(&place) if entry.is_complete && is_shown(entry) && seen.insert(place) => {
                 kept.push((jobs.head(place, true, options), entry.clone()));
             }
             Some(_) => {}
@@ -104,11 +107,6 @@ pub(super) fn resume(
         jobs.list.len()
     );
     tell(Told::Note(note));
-    if options.report.is_some() && !seen.is_empty() {
-        tell(Told::Note(
-            "the page of --report shows the other pictures alone".into(),
-        ));
-    }
     jobs.list.retain(|job| !seen.contains(&job.place));
     Ok(())
 }
@@ -187,12 +185,21 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    /// Brings the lines into the order of the pictures where some were missing between others.
-    pub(super) fn finish(mut self) -> Result<(), Error> {
-        let Some(lines) = self.manifest.take().filter(|_| !self.is_in_order) else {
-            return Ok(());
+    /// Whether there is a manifest, and not a table alone.
+    pub(super) fn has_manifest(&self) -> bool {
+        self.manifest.is_some()
+    }
+
+    /// Brings the lines into the order of the pictures where some were missing between others. Gives the manifest, if there is
+    /// one.
+    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, Error> {
+        let Some(lines) = self.manifest.take() else {
+            return Ok(None);
         };
         let path = lines.path().to_owned();
+        if self.is_in_order {
+            return Ok(Some(path));
+        }
         // Not every system renames over a file that is open.
         drop(lines);
         let mut manifest = Manifest::read(&path)?;
@@ -200,6 +207,7 @@ impl<'a> Record<'a> {
         let entries = manifest.entries.iter();
         manifest.rewrite(&path, entries.map(|entry| (entry.head, entry.clone())))?;
         let manifest = Manifest::read(&path)?;
-        self.fill_csv(Some(&manifest))
+        self.fill_csv(Some(&manifest))?;
+        Ok(Some(path))
     }
 }

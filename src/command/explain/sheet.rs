@@ -18,15 +18,13 @@ use crate::draw::sheet::{self, Cell, Row, Sheet};
 use crate::explainer::Explanation;
 use crate::methods::verdict::Verdict;
 use crate::methods::{Method, Setting};
-use crate::options::Options;
+use crate::options::{Options, STEM, is_each};
 use crate::output::provenance::Origin;
 use crate::output::report::{Class, Report};
 use crate::output::{self, Destination};
 use crate::picture;
 use crate::picture::preprocess::Geometry;
 
-/// What stands for the picture's name in that of a sheet.
-const STEM: &str = "{stem}";
 /// Pictures on one sheet: more make a picture that few programs open.
 const TOGETHER: usize = 20;
 /// Pixels along the longer side of a cell.
@@ -43,11 +41,6 @@ pub(super) struct OnSheet {
     drawn: RgbImage,
     image: String,
     origin: Origin,
-}
-
-/// Whether each picture has a sheet of its own.
-fn is_each(path: &Path) -> bool {
-    path.to_string_lossy().contains(STEM)
 }
 
 /// What is wrong with the names of sheets is known before anything is computed. Gives the one of all pictures, where there is

@@ -9,6 +9,7 @@ fn common() -> Common {
         methods: Map::new(),
         drawing: Drawing {
             colormap: "jet".into(),
+            overlay: "sum",
             alpha: 0.5,
             threshold: 0.0,
             scale: "class",
@@ -73,15 +74,16 @@ fn the_page_asks_for_nothing_from_elsewhere() {
 fn files_beside_the_page_have_addresses_that_a_browser_takes() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("my maps #1 50%.html");
-    let media = Media::of(&path, INSIDE + 1);
+    let media = Media::of(&path, INSIDE + 1, true);
     assert_eq!(
-        media.jpeg(b"x", 1, "small").unwrap(),
-        "my%20maps%20%231%2050%25_files/000001_small.jpg"
+        media.jpeg(b"x", "a1", "small").unwrap(),
+        "my%20maps%20%231%2050%25_files/a1_small.jpg"
     );
-    let file = home.path().join("my maps #1 50%_files/000001_small.jpg");
+    let file = home.path().join("my maps #1 50%_files/a1_small.jpg");
     assert_eq!(std::fs::read(file).unwrap(), b"x");
-    let maps = media.maps(vec![], 1).unwrap();
-    assert!(matches!(maps, Maps::Beside(address) if address.ends_with("/000001_maps.js")));
+    let (picture, maps) = media.picture_and_maps(b"x", vec![], "a1").unwrap();
+    assert_eq!(picture, None);
+    assert!(matches!(maps, Maps::Beside(address) if address.ends_with("/a1_maps.js")));
 }
 
 #[test]
