@@ -1,9 +1,10 @@
 """gradcam beside PyTorch, onnxruntime and pytorch-grad-cam on networks with branches, in one run, taking turns, on this machine.
 
 Python 3.11.7, torch 2.15.0 (CPU), torchvision 0.29.2, onnxruntime 1.32.0, grad-cam 1.5.7, numpy 2.4.6.
-Command: python networks.py GRADCAM[,GRADCAM...] [ROUNDS] [NETWORK...]    (five rounds; several binaries take turns as well)
+Command: python networks.py GRADCAM[,GRADCAM...] [ROUNDS] [NETWORK...]    (three rounds; several binaries take turns as well)
 
-Weights are drawn, batch norms have drawn statistics. Each round runs every job once, each in a process of its own with two
+Weights are drawn as torchvision draws them, and batch norms have the statistics of a pass over crops of the repository's picture
+and noise, so that no layer's values vanish or grow. Each round runs every job once, each in a process of its own with two
 threads; a time is the median of seven passes inside its process, the table has the median over rounds, and the ratios of the
 first binary to PyTorch's forward pass and to pytorch-grad-cam round by round, since the machine may be shared. Peak memory is the
 process's (ru_maxrss); that of gradcam is of a command that draws one Grad-CAM, that of the others of one that does the same.
@@ -18,6 +19,10 @@ import sys
 import tempfile
 import time
 
+from PIL import Image
+
+PICTURE = pathlib.Path(__file__).resolve().parent.parent / "assets" / "cat-and-coffee.png"
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 NETWORKS = ["resnet50", "mobilenet_v2", "efficientnet_b0", "densenet121"]
 LAYERS = {
     "resnet50": lambda m: m.layer4[-1],
@@ -34,18 +39,44 @@ def module(name):
 
     torch.manual_seed(1)
     torch.set_num_threads(2)
-    made = getattr(torchvision.models, name)(weights=None)
-    for part in made.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.running_mean.normal_(0, 0.1)
-            part.running_var.uniform_(0.5, 1.5)
+    return getattr(torchvision.models, name)(weights=None).eval()
+
+
+def drawn(name):
+    """With the batch statistics of a pass over crops of the picture and noise."""
+    import torch
+    from torchvision.transforms import v2
+
+    made = module(name)
+    norms = [part for part in made.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        # The statistics are then those of what is seen, with nothing of the ones from before.
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    crops = v2.Compose([v2.RandomResizedCrop(224), v2.RandomHorizontalFlip(), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+    picture = Image.open(PICTURE).convert("RGB")
+    pictures = torch.stack([crops(picture) for _ in range(4)] + [torch.rand(3, 224, 224) for _ in range(4)])
+    with torch.inference_mode():
+        made(v2.functional.normalize(pictures, MEAN, STD))
     return made.eval()
 
 
-def export(name, path):
+def saved(name, path):
+    """As the ONNX file that gradcam and onnxruntime read, and as the state dict that torch does."""
     import torch
 
-    torch.onnx.export(module(name), torch.zeros(1, 3, 224, 224), str(path), dynamo=False, opset_version=17)
+    made = drawn(name)
+    torch.onnx.export(made, torch.zeros(1, 3, 224, 224), path, dynamo=False, opset_version=17)
+    torch.save(made.state_dict(), pathlib.Path(path).with_suffix(".pth"))
+
+
+def loaded(name, path):
+    import torch
+
+    made = module(name)
+    made.load_state_dict(torch.load(pathlib.Path(path).with_suffix(".pth")))
+    return made
 
 
 def median_of(run):
@@ -62,7 +93,7 @@ def median_of(run):
 def torch_forward(name, path):
     import torch
 
-    made, x = module(name), torch.rand(1, 3, 224, 224)
+    made, x = loaded(name, path), torch.rand(1, 3, 224, 224)
 
     def run():
         with torch.inference_mode():
@@ -76,7 +107,7 @@ def torch_cam(name, path):
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    made, x = module(name), torch.rand(1, 3, 224, 224)
+    made, x = loaded(name, path), torch.rand(1, 3, 224, 224)
     cam = GradCAM(model=made, target_layers=[LAYERS[name](made)])
     return median_of(lambda: cam(input_tensor=x, targets=[ClassifierOutputTarget(3)]))
 
@@ -97,24 +128,24 @@ JOBS = {"torch": torch_forward, "torch-cam": torch_cam, "onnxruntime": ort_forwa
 
 def process(command):
     """Standard output and peak megabytes."""
-    started = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    output = started.stdout.read()
-    _, status, used = os.wait4(started.pid, 0)
-    started.returncode = os.waitstatus_to_exitcode(status)
-    if started.returncode:
-        sys.exit(f"{command} ended with {started.returncode}")
+    with tempfile.TemporaryFile() as errors:
+        started = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=errors)
+        output = started.stdout.read()
+        _, status, used = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        if started.returncode:
+            errors.seek(0)
+            sys.exit(f"{command} ended with {started.returncode}: {errors.read().decode()}")
     return output, used.ru_maxrss / 1024
 
 
 def compare(binaries, rounds, names):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        from PIL import Image
-
         Image.effect_noise((224, 224), 80).convert("RGB").save(folder / "picture.png")
         for name in names:
             path = folder / f"{name}.onnx"
-            process([sys.executable, __file__, "export", name, path])
+            process([sys.executable, __file__, "save", name, path])
             times, memory = {}, {}
             for _ in range(rounds):
                 for i, binary in enumerate(binaries):
@@ -146,12 +177,12 @@ def compare(binaries, rounds, names):
 
 def main():
     first, *rest = sys.argv[1:]
-    if first == "export":
-        export(*rest)
+    if first == "save":
+        saved(*rest)
     elif first in JOBS:
         print(json.dumps(JOBS[first](*rest)))
     else:
-        rounds = int(rest[0]) if rest else 5
+        rounds = int(rest[0]) if rest else 3
         compare(first.split(","), rounds, rest[1:] or NETWORKS)
 
 

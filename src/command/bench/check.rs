@@ -3,9 +3,9 @@
 use super::{PIXELS, Run};
 use crate::explainer::ExplainError;
 
-/// How far the logit moves along the gradient, as a share of the largest logit: small enough that few ReLUs switch,
-/// large enough to be seen in float32.
-const STEP: f64 = 2e-3;
+/// How far the logit moves along the gradient, as shares of the largest logit, one after the other until one agrees. A deep
+/// network curves within the first, a wrong gradient is as wrong along the last, and float32 still sees that one.
+const STEPS: [f64; 3] = [2e-3, 5e-4, 1.25e-4];
 /// Share by which the move may differ from what the gradient says.
 const TOLERANCE: f64 = 0.05;
 
@@ -104,21 +104,32 @@ fn check_passes(
         return Ok(Check { gradient_ratio });
     }
     let largest = first.iter().fold(0.0_f32, |most, z| most.max(z.abs()));
-    let length = f64::from(largest) * STEP / squares;
-    let moved = |sign: f64| -> Result<f64, CheckError> {
-        let step = |(&x, &g): (&f32, &f32)| (f64::from(x) + sign * length * f64::from(g)) as f32;
-        let moved: Vec<f32> = input.iter().zip(&gradient).map(step).collect();
-        let logits = forward(&moved)?;
-        let seeded = logits.iter().zip(seed);
-        Ok(seeded.map(|(&z, &s)| f64::from(z) * f64::from(s)).sum())
-    };
-    let ratio = (moved(1.0)? - moved(-1.0)?) / (2.0 * length * squares);
-    if (ratio - 1.0).abs() <= TOLERANCE {
-        let gradient_ratio = Some(ratio);
-        Ok(Check { gradient_ratio })
-    } else {
-        Err(Wrong::Gradient(ratio).into())
+    let mut ratio = f64::NAN;
+    for step in STEPS {
+        let length = f64::from(largest) * step / squares;
+        let along = |length: f64| -> Vec<f32> {
+            let step = |(&x, &g): (&f32, &f32)| (f64::from(x) + length * f64::from(g)) as f32;
+            input.iter().zip(&gradient).map(step).collect()
+        };
+        let (ahead, behind) = (along(length), along(-length));
+        let score = |input: &[f32]| -> Result<f64, CheckError> {
+            let logits = forward(input)?;
+            let seeded = logits.iter().zip(seed);
+            Ok(seeded.map(|(&z, &s)| f64::from(z) * f64::from(s)).sum())
+        };
+        let moved = score(&ahead)? - score(&behind)?;
+        // Of the steps that were taken: float32 rounds the small ones away.
+        let taken = ahead.iter().zip(&behind).zip(&gradient);
+        let foretold: f64 = taken
+            .map(|((&ahead, &behind), &g)| (f64::from(ahead) - f64::from(behind)) * f64::from(g))
+            .sum();
+        ratio = moved / foretold;
+        if (ratio - 1.0).abs() <= TOLERANCE {
+            let gradient_ratio = Some(ratio);
+            return Ok(Check { gradient_ratio });
+        }
     }
+    Err(Wrong::Gradient(ratio).into())
 }
 
 #[cfg(test)]
@@ -172,6 +183,20 @@ mod tests {
             };
             assert!((ratio - expected).abs() < 1e-2, "{ratio}");
         }
+    }
+
+    #[test]
+    fn a_network_that_curves_within_the_first_step_is_held_against_a_shorter_one() {
+        let along = |x: &[f32]| x.iter().zip(&WEIGHTS[1]).map(|(x, w)| x * w).sum::<f32>();
+        // Bends with the third power of the way from the input, which the way there and the way back do not cancel.
+        let bent = |x: &[f32]| {
+            let away = along(x) - along(&INPUT);
+            vec![0.0, along(x) - 1e4 * away.powi(3)]
+        };
+        let ratio = checked(bent, WEIGHTS[1]).unwrap().unwrap();
+        assert!((ratio - 1.0).abs() < TOLERANCE, "{ratio}");
+        let twice = WEIGHTS[1].map(|w| w * 2.0);
+        assert!(checked(bent, twice).is_err());
     }
 
     #[test]
