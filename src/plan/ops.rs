@@ -19,10 +19,11 @@ mod winograd_tiled;
 
 use super::builder::Builder;
 use super::schedule::Step;
-use super::{BackwardRequest, BufferId};
+use super::{BackwardRequest, BufferId, Packing};
 use crate::kernels::{CombineKind, Epilogue, Kernel, LANES};
-use crate::layout::{Direction, padded_len};
+use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{NodeId, Op, ReluRule, Shape};
+use crate::weights::Tensor;
 use convolution::{Beside, Convolution};
 use linear::Linear;
 
@@ -380,6 +381,13 @@ impl<'a> Builder<'a> {
     ) {
         let workgroups = self.workgroups(count);
         self.dispatch(kernel, label, params, buffers, workgroups, 0);
+    }
+
+    /// Values of a layer, on the device as a vector: one a channel, filled up to whole blocks.
+    fn vector(&mut self, id: NodeId, what: &str, tensor: &Tensor) -> BufferId {
+        let name = format!("{} {what}", self.network.node(id).name);
+        let len = blocks(tensor.len()) * 4;
+        self.buffers.weights(name, len, tensor, Packing::Vector)
     }
 
     /// As many workgroups as `count` invocations fill.

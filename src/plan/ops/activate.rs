@@ -8,8 +8,8 @@ use crate::kernels::{
 };
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{Activation, NodeId, ReluRule, Remembers, SELU};
+use crate::plan::BufferId;
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, Packing};
 
 impl Builder<'_> {
     /// An activation, or the gradient at its input; `rule` is for that of a ReLU or a clip.
@@ -73,12 +73,7 @@ impl Builder<'_> {
         let shape = call.made();
         let (kind, [a, b]) = kind(activation);
         let (slopes, slope_count) = match activation {
-            Activation::PRelu { slope } => {
-                let name = format!("{} slopes", self.network.node(id).name);
-                let len = blocks(slope.len()) * 4;
-                let slopes = self.buffers.weights(name, len, slope, Packing::Vector);
-                (slopes, slope.len() as u32)
-            }
+            Activation::PRelu { slope } => (self.vector(id, "slopes", slope), slope.len() as u32),
             _ => (self.nothing, 0),
         };
         let (count, blocks) = (call.count(), blocks(shape.c) as u32);

@@ -4,7 +4,6 @@ use super::{Call, size};
 use crate::kernels::{AffineParams, Epilogue, FlattenParams, Kernel, PadParams};
 use crate::layout::{Direction, blocks};
 use crate::network::{FlattenOrder, NodeId, Pad};
-use crate::plan::Packing;
 use crate::plan::builder::Builder;
 use crate::weights::Tensor;
 
@@ -18,15 +17,9 @@ impl Builder<'_> {
         epilogue: Epilogue,
     ) {
         let shape = call.made();
-        let name = &self.network.node(id).name;
-        let mut values = |what: &str, tensor: &Tensor| {
-            let len = blocks(shape.c) * 4;
-            self.buffers
-                .weights(format!("{name} {what}"), len, tensor, Packing::Vector)
-        };
-        let scale = values("scales", scale);
+        let scale = self.vector(id, "scales", scale);
         let shifted = call.direction == Direction::Forward;
-        let shifts = shifted.then(|| values("shifts", shift));
+        let shifts = shifted.then(|| self.vector(id, "shifts", shift));
         let params = AffineParams {
             count: call.count(),
             blocks: blocks(shape.c) as u32,

@@ -1,11 +1,10 @@
 //! What layers do as they store: the bias and the activation after it on the way there, the mask of a ReLU on the way back.
 
 use crate::kernels::{ActivationKind, Epilogue};
-use crate::layout::blocks;
 use crate::network::{Activation, NodeId, Op, ReluRule, Shape};
 use crate::plan::builder::Builder;
 use crate::plan::schedule::{self, Step};
-use crate::plan::{BackwardRequest, BufferId, Packing};
+use crate::plan::{BackwardRequest, BufferId};
 use crate::weights::Tensor;
 
 /// What a kernel does as it stores, and the buffers that it needs for that.
@@ -43,7 +42,6 @@ impl Builder<'_> {
     /// The output of a layer's step, and how it ends.
     pub(super) fn layer_output(&mut self, step: &Step, bias: Option<&Tensor>) -> (BufferId, End) {
         let network = self.network;
-        let node = network.node(step.node);
         // The layer's own name, but for a pool's value.
         let y = self.value_buffer(step.made(), step.pool.unwrap_or(step.node));
         let mut end = self.plain_end();
@@ -51,7 +49,7 @@ impl Builder<'_> {
         let Some(bias) = bias else {
             return (y, end);
         };
-        end.extra = self.biases(&node.name, bias);
+        end.extra = self.vector(step.node, "biases", bias);
         end.epilogue = Epilogue::Bias;
         let activation = step.activation.map(|id| &network.node(id).op);
         match activation {
@@ -77,12 +75,6 @@ impl Builder<'_> {
             known: self.pass.repeats.contains_key(&pool),
             shape: self.network.node(pool).shape,
         }
-    }
-
-    fn biases(&mut self, layer: &str, bias: &Tensor) -> BufferId {
-        let values = blocks(bias.len()) * 4;
-        self.buffers
-            .weights(format!("{layer} biases"), values, bias, Packing::Vector)
     }
 
     /// The buffer for the gradient at `input`, or at what is before the ReLU that this is where the kernel that makes the gradient

@@ -4,7 +4,6 @@ use super::Call;
 use crate::kernels::{Kernel, LayerNormBackwardParams, LayerNormParams};
 use crate::layout::{Direction, blocks};
 use crate::network::NodeId;
-use crate::plan::Packing;
 use crate::plan::builder::Builder;
 use crate::weights::Tensor;
 
@@ -18,19 +17,13 @@ impl Builder<'_> {
         epsilon: f32,
     ) {
         let shape = call.made();
-        let name = &self.network.node(id).name;
-        let mut values = |what: &str, tensor: &Tensor| {
-            let len = blocks(shape.c) * 4;
-            self.buffers
-                .weights(format!("{name} {what}"), len, tensor, Packing::Vector)
-        };
-        let scale = values("scales", scale);
+        let scale = self.vector(id, "scales", scale);
         let positions = (shape.h * shape.w) as u32;
         let (count, blocks) = (call.n as u32 * positions, blocks(shape.c) as u32);
         let channels = shape.c as u32;
         match call.direction {
             Direction::Forward => {
-                let shift = values("shifts", shift);
+                let shift = self.vector(id, "shifts", shift);
                 let params = LayerNormParams {
                     count,
                     blocks,
