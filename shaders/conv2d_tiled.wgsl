@@ -18,7 +18,8 @@
 // outside y repeat the last block's and are not written. CPU twin: conv2d in tests/common/twins.rs.
 //
 // With TILE = 64, a step of an invocation is 1024 multiply-adds to 64 elements from workgroup memory and 8 from storage:
-// a workgroup reads 8 KiB for 65,536 multiply-adds, 16 operations a byte; with TILE = 32 it is half of that.
+// a workgroup reads 8 KiB for 65,536 multiply-adds, 16 operations a byte; with TILE = 32 it is half of that. What it holds
+// at once, the sums and 12 elements, fits 128 registers.
 
 struct Params {
     in_blocks: u32,
@@ -59,30 +60,33 @@ override TILE: u32;
 @group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-// 4 x TILE elements each. x_tile: [depth of the step][position]; w_tile: [depth of the step][input][out block].
-var<workgroup> x_tile: array<vec4<f32>, 256>;
-var<workgroup> w_tile: array<vec4<f32>, 256>;
+// Eight quarters with TILE = 64, four with TILE = 32, cut up so that what an invocation reads or writes lies at constants from
+// one place. A quarter of x_tile is 4 x 8 positions at one depth, of w_tile 4 inputs x 8 out blocks. TILE = 64 has two quarters
+// a depth, TILE = 32 one.
+var<workgroup> x_tile: array<array<array<array<array<vec4<f32>, 8>, 4>, 2>, 2>, TILE / 32u>;
+var<workgroup> w_tile: array<array<array<array<array<vec4<f32>, 8>, 4>, 2>, 2>, TILE / 32u>;
 
 // How far an invocation has read x, for one position.
 struct Walk {
-    plane: u32,       // the image's first element
     block: u32,
     tap: vec2<i32>,
     first: vec2<i32>, // the place of tap (0, 0)
-    at: i32,          // the tap's place in a plane; -1 where it gives nothing
+    is_there: bool,   // whether the tap gives anything
+    at: u32,          // the tap's element in the first block; within x in any case
 }
 
-fn place(first: vec2<i32>, tap: vec2<i32>) -> i32 {
+fn find(walk: ptr<function, Walk>, image: u32) {
     let up = vec2<i32>(p.up_h, p.up_w);
     let size = vec2<i32>(p.in_h, p.in_w);
-    let spread = first + tap * vec2<i32>(p.dilation_h, p.dilation_w);
+    let spread = (*walk).first + (*walk).tap * vec2<i32>(p.dilation_h, p.dilation_w);
     let at = spread / up;
-    let inside = tap.x < p.taps_h && all(spread >= vec2<i32>()) && all(at < size) && all(at * up == spread);
-    return select(-1, at.x * p.in_w + at.y, inside);
+    let inside = (*walk).tap.x < p.taps_h && all(spread >= vec2<i32>()) && all(at < size) && all(at * up == spread);
+    (*walk).is_there = inside;
+    (*walk).at = image + select(0u, u32(at.x * p.in_w + at.y), inside);
 }
 
 // Goes on by `blocks` of inputs, then to the next taps.
-fn advance(walk: ptr<function, Walk>, blocks: u32) {
+fn advance(walk: ptr<function, Walk>, image: u32, blocks: u32) {
     (*walk).block += blocks;
     while (*walk).block >= p.in_blocks {
         (*walk).block -= p.in_blocks;
@@ -90,15 +94,8 @@ fn advance(walk: ptr<function, Walk>, blocks: u32) {
         if (*walk).tap.y == p.taps_w {
             (*walk).tap = vec2<i32>((*walk).tap.x + 1, 0);
         }
-        (*walk).at = place((*walk).first, (*walk).tap);
+        find(walk, image);
     }
-}
-
-fn fetch(walk: ptr<function, Walk>) -> vec4<f32> {
-    if (*walk).at < 0 {
-        return vec4<f32>();
-    }
-    return x[(*walk).plane + (*walk).block * u32(p.in_h * p.in_w) + u32((*walk).at)];
 }
 
 // sum + w * x, one position a column; each line a chain of multiply-adds, which `sum + w * x` on matrices is not.
@@ -109,6 +106,52 @@ fn multiply_add(sum: mat4x4<f32>, w: mat4x4<f32>, x: mat4x4<f32>) -> mat4x4<f32>
         sum[2] + w[0] * x[2].x + w[1] * x[2].y + w[2] * x[2].z + w[3] * x[2].w,
         sum[3] + w[0] * x[3].x + w[1] * x[3].y + w[2] * x[3].z + w[3] * x[3].w,
     );
+}
+
+fn x_four(pair: u32, second: u32, half: u32, position: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        x_tile[pair][second][half][0][position],
+        x_tile[pair][second][half][1][position],
+        x_tile[pair][second][half][2][position],
+        x_tile[pair][second][half][3][position],
+    );
+}
+
+fn w_four(pair: u32, second: u32, half: u32, block: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        w_tile[pair][second][half][0][block],
+        w_tile[pair][second][half][1][block],
+        w_tile[pair][second][half][2][block],
+        w_tile[pair][second][half][3][block],
+    );
+}
+
+// Sums of an invocation, of four positions x one out block each: s<positions><block>. TILE = 32 has the first alone.
+struct Sums {
+    s00: mat4x4<f32>,
+    s01: mat4x4<f32>,
+    s10: mat4x4<f32>,
+    s11: mat4x4<f32>,
+}
+
+// Adds what two quarters give: one depth (TILE = 64) or two. Each element that is read waits in registers for few products.
+fn add_quarters(sums: Sums, pair: u32, second: u32, position: u32, block: u32) -> Sums {
+    var next = sums;
+    let wa = w_four(pair, second, 0u, block);
+    let xa = x_four(pair, second, 0u, position);
+    next.s00 = multiply_add(next.s00, wa, xa);
+    let wb = w_four(pair, second, 1u, block);
+    if TILE == 64u {
+        next.s01 = multiply_add(next.s01, wb, xa);
+    }
+    let xb = x_four(pair, second, 1u, position);
+    if TILE == 64u {
+        next.s10 = multiply_add(next.s10, wa, xb);
+        next.s11 = multiply_add(next.s11, wb, xb);
+    } else {
+        next.s00 = multiply_add(next.s00, wb, xb);
+    }
+    return next;
 }
 
 fn end(value: vec4<f32>, block: u32, act: u32) -> vec4<f32> {
@@ -141,11 +184,12 @@ fn store_four(to: u32, block: u32, position: u32, values: mat4x4<f32>) {
     store(to, block, position + 24u, values[3]);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(8, 4, 2)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let columns = TILE / 4u;
     let across = (p.out_blocks + columns - 1u) / columns;
@@ -157,34 +201,40 @@ fn main(
     let first_block = group.z % across * columns;
     let first_position = (group.y * groups.x + group.x) * TILE;
 
-    // What the invocation brings: x for one position and every 64 / TILE-th depth, w for one block and every
-    // 256 / TILE-th input.
-    let x_stride = 64u / TILE;
+    // Where what the invocation brings goes in a pair of quarters.
+    let half = local.z;
+    let four = local.y;
+    let eight = local.x;
+
+    // What it multiplies: positions 8 apart from one another, from `eight` on, and out blocks 8 apart.
+    let my_block = half * 4u + four;
+
+    // What it brings: x for one position, w for one block, of every depth (TILE = 64) or every second (TILE = 32).
+    let stride = 64u / TILE;
+    let own_depth = select(half, 0u, TILE == 64u);
     let position = i32(first_position + lane % TILE);
     let row = position / p.out_w;
     let col = position - row * p.out_w;
+    let plane = u32(p.in_h * p.in_w);
+    let image = n * p.in_blocks * plane;
     var walk: Walk;
-    walk.plane = n * p.in_blocks * u32(p.in_h * p.in_w);
     walk.first = vec2<i32>(row * p.stride_h - p.pad_h, col * p.stride_w - p.pad_w);
-    walk.at = place(walk.first, walk.tap);
-    advance(&walk, first_step * 4u + lane / TILE);
-    let w_stride = 256u / TILE * p.out_blocks;
-    var w_at = (first_step * 16u + lane / columns) * p.out_blocks + min(first_block + lane % columns, p.out_blocks - 1u);
+    find(&walk, image);
+    advance(&walk, image, first_step * 4u + own_depth);
+    let w_stride = 4u * stride * p.out_blocks;
+    let w_block = first_block + select(0u, half * 8u, TILE == 64u) + eight;
+    var w_at = ((first_step * 4u + own_depth) * 4u + four) * p.out_blocks + min(w_block, p.out_blocks - 1u);
 
-    // What it multiplies: positions 8 apart from one another, and out blocks 8 apart.
-    let my_position = lane % 8u;
-    let my_block = lane / 8u;
-
-    // Sums of four positions x one out block: s<positions><block>.
-    var s00 = mat4x4<f32>();
-    var s01 = mat4x4<f32>();
-    var s10 = mat4x4<f32>();
-    var s11 = mat4x4<f32>();
+    let last_pair = TILE / 32u - 1u;
+    var sums = Sums();
     for (var step = 0u; step < steps; step++) {
-        let x0 = fetch(&walk);
-        advance(&walk, x_stride);
-        let x1 = fetch(&walk);
-        advance(&walk, x_stride);
+        // All loads are under way before the first is waited for: what is not there becomes zero after them.
+        let x0 = x[walk.at + walk.block * plane];
+        let there0 = walk.is_there;
+        advance(&walk, image, stride);
+        let x1 = x[walk.at + walk.block * plane];
+        let there1 = walk.is_there;
+        advance(&walk, image, stride);
         let w0 = w[w_at];
         let w1 = w[w_at + w_stride];
         w_at += 2u * w_stride;
@@ -192,66 +242,47 @@ fn main(
         var x3: vec4<f32>;
         var w2: vec4<f32>;
         var w3: vec4<f32>;
+        var there2: bool;
+        var there3: bool;
         if TILE == 64u {
-            x2 = fetch(&walk);
-            advance(&walk, x_stride);
-            x3 = fetch(&walk);
-            advance(&walk, x_stride);
+            x2 = x[walk.at + walk.block * plane];
+            there2 = walk.is_there;
+            advance(&walk, image, stride);
+            x3 = x[walk.at + walk.block * plane];
+            there3 = walk.is_there;
+            advance(&walk, image, stride);
             w2 = w[w_at];
             w3 = w[w_at + w_stride];
             w_at += 2u * w_stride;
         }
         workgroupBarrier();
-        x_tile[lane] = x0;
-        x_tile[lane + 64u] = x1;
-        w_tile[lane] = w0;
-        w_tile[lane + 64u] = w1;
+        x_tile[0][0][half][four][eight] = select(vec4<f32>(), x0, there0);
+        x_tile[0][1][half][four][eight] = select(vec4<f32>(), x1, there1);
+        w_tile[0][0][half][four][eight] = w0;
+        w_tile[0][1][half][four][eight] = w1;
         if TILE == 64u {
-            x_tile[lane + 128u] = x2;
-            x_tile[lane + 192u] = x3;
-            w_tile[lane + 128u] = w2;
-            w_tile[lane + 192u] = w3;
+            x_tile[last_pair][0][half][four][eight] = select(vec4<f32>(), x2, there2);
+            x_tile[last_pair][1][half][four][eight] = select(vec4<f32>(), x3, there3);
+            w_tile[last_pair][0][half][four][eight] = w2;
+            w_tile[last_pair][1][half][four][eight] = w3;
         }
         workgroupBarrier();
-        var x_from = my_position;
-        var w_from = my_block;
-        for (var depth = 0u; depth < 4u; depth++) {
-            let xa = mat4x4<f32>(x_tile[x_from], x_tile[x_from + 8u], x_tile[x_from + 16u], x_tile[x_from + 24u]);
-            let wa = mat4x4<f32>(
-                w_tile[w_from],
-                w_tile[w_from + columns],
-                w_tile[w_from + 2u * columns],
-                w_tile[w_from + 3u * columns],
-            );
-            s00 = multiply_add(s00, wa, xa);
-            if TILE == 64u {
-                let xb = mat4x4<f32>(
-                    x_tile[x_from + 32u],
-                    x_tile[x_from + 40u],
-                    x_tile[x_from + 48u],
-                    x_tile[x_from + 56u],
-                );
-                let w8 = w_from + 8u;
-                let wb = mat4x4<f32>(
-                    w_tile[w8],
-                    w_tile[w8 + columns],
-                    w_tile[w8 + 2u * columns],
-                    w_tile[w8 + 3u * columns],
-                );
-                s01 = multiply_add(s01, wb, xa);
-                s10 = multiply_add(s10, wa, xb);
-                s11 = multiply_add(s11, wb, xb);
+        if TILE == 32u {
+            sums = add_quarters(sums, 0u, 0u, eight, my_block);
+            sums = add_quarters(sums, 0u, 1u, eight, my_block);
+        } else {
+            for (var pair = 0u; pair < 2u; pair++) {
+                sums = add_quarters(sums, pair, 0u, eight, my_block);
+                sums = add_quarters(sums, pair, 1u, eight, my_block);
             }
-            x_from += TILE;
-            w_from += TILE;
         }
     }
     let to_block = first_block + my_block;
-    let to_position = first_position + my_position;
-    store_four(to, to_block, to_position, s00);
+    let to_position = first_position + eight;
+    store_four(to, to_block, to_position, sums.s00);
     if TILE == 64u {
-        store_four(to, to_block + 8u, to_position, s01);
-        store_four(to, to_block, to_position + 32u, s10);
-        store_four(to, to_block + 8u, to_position + 32u, s11);
+        store_four(to, to_block + 8u, to_position, sums.s01);
+        store_four(to, to_block, to_position + 32u, sums.s10);
+        store_four(to, to_block + 8u, to_position + 32u, sums.s11);
     }
 }

@@ -113,6 +113,7 @@
 //!
 //! so that one picture goes by F(2x2), but for a single forward pass on a card, which is direct, and sixteen by F(4x4). No GPU
 //! was at hand: on these kernels and this model there is correctness, tested on the software adapter, and no time taken.
+//! `cargo bench --bench amd_static` shows what Mesa's driver of AMD GPUs makes of them, which takes no GPU.
 //!
 //! Tiles: on those three `conv2d_tiled` makes 64 positions x 64 outputs a workgroup where that gives workgroups enough,
 //! 256 on a card and 32 on an integrated GPU, else 32 x 32.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use gradcam::low_level::kernels::{
-    Access, ActivationKind, CombineKind, Epilogue, Kernel, SUBGROUPS,
+    Access, ActivationKind, CombineKind, Epilogue, Kernel, KernelInfo, SUBGROUPS,
 };
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::back::PipelineConstants;
+use naga::back::pipeline_constants::process_overrides;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 /// Subgroups where an adapter has them; float16 out of words, which all of Vulkan, Metal and DX12 have.
@@ -16,10 +18,15 @@ fn parse(kernel: Kernel) -> Module {
     let info = kernel.info();
     let module = naga::front::wgsl::parse_str(info.source)
         .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
-    Validator::new(ValidationFlags::all(), CAPABILITIES)
-        .validate(&module)
-        .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
+    validate(&module, kernel);
     module
+}
+
+fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
+    let KernelInfo { name, source, .. } = kernel.info();
+    Validator::new(ValidationFlags::all(), CAPABILITIES)
+        .validate(module)
+        .unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(source)))
 }
 
 #[test]
@@ -111,16 +118,17 @@ fn workgroups_are_within_the_limits_that_every_adapter_has() {
     for &kernel in Kernel::ALL {
         let name = kernel.info().name;
         let module = parse(kernel);
-        let entry = &module.entry_points[0];
-        assert_eq!(
-            entry.workgroup_size_overrides.is_some(),
-            kernel.info().by_subgroup,
-            "{name}"
-        );
-        let invocations = match kernel.info().by_subgroup {
-            true => SUBGROUPS[2],
-            false => entry.workgroup_size.iter().product(),
-        };
+        // By its constants, and for the widest subgroup.
+        let info = kernel.info();
+        let widest = info
+            .by_subgroup
+            .then_some(("SUBGROUP", f64::from(SUBGROUPS[2])));
+        let constants = widest.into_iter().chain(info.constants.iter().copied());
+        let constants: PipelineConstants = constants.map(|(k, v)| (k.to_owned(), v)).collect();
+        let valid = validate(&module, kernel);
+        let (module, _) = process_overrides(&module, &valid, None, &constants)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
         assert!(invocations <= 256, "{name}: {invocations} invocations");
         let bytes: u32 = module
             .global_variables

@@ -1,6 +1,6 @@
 //! What stands in a listing of an AMD GPU's instructions: the loop that does the arithmetic.
 
-/// Instructions of a loop, without those of the loops in it.
+/// Instructions of a loop, without those of the loops in it and those that only say what to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Loop {
     pub(crate) instructions: usize,
@@ -46,9 +46,9 @@ pub(crate) fn inner_loop(listing: &str) -> Option<Loop> {
         };
         let mut count = Loop::default();
         for at in (first..=last).filter(|&at| !inner(at)) {
-            for half in lines[at].split("::") {
-                count.instructions += 1;
-                count.multiply_adds += usize::from(is_multiply_add(half.trim()));
+            for half in lines[at].split("::").map(str::trim) {
+                count.instructions += usize::from(!is_wait(half));
+                count.multiply_adds += usize::from(is_multiply_add(half));
             }
         }
         count
@@ -57,6 +57,12 @@ pub(crate) fn inner_loop(listing: &str) -> Option<Loop> {
     counts
         .filter(|it| it.multiply_adds > 0)
         .max_by_key(|it| it.multiply_adds)
+}
+
+/// Whether it only orders others, and keeps no unit busy.
+fn is_wait(instruction: &str) -> bool {
+    let waits = ["s_wait", "s_nop", "s_clause", "s_delay_alu"];
+    waits.iter().any(|name| instruction.starts_with(name))
 }
 
 /// Whether it multiplies floats and adds: `v_fma_f32`, `v_dual_fmac_f32`, `v_pk_fma_f16` and the like; not `v_mad_u32_u24`.
@@ -89,6 +95,7 @@ BB1:
     v_mul_f32_e32 v0, v1, v2
 BB2:
     ds_read_b128 v[0:3], v4 offset:16
+    s_waitcnt lgkmcnt(0)
     v_mad_u32_u24 v1, v2, v3, v4
     v_dual_fmac_f32 v0, v1, v2 :: v_dual_mul_f32 v3, v4, v5
     v_mad_f32 v1, v2, v3, v4

@@ -49,8 +49,9 @@ fn each_kernel(check: impl Fn(&Kernel)) -> usize {
             .validate(&module)
             .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(&source)));
         let mut choices = vec![PipelineConstants::default()];
-        for (_, constant) in module.overrides.iter() {
-            let name = constant.name.as_deref().unwrap();
+        // A constant without a name is what another comes to, as in an array's length.
+        let named = module.overrides.iter().map(|(_, it)| it.name.as_deref());
+        for name in named.flatten() {
             let each = choices.iter().flat_map(|choice| {
                 values(name).iter().map(move |&value| {
                     let mut choice = choice.clone();
