@@ -97,6 +97,22 @@ fn a_sheet_has_each_layer_and_all_of_them() {
 }
 
 #[test]
+fn a_folder_that_gets_no_file_is_told_with_what_asks_for_files() {
+    let folder = Folder::new();
+    let run = folder.run("cat.png tiny.npy -c 1 --sheet sheet.png -o maps");
+    run.exits(0);
+    assert!(
+        run.stderr
+            .starts_with("note: nothing is written to maps: --outputs")
+    );
+    assert_eq!(folder.names(), ["sheet.png"]);
+    folder
+        .run("cat.png tiny.npy -c 1 --sheet sheet.png --outputs heatmap -o maps")
+        .exits(0);
+    assert_eq!(folder.names().len(), 2);
+}
+
+#[test]
 fn several_pictures_stand_on_one_sheet_or_have_one_each() {
     let folder = Folder::new();
     let wide = image::imageops::resize(

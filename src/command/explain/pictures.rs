@@ -79,10 +79,7 @@ impl Run<'_> {
         tell: &(impl Fn(Told) + Sync),
     ) -> Result<bool, Error> {
         let set_up = self.set_up()?;
-        for folder in &self.jobs.new_folders {
-            let note = format!("{} is new and will be made", folder.display());
-            tell(Told::Note(note));
-        }
+        self.tell_of_folders(tell);
         self.sweep(tell);
         self.tell_fewer_channels(&set_up, tell);
         self.tell_fewer_at_once(&set_up, tell);
@@ -117,6 +114,23 @@ impl Run<'_> {
             |job, outcome| ending.of_picture(job, outcome, tell),
         );
         ending.finish()
+    }
+
+    /// Says which folders will be made, or that nothing goes to the one that was named.
+    fn tell_of_folders(&self, tell: &impl Fn(Told)) {
+        let options = self.options;
+        let is_written_to = draw::files(options) > 0 || record::is_kept(options, self.jobs);
+        if let (Some(folder), false) = (&options.out_dir, is_written_to) {
+            let note = format!(
+                "nothing is written to {}: --outputs heatmap,gradcam, say, asks for files beside --sheet and --report",
+                folder.display(),
+            );
+            return tell(Told::Note(note));
+        }
+        for folder in &self.jobs.new_folders {
+            let note = format!("{} is new and will be made", folder.display());
+            tell(Told::Note(note));
+        }
     }
 
     fn width(&self, set_up: &SetUp) -> Width {
