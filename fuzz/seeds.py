@@ -107,6 +107,19 @@ def main():
     onnx.save(planar(), out / "planar.onnx")
     onnx.save(turned(), out / "turned.onnx")
 
+    out = folder("labels")
+    for name, text in {
+        "lines.txt": "n01440764 tench, Tinca tinca\ncat\n",
+        "quoted.txt": '"cat"\n"a ""dog"""\n',
+        "list.json": '["cat", "dog, hound"]',
+        "keras.json": '{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}',
+        "config.json": '{"id2label": {"0": "cat", "1": "dog"}, "label2id": {"cat": 0, "dog": 1}}',
+        "table.csv": 'id,name\n1,"dog, hound"\n0,cat\n',
+        "table.tsv": "name\tid\ndog\t1\ncat\t0\n",
+        "pairs.txt": "0: cat\n1: dog\n",
+    }.items():
+        (out / name).write_text(text)
+
     out = folder("picture")
     for name in (
         "rgb.jpg", "cmyk.jpg", "progressive.jpg", "orientation_6.jpg", "rgba_16bit.png", "palette_2bit.png", "animated.png",

@@ -373,20 +373,20 @@ fn with_own_scaling(imported: onnx::Imported) -> Classifier {
         notes,
         ..
     } = imported;
-    let (without, steps) = prefix::take(network.clone());
-    let known = steps.normalization(bytes);
+    let taken = prefix::take(network.clone());
+    let known = taken.normalization(bytes);
     let told = Classifier {
         outputs,
         notes,
         ..network.into()
     };
     match known {
-        Some((normalization, normalization_evidence)) if bytes || !steps.is_untouched() => {
+        Some((normalization, normalization_evidence)) if bytes || !taken.all.is_untouched() => {
             Classifier {
-                network: without,
+                network: taken.network,
                 normalization,
                 normalization_evidence,
-                steps: Some(steps),
+                steps: Some(taken.steps),
                 ..told
             }
         }

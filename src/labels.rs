@@ -238,7 +238,8 @@ impl Labels {
         .of_count(count, path)
     }
 
-    fn from_bytes(bytes: &[u8], count: usize, path: &Path) -> Result<Self, LabelsError> {
+    /// [`Self::read`] of a file's content; `path` is for the messages.
+    pub fn from_bytes(bytes: &[u8], count: usize, path: &Path) -> Result<Self, LabelsError> {
         let bytes = bytes
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(bytes)

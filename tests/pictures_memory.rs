@@ -53,6 +53,23 @@ fn no_format_holds_a_picture_twice() {
     }
 }
 
+#[test]
+fn a_picture_on_its_side_is_turned_without_a_second_copy() {
+    let rgb: DynamicImage = RgbImage::new(SIDE, SIDE).into();
+    let jpeg = encoded(&rgb, ImageFormat::Jpeg);
+    for orientation in 5..=8 {
+        let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        let sideways = [&jpeg[..2], b"\xff\xe1", &length, &exif, &jpeg[2..]].concat();
+        let cost = cost(&sideways, "sideways.jpg");
+        assert!(
+            cost <= 3.4,
+            "orientation {orientation}: {cost:.2} bytes a pixel"
+        );
+    }
+}
+
 /// A PNG with a chunk after its header.
 fn with_chunk(png: &[u8], kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();

@@ -222,6 +222,18 @@ fn the_network_is_found_under_the_names_that_people_give_it() {
     assert_eq!(names(&both("optimizer", "model")), ["x"]);
     assert_eq!(names(&both("state_dict_ema", "state_dict")), ["x"]);
     assert_eq!(names(&both("ema", "optimizer")), ["w"]);
+    // The average is left out with a word about it; what an optimiser keeps is none.
+    let twice = |first: &str, second: &str, kept: &str| {
+        let [w, x] = ["features.0.w", kept].map(|name| dict(name, &pair));
+        let object = [b"}", &text(first)[..], &w, b"s", &text(second), &x, b"s"].concat();
+        read(archive(&object, &[("0", &[0; 8])])).notes.concat()
+    };
+    let said = twice("model", "ema", "module.features.0.w");
+    assert!(
+        said.contains(r#""model" was taken, and "ema" is left out"#),
+        "{said}"
+    );
+    assert_eq!(twice("model", "optimizer", "0/exp_avg"), "");
     // Nothing tells which: all, by their paths
     assert_eq!(names(&both("mine", "yours")), ["mine/w", "yours/x"]);
     let deep = dict("checkpoint", &dict("mine", &dict("net", &dict("w", &pair))));

@@ -11,7 +11,10 @@
 //! A new format takes a target of three lines, its first bytes and a folder of seeds of a few
 //! kilobytes.
 
+use std::path::Path;
+
 use gradcam::low_level::architectures;
+use gradcam::low_level::labels::Labels;
 use gradcam::weights::{self, Format, Weights};
 
 /// Bytes that one byte of deflate unpacks to at most, rounded up.
@@ -68,4 +71,23 @@ fn readable(bytes: &[u8], formats: &[Format]) -> Option<Weights> {
         tensor.release(0, tensor.len());
     }
     Some(weights)
+}
+
+/// Reads a file of class names, for networks of as many classes as it may have.
+///
+/// # Panics
+/// When what the reader promises does not hold.
+pub fn labels(bytes: &[u8]) {
+    let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+    for count in [1, 2, lines, lines + 1] {
+        let Ok(labels) = Labels::from_bytes(bytes, count, Path::new("labels")) else {
+            continue;
+        };
+        assert_eq!(labels.len(), count);
+        for label in (0..count).filter_map(|class| labels.get(class)) {
+            let shown = label.to_string();
+            assert!(!shown.is_empty() && !shown.contains(char::is_control));
+            assert!(!label.name().is_empty());
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! `Affine`s at the start of a network out of it. The numbers also tell what pixels the network expects at its input.
 
 use super::Evidence;
-use crate::network::{Network, NodeId, Op};
+use crate::network::{Network, NodeId, Op, Pad};
 use crate::picture::preprocess::{Normalization, Preprocessing};
 
 /// One channel as a function of the network's input: channel `from`, times `a`, plus `b`.
@@ -84,9 +84,14 @@ impl Pixels {
     /// input are bytes. `None` where the channels are not red, green and blue in this order or the reverse, or
     /// grey alone.
     pub(super) fn normalization(&self, bytes: bool) -> Option<(Normalization, Evidence)> {
-        let reversed = self.is_reversed()?;
-        let (mut input, evidence) = self.input(bytes, reversed);
-        input.bgr = self.has_means_of_bgr(&input);
+        self.normalization_told_by(self, bytes)
+    }
+
+    /// The same, where it is `all`, these steps and others after them, that tells what goes in.
+    fn normalization_told_by(&self, all: &Self, bytes: bool) -> Option<(Normalization, Evidence)> {
+        let reversed = all.is_reversed()?;
+        let (mut input, evidence) = all.input(bytes, reversed);
+        input.bgr = all.has_means_of_bgr(&input);
         Some((self.behind(input)?, evidence))
     }
 
@@ -209,42 +214,122 @@ impl Pixels {
     }
 }
 
-/// The network without the factors and summands that its picture alone meets first, and what they do.
-pub(super) fn take(mut network: Network) -> (Network, Pixels) {
-    let mut pixels = Pixels::new(network.input_shape().c);
-    loop {
-        let mut readers = network.consumers(NodeId(0));
-        let (Some(reader), None) = (readers.next(), readers.next()) else {
-            break;
-        };
-        drop(readers);
-        let Op::Affine { scale, shift } = &network.node(reader).op else {
-            break;
-        };
-        let numbers = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
-        let (scale, shift) = (numbers(scale.to_vec()), numbers(shift.to_vec()));
-        let Some(after) = pixels.scaled(&scale, &shift) else {
-            break;
-        };
-        pixels = after;
-        let mut nodes = std::mem::take(&mut network.nodes);
-        nodes.remove(reader.0);
-        let inputs = nodes.iter_mut().flat_map(|node| &mut node.inputs);
-        inputs.for_each(|input| {
-            *input = match *input {
-                input if input == reader => NodeId(0),
-                NodeId(i) => NodeId(i - usize::from(i > reader.0)),
-            };
-        });
-        network = network.with_nodes(nodes);
+/// What [`take`] finds at the start of a network.
+pub(super) struct Taken {
+    /// The network without the factors and summands that were taken out.
+    pub(super) network: Network,
+    /// What these do.
+    pub(super) steps: Pixels,
+    /// What all factors and summands do that the picture meets first, those too that had to stay behind a pad.
+    pub(super) all: Pixels,
+}
+
+impl Taken {
+    /// As [`Pixels::normalization`], for the network that is left; what stayed in it tells too what goes in.
+    pub(super) fn normalization(&self, bytes: bool) -> Option<(Normalization, Evidence)> {
+        self.steps.normalization_told_by(&self.all, bytes)
     }
-    (network, pixels)
+}
+
+/// Takes the factors and summands out of a network that its picture alone meets before its first layer.
+///
+/// They may come after a change of the picture's size, a cut, a pad or a mean of neighbours: each value of those is a mean of
+/// the picture's, so that it does not matter which comes first. What is added around the picture is of one value in all channels; where
+/// they would need several, factors and summands stay where they are.
+pub(super) fn take(mut network: Network) -> Taken {
+    let mut steps = Pixels::new(network.input_shape().c);
+    let mut all = steps.clone();
+    // The last node of those that were gone through, and which of them add values.
+    let mut at = NodeId(0);
+    let mut pads = vec![];
+    let mut stays = false;
+    while let Some(reader) = only_reader(&network, at) {
+        match &network.node(reader).op {
+            Op::Affine { scale, shift } => {
+                let numbers = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
+                let (scale, shift): (Vec<f64>, Vec<f64>) =
+                    (numbers(scale.to_vec()), numbers(shift.to_vec()));
+                let Some(after) = all.scaled(&scale, &shift) else {
+                    break;
+                };
+                all = after;
+                let scaled = pads.iter().map(|&pad| added(&network, pad, &scale, &shift));
+                let scaled: Option<Vec<f32>> = scaled.collect();
+                if let Some(values) = scaled.filter(|_| !stays) {
+                    steps = all.clone();
+                    for (&NodeId(pad), to) in pads.iter().zip(values) {
+                        if let Op::Pad(Pad { value, .. }) = &mut network.nodes[pad].op {
+                            *value = to;
+                        }
+                    }
+                    network = without(network, reader);
+                } else {
+                    stays = true;
+                    at = reader;
+                }
+            }
+            Op::Pad(pad) => {
+                if [pad.before, pad.after]
+                    .as_flattened()
+                    .iter()
+                    .any(|&n| n > 0)
+                {
+                    pads.push(reader);
+                }
+                at = reader;
+            }
+            Op::AvgPool {
+                count_include_pad: false,
+                ..
+            }
+            | Op::Resample(_) => at = reader,
+            _ => break,
+        }
+    }
+    Taken {
+        network,
+        steps,
+        all,
+    }
+}
+
+fn only_reader(network: &Network, id: NodeId) -> Option<NodeId> {
+    let mut readers = network.consumers(id);
+    let reader = readers.next()?;
+    readers.next().is_none().then_some(reader)
+}
+
+/// What the node adds around its map, scaled; `None` where that differs between channels.
+fn added(network: &Network, pad: NodeId, scale: &[f64], shift: &[f64]) -> Option<f32> {
+    let Op::Pad(Pad { value, .. }) = network.node(pad).op else {
+        return None;
+    };
+    let mut values = scale
+        .iter()
+        .zip(shift)
+        .map(|(a, b)| (a * f64::from(value) + b) as f32);
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}
+
+/// The network without a node of one input.
+fn without(mut network: Network, out: NodeId) -> Network {
+    let mut nodes = std::mem::take(&mut network.nodes);
+    let before = nodes.remove(out.0).inputs[0];
+    let inputs = nodes.iter_mut().flat_map(|node| &mut node.inputs);
+    inputs.for_each(|input| {
+        *input = match *input {
+            input if input == out => before,
+            NodeId(i) => NodeId(i - usize::from(i > out.0)),
+        };
+    });
+    network.with_nodes(nodes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Shape;
+    use crate::network::{Resample, Shape, Window};
     use crate::weights::Tensor;
 
     fn known(pixels: &Pixels) -> (String, Evidence) {
@@ -336,7 +421,7 @@ mod tests {
             network.chain(name, op).unwrap();
         }
         network.chain("mean", Op::GlobalMean).unwrap();
-        let (network, pixels) = take(network);
+        let Taken { network, steps, .. } = take(network);
         let names: Vec<&str> = network
             .nodes
             .iter()
@@ -344,6 +429,70 @@ mod tests {
             .collect();
         assert_eq!(names, ["input", "mean"]);
         assert_eq!(network.nodes[1].inputs, [NodeId(0)]);
-        assert_eq!(known(&pixels), ("unit".into(), Evidence::Metadata));
+        assert_eq!(known(&steps), ("unit".into(), Evidence::Metadata));
+    }
+
+    /// A network of `first`, then each value less its channel's mean and divided by a deviation.
+    fn scaled_after(first: Op, means: [f32; 3], deviation: f32) -> Taken {
+        let mut network = Network::new("test", Shape::new(3, 8, 8));
+        network.chain("first", first).unwrap();
+        let op = Op::Affine {
+            scale: Tensor::repeated(vec![3], deviation.recip()),
+            shift: Tensor::from_f32(vec![3], &means.map(|mean| -mean / deviation)),
+        };
+        network.chain("scaled", op).unwrap();
+        network.chain("mean", Op::GlobalMean).unwrap();
+        take(network)
+    }
+
+    fn pad(before: i32, value: f32) -> Op {
+        Op::Pad(Pad {
+            before: [before; 2],
+            after: [0; 2],
+            value,
+        })
+    }
+
+    #[test]
+    fn factors_after_another_size_or_a_cut_are_taken_out_of_the_network() {
+        let picked = Op::Resample(Resample::Pick {
+            first: [0; 2],
+            step: [2; 2],
+            count: [4; 2],
+        });
+        let mean = Op::AvgPool {
+            window: Window::square(2, 2, 0),
+            count_include_pad: false,
+        };
+        for first in [picked, mean, pad(-2, 0.0)] {
+            let taken = scaled_after(first, [127.5; 3], 127.5);
+            let names: Vec<&str> = taken.network.nodes.iter().map(|node| &*node.name).collect();
+            assert_eq!(names, ["input", "first", "mean"]);
+            let (normalization, evidence) = taken.normalization(false).unwrap();
+            assert_eq!(normalization.to_string(), "tf");
+            assert_eq!(evidence, Evidence::Metadata);
+        }
+    }
+
+    #[test]
+    fn what_is_added_around_a_picture_is_scaled_with_it_where_one_value_can_be() {
+        let taken = scaled_after(pad(2, 255.0), [0.0; 3], 255.0);
+        let Op::Pad(added) = &taken.network.nodes[1].op else {
+            panic!("the pad stays");
+        };
+        assert_eq!(added.value, 1.0);
+        assert_eq!(taken.network.nodes.len(), 3);
+        let (normalization, _) = taken.normalization(false).unwrap();
+        assert_eq!(normalization.to_string(), "unit");
+
+        // Black is another value in each channel then: the steps stay, and still say that levels go in.
+        let taken = scaled_after(pad(2, 0.0), [123.0, 117.0, 104.0], 57.0);
+        assert_eq!(taken.network.nodes.len(), 4);
+        assert!(taken.steps.is_untouched() && !taken.all.is_untouched());
+        let (normalization, evidence) = taken.normalization(false).unwrap();
+        assert_eq!(
+            (normalization, evidence),
+            (Normalization::NONE, Evidence::Metadata)
+        );
     }
 }

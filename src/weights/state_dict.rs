@@ -13,7 +13,7 @@ mod instance;
 mod tensor;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -182,15 +182,38 @@ fn network(mut all: Contents) -> (Contents, String) {
             let is_it = |folder: &Option<String>| folder.as_deref() == Some(only);
             folders.iter().all(is_it).then_some(only)
         };
-        match wrapper.copied().or_else(only) {
+        match wrapper.copied().or_else(only).map(str::to_owned) {
             Some(folder) => {
+                let copies = copies(&all, &folder);
                 let folder = format!("{folder}/");
                 all = all.below(&folder);
+                all.notes.extend(copies);
                 path += &folder;
             }
             None => return (all, path),
         }
     }
+}
+
+/// What is said of dictionaries beside `folder` that hold the same network once more, by the ends of the tensors' names and by
+/// their shapes: a running average, another epoch, a teacher.
+fn copies(all: &Contents, folder: &str) -> Option<String> {
+    let mut held: BTreeMap<&str, Vec<(&str, &[usize])>> = BTreeMap::new();
+    for (name, tensor) in &all.tensors {
+        if let Some((first, rest)) = name.split_once('/') {
+            let end = rest.rsplit(['.', '/']).next().unwrap_or(rest);
+            held.entry(first).or_default().push((end, tensor.shape()));
+        }
+    }
+    for tensors in held.values_mut() {
+        tensors.sort_unstable();
+    }
+    let own = held.remove(folder)?;
+    let (copy, _) = held.into_iter().find(|(_, tensors)| *tensors == own)?;
+    Some(format!(
+        "of two networks with tensors of the same shapes {folder:?} was taken, and {copy:?} is left out, often a running average \
+         of the other; to explain that one, in Python, torch.save(torch.load(file)[{copy:?}], 'copy.pth')"
+    ))
 }
 
 /// What a persistent id says.

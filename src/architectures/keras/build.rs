@@ -7,7 +7,7 @@ use super::picture::{rescaling, usual};
 use super::value::{Axes, Map, Picture, Signal};
 use super::{KerasModelError, Layer, Model, Source, steps};
 use crate::architectures::names::Names;
-use crate::architectures::{ArchitectureError, Classifier, Evidence, affine};
+use crate::architectures::{ArchitectureError, Classifier, Evidence, affine, prefix};
 use crate::network::{Network, Op, OutputKind, Shape};
 use crate::picture::preprocess::Normalization;
 
@@ -150,6 +150,17 @@ impl Builder<'_> {
             Some(pixels) => pixels.normalization(bytes),
             None => bytes.then_some((Normalization::NONE, Evidence::Metadata)),
         };
+        // Steps that come after rows or columns were added around the picture.
+        let mut steps = steps.filter(|_| !mixed);
+        let mut known = known;
+        if steps.is_none() && !mixed {
+            let taken = prefix::take(network.clone());
+            if !taken.all.is_untouched()
+                && let Some(told) = taken.normalization(bytes)
+            {
+                (network, steps, known) = (taken.network, Some(taken.steps), Some(told));
+            }
+        }
         let (normalization, normalization_evidence) =
             known.unwrap_or_else(|| usual(&self.model.layers));
         Ok(Built {
@@ -160,7 +171,7 @@ impl Builder<'_> {
                 labels: None,
                 notes: self.notes,
                 outputs: vec![],
-                steps: steps.filter(|_| !mixed),
+                steps,
             },
             says_probabilities: kind.is_some(),
             is_linear,
