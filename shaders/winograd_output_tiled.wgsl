@@ -9,7 +9,8 @@
 // m: [position][blocks][tiles], each element four channels, from winograd_product_tiled.wgsl: tiles `first` and after it,
 // counted through all images. y: N x blocks x h x w, each element four channels (NC4HW4); outputs past its edges are not
 // written. extra: by `epilogue`, the bias (blocks) or activations in y's shape, one image's for `sharing` n.
-// An invocation makes one tile of one block: neighbours read next to one another and write the next columns of y.
+// Elements are read and written in halves, two channels each: an invocation makes one tile of half a block, neighbours read
+// next to one another and write the next columns of y. What it holds at once fits half as many registers as whole elements would.
 // CPU twin: conv2d in tests/common/twins.rs, which the stages together must equal.
 
 struct Params {
@@ -37,27 +38,27 @@ const A: f32 = 0.70710678;
 const B: f32 = 1.41421356;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> extra: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> m: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> extra: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec2<f32>>;
 
 // With SIZE 2 the first four products give the first two columns.
 fn transform(
-    m0: vec4<f32>,
-    m1: vec4<f32>,
-    m2: vec4<f32>,
-    m3: vec4<f32>,
-    m4: vec4<f32>,
-    m5: vec4<f32>,
-) -> mat4x4<f32> {
+    m0: vec2<f32>,
+    m1: vec2<f32>,
+    m2: vec2<f32>,
+    m3: vec2<f32>,
+    m4: vec2<f32>,
+    m5: vec2<f32>,
+) -> mat4x2<f32> {
     if SIZE == 2 {
-        return mat4x4<f32>(m0 + (m1 + m2), (m1 - m2) + m3, vec4<f32>(), vec4<f32>());
+        return mat4x2<f32>(m0 + (m1 + m2), (m1 - m2) + m3, vec2<f32>(), vec2<f32>());
     }
     let even_a = m1 + m2;
     let odd_a = A * (m1 - m2);
     let even_b = m4 + m3;
     let odd_b = B * (m4 - m3);
-    return mat4x4<f32>(
+    return mat4x2<f32>(
         m0 + (even_a + even_b),
         odd_a + odd_b,
         0.5 * even_a + 2.0 * even_b,
@@ -66,15 +67,15 @@ fn transform(
 }
 
 // The product at one position of the tile that is at `at` of each.
-fn product(at: i32, row: i32, column: i32) -> vec4<f32> {
+fn product(at: i32, row: i32, column: i32) -> vec2<f32> {
     if max(row, column) >= SIZE + 2 {
-        return vec4<f32>();
+        return vec2<f32>();
     }
-    return m[at + (row * (SIZE + 2) + column) * p.blocks * p.tiles];
+    return m[at + (row * (SIZE + 2) + column) * 2 * p.blocks * p.tiles];
 }
 
 // Products of a row of the tile, transformed.
-fn row(at: i32, r: i32) -> mat4x4<f32> {
+fn row(at: i32, r: i32) -> mat4x2<f32> {
     return transform(
         product(at, r, 0),
         product(at, r, 1),
@@ -85,8 +86,8 @@ fn row(at: i32, r: i32) -> mat4x4<f32> {
     );
 }
 
-fn end(value: vec4<f32>, block: i32, act: i32) -> vec4<f32> {
-    let zero = vec4<f32>();
+fn end(value: vec2<f32>, block: i32, act: i32) -> vec2<f32> {
+    let zero = vec2<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
@@ -101,33 +102,35 @@ fn end(value: vec4<f32>, block: i32, act: i32) -> vec4<f32> {
 struct Place {
     n: i32,
     block: i32,
+    half: i32,
     top: i32,
     left: i32,
 }
 
-fn store(to: Place, row: i32, column: i32, value: vec4<f32>) {
+fn store(to: Place, row: i32, column: i32, value: vec2<f32>) {
     if max(row, column) < SIZE && to.top + row < p.h && to.left + column < p.w {
-        let at = (to.block * p.h + to.top + row) * p.w + to.left + column;
-        let image = p.blocks * p.h * p.w;
-        y[to.n * image + at] = end(value, to.block, to.n / p.sharing * image + at);
+        let at = 2 * ((to.block * p.h + to.top + row) * p.w + to.left + column) + to.half;
+        let image = 2 * p.blocks * p.h * p.w;
+        y[to.n * image + at] = end(value, 2 * to.block + to.half, to.n / p.sharing * image + at);
     }
 }
 
-fn store_column(to: Place, column: i32, values: mat4x4<f32>) {
+fn store_column(to: Place, column: i32, values: mat4x2<f32>) {
     store(to, 0, column, values[0]);
     store(to, 1, column, values[1]);
     store(to, 2, column, values[2]);
     store(to, 3, column, values[3]);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(128)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let column = i32(id.x);
+    let column = i32(id.x) / 2;
+    let half = i32(id.x) % 2;
     let block = i32(id.y);
     if column >= p.tiles {
         return;
     }
-    let at = block * p.tiles + column;
+    let at = 2 * (block * p.tiles + column) + half;
     let r0 = row(at, 0);
     let r1 = row(at, 1);
     let r2 = row(at, 2);
@@ -140,7 +143,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let in_image = tile - n * p.image_tiles;
     let tile_row = in_image / p.row_tiles;
     let left = (in_image - tile_row * p.row_tiles) * SIZE;
-    let to = Place(n, block, tile_row * SIZE, left);
+    let to = Place(n, block, half, tile_row * SIZE, left);
     store_column(to, 0, transform(r0[0], r1[0], r2[0], r3[0], r4[0], r5[0]));
     store_column(to, 1, transform(r0[1], r1[1], r2[1], r3[1], r4[1], r5[1]));
     store_column(to, 2, transform(r0[2], r1[2], r2[2], r3[2], r4[2], r5[2]));

@@ -4,8 +4,8 @@
 //! - `cargo bench --bench amd_static` prints a table. Behind `--`: families of GPUs as RADV names them (`vega10 navi21`, the
 //!   default, `navi31`, `gfx1201`, as far as the driver knows them), `--only TEXT` for the kernels with this in their names,
 //!   `--unchecked` for the same without naga's checks, `--assembly` for the instructions.
-//! - `cargo test` checks on two families that no kernel spills, and that nine of ten instructions in the inner loops of the
-//!   large products are multiply-adds.
+//! - `cargo test` checks on two families that no kernel spills, that two waves of each fit a SIMD unit, and that nine of ten
+//!   instructions in the inner loops of the large products are multiply-adds.
 //!
 //! Where RADV is not installed (Debian's mesa-vulkan-drivers), both say so and end well.
 
