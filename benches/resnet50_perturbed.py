@@ -3,8 +3,9 @@
 Python 3.11.7, torch 2.15.0 (CPU), torchvision 0.29.2, grad-cam 1.5.7, onnx 1.23.2, pillow 13.0.0, numpy 2.4.6.
 Command: python resnet50_perturbed.py GRADCAM [SIDE [TURNS]]    (96 and 2 without)
 
-Weights are drawn, with batch statistics about those of the picture (tests/fixtures/torchvision_families.py); the graph is by the
-exporter of before at opset 17. The picture is made as small as the network takes it before either sees it, so that both have the same
+Weights are drawn, with batch statistics of crops of the picture and of noise (tests/fixtures/torchvision_families.py): of the picture
+alone, what single masks leave of it would have logits of hundreds, whose softmax is one channel's, and rounding says which. The graph
+is by the exporter of before at opset 17. The picture is made as small as the network takes it before either sees it, so that both have the same
 pixels. The score is the first class's logit. All 2048 channels are masked or set to zero by both. Printed: the
 furthest value of the map as a part of its largest, and wall clock: the whole command, which loads and compiles, and the package's
 call on a network that is loaded.
