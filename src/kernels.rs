@@ -38,6 +38,8 @@
 //! | `copy_channels` | 0 | 8 n P | bytes |
 //! | `layer_norm` | 2 n P | 16 n P | bytes |
 //! | `layer_norm_backward` | 4 n P | 28 n P | bytes |
+//! | `group_norm` | 2 n P | 16 n P | bytes |
+//! | `group_norm_backward` | 4 n P | 28 n P | bytes |
 //! | `depthwise`, `depthwise_subgroup` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `resample` of t taps a row and a column, and backward | n P t² | 4 n o (q + p) | bytes |

@@ -434,20 +434,21 @@ impl Network {
         Ok(self.activation(id).unwrap_or(id))
     }
 
-    /// The last convolution with more than one place, or where branches meet after it, with the normalisation after that.
+    /// The last convolution with more than one place, or where branches meet after it, with the normalisation after that. A batch
+    /// norm after a convolution is a part of it.
     fn last_map(&self) -> Option<usize> {
         let convolution = self.last_convolution()?;
         let has_places = |id: usize| self.nodes[id].shape.h * self.nodes[id].shape.w > 1;
         let joins = |&id: &usize| matches!(self.nodes[id].op, Op::Add | Op::Mul | Op::Concat);
         let later = convolution + 1..self.nodes.len();
-        let Some(mut last) = later.rev().filter(joins).find(|&id| has_places(id)) else {
-            return Some(convolution);
-        };
+        let joined = later.rev().filter(joins).find(|&id| has_places(id));
+        let mut last = joined.unwrap_or(convolution);
         while let Some(NodeId(next)) = self.only_reader(NodeId(last))
-            && matches!(
-                self.nodes[next].op,
-                Op::Affine { .. } | Op::LayerNorm { .. }
-            )
+            && match self.nodes[next].op {
+                Op::GroupNorm { .. } => true,
+                Op::Affine { .. } | Op::LayerNorm { .. } => joined.is_some(),
+                _ => false,
+            }
         {
             last = next;
         }
@@ -515,6 +516,7 @@ impl Node {
             | Op::Affine { .. }
             | Op::Activate(_)
             | Op::LayerNorm { .. }
+            | Op::GroupNorm { .. }
             | Op::Add
             | Op::Mul
             | Op::Concat

@@ -158,6 +158,20 @@ impl Draw {
                 (op, vec![from])
             }
             8 if shape.h > 3 && shape.w > 3 => (Op::MaxPool(Window::square(2, 2, 0)), vec![from]),
+            9 if self.below(3) == 0 && shape.h * shape.w > 2 => {
+                let groups = 1 + self.below(shape.c);
+                let op = Op::GroupNorm {
+                    groups: if shape.c.is_multiple_of(groups) {
+                        groups
+                    } else {
+                        1
+                    },
+                    scale: self.tensor(&[shape.c], 1.0),
+                    shift: self.tensor(&[shape.c], 0.5),
+                    epsilon: 0.1,
+                };
+                (op, vec![from])
+            }
             9 if self.below(2) == 0 && shape.c > 2 => {
                 let op = Op::LayerNorm {
                     scale: self.tensor(&[shape.c], 1.0),

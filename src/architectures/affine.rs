@@ -12,7 +12,7 @@ const PIECE: usize = 1 << 20;
 /// Elements of matrices read in all, twice what the largest VGG has: a graph may use one matrix a thousand times.
 const MOST: usize = 1 << 28;
 
-/// The same function with fewer layers: each `Affine` becomes a part of the convolution, linear layer or other `Affine`
+/// The same function with fewer layers: each `Affine` becomes a part of the convolution, linear layer, group norm or other `Affine`
 /// before it, else of the linear layer after it, where nothing else reads what lies between.
 pub(super) fn fold(network: Network) -> Network {
     into_layers_after(into_layers_before(network))
@@ -127,6 +127,17 @@ fn followed(op: &Op, scale: &Tensor, shift: &Tensor) -> Option<Op> {
                 shift: moved(Some(offset)),
             })
         }
+        Op::GroupNorm {
+            groups,
+            scale: before,
+            shift: offset,
+            epsilon,
+        } => Some(Op::GroupNorm {
+            groups: *groups,
+            scale: scaled(before, 0),
+            shift: moved(Some(offset)),
+            epsilon: *epsilon,
+        }),
         _ => None,
     }
 }

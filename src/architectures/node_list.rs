@@ -76,6 +76,10 @@ enum Words {
     LayerNorm {
         epsilon: f32,
     },
+    GroupNorm {
+        groups: usize,
+        epsilon: f32,
+    },
     Relu,
     Clip {
         low: Option<f32>,
@@ -181,6 +185,12 @@ fn words(op: &Op) -> Option<Words> {
         },
         Op::Affine { .. } => Words::Affine,
         Op::LayerNorm { epsilon, .. } => Words::LayerNorm { epsilon: *epsilon },
+        Op::GroupNorm {
+            groups, epsilon, ..
+        } => Words::GroupNorm {
+            groups: *groups,
+            epsilon: *epsilon,
+        },
         Op::Activate(activation) => activation_words(activation),
         Op::Add => Words::Add,
         Op::Mul => Words::Mul,
@@ -309,6 +319,12 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
             shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
         },
         Words::LayerNorm { epsilon } => Op::LayerNorm {
+            scale: weight()?,
+            shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
+            epsilon: *epsilon,
+        },
+        Words::GroupNorm { groups, epsilon } => Op::GroupNorm {
+            groups: *groups,
             scale: weight()?,
             shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
             epsilon: *epsilon,

@@ -360,6 +360,7 @@ fn op(op: &Op) -> String {
         Op::Affine { .. } => "scale and shift".into(),
         Op::Activate(activation) => activation.to_string(),
         Op::LayerNorm { .. } => "norm over channels".into(),
+        Op::GroupNorm { groups, .. } => format!("norm over {groups} groups"),
         Op::Add => "add".into(),
         Op::Mul => "multiply".into(),
         Op::Concat => "concatenate".into(),

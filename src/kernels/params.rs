@@ -204,6 +204,16 @@ uniforms! {
         count: u32, blocks: u32, positions: u32, channels: u32, epsilon: f32, sharing: u32,
     }
 
+    /// Uniform of `group_norm.wgsl`.
+    GroupNormParams {
+        count: u32, groups: u32, blocks: u32, positions: u32, channels: u32, epsilon: f32,
+    }
+
+    /// Uniform of `group_norm_backward.wgsl`.
+    GroupNormBackwardParams {
+        count: u32, groups: u32, blocks: u32, positions: u32, channels: u32, epsilon: f32, sharing: u32,
+    }
+
     /// Uniform of `depthwise.wgsl`.
     DepthwiseParams {
         count: u32, blocks: u32, in_size: [i32; 2], out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],

@@ -173,6 +173,8 @@ kernels! {
     CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
     LayerNorm: "layer_norm", LayerNormParams, [Read, Read, Read, Write];
     LayerNormBackward: "layer_norm_backward", LayerNormBackwardParams, [Read, Read, Read, Write];
+    GroupNorm: "group_norm", GroupNormParams, [Read, Read, Read, Write];
+    GroupNormBackward: "group_norm_backward", GroupNormBackwardParams, [Read, Read, Read, Write];
     Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
     DepthwiseSubgroup: "depthwise_subgroup", DepthwiseSubgroupParams, [Image, Image, Read, Write], NO_ACTIVATION, subgroup;
     /// With the mask of an activation.

@@ -137,10 +137,17 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             let [h, w] = slide(window)?;
             Ok(Shape::new(out, h, w))
         }
-        Op::LayerNorm { epsilon, .. } if !(epsilon.is_finite() && *epsilon > 0.0) => {
+        Op::LayerNorm { epsilon, .. } | Op::GroupNorm { epsilon, .. }
+            if !(epsilon.is_finite() && *epsilon > 0.0) =>
+        {
             Err(setting(format!("an epsilon of {epsilon}")))
         }
-        Op::Affine { scale, shift } | Op::LayerNorm { scale, shift, .. } => {
+        Op::GroupNorm { groups, .. } if *groups == 0 || !input.c.is_multiple_of(*groups) => {
+            Err(setting(format!("{groups} groups of {} channels", input.c)))
+        }
+        Op::Affine { scale, shift }
+        | Op::LayerNorm { scale, shift, .. }
+        | Op::GroupNorm { scale, shift, .. } => {
             for (what, values) in [("scales", scale), ("shifts", shift)] {
                 if values.shape() != [input.c] {
                     return Err(wrong(what, values, format!("[{}]", input.c)));

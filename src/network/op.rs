@@ -182,6 +182,18 @@ pub enum Op {
         /// Above zero.
         epsilon: f32,
     },
+    /// The same with m and v of the channels of its group at all positions: `groups` equal parts of the channels, as many as there
+    /// are channels for an instance norm.
+    GroupNorm {
+        /// A divisor of the number of channels.
+        groups: usize,
+        /// One value a channel.
+        scale: Tensor,
+        /// One value a channel.
+        shift: Tensor,
+        /// Above zero.
+        epsilon: f32,
+    },
     /// A function of each value alone.
     Activate(Activation),
     /// The sum of two values of one shape; or of one position, which is added to each of the other's.
@@ -239,9 +251,9 @@ impl Op {
             Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias, .. } => {
                 [Some(weight), bias.as_ref()]
             }
-            Self::Affine { scale, shift } | Self::LayerNorm { scale, shift, .. } => {
-                [Some(scale), Some(shift)]
-            }
+            Self::Affine { scale, shift }
+            | Self::LayerNorm { scale, shift, .. }
+            | Self::GroupNorm { scale, shift, .. } => [Some(scale), Some(shift)],
             Self::Activate(Activation::PRelu { slope }) => [Some(slope), None],
             Self::Input
             | Self::Activate(_)

@@ -6,6 +6,7 @@ mod convolution;
 mod depthwise;
 mod elements;
 mod end;
+mod group_norm;
 mod layer_norm;
 mod linear;
 mod lrn;
@@ -149,6 +150,15 @@ impl<'a> Builder<'a> {
                 let call = call(self.output(id));
                 self.layer_norm(id, &call, [scale, shift], *epsilon);
             }
+            Op::GroupNorm {
+                groups,
+                scale,
+                shift,
+                epsilon,
+            } => {
+                let call = call(self.output(id));
+                self.group_norm(id, &call, *groups, [scale, shift], *epsilon);
+            }
             Op::AdaptiveAvgPool(_) => {
                 let call = call(self.output(id));
                 self.adaptive_avg_pool(&call);
@@ -291,6 +301,16 @@ impl<'a> Builder<'a> {
             } => {
                 let call = call(self.buffers.tensor(&name, n, in_shape));
                 self.layer_norm(id, &call, [scale, shift], *epsilon);
+                (input, call.y)
+            }
+            Op::GroupNorm {
+                groups,
+                scale,
+                shift,
+                epsilon,
+            } => {
+                let call = call(self.buffers.tensor(&name, n, in_shape));
+                self.group_norm(id, &call, *groups, [scale, shift], *epsilon);
                 (input, call.y)
             }
             Op::AdaptiveAvgPool(_) => {

@@ -144,6 +144,7 @@ fn reached(
                 | Op::Add
                 | Op::Mul
                 | Op::Concat
+                | Op::GroupNorm { .. }
                 | Op::Linear { .. }
                 | Op::Resample(_)
                 | Op::AdaptiveAvgPool(_)

@@ -42,6 +42,15 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
             shift,
             epsilon,
         } => twins::layer_norm(x, input, [&scale.to_vec(), &shift.to_vec()], *epsilon),
+        Op::GroupNorm {
+            groups,
+            scale,
+            shift,
+            epsilon,
+        } => {
+            let factors = [&scale.to_vec()[..], &shift.to_vec()];
+            twins::group_norm(x, input, *groups, factors, *epsilon)
+        }
         Op::Activate(activation) => twins::activate(x, input, activation),
         Op::Add | Op::Mul => {
             let (a, b) = if shape(0).h * shape(0).w < shape(1).h * shape(1).w {
@@ -156,6 +165,12 @@ fn gradient(
         Op::LayerNorm { scale, epsilon, .. } => {
             twins::layer_norm_backward(dy, x, input, &scale.to_vec(), *epsilon)
         }
+        Op::GroupNorm {
+            groups,
+            scale,
+            epsilon,
+            ..
+        } => twins::group_norm_backward(dy, x, input, *groups, &scale.to_vec(), *epsilon),
         Op::Activate(Activation::Relu) => twins::relu_backward(dy, y, rule),
         Op::Activate(Activation::Clip { low, high }) => {
             twins::clip_backward(dy, y, [*low, *high], rule)

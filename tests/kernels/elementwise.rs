@@ -70,6 +70,43 @@ fn normalisation_over_channels_and_its_gradient() {
 }
 
 #[test]
+fn normalisation_over_groups_of_channels_and_its_gradient() {
+    for input in SHAPES {
+        // One group, one a channel, and as few as divide the channels: of three, five or six channels, that lie across blocks of four.
+        let some = (2..=input.c).find(|&groups| input.c.is_multiple_of(groups));
+        for groups in [1, input.c].into_iter().chain(some) {
+            let (scale, shift) = (random(84, input.c), random(85, input.c));
+            let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
+            let op = Op::GroupNorm {
+                groups,
+                scale: tensor(&scale),
+                shift: tensor(&shift),
+                epsilon: 1e-2,
+            };
+            let network = single(input, op);
+            let what = format!("{groups} groups");
+            // Far from zero: the variance is not the difference of two large sums.
+            let x: Vec<f32> = random(86, 2 * input.len())
+                .iter()
+                .map(|v| v + 5.0)
+                .collect();
+            let expected = twins::group_norm(&x, input, groups, [&scale, &shift], 1e-2);
+            let actual = forward(&network, 2, &x);
+            // A mean over thousands of values is rounded more than one over a few channels.
+            assert_close(&what, &actual, &expected, input, 3e-5);
+            let dy = random(87, 3 * input.len());
+            let one = &x[..input.len()];
+            let (_, dx) = backward(&network, to_input(3, ReluRule::Plain), one, &dy);
+            let expected = twins::group_norm_backward(&dy, one, input, groups, &scale, 1e-2);
+            // Of one value nothing is left, and both are rounding.
+            if input.len() > groups {
+                assert_close(&format!("{what} backward"), &dx, &expected, input, 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
 fn relu_lets_through_what_each_rule_says() {
     for input in SHAPES {
         let network = single(input, Op::RELU);

@@ -54,7 +54,7 @@ fn a_graph_that_is_no_graph_is_refused_with_the_node() {
 
 #[test]
 fn what_is_not_supported_is_named_with_its_node() {
-    let cases: [(&str, Vec<Vec<u8>>, &str); 8] = [
+    let cases: [(&str, Vec<Vec<u8>>, &str); 11] = [
         (
             "LSTM",
             vec![],
@@ -77,6 +77,13 @@ fn what_is_not_supported_is_named_with_its_node() {
         ),
         ("LayerNormalization", vec![], "over other than channels"),
         ("MeanVarianceNormalization", vec![], "without an epsilon"),
+        ("InstanceNormalization", vec![], "no usable scale"),
+        ("GroupNormalization", vec![], "no usable num_groups"),
+        (
+            "GroupNormalization",
+            vec![attribute_int("num_groups", 2)],
+            "no usable num_groups",
+        ),
         (
             "Transpose",
             vec![attribute_ints("perm", &[0, 1, 2, 2])],
@@ -96,6 +103,23 @@ fn what_is_not_supported_is_named_with_its_node() {
             "{op}: {error}"
         );
     }
+    // Groups that are not turned back into the map that they are of.
+    let grouped = Model::new(&[1, 3, 8, 8])
+        .constant(ints("lengths", &[0, 2, -1]))
+        .constant(floats("ones", &[2], &[1.0; 2]))
+        .constant(floats("zeros", &[2], &[0.0; 2]))
+        .node("Reshape", "groups", &["x", "lengths"], &[])
+        .node(
+            "InstanceNormalization",
+            "norm",
+            &["groups", "ones", "zeros"],
+            &[],
+        )
+        .node("Relu", "late", &["norm"], &[]);
+    assert_eq!(
+        refused(&grouped),
+        "node \"groups\": Reshape to something else than a vector is not supported"
+    );
     let residual = small().node("Div", "ratio", &["flat", "dense"], &[]);
     assert_eq!(
         refused(&residual),

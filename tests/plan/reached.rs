@@ -64,6 +64,15 @@ pub(super) fn odds_and_ends() -> Network {
             },
         ),
         (
+            "group norm",
+            Op::GroupNorm {
+                groups: 2,
+                scale: values(&[8]),
+                shift: values(&[8]),
+                epsilon: 1e-5,
+            },
+        ),
+        (
             "pad",
             Op::Pad(Pad {
                 before: [1, 1],

@@ -224,6 +224,10 @@ impl Builder<'_> {
                 let map = self.map(layer)?;
                 self.layer_normalization(layer, map)?
             }
+            "GroupNormalization" => {
+                let map = self.map(layer)?;
+                self.group_normalization(layer, map)?
+            }
             // Of ConvNeXt: a factor a channel.
             "LayerScale" => {
                 let signal = self.reads(layer)?;

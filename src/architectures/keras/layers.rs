@@ -205,7 +205,52 @@ impl Builder<'_> {
         map: Map,
     ) -> Result<Signal, ArchitectureError> {
         let map = self.padded(layer, &map)?;
-        let (channels, axes) = (self.shape(&map).c, map.axes);
+        if layer.config["rms_scaling"].as_bool() == Some(true) {
+            return Err(layer.unsupported("rms_scaling is").into());
+        }
+        let [scale, shift] = self.gamma_and_beta(layer, &map)?;
+        let op = Op::LayerNorm {
+            scale,
+            shift,
+            epsilon: layer.config["epsilon"].as_f64().unwrap_or(1e-3) as f32,
+        };
+        Ok(Signal::Map(self.push(&layer.name, op, &map)?))
+    }
+
+    /// Over groups of channels at all places.
+    pub(super) fn group_normalization(
+        &mut self,
+        layer: &Layer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
+        let map = self.padded(layer, &map)?;
+        let channels = self.shape(&map).c;
+        let groups = match layer.config["groups"].as_i64().unwrap_or(32) {
+            // One channel a group.
+            -1 => Some(channels),
+            groups => usize::try_from(groups).ok(),
+        };
+        let divides = |groups: &usize| *groups > 0 && channels.is_multiple_of(*groups);
+        let groups = groups.filter(divides).ok_or_else(|| {
+            let what = format!(
+                "{} groups of {channels} channels are",
+                layer.config["groups"]
+            );
+            layer.unsupported(what)
+        })?;
+        let [scale, shift] = self.gamma_and_beta(layer, &map)?;
+        let op = Op::GroupNorm {
+            groups,
+            scale,
+            shift,
+            epsilon: layer.config["epsilon"].as_f64().unwrap_or(1e-3) as f32,
+        };
+        Ok(Signal::Map(self.push(&layer.name, op, &map)?))
+    }
+
+    /// What a norm along the channels scales and shifts by, one value a channel.
+    fn gamma_and_beta(&self, layer: &Layer, map: &Map) -> Result<[Tensor; 2], ArchitectureError> {
+        let (channels, axes) = (self.shape(map).c, map.axes);
         let own = match axes {
             Axes::Last => [3, -1],
             Axes::First => [1, -3],
@@ -221,9 +266,6 @@ impl Builder<'_> {
             let what = "normalising another axis than that of the channels is";
             return Err(layer.unsupported(what).into());
         }
-        if layer.config["rms_scaling"].as_bool() == Some(true) {
-            return Err(layer.unsupported("rms_scaling is").into());
-        }
         let has = |key: &str| layer.config[key].as_bool().unwrap_or(true);
         let (scales, centers) = (has("scale"), has("center"));
         let fits = |tensor: &Tensor| tensor.shape() == [channels];
@@ -236,12 +278,7 @@ impl Builder<'_> {
             let given = present.then(|| rest.next()).flatten();
             given.unwrap_or_else(|| Tensor::repeated(vec![channels], value))
         };
-        let op = Op::LayerNorm {
-            scale: next(scales, 1.0),
-            shift: next(centers, 0.0),
-            epsilon: layer.config["epsilon"].as_f64().unwrap_or(1e-3) as f32,
-        };
-        Ok(Signal::Map(self.push(&layer.name, op, &map)?))
+        Ok([next(scales, 1.0), next(centers, 0.0)])
     }
 
     /// Largest or mean values of windows.

@@ -110,6 +110,7 @@ impl<'a> Import<'a> {
             }
             "BatchNormalization" => self.batch_normalization(call)?,
             "LayerNormalization" | "MeanVarianceNormalization" => self.layer_normalization(call)?,
+            "InstanceNormalization" | "GroupNormalization" => self.group_normalization(call)?,
             "LRN" => self.lrn(call)?,
             "Resize" | "Upsample" => self.resized(call)?,
             "DequantizeLinear" => self.of_quantized_input(call)?,

@@ -89,7 +89,10 @@ impl Modules {
                 let into = &before.node(input).op;
                 let folds = matches!(
                     into,
-                    Op::Conv2d { .. } | Op::Linear { .. } | Op::Affine { .. }
+                    Op::Conv2d { .. }
+                        | Op::Linear { .. }
+                        | Op::Affine { .. }
+                        | Op::GroupNorm { .. }
                 );
                 if !folds || !matches!(node.op, Op::Affine { .. }) {
                     return None;

@@ -1,4 +1,4 @@
-//! Operators over the channels of each position, which a graph has last there.
+//! Normalisations over channels or positions, and operators over the channels of each position, which a graph has last there.
 
 use crate::network::{FilterLayout, MatrixLayout, Op, Window};
 use crate::weights::Tensor;
@@ -49,6 +49,54 @@ impl Import<'_> {
             epsilon,
         };
         let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
+        Ok(Layer::new(id, layer.axes))
+    }
+
+    /// Over groups of channels with all their positions; an `InstanceNormalization` has as many groups as channels, but for one with
+    /// a `num_groups`, which stands for the three nodes of [`super::written_out`].
+    pub(super) fn group_normalization(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+        let layer = call.layer()?.clone();
+        call.open(&layer)?;
+        if !self.has_axes(&layer, &Axis::PLANAR) {
+            return Err(call.unsupported("over other than channels, rows and columns"));
+        }
+        let channels = self.shape_of(&layer).c;
+        let is_instance = call.node.op_type == "InstanceNormalization";
+        let groups = match (call.node.int("num_groups"), is_instance) {
+            (Some(groups), _) => usize::try_from(groups).ok(),
+            (None, true) => Some(channels),
+            (None, false) => None,
+        };
+        let divides = |groups: &usize| *groups > 0 && channels.is_multiple_of(*groups);
+        let groups = groups
+            .filter(divides)
+            .ok_or_else(|| call.unusable("num_groups"))?;
+        self.book(call.node, 2 * channels)?;
+        let values = |i: usize, what: &'static str| {
+            let tensor = call.tensor(i, what)?;
+            // Before opset 21 one value a group, and so for what was written out.
+            let each = match *tensor.shape() {
+                [count] if count == channels => 1,
+                [count] if count == groups => channels / groups,
+                _ => return Err(call.unusable(what)),
+            };
+            let values = tensor.to_vec();
+            let spread = values
+                .iter()
+                .flat_map(|&value| std::iter::repeat_n(value, each));
+            Ok(Tensor::from_f32(
+                vec![channels],
+                &spread.collect::<Vec<_>>(),
+            ))
+        };
+        let op = Op::GroupNorm {
+            groups,
+            scale: values(1, "scale")?,
+            shift: values(2, "shift")?,
+            epsilon: call.node.float("epsilon").unwrap_or(1e-5),
+        };
+        // Exporters give the ones of one norm to others too, so that their name is not the layer's.
+        let id = self.push(call.node, None, op, layer.node)?;
         Ok(Layer::new(id, layer.axes))
     }
 

@@ -1,4 +1,5 @@
-//! Layer norms that an exporter has written out, `(x - m) / sqrt(mean((x - m)^2) + epsilon)`, as one node each.
+//! Norms that an exporter has written out, as one node each: layer norms, `(x - m) / sqrt(mean((x - m)^2) + epsilon)`, and group
+//! norms, whose groups of channels are for an `InstanceNormalization` what channels are.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,13 +7,17 @@ use std::collections::BTreeMap;
 use crate::weights::onnx::{Attribute, Constant, Graph, Node};
 
 /// The same graph with a `MeanVarianceNormalization` for each quotient that is one, which has an `epsilon` beside the
-/// standard's `axes`. What nothing reads any more stays behind.
+/// standard's `axes`; and with an `InstanceNormalization` that has a `num_groups` and reads the map itself for one that reads its
+/// groups. What nothing reads any more stays behind.
 pub(super) fn joined(graph: Cow<'_, Graph>) -> Cow<'_, Graph> {
     let found: BTreeMap<usize, Node> = {
         let parts = Parts::of(&graph);
         let nodes = graph.nodes.iter().enumerate();
         nodes
-            .filter_map(|(i, node)| Some((i, parts.normalization(node)?)))
+            .filter_map(|(i, node)| {
+                let joined = parts.normalization(node);
+                Some((i, joined.or_else(|| parts.group_normalization(node))?))
+            })
             .collect()
     };
     if found.is_empty() {
@@ -26,6 +31,7 @@ pub(super) fn joined(graph: Cow<'_, Graph>) -> Cow<'_, Graph> {
 }
 
 struct Parts<'a> {
+    graph: &'a Graph,
     makers: BTreeMap<&'a str, &'a Node>,
     constants: &'a BTreeMap<String, Constant>,
 }
@@ -34,6 +40,7 @@ impl<'a> Parts<'a> {
     fn of(graph: &'a Graph) -> Self {
         let nodes = graph.nodes.iter().filter(|node| node.is_standard());
         Self {
+            graph,
             makers: nodes
                 .filter_map(|node| Some((node.outputs.first()?.as_str(), node)))
                 .collect(),
@@ -90,6 +97,68 @@ impl<'a> Parts<'a> {
             return None;
         };
         self.mean(mean).filter(|(of, _)| of == whole)
+    }
+
+    /// An `InstanceNormalization` of the map that a `Reshape` to batch, groups and the rest has made three dimensions of, where a `Reshape`
+    /// back to the map's four comes after it, which changes nothing then.
+    fn group_normalization(&self, node: &'a Node) -> Option<Node> {
+        let ("InstanceNormalization", true, [grouped, scale, shift]) =
+            (node.op_type.as_str(), node.is_standard(), &node.inputs[..])
+        else {
+            return None;
+        };
+        let [map, lengths] = self.made_by(grouped, "Reshape")? else {
+            return None;
+        };
+        let Constant::Ints(lengths) = self.constants.get(lengths)? else {
+            return None;
+        };
+        let &[-1..=1, groups @ 1..=i64::MAX, -1 | 1..=i64::MAX] = &lengths.values[..] else {
+            return None;
+        };
+        let [result] = &node.outputs[..] else {
+            return None;
+        };
+        let is_output = self
+            .graph
+            .outputs
+            .iter()
+            .any(|output| output.name == *result);
+        let mut readers = self.graph.nodes.iter();
+        let goes_back = |reader: &Node| match &reader.inputs[..] {
+            [of, lengths] if of == result && reader.op_type == "Reshape" => {
+                self.is_map(lengths, map)
+            }
+            inputs => !inputs.contains(result),
+        };
+        if is_output || !readers.all(goes_back) {
+            return None;
+        }
+        Some(Node {
+            inputs: vec![map.clone(), scale.clone(), shift.clone()],
+            attributes: [("num_groups".to_owned(), Attribute::Int(groups))]
+                .into_iter()
+                .chain(node.attributes.clone())
+                .collect(),
+            ..node.clone()
+        })
+    }
+
+    /// Whether these are the lengths of a map of four dimensions: those of `map`, or four of which none after the first is
+    /// taken over from what is reshaped.
+    fn is_map(&self, lengths: &str, map: &str) -> bool {
+        if let Some([of]) = self.made_by(lengths, "Shape") {
+            return of == map;
+        }
+        if let Some([_, c, h, w]) = self.made_by(lengths, "Concat") {
+            return [c, h, w].iter().all(|part| self.number(part) != Some(0.0));
+        }
+        match self.constants.get(lengths) {
+            Some(Constant::Ints(ints)) => {
+                matches!(ints.values[..], [_, c, h, w] if [c, h, w].iter().all(|&n| n != 0))
+            }
+            _ => false,
+        }
     }
 
     fn normalization(&self, node: &'a Node) -> Option<Node> {

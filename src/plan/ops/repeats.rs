@@ -75,6 +75,7 @@ fn made(op: &Op) -> Made {
         | Op::Resample(_)
         | Op::AdaptiveAvgPool(_)
         | Op::GlobalMean
+        | Op::GroupNorm { .. }
         | Op::Flatten(_)
         | Op::Linear { .. } => Made::Else,
     }

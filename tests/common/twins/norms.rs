@@ -117,3 +117,62 @@ pub(crate) fn layer_norm_backward(
     };
     dy.chunks_exact(shape.len()).flat_map(of_image).collect()
 }
+
+/// A group's values of one image: their mean and 1 / sqrt(variance + epsilon). The values of a group lie next to each other.
+fn moments_of(x: &[f32], epsilon: f64) -> (f64, f64) {
+    let count = x.len() as f64;
+    let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+    let squares = x.iter().map(|&v| (f64::from(v) - mean).powi(2));
+    (
+        mean,
+        (squares.sum::<f64>() / count + epsilon).sqrt().recip(),
+    )
+}
+
+pub(crate) fn group_norm(
+    x: &[f32],
+    shape: Shape,
+    groups: usize,
+    [scale, shift]: [&[f32]; 2],
+    epsilon: f32,
+) -> Vec<f32> {
+    let (positions, size) = (shape.h * shape.w, shape.c / groups);
+    let each = x.chunks_exact(size * positions).enumerate();
+    let values = each.flat_map(|(group, x)| {
+        let (mean, factor) = moments_of(x, f64::from(epsilon));
+        let first = group % groups * size;
+        x.iter().enumerate().map(move |(at, &x)| {
+            let c = first + at / positions;
+            let normal = (f64::from(x) - mean) * factor;
+            (f64::from(scale[c]) * normal + f64::from(shift[c])) as f32
+        })
+    });
+    values.collect()
+}
+
+/// `x` is one image's, `dy` as many as there are gradients: through the value itself, the mean and the variance.
+pub(crate) fn group_norm_backward(
+    dy: &[f32],
+    x: &[f32],
+    shape: Shape,
+    groups: usize,
+    scale: &[f32],
+    epsilon: f32,
+) -> Vec<f32> {
+    let (positions, size) = (shape.h * shape.w, shape.c / groups);
+    let count = (size * positions) as f64;
+    let each = dy.chunks_exact(size * positions).enumerate();
+    let gradients = each.flat_map(|(group, dy)| {
+        let first = group % groups * size;
+        let x = &x[first * positions..][..size * positions];
+        let (mean, factor) = moments_of(x, f64::from(epsilon));
+        let g = |at: usize| f64::from(scale[first + at / positions]) * f64::from(dy[at]);
+        let centred = |at: usize| f64::from(x[at]) - mean;
+        let d_variance =
+            (0..x.len()).map(|at| g(at) * centred(at)).sum::<f64>() * -0.5 * factor.powi(3);
+        let d_mean = -(0..x.len()).map(g).sum::<f64>() * factor;
+        let d = |at| g(at) * factor + d_variance * 2.0 * centred(at) / count + d_mean / count;
+        (0..x.len()).map(|at| d(at) as f32).collect::<Vec<_>>()
+    });
+    gradients.collect()
+}
