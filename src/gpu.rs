@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex};
 
 pub use device::required_limits;
 use held::Tally;
-pub use run::{Session, StartUp};
+pub use run::{Phase, Session, StartUp};
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{IMAGE_ROW, SUBGROUPS};
 use crate::named::named;
-use crate::plan::{Hardware, KernelFamily, Limits, Subgroup, Winograd};
+use crate::plan::{Costs, Hardware, KernelFamily, Limits, Subgroup, Winograd};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,6 +236,8 @@ pub struct Gpu {
     limits: wgpu::Limits,
     family: KernelFamily,
     winograd: Winograd,
+    costs: Arc<Costs>,
+    compiled: Arc<Mutex<pipelines::Compiled>>,
     tally: Arc<Tally>,
     /// The first error that the device reported and nobody has taken yet.
     fault: Arc<Mutex<Option<Fault>>>,
@@ -386,6 +388,12 @@ impl Gpu {
         &self.info
     }
 
+    /// Whether it writes timestamps around its work.
+    pub fn has_timestamps(&self) -> bool {
+        let features = self.device.features();
+        features.contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
     /// What a user should know of it.
     pub fn notes(&self) -> Vec<String> {
         let is_cpu = self.device.adapter_info().device_type == wgpu::DeviceType::Cpu;
@@ -406,14 +414,22 @@ impl Gpu {
         Self { winograd, ..self }
     }
 
+    /// The same device, of which plans know what layers were measured to take on it; unless told, nothing.
+    #[must_use]
+    pub fn with_costs(self, costs: Costs) -> Self {
+        let costs = Arc::new(costs);
+        Self { costs, ..self }
+    }
+
     /// What plans depend on.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits<'_> {
         Limits {
             binding: self.limits.max_storage_buffer_binding_size,
             buffer: self.limits.max_buffer_size,
             workgroups: self.limits.max_compute_workgroups_per_dimension,
             family: self.family,
             winograd: self.winograd,
+            costs: &self.costs,
         }
     }
 
@@ -475,8 +491,8 @@ mod tests {
     fn plans_take_winograds_algorithm_as_told() {
         let gpu = gpu();
         assert_eq!(gpu.limits().winograd, Winograd::WhereFaster);
-        let never = gpu.with_winograd(Winograd::Never).limits();
-        assert_eq!(never.winograd, Winograd::Never);
+        let never = gpu.with_winograd(Winograd::Never);
+        assert_eq!(never.limits().winograd, Winograd::Never);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod costs;
 mod dispatches;
 mod limits;
 mod memory;
+mod model;
 mod ops;
 mod phases;
 mod request;
@@ -36,9 +37,10 @@ use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
-pub use costs::Costs;
+pub use costs::{Costs, LayerShape, Measured, Times, Variant};
 pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
 pub(crate) use memory::STAGED;
+pub use model::Model;
 pub use request::{BackwardRequest, ForwardRequest, Means, Request};
 pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
 
@@ -351,7 +353,11 @@ impl Buffer {
 
 impl Plan {
     /// Plans `request` for an adapter of `limits`.
-    pub fn new(network: &Network, request: &Request, limits: Limits) -> Result<Self, PlanError> {
+    pub fn new(
+        network: &Network,
+        request: &Request,
+        limits: Limits<'_>,
+    ) -> Result<Self, PlanError> {
         let [picture, others @ ..] = &request.passes[..] else {
             panic!("a request begins with the picture's pass");
         };

@@ -16,7 +16,10 @@ use gradcam::low_level::network::{
     Activation, Filter, FilterLayout, Lrn, MatrixLayout, Nearest, Network, NodeId, Op, Pad, Places,
     ReluRule, Repeat, Resample, Resize, Shape, To, Window,
 };
-use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, Plan, Request};
+use gradcam::low_level::plan::{
+    BackwardRequest, Costs, ForwardRequest, LayerShape, Limits, Means, Measured, Plan, Request,
+    Times, Variant,
+};
 use gradcam::weights::Tensor;
 
 const CLASSES: usize = 3;
@@ -283,7 +286,7 @@ fn describe(network: &Network) -> String {
     nodes.collect::<Vec<_>>().join(" ")
 }
 
-fn check(limits: Limits, network: &Network, seed: u32) {
+fn check(limits: Limits<'_>, network: &Network, seed: u32) {
     let what = |part: &str| {
         format!(
             "seed {seed}, {:?}: {part} of {}",
@@ -330,7 +333,7 @@ fn check(limits: Limits, network: &Network, seed: u32) {
 }
 
 /// A rerun from the middle, whose other values are those of the picture, beside a walk, which must leave them.
-fn check_reruns(limits: Limits, network: &Network, seed: u32) {
+fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
     let (input, classes) = (network.input_shape(), Shape::vector(CLASSES));
     let target = middle(network);
     let shape = network.node(target).shape;
@@ -573,6 +576,52 @@ fn drawn_graphs_give_the_same_by_every_kernel_for_convolutions() {
         for limits in each_convolution() {
             check(limits, &network, seed);
         }
+    }
+}
+
+/// Times of every convolution by every kernel, drawn, so that each layer goes by what happens to be fastest.
+fn drawn_times(network: &Network, seed: u32) -> Costs {
+    let mut costs = Costs::default();
+    for id in (0..network.nodes.len()).map(NodeId) {
+        let Some(layer) = LayerShape::of(network, id) else {
+            continue;
+        };
+        let drawn = random(seed + id.0 as u32, 3 * Variant::ALL.len());
+        let nanoseconds = |value: f32| (1e6 * (1.0 + value)) as u64;
+        let times = Variant::ALL.iter().zip(drawn.chunks_exact(3));
+        let variants = times.map(|(&variant, drawn)| {
+            let times = Times {
+                forward: Some(nanoseconds(drawn[0])),
+                backward: Some(nanoseconds(drawn[1])),
+                once: nanoseconds(drawn[2]),
+            };
+            (variant, times)
+        });
+        costs.insert(Measured {
+            layer,
+            images: 1,
+            variants: variants.collect(),
+        });
+    }
+    costs
+}
+
+#[test]
+fn drawn_graphs_give_the_same_whatever_kernels_were_measured_to_be_fastest() {
+    for seed in 0..12 {
+        let network = Draw::new(1000 + seed).network();
+        let costs = drawn_times(&network, 100 * seed);
+        let family = match seed % 3 {
+            0 => tiled(40),
+            _ => GPU.limits().family,
+        };
+        let limits = Limits {
+            family,
+            costs: &costs,
+            ..GPU.limits()
+        };
+        check(limits, &network, seed);
+        check_reruns(limits, &network, seed);
     }
 }
 

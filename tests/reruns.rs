@@ -176,7 +176,7 @@ fn beside(pass: ForwardRequest) -> Request {
     }
 }
 
-fn beside_base(network: &Network, nodes: &[NodeId], times: usize, limits: &[Limits]) {
+fn beside_base(network: &Network, nodes: &[NodeId], times: usize, limits: &[Limits<'_>]) {
     let logits = Shape::vector(CLASSES);
     let mut in_tiles = 0;
     for &limits in limits {

@@ -142,7 +142,7 @@ struct Run<'a> {
 }
 
 /// What is measured.
-fn plan(network: &Network, matrices: MatrixDtype, limits: Limits) -> Result<Plan> {
+fn plan(network: &Network, matrices: MatrixDtype, limits: Limits<'_>) -> Result<Plan> {
     let target = network.target(None)?;
     let pass = |to, rule, means| BackwardRequest {
         to,

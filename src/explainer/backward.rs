@@ -48,7 +48,7 @@ impl Way {
     }
 
     /// Gradients that go along it at once.
-    pub(super) fn at_once(&self, network: &Network, limits: Limits) -> usize {
+    pub(super) fn at_once(&self, network: &Network, limits: Limits<'_>) -> usize {
         classes_at_once(network, self.to, &self.keep, limits, GRADIENTS)
     }
 
@@ -145,7 +145,7 @@ pub(super) fn passes(
     way: &Way,
     classes: usize,
     images: usize,
-    limits: Limits,
+    limits: Limits<'_>,
 ) -> Vec<BackwardRequest> {
     let most = way.at_once(network, limits) / images;
     let most = most.clamp(1, classes.max(1));

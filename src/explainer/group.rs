@@ -23,7 +23,12 @@ pub(super) fn is_grouped(wanted: &Wanted) -> bool {
 }
 
 /// Pictures that go through at once, at most [`Wanted::at_once`], so that they fit the adapter; at least 1.
-pub(super) fn images(network: &Network, wanted: &Wanted, ways: &[Way], limits: Limits) -> usize {
+pub(super) fn images(
+    network: &Network,
+    wanted: &Wanted,
+    ways: &[Way],
+    limits: Limits<'_>,
+) -> usize {
     if !is_grouped(wanted) {
         return 1;
     }

@@ -38,7 +38,7 @@ pub fn largest_input(
 }
 
 /// Whether what is `wanted` of `network` fits an adapter of `limits`.
-pub fn fits(network: &Network, wanted: &Wanted, limits: Limits) -> bool {
+pub fn fits(network: &Network, wanted: &Wanted, limits: Limits<'_>) -> bool {
     let request = request(network, wanted, limits);
     request.is_ok_and(|(_, request)| Plan::new(network, &request, limits).is_ok())
 }
@@ -47,16 +47,17 @@ pub fn fits(network: &Network, wanted: &Wanted, limits: Limits) -> bool {
 mod tests {
     use super::*;
     use crate::architectures;
-    use crate::plan::{KernelFamily, Winograd};
+    use crate::plan::{Costs, KernelFamily, Winograd};
     use crate::weights;
 
-    fn limits(binding: u64) -> Limits {
+    fn limits(binding: u64) -> Limits<'static> {
         Limits {
             binding,
             buffer: 1 << 40,
             workgroups: 65_535,
             family: KernelFamily::Plain,
             winograd: Winograd::Never,
+            costs: Costs::model(),
         }
     }
 

@@ -139,7 +139,11 @@ fn moments(gradients: &[Gradients]) -> Vec<Moments> {
 }
 
 /// The passes there and back that methods over many inputs need, one for each rule.
-pub(super) fn requests(network: &Network, wanted: &Wanted, limits: Limits) -> Vec<ForwardRequest> {
+pub(super) fn requests(
+    network: &Network,
+    wanted: &Wanted,
+    limits: Limits<'_>,
+) -> Vec<ForwardRequest> {
     let mut requests: Vec<ForwardRequest> = vec![];
     for (rule, inputs) in wanted.walks() {
         if inputs == Inputs::Picture {

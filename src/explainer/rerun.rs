@@ -119,7 +119,7 @@ pub(super) fn requests(
     network: &Network,
     wanted: &Wanted,
     targets: &[NodeId],
-    limits: Limits,
+    limits: Limits<'_>,
 ) -> Vec<ForwardRequest> {
     let shape = network.input_shape();
     let each_target = |of| {

@@ -187,7 +187,7 @@ impl Wanted {
 pub fn request(
     network: &Network,
     wanted: &Wanted,
-    limits: Limits,
+    limits: Limits<'_>,
 ) -> Result<(Vec<NodeId>, Request), NetworkError> {
     let mut targets = vec![];
     for name in &wanted.layers {

@@ -68,6 +68,8 @@ impl Gpu {
             limits,
             family,
             winograd: Winograd::WhereFaster,
+            costs: Arc::default(),
+            compiled: Arc::default(),
             tally: Arc::new(Tally::default()),
             fault,
         })

@@ -1,37 +1,57 @@
 //! Kernels as the device runs them.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Gpu;
 use super::texels::{TEXEL, WORDS};
 use crate::kernels::{Access, Kernel};
 use crate::plan::Plan;
 
-/// A compiled kernel.
+/// A compiled kernel. Cheap to clone: handles.
+#[derive(Clone)]
 pub(super) struct Pipeline {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// Compiles every kernel of a plan, side by side.
+/// Kernels that a device has compiled, each for subgroups of so many invocations.
+pub(super) type Compiled = BTreeMap<(Kernel, u32), Pipeline>;
+
+/// Every kernel of a plan: those that the device has not compiled yet are, side by side.
 pub(super) fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {
-    let compiled = Mutex::new(BTreeMap::new());
+    let there = |kernel| Some((kernel, known(gpu).get(&(kernel, plan.subgroup))?.clone()));
+    let there: BTreeMap<Kernel, Pipeline> = plan.kernels().into_iter().filter_map(there).collect();
+    let missing: Vec<Kernel> = { plan.kernels().into_iter() }
+        .filter(|kernel| !there.contains_key(kernel))
+        .collect();
+    let compiled = Mutex::new(there);
     std::thread::scope(|scope| {
-        for kernel in plan.kernels() {
+        for kernel in missing {
             let compiled = &compiled;
             scope.spawn(move || {
                 let pipeline = pipeline(gpu, kernel, plan.subgroup);
                 compiled
                     .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .unwrap_or_else(PoisonError::into_inner)
                     .insert(kernel, pipeline);
             });
         }
     });
     compiled
         .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps a plan's kernels for the plans after it; not before the device has been asked for errors.
+pub(super) fn keep(gpu: &Gpu, plan: &Plan, pipelines: &BTreeMap<Kernel, Pipeline>) {
+    let each = pipelines.iter();
+    let each = each.map(|(&kernel, pipeline)| ((kernel, plan.subgroup), pipeline.clone()));
+    known(gpu).extend(each);
+}
+
+fn known(gpu: &Gpu) -> MutexGuard<'_, Compiled> {
+    gpu.compiled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {

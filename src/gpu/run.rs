@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::memory::{Memory, allocate};
-use super::pipelines::{Pipeline, compile};
+use super::pipelines::{self, Pipeline, compile};
 use super::texels::{IMAGE_ROW_BYTES, ImageCopy, copy_rows};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
@@ -39,6 +39,18 @@ pub struct StartUp {
     pub preparation: Duration,
 }
 
+/// Work that is run as a whole: a forward pass by its number, or a way back by its pass's number and its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// See [`Session::forward`].
+    Forward(usize),
+    /// See [`Session::backward`].
+    Backward([usize; 2]),
+}
+
+/// Most runs that [`Session::time_in_turn`] makes of a phase.
+const MOST_RUNS: u32 = 256;
+
 /// A pass of the plan, ready to encode.
 struct PassCalls {
     /// Empty where it has no base.
@@ -63,16 +75,16 @@ impl Session {
         // Compilation is the driver's work and upload is ours: they go side by side.
         let mut start_up = StartUp::default();
         let StartUp {
-            pipelines,
+            pipelines: compiling_took,
             packing,
             upload,
             preparation,
         } = &mut start_up;
-        let (pipelines, memory) = std::thread::scope(|scope| {
+        let (compiled, memory) = std::thread::scope(|scope| {
             let compiling = scope.spawn(|| {
                 let started = Instant::now();
                 let compiled = compile(gpu, &plan);
-                *pipelines = started.elapsed();
+                *compiling_took = started.elapsed();
                 compiled
             });
             let started = Instant::now();
@@ -88,13 +100,14 @@ impl Session {
                 memory,
             )
         });
-        let (pipelines, mut memory) = (pipelines, memory?);
+        let mut memory = memory?;
         gpu.check(|| "compiling the kernels".into())?;
+        pipelines::keep(gpu, &plan, &compiled);
         let started = Instant::now();
-        prepare(gpu, &plan, &pipelines, &mut memory)?;
+        prepare(gpu, &plan, &compiled, &mut memory)?;
         *preparation = started.elapsed();
         let record =
-            |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &pipelines, &memory);
+            |dispatches: &Vec<Dispatch>| record(gpu, &plan, dispatches, &compiled, &memory);
         let passes = plan.passes.iter().map(|pass| PassCalls {
             base: pass
                 .base
@@ -284,25 +297,73 @@ impl Session {
                 .count()
                 .max(1);
             let (now, later) = rest.split_at(count);
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            let mut now = now;
-            while let Some(first) = now.first() {
-                if let Some(copy) = &first.copy {
-                    copy.encode(&mut encoder);
-                }
-                // A pass lasts until a copy must come between two dispatches.
-                let until = now[1..].iter().position(|call| call.copy.is_some());
-                let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                for call in together {
-                    call.encode(&mut pass, lists);
-                }
-                now = later;
-            }
-            self.gpu.queue.submit([encoder.finish()]);
+            self.gpu.queue.submit([self.encode(now, lists, None)]);
             rest = later;
         }
         self.gpu.check(|| format!("running {doing}"))
+    }
+
+    /// Calls in as few passes as their copies allow; `end` writes the time at which the last is over.
+    fn encode(
+        &self,
+        calls: &[Call],
+        lists: &[Lists],
+        end: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) -> wgpu::CommandBuffer {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut now = calls;
+        while let Some(first) = now.first() {
+            if let Some(copy) = &first.copy {
+                copy.encode(&mut encoder);
+            }
+            // A pass lasts until a copy must come between two dispatches.
+            let until = now[1..].iter().position(|call| call.copy.is_some());
+            let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: end.clone().filter(|_| later.is_empty()),
+            });
+            for call in together {
+                call.encode(&mut pass, lists);
+            }
+            now = later;
+        }
+        encoder.finish()
+    }
+
+    /// What a phase takes on the device with all that is between its dispatches, of `runs` that follow each other the mean: from
+    /// the end of one run before them to their own, by timestamps or, where the adapter has none, by the clock. It computes
+    /// on what lies there.
+    pub fn time_in_turn(&self, phase: Phase, runs: u32) -> Result<Duration, GpuError> {
+        let calls = match phase {
+            Phase::Forward(pass) => &self.passes[pass].forward,
+            Phase::Backward([pass, back]) => &self.passes[pass].backs[back],
+        };
+        let runs = runs.clamp(1, MOST_RUNS);
+        let doing = || "timing kernels".into();
+        self.gpu.wait(doing)?;
+        let Some(timestamps) = Timestamps::new(&self.gpu) else {
+            self.submit(calls, &[], "kernels that are timed")?;
+            self.gpu.wait(doing)?;
+            let started = Instant::now();
+            for _ in 0..runs {
+                self.submit(calls, &[], "kernels that are timed")?;
+            }
+            self.gpu.wait(doing)?;
+            return Ok(started.elapsed() / runs);
+        };
+        let encoded: Vec<wgpu::CommandBuffer> = (0..=runs)
+            .map(|run| self.encode(calls, &[], Some(timestamps.after(run as usize))))
+            .collect();
+        // Together as far as a submission may be long, so that no run waits for the host.
+        let work: u64 = calls.iter().map(|call| call.multiply_adds).sum();
+        let together = (SUBMISSION / work.max(1)).max(1) as usize;
+        let mut encoded = encoded.into_iter().peekable();
+        while encoded.peek().is_some() {
+            self.gpu.queue.submit(encoded.by_ref().take(together));
+        }
+        let whole = timestamps.between_ends(runs as usize, "kernels that are timed")?;
+        Ok(whole / runs)
     }
 
     /// One pass and one submission a dispatch, so that each has its own times.

@@ -13,20 +13,20 @@ pub fn classes_at_once(
     network: &Network,
     to: NodeId,
     keep: &[NodeId],
-    limits: Limits,
+    limits: Limits<'_>,
     budget: u64,
 ) -> usize {
     at_once(network, to, keep, limits, budget)
 }
 
 /// Most values of `from` that one rerun may carry, by the same measures; at least 1.
-pub fn images_at_once(network: &Network, from: NodeId, limits: Limits, budget: u64) -> usize {
+pub fn images_at_once(network: &Network, from: NodeId, limits: Limits<'_>, budget: u64) -> usize {
     at_once(network, from, &[], limits, budget)
 }
 
 /// Most images that one pass there and back to the picture may carry with the gradients of `classes` each, so that what
 /// the way back reads and its gradients stay within `budget` bytes, and by the same measures; at least 1.
-pub fn walks_at_once(network: &Network, classes: usize, limits: Limits, budget: u64) -> usize {
+pub fn walks_at_once(network: &Network, classes: usize, limits: Limits<'_>, budget: u64) -> usize {
     let bytes = |node: &Node| padded_bytes(1, node.shape);
     let steps = schedule::steps(network, &ForwardRequest::default(), &TakesNothing);
     let held = steps.iter().map(|step| bytes(network.node(step.made())));
@@ -42,7 +42,7 @@ fn at_once(
     network: &Network,
     first: NodeId,
     keep: &[NodeId],
-    limits: Limits,
+    limits: Limits<'_>,
     budget: u64,
 ) -> usize {
     let nodes = || network.nodes[first.0..].iter();

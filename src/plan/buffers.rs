@@ -175,7 +175,7 @@ impl Buffers {
     }
 
     /// Whether each fits an adapter of `limits`.
-    pub(super) fn check(&self, limits: Limits) -> Result<(), PlanError> {
+    pub(super) fn check(&self, limits: Limits<'_>) -> Result<(), PlanError> {
         for Draft { buffer, .. } in &self.drafts {
             // What goes into images was measured against their limit when the kernel was chosen.
             if buffer.is_image() || buffer.bytes <= limits.tensor() {

@@ -1,17 +1,19 @@
 //! A plan under construction.
 
 use super::buffers::Buffers;
+use super::costs::Through;
 use super::dispatches::{self, Dispatches};
 use super::phases::{OfNodes, Pass};
 use super::{BufferId, CopyToImage, Dispatch, Limits, Listed, Request};
 use crate::kernels::Kernel;
+use crate::layout::Direction;
 use crate::network::{Network, NodeId};
 
 /// A plan under construction: what is asked, what there is so far, and the pass that is being recorded.
 pub(super) struct Builder<'a> {
     pub(super) network: &'a Network,
     pub(super) request: &'a Request,
-    pub(super) limits: Limits,
+    pub(super) limits: Limits<'a>,
     pub(super) buffers: Buffers,
     pub(super) dispatches: Dispatches,
     pub(super) pass: Pass,
@@ -24,8 +26,8 @@ pub(super) struct Builder<'a> {
 /// What goes through a node, as far as is known.
 #[derive(Clone)]
 pub(super) struct Traffic {
-    /// Of each pass the images or gradients at once, and how often it runs.
-    pub(super) passes: Vec<(usize, usize)>,
+    /// Of each pass the images or gradients at once, and how often it runs for one run of all.
+    pub(super) passes: Vec<Through>,
     /// How often all the passes run.
     pub(super) runs: usize,
 }
@@ -34,11 +36,16 @@ impl Traffic {
     fn new(request: &Request, id: NodeId) -> Self {
         let mut passes = vec![];
         for pass in &request.passes {
+            let through = |way, images| Through {
+                way,
+                images,
+                times: pass.times,
+            };
             if id > pass.from {
-                passes.push((pass.images, pass.times));
+                passes.push(through(Direction::Forward, pass.images));
             }
             let backs = pass.backs.iter().filter(|back| id > back.to);
-            passes.extend(backs.map(|back| (pass.gradients(back), pass.times)));
+            passes.extend(backs.map(|back| through(Direction::Backward, pass.gradients(back))));
         }
         Self {
             passes,
@@ -49,14 +56,14 @@ impl Traffic {
     /// Images and gradients in all.
     pub(super) fn images(&self) -> usize {
         let passes = self.passes.iter();
-        let images = passes.map(|(images, times)| images.saturating_mul(*times));
+        let images = passes.map(|through| through.images.saturating_mul(through.times));
         let images = images.fold(0, usize::saturating_add);
         images.saturating_mul(self.runs)
     }
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(network: &'a Network, request: &'a Request, limits: Limits) -> Self {
+    pub(super) fn new(network: &'a Network, request: &'a Request, limits: Limits<'a>) -> Self {
         let mut buffers = Buffers::default();
         let nothing = buffers.scratch("nothing".into(), 16);
         Self {

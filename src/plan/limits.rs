@@ -4,13 +4,13 @@
 /// after two seconds in one; a GPU that does fewer than 4 x 10^9 a second is slower than any that still has a driver.
 pub const SUBMISSION: u64 = 8_000_000_000;
 
-use super::Costs;
+use super::{Costs, Model};
 #[cfg(doc)]
 use crate::kernels::SUBGROUPS;
 
 /// What an adapter can do, as far as a plan depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Limits<'a> {
     /// Largest storage binding, bytes.
     pub binding: u64,
     /// Largest buffer, bytes.
@@ -21,6 +21,8 @@ pub struct Limits {
     pub family: KernelFamily,
     /// Where 3x3 convolutions go by Winograd's algorithm, if the family has it.
     pub winograd: Winograd,
+    /// What layers were measured to take on it; of others the built-in model decides.
+    pub costs: &'a Costs,
 }
 
 /// Which 3x3 convolutions of stride 1 go by Winograd's F(4x4, 3x3), a quarter of the multiply-adds at about four times the
@@ -29,8 +31,7 @@ pub struct Limits {
 pub enum Winograd {
     /// None: the direct kernel.
     Never,
-    /// Those that it makes faster: by measured times for [`KernelFamily::Subgroup`], by a model for
-    /// [`KernelFamily::Tiled`].
+    /// Those that it makes faster: by [`Limits::costs`], or by the model of [`Subgroup`] or [`Hardware`].
     WhereFaster,
     /// All that fit, to test it.
     Everywhere,
@@ -60,18 +61,18 @@ pub struct Subgroup {
     pub image_rows: u32,
     /// Whether a shuffle from a literal lane is faster than a load from an image. Measured when the device is opened.
     pub shuffles: bool,
-    /// What its kernels cost.
-    pub costs: Costs,
+    /// What its kernels cost where nothing is measured.
+    pub model: Model,
 }
 
 impl Subgroup {
-    /// Of `width` invocations and images of `image_rows`, with fast shuffles and the costs of [`Costs::of`].
+    /// Of `width` invocations and images of `image_rows`, with fast shuffles and the costs of [`Model::of`].
     pub const fn new(width: u32, image_rows: u32) -> Self {
         Self {
             width,
             image_rows,
             shuffles: true,
-            costs: Costs::of(width),
+            model: Model::of(width),
         }
     }
 }
@@ -92,7 +93,7 @@ impl Hardware {
     }
 }
 
-impl Limits {
+impl Limits<'_> {
     /// Rows and columns that an image may have; 0 where the kernels that read through images do not run.
     pub const fn image_rows(&self) -> usize {
         match self.family {

@@ -2,6 +2,7 @@
 
 mod activate;
 mod branches;
+mod choice;
 mod convolution;
 mod depthwise;
 mod elements;
@@ -374,7 +375,7 @@ impl<'a> Builder<'a> {
             in_tiles: true,
             ..call
         });
-        call.is_some_and(|call| self.winograd(&call).is_some())
+        call.is_some_and(|call| self.computes_listed_tiles(&call))
     }
 
     /// What a convolution's step needs to compute listed tiles, where a pass beside its base is recorded.

@@ -76,7 +76,7 @@ pub(crate) fn assert_close(
 }
 
 /// Limits under which the plan takes the plain kernels, whatever the adapter could do.
-pub(crate) fn plain() -> Limits {
+pub(crate) fn plain() -> Limits<'static> {
     Limits {
         family: KernelFamily::Plain,
         ..GPU.limits()
@@ -93,7 +93,7 @@ pub(crate) fn tiled(workgroups: u32) -> KernelFamily {
 
 /// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, both
 /// tiles of the tiled ones, and Winograd's algorithm nowhere and everywhere in each of the family's forms.
-pub(crate) fn each_convolution() -> Vec<Limits> {
+pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
     let own = GPU.limits();
     let mut each = vec![own, plain()];
     let mut add = |family, forms: &[Winograd]| {
@@ -128,7 +128,12 @@ pub(crate) fn forward(network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
 }
 
 /// [`forward`] as an adapter of `limits` would plan it.
-pub(crate) fn forward_within(limits: Limits, network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
+pub(crate) fn forward_within(
+    limits: Limits<'_>,
+    network: &Network,
+    n: usize,
+    x: &[f32],
+) -> Vec<f32> {
     let request = Request::of(ForwardRequest {
         images: n,
         ..ForwardRequest::default()
@@ -138,7 +143,7 @@ pub(crate) fn forward_within(limits: Limits, network: &Network, n: usize, x: &[f
 
 /// The network's output for `request.images` pictures, from poisoned memory.
 pub(crate) fn forward_asked(
-    limits: Limits,
+    limits: Limits<'_>,
     network: &Network,
     request: &Request,
     x: &[f32],
@@ -169,7 +174,7 @@ pub(crate) fn backward(
 
 /// [`backward`] as an adapter of `limits` would plan it.
 pub(crate) fn backward_within(
-    limits: Limits,
+    limits: Limits<'_>,
     network: &Network,
     request: BackwardRequest,
     x: &[f32],
@@ -184,7 +189,7 @@ pub(crate) fn backward_within(
 
 /// The same of `request`'s first backward pass.
 pub(crate) fn backward_asked(
-    limits: Limits,
+    limits: Limits<'_>,
     network: &Network,
     request: &Request,
     x: &[f32],

@@ -19,7 +19,7 @@ fn check_against_pytorch(name: &str, tolerance: f32) {
     }
 }
 
-fn check_within(limits: Limits, name: &str, tolerance: f32) {
+fn check_within(limits: Limits<'_>, name: &str, tolerance: f32) {
     let (network, fixture) = fixture(name);
     let shape = network.input_shape();
     let classes = Shape::vector(network.classes());

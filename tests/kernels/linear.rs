@@ -117,7 +117,7 @@ fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
 }
 
 /// Limits within which a matrix of a few thousand values goes in parts.
-fn small() -> Vec<Limits> {
+fn small() -> Vec<Limits<'static>> {
     let small_images = Limits {
         family: match GPU.limits().family {
             KernelFamily::Subgroup(own) => KernelFamily::Subgroup(Subgroup {

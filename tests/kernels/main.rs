@@ -8,6 +8,7 @@ mod elementwise;
 mod ends;
 mod linear;
 mod means;
+mod measured;
 mod pools;
 mod ties;
 

@@ -68,7 +68,7 @@ fn request(classes: usize, means: Means, matrices: MatrixDtype) -> Request {
 }
 
 /// Each channel's mean over positions of the gradient at the picture, for each class.
-fn means(network: &Network, limits: Limits, request: &Request, what: &str) -> Vec<f32> {
+fn means(network: &Network, limits: Limits<'_>, request: &Request, what: &str) -> Vec<f32> {
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
@@ -94,7 +94,7 @@ fn means(network: &Network, limits: Limits, request: &Request, what: &str) -> Ve
 }
 
 #[track_caller]
-fn check(network: &Network, limits: Limits, matrices: MatrixDtype, what: &str) {
+fn check(network: &Network, limits: Limits<'_>, matrices: MatrixDtype, what: &str) {
     for classes in [1, 5] {
         let of = |how| means(network, limits, &request(classes, how, matrices), what);
         let what = format!(
@@ -254,7 +254,7 @@ fn sums_are_those_of_their_twin_and_zero_beyond_it() {
 
 #[test]
 fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
-    let shape_on = |limits: Limits, network: &Network, request: &Request| {
+    let shape_on = |limits: Limits<'_>, network: &Network, request: &Request| {
         let plan = Plan::new(network, request, limits).unwrap();
         plan.picture().backs[0].shape
     };

@@ -7,12 +7,13 @@ use gradcam::low_level::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
 use gradcam::low_level::plan::{
-    Backward, BackwardRequest, Buffer, BufferId, Contents, Dispatch, Forward, ForwardRequest,
-    Hardware, KernelFamily, Limits, Means, Packing, Plan, PlanError, Request, Subgroup, Upload,
-    Winograd, classes_at_once, images_at_once, walks_at_once,
+    Backward, BackwardRequest, Buffer, BufferId, Contents, Costs, Dispatch, Forward,
+    ForwardRequest, Hardware, KernelFamily, Limits, Means, Packing, Plan, PlanError, Request,
+    Subgroup, Upload, Winograd, classes_at_once, images_at_once, walks_at_once,
 };
 use gradcam::weights::Tensor;
 
+mod costs;
 mod reached;
 mod tiled;
 
@@ -43,13 +44,14 @@ fn convolution(outputs: usize, inputs: usize) -> Op {
     }
 }
 
-fn adapter(binding: u64) -> Limits {
+fn adapter(binding: u64) -> Limits<'static> {
     Limits {
         binding,
         buffer: 2048 * MIB,
         workgroups: 65_535,
         family: KernelFamily::Plain,
         winograd: Winograd::WhereFaster,
+        costs: Costs::model(),
     }
 }
 

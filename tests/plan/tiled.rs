@@ -95,7 +95,7 @@ fn more_tiles_than_a_dimension_holds_are_laid_out_in_rows() {
 }
 
 /// Layers of VGG16 that go by Winograd's F(4x4) and F(2x2).
-fn forms(limits: Limits, request: &Request) -> [BTreeSet<String>; 2] {
+fn forms(limits: Limits<'_>, request: &Request) -> [BTreeSet<String>; 2] {
     let plan = Plan::new(&vgg16(MatrixLayout::OutIn), request, limits).unwrap();
     [Kernel::WinogradInputTiled, Kernel::WinogradInputTiled2x2].map(|kernel| {
         let calls = plan
@@ -126,7 +126,7 @@ const MIDDLE: [&str; 9] = [
 const LAST: [&str; 3] = ["conv5_1", "conv5_2", "conv5_3"];
 
 /// A GPU of so many multiply-adds a byte.
-fn gpu(workgroups: u32, multiply_adds_a_byte: u32) -> Limits {
+fn gpu(workgroups: u32, multiply_adds_a_byte: u32) -> Limits<'static> {
     Limits {
         family: KernelFamily::Tiled(Hardware {
             workgroups,
@@ -152,7 +152,7 @@ fn winograd_runs_where_the_products_it_saves_outweigh_the_bytes_it_moves() {
 }
 
 /// What the program takes a card and an integrated GPU to be, those of the table in `src/kernels.rs` among them.
-fn card_and_integrated() -> [Limits; 2] {
+fn card_and_integrated() -> [Limits<'static>; 2] {
     [gpu(256, 12), gpu(32, 6)]
 }
 

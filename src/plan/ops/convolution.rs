@@ -9,15 +9,12 @@ use crate::kernels::{
     Kernel,
 };
 use crate::layout::{
-    Direction, GroupBlocks, blocks, blocks_texels, padded_len, texels as texels_of,
+    Direction, GroupBlocks, blocks, blocks_texels, depths, padded_len, texels as texels_of,
 };
-use crate::network::{Activation, FilterLayout, NodeId, Shape, Window};
+use crate::network::{FilterLayout, NodeId, Shape, Window};
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::{Builder, Traffic};
-use crate::plan::schedule::Takes;
-use crate::plan::{
-    BufferId, CopyToImage, Hardware, ImageUse, KernelFamily, Packing, Subgroup, Winograd,
-};
+use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Subgroup, Variant};
 use crate::weights::Tensor;
 
 /// A convolution in either direction: y is made from x.
@@ -55,44 +52,6 @@ pub(super) struct Beside {
     pub(super) base: BufferId,
 }
 
-/// The kernels that a convolution goes by.
-enum Form<'a> {
-    Depthwise,
-    /// Through images, by subgroups of so many invocations; so do those below that have a number.
-    DepthwiseSubgroup(usize),
-    Plain,
-    Tiled(Hardware),
-    /// Any window.
-    Subgroup(usize),
-    /// The same with few outputs.
-    Few(usize),
-    Direct3x3(usize),
-    Winograd(WinogradCall<'a>),
-}
-
-impl Takes for Builder<'_> {
-    fn sum(&self, id: NodeId) -> bool {
-        let call = self.forward_convolution(id, self.nothing);
-        call.is_some_and(|call| matches!(self.form(&call), Form::Subgroup(_)))
-    }
-
-    fn activation(&self, id: NodeId, activation: &Activation) -> bool {
-        let known = matches!(
-            activation,
-            Activation::Clip { .. } | Activation::Silu | Activation::HardSwish
-        );
-        let call = self.forward_convolution(id, self.nothing);
-        let form = call.as_ref().map(|call| self.form(call));
-        known && matches!(form, Some(Form::Subgroup(_) | Form::DepthwiseSubgroup(_)))
-    }
-
-    /// Where a tile holds whole windows, as Winograd's do: the direct kernels' positions follow one another by rows, and a window's
-    /// lie in two of these.
-    fn pool(&self, id: NodeId) -> bool {
-        self.is_winograd(id)
-    }
-}
-
 impl Convolution<'_> {
     /// Multiply-adds: every weight once for each position of the layer's own output, whichever way it goes.
     pub(super) fn work(&self) -> u64 {
@@ -102,6 +61,12 @@ impl Convolution<'_> {
         };
         let positions = self.n as u64 * positions as u64;
         positions.saturating_mul(self.weight.len() as u64)
+    }
+
+    /// Steps of the sums of `conv2d_tiled.wgsl`.
+    pub(super) fn steps(&self) -> usize {
+        let taps = self.window.size[0] * self.window.size[1];
+        depths(taps, self.in_shape.c) / 4
     }
 
     /// Texels of x.
@@ -114,7 +79,7 @@ impl Convolution<'_> {
     }
 
     /// Whether x and the weights are within an image of `most` rows, whose indices are signed 32-bit numbers of texels.
-    fn fits(&self, most: u32) -> bool {
+    pub(super) fn fits(&self, most: u32) -> bool {
         let rows = image_rows(self.texels().max(self.weight_texels()));
         rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
     }
@@ -126,13 +91,13 @@ impl Convolution<'_> {
     }
 
     /// Whether x and those weights are within an image of `most` rows.
-    fn fits_in_eights(&self, most: u32) -> bool {
+    pub(super) fn fits_in_eights(&self, most: u32) -> bool {
         let rows = image_rows(self.texels().max(self.block_texels()));
         rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
     }
 
     /// Whether it is an input gradient of so few channels that the kernel for many would leave most invocations idle.
-    fn makes_few(&self) -> bool {
+    pub(super) fn makes_few(&self) -> bool {
         self.direction == Direction::Backward && blocks(self.out_shape.c) <= FEW_BLOCKS
     }
 
@@ -174,77 +139,43 @@ impl Convolution<'_> {
 impl Builder<'_> {
     /// A convolution or its input gradient, by the fastest kernel that this adapter runs.
     pub(super) fn convolution(&mut self, call: &Convolution<'_>) {
-        match self.form(call) {
-            Form::Depthwise => self.depthwise(call),
-            Form::DepthwiseSubgroup(width) => self.depthwise_subgroup(call, width),
-            Form::Plain => self.convolution_plain(call),
-            Form::Tiled(gpu) => self.convolution_tiled(call, gpu),
-            Form::Subgroup(width) => self.convolution_subgroup(call, width),
-            Form::Few(width) => self.convolution_few(call, width),
-            Form::Direct3x3(width) => self.convolution_3x3_subgroup(call, width),
-            Form::Winograd(winograd) => self.convolution_winograd(&winograd),
-        }
-    }
-
-    fn form<'c>(&self, call: &'c Convolution<'c>) -> Form<'c> {
-        match self.limits.family {
-            KernelFamily::Subgroup(subgroup) if call.is_depthwise() => {
-                match self.fits_depthwise(call, subgroup.image_rows) {
-                    true => Form::DepthwiseSubgroup(subgroup.width as usize),
-                    false => Form::Depthwise,
-                }
+        let variant = self.variant(call);
+        match (variant, self.limits.family) {
+            (Variant::Plain, _) => self.convolution_plain(call),
+            (Variant::Depthwise, _) => self.depthwise(call),
+            (_, KernelFamily::Subgroup(subgroup)) => {
+                self.convolution_of_subgroups(call, subgroup, variant);
             }
-            _ if call.is_depthwise() => Form::Depthwise,
-            KernelFamily::Plain => Form::Plain,
-            // Other groups are rare, and of a few channels each: the plain kernel reads no others.
-            _ if call.groups > 1 => Form::Plain,
-            KernelFamily::Tiled(gpu) => Form::Tiled(gpu),
-            KernelFamily::Subgroup(Subgroup {
-                width,
-                image_rows: most,
-                ..
-            }) => {
-                let width = width as usize;
-                if !call.window.is_3x3_same() || !call.fits(most) {
-                    return match call.fits_in_eights(most) {
-                        true if call.makes_few() => Form::Few(width),
-                        true => Form::Subgroup(width),
-                        false => Form::Plain,
-                    };
-                }
-                match self.winograd(call) {
-                    Some(winograd) => Form::Winograd(winograd),
-                    None => Form::Direct3x3(width),
-                }
+            (_, KernelFamily::Tiled(hardware)) => self.convolution_tiled(call, hardware, variant),
+            (_, KernelFamily::Plain) => unreachable!("it has those two"),
+        }
+    }
+
+    fn convolution_of_subgroups(
+        &mut self,
+        call: &Convolution<'_>,
+        subgroup: Subgroup,
+        variant: Variant,
+    ) {
+        let width = subgroup.width as usize;
+        match variant {
+            Variant::DepthwiseImages => self.depthwise_subgroup(call, width),
+            Variant::Windows => self.convolution_subgroup(call, width),
+            Variant::Few => self.convolution_few(call, width),
+            Variant::Direct3x3 => self.convolution_3x3_subgroup(call, width),
+            Variant::Winograd | Variant::WinogradLoads | Variant::WinogradWide => {
+                self.convolution_winograd(&WinogradCall::new(call, subgroup, variant));
             }
+            Variant::Plain
+            | Variant::Depthwise
+            | Variant::TilesLarge
+            | Variant::TilesSmall
+            | Variant::TilesParts
+            | Variant::F4x4Large
+            | Variant::F4x4Small
+            | Variant::F2x2Large
+            | Variant::F2x2Small => unreachable!("of another family"),
         }
-    }
-
-    /// Winograd's algorithm for subgroups, where it is what this adapter runs for the convolution.
-    pub(super) fn winograd<'a>(&self, call: &'a Convolution<'a>) -> Option<WinogradCall<'a>> {
-        let KernelFamily::Subgroup(subgroup) = self.limits.family else {
-            return None;
-        };
-        let most = subgroup.image_rows;
-        if call.groups > 1 || !call.window.is_3x3_same() || !call.fits(most) {
-            return None;
-        }
-        let it = WinogradCall::new(call, subgroup);
-        let chosen = match self.limits.winograd {
-            Winograd::Never | Winograd::Everywhere2x2 => false,
-            Winograd::WhereFaster => it.is_faster(),
-            Winograd::Everywhere => true,
-        };
-        (chosen && it.fits(most)).then_some(it)
-    }
-
-    /// Whether node `id` is a convolution that goes by Winograd's algorithm.
-    pub(super) fn is_winograd(&self, id: NodeId) -> bool {
-        let call = self.forward_convolution(id, self.nothing);
-        call.is_some_and(|call| match self.form(&call) {
-            Form::Tiled(gpu) => self.winograd_tiled(&call, gpu).is_some(),
-            form => matches!(form, Form::Winograd(_)),
-        })
     }
 
     fn convolution_3x3_subgroup(&mut self, call: &Convolution<'_>, width: usize) {

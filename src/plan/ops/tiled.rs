@@ -1,4 +1,4 @@
-//! A convolution or its input gradient on a GPU: by Winograd's algorithm, or directly, and in which tiles.
+//! A convolution or its input gradient on a GPU, and in which tiles it is computed directly.
 
 use super::convolution::Convolution;
 use super::winograd_tiled::WinogradTiled;
@@ -7,51 +7,52 @@ use crate::kernels::{
     Conv2dTiledParams, Kernel, SplitSumParams, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE,
     WINOGRAD_SMALL_SIZE,
 };
-use crate::layout::{blocks, depths};
+use crate::layout::blocks;
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, Hardware, Packing, Winograd};
+use crate::plan::costs::Algorithm;
+use crate::plan::{BufferId, Hardware, Packing, Variant};
 
 impl Builder<'_> {
-    pub(super) fn convolution_tiled(&mut self, call: &Convolution<'_>, hardware: Hardware) {
-        match self.winograd_tiled(call, hardware) {
-            Some(winograd) => self.convolution_winograd_tiled(&winograd, hardware),
-            None => self.convolution_direct_tiled(call, hardware),
-        }
-    }
-
-    /// Winograd's algorithm in buffers, where it is what this adapter runs for the convolution.
-    pub(super) fn winograd_tiled<'a>(
-        &self,
-        call: &'a Convolution<'a>,
+    pub(super) fn convolution_tiled(
+        &mut self,
+        call: &Convolution<'_>,
         hardware: Hardware,
-    ) -> Option<WinogradTiled<'a>> {
-        let winograd = |size| WinogradTiled::new(call, size, &self.limits);
-        match self.limits.winograd {
-            _ if call.groups > 1 => None,
-            Winograd::Never => None,
-            Winograd::WhereFaster => WinogradTiled::where_faster(call, &self.limits, hardware),
-            Winograd::Everywhere => winograd(WINOGRAD_SIZE),
-            Winograd::Everywhere2x2 => winograd(WINOGRAD_SMALL_SIZE),
-        }
+        variant: Variant,
+    ) {
+        let size = match variant.algorithm() {
+            Algorithm::Direct => return self.convolution_direct_tiled(call, hardware, variant),
+            Algorithm::F4x4 => WINOGRAD_SIZE,
+            Algorithm::F2x2 => WINOGRAD_SMALL_SIZE,
+        };
+        let winograd = WinogradTiled::new(call, size, &self.limits).expect("it was chosen");
+        let tile = match variant {
+            _ if variant == self.by_model_within(call, variant.algorithm()) => None,
+            Variant::F4x4Large | Variant::F2x2Large => Some(TILED_LARGE),
+            _ => Some(TILED_SMALL),
+        };
+        self.convolution_winograd_tiled(&winograd.in_tiles_of(tile), hardware);
     }
 
-    fn convolution_direct_tiled(&mut self, call: &Convolution<'_>, hardware: Hardware) {
+    fn convolution_direct_tiled(
+        &mut self,
+        call: &Convolution<'_>,
+        hardware: Hardware,
+        variant: Variant,
+    ) {
         let Convolution { window, .. } = call;
-        let taps = window.size[0] * window.size[1];
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
-        let depths = depths(taps, call.in_shape.c);
+        let steps = call.steps();
         let w = self.buffers.weights(
             format!("{} weights", call.name),
-            depths * 4 * out_blocks * 4,
+            steps * 16 * out_blocks * 4,
             call.weight,
             Packing::Depths(call.layout, call.direction),
         );
         let [stride, pad, up] = call.window_steps();
         let positions = call.out_shape.h * call.out_shape.w;
         let most = self.limits.workgroups as usize;
-        let steps = depths / 4;
         let channels = out_blocks * 4;
-        let cut = Cut::new([positions, channels], call.n, steps, hardware);
+        let cut = Cut::of(variant, [positions, channels], call.n, steps, hardware);
         let across = channels.div_ceil(cut.tile);
         let fit = self.limits.tensor() as usize / (call.n * positions * channels * 4).max(1);
         let cut = cut.into_parts(cut.parts.min(fit).min(most / (call.n * across).max(1)));
@@ -153,6 +154,39 @@ impl Cut {
             steps,
         };
         cut.into_parts(wanted.min(steps / PART_STEPS))
+    }
+
+    /// As `variant` says; parts are at least two, and as many as the model would take.
+    fn of(variant: Variant, size: [usize; 2], n: usize, steps: usize, hardware: Hardware) -> Self {
+        let whole = |tile| Self {
+            tile,
+            parts: 1,
+            part_steps: steps,
+            steps,
+        };
+        match variant {
+            Variant::TilesLarge => whole(TILED_LARGE),
+            Variant::TilesSmall => whole(TILED_SMALL),
+            _ => {
+                let groups = (n * groups(size, TILED_SMALL)).max(1);
+                let wanted = (hardware.workgroups as usize).div_ceil(groups).max(2);
+                whole(TILED_SMALL).into_parts(wanted.min(steps / PART_STEPS))
+            }
+        }
+    }
+
+    /// What this is called.
+    pub(super) fn variant(&self) -> Variant {
+        match (self.tile, self.parts) {
+            (_, 2..) => Variant::TilesParts,
+            (TILED_LARGE, _) => Variant::TilesLarge,
+            _ => Variant::TilesSmall,
+        }
+    }
+
+    /// Whether the sums of `call` are long enough for two parts.
+    pub(super) fn can_be_parted(call: &Convolution<'_>) -> bool {
+        call.steps() / PART_STEPS >= 2
     }
 
     /// In at most so many parts, none empty.

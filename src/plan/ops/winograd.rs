@@ -12,7 +12,7 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
 use crate::plan::{
-    BufferId, CopyToImage, Costs, ImageUse, List, Listed, Packing, Subgroup, TileLayer,
+    BufferId, CopyToImage, ImageUse, List, Listed, Model, Packing, Subgroup, TileLayer, Variant,
 };
 
 /// A convolution with its sizes in tiles and texels.
@@ -20,8 +20,8 @@ pub(super) struct WinogradCall<'a> {
     call: &'a Convolution<'a>,
     /// Invocations of a workgroup.
     width: usize,
-    shuffles: bool,
-    costs: Costs,
+    variant: Variant,
+    model: Model,
     in_blocks: usize,
     out_blocks: usize,
     /// Tiles in a row of an image, and of an image.
@@ -45,7 +45,7 @@ const WIDE_IMAGES: usize = 32;
 
 /// Of how many tiles one is listed, beside a base, as far as that decides about the algorithm. For Score-CAM it is one of two
 /// to five in VGG16's first ten layers.
-const LISTED: u64 = 2;
+pub(super) const LISTED: u64 = 2;
 
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
@@ -60,34 +60,59 @@ const TRANSFORM_OF_INPUTS: [[f32; 8]; 6] = [
     [0.0, 1.0, 0.0, -2.5, 0.0, 1.0, 0.0, 0.0],
 ];
 
+impl Convolution<'_> {
+    /// Whether so many images go through the layer that the wide product repays its compilation.
+    pub(super) fn is_worth_wide(&self) -> bool {
+        self.traffic.images() >= WIDE_IMAGES
+    }
+}
+
 impl<'a> WinogradCall<'a> {
-    pub(super) fn new(call: &'a Convolution<'a>, subgroup: Subgroup) -> Self {
+    /// By the product of `variant`.
+    pub(super) fn new(call: &'a Convolution<'a>, subgroup: Subgroup, variant: Variant) -> Self {
         let shape = call.out_shape;
         let row_tiles = shape.w.div_ceil(WINOGRAD_SIZE);
         let image_tiles = row_tiles * shape.h.div_ceil(WINOGRAD_SIZE);
         let out_blocks = blocks(shape.c);
-        let tiles = call.n * image_tiles;
-        let costs = subgroup.costs;
         let width = subgroup.width as usize;
-        let is_wide = subgroup.shuffles
-            && call.traffic.images() >= WIDE_IMAGES
-            && u64::from(costs.product_wide) * (tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64)
-                < u64::from(costs.product) * tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64;
         Self {
             call,
             width,
-            shuffles: subgroup.shuffles,
-            costs,
+            variant,
+            model: subgroup.model,
             in_blocks: blocks(call.in_shape.c),
             out_blocks,
             row_tiles,
             image_tiles,
             made_blocks: out_blocks.next_multiple_of(width),
-            product_tiles: if is_wide {
-                WINOGRAD_PRODUCT_WIDE
-            } else {
-                WINOGRAD_PRODUCT_TILES
+            product_tiles: match variant {
+                Variant::WinogradWide => WINOGRAD_PRODUCT_WIDE,
+                _ => WINOGRAD_PRODUCT_TILES,
             },
+        }
+    }
+
+    /// By the product that the model takes.
+    pub(super) fn by_model(call: &'a Convolution<'a>, subgroup: Subgroup) -> Self {
+        Self::new(call, subgroup, Self::variant_by_model(call, subgroup))
+    }
+
+    /// Which that is.
+    pub(super) fn variant_by_model(call: &Convolution<'_>, subgroup: Subgroup) -> Variant {
+        let shape = call.out_shape;
+        let [rows, columns] = [shape.h, shape.w].map(|size| size.div_ceil(WINOGRAD_SIZE));
+        let tiles = call.n * rows * columns;
+        let Model {
+            product,
+            product_wide,
+            ..
+        } = subgroup.model;
+        let wide = u64::from(product_wide) * tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64;
+        let narrow = u64::from(product) * tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64;
+        match subgroup.shuffles {
+            true if call.is_worth_wide() && wide < narrow => Variant::WinogradWide,
+            true => Variant::Winograd,
+            false => Variant::WinogradLoads,
         }
     }
 
@@ -132,13 +157,13 @@ impl<'a> WinogradCall<'a> {
         let shape = self.call.out_shape;
         let [outputs, inputs] = self.layer_blocks();
         let workgroups = shape.w.div_ceil(columns) * shape.h.div_ceil(rows);
-        let Costs {
+        let Model {
             direct,
             product,
             transform,
             filters,
             ..
-        } = self.costs;
+        } = self.model;
         let direct = u64::from(direct)
             * workgroups as u64
             * (outputs * 4).div_ceil(self.width) as u64
@@ -313,7 +338,6 @@ impl Builder<'_> {
 
         let [_, layer_inputs] = it.layer_blocks();
         let across = layer_inputs as i32 * 4;
-        let is_wide = it.product_tiles == WINOGRAD_PRODUCT_WIDE;
         let [narrow, wide, loaded] = match call.direction {
             Direction::Forward => [
                 Kernel::WinogradProduct,
@@ -326,10 +350,10 @@ impl Builder<'_> {
                 Kernel::WinogradProductLoadedTurned,
             ],
         };
-        let kernel = match it.shuffles {
-            true if is_wide => wide,
-            true => narrow,
-            false => loaded,
+        let kernel = match it.variant {
+            Variant::WinogradWide => wide,
+            Variant::WinogradLoads => loaded,
+            _ => narrow,
         };
         let [u_lane, u_step] = match call.direction {
             Direction::Forward => [across, 4],

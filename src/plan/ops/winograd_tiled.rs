@@ -13,6 +13,7 @@ use crate::kernels::{
 };
 use crate::layout::{Direction, blocks, depths};
 use crate::plan::builder::Builder;
+use crate::plan::costs::Algorithm;
 use crate::plan::{BufferId, Hardware, Limits, Packing};
 
 /// Bytes of transformed tiles, or of their products, at once: more tiles go one part after the other. Both together stay
@@ -35,11 +36,13 @@ pub(super) struct WinogradTiled<'a> {
     row_tiles: usize,
     image_tiles: usize,
     most: usize,
+    /// Tiles and channels that a workgroup of the products makes, where the model is not to decide.
+    tile: Option<usize>,
 }
 
 impl<'a> WinogradTiled<'a> {
     /// In tiles of `size`. `None` where the window is another, or an adapter of `limits` cannot hold what it needs.
-    pub(super) fn new(call: &'a Convolution<'a>, size: usize, limits: &Limits) -> Option<Self> {
+    pub(super) fn new(call: &'a Convolution<'a>, size: usize, limits: &Limits<'_>) -> Option<Self> {
         let shape = call.out_shape;
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(shape.c));
         let positions = (size + 2).pow(2);
@@ -60,11 +63,30 @@ impl<'a> WinogradTiled<'a> {
             row_tiles,
             image_tiles,
             most,
+            tile: None,
         };
         let filters = (positions * it.filter_plane()) as u64 * 16;
         let fits =
             most > 0 && most_blocks.max(positions) <= workgroups && filters <= limits.tensor();
         (call.window.is_3x3_same() && fits).then_some(it)
+    }
+
+    /// With workgroups of the products for `tile` tiles and channels, but where fewer tiles than that are left.
+    pub(super) fn in_tiles_of(self, tile: Option<usize>) -> Self {
+        Self { tile, ..self }
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        match self.size {
+            WINOGRAD_SMALL_SIZE => Algorithm::F2x2,
+            _ => Algorithm::F4x4,
+        }
+    }
+
+    /// Tiles and channels of a workgroup of the products, by the model.
+    pub(super) fn tile_by_model(&self, hardware: Hardware) -> usize {
+        let tiles = self.call.n * self.image_tiles;
+        self.product_tile(tiles.min(self.most), self.out_blocks * 4, hardware)
     }
 
     /// In the tiles in which all passes over the layer take least time, if that is less than by the direct kernel: the
@@ -74,7 +96,7 @@ impl<'a> WinogradTiled<'a> {
     /// few tiles to share them, as in VGG16's conv5 of one picture.
     pub(super) fn where_faster(
         call: &'a Convolution<'a>,
-        limits: &Limits,
+        limits: &Limits<'_>,
         hardware: Hardware,
     ) -> Option<Self> {
         let gain = |it: &Self| it.gain(hardware);
@@ -90,8 +112,9 @@ impl<'a> WinogradTiled<'a> {
         let traffic = &self.call.traffic;
         let sum = |time: fn(&Self, Hardware, usize) -> u64| {
             let passes = traffic.passes.iter();
-            let times =
-                passes.map(|&(n, times)| time(self, hardware, n).saturating_mul(times as u64));
+            let times = passes.map(|through| {
+                time(self, hardware, through.images).saturating_mul(through.times as u64)
+            });
             times.fold(0, u64::saturating_add)
         };
         let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
@@ -159,7 +182,8 @@ impl<'a> WinogradTiled<'a> {
         if tiles <= TILED_SMALL {
             return TILED_SMALL;
         }
-        tile([tiles, channels], self.positions, hardware)
+        self.tile
+            .unwrap_or_else(|| tile([tiles, channels], self.positions, hardware))
     }
 
     /// Of the transforms: of filters, inputs, outputs, and outputs with the pool after them.

@@ -1,0 +1,287 @@
+//! Which kernels a convolution goes by: those that compute it on this adapter, what the built-in model takes among them, and
+//! what measured times say.
+
+use super::convolution::Convolution;
+use super::tiled::Cut;
+use super::winograd::{LISTED, WinogradCall};
+use super::winograd_tiled::WinogradTiled;
+use crate::kernels::{TILED_LARGE, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE};
+use crate::layout::{Direction, blocks};
+use crate::network::{Activation, NodeId};
+use crate::plan::builder::Builder;
+use crate::plan::choices::Choice;
+use crate::plan::costs::{Algorithm, Answer, LayerShape, Question, Through, Variant};
+use crate::plan::schedule::Takes;
+use crate::plan::{Hardware, KernelFamily, Subgroup, Winograd};
+
+impl Takes for Builder<'_> {
+    fn sum(&self, id: NodeId) -> bool {
+        self.forward_variant(id) == Some(Variant::Windows)
+    }
+
+    fn activation(&self, id: NodeId, activation: &Activation) -> bool {
+        let known = matches!(
+            activation,
+            Activation::Clip { .. } | Activation::Silu | Activation::HardSwish
+        );
+        let takes_one = [Variant::Windows, Variant::DepthwiseImages];
+        known
+            && self
+                .forward_variant(id)
+                .is_some_and(|v| takes_one.contains(&v))
+    }
+
+    /// Where a tile holds whole windows, as Winograd's do: the direct kernels' positions follow one another by rows, and a window's
+    /// lie in two of these.
+    fn pool(&self, id: NodeId) -> bool {
+        self.is_winograd(id)
+    }
+}
+
+impl Convolution<'_> {
+    /// The layer's own shape, whichever way it goes.
+    pub(super) fn layer(&self) -> LayerShape {
+        let [input, output] = match self.direction {
+            Direction::Forward => [self.in_shape, self.out_shape],
+            Direction::Backward => [self.out_shape, self.in_shape],
+        };
+        LayerShape::new(input, output, self.window, self.groups)
+    }
+}
+
+impl Builder<'_> {
+    /// What there is for the convolution of node `node`, which way it goes, with so many images or gradients; none where the node
+    /// is something else.
+    pub(in crate::plan) fn choice(
+        &self,
+        node: NodeId,
+        way: Direction,
+        images: usize,
+    ) -> Option<Choice> {
+        let there = self.forward_convolution(node, self.nothing)?;
+        let call = match way {
+            Direction::Forward => there,
+            Direction::Backward => Convolution {
+                direction: way,
+                n: images,
+                in_shape: there.out_shape,
+                out_shape: there.in_shape,
+                ..there
+            },
+        };
+        Some(Choice {
+            node,
+            layer: call.layer(),
+            way,
+            images,
+            variants: self.variants(&call),
+            model: self.by_model(&call),
+            taken: self.variant(&call),
+        })
+    }
+
+    /// What the convolution of node `id` goes by on the way there; none where the node is something else.
+    fn forward_variant(&self, id: NodeId) -> Option<Variant> {
+        let call = self.forward_convolution(id, self.nothing)?;
+        Some(self.variant(&call))
+    }
+
+    /// Whether node `id` is a convolution that goes by Winograd's algorithm.
+    pub(super) fn is_winograd(&self, id: NodeId) -> bool {
+        let variant = self.forward_variant(id);
+        variant.is_some_and(|variant| variant.algorithm() != Algorithm::Direct)
+    }
+
+    /// Whether a convolution can compute listed tiles: by Winograd's algorithm for subgroups.
+    pub(super) fn computes_listed_tiles(&self, call: &Convolution<'_>) -> bool {
+        matches!(self.limits.family, KernelFamily::Subgroup(_))
+            && self.variant(call).algorithm() == Algorithm::F4x4
+    }
+
+    /// What a convolution goes by.
+    pub(super) fn variant(&self, call: &Convolution<'_>) -> Variant {
+        let model = self.by_model(call);
+        if self.limits.costs.layers.is_empty() {
+            return model;
+        }
+        let runs = call.traffic.runs;
+        let passes = call.traffic.passes.iter();
+        let through: Vec<Through> = passes
+            .map(|&through| Through {
+                times: through.times.saturating_mul(runs),
+                ..through
+            })
+            .collect();
+        let answer = self.limits.costs.answer(&Question {
+            layer: call.layer(),
+            through: &through,
+            way: call.direction,
+            images: call.n,
+            variants: &self.variants(call),
+            model,
+            listed: if call.in_tiles { LISTED } else { 1 },
+        });
+        match answer {
+            Answer::Variant(variant) => variant,
+            Answer::Algorithm(algorithm) => self.by_model_within(call, algorithm),
+        }
+    }
+
+    /// Everything that computes a convolution here, the model's choice among it.
+    pub(super) fn variants(&self, call: &Convolution<'_>) -> Vec<Variant> {
+        let here = Variant::ALL.iter().copied();
+        here.filter(|&variant| self.computes(call, variant))
+            .collect()
+    }
+
+    fn computes(&self, call: &Convolution<'_>, variant: Variant) -> bool {
+        let is_3x3 = call.groups == 1 && call.window.is_3x3_same();
+        let is_asked = match (variant.algorithm(), self.limits.winograd) {
+            (_, Winograd::WhereFaster) | (Algorithm::Direct, Winograd::Never) => true,
+            (Algorithm::F4x4 | Algorithm::F2x2, Winograd::Never) => false,
+            // What does not fit goes directly, by the model.
+            (algorithm, Winograd::Everywhere | Winograd::Everywhere2x2) => {
+                self.by_model(call).algorithm() == algorithm
+            }
+        };
+        let fits = match self.limits.family {
+            KernelFamily::Plain => variant == plain(call),
+            KernelFamily::Subgroup(subgroup) if call.is_depthwise() => match variant {
+                Variant::Depthwise => true,
+                Variant::DepthwiseImages => self.fits_depthwise(call, subgroup.image_rows),
+                _ => false,
+            },
+            _ if call.is_depthwise() || call.groups > 1 => variant == plain(call),
+            KernelFamily::Subgroup(subgroup) => {
+                let most = subgroup.image_rows;
+                let winograd = || {
+                    let it = WinogradCall::new(call, subgroup, variant);
+                    is_3x3 && call.fits(most) && it.fits(most)
+                };
+                match variant {
+                    Variant::Windows => call.fits_in_eights(most),
+                    Variant::Few => call.makes_few() && call.fits_in_eights(most),
+                    Variant::Direct3x3 => is_3x3 && call.fits(most),
+                    Variant::Winograd | Variant::WinogradLoads => winograd(),
+                    Variant::WinogradWide => call.is_worth_wide() && winograd(),
+                    // A hundred times slower than any of those.
+                    Variant::Plain => self.by_model(call) == Variant::Plain,
+                    _ => false,
+                }
+            }
+            KernelFamily::Tiled(_) => {
+                let winograd =
+                    |size| is_3x3 && WinogradTiled::new(call, size, &self.limits).is_some();
+                match variant {
+                    Variant::TilesLarge | Variant::TilesSmall => true,
+                    Variant::TilesParts => Cut::can_be_parted(call),
+                    Variant::F4x4Large | Variant::F4x4Small => winograd(WINOGRAD_SIZE),
+                    Variant::F2x2Large | Variant::F2x2Small => winograd(WINOGRAD_SMALL_SIZE),
+                    _ => false,
+                }
+            }
+        };
+        is_asked && fits
+    }
+
+    /// The built-in model's choice.
+    pub(super) fn by_model(&self, call: &Convolution<'_>) -> Variant {
+        self.by_model_within(call, self.algorithm_by_model(call))
+    }
+
+    fn algorithm_by_model(&self, call: &Convolution<'_>) -> Algorithm {
+        if call.groups > 1 || !call.window.is_3x3_same() {
+            return Algorithm::Direct;
+        }
+        match self.limits.family {
+            KernelFamily::Plain => Algorithm::Direct,
+            KernelFamily::Subgroup(subgroup) => {
+                let it = || WinogradCall::by_model(call, subgroup);
+                let is_chosen = call.fits(subgroup.image_rows)
+                    && match self.limits.winograd {
+                        Winograd::Never | Winograd::Everywhere2x2 => false,
+                        Winograd::WhereFaster => it().is_faster(),
+                        Winograd::Everywhere => true,
+                    };
+                match is_chosen && it().fits(subgroup.image_rows) {
+                    true => Algorithm::F4x4,
+                    false => Algorithm::Direct,
+                }
+            }
+            KernelFamily::Tiled(hardware) => {
+                let fits = |size| WinogradTiled::new(call, size, &self.limits);
+                let winograd = match self.limits.winograd {
+                    Winograd::Never => None,
+                    Winograd::WhereFaster => {
+                        WinogradTiled::where_faster(call, &self.limits, hardware)
+                    }
+                    Winograd::Everywhere => fits(WINOGRAD_SIZE),
+                    Winograd::Everywhere2x2 => fits(WINOGRAD_SMALL_SIZE),
+                };
+                winograd.map_or(Algorithm::Direct, |it| it.algorithm())
+            }
+        }
+    }
+
+    /// The same where the algorithm is decided.
+    pub(super) fn by_model_within(&self, call: &Convolution<'_>, algorithm: Algorithm) -> Variant {
+        match self.limits.family {
+            KernelFamily::Plain => plain(call),
+            KernelFamily::Subgroup(subgroup) if call.is_depthwise() => {
+                match self.fits_depthwise(call, subgroup.image_rows) {
+                    true => Variant::DepthwiseImages,
+                    false => Variant::Depthwise,
+                }
+            }
+            // Other groups are rare, and of a few channels each: the plain kernel reads no others.
+            _ if call.is_depthwise() || call.groups > 1 => plain(call),
+            KernelFamily::Subgroup(subgroup) => match algorithm {
+                Algorithm::Direct => direct_by_rule(call, subgroup),
+                Algorithm::F2x2 | Algorithm::F4x4 => WinogradCall::variant_by_model(call, subgroup),
+            },
+            KernelFamily::Tiled(hardware) => {
+                let tile = |size| {
+                    let it = WinogradTiled::new(call, size, &self.limits);
+                    it.expect("it was chosen").tile_by_model(hardware)
+                };
+                match algorithm {
+                    Algorithm::Direct => self.cut_by_model(call, hardware),
+                    Algorithm::F4x4 if tile(WINOGRAD_SIZE) == TILED_LARGE => Variant::F4x4Large,
+                    Algorithm::F4x4 => Variant::F4x4Small,
+                    Algorithm::F2x2 if tile(WINOGRAD_SMALL_SIZE) == TILED_LARGE => {
+                        Variant::F2x2Large
+                    }
+                    Algorithm::F2x2 => Variant::F2x2Small,
+                }
+            }
+        }
+    }
+
+    fn cut_by_model(&self, call: &Convolution<'_>, hardware: Hardware) -> Variant {
+        let positions = call.out_shape.h * call.out_shape.w;
+        let channels = blocks(call.out_shape.c) * 4;
+        let steps = call.steps();
+        Cut::new([positions, channels], call.n, steps, hardware).variant()
+    }
+}
+
+/// What needs no feature of the adapter.
+fn plain(call: &Convolution<'_>) -> Variant {
+    match call.is_depthwise() {
+        true => Variant::Depthwise,
+        false => Variant::Plain,
+    }
+}
+
+/// The direct kernel for subgroups by what fits.
+fn direct_by_rule(call: &Convolution<'_>, subgroup: Subgroup) -> Variant {
+    let most = subgroup.image_rows;
+    if call.window.is_3x3_same() && call.fits(most) {
+        return Variant::Direct3x3;
+    }
+    match call.fits_in_eights(most) {
+        true if call.makes_few() => Variant::Few,
+        true => Variant::Windows,
+        false => Variant::Plain,
+    }
+}
