@@ -28,7 +28,7 @@ pub use choices::{
     MatrixDtype, Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision,
     Preprocessing, Preview, Scale, Score, Size, Smooth,
 };
-pub use commands::{Bench, Convert, Merge};
+pub use commands::{Bench, Convert, Merge, Tune};
 pub use described::{NoSuchCommand, completion_script, manual};
 pub(crate) use described::{command_names, takes_value};
 pub use explain::Explain;
@@ -101,6 +101,13 @@ pub enum Command {
     /// Check the results of a network on this device, then measure its forward pass, Grad-CAM and
     /// guided backpropagation, and each kernel beside what the device can do at most.
     Bench(Bench),
+    /// Measure which kernels are fastest on this device, and keep that for later runs
+    ///
+    /// Measure every kernel that computes a convolution of a network on this device, in less than a minute, and keep the times in
+    /// the folder for caches ($XDG_CACHE_HOME/gradcam/tuning, ~/.cache/gradcam/tuning), a file for each adapter and driver. Later
+    /// runs take what was fastest; without it a built-in model chooses. Results differ by rounding alone. GRADCAM_TUNING=off
+    /// ignores the times, GRADCAM_TUNING=FILE reads and writes that file instead.
+    Tune(Tune),
     /// Say what a weights file holds, and what is wrong with it
     ///
     /// Say what a weights file holds: its network layer by layer, its classes, the preprocessing it

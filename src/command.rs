@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod merge;
 pub mod preview;
 pub mod show;
+pub mod tune;
 mod whole_page;
 
 pub use error::Error;

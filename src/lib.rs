@@ -26,6 +26,7 @@
 //! | [`kernels`], [`layout`] | the table of shaders with their uniforms; how tensors lie on the device | `network` |
 //! | [`plan`] | network, request and limits to buffers and dispatches, as data: plans for adapters that nobody has are made and tested without one | `network`, `kernels`, `layout` |
 //! | [`gpu`] | the only place that knows wgpu: choice of the device, upload, passes, errors | `plan` |
+//! | [`tuning`] | what convolutions take on a device by each of their kernels: measured, and as a file | `gpu` and what it knows |
 //! | [`score`] | logits to probabilities, and to the gradient that starts a backward pass | `network` |
 //! | [`methods`] | activations, gradients and scores to maps: pure functions; how a map is judged | `network`, `picture`, `score` |
 //! | [`draw`] | maps to pictures: pure functions | `methods`, `picture` |
@@ -170,6 +171,8 @@ pub mod printable;
 pub mod score;
 #[doc(hidden)]
 pub mod sniff;
+#[doc(hidden)]
+pub mod tuning;
 
 pub use architectures::Classifier;
 pub use error::Error;
@@ -190,7 +193,7 @@ pub mod low_level {
     #[doc(inline)]
     pub use crate::{
         architectures, explainer, gpu, kernels, labels, layout, methods, network, picture, plan,
-        score, sniff,
+        score, sniff, tuning,
     };
     #[cfg(feature = "cli")]
     #[doc(inline)]

@@ -8,7 +8,7 @@ use gradcam::low_level::cli::{self, Cli, Command};
 use gradcam::low_level::command::Error;
 use gradcam::low_level::command::console::{self, Console};
 use gradcam::low_level::command::explain::{self, Told};
-use gradcam::low_level::command::{bench, convert, info, interrupt, merge, show};
+use gradcam::low_level::command::{bench, convert, info, interrupt, merge, show, tune};
 use gradcam::low_level::options::{self, Options};
 use gradcam::low_level::output::report;
 use gradcam::low_level::{gpu, weights};
@@ -49,6 +49,21 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
         Some(Command::Bench(flags)) => {
             let report = bench::run(&flags)?;
+            for note in &report.notes {
+                Console::new(false).tell(&Told::Note(note.clone()));
+            }
+            let text = if flags.json {
+                report.json()
+            } else {
+                report.text()
+            };
+            print(text.as_bytes())?;
+        }
+        Some(Command::Tune(flags)) => {
+            let report = tune::run(&flags)?;
+            for note in &report.notes {
+                Console::new(false).tell(&Told::Note(note.clone()));
+            }
             let text = if flags.json {
                 report.json()
             } else {

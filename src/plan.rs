@@ -15,6 +15,7 @@
 mod at_once;
 mod buffers;
 mod builder;
+mod choices;
 mod concats;
 mod costs;
 mod dispatches;
@@ -37,6 +38,7 @@ use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
 pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
+pub use choices::{Choice, choices};
 pub use costs::{Costs, LayerShape, Measured, Times, Variant};
 pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
 pub(crate) use memory::STAGED;

@@ -57,6 +57,38 @@ pub struct Bench {
     pub backend: Option<Backend>,
 }
 
+/// The flags of `gradcam tune`.
+#[derive(Debug, Args)]
+pub struct Tune {
+    /// Weights file [default: the built-in network]
+    #[arg(value_name = "WEIGHTS")]
+    pub weights: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Pixels along each side of what the network sees
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
+    pub input_size: Option<u16>,
+
+    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
+    #[arg(long = "output", value_name = "NAME")]
+    pub graph_output: Option<String>,
+
+    /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
+
+    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub adapter: Option<String>,
+
+    /// Use this graphics interface
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Backend>())]
+    pub backend: Option<Backend>,
+}
+
 /// The flags of `gradcam convert`.
 #[derive(Debug, Args)]
 pub struct Convert {

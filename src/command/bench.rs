@@ -10,6 +10,7 @@ use crate::architectures::{self, Classifier, Overrides};
 use crate::cli::Bench;
 use crate::command::Error;
 use crate::command::error::of_run;
+use crate::command::tune::{rows, there_and_back, tuned};
 use crate::gpu::{Gpu, Selection, Session};
 use crate::methods::cam::{self, Features};
 use crate::network::{Network, NodeId, ReluRule, Shape};
@@ -23,10 +24,10 @@ mod report;
 
 pub use ceilings::{Ceilings, multiply_adds};
 pub use check::{Check, Wrong};
-pub use report::{Batch, KernelTime, LayerTime, Report, StartUp};
+pub use report::{Batch, KernelTime, LayerTime, Report, StartUp, Tuned};
 
 /// Runs that the plan counts on: more than repay whatever is prepared once.
-const MANY: usize = 1000;
+pub(crate) const MANY: usize = 1000;
 
 /// Passes of the plan and their ways back: one as Grad-CAM alone asks for it, one that leaves what the ways to the pixels read.
 const GRAD_CAM: [usize; 2] = [0, 0];
@@ -42,6 +43,8 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         backend: flags.backend,
     })?
     .with_winograd(flags.convolution.into());
+    let mut notes = gpu.notes();
+    let (gpu, tuning) = tuned(gpu, &mut notes);
     let device = milliseconds(begun);
     let started = Instant::now();
     let weights = weights::open_or_builtin(flags.weights.as_deref())?;
@@ -126,6 +129,11 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         allocated_bytes,
         ceilings: Ceilings::measure(&gpu)?,
         layers,
+        tuning: tuning.map(|file| Tuned {
+            file,
+            rows: rows(&classifier.network, &there_and_back(), gpu.limits()),
+        }),
+        notes,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::command::convert::ConvertError;
 use crate::command::info::Problem;
 use crate::command::merge::MergeError;
 use crate::command::show::ShowError;
+use crate::command::tune::TuneError;
 use crate::explainer::{ExplainError, largest_input};
 use crate::gpu::GpuError;
 use crate::labels::{ClassNotFound, LabelsError};
@@ -173,6 +174,9 @@ pub enum Error {
     /// `gradcam show` has nothing to show.
     #[error(transparent)]
     Show(#[from] ShowError),
+    /// `gradcam tune` has no place for its result. Wrong usage, exit code 2.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// A manual page that there is not. Wrong usage, exit code 2.
     #[error(transparent)]
     Manual(#[from] NoSuchCommand),
@@ -193,7 +197,8 @@ impl Error {
             Self::Usage(_)
             | Self::VersusItself { .. }
             | Self::Manual(_)
-            | Self::Merge(MergeError::Page(_)) => true,
+            | Self::Merge(MergeError::Page(_))
+            | Self::Tune(_) => true,
             Self::Manifest(error) | Self::Merge(MergeError::Manifest(error)) => matches!(
                 error,
                 ManifestError::OtherSettings { .. }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::architectures::{self, Classifier, Evidence, Overrides};
 use crate::cli::{Channels, Preview};
 use crate::command::preview::Screen;
+use crate::command::tune::tuned;
 use crate::command::{Error, whole_page};
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
@@ -117,10 +118,10 @@ pub fn run(
         sheet: sheet::begin(options, &jobs)?,
     };
     let started = Instant::now();
-    let gpus = gpus(options, jobs.list.len())?;
+    let (gpus, of_tuning) = gpus(options, jobs.list.len())?;
     let opened = milliseconds(started);
     // Those of one kind have the same to say.
-    for note in gpus[0].notes() {
+    for note in gpus[0].notes().into_iter().chain(of_tuning) {
         tell(Told::Note(note.clone()));
         notes.push(note);
     }
@@ -175,8 +176,8 @@ fn refused(jobs: &Jobs, options: &Options, out: &mut impl Write) -> Result<bool,
     Ok(jobs.list.is_empty())
 }
 
-/// The devices that share the work, at least one and no more than pictures.
-fn gpus(options: &Options, pictures: usize) -> Result<Vec<Gpu>, Error> {
+/// The devices that share the work, at least one and no more than pictures, with the times that are kept for them, and notes.
+fn gpus(options: &Options, pictures: usize) -> Result<(Vec<Gpu>, Vec<String>), Error> {
     let mut gpus = match options.adapter.as_deref() {
         Some(ALL) => Gpu::open_all(options.backend)?,
         adapter => vec![Gpu::open(&Selection {
@@ -186,8 +187,14 @@ fn gpus(options: &Options, pictures: usize) -> Result<Vec<Gpu>, Error> {
     };
     gpus.truncate(pictures.max(1));
     let convolution = options.convolution.into();
-    let gpus = gpus.into_iter().map(|gpu| gpu.with_winograd(convolution));
-    Ok(gpus.collect())
+    let mut notes = vec![];
+    let gpus = gpus.into_iter().map(|gpu| {
+        let (gpu, _) = tuned(gpu, &mut notes);
+        gpu.with_winograd(convolution)
+    });
+    let gpus = gpus.collect();
+    notes.dedup();
+    Ok((gpus, notes))
 }
 
 /// The name that stands for every adapter of the fastest kind.

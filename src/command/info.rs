@@ -10,6 +10,7 @@ pub(crate) use text::size;
 
 use crate::architectures::{self, ArchitectureError, Classifier, GraphOutput, Overrides};
 use crate::command::explain::weights_name;
+use crate::command::tune::tuned;
 use crate::explainer::{self, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};
 use crate::labels::{Labels, LabelsError};
@@ -406,7 +407,8 @@ enum MemoryError {
 
 /// What the command needs when nothing but a picture is named.
 fn memory(network: &Network) -> Result<Memory, MemoryError> {
-    let gpu = Gpu::open(&Selection::default())?;
+    // What is wrong with a tuning file is told by the commands that it makes slower.
+    let (gpu, _) = tuned(Gpu::open(&Selection::default())?, &mut vec![]);
     let wanted = Wanted {
         classes: DEFAULT_TOP_N.min(network.classes()),
         ..Wanted::of([

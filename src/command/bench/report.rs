@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{Ceilings, Check};
+use crate::command::tune::{Row, table};
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::network::Shape;
@@ -52,6 +53,19 @@ pub struct Report {
     pub ceilings: Ceilings,
     /// Each dispatch; empty where the adapter has no timestamps.
     pub layers: Vec<LayerTime>,
+    /// What is kept of `gradcam tune`, where anything is.
+    pub tuning: Option<Tuned>,
+    /// What a user should know beside.
+    pub notes: Vec<String>,
+}
+
+/// Times that are kept for the device, and what they change.
+#[derive(Clone, Debug)]
+pub struct Tuned {
+    /// Where they are kept.
+    pub file: PathBuf,
+    /// What the model and the times take for each convolution of one picture.
+    pub(crate) rows: Vec<Row>,
 }
 
 /// The forward pass of several pictures at once.
@@ -270,6 +284,10 @@ impl Report {
             "timestamps": !self.layers.is_empty(),
             "kernels": kernels.collect::<Vec<_>>(),
             "layers": layers.collect::<Vec<_>>(),
+            "tuning": self.tuning.as_ref().map(|tuned| json!({
+                "file": tuned.file.to_string_lossy(),
+                "layers": tuned.rows.iter().map(Row::json).collect::<Vec<_>>(),
+            })),
         });
         format!("{value}\n")
     }
@@ -350,6 +368,19 @@ impl Report {
             self.ceilings.flops / 1e9,
             self.ceilings.bytes / 1e9
         )?;
+        match &self.tuning {
+            None => writeln!(
+                text,
+                "not tuned: the built-in model chooses the kernels; `gradcam tune` measures them"
+            )?,
+            Some(Tuned { file, rows }) => {
+                let kept = format!(
+                    "tuned, one picture by the times kept in {}:",
+                    file.display()
+                );
+                write!(text, "\n{}{}", printable_lines([kept]), table(rows))?;
+            }
+        }
         if self.layers.is_empty() {
             return writeln!(
                 text,
@@ -459,6 +490,8 @@ mod tests {
                 bytes: 2e9,
             },
             layers,
+            tuning: None,
+            notes: vec![],
         }
     }
 

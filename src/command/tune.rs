@@ -1,0 +1,151 @@
+//! `gradcam tune`: measures what computes a network's convolutions on this device, and keeps it for the runs after it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::architectures::{self, Overrides};
+use crate::cli::Tune;
+use crate::command::Error;
+use crate::gpu::{AdapterInfo, Gpu, Selection};
+use crate::network::{NodeId, ReluRule, Shape};
+use crate::output::{self, Kept};
+use crate::plan::{BackwardRequest, ForwardRequest, Means, Request};
+use crate::tuning::{By, Clock, Tuning, layers, measure};
+use crate::weights;
+
+mod kept;
+mod report;
+mod rows;
+
+pub(crate) use kept::{place_of, tuned};
+pub(crate) use rows::{Row, rows, table};
+
+/// Measuring goes on no longer. With opening the device and compiling, which some drivers take seconds for, less than a minute.
+const MOST: Duration = Duration::from_secs(40);
+
+/// Why nothing is measured.
+#[derive(Debug, thiserror::Error)]
+pub enum TuneError {
+    /// Its result is not wanted.
+    #[error("GRADCAM_TUNING=off: what is measured would not be kept; unset it, or name a file")]
+    Off,
+    /// No place to keep it.
+    #[error(
+        "neither XDG_CACHE_HOME nor HOME says where the folder for caches is; name a file with GRADCAM_TUNING"
+    )]
+    NoFolder,
+}
+
+/// What was measured.
+#[derive(Debug)]
+pub struct Report {
+    adapter: AdapterInfo,
+    /// `None`: the built-in network.
+    weights: Option<PathBuf>,
+    architecture: String,
+    input: Shape,
+    by: By,
+    took: Duration,
+    /// Shapes of layers measured.
+    measured: usize,
+    /// Layers for which there was no time.
+    left_out: Vec<String>,
+    /// Where the times are kept; none where there was nothing to choose.
+    file: Option<PathBuf>,
+    rows: Vec<Row>,
+    /// What a user should know beside.
+    pub notes: Vec<String>,
+}
+
+/// Measures the convolutions of the built-in network, or that of `flags.weights`, and keeps the times.
+pub fn run(flags: &Tune) -> Result<Report, Error> {
+    let gpu = Gpu::open(&Selection {
+        adapter: flags.adapter.clone(),
+        backend: flags.backend,
+    })?;
+    let path = match place_of(gpu.info()) {
+        kept::Place::Off => return Err(TuneError::Off.into()),
+        kept::Place::Nowhere => return Err(TuneError::NoFolder.into()),
+        kept::Place::Folder(path) | kept::Place::Named(path) => path,
+    };
+    output::check_file(&path, &Kept::new(flags.weights.as_deref()))?;
+    let weights = weights::open_or_builtin(flags.weights.as_deref())?;
+    let asked = Overrides {
+        input_size: flags.input_size.map(usize::from),
+        output: flags.graph_output.as_deref(),
+        labels: None,
+        architecture: flags.architecture.as_deref(),
+    };
+    let recognised = architectures::recognise_as(&weights, &asked);
+    let network = &recognised
+        .map_err(|source| Error::Architecture {
+            path: super::explain::weights_name(&weights),
+            source,
+        })?
+        .network;
+    let mut notes = gpu.notes();
+    let known = match kept::read(&path, gpu.info()) {
+        Ok(known) => known,
+        Err(error) => {
+            notes.push(format!("{} {error}: it is written anew", path.display()));
+            None
+        }
+    };
+    let mut tuning = Tuning {
+        adapter: gpu.info().clone(),
+        by: match gpu.has_timestamps() {
+            true => By::Timestamps,
+            false => By::Clock,
+        },
+        costs: known.map_or_else(Default::default, |known| known.costs),
+    };
+
+    let (began, clock) = (Instant::now(), Clock::new(MOST));
+    let layers = layers(network);
+    let (mut measured, mut left_out) = (0, vec![]);
+    for (at, layer) in layers.iter().enumerate() {
+        if clock.is_over() {
+            left_out.extend(layer.names.clone());
+        } else if let Some(times) = measure(&gpu, layer, layers.len() - at, clock)? {
+            tuning.costs.insert(times);
+            measured += 1;
+        }
+    }
+    let took = began.elapsed();
+    if measured > 0 {
+        output::write(&path, tuning.to_json().as_bytes())?;
+    }
+    let (adapter, by) = (gpu.info().clone(), tuning.by);
+    let gpu = gpu.with_costs(tuning.costs);
+    Ok(Report {
+        adapter,
+        by,
+        weights: weights.path.clone(),
+        architecture: network.architecture.clone(),
+        input: network.input_shape(),
+        took,
+        measured,
+        left_out,
+        file: (measured > 0).then_some(path),
+        rows: rows(network, &there_and_back(), gpu.limits()),
+        notes,
+    })
+}
+
+/// One picture, and a gradient at its pixels, many times.
+pub(crate) fn there_and_back() -> Request {
+    let back = BackwardRequest {
+        to: NodeId(0),
+        keep: vec![],
+        classes: 1,
+        rule: ReluRule::Plain,
+        means: Means::Never,
+    };
+    Request {
+        runs: super::bench::MANY,
+        ..Request::of(ForwardRequest {
+            backs: vec![back],
+            ..ForwardRequest::default()
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! The result of `gradcam tune`: as text and as JSON.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::{Report, Row, table};
+use crate::network::Shape;
+use crate::printable::printable_lines;
+
+impl Report {
+    /// For people.
+    pub fn text(&self) -> String {
+        let Shape { c, h, w } = self.input;
+        let weights = self.weights.as_ref();
+        let weights = weights.map_or("built-in".into(), |path| path.to_string_lossy());
+        let network = format!(
+            "{}, {weights}, one picture of {c} x {h} x {w}",
+            self.architecture
+        );
+        let mut text = printable_lines([self.adapter.to_string(), network]);
+        let Some(file) = &self.file else {
+            text.push_str("no convolution has a choice of kernels on this adapter\n");
+            return text;
+        };
+        let _ = writeln!(
+            text,
+            "{} shapes of convolutions measured in {:.1} s by {}\n\n{}",
+            self.measured,
+            self.took.as_secs_f64(),
+            match self.by {
+                crate::tuning::By::Timestamps => "the device's timestamps",
+                crate::tuning::By::Clock => "the clock",
+            },
+            table(&self.rows)
+        );
+        if !self.left_out.is_empty() {
+            let layers = self.left_out.join(", ");
+            text.push_str(&printable_lines([format!(
+                "no time was left for {layers}: the built-in model decides of them"
+            )]));
+        }
+        text.push_str(&printable_lines([format!("kept in {}", file.display())]));
+        text
+    }
+
+    /// One object on a line. `schema` 1: fields are only added later.
+    pub fn json(&self) -> String {
+        let value = json!({
+            "schema": 1,
+            "adapter": {
+                "name": self.adapter.name,
+                "backend": self.adapter.backend,
+                "type": self.adapter.kind,
+                "driver": self.adapter.driver,
+            },
+            "weights": {
+                "path": self.weights.as_ref().map(|path| path.to_string_lossy()),
+                "architecture": self.architecture,
+            },
+            "input": [self.input.c, self.input.h, self.input.w],
+            "by": self.by.to_string(),
+            "seconds": self.took.as_secs_f64(),
+            "measured": self.measured,
+            "left_out": self.left_out,
+            "file": self.file.as_ref().map(|path| path.to_string_lossy()),
+            "layers": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
+        });
+        format!("{value}\n")
+    }
+}

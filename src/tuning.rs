@@ -1,0 +1,10 @@
+//! Tuning: what a network's convolutions take on a device, kernel by kernel, measured and kept in a file.
+//!
+//! Times are of one adapter with one driver and of the kernels of one version of the program: a file of others is none. Which
+//! kernel a layer goes by changes how fast it is and how its sums are rounded, nothing else.
+
+mod file;
+mod measure;
+
+pub use file::{FileError, Tuning};
+pub use measure::{By, Clock, Layer, layers, measure, measure_within};
