@@ -6,5 +6,5 @@
 mod file;
 mod measure;
 
-pub use file::{FileError, Tuning};
+pub use file::{FileError, Tuning, kernels};
 pub use measure::{By, Clock, Layer, layers, measure, measure_within};

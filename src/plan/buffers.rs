@@ -85,14 +85,18 @@ impl Buffers {
         self.add(name, values as u64 * 4, Contents::Weights(upload))
     }
 
-    /// What the preparation makes of a weight tensor, so many vec4, and whether it is new.
+    /// What the preparation makes of a weight tensor, so many vec4, and whether it is new. What has another size is made in another
+    /// way: filters for tiles of one size and of another, where the ways of a layer differ in that.
     pub(super) fn prepared(&mut self, name: &str, elements: usize) -> (BufferId, bool) {
-        let same =
-            |buffer: &Buffer| matches!(buffer.contents, Contents::Prepared) && buffer.name == name;
+        let bytes = elements as u64 * 16;
+        let same = |buffer: &Buffer| {
+            matches!(buffer.contents, Contents::Prepared)
+                && (buffer.name.as_str(), buffer.bytes) == (name, bytes)
+        };
         if let Some(found) = self.found(same) {
             return (found, false);
         }
-        let made = self.add(name.into(), elements as u64 * 16, Contents::Prepared);
+        let made = self.add(name.into(), bytes, Contents::Prepared);
         (made, true)
     }
 

@@ -193,7 +193,7 @@ pub struct Costs {
 }
 
 /// A difference of less than a part of so many is noise, and changes no plan.
-const NOISE: u64 = 32;
+const NOISE: u64 = 16;
 
 /// Images, or gradients, at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,12 +212,26 @@ pub(super) struct Question<'q> {
     /// What is to be computed now.
     pub(super) way: Direction,
     pub(super) images: usize,
-    /// What computes it.
-    pub(super) variants: &'q [Variant],
+    /// What computes the layer there, and back.
+    pub(super) variants: [&'q [Variant]; 2],
     /// The model's choice among them.
     pub(super) model: Variant,
     /// Of how many tiles one is computed on the way there by [`Algorithm::F4x4`].
     pub(super) listed: u64,
+}
+
+impl Question<'_> {
+    fn computing(&self, way: Direction) -> &[Variant] {
+        match way {
+            Direction::Forward => self.variants[0],
+            Direction::Backward => self.variants[1],
+        }
+    }
+
+    /// What computes what is to be computed now.
+    fn here(&self) -> &[Variant] {
+        self.computing(self.way)
+    }
 }
 
 /// What measurements answer.
@@ -263,7 +277,7 @@ impl Costs {
             return by_model;
         };
         let others = Algorithm::ALL.into_iter().filter(|&other| {
-            let mut variants = question.variants.iter();
+            let mut variants = question.here().iter();
             other != model.algorithm() && variants.any(|variant| variant.algorithm() == other)
         });
         let others = others.filter_map(|other| Some((self.whole_time(question, other)?, other)));
@@ -293,7 +307,7 @@ impl Costs {
             let variants = measured.variants.iter();
             let variants = variants.filter(|(variant, _)| {
                 variant.algorithm() == algorithm
-                    && (through.way != question.way || question.variants.contains(variant))
+                    && question.computing(through.way).contains(variant)
             });
             let times =
                 variants.filter_map(|(_, times)| Some((times.of(through.way)?, times.once)));
@@ -310,7 +324,7 @@ impl Costs {
 
     /// The fastest variant of an algorithm for the images of the question, with its time.
     fn within(&self, question: &Question<'_>, algorithm: Algorithm) -> Option<(u64, Variant)> {
-        let variants = question.variants.iter();
+        let variants = question.here().iter();
         let variants = variants.filter(|variant| variant.algorithm() == algorithm);
         let times =
             variants.filter_map(|&variant| Some((self.image_time(question, variant)?, variant)));

@@ -164,8 +164,8 @@ impl Tuning {
     }
 }
 
-/// A number of all the kernels' sources: it changes with each of them.
-fn kernels() -> String {
+/// A number of all the kernels' sources, which changes with each of them: times are of one.
+pub fn kernels() -> String {
     // FNV-1a.
     let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let sources = Kernel::ALL

@@ -30,6 +30,7 @@ mod sheets;
 mod stopped;
 mod streams;
 mod tiles;
+mod tune;
 mod usage;
 mod weights;
 mod whole_page;

@@ -284,6 +284,43 @@ fn the_ways_of_a_layer_may_differ_within_an_algorithm_and_share_it() {
 }
 
 #[test]
+fn the_ways_of_a_layer_go_by_tiles_of_one_size_whatever_each_would_gain() {
+    let there = |forward, backward| Times {
+        forward: Some(forward),
+        backward: Some(backward),
+        once: 0,
+    };
+    let network = vgg16(MatrixLayout::OutIn);
+    let request = Request {
+        runs: 1000,
+        ..request(&network, 3)
+    };
+    let conv3_2 = layer(256, 256, 56);
+    let variants = [
+        (Variant::F4x4Large, there(10, 500)),
+        (Variant::F2x2Large, there(500, 10)),
+        (Variant::TilesLarge, there(1000, 1000)),
+        // Of a kernel that is not for this adapter, however fast.
+        (Variant::Winograd, there(1, 1)),
+        (Variant::WinogradLoads, there(1, 1)),
+    ];
+    let costs = costs([
+        measured(conv3_2, 1, &variants),
+        measured(conv3_2, 3, &variants),
+    ]);
+    let of = |label| kernels(tiled(256), &costs, &request, label);
+    let small = |label| {
+        let kernels = of(label);
+        let [large, small] = [Kernel::WinogradInputTiled, Kernel::WinogradInputTiled2x2]
+            .map(|kernel| kernels.contains(&kernel));
+        assert!(large != small, "{kernels:?}");
+        small
+    };
+    // Three gradients to one picture.
+    assert!(small("conv3_2") && small("conv3_2 backward"));
+}
+
+#[test]
 fn times_of_other_numbers_of_images_choose_the_algorithm_and_leave_the_tile_to_the_model() {
     let conv3_2 = layer(256, 256, 56);
     let variants = [

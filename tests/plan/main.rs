@@ -15,6 +15,7 @@ use gradcam::weights::Tensor;
 
 mod costs;
 mod reached;
+mod replayed;
 mod tiled;
 
 const MIB: u64 = 1 << 20;

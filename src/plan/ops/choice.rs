@@ -39,6 +39,19 @@ impl Takes for Builder<'_> {
 }
 
 impl Convolution<'_> {
+    /// The same layer the other way.
+    fn turned(&self) -> Self {
+        Self {
+            direction: match self.direction {
+                Direction::Forward => Direction::Backward,
+                Direction::Backward => Direction::Forward,
+            },
+            in_shape: self.out_shape,
+            out_shape: self.in_shape,
+            ..self.clone()
+        }
+    }
+
     /// The layer's own shape, whichever way it goes.
     pub(super) fn layer(&self) -> LayerShape {
         let [input, output] = match self.direction {
@@ -61,14 +74,9 @@ impl Builder<'_> {
         let there = self.forward_convolution(node, self.nothing)?;
         let call = match way {
             Direction::Forward => there,
-            Direction::Backward => Convolution {
-                direction: way,
-                n: images,
-                in_shape: there.out_shape,
-                out_shape: there.in_shape,
-                ..there
-            },
+            Direction::Backward => there.turned(),
         };
+        let call = Convolution { n: images, ..call };
         Some(Choice {
             node,
             layer: call.layer(),
@@ -112,12 +120,17 @@ impl Builder<'_> {
                 ..through
             })
             .collect();
+        let [here, other] = [call, &call.turned()].map(|call| self.variants(call));
+        let variants = match call.direction {
+            Direction::Forward => [&here[..], &other],
+            Direction::Backward => [&other[..], &here],
+        };
         let answer = self.limits.costs.answer(&Question {
             layer: call.layer(),
             through: &through,
             way: call.direction,
             images: call.n,
-            variants: &self.variants(call),
+            variants,
             model,
             listed: if call.in_tiles { LISTED } else { 1 },
         });

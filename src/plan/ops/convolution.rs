@@ -18,6 +18,7 @@ use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Subgro
 use crate::weights::Tensor;
 
 /// A convolution in either direction: y is made from x.
+#[derive(Clone)]
 pub(super) struct Convolution<'a> {
     pub(super) name: &'a str,
     pub(super) label: &'a str,
