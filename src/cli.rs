@@ -189,9 +189,9 @@ fn matched(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error
 }
 
 /// What `-h` shows beside the commands: the options of every day. `--help` has all.
-const SHORT_HELP: [&str; 17] = [
+const SHORT_HELP: [&str; 16] = [
     "weights", "top_n", "classes", "methods", "layers", "outputs", "out_dir", "size", "boxes",
-    "preview", "json", "report", "verbose", "quiet", "fit", "labels", "adapter",
+    "preview", "json", "report", "quiet", "fit", "labels", "adapter",
 ];
 
 /// The definition of the command line.
