@@ -308,7 +308,7 @@ impl Session {
         &self,
         calls: &[Call],
         lists: &[Lists],
-        end: Option<wgpu::ComputePassTimestampWrites<'_>>,
+        end: Option<&wgpu::ComputePassTimestampWrites<'_>>,
     ) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut now = calls;
@@ -321,7 +321,7 @@ impl Session {
             let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
-                timestamp_writes: end.clone().filter(|_| later.is_empty()),
+                timestamp_writes: end.filter(|_| later.is_empty()).cloned(),
             });
             for call in together {
                 call.encode(&mut pass, lists);
@@ -353,7 +353,7 @@ impl Session {
             return Ok(started.elapsed() / runs);
         };
         let encoded: Vec<wgpu::CommandBuffer> = (0..=runs)
-            .map(|run| self.encode(calls, &[], Some(timestamps.after(run as usize))))
+            .map(|run| self.encode(calls, &[], Some(&timestamps.after(run as usize))))
             .collect();
         // Together as far as a submission may be long, so that no run waits for the host.
         let work: u64 = calls.iter().map(|call| call.multiply_adds).sum();

@@ -135,7 +135,11 @@ fn what_takes_least_time_is_taken() {
         ),
     ] {
         let kernels = forced(SUBGROUPS, conv3_2, variant, "conv3_2");
-        assert_eq!(kernels, BTreeSet::from_iter(expected), "{variant}");
+        assert_eq!(
+            kernels,
+            expected.into_iter().collect::<BTreeSet<_>>(),
+            "{variant}"
+        );
     }
     for (variant, expected) in [
         (Variant::TilesLarge, vec![Kernel::Conv2dTiledLarge]),
@@ -178,7 +182,11 @@ fn what_takes_least_time_is_taken() {
         ),
     ] {
         let kernels = forced(tiled(256), conv3_2, variant, "conv3_2");
-        assert_eq!(kernels, BTreeSet::from_iter(expected), "{variant}");
+        assert_eq!(
+            kernels,
+            expected.into_iter().collect::<BTreeSet<_>>(),
+            "{variant}"
+        );
     }
 }
 

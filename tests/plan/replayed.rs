@@ -1,7 +1,7 @@
 //! Tuning files of devices that are not here: that of a made-up GPU, and those that software drivers made (`docs/tuning.md`). A
 //! plan goes by what they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +9,9 @@ use gradcam::low_level::gpu::AdapterInfo;
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::layout::Direction;
 use gradcam::low_level::network::MatrixLayout;
-use gradcam::low_level::plan::{Limits, Plan, Request, Variant, choices};
+use gradcam::low_level::plan::{
+    KernelFamily, Limits, Measured, Plan, Request, Subgroup, Variant, choices,
+};
 use gradcam::low_level::tuning::{Tuning, kernels};
 
 use crate::{MIB, adapter, request, tiled, vgg16};
@@ -96,4 +98,48 @@ fn a_made_up_gpus_file_changes_a_plan_as_it_says() {
     assert_eq!(of("conv5_1"), [Kernel::Conv2dTiledSmall, Kernel::SplitSum]);
     assert!(of("conv3_2").contains(&Kernel::WinogradProductTiledLarge));
     assert!(of("conv3_2 backward").contains(&Kernel::WinogradProductTiledSmall));
+}
+
+/// The time of a variant in a file, one way.
+fn time(measured: &Measured, variant: Variant, way: Direction) -> Option<u64> {
+    let mut variants = measured.variants.iter();
+    let (_, times) = variants.find(|(there, _)| *there == variant)?;
+    match way {
+        Direction::Forward => times.forward,
+        Direction::Backward => times.backward,
+    }
+}
+
+#[test]
+fn the_files_of_three_software_drivers_are_gone_by_and_slow_nothing_down() {
+    for (name, width, changed) in [
+        ("mesa-22.3.6.json", 8, &[][..]),
+        ("mesa-25.0.7.json", 8, &["conv1_1"]),
+        ("swiftshader.json", 4, &["conv3_2", "conv3_3"]),
+    ] {
+        let tuning = replayed(name);
+        let limits = Limits {
+            family: KernelFamily::Subgroup(Subgroup::new(width, 16_384)),
+            costs: &tuning.costs,
+            ..adapter(512 * MIB)
+        };
+        let network = vgg16(MatrixLayout::OutIn);
+        let mut differing = BTreeSet::new();
+        for choice in choices(&network, &often(), limits) {
+            let Some(measured) = tuning.costs.of(&choice.layer, 1) else {
+                assert_eq!(choice.taken, choice.model, "{name}: {choice:?}");
+                continue;
+            };
+            // What is taken is known, and no slower than the model's choice.
+            let of = |variant| time(measured, variant, choice.way);
+            if let Some(model) = of(choice.model) {
+                assert!(of(choice.taken).unwrap() <= model, "{name}: {choice:?}");
+            }
+            if choice.taken != choice.model {
+                differing.insert(network.layer_name(choice.node).to_owned());
+            }
+        }
+        let changed: BTreeSet<String> = changed.iter().map(ToString::to_string).collect();
+        assert_eq!(differing, changed, "{name}");
+    }
 }

@@ -23,10 +23,11 @@ pub(crate) struct Row {
     pub(crate) variants: Vec<(Variant, f64)>,
 }
 
-/// Of all convolutions of a network, in its order, the ways of a shape one after the other.
+/// Of all convolutions of a network for which there is a choice, in its order, the ways of a shape one after the other.
 pub(crate) fn rows(network: &Network, request: &Request, limits: Limits<'_>) -> Vec<Row> {
     let mut rows: Vec<Row> = vec![];
-    for choice in choices(network, request, limits) {
+    let choices = choices(network, request, limits);
+    for choice in choices.iter().filter(|choice| choice.variants.len() > 1) {
         let name = network.layer_name(choice.node).to_owned();
         let is_same = |row: &&mut Row| {
             (row.shape, row.way, row.model.0, row.taken.0)

@@ -258,7 +258,7 @@ impl Builder<'_> {
                     it.expect("it was chosen").tile_by_model(hardware)
                 };
                 match algorithm {
-                    Algorithm::Direct => self.cut_by_model(call, hardware),
+                    Algorithm::Direct => cut_by_model(call, hardware),
                     Algorithm::F4x4 if tile(WINOGRAD_SIZE) == TILED_LARGE => Variant::F4x4Large,
                     Algorithm::F4x4 => Variant::F4x4Small,
                     Algorithm::F2x2 if tile(WINOGRAD_SMALL_SIZE) == TILED_LARGE => {
@@ -269,13 +269,14 @@ impl Builder<'_> {
             }
         }
     }
+}
 
-    fn cut_by_model(&self, call: &Convolution<'_>, hardware: Hardware) -> Variant {
-        let positions = call.out_shape.h * call.out_shape.w;
-        let channels = blocks(call.out_shape.c) * 4;
-        let steps = call.steps();
-        Cut::new([positions, channels], call.n, steps, hardware).variant()
-    }
+/// How the model cuts a direct convolution on a GPU.
+fn cut_by_model(call: &Convolution<'_>, hardware: Hardware) -> Variant {
+    let positions = call.out_shape.h * call.out_shape.w;
+    let channels = blocks(call.out_shape.c) * 4;
+    let steps = call.steps();
+    Cut::new([positions, channels], call.n, steps, hardware).variant()
 }
 
 /// What needs no feature of the adapter.
