@@ -146,7 +146,7 @@ fn results_are_the_same_whatever_was_measured_but_for_rounding() {
         let names = folder.names();
         let names = names
             .iter()
-            .filter(|name| name.starts_with(out) && name.ends_with(".npy"));
+            .filter(|name| name.starts_with(out) && name.contains(".npy"));
         let maps = names.map(|name| folder.array(name).0);
         maps.collect::<Vec<_>>()
     };
@@ -236,7 +236,7 @@ fn a_file_that_says_nothing_of_the_device_is_a_note_and_no_reason_to_stop() {
         assert!(is_told && notes[0].contains("`gradcam tune`"), "{notes:?}");
     }
     // Measuring writes such a file anew.
-    folder.put("cut.json", good[..good.len() / 2].as_bytes());
+    folder.put("cut.json", &good.as_bytes()[..good.len() / 2]);
     let run = with_times(&folder, "cut.json", "tune tiny.npy");
     run.exits(0);
     assert!(
@@ -316,10 +316,7 @@ fn times_lie_in_the_folder_for_caches_a_file_for_each_adapter_and_driver() {
     let [name] = &names[..] else {
         panic!("{names:?}");
     };
-    assert!(
-        name.starts_with("caches/gradcam/tuning/") && name.ends_with(".json"),
-        "{name}"
-    );
+    assert!(name.starts_with("caches/gradcam/tuning/"), "{name}");
     assert!(
         told["file"].as_str().unwrap().ends_with(name.as_str()),
         "{told}"
