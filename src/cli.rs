@@ -22,7 +22,7 @@ mod shard;
 mod spelled;
 mod whole;
 
-pub use boxes::BoxFlags;
+pub use boxes::{BoxFlag, BoxFlags};
 pub use choices::{
     Backend, Baseline, Boxes, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
     MatrixDtype, Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision,

@@ -7,14 +7,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{
-    Backend, Baseline, Colormap, Convolution, Explain, Fit, Format, Fuse, MatrixDtype, Method,
-    Output, OutputKind, PixelScale, Preview, Scale, Score, Size, Smooth,
+    Backend, Baseline, BoxFlag, Colormap, Convolution, Explain, Fit, Format, Fuse, MatrixDtype,
+    Method, Output, OutputKind, PixelScale, Preview, Scale, Score, Size, Smooth,
 };
 use crate::draw::composite::Overlay;
 use crate::methods::attribution;
 use crate::methods::cam;
 use crate::methods::perturbation;
-use crate::methods::region::KnownBox;
 use crate::picture;
 
 mod boxes;
@@ -135,8 +134,8 @@ pub struct Options {
     pub regions: Option<Regions>,
     /// The file that gets those of all pictures.
     pub coco: Option<PathBuf>,
-    /// A box of the picture that maps are held against.
-    pub known_box: Option<KnownBox>,
+    /// What maps are held against: a box of the picture, or a file of those of many.
+    pub known_box: Option<BoxFlag>,
     /// How pixel values become colours.
     pub pixel_scale: PixelScale,
     /// File of class names.

@@ -98,10 +98,6 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
 
 /// [`open`] with another limit to the number of pixels, `most`.
 pub fn open_up_to(path: &Path, most: u64) -> Result<Picture, PictureError> {
-    if is_stdin(path) {
-        let path = Path::new("standard input");
-        return decode_up_to(&read_stdin(path)?, path, most);
-    }
     decode_up_to(&read(path)?, path, most)
 }
 
@@ -110,7 +106,13 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Picture, PictureError> {
     decode_up_to(bytes, path, MAX_PIXELS)
 }
 
-fn decode_up_to(bytes: &[u8], path: &Path, most: u64) -> Result<Picture, PictureError> {
+/// [`decode`] with another limit to the number of pixels, `most`.
+pub fn decode_up_to(bytes: &[u8], path: &Path, most: u64) -> Result<Picture, PictureError> {
+    let path = if is_stdin(path) {
+        Path::new(STDIN_NAME)
+    } else {
+        path
+    };
     let format = format(bytes, path)?;
     let check = |size| check_size(size, most);
     let decoded = match format {
@@ -184,8 +186,14 @@ pub fn list(
     }
 }
 
-/// The bytes of a file, which is not a folder, not empty and at most [`MAX_FILE`] long.
-fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
+/// What messages call standard input.
+const STDIN_NAME: &str = "standard input";
+
+/// The bytes of a file, or of standard input, which is not a folder, not empty and at most [`MAX_FILE`] long.
+pub fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
+    if is_stdin(path) {
+        return read_stdin(Path::new(STDIN_NAME));
+    }
     let owned = || path.to_owned();
     let unreadable = |reason: std::io::Error| match reason.kind() {
         ErrorKind::NotFound => PictureError::NotFound { path: owned() },

@@ -1,6 +1,6 @@
 //! The flags that say which regions of a map are boxed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -41,36 +41,37 @@ pub struct BoxFlags {
     ///
     /// Hold the maps against a known box of the picture: left edge, upper edge, width and height in the picture's pixels.
     /// The JSON then has energy_in_box, the share of the heat that lies in it, and pointing_hit, whether the hottest
-    /// pixel does.
-    #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box, allow_hyphen_values = true)]
-    pub known_box: Option<KnownBox>,
+    /// pixel does. Of many pictures a file has the boxes, one each: CSV (image,x,y,width,height), lines of JSON (image, box) or COCO
+    /// annotations, where a name is the end of the picture's path.
+    #[arg(long = "box", value_name = "X,Y,W,H|FILE", value_parser = parse_box, allow_hyphen_values = true)]
+    pub known_box: Option<BoxFlag>,
+}
+
+/// A box, or where boxes are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BoxFlag {
+    /// Of the one picture.
+    One(KnownBox),
+    /// Of many, each known by its name.
+    File(PathBuf),
 }
 
 /// Why a text is no box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "write four numbers, the left and upper edge, the width and the height in pixels, the last two above 0: 20,35,110,80"
+    "write four numbers, the left and upper edge, the width and the height in pixels, the last two above 0: 20,35,110,80; or a file of boxes"
 )]
 pub(super) struct BoxError;
 
-/// Four numbers separated by commas: `20,35,110,80`.
-pub(super) fn parse_box(text: &str) -> Result<KnownBox, BoxError> {
+/// Four numbers separated by commas, `20,35,110,80`; what is no list of numbers is a file.
+pub(super) fn parse_box(text: &str) -> Result<BoxFlag, BoxError> {
     let numbers = text.split(',').map(|part| part.trim().parse::<f64>());
-    let numbers: Vec<f64> = numbers.collect::<Result<_, _>>().map_err(|_| BoxError)?;
-    match numbers[..] {
-        [x, y, width, height]
-            if [x, y].iter().all(|v| v.is_finite())
-                && [width, height].iter().all(|v| v.is_finite() && *v > 0.0) =>
-        {
-            Ok(KnownBox {
-                x,
-                y,
-                width,
-                height,
-            })
-        }
-        _ => Err(BoxError),
-    }
+    let Ok(numbers) = numbers.collect::<Result<Vec<f64>, _>>() else {
+        let is_name = !text.is_empty() && (!text.contains(',') || Path::new(text).exists());
+        return is_name.then(|| BoxFlag::File(text.into())).ok_or(BoxError);
+    };
+    let known = <[f64; 4]>::try_from(numbers).ok().and_then(KnownBox::new);
+    known.map(BoxFlag::One).ok_or(BoxError)
 }
 
 #[cfg(test)]
@@ -80,12 +81,12 @@ mod tests {
     #[test]
     fn a_box_is_four_numbers_of_which_two_are_above_zero() {
         let known = |x, y, width, height| {
-            Ok(KnownBox {
+            Ok(BoxFlag::One(KnownBox {
                 x,
                 y,
                 width,
                 height,
-            })
+            }))
         };
         assert_eq!(parse_box("20,35,110,80"), known(20.0, 35.0, 110.0, 80.0));
         assert_eq!(parse_box("-1.5, 0, 0.5, 2"), known(-1.5, 0.0, 0.5, 2.0));
@@ -101,5 +102,7 @@ mod tests {
         ] {
             assert_eq!(parse_box(wrong), Err(BoxError), "{wrong}");
         }
+        let file = |name: &str| Ok(BoxFlag::File(name.into()));
+        assert_eq!(parse_box("in/boxes.csv"), file("in/boxes.csv"));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::explain::{ListError, weights_name};
+use super::explain::{BoxFileError, ListError, weights_name};
 use crate::architectures::{self, ArchitectureError};
 use crate::cli::NoSuchCommand;
 use crate::command::bench;
@@ -103,8 +103,11 @@ pub enum Error {
         /// The weights file.
         path: PathBuf,
     },
+    /// A file of `--box` without boxes of the pictures.
+    #[error(transparent)]
+    BoxFile(#[from] BoxFileError),
     /// A box of `--box` that is not on the picture.
-    #[error("{}: --box {known} lies outside of the picture, which is {width} x {height} pixels", image.display())]
+    #[error("{}: the box {known} lies outside of the picture, which is {width} x {height} pixels", image.display())]
     BoxOutside {
         /// The picture.
         image: PathBuf,

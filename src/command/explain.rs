@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::architectures::{self, Classifier, Evidence, Overrides};
-use crate::cli::{Channels, Preview};
+use crate::cli::{BoxFlag, Channels, Preview};
 use crate::command::preview::Screen;
 use crate::command::tune::tuned;
 use crate::command::{Error, whole_page};
@@ -23,6 +23,7 @@ use crate::picture::preprocess::Normalization;
 use crate::weights::{self, Weights};
 
 mod beside;
+mod box_file;
 mod choice;
 mod compute;
 pub mod draw;
@@ -42,6 +43,7 @@ mod sheet;
 mod told;
 mod values;
 
+pub use box_file::BoxFileError;
 pub use list_file::ListError;
 pub use told::{Cost, Told, in_words};
 
@@ -63,8 +65,11 @@ pub fn run(
     if jobs.destinations().next().is_none() {
         return refused(&jobs, options, out);
     }
-    if options.known_box.is_some() && jobs.list.len() > 1 {
-        return Err(UsageError::BoxOfMany(jobs.list.len()).into());
+    match (&options.known_box, &mut jobs.list[..]) {
+        (None, _) => {}
+        (Some(BoxFlag::One(known)), [job]) => job.known_box = Some(*known),
+        (Some(BoxFlag::One(_)), list) => return Err(UsageError::BoxOfMany(list.len()).into()),
+        (Some(BoxFlag::File(path)), _) => box_file::assign(path, &mut jobs, tell)?,
     }
     if let Some(coco) = &options.coco {
         output::check_file(coco, &jobs.kept)?;

@@ -203,6 +203,18 @@ impl std::fmt::Display for KnownBox {
 }
 
 impl KnownBox {
+    /// Left, upper edge, width and height; `None` where these are none of a box.
+    pub fn new([x, y, width, height]: [f64; 4]) -> Option<Self> {
+        let is_box = [x, y].iter().all(|v| v.is_finite())
+            && [width, height].iter().all(|v| v.is_finite() && *v > 0.0);
+        is_box.then_some(Self {
+            x,
+            y,
+            width,
+            height,
+        })
+    }
+
     /// Whether some of it lies within a picture of this size.
     pub fn meets(&self, (width, height): (u32, u32)) -> bool {
         let meets = |start: f64, extent: f64, length: u32| {

@@ -185,7 +185,9 @@ pub enum UsageError {
     )]
     SignedRegions(&'static str),
     /// One box for several pictures.
-    #[error("--box is of one picture, and there are {0}: name the picture that it is of")]
+    #[error(
+        "four numbers of --box are of one picture, and there are {0}: name that picture, or a file with a box for each, as in --box boxes.csv"
+    )]
     BoxOfMany(usize),
     /// Maps that have no unit in common.
     #[error(

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Classes, DEFAULT_TOP_N, Options, Preprocess, Regions};
+use crate::cli::BoxFlag;
 use crate::draw::composite::Overlay;
 
 impl Options {
@@ -132,7 +133,7 @@ impl Options {
             ("signed", (*signed).into()),
             ("boxes", (*boxes).into()),
             ("regions", regions.into()),
-            ("box", json!(known_box.map(|known| known.to_string()))),
+            ("box", json!(known_box.as_ref().map(box_in_words))),
             ("colorbar", (*colorbar).into()),
             ("report", report.is_some().into()),
             ("pixel-scale", pixel_scale.to_string().into()),
@@ -149,6 +150,14 @@ impl Options {
             }
         }
         settings
+    }
+}
+
+/// What is read of a file is not known here.
+fn box_in_words(flag: &BoxFlag) -> String {
+    match flag {
+        BoxFlag::One(known) => known.to_string(),
+        BoxFlag::File(path) => path.to_string_lossy().into_owned(),
     }
 }
 

@@ -132,6 +132,8 @@ pub struct Entry {
     pub key: String,
     /// Whether the files that it names are there.
     pub is_complete: bool,
+    /// SHA-256 of the picture's file, in hexadecimal.
+    pub sha256: Option<String>,
     /// Of a run with a page: the files that the page shows of the picture, from the page's folder; there are none where the
     /// line itself has them.
     pub page: Option<Vec<PathBuf>>,
@@ -152,6 +154,8 @@ struct Fields {
     image: String,
     #[serde(default)]
     image_bytes: Option<String>,
+    #[serde(default)]
+    image_sha256: Option<String>,
     run: Map<String, Value>,
     #[serde(default)]
     classes: Vec<Class>,
@@ -258,6 +262,7 @@ impl Manifest {
             manifest.entries.push(Entry {
                 head,
                 is_complete: are_there,
+                sha256: fields.image_sha256,
                 page: fields.page.map(Shown::beside),
                 key: fields.image_bytes.unwrap_or(fields.image),
                 at: manifest.end,

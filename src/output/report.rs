@@ -37,6 +37,9 @@ pub struct Report {
     /// The picture, as named on the command line.
     #[serde(flatten, serialize_with = "paths::image")]
     pub image: PathBuf,
+    /// Of its file, in hexadecimal; absent from the JSON where no run keeps it to know the file again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_sha256: Option<String>,
     /// Its width and height, upright.
     pub image_size: [u32; 2],
     /// Squares that covered it, of `--fit tiles`; absent from the JSON where the network saw one picture.

@@ -248,6 +248,95 @@ fn a_known_box_is_told_its_share_of_the_heat_and_whether_the_hottest_pixel_lies_
 }
 
 #[test]
+fn each_of_many_pictures_is_held_against_its_own_box_of_a_file() {
+    let folder = wide();
+    for place in ["in/a.png", "in/b.png", "in/sub/a.png", "in/none.png"] {
+        folder.put(place, &folder.read("wide.png"));
+    }
+    let coco = serde_json::json!({
+        "images": [
+            {"id": 1, "file_name": "in/a.png"}, {"id": 2, "file_name": "b.png"}, {"id": 3, "file_name": "sub/a.png"}
+        ],
+        "annotations": [
+            {"image_id": 3, "bbox": [8, 0, 8, 16]}, {"image_id": 1, "bbox": [0, 0, 24, 16]}, {"image_id": 2, "bbox": [4, 0, 8, 16]}
+        ],
+    });
+    folder.put("coco.json", coco.to_string().as_bytes());
+    folder.put(
+        "boxes.csv",
+        b"image,x,y,width,height\n./in/a.png,0,0,24,16\nb.png,4,0,8,16\nsub/a.png,8,0,8,16\n",
+    );
+    let alone = |known: &str| {
+        let line = format!("wide.png tiny.npy -c 1 --outputs none --box {known}");
+        first_map(&folder.json(&line)[0])["energy_in_box"].clone()
+    };
+    let expected = [
+        Some(alone("0,0,24,16")),
+        Some(alone("4,0,8,16")),
+        None,
+        Some(alone("8,0,8,16")),
+    ];
+    for file in ["boxes.csv", "coco.json"] {
+        let line = format!("in tiny.npy -r -c 1 --outputs none --json --box {file}");
+        let run = folder.run(&line);
+        run.exits(0);
+        assert_eq!(
+            run.stderr,
+            format!("note: {file}: 1 of 4 pictures have no box in it\n")
+        );
+        let reports = crate::harness::json_lines(&run.stdout);
+        for (report, expected) in reports.iter().zip(&expected) {
+            let energy = |value: &Value| value.as_f64().unwrap();
+            let found = first_map(report).get("energy_in_box").map(energy);
+            // Of many pictures other kernels may repay themselves.
+            let near = match (found, expected.as_ref().map(energy)) {
+                (Some(found), Some(expected)) => (found - expected).abs() < 1e-6,
+                (found, expected) => found == expected,
+            };
+            assert!(near, "{found:?} {expected:?}");
+            assert_eq!(report["settings"].get("box").is_some(), expected.is_some());
+        }
+        assert_eq!(
+            reports[1]["settings"]["box"],
+            serde_json::json!([4.0, 0.0, 8.0, 16.0])
+        );
+    }
+
+    for (text, said) in [
+        ("a.png,1,2,3,4\n", "a.png may be in/a.png or in/sub/a.png"),
+        ("b.png,1,2,3,4\nb.png,1,2,3,5\n", "b.png has several boxes"),
+        ("other.png,1,2,3,4\n", "none of its 1 boxes"),
+        (
+            "b.png,1,2,3\n",
+            "line 1: not a name and four numbers; a file of boxes is CSV",
+        ),
+    ] {
+        folder.put("wrong.csv", text.as_bytes());
+        folder.refuses("in tiny.npy -r --box wrong.csv", 1, &["wrong.csv", said]);
+    }
+    folder.refuses(
+        "in tiny.npy -r --box absent.csv",
+        1,
+        &["cannot read the boxes absent.csv", "four numbers"],
+    );
+}
+
+#[test]
+fn a_run_with_other_boxes_is_not_gone_on_with() {
+    let folder = wide();
+    folder.put("in/a.png", &folder.read("wide.png"));
+    folder.put("boxes.csv", b"a.png,1,2,3,4\n");
+    let line = "in tiny.npy -c 1 --outputs heatmap -o maps -q --box boxes.csv";
+    folder.prints(line);
+    folder.put("boxes.csv", b"a.png,1,2,3,5\n");
+    folder.refuses(
+        &format!("{line} --resume"),
+        2,
+        &["box was a file of SHA-256"],
+    );
+}
+
+#[test]
 fn boxes_that_make_no_sense_are_refused_with_what_to_type() {
     let folder = wide();
     for (options, part) in [
@@ -265,7 +354,7 @@ fn boxes_that_make_no_sense_are_refused_with_what_to_type() {
         ),
         (
             "wide.png --box 0,0,5,5",
-            "--box is of one picture, and there are 2",
+            "four numbers of --box are of one picture, and there are 2",
         ),
     ] {
         folder.refuses(&format!("cat.png tiny.npy {options}"), 2, &[part]);

@@ -208,6 +208,31 @@ fn what_failed_or_lost_its_files_is_done_again_and_takes_its_place() {
 }
 
 #[test]
+fn a_picture_that_changed_is_explained_again_and_one_that_was_only_touched_is_not() {
+    let folder = tree(4);
+    folder.run(&format!("in {ASK} -q")).exits(1);
+    let mut other = folder.picture("in/0/03.png");
+    image::imageops::invert(&mut other);
+    other.save(folder.path().join("in/0/03.png")).unwrap();
+    folder.put("in/2/02.png", &folder.read("in/2/02.png"));
+    let run = folder.run(&format!("in {ASK} --resume --json"));
+    run.exits(1);
+    for note in [
+        "note: maps/manifest.jsonl: 3 of 5 pictures are done",
+        "note: 1 picture has changed since: explained again; earlier files of another name stay where they are",
+    ] {
+        assert!(run.stderr.lines().any(|line| line == note), "{run:#?}");
+    }
+    let done = json_lines(&run.stdout);
+    assert_eq!(done.len(), 2);
+    assert_eq!(done[0]["image"], "in/0/03.png");
+    let resumed = manifest(&folder, "maps/manifest.jsonl");
+    fs::remove_dir_all(folder.path().join("maps")).unwrap();
+    folder.run(&format!("in {ASK} -q")).exits(1);
+    assert_eq!(resumed, manifest(&folder, "maps/manifest.jsonl"));
+}
+
+#[test]
 fn new_pictures_of_a_resumed_run_take_their_places_among_the_others() {
     let folder = tree(12);
     fs::remove_file(folder.path().join("in/1/bad.png")).unwrap();

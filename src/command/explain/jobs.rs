@@ -7,6 +7,7 @@ use super::Told;
 use super::listing::{Named, named};
 use crate::cli::{Format, Output};
 use crate::command::Error;
+use crate::methods::region::KnownBox;
 use crate::options::{Options, Shard};
 use crate::output::manifest::Head;
 use crate::output::{self, Checked, Destination, Kept};
@@ -20,6 +21,8 @@ pub(super) struct Job {
     pub(super) place: usize,
     /// Or why it has none, in words that were told.
     pub(super) destination: Result<Destination, String>,
+    /// A box of it that maps are held against.
+    pub(super) known_box: Option<KnownBox>,
 }
 
 /// What there is to do.
@@ -68,6 +71,7 @@ impl Jobs {
                     image,
                     named: typed,
                     place,
+                    known_box: None,
                     destination: Ok(destination),
                 };
                 (job, refused)

@@ -188,13 +188,18 @@ impl Run<'_> {
             kind: gpu.kind.into(),
         };
         let score = asked_score(options.score, question);
+        let known = job.known_box;
+        let settings = report::Settings {
+            known_box: known.map(|known| [known.x, known.y, known.width, known.height]),
+            ..set_up.settings.clone()
+        };
         let origin = Origin::new(&Made {
             image: &job.image,
             weights: &weights,
             adapter: &adapter,
             layer: &layers.join("+"),
             score: &score,
-            settings: &set_up.settings,
+            settings: &settings,
             command: &command(options, job),
         });
         let scene = Scene {
@@ -203,6 +208,7 @@ impl Run<'_> {
             threads: self.threads_a_picture(),
             kept: &self.jobs.kept,
             original: picture.original.as_ref(),
+            known_box: known,
             seen: &picture.seen,
             geometry: &picture.geometry,
             normalization: &classifier.normalization,
@@ -253,6 +259,7 @@ impl Run<'_> {
         ]);
         let report = Report {
             image: job.image.clone(),
+            image_sha256: picture.sha256,
             image_size: picture.geometry.picture.into(),
             tiles: (options.fit == cli::Fit::Tiles).then_some(picture.tiles.corners.len()),
             weights,
@@ -260,7 +267,7 @@ impl Run<'_> {
             layer: layers.join("+"),
             fuse: (layers.len() > 1).then_some(options.fuse),
             score: options.score,
-            settings: set_up.settings.clone(),
+            settings,
             versus: choice.versus.map(|id| {
                 let label = labels.get(id).expect("one label a class");
                 report::Versus::new(id, label)

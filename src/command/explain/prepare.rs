@@ -3,15 +3,17 @@
 use std::time::Instant;
 
 use ::image::RgbImage;
+use sha2::{Digest, Sha256};
 
 use super::ending::Failure;
 use super::pictures::Run;
-use super::{Job, milliseconds, page};
+use super::{Job, milliseconds, page, record};
 use crate::cli::{self, Size};
 use crate::command::Error;
 use crate::output::Destination;
 use crate::picture::preprocess::{self, Fit, Geometry, Tiles};
 use crate::picture::{self, Picture};
+use crate::weights;
 
 /// A picture as the network sees it.
 pub(super) struct Prepared {
@@ -28,6 +30,8 @@ pub(super) struct Prepared {
     pub(super) destination: Destination,
     /// What was assumed on decoding, and what its files are called where they have not its name.
     pub(super) notes: Vec<String>,
+    /// Of its file, where a run keeps it to know the file again.
+    pub(super) sha256: Option<String>,
     pub(super) milliseconds: f64,
 }
 
@@ -39,14 +43,18 @@ impl Run<'_> {
             .destination
             .as_ref()
             .map_err(|words| Failure::told(words))?;
+        let bytes = picture::read(&job.image).map_err(Error::from)?;
+        let is_kept = record::is_kept(self.options, self.jobs);
+        let sha256 = is_kept.then(|| weights::hex(&Sha256::digest(&bytes)));
         let Picture {
             rgb: original,
             mut notes,
             ..
-        } = picture::open_up_to(&job.image, self.options.max_pixels).map_err(Error::from)?;
+        } = picture::decode_up_to(&bytes, &job.image, self.options.max_pixels)
+            .map_err(Error::from)?;
+        drop(bytes);
         let (width, height) = original.dimensions();
-        let known = self.options.known_box;
-        if let Some(known) = known.filter(|known| !known.meets((width, height))) {
+        if let Some(known) = job.known_box.filter(|known| !known.meets((width, height))) {
             return Err(Failure::from(Error::BoxOutside {
                 image: job.image.clone(),
                 known,
@@ -91,6 +99,7 @@ impl Run<'_> {
             inputs,
             destination: destination.clone(),
             notes,
+            sha256,
             milliseconds: milliseconds(started),
         })
     }

@@ -1,16 +1,23 @@
 //! Results kept as the work goes: the manifest and the CSV, and what an earlier run has left in them.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::Told;
 use super::jobs::{Job, Jobs};
+use crate::cli::BoxFlag;
 use crate::command::{Error, whole_page};
 use crate::options::Options;
 use crate::output::csv;
 use crate::output::manifest::{self, Entry, Head, Lines, Manifest, ManifestError};
+use crate::picture;
+use crate::weights::hex;
 
 /// Where the results of a run are kept.
 pub(super) struct Record<'a> {
@@ -36,6 +43,15 @@ fn path(options: &Options, jobs: &Jobs) -> Option<PathBuf> {
 pub(super) fn settings(options: &Options, sha256: &str) -> Map<String, Value> {
     let mut run = options.settings();
     run.insert("weights".into(), sha256.into());
+    // What stands in the file decides, as with weights.
+    if let Some(BoxFlag::File(path)) = &options.known_box
+        && let Ok(bytes) = std::fs::read(path)
+    {
+        run.insert(
+            "box".into(),
+            format!("a file of SHA-256 {}", hex(&Sha256::digest(&bytes))).into(),
+        );
+    }
     run
 }
 
@@ -64,21 +80,17 @@ pub(super) fn resume(
     }
     let manifest = Manifest::read(&path)?;
     manifest.check(run)?;
-    let keys = jobs
-        .list
-        .iter()
-        .map(|job| (manifest::key(&job.image), job.place));
-    let places: HashMap<String, usize> = keys.collect();
+    let keys = jobs.list.iter().map(|job| (manifest::key(&job.image), job));
+    let by_key: HashMap<String, &Job> = keys.collect();
     let mut kept: Vec<(Head, Entry)> = vec![];
     let page = options.report.as_deref();
     let is_shown =
         |entry: &Entry| page.is_none_or(|page| whole_page::missing(page, entry).is_none());
     let (mut seen, mut others) = (HashSet::new(), vec![]);
+    let mut there: Vec<(&Job, &Entry)> = vec![];
     for entry in manifest.entries.iter().filter(|entry| entry.head.is_ok) {
-        match places.get(&entry.key) {
-            Some(&place) if entry.is_complete && is_shown(entry) && seen.insert(place) => {
-                kept.push((jobs.head(place, true, options), entry.clone()));
-            }
+        match by_key.get(&entry.key) {
+            Some(job) if entry.is_complete && is_shown(entry) => there.push((job, entry)),
             Some(_) => {}
             None => others.push(&entry.key),
         }
@@ -90,6 +102,15 @@ pub(super) fn resume(
             first: first.as_str().into(),
         }
         .into());
+    }
+    let are_same = unchanged(&there);
+    let mut changed = 0;
+    for ((job, entry), is_same) in there.into_iter().zip(are_same) {
+        if !is_same {
+            changed += 1;
+        } else if seen.insert(job.place) {
+            kept.push((jobs.head(job.place, true, options), entry.clone()));
+        }
     }
     kept.sort_by_key(|(head, _)| head.place);
     let is_as_it_was = kept.len() == manifest.entries.len()
@@ -107,8 +128,36 @@ pub(super) fn resume(
         jobs.list.len()
     );
     tell(Told::Note(note));
+    if changed > 0 {
+        let pictures = match changed {
+            1 => "1 picture has".to_owned(),
+            _ => format!("{changed} pictures have"),
+        };
+        tell(Told::Note(format!(
+            "{pictures} changed since: explained again; earlier files of another name stay where they are"
+        )));
+    }
     jobs.list.retain(|job| !seen.contains(&job.place));
     Ok(())
+}
+
+/// Whether the picture of each line is still the file that it was, by its content: dates change when a folder is copied.
+fn unchanged(lines: &[(&Job, &Entry)]) -> Vec<bool> {
+    let is_same = |(job, entry): &(&Job, &Entry)| {
+        let bytes = picture::read(&job.image).ok();
+        let now = bytes.map(|bytes| hex(&Sha256::digest(&bytes)));
+        now.is_some() && now == entry.sha256
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let part = lines.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let each = |part| scope.spawn(move || <[_]>::iter(part).map(is_same).collect::<Vec<_>>());
+        let threads: Vec<_> = lines.chunks(part).map(each).collect();
+        let ended = threads.into_iter().map(|thread| thread.join());
+        ended
+            .flat_map(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 impl<'a> Record<'a> {

@@ -12,11 +12,11 @@ use crate::output::report;
 /// `values` are its values before they are cut at zero, of any size.
 pub(super) fn look(scene: &Scene<'_>, values: &Map, map: &mut report::Map) -> Vec<Region> {
     let options = scene.options;
-    if options.regions.is_none() && options.known_box.is_none() {
+    if options.regions.is_none() && scene.known_box.is_none() {
         return vec![];
     }
     let placed = values.place(scene.geometry).heat();
-    if let Some(known) = options.known_box {
+    if let Some(known) = scene.known_box {
         map.energy_in_box = known.energy(&placed);
         map.pointing_hit = known.is_hit(&placed);
     }

@@ -15,6 +15,7 @@ use crate::draw::composite::{self, Overlay, Rectangle};
 use crate::explainer::Explanation;
 use crate::methods::Method;
 use crate::methods::map::Map;
+use crate::methods::region::KnownBox;
 use crate::methods::verdict::Circumstances;
 use crate::options::Options;
 use crate::output::provenance::Origin;
@@ -33,6 +34,8 @@ pub struct Scene<'a> {
     pub kept: &'a Kept,
     /// The picture as it was opened, where maps are placed back on it.
     pub original: Option<&'a RgbImage>,
+    /// A box of the picture that maps are held against.
+    pub known_box: Option<KnownBox>,
     /// The picture as the network saw it.
     pub seen: &'a RgbImage,
     /// Where the one lies on the other.

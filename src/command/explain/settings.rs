@@ -56,9 +56,8 @@ pub(super) fn settings(
             threshold: rule.threshold,
             least_area: rule.least_area,
         }),
-        known_box: options
-            .known_box
-            .map(|known| [known.x, known.y, known.width, known.height]),
+        // Each picture's own.
+        known_box: None,
         drawing: drawing(options),
     }
 }

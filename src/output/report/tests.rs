@@ -36,6 +36,7 @@ fn report() -> Report {
     Report {
         image: "street.jpg".into(),
         tiles: None,
+        image_sha256: None,
         image_size: [640, 480],
         weights: Weights {
             path: Some("VGG16.npy".into()),
