@@ -7,6 +7,7 @@ mod activation;
 mod called;
 mod infer;
 mod op;
+mod positions;
 mod resample;
 #[cfg(test)]
 mod tests;

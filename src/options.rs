@@ -106,8 +106,9 @@ pub struct Options {
     pub size: Size,
     /// How a picture meets the network's square.
     pub fit: Fit,
-    /// Squares along a picture's short side, of [`Fit::Tiles`]; at least 1.
-    pub tiles: u32,
+    /// Squares along a picture's short side, of [`Fit::Tiles`]; at least 1. `None`: one, or one pass over all of the picture where the
+    /// network takes it so.
+    pub tiles: Option<u32>,
     /// `None`: what the weights ask for.
     pub preprocess: Option<Preprocess>,
     /// Pixels along each side of what the network sees; `None`: as its weights ask for.
@@ -292,7 +293,7 @@ impl Options {
             format: flags.format,
             size: flags.size.unwrap_or_default(),
             fit: flags.fit,
-            tiles: flags.tiles.unwrap_or(1),
+            tiles: flags.tiles,
             preprocess,
             input_size: flags.input_size.map(usize::from),
             max_pixels: flags.max_pixels.map_or(picture::MAX_PIXELS, |millions| {

@@ -364,7 +364,8 @@ pub struct Explain {
     ///
     /// Squares of --fit tiles along the picture's short side: more of them see more detail of a large picture. They overlap by
     /// half or more. The picture's logits are the means of theirs, its score is differentiated there, and their maps, in one
-    /// unit, are blended to one.
+    /// unit, are blended to one. Without it a network that ends with a mean over all positions, and sees each by what lies around it,
+    /// takes a long picture in one pass of up to 16 squares' size.
     #[arg(long, value_name = "N", value_parser = whole::<u32>(TILES), allow_negative_numbers = true,
         help_heading = "What the network sees")]
     pub tiles: Option<u32>,

@@ -161,3 +161,35 @@ fn by_default_the_last_convolution_with_more_than_one_place_is_looked_at() {
     let of_one_place = network.target(Some("head")).unwrap_err();
     assert!(matches!(of_one_place, NetworkError::NoPositions { .. }));
 }
+
+#[test]
+fn a_head_that_is_linear_in_one_mean_is_known() {
+    let network = |ops: Vec<Op>| {
+        let mut network = Network::new("test", Shape::new(3, 4, 4));
+        for (number, op) in ops.into_iter().enumerate() {
+            network.chain(format!("layer{number}"), op).unwrap();
+        }
+        network
+    };
+    let flatten = || Op::Flatten(FlattenOrder::Chw);
+    for (ops, is_mean) in [
+        (vec![Op::RELU, Op::GlobalMean, dense(3)], true),
+        (vec![Op::RELU, Op::GlobalMean], true),
+        (
+            vec![Op::RELU, Op::AdaptiveAvgPool([1, 1]), flatten(), dense(3)],
+            true,
+        ),
+        (vec![Op::GlobalMean, Op::RELU, dense(3)], false),
+        (vec![Op::AdaptiveAvgPool([2, 2]), Op::GlobalMean], false),
+        (vec![flatten(), dense(48)], false),
+    ] {
+        assert_eq!(network(ops).is_mean_over_positions(), is_mean);
+    }
+    // A mean that gates channels sees the whole picture.
+    let mut gated = network(vec![Op::GlobalMean]);
+    gated
+        .push("gate", Op::Mul, vec![NodeId(0), NodeId(1)])
+        .unwrap();
+    gated.chain("mean", Op::GlobalMean).unwrap();
+    assert!(!gated.is_mean_over_positions());
+}

@@ -104,24 +104,17 @@ pub fn seen(
     (in_grey(&seen), geometry)
 }
 
-/// A picture that overlapping rectangles of the network's size cover, `along` of them along its short side: resized for
-/// them, and where that lies on the picture. In grey where that is what the network sees.
-///
-/// # Errors
-/// [`TooManyTiles`] for a picture so long that it takes more than [`Tiles::MOST`].
+/// A picture that `tiles` cover: resized for them, and where that lies on the picture. In grey where that is what the network sees.
 ///
 /// # Panics
-/// If any of the four sides or `along` is zero.
+/// If any of the four sides is zero.
 pub fn tiled(
     picture: &RgbImage,
-    along: u32,
-    [width, height]: [u32; 2],
+    tiles: &Tiles,
     normalization: &Normalization,
-) -> Result<(RgbImage, Geometry, Tiles), TooManyTiles> {
-    let tiles = Tiles::over(picture.dimensions(), (width, height), along)?;
+) -> (RgbImage, Geometry) {
     let (w, h) = tiles.canvas;
-    let (canvas, geometry) = seen(picture, Fit::Squash, [w, h], normalization);
-    Ok((canvas, geometry, tiles))
+    seen(picture, Fit::Squash, [w, h], normalization)
 }
 
 /// Each pixel's luma (ITU-R BT.601) in all three channels.

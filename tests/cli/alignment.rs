@@ -29,7 +29,7 @@ fn errors(
     centre: [f64; 2],
 ) -> [f64; 2] {
     let line = format!(
-        "{file} red.safetensors -c 0 --score logit --outputs heatmap16 --size original {options}"
+        "{file} red.safetensors -q -c 0 --score logit --outputs heatmap16 --size original {options}"
     );
     let report = folder.json(&line).remove(0);
     let map = &report["classes"][0]["maps"][0];

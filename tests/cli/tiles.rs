@@ -71,7 +71,7 @@ fn the_logits_of_a_long_picture_are_the_means_of_its_squares() {
         folder.put("square.png", &png(&square));
         logits("square.png", "crop").0
     });
-    let (whole, tiles) = logits("long.png", "tiles");
+    let (whole, tiles) = logits("long.png", "tiles --tiles 1");
     assert_eq!(tiles, 3);
     assert!(
         (whole - of_squares.iter().sum::<f64>() / 3.0).abs() < 1e-6,
@@ -83,7 +83,7 @@ fn the_logits_of_a_long_picture_are_the_means_of_its_squares() {
 fn a_square_without_the_class_stays_cold_beside_one_that_has_it() {
     let folder = folder();
     folder.put("long.png", &png(&disc((512, 128), [64.0, 64.0], 30.0)));
-    let line = "long.png red.safetensors -c 0 --outputs heatmap,raw --fit tiles";
+    let line = "long.png red.safetensors -c 0 --outputs heatmap,raw --fit tiles --tiles 1";
     for score in ["prob", "logit"] {
         let report = folder.json(&format!("{line} --score {score}")).remove(0);
         let files = &report["classes"][0]["maps"][0]["files"];
@@ -95,6 +95,59 @@ fn a_square_without_the_class_stays_cold_beside_one_that_has_it() {
             assert!(x < 64 || pixel.0[0] == 0, "{score}: heat at {x}");
         }
     }
+}
+
+#[test]
+fn a_network_that_ends_with_a_mean_over_positions_takes_a_long_picture_in_one_pass() {
+    let folder = folder();
+    let picture = disc((128, 64), [50.0, 30.0], 25.0);
+    folder.put("long.png", &png(&picture));
+    let of = |file: &str, fit: &str| {
+        let line =
+            format!("{file} red.safetensors -c 0 --score logit --outputs raw --json --fit {fit}");
+        let run = folder.run(&line);
+        run.exits(0);
+        let report = json_lines(&run.stdout).remove(0);
+        let class = &report["classes"][0];
+        let file = class["maps"][0]["files"]["gradcam.npy"].as_str().unwrap();
+        (
+            class["logit"].as_f64().unwrap(),
+            folder.array(file),
+            report["tiles"].clone(),
+            run.stderr,
+        )
+    };
+    let (whole, (map, shape), tiles, told) = of("long.png", "tiles");
+    assert_eq!((tiles, &shape[..]), (1.into(), &[32, 64][..]));
+    assert_eq!(
+        told,
+        "note: long.png: one pass of 128 x 64 pixels rather than 3 squares, since the network ends with a mean over all \
+         positions; --tiles 1 takes squares\n"
+    );
+    // Nothing but the mean reaches from one half to the other.
+    let halves = [0, 64].map(|x| {
+        let half = image::imageops::crop_imm(&picture, x, 0, 64, 64).to_image();
+        folder.put("half.png", &png(&half));
+        let (logit, (map, _), ..) = of("half.png", "crop");
+        (logit, map)
+    });
+    assert!((whole - halves[0].0.midpoint(halves[1].0)).abs() < 1e-6);
+    for (place, value) in map.iter().enumerate() {
+        let (x, y) = (place % 64, place / 64);
+        let half = halves[x / 32].1[y * 32 + x % 32];
+        // The mean is over twice as many positions.
+        assert!((value - half / 2.0).abs() < 1e-6 * half.abs().max(1e-3));
+    }
+
+    // Dense layers over a map take one size alone; and a pass as large as many squares takes too much memory.
+    let (_, _, tiles, told) = {
+        folder.put("red.safetensors", &network());
+        folder.put("ribbon.png", &png(&disc((1280, 64), [50.0, 30.0], 25.0)));
+        of("ribbon.png", "tiles")
+    };
+    assert_eq!((tiles, &*told), (39.into(), ""));
+    let dense = folder.json("long.png tiny.npy -c 1 --outputs none -q --fit tiles");
+    assert_eq!(dense[0]["tiles"], 3);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The network on the devices, and what it says of pictures: of one at a time, or of groups.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -17,7 +19,9 @@ use crate::cli;
 use crate::command::Error;
 use crate::command::error::of_run;
 use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
+use crate::network::{Network, Shape};
 use crate::output::report;
+use crate::picture::preprocess::Tiles;
 
 /// Pictures that go through a GPU at once unless the command says how many.
 const GROUP: usize = 8;
@@ -40,6 +44,59 @@ pub(super) struct SetUp {
     pub(super) explainers: Vec<Explainer>,
     pub(super) settings: report::Settings,
     pub(super) milliseconds: f64,
+    sized: Sized,
+}
+
+/// What pictures of other sizes need, of `--fit tiles`.
+#[derive(Default)]
+struct Sized {
+    /// Whether the network takes a size; by width and height.
+    takes: Mutex<HashMap<(u32, u32), bool>>,
+    /// For each device the network at the size that it saw last.
+    last: Vec<Mutex<Option<AtSize>>>,
+}
+
+/// A width and a height, and the network at these.
+type AtSize = ((u32, u32), Arc<Explainer>);
+
+impl SetUp {
+    /// One rectangle in place of many, where that means the same to the network and the device holds it.
+    pub(super) fn whole(&self, run: &Run<'_>, tiles: &Tiles) -> Option<Tiles> {
+        let whole = tiles.whole()?;
+        let takes = || {
+            let network = run.network_at(whole.canvas)?;
+            explainer::fits(&network, &self.wanted, run.gpus[0].limits()).then_some(())
+        };
+        let mut known = lock(&self.sized.takes);
+        let takes = *known
+            .entry(whole.canvas)
+            .or_insert_with(|| takes().is_some());
+        takes.then_some(whole)
+    }
+
+    /// The network on a device for pictures of this size.
+    fn explainer(
+        &self,
+        run: &Run<'_>,
+        device: usize,
+        size: (u32, u32),
+    ) -> Result<Arc<Explainer>, ExplainError> {
+        let mut last = lock(&self.sized.last[device]);
+        if let Some((_, explainer)) = last.as_ref().filter(|(of, _)| *of == size) {
+            return Ok(Arc::clone(explainer));
+        }
+        // Before the next one, which takes as much memory.
+        *last = None;
+        let network = run.network_at(size).expect("looked at before");
+        let explainer = Explainer::new(&run.gpus[device], &network, self.wanted.clone())?;
+        let explainer = Arc::new(explainer);
+        *last = Some((size, Arc::clone(&explainer)));
+        Ok(explainer)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A picture's number, from 0, of so many.
@@ -89,7 +146,20 @@ impl Run<'_> {
             wanted,
             explainers,
             milliseconds: milliseconds(started),
+            sized: Sized {
+                last: self.gpus.iter().map(|_| Mutex::default()).collect(),
+                ..Sized::default()
+            },
         })
+    }
+
+    /// The network over pictures of another size, where a larger picture's logits are the means of its parts'.
+    fn network_at(&self, (width, height): (u32, u32)) -> Option<Network> {
+        let network = &self.classifier.network;
+        let input = network.input_shape();
+        let input = Shape::new(input.c, height as usize, width as usize);
+        let can = network.is_mean_over_positions();
+        can.then(|| network.at_input(input).ok()).flatten()
     }
 
     /// How many pictures go through a device at once: on a software adapter one, since what a group saves in reading weights it
@@ -131,8 +201,15 @@ impl Run<'_> {
         if explainer.at_once() > 1 {
             return self.compute_group(explainer, device, pictures, place, tell);
         }
+        let input = self.classifier.network.input_shape();
         let one = pictures.into_iter().map(|picture| {
-            let explained = compute_one(explainer, self.choice, picture, device, place, tell)?;
+            let size = picture.tiles.size;
+            let explained = if size == (input.w as u32, input.h as u32) {
+                compute_one(explainer, self.choice, picture, device, place, tell)?
+            } else {
+                let sized = set_up.explainer(self, device, size)?;
+                compute_one(&sized, self.choice, picture, device, place, tell)?
+            };
             Ok(Ok(explained))
         });
         one.collect()

@@ -96,7 +96,7 @@ impl Run<'_> {
         batch::run(
             list,
             self.width(&set_up),
-            |job| self.prepare(job),
+            |job| self.prepare(&set_up, job),
             |device, pictures| {
                 let at_once = pictures.len();
                 let place = Place {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use ::image::RgbImage;
 use sha2::{Digest, Sha256};
 
+use super::compute::SetUp;
 use super::ending::Failure;
 use super::pictures::Run;
 use super::{Job, milliseconds, page, record};
@@ -37,7 +38,7 @@ pub(super) struct Prepared {
 
 impl Run<'_> {
     /// The picture from its file to what the network takes.
-    pub(super) fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
+    pub(super) fn prepare(&self, set_up: &SetUp, job: &Job) -> Result<Prepared, Failure> {
         let started = Instant::now();
         let destination = job
             .destination
@@ -74,11 +75,26 @@ impl Run<'_> {
             cli::Fit::Squash => fit(Fit::Squash),
             cli::Fit::Pad => fit(Fit::Pad),
             cli::Fit::Tiles => {
-                let tiled = preprocess::tiled(&original, self.options.tiles, [w, h], normalization);
-                tiled.map_err(|source| Error::Tiles {
+                let tiles = Tiles::over((width, height), (w, h), self.options.tiles.unwrap_or(1));
+                let tiles = tiles.map_err(|source| Error::Tiles {
                     image: job.image.clone(),
                     source,
-                })?
+                })?;
+                let asked = self.options.tiles.is_some();
+                let whole = (!asked).then(|| set_up.whole(self, &tiles)).flatten();
+                let tiles = match whole {
+                    Some(whole) => {
+                        let (w, h) = whole.canvas;
+                        notes.push(format!(
+                            "one pass of {w} x {h} pixels rather than {} squares, since the network ends with a mean over all positions; --tiles 1 takes squares",
+                            tiles.corners.len()
+                        ));
+                        whole
+                    }
+                    None => tiles,
+                };
+                let (seen, geometry) = preprocess::tiled(&original, &tiles, normalization);
+                (seen, geometry, tiles)
             }
         };
         let inputs = tiles.cut(&seen);

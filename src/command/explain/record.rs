@@ -153,7 +153,7 @@ fn unchanged(lines: &[(&Job, &Entry)]) -> Vec<bool> {
     thread::scope(|scope| {
         let each = |part| scope.spawn(move || <[_]>::iter(part).map(is_same).collect::<Vec<_>>());
         let threads: Vec<_> = lines.chunks(part).map(each).collect();
-        let ended = threads.into_iter().map(|thread| thread.join());
+        let ended = threads.into_iter().map(thread::ScopedJoinHandle::join);
         ended
             .flat_map(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()

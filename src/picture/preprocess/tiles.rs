@@ -18,6 +18,9 @@ pub struct Tiles {
     pub corners: Vec<(u32, u32)>,
 }
 
+/// By what networks make maps smaller, at most.
+const STEP: u32 = 32;
+
 /// More rectangles than are worth the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} squares would cover it, and {most} are the most; cut the picture first", most = Tiles::MOST)]
@@ -60,6 +63,24 @@ impl Tiles {
             corners: rows.iter().flat_map(row).collect(),
         })
     }
+
+    /// One rectangle in place of all, where a network takes it: as large as the resized picture, but for what makes its sides differ
+    /// from the network's by a multiple of [`STEP`], so that strides and padding meet its edges as they do there. `None` for one
+    /// that is one already, or larger than [`Tiles::LARGEST`] of them.
+    pub fn whole(&self) -> Option<Self> {
+        let side = |canvas: u32, size: u32| {
+            let steps = (canvas.saturating_sub(size) + STEP / 2) / STEP;
+            size + STEP * steps
+        };
+        let width = side(self.canvas.0, self.size.0);
+        let height = side(self.canvas.1, self.size.1);
+        let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+        let fits = area((width, height)) <= Self::LARGEST * area(self.size);
+        (fits && self.corners.len() > 1).then(|| Self::one((width, height)))
+    }
+
+    /// The most rectangles of the network's size that a pass over all of the picture is as large as: its memory grows so.
+    pub const LARGEST: u64 = 16;
 
     /// One, which is all there is.
     pub fn one(size: (u32, u32)) -> Self {
@@ -210,6 +231,22 @@ mod tests {
     fn a_ribbon_that_takes_too_many_is_refused_before_anything_is_made() {
         let ribbon = Tiles::over((100_000, 2), (224, 224), 1);
         assert_eq!(ribbon, Err(TooManyTiles(99_999)));
+    }
+
+    #[test]
+    fn a_whole_is_as_large_as_the_picture_in_steps_and_not_larger_than_memory_lasts() {
+        let whole = |picture, size, along| {
+            let tiles = Tiles::over(picture, size, along).unwrap();
+            tiles
+                .whole()
+                .map(|whole| (whole.canvas, whole.corners.len()))
+        };
+        assert_eq!(whole((1200, 400), (224, 224), 1), Some(((672, 224), 1)));
+        assert_eq!(whole((600, 400), (224, 224), 1), Some(((352, 224), 1)));
+        assert_eq!(whole((600, 400), (299, 299), 1), Some(((459, 299), 1)));
+        assert_eq!(whole((400, 400), (224, 224), 3), Some(((448, 448), 1)));
+        assert_eq!(whole((400, 400), (224, 224), 1), None);
+        assert_eq!(whole((8000, 400), (224, 224), 1), None);
     }
 
     #[test]
