@@ -65,7 +65,7 @@ impl Tiles {
     }
 
     /// One rectangle in place of all, where a network takes it: as large as the resized picture, but for what makes its sides differ
-    /// from the network's by a multiple of [`STEP`], so that strides and padding meet its edges as they do there. `None` for one
+    /// from the network's by a multiple of 32, so that strides and padding meet its edges as they do there. `None` for one
     /// that is one already, or larger than [`Tiles::LARGEST`] of them.
     pub fn whole(&self) -> Option<Self> {
         let side = |canvas: u32, size: u32| {
