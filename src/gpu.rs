@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 pub use device::required_limits;
 use held::Tally;
 pub use run::{Phase, Session, StartUp};
+use shuffles::Shuffles;
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{IMAGE_ROW, SUBGROUPS};
@@ -298,24 +299,36 @@ const INTEGRATED: Hardware = Hardware {
     multiply_adds_a_byte: 6,
 };
 
+/// Invocations in each subgroup, where a processor has subgroups that there are kernels for.
+fn subgroup_width(device: &wgpu::Device) -> Option<u32> {
+    let info = device.adapter_info();
+    let width = info.subgroup_min_size;
+    let is_known = device.features().contains(wgpu::Features::SUBGROUP)
+        && info.subgroup_max_size == width
+        && SUBGROUPS.contains(&width)
+        && device.limits().max_texture_dimension_2d as usize >= IMAGE_ROW;
+    is_known.then_some(width)
+}
+
 /// What suits the adapter. On a CPU workgroup memory is as slow as any, and a barrier stops the whole workgroup; a GPU
 /// with subgroups would leave most of itself idle in workgroups of one.
 fn kernel_family(device: &wgpu::Device, queue: &wgpu::Queue) -> KernelFamily {
     let info = device.adapter_info();
     match info.device_type {
         wgpu::DeviceType::Cpu => {
-            let image_rows = device.limits().max_texture_dimension_2d;
-            let width = info.subgroup_min_size;
-            let runs_subgroups = device.features().contains(wgpu::Features::SUBGROUP)
-                && info.subgroup_max_size == width
-                && SUBGROUPS.contains(&width)
-                && image_rows as usize >= IMAGE_ROW;
-            match runs_subgroups {
-                true => KernelFamily::Subgroup(Subgroup {
-                    shuffles: shuffles::are_fast(device, queue, width),
-                    ..Subgroup::new(width, image_rows)
-                }),
-                false => KernelFamily::Plain,
+            let Some(width) = subgroup_width(device) else {
+                return KernelFamily::Plain;
+            };
+            let subgroup = |shuffles| {
+                KernelFamily::Subgroup(Subgroup {
+                    shuffles,
+                    ..Subgroup::new(width, device.limits().max_texture_dimension_2d)
+                })
+            };
+            match shuffles::measured(device, queue, width) {
+                Shuffles::Fast => subgroup(true),
+                Shuffles::Slow => subgroup(false),
+                Shuffles::Wrong => KernelFamily::Plain,
             }
         }
         wgpu::DeviceType::IntegratedGpu => KernelFamily::Tiled(INTEGRATED),
@@ -398,10 +411,14 @@ impl Gpu {
     pub fn notes(&self) -> Vec<String> {
         let is_cpu = self.device.adapter_info().device_type == wgpu::DeviceType::Cpu;
         let is_slow = is_cpu && self.family == KernelFamily::Plain;
+        let why = match subgroup_width(&self.device) {
+            None => "is a processor without subgroups of 4, 8 or 16 invocations".to_owned(),
+            Some(width) => format!("gives wrong values in subgroups of {width} invocations"),
+        };
         let slow = is_slow.then(|| {
             format!(
-                "{} is a processor without subgroups of 4, 8 or 16 invocations: only the plain kernels run there, some hundred times \
-                 slower than others; `gradcam adapters` lists what else there is",
+                "{} {why}: only the plain kernels run there, some hundred times slower than others; `gradcam adapters` lists what else \
+                 there is",
                 self.info.name
             )
         });
