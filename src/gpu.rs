@@ -7,18 +7,20 @@ mod memory;
 mod pipelines;
 mod read_back;
 mod run;
-mod shuffles;
 mod staging;
+mod subgroups;
 mod texels;
 mod timestamps;
 mod upload;
 
 use std::sync::{Arc, Mutex};
 
+use serde::Serialize;
+
 pub use device::required_limits;
 use held::Tally;
 pub use run::{Phase, Session, StartUp};
-use shuffles::Shuffles;
+use subgroups::Shuffles;
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{IMAGE_ROW, SUBGROUPS};
@@ -26,13 +28,14 @@ use crate::named::named;
 use crate::plan::{Costs, Hardware, KernelFamily, Limits, Subgroup, Winograd};
 
 /// An adapter that wgpu reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AdapterInfo {
     /// The device's own name.
     pub name: String,
     /// `vulkan`, `metal` or `dx12`.
     pub backend: String,
     /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    #[serde(rename = "type")]
     pub kind: &'static str,
     /// The driver and its version.
     pub driver: String,
@@ -325,7 +328,7 @@ fn kernel_family(device: &wgpu::Device, queue: &wgpu::Queue) -> KernelFamily {
                     ..Subgroup::new(width, device.limits().max_texture_dimension_2d)
                 })
             };
-            match shuffles::measured(device, queue, width) {
+            match subgroups::tried(device, queue, width) {
                 Shuffles::Fast => subgroup(true),
                 Shuffles::Slow => subgroup(false),
                 Shuffles::Wrong => KernelFamily::Plain,

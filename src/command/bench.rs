@@ -10,12 +10,13 @@ use crate::architectures::{self, Classifier, Overrides};
 use crate::cli::Bench;
 use crate::command::Error;
 use crate::command::error::of_run;
-use crate::command::tune::{rows, there_and_back, tuned};
+use crate::command::tune::{rows, tuned};
 use crate::gpu::{Gpu, Selection, Session};
 use crate::methods::cam::{self, Features};
 use crate::network::{Network, NodeId, ReluRule, Shape};
 use crate::picture::preprocess;
 use crate::plan::{BackwardRequest, ForwardRequest, Limits, MatrixDtype, Means, Plan, Request};
+use crate::tuning::there_and_back;
 use crate::weights;
 
 mod ceilings;
@@ -27,7 +28,7 @@ pub use check::{Check, Wrong};
 pub use report::{Batch, KernelTime, LayerTime, Report, StartUp, Tuned};
 
 /// Runs that the plan counts on: more than repay whatever is prepared once.
-pub(crate) const MANY: usize = 1000;
+const MANY: usize = 1000;
 
 /// Passes of the plan and their ways back: one as Grad-CAM alone asks for it, one that leaves what the ways to the pixels read.
 const GRAD_CAM: [usize; 2] = [0, 0];

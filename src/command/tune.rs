@@ -7,10 +7,9 @@ use crate::architectures::{self, Overrides};
 use crate::cli::Tune;
 use crate::command::Error;
 use crate::gpu::{AdapterInfo, Gpu, Selection};
-use crate::network::{NodeId, ReluRule, Shape};
+use crate::network::Shape;
 use crate::output::{self, Kept};
-use crate::plan::{BackwardRequest, ForwardRequest, Means, Request};
-use crate::tuning::{By, Clock, Tuning, layers, measure};
+use crate::tuning::{By, Clock, Tuning, layers, measure, there_and_back};
 use crate::weights;
 
 mod kept;
@@ -130,22 +129,4 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
         rows: rows(network, &there_and_back(), gpu.limits()),
         notes,
     })
-}
-
-/// One picture, and a gradient at its pixels, many times.
-pub(crate) fn there_and_back() -> Request {
-    let back = BackwardRequest {
-        to: NodeId(0),
-        keep: vec![],
-        classes: 1,
-        rule: ReluRule::Plain,
-        means: Means::Never,
-    };
-    Request {
-        runs: super::bench::MANY,
-        ..Request::of(ForwardRequest {
-            backs: vec![back],
-            ..ForwardRequest::default()
-        })
-    }
 }

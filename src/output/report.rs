@@ -360,17 +360,6 @@ pub fn adapters(adapters: &[AdapterInfo], json: bool) -> String {
     if !json {
         return printable_lines(adapters.iter().map(ToString::to_string));
     }
-    let adapters: Vec<_> = adapters
-        .iter()
-        .map(|adapter| {
-            serde_json::json!({
-                "name": adapter.name,
-                "backend": adapter.backend,
-                "type": adapter.kind,
-                "driver": adapter.driver,
-            })
-        })
-        .collect();
     format!("{}\n", serde_json::json!({ "adapters": adapters }))
 }
 

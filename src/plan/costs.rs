@@ -159,7 +159,8 @@ pub struct Times {
 }
 
 impl Times {
-    pub(super) const fn of(self, way: Direction) -> Option<u64> {
+    /// Those of one way.
+    pub const fn of(self, way: Direction) -> Option<u64> {
         match way {
             Direction::Forward => self.forward,
             Direction::Backward => self.backward,
@@ -248,6 +249,26 @@ impl Costs {
     pub fn model() -> &'static Self {
         static NONE: Costs = Costs { layers: vec![] };
         &NONE
+    }
+
+    /// Made-up times by which a layer goes by `wanted` wherever that computes it.
+    pub fn forcing(layer: LayerShape, wanted: Variant) -> Self {
+        let times = |&variant: &Variant| {
+            let each = Some(u64::from(variant != wanted) * 1_000_000_000);
+            let times = Times {
+                forward: each,
+                backward: each,
+                once: 0,
+            };
+            (variant, times)
+        };
+        Self {
+            layers: vec![Measured {
+                layer,
+                images: 1,
+                variants: Variant::ALL.iter().map(times).collect(),
+            }],
+        }
     }
 
     /// What has been measured of a layer with so many images at once: of several numbers the next below, else the least.

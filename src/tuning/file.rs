@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::By;
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::plan::{Costs, LayerShape, Measured, Times, Variant};
+use crate::weights::hex;
 
 /// Of the file's form.
 const SCHEMA: u32 = 1;
@@ -166,12 +168,11 @@ impl Tuning {
 
 /// A number of all the kernels' sources, which changes with each of them: times are of one.
 pub fn kernels() -> String {
-    // FNV-1a.
-    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let sources = Kernel::ALL
-        .iter()
-        .flat_map(|kernel| kernel.info().source.bytes());
-    format!("{:016x}", sources.fold(0xcbf2_9ce4_8422_2325, hash))
+    let mut digest = Sha256::new();
+    for kernel in Kernel::ALL {
+        digest.update(kernel.info().source);
+    }
+    hex(&digest.finalize()[..8])
 }
 
 #[cfg(test)]

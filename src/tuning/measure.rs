@@ -124,6 +124,7 @@ const SLOW: f64 = 1.5;
 const SLOW_AT_FIRST: f64 = 5.0;
 /// Runs of a variant in a round take about so long, or it is one.
 const ROUND: Duration = Duration::from_millis(5);
+const WAYS: [Direction; 2] = [Direction::Forward, Direction::Backward];
 /// Runs that what is made once counts for in a plan that is measured: enough for all that is possible.
 const RUNS: usize = 1000;
 
@@ -146,7 +147,7 @@ pub fn measure_within(
     left: usize,
     clock: Clock,
 ) -> Result<Option<Measured>, GpuError> {
-    let request = request();
+    let request = there_and_back();
     let choices = choices(&layer.network, &request, limits);
     let variants = in_order(&choices);
     if variants.len() < 2 || clock.is_over() {
@@ -156,7 +157,7 @@ pub fn measure_within(
     let clock = clock.part(left.div_ceil(3) as u32);
     let mut runners: Vec<Runner> = vec![];
     for &variant in &variants {
-        let costs = forced(layer.shape, variant);
+        let costs = Costs::forcing(layer.shape, variant);
         let limits = Limits {
             costs: &costs,
             ..limits
@@ -176,7 +177,7 @@ pub fn measure_within(
     }
     for round in 0..ROUNDS {
         let slow = if round == 0 { SLOW_AT_FIRST } else { SLOW };
-        for way in Way::ALL {
+        for way in WAYS {
             let fastest = runners.iter().filter_map(|runner| runner.least(way)).min();
             let Some(fastest) = fastest else { continue };
             for runner in &mut runners {
@@ -197,7 +198,8 @@ pub fn measure_within(
     }))
 }
 
-fn request() -> Request {
+/// One picture, and a gradient at its pixels, so often that what is made once counts for little.
+pub fn there_and_back() -> Request {
     let back = BackwardRequest {
         to: NodeId(0),
         keep: vec![],
@@ -227,40 +229,11 @@ fn in_order(choices: &[Choice]) -> Vec<Variant> {
     variants
 }
 
-/// Times by which a layer goes by `wanted` wherever that computes it.
-fn forced(layer: LayerShape, wanted: Variant) -> Costs {
-    let times = |&variant: &Variant| {
-        let each = Some(u64::from(variant != wanted) * 1_000_000_000);
-        let times = Times {
-            forward: each,
-            backward: each,
-            once: 0,
-        };
-        (variant, times)
-    };
-    Costs {
-        layers: vec![Measured {
-            layer,
-            images: 1,
-            variants: Variant::ALL.iter().map(times).collect(),
-        }],
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Way {
-    There,
-    Back,
-}
-
-impl Way {
-    const ALL: [Self; 2] = [Self::There, Self::Back];
-
-    fn phase(self) -> Phase {
-        match self {
-            Self::There => Phase::Forward(0),
-            Self::Back => Phase::Backward([0, 0]),
-        }
+/// What a layer's own plan has that way.
+fn phase(way: Direction) -> Phase {
+    match way {
+        Direction::Forward => Phase::Forward(0),
+        Direction::Backward => Phase::Backward([0, 0]),
     }
 }
 
@@ -294,27 +267,26 @@ impl Runner {
             least: [None; 2],
             once: start_up.packing + start_up.preparation,
         };
-        let ways = [Direction::Forward, Direction::Backward].map(is_for);
-        for (way, is_for) in Way::ALL.into_iter().zip(ways) {
-            if is_for {
-                let first = runner.session.time_in_turn(way.phase(), 1)?;
+        for way in WAYS {
+            if is_for(way) {
+                let first = runner.session.time_in_turn(phase(way), 1)?;
                 runner.least[way as usize] = Some(first);
             }
         }
         Ok(runner)
     }
 
-    fn least(&self, way: Way) -> Option<Duration> {
+    fn least(&self, way: Direction) -> Option<Duration> {
         self.least[way as usize]
     }
 
-    fn run(&mut self, way: Way) -> Result<(), GpuError> {
+    fn run(&mut self, way: Direction) -> Result<(), GpuError> {
         let Some(least) = &mut self.least[way as usize] else {
             return Ok(());
         };
         let runs = ROUND.as_nanos() / least.as_nanos().max(1);
         let runs = u32::try_from(runs).unwrap_or(u32::MAX).max(1);
-        *least = self.session.time_in_turn(way.phase(), runs)?.min(*least);
+        *least = self.session.time_in_turn(phase(way), runs)?.min(*least);
         Ok(())
     }
 

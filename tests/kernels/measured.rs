@@ -5,41 +5,15 @@ use std::time::Duration;
 
 use gradcam::low_level::gpu::Gpu;
 use gradcam::low_level::kernels::Kernel;
-use gradcam::low_level::layout::Direction;
-use gradcam::low_level::network::{FilterLayout, Network, NodeId, Op, ReluRule, Shape, Window};
-use gradcam::low_level::plan::{
-    Costs, ForwardRequest, KernelFamily, LayerShape, Limits, Measured, Plan, Request, Times,
-    Variant, choices,
-};
-use gradcam::low_level::tuning::{Clock, layers, measure, measure_within};
+use gradcam::low_level::network::{FilterLayout, Network, NodeId, Op, Shape, Window};
+use gradcam::low_level::plan::{Costs, KernelFamily, LayerShape, Limits, Plan, Variant, choices};
+use gradcam::low_level::tuning::{Clock, layers, measure, measure_within, there_and_back};
 use gradcam::weights::Tensor;
 use gradcam::wgpu;
 
-use crate::common::device::{
-    GPU, assert_close, backward_asked, forward_asked, random, tiled, to_input,
-};
+use crate::common::device::{GPU, assert_close, backward_asked, forward_asked, random, tiled};
 use crate::common::twins::{self, Filters};
 use crate::{TOLERANCE, single};
-
-/// Times by which `wanted` is the fastest.
-fn fastest(layer: LayerShape, wanted: Variant) -> Costs {
-    let times = |&variant: &Variant| {
-        let each = Some(u64::from(variant != wanted) * 1_000_000_000);
-        let times = Times {
-            forward: each,
-            backward: each,
-            once: 0,
-        };
-        (variant, times)
-    };
-    Costs {
-        layers: vec![Measured {
-            layer,
-            images: 1,
-            variants: Variant::ALL.iter().map(times).collect(),
-        }],
-    }
-}
 
 /// Checks a layer by each variant, there and back; returns the kernels that computed it.
 fn check(
@@ -72,18 +46,11 @@ fn check(
     let (x, dy) = (random(3, input.len()), random(4, out.len()));
     let expected = twins::conv2d(&x, 1, input, &filters, Some(&bias), window);
     let back = twins::conv2d_backward(&dy, 1, input, &filters, window);
-    // Enough runs for what is made once, and for what is compiled.
-    let request = Request {
-        runs: 1000,
-        ..Request::of(ForwardRequest {
-            backs: vec![to_input(1, ReluRule::Plain)],
-            ..ForwardRequest::default()
-        })
-    };
+    let request = there_and_back();
     let layer = LayerShape::of(&network, NodeId(1)).unwrap();
     let mut reached = BTreeSet::new();
     for &variant in Variant::ALL {
-        let costs = fastest(layer, variant);
+        let costs = Costs::forcing(layer, variant);
         let limits = Limits {
             family,
             costs: &costs,
@@ -199,13 +166,7 @@ fn check_measured(gpu: &Gpu, limits: Limits<'_>) {
         let measured = measure_within(gpu, limits, layer, 1, clock).unwrap();
         costs.layers.extend(measured);
     }
-    let request = Request {
-        runs: 1000,
-        ..Request::of(ForwardRequest {
-            backs: vec![to_input(1, ReluRule::Plain)],
-            ..ForwardRequest::default()
-        })
-    };
+    let request = there_and_back();
     let limits = Limits {
         costs: &costs,
         ..limits
@@ -221,10 +182,7 @@ fn check_measured(gpu: &Gpu, limits: Limits<'_>) {
         for variant in &choice.variants {
             let mut times = measured.variants.iter();
             let (_, times) = times.find(|(there, _)| there == variant).unwrap();
-            let time = match choice.way {
-                Direction::Forward => times.forward,
-                Direction::Backward => times.backward,
-            };
+            let time = times.of(choice.way);
             assert!(time.is_some_and(|time| time > 0), "{choice:?}: {times:?}");
         }
     }

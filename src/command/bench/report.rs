@@ -240,12 +240,7 @@ impl Report {
         });
         let value = json!({
             "schema": 1,
-            "adapter": {
-                "name": self.adapter.name,
-                "backend": self.adapter.backend,
-                "type": self.adapter.kind,
-                "driver": self.adapter.driver,
-            },
+            "adapter": self.adapter,
             "weights": {
                 "path": self.weights.as_ref().map(|path| path.to_string_lossy()),
                 "architecture": self.architecture,

@@ -6,8 +6,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::gpu::{AdapterInfo, Gpu};
 use crate::tuning::{FileError, Tuning};
+use crate::weights::hex;
 
 /// `off`, or a file in place of that in the folder for caches.
 const VARIABLE: &str = "GRADCAM_TUNING";
@@ -66,13 +69,7 @@ fn caches() -> Option<PathBuf> {
 /// Letters, digits and hyphens of an adapter's name, backend and driver, and a number that tells apart what these do not.
 fn file_name(adapter: &AdapterInfo) -> String {
     let of_all = [&adapter.name, &adapter.backend, &adapter.driver].map(String::as_str);
-    // FNV-1a.
-    let hash = of_all
-        .join("\n")
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+    let digest = Sha256::digest(of_all.join("\n"));
     let words: Vec<String> = of_all
         .iter()
         .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()))
@@ -81,7 +78,7 @@ fn file_name(adapter: &AdapterInfo) -> String {
         .collect();
     let words = words.join("-");
     let shown = words.get(..80).unwrap_or(&words);
-    format!("{shown}-{hash:08x}.json")
+    format!("{shown}-{}.json", hex(&digest[..4]))
 }
 
 /// The times at `path` of adapter `here`; `None` where there is no file.

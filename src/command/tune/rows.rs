@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::layout::Direction;
 use crate::network::Network;
-use crate::plan::{LayerShape, Limits, Request, Times, Variant, choices};
+use crate::plan::{LayerShape, Limits, Request, Variant, choices};
 use crate::printable::printable;
 
 /// The layers of one shape, one way, by the model and as they are planned.
@@ -39,13 +39,9 @@ pub(crate) fn rows(network: &Network, request: &Request, limits: Limits<'_>) -> 
         }
         let measured = limits.costs.of(&choice.layer, choice.images);
         let measured = measured.map_or(&[][..], |measured| &measured.variants);
-        let of_way = |times: Times| match choice.way {
-            Direction::Forward => times.forward,
-            Direction::Backward => times.backward,
-        };
         let variants: Vec<(Variant, f64)> = measured
             .iter()
-            .filter_map(|&(variant, times)| Some((variant, of_way(times)? as f64 / 1e6)))
+            .filter_map(|&(variant, times)| Some((variant, times.of(choice.way)? as f64 / 1e6)))
             .collect();
         let with_time = |variant: Variant| {
             let mut times = variants.iter();

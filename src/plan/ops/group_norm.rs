@@ -4,7 +4,6 @@ use super::{Call, grid};
 use crate::kernels::{GroupNormBackwardParams, GroupNormParams, Kernel};
 use crate::layout::{Direction, blocks};
 use crate::network::NodeId;
-use crate::plan::Packing;
 use crate::plan::builder::Builder;
 use crate::weights::Tensor;
 
@@ -19,20 +18,14 @@ impl Builder<'_> {
         epsilon: f32,
     ) {
         let shape = call.made();
-        let name = &self.network.node(id).name;
-        let mut values = |what: &str, tensor: &Tensor| {
-            let len = blocks(shape.c) * 4;
-            self.buffers
-                .weights(format!("{name} {what}"), len, tensor, Packing::Vector)
-        };
-        let scale = values("scales", scale);
+        let scale = self.vector(id, "scales", scale);
         let positions = (shape.h * shape.w) as u32;
         let (count, blocks) = ((call.n * groups) as u32, blocks(shape.c) as u32);
         let (groups, channels) = (groups as u32, shape.c as u32);
-        let workgroups = |limit| grid(count, limit);
+        let workgroups = grid(count, self.limits.workgroups);
         match call.direction {
             Direction::Forward => {
-                let shift = values("shifts", shift);
+                let shift = self.vector(id, "shifts", shift);
                 let params = GroupNormParams {
                     count,
                     groups,
@@ -42,15 +35,8 @@ impl Builder<'_> {
                     epsilon,
                 };
                 let buffers = vec![call.x, scale, shift, call.y];
-                let workgroups = workgroups(self.limits.workgroups);
-                self.dispatch(
-                    Kernel::GroupNorm,
-                    call.label,
-                    &params,
-                    buffers,
-                    workgroups,
-                    0,
-                );
+                let kernel = Kernel::GroupNorm;
+                self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
             }
             Direction::Backward => {
                 let input = self.network.node(id).inputs[0];
@@ -64,7 +50,6 @@ impl Builder<'_> {
                     sharing: self.pass.sharing as u32,
                 };
                 let buffers = vec![call.x, self.value(input), scale, call.y];
-                let workgroups = workgroups(self.limits.workgroups);
                 let kernel = Kernel::GroupNormBackward;
                 self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
             }

@@ -89,7 +89,7 @@ pub(super) enum Shuffles {
 
 /// Holds shuffles and loads against the host, and against each other in time. Subgroups of 8 are those for which drivers have an
 /// instruction of the processor, and need no measurement.
-pub(super) fn measured(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) -> Shuffles {
+pub(super) fn tried(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) -> Shuffles {
     let [shuffled, loaded] =
         [true, false].map(|shuffled| Trial::new(device, queue, width, shuffled));
     let is_right = |trial: &Trial<'_>, shuffled| {
