@@ -25,6 +25,7 @@ use crate::weights::{self, Weights};
 mod beside;
 mod box_file;
 mod choice;
+mod class;
 mod compute;
 pub mod draw;
 mod ending;

@@ -1,29 +1,20 @@
-//! From explained classes to their files.
+//! From explained classes to their files: what there is of each, and several drawn at once.
 
-use std::cell::LazyCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use ::image::{RgbImage, imageops};
+use ::image::RgbImage;
 
-use super::regions;
-use super::scene::{Scene, Shared};
-use super::values::{MethodValues, values};
+use super::class::class;
+use super::scene::Scene;
 use crate::cli::Output;
 use crate::command::Error;
-use crate::draw::colorbar;
-use crate::draw::composite;
 use crate::explainer::{Explanation, Prediction};
-use crate::labels::{Label, Labels};
-use crate::methods::region::Region;
-use crate::methods::spread::{self, Spread};
-use crate::methods::{Method, Setting};
+use crate::labels::Labels;
 use crate::options::Options;
-use crate::output::report;
-use crate::output::{self, Content, Subject};
-use crate::picture;
+use crate::output::{Content, report};
 
 /// How many files a class has.
 pub(super) fn files(options: &Options) -> usize {
@@ -123,145 +114,4 @@ pub fn classes(
         classes: classes?,
         writing: (writing / all).min(1.0),
     })
-}
-
-/// Writes the files of one class, and says what is in them.
-fn class(
-    scene: &Scene<'_>,
-    shared: &Shared,
-    rank: usize,
-    explanation: &Explanation,
-    prediction: &Prediction,
-    label: &Label,
-) -> Result<DrawnClass, Error> {
-    let Scene { options, .. } = scene;
-    let id = explanation.class;
-    let probability = prediction.probabilities[id] as f32;
-    let subject = Subject {
-        rank,
-        class_id: id,
-        class_name: label.name(),
-        probability,
-        question: scene.question,
-    };
-    let picture = scene.picture();
-    let values: Vec<(Method, MethodValues)> = values(scene, explanation);
-    let of = |method| {
-        let found = values.iter().find(|(m, _)| *m == method);
-        &found.expect("values of each method needed").1
-    };
-    let mut class = report::Class::new(rank, id, label, probability, prediction.logits[id]);
-    let mut found: Vec<(Method, Vec<Region>)> = vec![];
-    for &method in &options.methods {
-        let given = of(method);
-        // Of no gradient is lost what is not made of one.
-        let reads_score = method.reads(Setting::Score, false);
-        let gradient = if reads_score {
-            explanation.gradient
-        } else {
-            1.0
-        };
-        let (relative, _) = given.map();
-        let spread = Spread::of(&relative.heat(), scene.geometry);
-        let mean = spread::mean(&given.values, given.shape, scene.geometry);
-        let mut map = report::Map::new(method, &given.values, mean, spread, gradient, &scene.asked);
-        map.unread = options.unread_by(method);
-        found.push((method, regions::look(scene, &relative, &mut map)));
-        class.maps.push(map);
-    }
-    let contents = contents(options);
-    for of_method in contents.chunk_by(|a, b| a.method() == b.method()) {
-        let method = of_method[0].method();
-        let values = of(method);
-        let full = shared.iter().find(|(m, _)| *m == method);
-        let full = full.map(|&(_, full)| full);
-        let drawn = found.iter().find(|(m, _)| *m == method);
-        let drawn = drawn.map_or(&[][..], |(_, regions)| regions);
-        let outlined = |mut picture: RgbImage| {
-            if options.boxes {
-                composite::outline(&mut picture, drawn);
-            }
-            picture
-        };
-        let heat = LazyCell::new(|| scene.heat(values, full));
-        let subject = Subject {
-            question: scene.question.of(method),
-            ..subject
-        };
-        for &content in of_method {
-            let path = scene.path(subject, content)?;
-            let write = |drawn: &RgbImage| {
-                let bytes = picture::encode(drawn, scene.destination.format.into())?;
-                let bytes = scene.origin.embed(bytes, &class, content);
-                scene.put(&path, &bytes)
-            };
-            let write_grey = |png: Vec<u8>| {
-                let bytes = scene.origin.embed(png, &class, content);
-                scene.put(&path, &bytes)
-            };
-            match content {
-                Content::Picture(_) => {
-                    let drawn = outlined(match values.of_pixels {
-                        true => scene.pixels(values, full),
-                        false => scene.overlay(&heat),
-                    });
-                    let bar = scene.bar(values, full).filter(|_| options.colorbar);
-                    write(&match bar {
-                        Some(bar) => colorbar::beside(&drawn, &bar),
-                        None => drawn,
-                    })
-                }
-                Content::Heatmap(_) if scene.is_signed(values) => {
-                    write(&composite::signed_heatmap(&heat))
-                }
-                Content::Heatmap(_) => write(&composite::heatmap(&heat)),
-                Content::Heatmap16(_) => {
-                    let levels = composite::levels(&heat, scene.is_signed(values));
-                    write_grey(picture::encode_grey(&levels)?)
-                }
-                Content::Mask(_) => {
-                    let (width, height) = picture.dimensions();
-                    write_grey(picture::encode_grey(&composite::mask(
-                        width, height, drawn,
-                    ))?)
-                }
-                Content::Segmented(_) => write(&composite::segmented(&heat, picture)),
-                Content::Raw(_) => {
-                    let raw: Vec<f32> = values.values.iter().map(|&v| v as f32).collect();
-                    let axes = if values.of_pixels { 3 } else { 2 };
-                    let bytes = output::encode_array(&path, &raw, &values.shape[..axes])?;
-                    scene.put(&path, &bytes)
-                }
-            }?;
-            class.wrote(content, path);
-        }
-    }
-    let preview = options.preview.is_some().then(|| {
-        let method = options.methods[0];
-        let values = of(method);
-        let full = shared.iter().find(|(m, _)| *m == method);
-        let full = full.map(|&(_, full)| full);
-        let mut picture = match values.of_pixels {
-            true => scene.pixels(values, full),
-            false => scene.overlay(&scene.heat(values, full)),
-        };
-        if options.boxes {
-            composite::outline(&mut picture, &found[0].1);
-        }
-        small(picture)
-    });
-    Ok(DrawnClass { class, preview })
-}
-
-/// As large as a terminal has room for at most: it waits until all classes are drawn.
-fn small(picture: RgbImage) -> RgbImage {
-    const LARGEST: u32 = 1024;
-    let (width, height) = picture.dimensions();
-    let longer = width.max(height);
-    if longer <= LARGEST {
-        return picture;
-    }
-    let side =
-        |length: u32| (u64::from(length) * u64::from(LARGEST) / u64::from(longer)).max(1) as u32;
-    imageops::thumbnail(&picture, side(width), side(height))
 }

@@ -167,27 +167,15 @@ impl Run<'_> {
             not_finite,
             timings,
         } = explained;
-        let mut notes = self.notes_of_kept(&explanations, &set_up.explainers[0]);
-        let of_picture = picture.notes.iter();
-        notes.extend(of_picture.map(|note| format!("{}: {note}", picture::shown(&job.image))));
         let layers = set_up.explainers[0].layers().into_iter();
         let layers: Vec<String> = layers.map(str::to_owned).collect();
         let question = Question {
             versus: choice.versus,
             counterfactual: options.counterfactual,
         };
-        let weights = report::Weights {
-            path: self.weights.path.clone(),
-            sha256: sha256.into(),
-            architecture: classifier.network.architecture.clone(),
-        };
-        let gpu = self.gpus[device].info();
-        let adapter = report::Adapter {
-            name: gpu.name.clone(),
-            backend: gpu.backend.clone(),
-            kind: gpu.kind.into(),
-        };
         let score = asked_score(options.score, question);
+        let weights = self.reported_weights(sha256);
+        let adapter = self.reported_adapter(device);
         let known = job.known_box;
         let settings = report::Settings {
             known_box: known.map(|known| [known.x, known.y, known.width, known.height]),
@@ -244,19 +232,7 @@ impl Run<'_> {
             }
             _ => None,
         };
-        // The first two are shared by all pictures of a run.
-        let mut timings_ms = vec![
-            ("open_device", self.opened),
-            ("set_up", set_up.milliseconds),
-        ];
-        timings_ms.extend(timings);
-        let both = milliseconds(started);
-        // The threads' shares of it: they draw and write side by side.
-        timings_ms.extend([
-            ("draw", both * (1.0 - writing)),
-            ("write", both * writing),
-            ("draw_and_write", both),
-        ]);
+        let drawn = milliseconds(started);
         let report = Report {
             image: job.image.clone(),
             image_sha256: picture.sha256,
@@ -275,10 +251,13 @@ impl Run<'_> {
             counterfactual: options.counterfactual,
             unread: options.unread.iter().map(|unread| unread.option).collect(),
             notes: self.notes.iter().chain(&picture.notes).cloned().collect(),
-            timings_ms,
+            timings_ms: self.all_timings(set_up, timings, drawn, writing),
             classes,
         };
         let sheet = sheet::make(&scene, &explanations, &report)?;
+        let mut notes = self.notes_of_kept(&explanations, &set_up.explainers[0]);
+        let of_picture = picture.notes.iter();
+        notes.extend(of_picture.map(|note| format!("{}: {note}", picture::shown(&job.image))));
         notes.extend(report.notes());
         Ok(Drawn {
             report,
@@ -287,6 +266,46 @@ impl Run<'_> {
             sheet,
             notes,
         })
+    }
+
+    fn reported_weights(&self, sha256: &str) -> report::Weights {
+        report::Weights {
+            path: self.weights.path.clone(),
+            sha256: sha256.into(),
+            architecture: self.classifier.network.architecture.clone(),
+        }
+    }
+
+    fn reported_adapter(&self, device: usize) -> report::Adapter {
+        let gpu = self.gpus[device].info();
+        report::Adapter {
+            name: gpu.name.clone(),
+            backend: gpu.backend.clone(),
+            kind: gpu.kind.into(),
+        }
+    }
+
+    /// In milliseconds: what all pictures of the run share, then what was `computed` for one, then what it took until it was
+    /// `drawn`, of which `writing` is a part from 0 to 1.
+    fn all_timings(
+        &self,
+        set_up: &SetUp,
+        computed: Vec<(&'static str, f64)>,
+        drawn: f64,
+        writing: f64,
+    ) -> Vec<(&'static str, f64)> {
+        let mut timings = vec![
+            ("open_device", self.opened),
+            ("set_up", set_up.milliseconds),
+        ];
+        timings.extend(computed);
+        // The threads' shares: they draw and write side by side.
+        timings.extend([
+            ("draw", drawn * (1.0 - writing)),
+            ("write", drawn * writing),
+            ("draw_and_write", drawn),
+        ]);
+        timings
     }
 
     /// Threads that draw the classes of one picture: of several, pictures are drawn side by side.
