@@ -20,12 +20,11 @@ use serde::Serialize;
 pub use device::required_limits;
 use held::Tally;
 pub use run::{Phase, Session, StartUp};
-use subgroups::Shuffles;
 pub use timestamps::DispatchTime;
 
 use crate::kernels::{IMAGE_ROW, SUBGROUPS};
 use crate::named::named;
-use crate::plan::{Costs, Hardware, KernelFamily, Limits, Subgroup, Winograd};
+use crate::plan::{Costs, Handing, Hardware, KernelFamily, Limits, Subgroup, Winograd};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -322,16 +321,12 @@ fn kernel_family(device: &wgpu::Device, queue: &wgpu::Queue) -> KernelFamily {
             let Some(width) = subgroup_width(device) else {
                 return KernelFamily::Plain;
             };
-            let subgroup = |shuffles| {
-                KernelFamily::Subgroup(Subgroup {
-                    shuffles,
+            match subgroups::fastest(device, queue, width) {
+                Some(handing) => KernelFamily::Subgroup(Subgroup {
+                    handing,
                     ..Subgroup::new(width, device.limits().max_texture_dimension_2d)
-                })
-            };
-            match subgroups::tried(device, queue, width) {
-                Shuffles::Fast => subgroup(true),
-                Shuffles::Slow => subgroup(false),
-                Shuffles::Wrong => KernelFamily::Plain,
+                }),
+                None => KernelFamily::Plain,
             }
         }
         wgpu::DeviceType::IntegratedGpu => KernelFamily::Tiled(INTEGRATED),
@@ -343,6 +338,17 @@ fn kernel_family(device: &wgpu::Device, queue: &wgpu::Queue) -> KernelFamily {
 }
 
 impl Gpu {
+    /// Whether kernels read images as sampled textures.
+    fn samples(&self) -> bool {
+        matches!(
+            self.family,
+            KernelFamily::Subgroup(Subgroup {
+                handing: Handing::Quads,
+                ..
+            })
+        )
+    }
+
     /// Opens the adapter that `selection` names, or the fastest kind there is.
     pub fn open(selection: &Selection) -> Result<Self, GpuError> {
         let adapters = enumerate(selection.backend);

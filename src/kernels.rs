@@ -15,7 +15,7 @@
 //! | `split_sum`, of s parts | 0 | 4 n o p (s + 1), with a mask 4 o p more | bytes |
 //! | `winograd_filters_tiled`, once | 0 | 180 o i, by F(2x2) 100 o i | bytes |
 //! | `winograd_input`, `winograd_input_tiled` | 0 | 4 n i (q + 36 t) | bytes |
-//! | `winograd_product_subgroup`, `winograd_product_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
+//! | `winograd_product_subgroup`, `winograd_product_quads`, `winograd_product_tiled` | 36 n t o i | 144 (o i + n t (i + o)) | arithmetic |
 //! | `winograd_output_pool`, `winograd_output_pool_tiled` | 0 | 4 n o (36 t + p / 4) + n o p / 4 | bytes |
 //! | `winograd_output`, `winograd_output_tiled` | 0 | 4 n o (36 t + p), with a mask 4 o p more | bytes |
 //! | `copy_tiles`, of t | 0 | 128 n t o | bytes |
@@ -275,6 +275,46 @@ pub struct KernelInfo {
     pub params_size: usize,
     /// The buffers and images at bindings 1, 2, ...
     pub bindings: &'static [Access],
+}
+
+impl KernelInfo {
+    /// The source with sampled textures in place of the storage images that it only reads, for drivers that load from those
+    /// faster: they hold the same.
+    pub fn sampled(&self) -> String {
+        sampled(self.source)
+    }
+}
+
+/// [`KernelInfo::sampled`] of any WGSL.
+pub(crate) fn sampled(source: &str) -> String {
+    const LOAD: &str = "textureLoad(";
+    let source = source
+        .replace("texture_storage_2d<rgba32float, read>", "texture_2d<f32>")
+        .replace("texture_storage_2d<rgba32uint, read>", "texture_2d<u32>");
+    let mut parts = source.split(LOAD);
+    let mut sampled = parts.next().unwrap_or_default().to_owned();
+    // How deep in parentheses each load is that has begun; a load in the argument of another is in two.
+    let mut open = vec![];
+    let mut depth = 0_usize;
+    for part in parts {
+        sampled.push_str(LOAD);
+        depth += 1;
+        open.push(depth);
+        for letter in part.chars() {
+            match letter {
+                '(' => depth += 1,
+                ')' => {
+                    if open.pop_if(|load| *load == depth).is_some() {
+                        sampled.push_str(", 0");
+                    }
+                    depth = depth.saturating_sub(1);
+                }
+                _ => {}
+            }
+            sampled.push(letter);
+        }
+    }
+    sampled
 }
 
 /// Invocations of a workgroup in the kernels that take their elements one by one.

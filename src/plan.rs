@@ -40,7 +40,7 @@ pub use at_once::{classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
 pub use choices::{Choice, choices};
 pub use costs::{Costs, LayerShape, Measured, Times, Variant};
-pub use limits::{Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
+pub use limits::{Handing, Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
 pub(crate) use memory::STAGED;
 pub use model::Model;
 pub use request::{BackwardRequest, ForwardRequest, Means, Request};

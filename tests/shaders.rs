@@ -72,6 +72,32 @@ fn bindings_are_those_of_the_table() {
 }
 
 #[test]
+fn read_through_sampled_textures_a_shader_has_the_same_bindings_and_no_storage_image_to_read() {
+    for &kernel in Kernel::ALL {
+        let info = kernel.info();
+        let sampled = info.sampled();
+        let module = naga::front::wgsl::parse_str(&sampled)
+            .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(&sampled)));
+        validate(&module, kernel);
+        let images = info.bindings.iter();
+        let images = images.filter(|access| matches!(access, Access::Image | Access::Words));
+        let textures = module.global_variables.iter().filter(|(_, variable)| {
+            matches!(
+                module.types[variable.ty].inner,
+                TypeInner::Image {
+                    class: naga::ImageClass::Sampled { multi: false, .. },
+                    ..
+                }
+            )
+        });
+        assert_eq!(textures.count(), images.count(), "{}", info.name);
+        if !info.bindings.contains(&Access::Image) {
+            assert_eq!(sampled, info.source, "{}", info.name);
+        }
+    }
+}
+
+#[test]
 fn uniforms_have_the_size_that_the_host_writes() {
     for &kernel in Kernel::ALL {
         let info = kernel.info();

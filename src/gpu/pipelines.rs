@@ -82,6 +82,18 @@ fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
             Access::Read | Access::Write => {
                 buffer(i + 1, wgpu::BufferBindingType::Storage { read_only }, 0)
             }
+            Access::Image | Access::Words if gpu.samples() => wgpu::BindGroupLayoutEntry {
+                ty: wgpu::BindingType::Texture {
+                    sample_type: if access == Access::Words {
+                        wgpu::TextureSampleType::Uint
+                    } else {
+                        wgpu::TextureSampleType::Float { filterable: false }
+                    },
+                    view_dimension: wgpu::TextureViewDimension::D2,
+                    multisampled: false,
+                },
+                ..buffer(i + 1, wgpu::BufferBindingType::Uniform, 0)
+            },
             Access::Image | Access::Words | Access::WriteImage => wgpu::BindGroupLayoutEntry {
                 ty: wgpu::BindingType::StorageTexture {
                     access: if access == Access::WriteImage {
@@ -115,7 +127,10 @@ fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
     // --unchecked`).
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(info.name),
-        source: wgpu::ShaderSource::Wgsl(info.source.into()),
+        source: wgpu::ShaderSource::Wgsl(match gpu.samples() {
+            true => info.sampled().into(),
+            false => info.source.into(),
+        }),
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(info.name),

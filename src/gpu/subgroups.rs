@@ -1,10 +1,14 @@
-//! Whether what a driver makes of subgroups is right, and how fast its shuffles are.
+//! Whether what a driver makes of subgroups is right, and by which means values get from one invocation to the others fastest.
 //!
-//! Mesa 25 with LLVM 19 gives wrong values in vectors of 512 bits: a small kernel is held against the host before any other runs. A
+//! Mesa 25 with LLVM 19 gives wrong values in vectors of 512 bits: small kernels are held against the host before any other runs. A
 //! shuffle from a literal lane becomes one instruction, or goes through all lanes one by one, and that differs by the driver's version
-//! and by the width of its vectors.
+//! and by the width of its vectors. SwiftShader takes a shuffle for eleven, a swap in a quad for one, and goes through the lanes of a
+//! load from a storage image, but not of one from a sampled texture.
 
 use std::time::{Duration, Instant};
+
+use crate::kernels::sampled;
+use crate::plan::Handing;
 
 /// Times of a dispatch, of which the least counts: others may use the machine meanwhile.
 const TIMES: usize = 9;
@@ -14,18 +18,31 @@ const TEXELS: u32 = 64;
 /// Turns of the kernel's loop.
 const TURNS: u32 = 48;
 
-/// Sums in a loop, of what eight shuffles or eight loads give, as in the inner loop of `winograd_product_subgroup.wgsl`.
+/// Sums in a loop, of what eight shuffles, loads or swaps give, as in the inner loops of `winograd_product_subgroup.wgsl` and
+/// `winograd_product_quads.wgsl`.
 const SOURCE: &str = "
 override SUBGROUP: u32;
-override SHUFFLED: bool;
+override HANDING: u32;
 override TURNS: u32;
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 fn hand(loaded: vec4<f32>, lane: u32, at: u32) -> vec4<f32> {
-    if SHUFFLED {
+    if HANDING == 1u {
+        return textureLoad(x, vec2<u32>(at, 0u));
+    }
+    if HANDING == 0u {
         return subgroupShuffle(loaded, lane);
     }
-    return textureLoad(x, vec2<u32>(at, 0u));
+    if lane == 0u {
+        return loaded;
+    }
+    if lane == 1u {
+        return quadSwapX(loaded);
+    }
+    if lane == 2u {
+        return quadSwapY(loaded);
+    }
+    return quadSwapDiagonal(loaded);
 }
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>) {
@@ -46,11 +63,17 @@ fn texel(at: u32) -> [f32; 4] {
 }
 
 /// What the kernel gives in a lane.
-fn expected(lane: u32, shuffled: bool) -> [f32; 4] {
+fn expected(lane: u32, handing: Handing) -> [f32; 4] {
     let mut sum = [0.0; 4];
     for k in 0..TURNS {
-        // The place that value `j` is loaded from, or that the lane of number `j % 4` has loaded.
-        let at = |j: u32| texel(k + if shuffled { j % 4 } else { j });
+        // The place that value `j` is loaded from, or that the lane which hands it over has loaded.
+        let at = |j: u32| {
+            texel(match handing {
+                Handing::Shuffles => k + j % 4,
+                Handing::Loads => k + j,
+                Handing::Quads => k + (lane ^ (j % 4)),
+            })
+        };
         for (c, sum) in sum.iter_mut().enumerate() {
             let value = |j: u32| at(j)[c];
             *sum += texel(k + lane)[c] + value(0) + value(1) + value(2);
@@ -62,9 +85,9 @@ fn expected(lane: u32, shuffled: bool) -> [f32; 4] {
 }
 
 /// Whether the kernel gave these values, four a lane.
-fn are_right(values: &[f32], shuffled: bool) -> bool {
+fn are_right(values: &[f32], handing: Handing) -> bool {
     let mut lanes = values.chunks_exact(4).zip(0..);
-    lanes.all(|(values, lane)| values == expected(lane, shuffled))
+    lanes.all(|(values, lane)| values == expected(lane, handing))
 }
 
 /// The kernel, its image filled, and where its results go.
@@ -76,48 +99,48 @@ struct Trial<'a> {
     y: wgpu::Buffer,
 }
 
-/// What a driver makes of subgroups of `width`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shuffles {
-    /// Right, and no slower than loads from an image.
-    Fast,
-    /// Right, and slower.
-    Slow,
-    /// Their values, or those of loads from an image, are wrong.
-    Wrong,
-}
-
-/// Holds shuffles and loads against the host, and against each other in time. Subgroups of 8 are those for which drivers have an
-/// instruction of the processor, and need no measurement.
-pub(super) fn tried(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) -> Shuffles {
-    let [shuffled, loaded] =
-        [true, false].map(|shuffled| Trial::new(device, queue, width, shuffled));
-    let is_right = |trial: &Trial<'_>, shuffled| {
+/// What is fastest in subgroups of `width`; `None` where values are wrong. Each means is held against the host first. Subgroups of
+/// 8 are those for which drivers have an instruction of the processor, and need no measurement.
+pub(super) fn fastest(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) -> Option<Handing> {
+    let handings: &[Handing] = match width {
+        4 => &[Handing::Shuffles, Handing::Loads, Handing::Quads],
+        _ => &[Handing::Shuffles, Handing::Loads],
+    };
+    let each = handings.iter();
+    let trials: Vec<(Handing, Trial<'_>)> = each
+        .map(|&handing| (handing, Trial::new(device, queue, width, handing)))
+        .collect();
+    let mut right = trials.iter().map(|(handing, trial)| {
         trial.run();
         // A device that fails tells it by the first work that follows.
         trial
             .values()
-            .is_none_or(|values| are_right(&values, shuffled))
-    };
-    if !is_right(&shuffled, true) || !is_right(&loaded, false) {
-        return Shuffles::Wrong;
-    }
-    match width == 8 || shuffled.time() <= loaded.time() {
-        true => Shuffles::Fast,
-        false => Shuffles::Slow,
+            .is_none_or(|values| are_right(&values, *handing))
+    });
+    match right.all(|right| right) {
+        false => None,
+        true if width == 8 => Some(Handing::Shuffles),
+        // The first of equals.
+        true => trials
+            .iter()
+            .min_by_key(|(_, trial)| trial.time())
+            .map(|&(handing, _)| handing),
     }
 }
 
 impl<'a> Trial<'a> {
-    fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue, width: u32, shuffled: bool) -> Self {
+    fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue, width: u32, handing: Handing) -> Self {
         let label = Some("a trial of subgroups");
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(SOURCE.into()),
+            source: wgpu::ShaderSource::Wgsl(match handing {
+                Handing::Shuffles | Handing::Loads => SOURCE.into(),
+                Handing::Quads => sampled(SOURCE).into(),
+            }),
         });
         let constants = [
             ("SUBGROUP", f64::from(width)),
-            ("SHUFFLED", f64::from(u8::from(shuffled))),
+            ("HANDING", f64::from(handing as u8)),
             ("TURNS", f64::from(TURNS)),
         ];
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -143,7 +166,9 @@ impl<'a> Trial<'a> {
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+            usage: wgpu::TextureUsages::STORAGE_BINDING
+                | wgpu::TextureUsages::TEXTURE_BINDING
+                | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         });
         let texels: Vec<[f32; 4]> = (0..size.width).map(texel).collect();
@@ -233,12 +258,14 @@ mod tests {
 
     #[test]
     fn a_wrong_value_in_any_lane_is_found() {
-        for shuffled in [true, false] {
-            let mut values: Vec<f32> = (0..16).flat_map(|lane| expected(lane, shuffled)).collect();
-            assert!(are_right(&values, shuffled));
-            assert!(!are_right(&values, !shuffled));
+        let each = [Handing::Shuffles, Handing::Loads, Handing::Quads];
+        for handing in each {
+            let mut values: Vec<f32> = (0..16).flat_map(|lane| expected(lane, handing)).collect();
+            for other in each {
+                assert_eq!(are_right(&values, other), other == handing);
+            }
             values[61] += 1.0;
-            assert!(!are_right(&values, shuffled));
+            assert!(!are_right(&values, handing));
         }
     }
 }

@@ -40,6 +40,8 @@ const NARROW: Constants = &[("TURNED", 0.0), ("WIDE", 0.0), ("SHUFFLED", 1.0)];
 const NARROW_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 0.0), ("SHUFFLED", 1.0)];
 const LOADED: Constants = &[("TURNED", 0.0), ("WIDE", 0.0), ("SHUFFLED", 0.0)];
 const LOADED_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 0.0), ("SHUFFLED", 0.0)];
+const AS_IT_IS: Constants = &[("TURNED", 0.0)];
+const TURNED: Constants = &[("TURNED", 1.0)];
 const WIDE: Constants = &[("TURNED", 0.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 
@@ -118,6 +120,12 @@ kernels! {
     /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE), for the input gradient.
     WinogradProductWideTurned: "winograd_product_subgroup", WinogradProductParams,
         [Image, Image, WriteImage], WIDE_TURNED, subgroup;
+    /// By swaps in quads.
+    WinogradProductQuads: "winograd_product_quads", WinogradProductParams,
+        [Image, Image, WriteImage], AS_IT_IS, subgroup;
+    /// By swaps in quads, for the input gradient.
+    WinogradProductQuadsTurned: "winograd_product_quads", WinogradProductParams,
+        [Image, Image, WriteImage], TURNED, subgroup;
     WinogradOutput: "winograd_output", WinogradOutputParams, [Image, Read, Read, Write], NONE, subgroup;
     WinogradOutputPool: "winograd_output_pool", WinogradOutputPoolParams,
         [Image, Read, Read, Write, Write], NONE, subgroup;

@@ -72,6 +72,8 @@ named! {
         WinogradLoads = "winograd-loads",
         /// The same by shuffles, with more tiles a workgroup
         WinogradWide = "winograd-wide",
+        /// The same by `winograd_product_quads.wgsl`, for subgroups of 4
+        WinogradQuads = "winograd-quads",
         /// `conv2d_tiled.wgsl` in large tiles
         TilesLarge = "tiles-large",
         /// `conv2d_tiled.wgsl` in small tiles
@@ -116,6 +118,7 @@ impl Variant {
             Self::Winograd
             | Self::WinogradLoads
             | Self::WinogradWide
+            | Self::WinogradQuads
             | Self::F4x4Large
             | Self::F4x4Small => Algorithm::F4x4,
             Self::F2x2Large | Self::F2x2Small => Algorithm::F2x2,
@@ -140,7 +143,8 @@ impl Variant {
             | Self::Direct3x3
             | Self::Winograd
             | Self::WinogradLoads
-            | Self::WinogradWide => false,
+            | Self::WinogradWide
+            | Self::WinogradQuads => false,
         }
     }
 }

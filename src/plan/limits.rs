@@ -59,8 +59,8 @@ pub struct Subgroup {
     pub width: u32,
     /// Rows and columns that an image may have.
     pub image_rows: u32,
-    /// Whether a shuffle from a literal lane is faster than a load from an image. Measured when the device is opened.
-    pub shuffles: bool,
+    /// How values that one of them has loaded get to the others. Measured when the device is opened.
+    pub handing: Handing,
     /// What its kernels cost where nothing is measured.
     pub model: Model,
 }
@@ -71,10 +71,22 @@ impl Subgroup {
         Self {
             width,
             image_rows,
-            shuffles: true,
+            handing: Handing::Shuffles,
             model: Model::of(width),
         }
     }
+}
+
+/// How the invocations of a subgroup come by what they all need, whichever is fastest with a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handing {
+    /// One loads it, and shuffles from literal lanes hand it round.
+    Shuffles,
+    /// Each loads it.
+    Loads,
+    /// One loads it, and swaps in quads hand it round; images are read as sampled textures
+    /// ([`KernelInfo::sampled`](crate::kernels::KernelInfo::sampled)). For subgroups of 4.
+    Quads,
 }
 
 /// What a GPU is, as far as the choice of its kernels depends on it.

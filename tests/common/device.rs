@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
 use gradcam::low_level::network::{Network, NodeId, Shape};
 use gradcam::low_level::plan::{
-    BackwardRequest, ForwardRequest, Hardware, KernelFamily, Limits, Means, Plan, Request,
+    BackwardRequest, ForwardRequest, Handing, Hardware, KernelFamily, Limits, Means, Plan, Request,
     Subgroup, Winograd,
 };
 
@@ -112,12 +112,17 @@ pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
     add(tiled(u32::MAX), &forms);
     if let KernelFamily::Subgroup(subgroup) = own.family {
         add(own.family, &forms[..2]);
-        let shuffles = !subgroup.shuffles;
-        let otherwise = Subgroup {
-            shuffles,
-            ..subgroup
-        };
-        add(KernelFamily::Subgroup(otherwise), &forms[1..2]);
+        let handings = [Handing::Shuffles, Handing::Loads, Handing::Quads];
+        let others = handings.into_iter().filter(|&handing| {
+            handing != subgroup.handing && (handing != Handing::Quads || subgroup.width == 4)
+        });
+        for handing in others {
+            let otherwise = Subgroup {
+                handing,
+                ..subgroup
+            };
+            add(KernelFamily::Subgroup(otherwise), &forms[1..2]);
+        }
     }
     each
 }

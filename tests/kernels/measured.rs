@@ -103,6 +103,13 @@ fn a_convolution_is_the_same_whichever_kernel_was_measured_to_be_fastest() {
         ] {
             assert!(by_subgroups.contains(&kernel), "{kernel:?}");
         }
+        let by_fours = matches!(own, KernelFamily::Subgroup(subgroup) if subgroup.width == 4);
+        for kernel in [
+            Kernel::WinogradProductQuads,
+            Kernel::WinogradProductQuadsTurned,
+        ] {
+            assert_eq!(by_subgroups.contains(&kernel), by_fours, "{kernel:?}");
+        }
     }
     let mut in_tiles = check(tiled(40), Shape::new(70, 9, 14), 37, 1, same);
     in_tiles.extend(check(

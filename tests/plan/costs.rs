@@ -311,6 +311,7 @@ fn the_ways_of_a_layer_go_by_tiles_of_one_size_whatever_each_would_gain() {
         // Of a kernel that is not for this adapter, however fast.
         (Variant::Winograd, there(1, 1)),
         (Variant::WinogradLoads, there(1, 1)),
+        (Variant::WinogradQuads, there(1, 1)),
     ];
     let costs = costs([
         measured(conv3_2, 1, &variants),

@@ -8,7 +8,7 @@ use gradcam::low_level::network::{
     Window,
 };
 use gradcam::low_level::plan::{
-    KernelFamily, Limits, MatrixDtype, Means, Plan, Request, Subgroup, Winograd,
+    Handing, KernelFamily, Limits, MatrixDtype, Means, Plan, Request, Subgroup, Winograd,
 };
 use gradcam::weights::Tensor;
 
@@ -16,8 +16,14 @@ use super::{FAMILIES, MIB, adapter, convolution, request, tiled, vgg16, with_rer
 
 /// Subgroups that shuffle slower than they load.
 const LOADING: KernelFamily = KernelFamily::Subgroup(Subgroup {
-    shuffles: false,
+    handing: Handing::Loads,
     ..Subgroup::new(8, 16_384)
+});
+
+/// Subgroups for which nothing is as fast as swaps in quads.
+const SWAPPING: KernelFamily = KernelFamily::Subgroup(Subgroup {
+    handing: Handing::Quads,
+    ..Subgroup::new(4, 8192)
 });
 
 /// One of each op that a VGG does not have, or not in that place.
@@ -189,7 +195,7 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
     ];
     let mut reached = BTreeSet::new();
     for network in &networks {
-        for family in FAMILIES.into_iter().chain([tiled(1), LOADING]) {
+        for family in FAMILIES.into_iter().chain([tiled(1), LOADING, SWAPPING]) {
             for winograd in [
                 Winograd::Never,
                 Winograd::WhereFaster,

@@ -177,6 +177,7 @@ impl Builder<'_> {
                     Variant::Direct3x3 => is_3x3 && call.fits(most),
                     Variant::Winograd | Variant::WinogradLoads => winograd(),
                     Variant::WinogradWide => call.is_worth_wide() && winograd(),
+                    Variant::WinogradQuads => subgroup.width == 4 && winograd(),
                     // A hundred times slower than any of those.
                     Variant::Plain => self.by_model(call) == Variant::Plain,
                     _ => false,

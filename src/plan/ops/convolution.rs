@@ -164,7 +164,10 @@ impl Builder<'_> {
             Variant::Windows => self.convolution_subgroup(call, width),
             Variant::Few => self.convolution_few(call, width),
             Variant::Direct3x3 => self.convolution_3x3_subgroup(call, width),
-            Variant::Winograd | Variant::WinogradLoads | Variant::WinogradWide => {
+            Variant::Winograd
+            | Variant::WinogradLoads
+            | Variant::WinogradWide
+            | Variant::WinogradQuads => {
                 self.convolution_winograd(&WinogradCall::new(call, subgroup, variant));
             }
             Variant::Plain

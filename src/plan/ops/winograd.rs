@@ -12,7 +12,8 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
 use crate::plan::{
-    BufferId, CopyToImage, ImageUse, List, Listed, Model, Packing, Subgroup, TileLayer, Variant,
+    BufferId, CopyToImage, Handing, ImageUse, List, Listed, Model, Packing, Subgroup, TileLayer,
+    Variant,
 };
 
 /// A convolution with its sizes in tiles and texels.
@@ -109,10 +110,11 @@ impl<'a> WinogradCall<'a> {
         } = subgroup.model;
         let wide = u64::from(product_wide) * tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64;
         let narrow = u64::from(product) * tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64;
-        match subgroup.shuffles {
-            true if call.is_worth_wide() && wide < narrow => Variant::WinogradWide,
-            true => Variant::Winograd,
-            false => Variant::WinogradLoads,
+        match subgroup.handing {
+            Handing::Shuffles if call.is_worth_wide() && wide < narrow => Variant::WinogradWide,
+            Handing::Shuffles => Variant::Winograd,
+            Handing::Loads => Variant::WinogradLoads,
+            Handing::Quads => Variant::WinogradQuads,
         }
     }
 
@@ -338,21 +340,24 @@ impl Builder<'_> {
 
         let [_, layer_inputs] = it.layer_blocks();
         let across = layer_inputs as i32 * 4;
-        let [narrow, wide, loaded] = match call.direction {
+        let [narrow, wide, loaded, quads] = match call.direction {
             Direction::Forward => [
                 Kernel::WinogradProduct,
                 Kernel::WinogradProductWide,
                 Kernel::WinogradProductLoaded,
+                Kernel::WinogradProductQuads,
             ],
             Direction::Backward => [
                 Kernel::WinogradProductTurned,
                 Kernel::WinogradProductWideTurned,
                 Kernel::WinogradProductLoadedTurned,
+                Kernel::WinogradProductQuadsTurned,
             ],
         };
         let kernel = match it.variant {
             Variant::WinogradWide => wide,
             Variant::WinogradLoads => loaded,
+            Variant::WinogradQuads => quads,
             _ => narrow,
         };
         let [u_lane, u_step] = match call.direction {
