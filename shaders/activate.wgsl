@@ -13,6 +13,9 @@
 //   GELU_TANH     x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
 //   SOFTPLUS      log(1 + exp(x))
 //   MISH          x tanh(log(1 + exp(x)))
+//   SQUARE        x x
+//   SQRT          sqrt(x), of x < 0: 0
+//   RECIPROCAL    1 / x, of 0 the largest number: what stands for channels that fill up a block stays finite
 //
 // x, y: N x blocks x positions, four channels an element. No exponential is of a positive number, so that none is infinite; each
 // result is within 1e-6 of f, relative to the larger of 1 and |x|.
@@ -39,6 +42,9 @@ const ACTIVATION_GELU: u32 = 7u;
 const ACTIVATION_GELU_TANH: u32 = 8u;
 const ACTIVATION_SOFTPLUS: u32 = 9u;
 const ACTIVATION_MISH: u32 = 10u;
+const ACTIVATION_SQUARE: u32 = 11u;
+const ACTIVATION_SQRT: u32 = 12u;
+const ACTIVATION_RECIPROCAL: u32 = 13u;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -130,6 +136,12 @@ fn main(
         }
         case ACTIVATION_SOFTPLUS: { y[at] = softplus(v); }
         case ACTIVATION_MISH: { y[at] = v * mish_gate(v); }
+        case ACTIVATION_SQUARE: { y[at] = v * v; }
+        case ACTIVATION_SQRT: { y[at] = sqrt(max(v, zero)); }
+        case ACTIVATION_RECIPROCAL: {
+            let is_zero = v == zero;
+            y[at] = select(1.0 / select(v, one, is_zero), vec4<f32>(3.4028234e38), is_zero);
+        }
         default: { y[at] = v; }
     }
 }

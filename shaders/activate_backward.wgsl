@@ -13,6 +13,9 @@
 //   GELU_TANH     s + x s (1 - s) u', s = sigmoid(u), u = sqrt(8 / pi) (x + 0.044715 x^3)
 //   SOFTPLUS      sigmoid(x)
 //   MISH          t + x (1 - t^2) sigmoid(x), t = tanh(log(1 + exp(x)))
+//   SQUARE        2 x
+//   SQRT          1 / (2 sqrt(x)), where x <= 0: 0
+//   RECIPROCAL    -1 / x^2, of 0: 0
 //
 // dy, dx: N x blocks x positions, four channels an element; kept: x, but y for SIGMOID and TANH, one image's (blocks x
 // positions) for `sharing` n. An invocation makes one element of dx. CPU twin: activate_backward in tests/common/twins.rs.
@@ -39,6 +42,9 @@ const ACTIVATION_GELU: u32 = 7u;
 const ACTIVATION_GELU_TANH: u32 = 8u;
 const ACTIVATION_SOFTPLUS: u32 = 9u;
 const ACTIVATION_MISH: u32 = 10u;
+const ACTIVATION_SQUARE: u32 = 11u;
+const ACTIVATION_SQRT: u32 = 12u;
+const ACTIVATION_RECIPROCAL: u32 = 13u;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
@@ -132,6 +138,16 @@ fn main(
         }
         case ACTIVATION_SOFTPLUS: { slope = sigmoid(v); }
         case ACTIVATION_MISH: { slope = mish_slope(v); }
+        case ACTIVATION_SQUARE: { slope = 2.0 * v; }
+        case ACTIVATION_SQRT: {
+            let is_above = v > zero;
+            slope = select(zero, 0.5 / sqrt(select(one, v, is_above)), is_above);
+        }
+        case ACTIVATION_RECIPROCAL: {
+            let is_zero = v == zero;
+            let inverse = 1.0 / select(v, one, is_zero);
+            slope = select(-inverse * inverse, zero, is_zero);
+        }
         default: {}
     }
     dx[at] = dy[at] * slope;

@@ -458,8 +458,12 @@ pub fn recognise_as(
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => {
-            let told = families::classifier(weights, size, asked.architecture)?;
-            let (classifier, allowed) = if let Some(told) = told {
+            let told = families::classifier(weights, size, asked.architecture);
+            if told.is_err() {
+                // One with blocks of convolutions may have a family's names.
+                transformers::refuse(weights)?;
+            }
+            let (classifier, allowed) = if let Some(told) = told? {
                 told
             } else {
                 transformers::refuse(weights)?;

@@ -217,11 +217,14 @@ pub enum ActivationKind {
     GeluTanh = 8,
     Softplus = 9,
     Mish = 10,
+    Square = 11,
+    Sqrt = 12,
+    Reciprocal = 13,
 }
 
 impl ActivationKind {
     /// Every kind with the name of its constant in the shaders.
-    pub const NAMED: [(&'static str, Self); 11] = [
+    pub const NAMED: [(&'static str, Self); 14] = [
         ("ACTIVATION_LEAKY", Self::Leaky),
         ("ACTIVATION_ELU", Self::Elu),
         ("ACTIVATION_SIGMOID", Self::Sigmoid),
@@ -233,6 +236,9 @@ impl ActivationKind {
         ("ACTIVATION_GELU_TANH", Self::GeluTanh),
         ("ACTIVATION_SOFTPLUS", Self::Softplus),
         ("ACTIVATION_MISH", Self::Mish),
+        ("ACTIVATION_SQUARE", Self::Square),
+        ("ACTIVATION_SQRT", Self::Sqrt),
+        ("ACTIVATION_RECIPROCAL", Self::Reciprocal),
     ];
 }
 

@@ -228,6 +228,19 @@ fn what_a_family_leaves_open_is_noted_with_the_option_that_changes_it() {
         ),
         ("efficientnet_v2-s.safetensors", &["384 is a guess"]),
         (
+            "timm-resnetblur.safetensors",
+            &["in the second one", "--architecture resnetblur"],
+        ),
+        (
+            "timm-seresnet.safetensors",
+            &["by steps alone", "--architecture resnetblur"],
+        ),
+        ("timm-resnet-gn.safetensors", &["group norms of 32 groups"]),
+        (
+            "efficientnet_pytorch.safetensors",
+            &["advprop", "--preprocess tf"],
+        ),
+        (
             "inception_v3.safetensors",
             &[
                 "299 is a guess",
@@ -355,6 +368,23 @@ fn an_architecture_that_names_leave_open_is_a_guess_until_it_is_asked_for() {
         refused("timm-efficientnet.safetensors", "resnet50"),
         "this is no resnet50: its tensors are named as those of efficientnet or tf_efficientnet are"
     );
+    let called = |file, architecture| {
+        let classifier = asked(&open(file), Some(64), Some(architecture));
+        classifier.unwrap().network.architecture
+    };
+    for (architecture, family) in [
+        ("resnet50", "resnet-"),
+        ("resnet", "resnet-"),
+        ("resnetblur", "resnetblur-"),
+        ("resnetaa50", "resnetaa-"),
+    ] {
+        let name = called("timm-resnetblur.safetensors", architecture);
+        assert!(name.starts_with(family), "{architecture}: {name}");
+    }
+    assert_eq!(
+        called("timm-resnet-d.safetensors", "resnet50d"),
+        "resnet-d-1-2-1-1"
+    );
     assert_eq!(
         refused("regnet_x.safetensors", "resnet50"),
         "this is no resnet50: its tensors are named as those of regnet are"
@@ -430,6 +460,25 @@ fn transformers_are_refused_by_name() {
             &["model.stages.0.blocks.0.attn_grid.attn.qkv.weight"],
             "MaxViT",
         ),
+        (
+            &["stages.2.1.transformer.0.attn.qkv_proj.weight"],
+            "ViT or a relative of it",
+        ),
+        (
+            &["stages.2.blocks.1.context_module.main.qkv.conv.weight"],
+            "ViT or a relative of it",
+        ),
+        // Between blocks of a ConvNeXt's names.
+        (
+            &[
+                "stages.0.blocks.0.mlp.fc1.weight",
+                "stages.0.blocks.0.conv_dw.weight",
+                "stem.0.weight",
+                "head.norm.weight",
+                "stages.1.blocks.1.xca.qkv.weight",
+            ],
+            "ViT or a relative of it",
+        ),
     ] {
         let zeros = [0; 16];
         let view = |name: &&str| {
@@ -484,7 +533,11 @@ fn a_resnet_in_bfloat16_is_the_one_of_the_same_values_in_float32() {
 
 #[test]
 fn transformers_as_graphs_are_refused_by_name_too() {
-    for file in ["vit-legacy.onnx", "vit-dynamo.onnx"] {
+    for file in [
+        "vit-legacy.onnx",
+        "vit-dynamo.onnx",
+        "linear-attention-legacy.onnx",
+    ] {
         for size in [None, Some(32), Some(64)] {
             let error = recognise_at(&open(file), size).unwrap_err().to_string();
             assert!(

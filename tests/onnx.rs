@@ -52,7 +52,10 @@ fn check(file: &str, expected: &str, off: f32) {
     );
     let wanted = Wanted {
         score: Score::Logit,
-        ..Wanted::default().and([attribution::Method::GuidedBprop])
+        ..Wanted::default().and([
+            attribution::Method::GuidedBprop,
+            attribution::Method::Gradient,
+        ])
     };
     let explainer = Explainer::new(&GPU, &network, wanted).unwrap();
     let seed = expected["seed"].as_u64().unwrap() as u32;
@@ -86,6 +89,7 @@ fn check(file: &str, expected: &str, off: f32) {
     let at = explainer.map_shape();
     assert_eq!([at.h as f32, at.w as f32], rows[..], "{file}");
     assert_eq!(probabilities.len(), theirs.len());
+    let gradient = expected.get("gradient").map(numbers);
     let expected = numbers(&expected["map"]);
     let most = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let apart: Vec<f32> = map.iter().zip(&expected).map(|(a, b)| a - b).collect();
@@ -95,7 +99,13 @@ fn check(file: &str, expected: &str, off: f32) {
     );
     assert!(furthest <= off, "{file}: probabilities off by {furthest}");
     assert_close(file, &map, &expected, Shape::new(1, at.h, at.w), 10.0 * off);
-    let pixels = &explanations[0].pixels()[0];
+    let [pixels, plain] = explanations[0].pixels()[..] else {
+        panic!("two methods at the pixels");
+    };
+    if let Some(gradient) = gradient {
+        let plain: Vec<f32> = plain.iter().map(|&v| v as f32).collect();
+        assert_close(file, &plain, &gradient, network.input_shape(), 10.0 * off);
+    }
     assert!(pixels.iter().all(|v| v.is_finite()) && pixels.iter().any(|&v| v != 0.0));
 }
 
@@ -133,7 +143,7 @@ fn every_form_that_a_graph_comes_in_gives_torch_numbers() {
         .collect();
     stems.sort();
     let models = stems.iter().filter(|(_, is_model)| *is_model);
-    assert!(models.clone().count() >= 77);
+    assert!(models.clone().count() >= 93);
     for (model, _) in models {
         let (name, _) = model.rsplit_once('-').unwrap();
         check(

@@ -30,7 +30,7 @@ use crate::weights::Weights;
 use build::Builder;
 use file::{File, has};
 use published::Published;
-use step::{Act, Conv, Step};
+use step::{Act, Conv, Smoothing, Step};
 
 /// Networks whose tensors have the same names.
 pub(super) struct Family {
@@ -52,6 +52,10 @@ pub(super) struct Family {
     gate: [Act; 2],
     /// Whether convolutions are padded as TensorFlow's `SAME` says.
     same: bool,
+    /// What makes its maps smaller.
+    smoothing: Smoothing,
+    /// Whether some have group norms in the places of its batch norms.
+    group_norms: bool,
     /// Pixels along each side, for members that are not published.
     size: usize,
     normalization: Normalization,
@@ -61,7 +65,7 @@ pub(super) struct Family {
     evidence: &'static str,
     /// Modules that are used in training alone.
     aside: &'static [&'static str],
-    /// What is taken for granted, each with a tensor without which it does not matter, or none.
+    /// What is taken for granted: the first whose tensor is there, or that has none.
     notes: &'static [(&'static str, &'static str)],
 }
 
@@ -76,6 +80,8 @@ const FAMILY: Family = Family {
     act: Act::Relu,
     gate: [Act::Relu, Act::Sigmoid],
     same: false,
+    smoothing: Smoothing::None,
+    group_norms: false,
     size: INPUT_SIZE,
     normalization: Normalization::TORCH,
     published: &[],
@@ -87,7 +93,11 @@ const FAMILY: Family = Family {
 /// Of several that have all marks the first, or else the one that has published members like the file.
 static FAMILIES: &[&Family] = &[
     &resnet::RESNET,
+    &resnet::BLUR,
+    &resnet::MEAN,
     &resnet::DEEP_STEM,
+    &resnet::DEEP_STEM_BLUR,
+    &resnet::DEEP_STEM_MEAN,
     &densenet::DENSENET,
     &mobilenet::V2,
     &mobilenet::V3_SMALL,
@@ -97,9 +107,12 @@ static FAMILIES: &[&Family] = &[
     &efficientnet::B5_TO_B7,
     &efficientnet::V2_S,
     &efficientnet::V2_M_AND_L,
+    &efficientnet::PYTORCH,
     &convnext::TORCHVISION,
     &convnext::TIMM,
+    &convnext::TIMM_V2,
     &convnext::AUTHORS,
+    &convnext::AUTHORS_V2,
     &regnet::TORCHVISION,
     &regnet::TIMM,
     &shufflenet::V2,
@@ -109,6 +122,7 @@ static FAMILIES: &[&Family] = &[
     &inception::V3,
     &alexnet::ALEXNET,
     &timm::MOBILENET_V2,
+    &timm::FBNETC,
     &timm::MNASNET,
     &timm::SEMNASNET,
     &timm::LITE,
@@ -121,6 +135,7 @@ static FAMILIES: &[&Family] = &[
     &timm::TF_EFFICIENTNET_V2_LARGE,
     &timm::MOBILENET_V3_LARGE,
     &timm::TF_MOBILENET_V3_LARGE,
+    &timm::MOBILENET_V3_RW,
     &timm::MOBILENET_V3_SMALL,
     &timm::TF_MOBILENET_V3_SMALL,
 ];
@@ -136,11 +151,11 @@ pub(super) fn classifier(
     let Some((_, prefix)) = all.first().copied() else {
         return Ok(None);
     };
-    let called = |family: &&Family| architecture.is_none_or(|asked| is_called(family.name, asked));
-    let families: Vec<&Family> = all
-        .iter()
-        .map(|(family, _)| *family)
-        .filter(called)
+    let all_families = || all.iter().map(|(family, _)| *family);
+    let likeness = |family: &Family| architecture.map(|asked| likeness(family, asked));
+    let most = all_families().map(likeness).max().flatten();
+    let families: Vec<&Family> = all_families()
+        .filter(|&family| likeness(family) == most && most != Some(None))
         .collect();
     let Some(&first) = families.first() else {
         let names: Vec<&str> = all.iter().map(|(family, _)| family.name).collect();
@@ -151,7 +166,8 @@ pub(super) fn classifier(
     };
     let at = |family: &Family, size: usize| built(family, weights, prefix, size);
     let mut chosen = (first, at(first, size.unwrap_or(first.size))?, None);
-    for family in families {
+    // Of no others there is anything to be found out.
+    for family in families.into_iter().filter(|f| !f.published.is_empty()) {
         let one = at(family, size.unwrap_or(family.size))?;
         let mut known = family.published.iter();
         if let Some(known) = known.find(|known| known.filters == one.filters) {
@@ -168,12 +184,12 @@ pub(super) fn classifier(
     if let Some(known) = known {
         network.architecture = known.name.into();
     }
-    for (mark, note) in family.notes {
-        // What was said is no guess.
-        let open = architecture.is_none() || all.len() == 1;
-        if open && (mark.is_empty() || has(weights, prefix, mark)) {
-            notes.push((*note).into());
-        }
+    // What was said is no guess.
+    let open = architecture.is_none() || all.len() == 1;
+    let holds = |mark: &str| mark.is_empty() || has(weights, prefix, mark);
+    let mut told = family.notes.iter().filter(|(mark, _)| holds(mark));
+    if let Some((_, note)) = told.next().filter(|_| open) {
+        notes.push((*note).into());
     }
     if size.is_none() {
         let pixels = network.input_shape().h;
@@ -197,10 +213,17 @@ pub(super) fn classifier(
     Ok(Some((classifier, allowed)))
 }
 
-/// Whether a family or one of its members may be `asked` for so: by the family's name, by the beginning of it or by a name that
-/// begins with it.
-fn is_called(family: &str, asked: &str) -> bool {
-    !asked.is_empty() && (family.starts_with(asked) || asked.starts_with(family))
+/// How well a family is `asked` for so: best by a published member's name, then by a name that begins with as much of the family's
+/// as can be, or else by the beginning of the family's.
+fn likeness(family: &Family, asked: &str) -> Option<usize> {
+    if family.published.iter().any(|known| known.name == asked) {
+        return Some(usize::MAX);
+    }
+    if asked.starts_with(family.name) {
+        return Some(family.name.len());
+    }
+    let begins = !asked.is_empty() && family.name.starts_with(asked);
+    begins.then_some(0)
 }
 
 /// The families that the names speak for, and what is before them; of several copies the one with the shortest prefix.

@@ -105,6 +105,9 @@ enum Words {
     GeluTanh,
     Softplus,
     Mish,
+    Square,
+    Sqrt,
+    Reciprocal,
     Add,
     Mul,
     Concat,
@@ -246,6 +249,9 @@ fn activation_words(activation: &Activation) -> Words {
         Activation::GeluTanh => Words::GeluTanh,
         Activation::Softplus => Words::Softplus,
         Activation::Mish => Words::Mish,
+        Activation::Square => Words::Square,
+        Activation::Sqrt => Words::Sqrt,
+        Activation::Reciprocal => Words::Reciprocal,
     }
 }
 
@@ -361,6 +367,9 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::GeluTanh => Op::Activate(Activation::GeluTanh),
         Words::Softplus => Op::Activate(Activation::Softplus),
         Words::Mish => Op::Activate(Activation::Mish),
+        Words::Square => Op::Activate(Activation::Square),
+        Words::Sqrt => Op::Activate(Activation::Sqrt),
+        Words::Reciprocal => Op::Activate(Activation::Reciprocal),
         Words::Add => Op::Add,
         Words::Mul => Op::Mul,
         Words::Concat => Op::Concat,

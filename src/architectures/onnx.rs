@@ -14,6 +14,7 @@ mod channels;
 mod constants;
 mod error;
 mod gates;
+mod gating;
 mod inline;
 mod layers;
 mod modules;
@@ -21,6 +22,7 @@ mod names;
 mod outputs;
 mod positions;
 mod quantized;
+mod reductions;
 mod shapes;
 mod sizes;
 mod sums;
@@ -173,6 +175,10 @@ struct Import<'a> {
     values: BTreeMap<&'a str, Value>,
     /// Elements of constants that arithmetic has made.
     folded: usize,
+    /// Weights of the layers that pick channels.
+    picking: usize,
+    /// Layers that are some channels of a node, in this order.
+    picked: BTreeMap<(NodeId, Arc<[usize]>), NodeId>,
     /// What was left out or assumed.
     notes: Vec<String>,
     /// Layers whose values the graph rounds to whole numbers.
@@ -202,6 +208,8 @@ impl<'a> Import<'a> {
             batch,
             values: BTreeMap::new(),
             folded: 0,
+            picking: 0,
+            picked: BTreeMap::new(),
             notes: vec![],
             rounded: 0,
             modules: Modules::default(),

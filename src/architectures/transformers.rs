@@ -5,8 +5,11 @@ use crate::weights::Weights;
 use crate::weights::onnx::{Graph, Node};
 
 /// Parts of names of tensors that attention alone has, in torchvision's, timm's, Hugging Face's and the authors' networks.
-const ATTENTION: [&str; 13] = [
+const ATTENTION: [&str; 16] = [
     ".attn.qkv.",
+    ".qkv.",
+    ".qkvs.",
+    ".qkv_proj.",
     ".attn.q_proj.",
     ".attn.q.",
     ".attn.proj.",
@@ -58,7 +61,8 @@ pub(super) fn refuse(weights: &Weights) -> Result<(), ArchitectureError> {
     }
 }
 
-/// The kind of transformer that a graph is, where it has attention: a softmax whose value is multiplied by a matrix.
+/// The kind of transformer that a graph which cannot be read is, where it has attention: a softmax whose value is multiplied by a
+/// matrix, or names that speak of it.
 pub(super) fn of_graph(graph: &Graph) -> Option<&'static str> {
     let nodes = || {
         graph
@@ -86,6 +90,13 @@ pub(super) fn of_graph(graph: &Graph) -> Option<&'static str> {
         "Softmax" => weighs(node),
         _ => false,
     };
-    let found = nodes().any(is_attention);
-    found.then(|| kind(&graph.constants.keys()).unwrap_or("ViT or a relative of it"))
+    // A node is called after the modules that it is in.
+    let modules = nodes().map(|node| node.name.replace('/', "."));
+    let names: Vec<String> = modules.chain(graph.constants.keys().cloned()).collect();
+    let told = kind(&names.iter());
+    told.or_else(|| {
+        nodes()
+            .any(is_attention)
+            .then_some("ViT or a relative of it")
+    })
 }

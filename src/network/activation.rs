@@ -56,6 +56,12 @@ pub enum Activation {
     Softplus,
     /// x tanh(log(1 + exp(x))).
     Mish,
+    /// x times x.
+    Square,
+    /// The square root; of what is below zero 0, as at 0, where no gradient passes.
+    Sqrt,
+    /// 1 / x; of 0 the largest number, where no gradient passes.
+    Reciprocal,
 }
 
 /// Scale and alpha of SELU.
@@ -86,7 +92,10 @@ impl Activation {
             | Self::Gelu
             | Self::GeluTanh
             | Self::Softplus
-            | Self::Mish => Remembers::Input,
+            | Self::Mish
+            | Self::Square
+            | Self::Sqrt
+            | Self::Reciprocal => Remembers::Input,
         }
     }
 
@@ -125,6 +134,9 @@ impl fmt::Display for Activation {
             Self::GeluTanh => write!(f, "gelu, by tanh"),
             Self::Softplus => write!(f, "softplus"),
             Self::Mish => write!(f, "mish"),
+            Self::Square => write!(f, "square"),
+            Self::Sqrt => write!(f, "square root"),
+            Self::Reciprocal => write!(f, "reciprocal"),
         }
     }
 }

@@ -71,9 +71,9 @@ fn what_is_not_supported_is_named_with_its_node() {
             "nothing between them",
         ),
         (
-            "ReduceMean",
+            "ReduceMax",
             vec![attribute_ints("axes", &[1])],
-            "other than rows and columns",
+            "other than rows, columns and channels",
         ),
         ("LayerNormalization", vec![], "over other than channels"),
         ("MeanVarianceNormalization", vec![], "without an epsilon"),
@@ -123,7 +123,7 @@ fn what_is_not_supported_is_named_with_its_node() {
     let residual = small().node("Div", "ratio", &["flat", "dense"], &[]);
     assert_eq!(
         refused(&residual),
-        "node \"ratio\": Div of two layers is not supported"
+        "node \"ratio\": Div of two layers of different shapes is not supported"
     );
     let after = small()
         .node("Softmax", "p", &["dense"], &[])

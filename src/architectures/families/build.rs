@@ -2,11 +2,13 @@
 
 mod head;
 mod layers;
+mod response;
 mod shuffle;
+mod smooth;
 
 use super::Family;
 use super::file::File;
-use super::step::{Act, Shortcut, Stage, Step};
+use super::step::{Act, Shortcut, Smoothing, Stage, Step};
 use crate::architectures::ArchitectureError;
 use crate::network::{FlattenOrder, Network, NodeId, Op, Shape};
 
@@ -128,6 +130,9 @@ impl<'a> Builder<'a> {
                 };
                 self.push(layer, op)
             }
+            Step::MaxPool(pool) if self.family.smoothing != Smoothing::None => {
+                self.smooth_pool(&full(pool.at), pool)
+            }
             Step::MaxPool(pool) => {
                 let window = self.window_of(pool);
                 self.push(full(pool.at), Op::MaxPool(window))
@@ -214,6 +219,13 @@ impl<'a> Builder<'a> {
                 Ok(())
             }
             Step::Stage(stage) => self.stage(stage, place),
+            Step::Stages {
+                at,
+                last,
+                strides,
+                block,
+            } => self.stages(at, last, strides, block, place),
+            Step::ResponseNorm(at) => self.response_norm(&full(at)),
             Step::Forms(forms) => {
                 let form = forms.iter().find(|form| self.has_all(form, place.scope));
                 // Of none what is missing is told by the first.
@@ -285,6 +297,44 @@ impl<'a> Builder<'a> {
         }
         self.blocks.push(number - stage.from);
         Ok(())
+    }
+
+    /// Blocks that are numbered through all stages.
+    fn stages(
+        &mut self,
+        at: &'static str,
+        last: &str,
+        strides: &[usize],
+        block: &'static [Step],
+        place: Place<'_>,
+    ) -> Result {
+        let (before, after) = at.split_once("{}").unwrap_or((at, ""));
+        let name = |number: usize| format!("{before}{number}{after}");
+        let mut strides = strides.iter();
+        let mut channels = None;
+        for number in 0.. {
+            let name = name(number);
+            if !self.file.has(&format!("{}{name}.", place.scope)) {
+                break;
+            }
+            let layer = format!("{}{name}{last}", place.scope);
+            let outputs = self.file.weight(&layer)?.shape().first().copied();
+            let mut stride = 1;
+            if outputs != channels {
+                stride = *strides.next().ok_or_else(|| self.file.odd(&layer))?;
+                self.blocks.push(0);
+                channels = outputs;
+            }
+            if let Some(count) = self.blocks.last_mut() {
+                *count += 1;
+            }
+            let stage = super::step::stage(at, 0, stride, block);
+            self.block(&stage, &name, &name, stride, place)?;
+        }
+        match strides.next() {
+            None => Ok(()),
+            Some(_) => Err(self.file.odd(&name(0))),
+        }
     }
 
     fn block(

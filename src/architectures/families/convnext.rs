@@ -49,6 +49,7 @@ const TIMM_BLOCK: &[Step] = &[Step::Sum {
         Step::Conv(Conv::bare("conv_dw")),
         Step::LayerNorm("norm"),
         Step::Conv(Conv::bare("mlp.fc1").act(Act::Own)),
+        Step::ResponseNorm("mlp.grn"),
         Step::Conv(Conv::bare("mlp.fc2").scale("gamma")),
     ],
     shortcut: Shortcut::WhereItFits,
@@ -63,7 +64,7 @@ pub(super) const TIMM: Family = Family {
         "head.norm.weight",
     ],
     // As deep, and with another epsilon: xxlarge.
-    lacks: &["stages.2.blocks.29."],
+    lacks: &["stages.2.blocks.29.", "stages.0.blocks.0.mlp.grn."],
     stem: Conv::bare("stem.0").stride(4).pad(0).taps(4),
     steps: &[
         Step::LayerNorm("stem.1"),
@@ -86,11 +87,26 @@ pub(super) const TIMM: Family = Family {
     ..TORCHVISION
 };
 
+/// `ConvNeXt` V2 (arXiv 2301.00808).
+pub(super) const TIMM_V2: Family = Family {
+    name: "convnextv2",
+    marks: &[
+        "stages.0.blocks.0.mlp.grn.weight",
+        "stages.0.blocks.0.conv_dw.weight",
+        "stem.0.weight",
+        "head.norm.weight",
+    ],
+    lacks: &[],
+    published: published::TIMM_CONVNEXT_V2,
+    ..TIMM
+};
+
 const AUTHORS_BLOCK: &[Step] = &[Step::Sum {
     body: &[
         Step::Conv(Conv::bare("dwconv")),
         Step::LayerNorm("norm"),
         Step::Conv(Conv::bare("pwconv1").act(Act::Own)),
+        Step::ResponseNorm("grn"),
         Step::Conv(Conv::bare("pwconv2").scale("gamma")),
     ],
     shortcut: Shortcut::WhereItFits,
@@ -103,6 +119,7 @@ pub(super) const AUTHORS: Family = Family {
         "stages.0.0.pwconv1.weight",
         "norm.weight",
     ],
+    lacks: &["stages.0.0.grn."],
     stem: Conv::bare("downsample_layers.0.0").stride(4).pad(0).taps(4),
     steps: &[
         Step::LayerNorm("downsample_layers.0.1"),
@@ -122,4 +139,17 @@ pub(super) const AUTHORS: Family = Family {
     ],
     evidence: "its tensors are named as its authors'",
     ..TORCHVISION
+};
+
+pub(super) const AUTHORS_V2: Family = Family {
+    name: "convnextv2",
+    marks: &[
+        "stages.0.0.grn.gamma",
+        "downsample_layers.0.0.weight",
+        "stages.0.0.pwconv1.weight",
+        "norm.weight",
+    ],
+    lacks: &[],
+    published: published::TIMM_CONVNEXT_V2,
+    ..AUTHORS
 };

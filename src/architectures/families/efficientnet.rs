@@ -1,4 +1,4 @@
-//! `EfficientNet` and `EfficientNetV2` (arXiv 1905.11946, 2104.00298) as torchvision names their tensors.
+//! `EfficientNet` and `EfficientNetV2` (arXiv 1905.11946, 2104.00298) as torchvision and `efficientnet_pytorch` name their tensors.
 
 use super::step::{Act, Conv, Gate, Shortcut, Step, stage};
 use super::{FAMILY, Family, published};
@@ -122,4 +122,59 @@ pub(super) const V2_M_AND_L: Family = Family {
     steps: B0_TO_B4.steps,
     size: 480,
     ..V2_S
+};
+
+/// Of `efficientnet_pytorch`: one list of blocks, and TensorFlow's padding.
+const PYTORCH_BLOCK: &[Step] = &[Step::Sum {
+    body: &[Step::Forms(&[
+        &[
+            Step::Conv(Conv::beside("_expand_conv", "_bn0")),
+            Step::Conv(Conv::beside("_depthwise_conv", "_bn1").strided()),
+            PYTORCH_GATE,
+            Step::Conv(Conv::beside("_project_conv", "_bn2").act(Act::None)),
+        ],
+        &[
+            Step::Conv(Conv::beside("_depthwise_conv", "_bn1").strided()),
+            PYTORCH_GATE,
+            Step::Conv(Conv::beside("_project_conv", "_bn2").act(Act::None)),
+        ],
+    ])],
+    shortcut: Shortcut::WhereItFits,
+    act: Act::None,
+}];
+
+const PYTORCH_GATE: Step = Step::Gate(Gate {
+    at: "_se",
+    reduce: "_reduce",
+    expand: "_expand",
+});
+
+pub(super) const PYTORCH: Family = Family {
+    marks: &[
+        "_conv_stem.weight",
+        "_blocks.0._depthwise_conv.weight",
+        "_conv_head.weight",
+    ],
+    stem: Conv::beside("_conv_stem", "_bn0").stride(2).taps(3),
+    steps: &[
+        Step::Stages {
+            at: "_blocks.{}",
+            last: "._project_conv",
+            strides: &[1, 2, 2, 2, 1, 2, 1],
+            block: PYTORCH_BLOCK,
+        },
+        Step::Conv(Conv::beside("_conv_head", "_bn1")),
+        Step::Mean("_avg_pooling"),
+        Step::Head("_fc", &[("_fc", Act::None)]),
+    ],
+    epsilon: 1e-3,
+    same: true,
+    evidence: "its tensors are named as efficientnet_pytorch's",
+    published: published::EFFICIENTNET_PYTORCH,
+    notes: &[(
+        "",
+        "pictures are taken to be scaled as for efficientnet_pytorch's usual weights; those called advprop take -1 to 1, under the same \
+         names of tensors: --preprocess tf says so",
+    )],
+    ..EFFICIENTNET
 };

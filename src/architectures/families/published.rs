@@ -62,6 +62,10 @@ pub(super) const RESNET_D: &[Published] = &[
     row("resnet152d", 58_011_488, 256),
     row("resnet200d", 62_467_936, 256),
     row("resnext50d_32x4d", 22_930_784, 224),
+    row("ecaresnet26t", 13_931_956, 256),
+    row("ecaresnet50d", 23_474_102, 224),
+    row("ecaresnet50t", 23_471_582, 256),
+    row("ecaresnet101d", 42_414_091, 224),
     row("seresnet152d", 64_589_664, 256),
     row("seresnext101d_32x8d", 91_301_728, 224),
 ];
@@ -97,6 +101,18 @@ pub(super) const EFFICIENTNET: &[Published] = &[
     row("efficientnet_b7", 63_403_040, 600),
 ];
 
+pub(super) const EFFICIENTNET_PYTORCH: &[Published] = &[
+    row("efficientnet-b0", 3_956_192, 224),
+    row("efficientnet-b1", 6_436_976, 240),
+    row("efficientnet-b2", 7_618_016, 260),
+    row("efficientnet-b3", 10_588_856, 300),
+    row("efficientnet-b4", 17_394_376, 380),
+    row("efficientnet-b5", 28_127_728, 456),
+    row("efficientnet-b6", 40_458_672, 528),
+    row("efficientnet-b7", 63_403_040, 600),
+    row("efficientnet-b8", 84_126_400, 672),
+];
+
 pub(super) const EFFICIENTNET_V2: &[Published] = &[
     row("efficientnet_v2_s", 19_988_424, 384),
     row("efficientnet_v2_m", 52_498_504, 480),
@@ -120,6 +136,17 @@ pub(super) const TIMM_CONVNEXT: &[Published] = &[
     row("convnext_base", 87_398_016, 224),
     row("convnext_large", 195_977_664, 224),
     row("convnext_xlarge", 347_811_072, 224),
+];
+
+pub(super) const TIMM_CONVNEXT_V2: &[Published] = &[
+    row("convnextv2_atto", 3_356_080, 224),
+    row("convnextv2_femto", 4_810_656, 224),
+    row("convnextv2_pico", 8_503_168, 224),
+    row("convnextv2_nano", 14_909_920, 224),
+    row("convnextv2_tiny", 27_756_000, 224),
+    row("convnextv2_base", 87_398_016, 224),
+    row("convnextv2_large", 195_977_664, 224),
+    row("convnextv2_huge", 656_661_984, 384),
 ];
 
 pub(super) const REGNET: &[Published] = &[
@@ -193,6 +220,8 @@ pub(super) const TIMM_MOBILENET_V2: &[Published] = &[
     row("mobilenetv2_140", 4_267_840, 224),
 ];
 
+pub(super) const FBNETC: &[Published] = &[row("fbnetc_100", 3_542_832, 224)];
+
 pub(super) const TIMM_MNASNET: &[Published] = &[
     row("mnasnet_050", 916_888, 224),
     row("mnasnet_075", 1_859_400, 224),
@@ -254,6 +283,8 @@ pub(super) const TIMM_MOBILENET_V3_LARGE: &[Published] = &[
     row("mobilenetv3_large_100", 4_171_272, 224),
     row("mobilenetv3_large_150d", 13_275_600, 256).scaled(Normalization::TF),
 ];
+
+pub(super) const MOBILENET_V3_RW: &[Published] = &[row("mobilenetv3_rw", 4_169_448, 224)];
 
 pub(super) const TIMM_MOBILENET_V3_SMALL: &[Published] = &[
     row("mobilenetv3_small_050", 559_136, 224),

@@ -1,9 +1,9 @@
 //! `ResNet`, `ResNeXt` and Wide `ResNet` (arXiv 1512.03385, 1611.05431, 1605.07146) as torchvision and timm name their tensors.
 
-use super::step::{Act, Conv, Gate, Shortcut, Step, pool, stage};
+use super::step::{Act, Conv, Gate, Shortcut, Smoothing, Step, pool, stage};
 use super::{FAMILY, Family, published};
 
-/// timm's networks whose names begin with `se` have them.
+/// timm's networks whose names begin with `se` or `eca` have them.
 const GATE: Step = Step::Gate(Gate {
     at: "se",
     reduce: ".fc1",
@@ -28,11 +28,11 @@ const BLOCK: &[Step] = &[Step::Sum {
         Step::Forms(&[
             &[
                 Step::Conv(Conv::beside("conv1", "bn1")),
-                Step::Conv(Conv::beside("conv2", "bn2").strided()),
+                Step::Conv(Conv::beside("conv2", "bn2").strided().smoothed()),
                 Step::Conv(Conv::beside("conv3", "bn3").act(Act::None)),
             ],
             &[
-                Step::Conv(Conv::beside("conv1", "bn1").strided()),
+                Step::Conv(Conv::beside("conv1", "bn1").strided().smoothed()),
                 Step::Conv(Conv::beside("conv2", "bn2").act(Act::None)),
             ],
         ]),
@@ -52,11 +52,20 @@ const STAGES: &[Step] = &[
     Step::Head("fc", &[("fc", Act::None)]),
 ];
 
-const STRIDES: (&str, &str) = (
-    "layer1.0.conv3.weight",
-    "blocks of three convolutions are taken to halve the map in the second one, as torchvision's do, by steps alone; others halve \
-     it in the first, or blur it; export the network as ONNX, which holds it all",
-);
+/// Of blocks of three convolutions, and of those of two.
+const STRIDES: &[(&str, &str)] = &[
+    (
+        "layer1.0.conv3.weight",
+        "blocks of three convolutions are taken to halve the map in the second one, as torchvision's do, by steps alone; others halve \
+         it in the first, which an export as ONNX tells, or smooth it, as timm's resnetblur and resnetaa do: --architecture \
+         resnetblur or resnetaa says so",
+    ),
+    (
+        "layer1.0.conv2.weight",
+        "the map is taken to be halved by steps alone, as in torchvision's networks; timm's resnetblur and resnetaa, which smooth it, \
+         have the same names of tensors: --architecture resnetblur or resnetaa says so",
+    ),
+];
 
 pub(super) const RESNET: Family = Family {
     name: "resnet",
@@ -65,7 +74,8 @@ pub(super) const RESNET: Family = Family {
     // Smaller filters stand without the pool, or with it: names do not tell.
     stem: Conv::beside("conv1", "bn1").stride(2).taps(7),
     steps: STAGES,
-    notes: &[STRIDES],
+    group_norms: true,
+    notes: STRIDES,
     published: published::RESNET,
     ..FAMILY
 };
@@ -85,3 +95,18 @@ pub(super) const DEEP_STEM: Family = Family {
     published: published::RESNET_D,
     ..RESNET
 };
+
+const fn smooth(family: Family, name: &'static str, smoothing: Smoothing) -> Family {
+    let mut smooth = family;
+    smooth.name = name;
+    smooth.smoothing = smoothing;
+    smooth.evidence = "its tensors are named as timm's";
+    smooth.published = &[];
+    smooth.notes = &[];
+    smooth
+}
+
+pub(super) const BLUR: Family = smooth(RESNET, "resnetblur", Smoothing::Blur);
+pub(super) const MEAN: Family = smooth(RESNET, "resnetaa", Smoothing::Mean);
+pub(super) const DEEP_STEM_BLUR: Family = smooth(DEEP_STEM, "resnetblur", Smoothing::Blur);
+pub(super) const DEEP_STEM_MEAN: Family = smooth(DEEP_STEM, "resnetaa", Smoothing::Mean);

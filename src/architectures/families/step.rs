@@ -49,6 +49,17 @@ pub(super) enum Pad {
     By(usize),
 }
 
+/// What makes maps smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Smoothing {
+    /// Steps of convolutions and pools alone.
+    None,
+    /// Behind them a blur of 1, 2, 1 along each side, over a map that is mirrored at its edges (arXiv 1904.11486).
+    Blur,
+    /// Behind them the mean of as many rows and columns as there are steps.
+    Mean,
+}
+
 /// A convolution, or a dense layer at each position, with the batch norm and the activation after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conv {
@@ -62,6 +73,8 @@ pub(super) struct Conv {
     pub(super) stride: usize,
     /// Whether it takes the block's steps instead.
     pub(super) strided: bool,
+    /// Whether a family that smooths maps does so behind it, in place of the block's steps.
+    pub(super) smoothed: bool,
     pub(super) pad: Pad,
     /// Taps along each side that it must have, where others speak for another network; 0 for any.
     pub(super) taps: usize,
@@ -78,6 +91,7 @@ impl Conv {
             norm,
             stride: 1,
             strided: false,
+            smoothed: false,
             pad: Pad::Half,
             taps: 0,
             act,
@@ -112,6 +126,11 @@ impl Conv {
 
     pub(super) const fn strided(mut self) -> Self {
         self.strided = true;
+        self
+    }
+
+    pub(super) const fn smoothed(mut self) -> Self {
+        self.smoothed = true;
         self
     }
 
@@ -226,6 +245,16 @@ pub(super) enum Step {
     /// Modules below a name of their own.
     Part(&'static str, &'static [Step]),
     Stage(Stage),
+    /// Blocks that are numbered through all stages, with the steps of each stage's first block: a stage begins where the layer
+    /// of that name gives another number of channels.
+    Stages {
+        at: &'static str,
+        last: &'static str,
+        strides: &'static [usize],
+        block: &'static [Step],
+    },
+    /// Channels by how long they are against the mean of all (arXiv 2301.00808); none where the file has no such tensors.
+    ResponseNorm(&'static str),
     /// The first list of which the file has all convolutions.
     Forms(&'static [&'static [Step]]),
     /// Dense layers below a name: as listed, each with its activation, or else any others that people put there.

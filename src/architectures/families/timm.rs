@@ -138,6 +138,20 @@ pub(super) const MOBILENET_V2: Family = Family {
     ..TIMM
 };
 
+pub(super) const FBNETC: Family = Family {
+    name: "fbnetc",
+    marks: &[
+        "blocks.0.0.conv_pwl.weight",
+        "blocks.2.0.conv_dw.weight@5",
+        "blocks.5.3.conv_dw.weight@5",
+        "blocks.6.0.conv_pwl.weight",
+        "conv_head.weight",
+    ],
+    lacks: &GATES,
+    published: published::FBNETC,
+    ..TIMM
+};
+
 pub(super) const MNASNET: Family = Family {
     steps: MNASNET_STAGES,
     name: "mnasnet",
@@ -296,6 +310,34 @@ const V3_LAST: &[Step] = &[Step::Conv(Conv::beside("conv", "bn1"))];
 
 pub(super) const TF_MOBILENET_V3_LARGE: Family =
     tf(MOBILENET_V3_LARGE, "tf_mobilenetv3_large", &[]);
+
+/// Its first block has no shortcut, and its head no bias.
+pub(super) const MOBILENET_V3_RW: Family = Family {
+    name: "mobilenetv3_rw",
+    marks: &[
+        "blocks.2.0.se.conv_reduce.weight",
+        "blocks.0.0.conv_dw.weight",
+        "blocks.6.0.conv.weight",
+        "conv_head.weight",
+    ],
+    lacks: &["blocks.0.0.se.", "blocks.7.", "conv_head.bias"],
+    steps: &[
+        stage("blocks.0.{}", 0, 1, FIRST).act(Act::Relu).step(),
+        stage("blocks.1.{}", 0, 2, BLOCK).act(Act::Relu).step(),
+        stage("blocks.2.{}", 0, 2, BLOCK).act(Act::Relu).step(),
+        stage("blocks.3.{}", 0, 2, BLOCK).step(),
+        stage("blocks.4.{}", 0, 1, BLOCK).step(),
+        stage("blocks.5.{}", 0, 2, BLOCK).step(),
+        stage("blocks.6.{}", 0, 1, V3_LAST).step(),
+        Step::Part("", V3_END),
+    ],
+    epsilon: 1e-3,
+    // Between a gate's layers is what the block has.
+    gate: [Act::Own, Act::HardSigmoid],
+    published: published::MOBILENET_V3_RW,
+    notes: &[],
+    ..V3
+};
 
 pub(super) const MOBILENET_V3_SMALL: Family = Family {
     name: "mobilenetv3_small",

@@ -74,6 +74,8 @@ impl Import<'_> {
             "HardSwish" => Activation::HardSwish,
             "Softplus" => Activation::Softplus,
             "Mish" => Activation::Mish,
+            "Sqrt" => Activation::Sqrt,
+            "Reciprocal" => Activation::Reciprocal,
             "Swish" if float("alpha", 1.0) == 1.0 => Activation::Silu,
             "Gelu" => match call.node.text("approximate").unwrap_or("none") {
                 "tanh" => Activation::GeluTanh,
@@ -106,14 +108,27 @@ impl Import<'_> {
             Some(Pending::Gate { .. }) => {
                 Err(reader.unsupported("of an error function outside of a GELU"))
             }
-            Some(Pending::Polynomial([shift, scale, 0.0, 0.0])) => {
+            Some(Pending::Polynomial([shift, linear, square, 0.0])) => {
                 let channels = self.shape_of(&layer).c;
                 let tensor = |value| Tensor::from_f32(vec![channels], &vec![value; channels]);
-                let op = Op::Affine {
+                let affine = |scale, shift| Op::Affine {
                     scale: tensor(scale),
                     shift: tensor(shift),
                 };
-                let node = self.push(reader, None, op, layer.node)?;
+                let node = if square == 0.0 {
+                    self.push(reader, None, affine(linear, shift), layer.node)?
+                } else {
+                    let op = Op::Activate(Activation::Square);
+                    let mut node = self.push(reader, None, op, layer.node)?;
+                    if [shift, square] != [0.0, 1.0] {
+                        node = self.push(reader, None, affine(square, shift), node)?;
+                    }
+                    if linear != 0.0 {
+                        let rest = self.push(reader, None, affine(linear, 0.0), layer.node)?;
+                        node = self.push_of(reader, None, Op::Add, vec![node, rest])?;
+                    }
+                    node
+                };
                 Ok(Layer {
                     node,
                     pending: None,
@@ -157,6 +172,17 @@ impl Import<'_> {
         b: &Layer,
     ) -> Result<Option<Layer>, GraphError> {
         for (x, gate) in [(a, b), (b, a)] {
+            // Channels that were picked, of which the gate has read the layer.
+            let key = (x.node, x.channels.clone().unwrap_or_default());
+            let picked = match (&gate.channels, self.picked.get(&key)) {
+                (None, Some(&node)) => &Layer {
+                    node,
+                    channels: None,
+                    ..x.clone()
+                },
+                _ => x,
+            };
+            let x = picked;
             let padded = x.pad != [[0; 2]; 2] || gate.pad != [[0; 2]; 2];
             if padded || x.pending.is_some() || x.axes != gate.axes || x.channels != gate.channels {
                 continue;

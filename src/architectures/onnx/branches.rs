@@ -23,7 +23,7 @@ impl Import<'_> {
             *second = self.negative(call, second)?;
         }
         let op = match call.node.op_type.as_str() {
-            "Mul" => Op::Mul,
+            "Mul" | "Div" => Op::Mul,
             _ => Op::Add,
         };
         let mut layers = layers.into_iter();
@@ -57,13 +57,31 @@ impl Import<'_> {
         if a.node == b.node {
             return Err(call.unsupported("of a layer and itself"));
         }
+        let (mut a, mut b) = (a.clone(), b.clone());
+        match [&a, &b].map(|layer| self.shape_of(layer).c) {
+            [1, channels] if channels > 1 => {
+                a = self.spread_over_channels(call, &a, channels)?;
+            }
+            [channels, 1] if channels > 1 => {
+                b = self.spread_over_channels(call, &b, channels)?;
+            }
+            _ => {}
+        }
+        let [one, other] = [&a, &b].map(|layer| self.shape_of(layer));
+        let size = [one.h.max(other.h), one.w.max(other.w)];
+        for (layer, shape) in [(&mut a, one), (&mut b, other)] {
+            // A single position is spread by what reads it.
+            if [shape.h, shape.w] != size && shape.h * shape.w > 1 {
+                *layer = self.spread_over_positions(call, layer, size)?;
+            }
+        }
         let node = self.push_of(call.node, None, op, vec![a.node, b.node])?;
         let shape = self.network.node(node).shape;
-        let larger = match self.shape_of(a) == shape && a.axes.len() >= b.axes.len() {
+        let larger = match self.shape_of(&a) == shape && a.axes.len() >= b.axes.len() {
             true => a,
             false => b,
         };
-        Ok(Layer::new(node, larger.axes.clone()))
+        Ok(Layer::new(node, larger.axes))
     }
 
     /// The channels of layers, one after the other.
@@ -90,6 +108,7 @@ impl Import<'_> {
             Axis::C => {}
             // Channels that were taken one by one: their own dimension went, and another of length 1 came.
             Axis::One if single && !axes.contains(&Axis::C) => axes[along] = Axis::C,
+            Axis::One if nodes.len() > 1 => return self.stacked(call, &first, along, nodes),
             _ => return Err(call.unsupported("along other than channels")),
         }
         if let [_] = nodes[..] {

@@ -21,6 +21,8 @@ use super::{GraphError, Import, Layer, Value};
 const MAX_REORDERED: usize = 1 << 16;
 /// Weights of the layer that picks channels.
 const MAX_PICKING: usize = 1 << 22;
+/// Of all such layers of a graph.
+const MAX_ALL_PICKING: usize = 1 << 26;
 
 impl Import<'_> {
     /// `Slice`, `Gather` and `Split` of a layer: of its channels, of neighbouring rows and columns, or of all of another dimension.
@@ -165,8 +167,19 @@ impl Import<'_> {
         let Some(channels) = &layer.channels else {
             return Ok(layer);
         };
+        // Who picks the same ones again reads the same layer.
+        let key = (layer.node, channels.clone());
+        if let Some(&node) = self.picked.get(&key) {
+            return Ok(Layer {
+                node,
+                channels: None,
+                ..layer
+            });
+        }
         let places: Vec<Option<usize>> = channels.iter().copied().map(Some).collect();
-        self.picking(reader, layer, &places, 0.0)
+        let picked = self.picking(reader, layer, &places, 0.0)?;
+        self.picked.insert(key, picked.node);
+        Ok(picked)
     }
 
     /// The layer with so many channels before and after its own, or without so many where the number is negative.
@@ -185,6 +198,15 @@ impl Import<'_> {
         self.picking(call.node, layer, &places, value)
     }
 
+    /// Books the weights of a layer that only brings channels together.
+    pub(super) fn pick(&mut self, reader: &Node, count: usize) -> Result<(), GraphError> {
+        self.picking = self.picking.saturating_add(count);
+        if count > MAX_PICKING || self.picking > MAX_ALL_PICKING {
+            return Err(reader.unsupported("of so many channels that were picked"));
+        }
+        Ok(())
+    }
+
     /// A convolution that gives these channels of the layer, and `value` for those that are none of its own.
     fn picking(
         &mut self,
@@ -195,10 +217,7 @@ impl Import<'_> {
     ) -> Result<Layer, GraphError> {
         let (inputs, outputs) = (self.shape_of(&layer).c, places.len());
         let count = inputs.saturating_mul(outputs);
-        if count > MAX_PICKING {
-            return Err(reader.unsupported("of so many channels that were picked"));
-        }
-        self.book(reader, count)?;
+        self.pick(reader, count)?;
         let mut weight = vec![0.0; count];
         let mut bias = vec![0.0; outputs];
         for (o, place) in places.iter().enumerate() {

@@ -121,6 +121,7 @@ impl Import<'_> {
                 let shape = broadcast(x.shape(), &asked).ok_or_else(unusable)?;
                 x.each(|x| x.spread(&shape), |x| x.spread(&shape))
             }
+            "Clip" => self.between(call, x)?,
             "Not" => x.whole(|a| Some(i64::from(a == 0))),
             "Floor" | "Ceil" | "Round" | "Sqrt" | "Reciprocal" | "Neg" | "Abs" | "Exp" | "Log" => {
                 unary(op, x)
@@ -178,6 +179,37 @@ impl Import<'_> {
             true => Array::joined(&floats, along).map(Values::Floats),
         });
         joined.ok_or_else(|| call.unusable("shape arithmetic"))
+    }
+
+    /// `x` no lower and no higher than bounds that are inputs, or attributes before opset 11.
+    fn between(&mut self, call: &Call<'_>, x: Values) -> Result<Option<Values>, GraphError> {
+        let mut bounded = Some(x);
+        for (i, name) in [(1, "min"), (2, "max")] {
+            let bound = match (call.input(i), call.node.float(name)) {
+                (Some(_), _) => self.values(call, i)?,
+                (None, Some(bound)) => Values::Floats(Array::list(vec![bound])),
+                (None, None) => continue,
+            };
+            // A lower bound is the least that there may be.
+            bounded = bounded.and_then(|x| match (x, bound) {
+                (Values::Ints(x), Values::Ints(bound)) => {
+                    let &[bound] = &bound.values[..] else {
+                        return None;
+                    };
+                    let each = |v: i64| Some(if i == 1 { v.max(bound) } else { v.min(bound) });
+                    x.mapped(each).map(Values::Ints)
+                }
+                (Values::Floats(x), Values::Floats(bound)) => {
+                    let &[bound] = &bound.values[..] else {
+                        return None;
+                    };
+                    let each = |v: f32| Some(if i == 1 { v.max(bound) } else { v.min(bound) });
+                    x.mapped(each).map(Values::Floats)
+                }
+                _ => None,
+            });
+        }
+        Ok(bounded)
     }
 
     /// `Where`: the second input where the first is not zero, else the third.

@@ -92,6 +92,9 @@ impl<'a> Import<'a> {
                 };
             }
         }
+        if call.node.op_type == "Div" {
+            self.divided(&mut call)?;
+        }
         let call = &call;
         if let Some(activation) = Self::activation(call)? {
             let mut layer = self.plain(call, Op::Activate(activation))?;
@@ -105,9 +108,9 @@ impl<'a> Import<'a> {
             "Max" | "Min" => self.larger(call)?,
             "MaxPool" => self.max_pool(call)?,
             "AveragePool" => self.average_pool(call)?,
-            "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceMax" => {
-                self.over_positions(call)?
-            }
+            "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceMax" | "ReduceSum"
+            | "ReduceL2" | "ReduceSumSquare" => self.reduced(call)?,
+            "Expand" => self.expanded(call)?,
             "BatchNormalization" => self.batch_normalization(call)?,
             "LayerNormalization" | "MeanVarianceNormalization" => self.layer_normalization(call)?,
             "InstanceNormalization" | "GroupNormalization" => self.group_normalization(call)?,
@@ -117,7 +120,7 @@ impl<'a> Import<'a> {
             "Neg" => self.negated(call)?,
             "Celu" => self.celu(call)?,
             "Concat" => self.concatenated(call)?,
-            "Add" | "Sub" | "Mul" | "Sum"
+            "Add" | "Sub" | "Mul" | "Div" | "Sum"
                 if !call.inputs.iter().flatten().any(Value::is_constant) =>
             {
                 self.combined(call)?
@@ -130,7 +133,9 @@ impl<'a> Import<'a> {
                 });
             }
         };
-        if order.is_some() {
+        // One value for all channels has no order.
+        let own = self.shape_of(&layer).c;
+        if order.as_ref().is_some_and(|order| order.len() == own) {
             layer.channels = order;
         }
         Ok(vec![Value::Layer(layer)])
@@ -174,7 +179,7 @@ impl<'a> Import<'a> {
         ];
         let alike = ALIKE.contains(&call.node.op_type.as_str());
         match call.inputs.first_mut() {
-            Some(Some(Value::Layer(layer))) if alike => {
+            Some(Some(Value::Layer(layer))) if alike && layer.axes.contains(&Axis::C) => {
                 let all = self.network.node(layer.node).shape.c;
                 layer.channels.take_if(|channels| channels.len() == all)
             }
@@ -403,7 +408,8 @@ impl<'a> Import<'a> {
                 ("Add", _) => shift[i] = value,
                 ("Sub", false) => shift[i] = -value,
                 ("Sub", true) => (scale[i], shift[i]) = (-1.0, value),
-                ("Mul", _) => scale[i] = value,
+                // Of a number by a layer the layer's reciprocal is taken already.
+                ("Mul", _) | ("Div", true) => scale[i] = value,
                 ("Div", false) => scale[i] = 1.0 / value,
                 _ => return Err(call.unsupported("by a layer")),
             }
@@ -461,6 +467,11 @@ impl<'a> Import<'a> {
             false => lengths[along..].iter().product(),
         };
         if covered != self.shape_of(&layer).len() {
+            if let Some(shares) = self.shares_of_two(call, &layer, along)?
+                && covered == 2
+            {
+                return Ok(shares);
+            }
             return Err(call.unsupported("over other than the classes"));
         }
         layer.pending = Some(Pending::Softmax);

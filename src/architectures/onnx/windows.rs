@@ -1,4 +1,4 @@
-//! Operators that slide a window over a map, and those that take all of it at once.
+//! Operators that slide a window over a map.
 
 use crate::network::{
     FilterLayout, Lrn, MAX_POOL, MAX_SIDE, Op, Pad, Repeat, Resample, Shape, Window,
@@ -21,8 +21,11 @@ impl Import<'_> {
     }
 
     pub(super) fn conv(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
-        let mut layer = self.activated(call.node, self.map(call)?)?;
         let mut weight = call.tensor(1, "weights")?.clone();
+        if weight.shape().len() == 3 {
+            return self.conv_over_channels(call, &weight);
+        }
+        let mut layer = self.activated(call.node, self.map(call)?)?;
         if let Some(reordered) = self.reordered(call, &layer, &weight)? {
             weight = reordered;
             layer.channels = None;
@@ -228,90 +231,17 @@ impl Import<'_> {
         self.pool(call, &layer, op)
     }
 
-    fn pool(&mut self, call: &Call<'_>, layer: &Layer, op: Op) -> Result<Layer, GraphError> {
+    pub(super) fn pool(
+        &mut self,
+        call: &Call<'_>,
+        layer: &Layer,
+        op: Op,
+    ) -> Result<Layer, GraphError> {
         let id = self.push(call.node, None, op, layer.node)?;
         Ok(Layer {
             quantized: layer.quantized,
             ..Layer::new(id, layer.axes.clone())
         })
-    }
-
-    /// The mean or maximum over all rows and columns.
-    pub(super) fn over_positions(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
-        let layer = call.layer()?.clone();
-        call.open(&layer)?;
-        let rank = layer.axes.len();
-        let reduces = call.node.op_type.starts_with("Reduce");
-        let axes: Option<Vec<usize>> = if reduces {
-            let axes = call.ints("axes", 1).unwrap_or_default();
-            axes.iter().map(|&value| axis(value, rank)).collect()
-        } else {
-            Some((2..rank).collect())
-        };
-        let axes = axes.ok_or_else(|| call.unusable("axes"))?;
-        let both = layer.axes.iter().position(|&axis| axis == Axis::Places);
-        let reduced = |wanted: Axis| {
-            let at = layer.axes.iter().position(|&axis| axis == wanted);
-            at.or(both).is_none_or(|at| axes.contains(&at))
-        };
-        let others = axes
-            .iter()
-            .any(|&at| matches!(layer.axes[at], Axis::N | Axis::C));
-        let along = [reduced(Axis::H), reduced(Axis::W)];
-        if axes.is_empty() || others || along == [false; 2] {
-            return Err(call.unsupported("over other than rows and columns"));
-        }
-        let means = matches!(
-            call.node.op_type.as_str(),
-            "GlobalAveragePool" | "ReduceMean"
-        );
-        let mut pooled = match means && along == [true; 2] {
-            true => self.pool(call, &layer, Op::GlobalMean)?,
-            false => self.over(call, &layer, along, means)?,
-        };
-        if reduces && call.node.int("keepdims").unwrap_or(1) == 0 {
-            let kept = (0..rank).filter(|at| !axes.contains(at));
-            pooled.axes = kept.map(|at| layer.axes[at]).collect();
-        }
-        Ok(pooled)
-    }
-}
-
-impl Import<'_> {
-    /// The mean or the maximum over rows, columns or both. A maximum of many places is taken of each row first: where several
-    /// are equal it is the first in row order all the same.
-    fn over(
-        &mut self,
-        call: &Call<'_>,
-        layer: &Layer,
-        [rows, columns]: [bool; 2],
-        means: bool,
-    ) -> Result<Layer, GraphError> {
-        let shape = self.shape_of(layer);
-        let size = [
-            if rows { shape.h } else { 1 },
-            if columns { shape.w } else { 1 },
-        ];
-        let steps = match size {
-            [h, w] if !means && h * w > MAX_POOL => vec![[1, w], [h, 1]],
-            both => vec![both],
-        };
-        let mut pooled = layer.clone();
-        for size in steps {
-            let window = Window {
-                size,
-                ..Window::square(1, 1, 0)
-            };
-            let op = match means {
-                true => Op::AvgPool {
-                    window,
-                    count_include_pad: false,
-                },
-                false => Op::MaxPool(window),
-            };
-            pooled = self.pool(call, &pooled, op)?;
-        }
-        Ok(pooled)
     }
 }
 

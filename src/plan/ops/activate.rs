@@ -131,5 +131,8 @@ fn kind(activation: &Activation) -> (ActivationKind, [f32; 2]) {
         Activation::GeluTanh => (ActivationKind::GeluTanh, settings),
         Activation::Softplus => (ActivationKind::Softplus, settings),
         Activation::Mish => (ActivationKind::Mish, settings),
+        Activation::Square => (ActivationKind::Square, settings),
+        Activation::Sqrt => (ActivationKind::Sqrt, settings),
+        Activation::Reciprocal => (ActivationKind::Reciprocal, settings),
     }
 }

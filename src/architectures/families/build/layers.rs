@@ -2,9 +2,12 @@
 
 use super::{Builder, Place, Result};
 use crate::architectures::ArchitectureError;
-use crate::architectures::families::step::{Conv, Gate, Pad, Pool};
+use crate::architectures::families::step::{Conv, Gate, Pad, Pool, Smoothing};
 use crate::network::{FilterLayout, MatrixLayout, Op, Shape, Window};
 use crate::weights::Tensor;
+
+/// Of group norms, which no tensor tells.
+const GROUPS: usize = 32;
 
 impl Builder<'_> {
     pub(super) fn conv(&mut self, conv: &Conv, place: Place<'_>) -> Result {
@@ -25,13 +28,19 @@ impl Builder<'_> {
         }
         let weight = self.over_all_channels(weight)?;
         let bias = self.file.optional(&format!("{own}.bias"));
-        let (mut weight, mut bias) = match conv.norm {
-            "" => (weight, bias.cloned()),
-            norm => {
-                let layer = match norm.starts_with('.') {
-                    true => format!("{name}{norm}"),
-                    false => format!("{}{norm}", place.scope),
-                };
+        let norm = match conv.norm {
+            "" => None,
+            norm if norm.starts_with('.') => Some(format!("{name}{norm}")),
+            norm => Some(format!("{}{norm}", place.scope)),
+        };
+        let group_norm = match &norm {
+            Some(layer) => self.group_norm(layer, weight.shape()[0])?,
+            None => None,
+        };
+        let (mut weight, mut bias) = match norm {
+            None => (weight, bias.cloned()),
+            Some(_) if group_norm.is_some() => (weight, bias.cloned()),
+            Some(layer) => {
                 let full = self.file.full(&layer);
                 let norm = self.file.norm(&layer, &full, self.family.epsilon);
                 let (weight, bias) = norm.fold(&weight, 0, bias)?;
@@ -42,7 +51,10 @@ impl Builder<'_> {
             (weight, bias) =
                 self.scaled(&format!("{}{}", place.scope, conv.scale), weight, bias)?;
         }
+        let smoothed =
+            conv.smoothed && self.family.smoothing != Smoothing::None && place.stride > 1;
         let stride = match conv.strided {
+            true if smoothed => 1,
             true => place.stride,
             false => conv.stride,
         };
@@ -57,8 +69,43 @@ impl Builder<'_> {
             bias,
             layout: FilterLayout::Oihw,
         };
-        self.push(name, op)?;
-        self.activate(conv.act, place)
+        self.push(name.clone(), op)?;
+        if let Some(groups) = group_norm {
+            self.push(format!("{name}.norm"), groups)?;
+        }
+        self.activate(conv.act, place)?;
+        match smoothed {
+            true => self.smooth(&name, place.stride),
+            false => Ok(()),
+        }
+    }
+
+    /// The group norm of that name, where its tensors are one's: those of a batch norm but for its statistics.
+    fn group_norm(&mut self, layer: &str, channels: usize) -> Result<Option<Op>> {
+        let is_one = self.family.group_norms
+            && self.file.has(&format!("{layer}.weight"))
+            && !self.file.has(&format!("{layer}.running_mean"));
+        if !is_one {
+            return Ok(None);
+        }
+        let scale = self.file.weight(layer)?.clone();
+        let shift = self.file.optional(&format!("{layer}.bias")).cloned();
+        if !channels.is_multiple_of(GROUPS) || scale.shape() != [channels] {
+            return Err(self.file.odd(layer));
+        }
+        let note = format!(
+            "norms have no running statistics: taken as group norms of {GROUPS} groups, as timm's networks called _gn have them; export \
+             the network as ONNX, which holds it all, if it has others"
+        );
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+        Ok(Some(Op::GroupNorm {
+            groups: GROUPS,
+            shift: shift.ok_or_else(|| self.file.odd(layer))?,
+            scale,
+            epsilon: self.family.epsilon as f32,
+        }))
     }
 
     /// Filters and biases times the factors of that name, one an output, where the file has them.
@@ -124,6 +171,9 @@ impl Builder<'_> {
 
     pub(super) fn gate(&mut self, gate: &Gate, place: Place<'_>) -> Result {
         let name = format!("{}{}", place.scope, gate.at);
+        if let Some(weight) = self.file.optional(&format!("{name}.conv.weight")) {
+            return self.gate_along_channels(&name, weight);
+        }
         let [reduce, expand] = [gate.reduce, gate.expand].map(|layer| format!("{name}{layer}"));
         if !self.file.has(&format!("{reduce}.weight")) {
             return Ok(());
