@@ -46,6 +46,12 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
         gpu.check(|| format!("allocating {size} bytes for {name}"))?;
         Ok(Memory::Buffer(buffer))
     };
+    // Mesa 25 makes and caches code for each texture that may be sampled: none where none is.
+    let sampled = match gpu.samples() {
+        true => wgpu::TextureUsages::TEXTURE_BINDING,
+        false => wgpu::TextureUsages::empty(),
+    };
+    let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST | sampled;
     let image = |name: &str, size: u64, columns: usize, format| {
         let image = gpu.image(&wgpu::TextureDescriptor {
             label: Some(name),
@@ -57,9 +63,7 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format,
-            usage: wgpu::TextureUsages::STORAGE_BINDING
-                | wgpu::TextureUsages::TEXTURE_BINDING
-                | wgpu::TextureUsages::COPY_DST,
+            usage,
             view_formats: &[],
         });
         gpu.check(|| format!("allocating {size} bytes for {name}"))?;

@@ -166,9 +166,11 @@ impl<'a> Trial<'a> {
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::STORAGE_BINDING
-                | wgpu::TextureUsages::TEXTURE_BINDING
-                | wgpu::TextureUsages::COPY_DST,
+            usage: wgpu::TextureUsages::COPY_DST
+                | match handing {
+                    Handing::Shuffles | Handing::Loads => wgpu::TextureUsages::STORAGE_BINDING,
+                    Handing::Quads => wgpu::TextureUsages::TEXTURE_BINDING,
+                },
             view_formats: &[],
         });
         let texels: Vec<[f32; 4]> = (0..size.width).map(texel).collect();
