@@ -11,9 +11,11 @@
 // of the time that it takes from a storage buffer. x: a row of zeros, then N x in_blocks x in_h x in_w as they lie in their
 // buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each.
 //
-// A workgroup is one subgroup and makes a block of four outputs an invocation of 16 positions, counted through all images.
-// An invocation loads the 4 x 4 weights of its own block; the positions' inputs are spread over the invocations and handed
-// round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written.
+// A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images.
+// An invocation loads the 4 x 4 weights of its own blocks; the positions' inputs are spread over the invocations and handed
+// round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written. Loads are half of the
+// inner loop of a kernel of 16 positions and one block; more products a turn than these no longer fit the processor's caches of
+// instructions. 28 divides the positions of maps of 14, 28, 56 and 112, and two of them hold the 49 of a map of 7.
 // CPU twin: conv2d in tests/common/twins.rs.
 
 struct Params {
@@ -38,6 +40,7 @@ struct Params {
     sharing: i32, // n of an image
     low: f32, // bounds of EPILOGUE_BIAS_CLIP
     high: f32,
+    parts: i32, // 2 * BLOCKS; as a constant, the driver would unroll the end and take twice as long to compile
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -58,6 +61,10 @@ override ACTIVATION: u32;
 override ADDED: u32;
 // Whether the epilogue is a mask by `extra`: in a kernel without, none is looked at. This adapter runs both sides of a branch.
 override MASKED: u32;
+// Blocks that an invocation makes: 1 or 2.
+override BLOCKS: i32;
+// Whether `up` is above 1.
+override SPREAD: bool;
 
 const IMAGE_ROW: i32 = 4096;
 
@@ -81,10 +88,11 @@ fn over(at: i32, by: i32) -> i32 {
     return quotient + select(0, 1, rest >= by) - select(0, 1, rest < 0);
 }
 
-// A position: its image, and row and column of its first tap.
+// Where a position's taps begin.
 struct Position {
-    n: i32,
-    tap: vec2<i32>,
+    texel: i32, // of the first block at the first tap's place, as if x went on outside; where x is spread, the image's first
+    row: i32, // of the first tap
+    col: i32,
 }
 
 // Position `q` of all, or the last.
@@ -92,32 +100,41 @@ fn position(q: i32) -> Position {
     let plane = p.out_h * p.out_w;
     let n = over(min(q, p.count - 1), plane);
     let at = min(q, p.count - 1) - n * plane;
-    let row = over(at, p.out_w);
-    let steps = vec2<i32>(p.stride_h, p.stride_w);
-    return Position(n, vec2<i32>(row, at - row * p.out_w) * steps - vec2<i32>(p.pad_h, p.pad_w));
+    let out_row = over(at, p.out_w);
+    let row = out_row * p.stride_h - p.pad_h;
+    let col = (at - out_row * p.out_w) * p.stride_w - p.pad_w;
+    let image = IMAGE_ROW + n * p.in_blocks * p.in_h * p.in_w;
+    return Position(select(image + row * p.in_w + col, image, SPREAD), row, col);
 }
 
-// The first block's texel at the place of a tap, `tap` away from a position's first, or that of the zeros.
-fn texel(position: Position, tap: vec2<i32>) -> i32 {
-    let up = vec2<i32>(p.up_h, p.up_w);
-    let spread = position.tap + tap;
-    // By way of floats, as above; exact below 2^20, rounded down below zero.
-    let at = vec2<i32>(floor((vec2<f32>(spread) + 0.5) / vec2<f32>(up)));
-    let inside = spread.x >= 0 && spread.y >= 0 && at.x < p.in_h && at.y < p.in_w && all(at * up == spread);
-    return select(0, IMAGE_ROW + (position.n * p.in_blocks * p.in_h + at.x) * p.in_w + at.y, inside);
+// The texel at the place of a tap, `tap` away from a position's first, or that of the zeros. `offset`: texels from the first tap
+// in the first block, where x is spread those of the blocks before alone.
+fn texel(position: Position, tap: vec2<i32>, offset: i32, in_size: vec2<i32>, up: vec2<i32>) -> i32 {
+    let place = vec2<i32>(position.row, position.col) + tap;
+    if SPREAD {
+        // By way of floats, as above; exact below 2^20, rounded down below zero.
+        let at = vec2<i32>(floor((vec2<f32>(place) + 0.5) / vec2<f32>(up)));
+        let inside = all(place >= vec2<i32>()) && all(at < in_size) && all(at * up == place);
+        return select(0, position.texel + offset + at.x * in_size.y + at.y, inside);
+    }
+    // What is below zero is above all as a number without sign.
+    let inside = all(vec2<u32>(place) < vec2<u32>(in_size));
+    return select(0, position.texel + offset, inside);
 }
 
 // Where the next output of an invocation goes, image and place there, which are counted on, and what all of them have in common.
 var<private> next_n: i32;
 var<private> next_at: i32;
 var<private> bias: vec4<f32>;
+var<private> bounds: vec2<f32>;
 
-// Before the first of an invocation's outputs, those from `first` on, is stored.
+// Before the first of a block's outputs, those from `first` on, is stored.
 fn begin(first: i32, block: i32) {
     let plane = p.out_h * p.out_w;
     next_n = over(first, plane);
     next_at = first - next_n * plane;
     bias = vec4<f32>();
+    bounds = vec2<f32>(p.low, p.high);
     switch p.epilogue {
         case EPILOGUE_BIAS, EPILOGUE_BIAS_RELU, EPILOGUE_BIAS_CLIP: { bias = extra[min(block, p.out_blocks - 1)]; }
         default: {}
@@ -150,7 +167,7 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
     }
     switch p.epilogue {
         case EPILOGUE_BIAS_RELU, EPILOGUE_MASK_DECONV, EPILOGUE_MASK_GUIDED: { end = max(end, zero); }
-        case EPILOGUE_BIAS_CLIP: { end = clamp(end, vec4<f32>(p.low), vec4<f32>(p.high)); }
+        case EPILOGUE_BIAS_CLIP: { end = clamp(end, vec4<f32>(bounds.x), vec4<f32>(bounds.y)); }
         default: {}
     }
     if MASKED != 0u {
@@ -162,23 +179,36 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let lane = i32(local.x);
-    let first = i32(group.x) * 16;
-    let block = i32(group.y) * i32(SUBGROUP) + lane;
-    let in_plane = p.in_h * p.in_w;
+    let first = i32(group.x) * 28;
+    let block = i32(group.y) * i32(SUBGROUP) * BLOCKS + lane;
+    // What loops read stays out of the uniform, which this adapter would read invocation by invocation.
+    let in_size = vec2<i32>(p.in_h, p.in_w);
+    let in_plane = in_size.x * in_size.y;
+    let in_blocks = p.in_blocks;
+    let up = vec2<i32>(p.up_h, p.up_w);
+    let dilation = vec2<i32>(p.dilation_h, p.dilation_w);
+    let taps_w = p.taps_w;
+    let turns = p.taps_h * taps_w * in_blocks;
     // The positions whose inputs this invocation loads: position k of the workgroup's is element k / SUBGROUP of invocation
     // k % SUBGROUP.
-    var positions: array<Position, 4>;
+    var positions: array<Position, 7>;
     positions[0] = position(first + lane);
+    positions[1] = position(first + lane + 1 * i32(SUBGROUP));
     if SUBGROUP <= 8u {
-        positions[1] = position(first + lane + 1 * i32(SUBGROUP));
-    }
-    if SUBGROUP == 4u {
         positions[2] = position(first + lane + 2 * i32(SUBGROUP));
         positions[3] = position(first + lane + 3 * i32(SUBGROUP));
     }
+    if SUBGROUP == 4u {
+        positions[4] = position(first + lane + 4 * i32(SUBGROUP));
+        positions[5] = position(first + lane + 5 * i32(SUBGROUP));
+        positions[6] = position(first + lane + 6 * i32(SUBGROUP));
+    }
     // Blocks past the last eight read that one's weights, and are not written.
-    let eight = min(block / 8, (p.out_blocks + 7) / 8 - 1);
-    var w_at = (eight * p.taps_h * p.taps_w * p.in_blocks * 8 + block % 8) * 4;
+    let last_eight = (p.out_blocks + 7) / 8 - 1;
+    let of_eight = turns * 8;
+    let next = block + i32(SUBGROUP);
+    var w_at = (min(block / 8, last_eight) * of_eight + block % 8) * 4;
+    let to_next = (min(next / 8, last_eight) * of_eight + next % 8) * 4 - w_at;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -195,83 +225,198 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     var s13 = vec4<f32>();
     var s14 = vec4<f32>();
     var s15 = vec4<f32>();
-    // One loop over rows and columns of taps: what a loop keeps, this adapter stores and loads each time round.
-    var kr = 0;
+    var s16 = vec4<f32>();
+    var s17 = vec4<f32>();
+    var s18 = vec4<f32>();
+    var s19 = vec4<f32>();
+    var s20 = vec4<f32>();
+    var s21 = vec4<f32>();
+    var s22 = vec4<f32>();
+    var s23 = vec4<f32>();
+    var s24 = vec4<f32>();
+    var s25 = vec4<f32>();
+    var s26 = vec4<f32>();
+    var s27 = vec4<f32>();
+    var t0 = vec4<f32>();
+    var t1 = vec4<f32>();
+    var t2 = vec4<f32>();
+    var t3 = vec4<f32>();
+    var t4 = vec4<f32>();
+    var t5 = vec4<f32>();
+    var t6 = vec4<f32>();
+    var t7 = vec4<f32>();
+    var t8 = vec4<f32>();
+    var t9 = vec4<f32>();
+    var t10 = vec4<f32>();
+    var t11 = vec4<f32>();
+    var t12 = vec4<f32>();
+    var t13 = vec4<f32>();
+    var t14 = vec4<f32>();
+    var t15 = vec4<f32>();
+    var t16 = vec4<f32>();
+    var t17 = vec4<f32>();
+    var t18 = vec4<f32>();
+    var t19 = vec4<f32>();
+    var t20 = vec4<f32>();
+    var t21 = vec4<f32>();
+    var t22 = vec4<f32>();
+    var t23 = vec4<f32>();
+    var t24 = vec4<f32>();
+    var t25 = vec4<f32>();
+    var t26 = vec4<f32>();
+    var t27 = vec4<f32>();
+    // One loop over taps and blocks: what a loop keeps, this adapter stores and loads each time round. Where it goes next is
+    // known a turn before, so that loads need not wait for it.
+    var k = 0;
     var kc = 0;
-    while kr < p.taps_h {
-        let tap = vec2<i32>(kr * p.dilation_h, kc * p.dilation_w);
-        let wraps = kc + 1 == p.taps_w;
-        kr += select(0, 1, wraps);
-        kc = select(kc + 1, 0, wraps);
-        // Outside the same zero for all blocks.
-        var at: array<i32, 4>;
-        var step: array<i32, 4>;
-        at[0] = texel(positions[0], tap);
-        step[0] = select(in_plane, 0, at[0] == 0);
+    var plane = 0;
+    var next_tap = vec2<i32>();
+    var next_offset = 0;
+    for (var turn = 0; turn < turns; turn++) {
+        let tap = next_tap;
+        let offset = next_offset;
+        let next_is_tap = k + 1 == in_blocks;
+        k = select(k + 1, 0, next_is_tap);
+        plane = select(plane + in_plane, 0, next_is_tap);
+        let next_is_row = next_is_tap && kc + 1 == taps_w;
+        kc = select(kc + select(0, 1, next_is_tap), 0, next_is_row);
+        next_tap.x += select(0, dilation.x, next_is_row);
+        next_tap.y = select(next_tap.y + select(0, dilation.y, next_is_tap), 0, next_is_row);
+        next_offset = plane + select(next_tap.x * in_size.y + next_tap.y, 0, SPREAD);
+        let w_place = place(w_at);
+        let weights = mat4x4<f32>(
+            textureLoad(w, w_place),
+            textureLoad(w, w_place + vec2<i32>(1, 0)),
+            textureLoad(w, w_place + vec2<i32>(2, 0)),
+            textureLoad(w, w_place + vec2<i32>(3, 0)),
+        );
+        var v: array<vec4<f32>, 7>;
+        v[0] = textureLoad(x, place(texel(positions[0], tap, offset, in_size, up)));
+        v[1] = textureLoad(x, place(texel(positions[1], tap, offset, in_size, up)));
         if SUBGROUP <= 8u {
-            at[1] = texel(positions[1], tap);
-            step[1] = select(in_plane, 0, at[1] == 0);
+            v[2] = textureLoad(x, place(texel(positions[2], tap, offset, in_size, up)));
+            v[3] = textureLoad(x, place(texel(positions[3], tap, offset, in_size, up)));
         }
         if SUBGROUP == 4u {
-            at[2] = texel(positions[2], tap);
-            step[2] = select(in_plane, 0, at[2] == 0);
-            at[3] = texel(positions[3], tap);
-            step[3] = select(in_plane, 0, at[3] == 0);
+            v[4] = textureLoad(x, place(texel(positions[4], tap, offset, in_size, up)));
+            v[5] = textureLoad(x, place(texel(positions[5], tap, offset, in_size, up)));
+            v[6] = textureLoad(x, place(texel(positions[6], tap, offset, in_size, up)));
         }
-        for (var k = 0; k < p.in_blocks; k++) {
-            let weights = mat4x4<f32>(
-                textureLoad(w, place(w_at)),
-                textureLoad(w, place(w_at + 1)),
-                textureLoad(w, place(w_at + 2)),
-                textureLoad(w, place(w_at + 3)),
+        let v0 = subgroupShuffle(v[0u / SUBGROUP], 0u % SUBGROUP);
+        let v1 = subgroupShuffle(v[1u / SUBGROUP], 1u % SUBGROUP);
+        let v2 = subgroupShuffle(v[2u / SUBGROUP], 2u % SUBGROUP);
+        let v3 = subgroupShuffle(v[3u / SUBGROUP], 3u % SUBGROUP);
+        let v4 = subgroupShuffle(v[4u / SUBGROUP], 4u % SUBGROUP);
+        let v5 = subgroupShuffle(v[5u / SUBGROUP], 5u % SUBGROUP);
+        let v6 = subgroupShuffle(v[6u / SUBGROUP], 6u % SUBGROUP);
+        let v7 = subgroupShuffle(v[7u / SUBGROUP], 7u % SUBGROUP);
+        let v8 = subgroupShuffle(v[8u / SUBGROUP], 8u % SUBGROUP);
+        let v9 = subgroupShuffle(v[9u / SUBGROUP], 9u % SUBGROUP);
+        let v10 = subgroupShuffle(v[10u / SUBGROUP], 10u % SUBGROUP);
+        let v11 = subgroupShuffle(v[11u / SUBGROUP], 11u % SUBGROUP);
+        let v12 = subgroupShuffle(v[12u / SUBGROUP], 12u % SUBGROUP);
+        let v13 = subgroupShuffle(v[13u / SUBGROUP], 13u % SUBGROUP);
+        let v14 = subgroupShuffle(v[14u / SUBGROUP], 14u % SUBGROUP);
+        let v15 = subgroupShuffle(v[15u / SUBGROUP], 15u % SUBGROUP);
+        let v16 = subgroupShuffle(v[16u / SUBGROUP], 16u % SUBGROUP);
+        let v17 = subgroupShuffle(v[17u / SUBGROUP], 17u % SUBGROUP);
+        let v18 = subgroupShuffle(v[18u / SUBGROUP], 18u % SUBGROUP);
+        let v19 = subgroupShuffle(v[19u / SUBGROUP], 19u % SUBGROUP);
+        let v20 = subgroupShuffle(v[20u / SUBGROUP], 20u % SUBGROUP);
+        let v21 = subgroupShuffle(v[21u / SUBGROUP], 21u % SUBGROUP);
+        let v22 = subgroupShuffle(v[22u / SUBGROUP], 22u % SUBGROUP);
+        let v23 = subgroupShuffle(v[23u / SUBGROUP], 23u % SUBGROUP);
+        let v24 = subgroupShuffle(v[24u / SUBGROUP], 24u % SUBGROUP);
+        let v25 = subgroupShuffle(v[25u / SUBGROUP], 25u % SUBGROUP);
+        let v26 = subgroupShuffle(v[26u / SUBGROUP], 26u % SUBGROUP);
+        let v27 = subgroupShuffle(v[27u / SUBGROUP], 27u % SUBGROUP);
+        s0 += v0 * weights;
+        s1 += v1 * weights;
+        s2 += v2 * weights;
+        s3 += v3 * weights;
+        s4 += v4 * weights;
+        s5 += v5 * weights;
+        s6 += v6 * weights;
+        s7 += v7 * weights;
+        s8 += v8 * weights;
+        s9 += v9 * weights;
+        s10 += v10 * weights;
+        s11 += v11 * weights;
+        s12 += v12 * weights;
+        s13 += v13 * weights;
+        s14 += v14 * weights;
+        s15 += v15 * weights;
+        s16 += v16 * weights;
+        s17 += v17 * weights;
+        s18 += v18 * weights;
+        s19 += v19 * weights;
+        s20 += v20 * weights;
+        s21 += v21 * weights;
+        s22 += v22 * weights;
+        s23 += v23 * weights;
+        s24 += v24 * weights;
+        s25 += v25 * weights;
+        s26 += v26 * weights;
+        s27 += v27 * weights;
+        if BLOCKS == 2 {
+            let next_place = place(w_at + to_next);
+            let next_weights = mat4x4<f32>(
+                textureLoad(w, next_place),
+                textureLoad(w, next_place + vec2<i32>(1, 0)),
+                textureLoad(w, next_place + vec2<i32>(2, 0)),
+                textureLoad(w, next_place + vec2<i32>(3, 0)),
             );
-            var v: array<vec4<f32>, 4>;
-            v[0] = textureLoad(x, place(at[0]));
-            at[0] += step[0];
-            if SUBGROUP <= 8u {
-                v[1] = textureLoad(x, place(at[1]));
-                at[1] += step[1];
-            }
-            if SUBGROUP == 4u {
-                v[2] = textureLoad(x, place(at[2]));
-                at[2] += step[2];
-                v[3] = textureLoad(x, place(at[3]));
-                at[3] += step[3];
-            }
-            s0 += subgroupShuffle(v[0u / SUBGROUP], 0u % SUBGROUP) * weights;
-            s1 += subgroupShuffle(v[1u / SUBGROUP], 1u % SUBGROUP) * weights;
-            s2 += subgroupShuffle(v[2u / SUBGROUP], 2u % SUBGROUP) * weights;
-            s3 += subgroupShuffle(v[3u / SUBGROUP], 3u % SUBGROUP) * weights;
-            s4 += subgroupShuffle(v[4u / SUBGROUP], 4u % SUBGROUP) * weights;
-            s5 += subgroupShuffle(v[5u / SUBGROUP], 5u % SUBGROUP) * weights;
-            s6 += subgroupShuffle(v[6u / SUBGROUP], 6u % SUBGROUP) * weights;
-            s7 += subgroupShuffle(v[7u / SUBGROUP], 7u % SUBGROUP) * weights;
-            s8 += subgroupShuffle(v[8u / SUBGROUP], 8u % SUBGROUP) * weights;
-            s9 += subgroupShuffle(v[9u / SUBGROUP], 9u % SUBGROUP) * weights;
-            s10 += subgroupShuffle(v[10u / SUBGROUP], 10u % SUBGROUP) * weights;
-            s11 += subgroupShuffle(v[11u / SUBGROUP], 11u % SUBGROUP) * weights;
-            s12 += subgroupShuffle(v[12u / SUBGROUP], 12u % SUBGROUP) * weights;
-            s13 += subgroupShuffle(v[13u / SUBGROUP], 13u % SUBGROUP) * weights;
-            s14 += subgroupShuffle(v[14u / SUBGROUP], 14u % SUBGROUP) * weights;
-            s15 += subgroupShuffle(v[15u / SUBGROUP], 15u % SUBGROUP) * weights;
-            w_at += 32;
+            t0 += v0 * next_weights;
+            t1 += v1 * next_weights;
+            t2 += v2 * next_weights;
+            t3 += v3 * next_weights;
+            t4 += v4 * next_weights;
+            t5 += v5 * next_weights;
+            t6 += v6 * next_weights;
+            t7 += v7 * next_weights;
+            t8 += v8 * next_weights;
+            t9 += v9 * next_weights;
+            t10 += v10 * next_weights;
+            t11 += v11 * next_weights;
+            t12 += v12 * next_weights;
+            t13 += v13 * next_weights;
+            t14 += v14 * next_weights;
+            t15 += v15 * next_weights;
+            t16 += v16 * next_weights;
+            t17 += v17 * next_weights;
+            t18 += v18 * next_weights;
+            t19 += v19 * next_weights;
+            t20 += v20 * next_weights;
+            t21 += v21 * next_weights;
+            t22 += v22 * next_weights;
+            t23 += v23 * next_weights;
+            t24 += v24 * next_weights;
+            t25 += v25 * next_weights;
+            t26 += v26 * next_weights;
+            t27 += v27 * next_weights;
         }
+        w_at += 32;
     }
-    begin(first, block);
-    store(first + 0, block, s0);
-    store(first + 1, block, s1);
-    store(first + 2, block, s2);
-    store(first + 3, block, s3);
-    store(first + 4, block, s4);
-    store(first + 5, block, s5);
-    store(first + 6, block, s6);
-    store(first + 7, block, s7);
-    store(first + 8, block, s8);
-    store(first + 9, block, s9);
-    store(first + 10, block, s10);
-    store(first + 11, block, s11);
-    store(first + 12, block, s12);
-    store(first + 13, block, s13);
-    store(first + 14, block, s14);
-    store(first + 15, block, s15);
+    // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once.
+    for (var part = 0; part < p.parts; part++) {
+        let is_next = part >= 2;
+        let is_half = (part & 1) == 1;
+        let made = select(block, next, is_next);
+        let q = select(first, first + 14, is_half);
+        begin(q, made);
+        store(q + 0, made, select(select(s0, s14, is_half), select(t0, t14, is_half), is_next));
+        store(q + 1, made, select(select(s1, s15, is_half), select(t1, t15, is_half), is_next));
+        store(q + 2, made, select(select(s2, s16, is_half), select(t2, t16, is_half), is_next));
+        store(q + 3, made, select(select(s3, s17, is_half), select(t3, t17, is_half), is_next));
+        store(q + 4, made, select(select(s4, s18, is_half), select(t4, t18, is_half), is_next));
+        store(q + 5, made, select(select(s5, s19, is_half), select(t5, t19, is_half), is_next));
+        store(q + 6, made, select(select(s6, s20, is_half), select(t6, t20, is_half), is_next));
+        store(q + 7, made, select(select(s7, s21, is_half), select(t7, t21, is_half), is_next));
+        store(q + 8, made, select(select(s8, s22, is_half), select(t8, t22, is_half), is_next));
+        store(q + 9, made, select(select(s9, s23, is_half), select(t9, t23, is_half), is_next));
+        store(q + 10, made, select(select(s10, s24, is_half), select(t10, t24, is_half), is_next));
+        store(q + 11, made, select(select(s11, s25, is_half), select(t11, t25, is_half), is_next));
+        store(q + 12, made, select(select(s12, s26, is_half), select(t12, t26, is_half), is_next));
+        store(q + 13, made, select(select(s13, s27, is_half), select(t13, t27, is_half), is_next));
+    }
 }

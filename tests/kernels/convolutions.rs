@@ -271,10 +271,12 @@ fn the_software_adapter_runs_the_subgroup_convolution() {
 /// its own.
 #[test]
 fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
-    const TESTS: [&str; 5] = [
+    const TESTS: [&str; 7] = [
         "convolutions::convolution_3x3_of_odd_shapes",
         "convolutions::convolution_with_many_outputs_and_without_a_bias",
         "convolutions::convolution_with_any_window",
+        "convolutions::convolution_with_any_window_and_two_blocks_an_invocation",
+        "convolutions::a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule",
         "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
         "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types",
     ];
@@ -312,6 +314,74 @@ fn convolution_with_any_window() {
         dilation: [2, 3],
     };
     check_convolution(input, 6, uneven, true);
+}
+
+/// More outputs and inputs than an invocation's first block covers, more positions than one workgroup makes, of three images
+/// as well, so that a workgroup's positions lie in two of them; and the last blocks and positions left over.
+#[test]
+fn convolution_with_any_window_and_two_blocks_an_invocation() {
+    for channels in [61, 65, 70] {
+        let input = Shape::new(channels, 11, 9);
+        check_convolution(input, channels, Window::square(1, 1, 0), true);
+        check_convolution(input, channels, Window::square(3, 2, 1), false);
+        check_convolution(input, 66, Window::square(1, 2, 0), true);
+    }
+    let uneven = Window {
+        size: [3, 2],
+        stride: [3, 1],
+        pad_before: [2, 0],
+        pad_after: [1, 1],
+        dilation: [2, 3],
+    };
+    check_convolution(Shape::new(64, 13, 10), 64, uneven, true);
+}
+
+/// A ReLU before a layer of strides goes into its backward kernel, of few channels and of many.
+#[test]
+fn a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule() {
+    let window = Window::square(3, 2, 1);
+    for between in [13, 61] {
+        let input = Shape::new(5, 13, 11);
+        let layer = |seed: u32, outputs: usize, inputs: usize, window: Window| {
+            let [h, w] = window.size;
+            let weight = random(seed, outputs * inputs * h * w);
+            Op::Conv2d {
+                weight: Tensor::from_f32(vec![outputs, inputs, h, w], &weight),
+                bias: Some(Tensor::from_f32(vec![outputs], &random(seed + 1, outputs))),
+                layout: FilterLayout::Oihw,
+                window,
+                groups: 1,
+            }
+        };
+        let one = Window::square(1, 1, 0);
+        let mut network = Network::new("pair", input);
+        network.chain("a", layer(20, between, 5, one)).unwrap();
+        network.chain("relu", Op::RELU).unwrap();
+        network.chain("b", layer(22, 9, between, window)).unwrap();
+        let [first, second] = [random(20, between * 5), random(22, 9 * between * 9)];
+        let filters = |values, outputs, inputs| Filters {
+            values,
+            outputs,
+            inputs,
+            groups: 1,
+        };
+        let (a, b) = (filters(&first, between, 5), filters(&second, 9, between));
+        let middle = Shape::new(between, 13, 11);
+        let x = random(24, input.len());
+        let bias = random(21, between);
+        let activations = twins::relu(&twins::conv2d(&x, 1, input, &a, Some(&bias), one));
+        let dy = random(25, twins::output_shape(middle, 9, window).len());
+        let d_activations = twins::conv2d_backward(&dy, 1, middle, &b, window);
+        for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+            let dz = twins::relu_backward(&d_activations, &activations, rule);
+            let expected = twins::conv2d_backward(&dz, 1, input, &a, one);
+            for limits in each_convolution() {
+                let (_, dx) = backward_within(limits, &network, to_input(1, rule), &x, &dy);
+                let what = format!("{between}, {rule:?}, {:?}", limits.family);
+                assert_close(&what, &dx, &expected, input, TOLERANCE);
+            }
+        }
+    }
 }
 
 /// Groups of whole blocks of four channels, groups that straddle them, and one channel a group.

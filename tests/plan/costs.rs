@@ -104,7 +104,7 @@ fn what_takes_least_time_is_taken() {
         (Variant::Direct3x3, vec![Kernel::Conv3x3Subgroup]),
         (
             Variant::Windows,
-            vec![Kernel::Conv2dSubgroup, Kernel::Conv2dSubgroupMasked],
+            vec![Kernel::Conv2dSubgroupWide, Kernel::Conv2dSubgroupMaskedWide],
         ),
         (
             Variant::Winograd,
