@@ -7,9 +7,11 @@
 //
 // y: N x out_blocks x out_h x out_w, each element four channels (NC4HW4). extra: by `epilogue`, the bias (out_blocks) or the
 // activations in y's shape, one image's for `sharing` n. other: in y's shape.
+// NORMED reads max(scale * x + shift, 0), a scale and a shift a channel, in place of x, for a window of one tap that reaches no place
+// outside x.
 // x and w are read through images of 4096 texels a row, since Mesa's software adapter loads from an image in a quarter
 // of the time that it takes from a storage buffer. x: a row of zeros, then N x in_blocks x in_h x in_w as they lie in their
-// buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each.
+// buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each. norm: of each block of inputs its scales, then its shifts.
 //
 // A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images.
 // An invocation loads the 4 x 4 weights of its own blocks; the positions' inputs are spread over the invocations and handed
@@ -65,15 +67,18 @@ override MASKED: u32;
 override BLOCKS: i32;
 // Whether `up` is above 1.
 override SPREAD: bool;
+// Whether x is scaled, shifted and goes through a ReLU as it is read.
+override NORMED: bool;
 
 const IMAGE_ROW: i32 = 4096;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> other: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var norm: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var<storage, read> extra: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
 // Where texel `i` lies in an image.
 fn place(i: i32) -> vec2<i32> {
@@ -301,6 +306,21 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             v[4] = textureLoad(x, place(texel(positions[4], tap, offset, in_size, up)));
             v[5] = textureLoad(x, place(texel(positions[5], tap, offset, in_size, up)));
             v[6] = textureLoad(x, place(texel(positions[6], tap, offset, in_size, up)));
+        }
+        if NORMED {
+            let scale = textureLoad(norm, place(2 * turn));
+            let shift = textureLoad(norm, place(2 * turn + 1));
+            v[0] = max(v[0] * scale + shift, vec4<f32>());
+            v[1] = max(v[1] * scale + shift, vec4<f32>());
+            if SUBGROUP <= 8u {
+                v[2] = max(v[2] * scale + shift, vec4<f32>());
+                v[3] = max(v[3] * scale + shift, vec4<f32>());
+            }
+            if SUBGROUP == 4u {
+                v[4] = max(v[4] * scale + shift, vec4<f32>());
+                v[5] = max(v[5] * scale + shift, vec4<f32>());
+                v[6] = max(v[6] * scale + shift, vec4<f32>());
+            }
         }
         let v0 = subgroupShuffle(v[0u / SUBGROUP], 0u % SUBGROUP);
         let v1 = subgroupShuffle(v[1u / SUBGROUP], 1u % SUBGROUP);

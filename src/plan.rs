@@ -126,6 +126,8 @@ pub struct Sums {
 pub enum Packing {
     /// One value after the other, rounded up to 4.
     Vector,
+    /// The same, in an image.
+    VectorTexels,
     /// [`crate::layout::pack_filters`], in so many groups.
     Filters(FilterLayout, usize, Direction),
     /// [`crate::layout::pack_depthwise`].
@@ -171,7 +173,8 @@ impl Packing {
     pub fn is_image(&self) -> bool {
         matches!(
             self,
-            Self::Texels(..)
+            Self::VectorTexels
+                | Self::Texels(..)
                 | Self::TexelBlocks(..)
                 | Self::DepthwiseTexels(..)
                 | Self::Winograd(_)
@@ -335,7 +338,8 @@ impl Buffer {
         match &self.contents {
             Contents::Weights(Upload { tensor, packing })
             | Contents::Source(Upload { tensor, packing }) => match packing {
-                Packing::Texels(..)
+                Packing::VectorTexels
+                | Packing::Texels(..)
                 | Packing::TexelBlocks(..)
                 | Packing::DepthwiseTexels(..)
                 | Packing::Winograd(_) => Some(IMAGE_ROW),

@@ -107,6 +107,12 @@ fn send(
             values.resize(blocks(values.len()) * 4, 0.0);
             write(0, bytemuck::cast_slice(&values))
         }
+        Packing::VectorTexels => {
+            let mut values = tensor.to_vec();
+            check_finite(name, 0, values.iter().copied())?;
+            values.resize(values.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
+            write(0, bytemuck::cast_slice(&values))
+        }
         Packing::Filters(layout, groups, direction) => {
             let (values, shape) = filters(tensor, name)?;
             let packed = pack_filters(&values, shape, *layout, *groups, *direction);

@@ -19,20 +19,22 @@ const MANY_HALF: Constants = &[("HALF", 1.0), ("MANY", 1.0)];
 const NO_NUMBER: f64 = 99.0;
 const SILU_NUMBER: f64 = ActivationKind::Silu as u32 as f64;
 const HARD_SWISH_NUMBER: f64 = ActivationKind::HardSwish as u32 as f64;
-const PLAIN: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0]);
-const PLAIN_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0]);
-const MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 0.0]);
-const MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 0.0]);
-const SPREAD: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 1.0]);
-const SPREAD_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 1.0]);
-const SPREAD_MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 1.0]);
-const SPREAD_MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 1.0]);
-const ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0]);
-const ADDED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 0.0, 2.0, 0.0]);
-const SILU: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 1.0, 0.0]);
-const SILU_WIDE: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 2.0, 0.0]);
-const HARD_SWISH: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 1.0, 0.0]);
-const HARD_SWISH_WIDE: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 2.0, 0.0]);
+const PLAIN: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0]);
+const PLAIN_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0]);
+const MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 0.0, 0.0]);
+const MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 0.0, 0.0]);
+const SPREAD: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 1.0, 0.0]);
+const SPREAD_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 1.0, 0.0]);
+const SPREAD_MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 1.0, 0.0]);
+const SPREAD_MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 1.0, 0.0]);
+const NORMED: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 1.0]);
+const NORMED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 1.0]);
+const ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0, 0.0]);
+const ADDED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 0.0, 2.0, 0.0, 0.0]);
+const SILU: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0]);
+const SILU_WIDE: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0]);
+const HARD_SWISH: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0]);
+const HARD_SWISH_WIDE: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0]);
 const NO_ACTIVATION: Constants = &[("ACTIVATION", NO_NUMBER), ("MASKED", 0.0)];
 const WITH_MASK: Constants = &[("ACTIVATION", NO_NUMBER), ("MASKED", 1.0)];
 const WITH_SILU: Constants = &[("ACTIVATION", SILU_NUMBER), ("MASKED", 0.0)];
@@ -51,14 +53,15 @@ const WIDE: Constants = &[("TURNED", 0.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 
 /// What `conv2d_subgroup.wgsl` is compiled for.
-const fn windows(values: [f64; 5]) -> [(&'static str, f64); 5] {
-    let [activation, added, masked, blocks, spread] = values;
+const fn windows(values: [f64; 6]) -> [(&'static str, f64); 6] {
+    let [activation, added, masked, blocks, spread, normed] = values;
     [
         ("ACTIVATION", activation),
         ("ADDED", added),
         ("MASKED", masked),
         ("BLOCKS", blocks),
         ("SPREAD", spread),
+        ("NORMED", normed),
     ]
 }
 
@@ -107,46 +110,52 @@ kernels! {
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
     Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], PLAIN, subgroup;
+        [Image, Image, Image, Read, Read, Write], PLAIN, subgroup;
     /// Two blocks an invocation.
     Conv2dSubgroupWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], PLAIN_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], PLAIN_WIDE, subgroup;
     /// With the mask of an activation.
     Conv2dSubgroupMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Write], MASKED, subgroup;
     /// With the mask of an activation, two blocks an invocation.
     Conv2dSubgroupMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], MASKED_WIDE, subgroup;
     /// The input gradient of a layer of strides.
     Conv2dSubgroupSpread: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], SPREAD, subgroup;
+        [Image, Image, Image, Read, Read, Write], SPREAD, subgroup;
     /// The input gradient of a layer of strides, two blocks an invocation.
     Conv2dSubgroupSpreadWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], SPREAD_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], SPREAD_WIDE, subgroup;
     /// The input gradient of a layer of strides, with the mask of an activation.
     Conv2dSubgroupSpreadMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], SPREAD_MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Write], SPREAD_MASKED, subgroup;
     /// The input gradient of a layer of strides, with the mask of an activation, two blocks an invocation.
     Conv2dSubgroupSpreadMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], SPREAD_MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], SPREAD_MASKED_WIDE, subgroup;
     /// Another value is added before it ends.
     Conv2dSubgroupAdded: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], ADDED, subgroup;
+        [Image, Image, Image, Read, Read, Write], ADDED, subgroup;
     /// Another value is added before it ends, two blocks an invocation.
     Conv2dSubgroupAddedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], ADDED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], ADDED_WIDE, subgroup;
     /// It ends with a SiLU.
     Conv2dSubgroupSilu: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], SILU, subgroup;
+        [Image, Image, Image, Read, Read, Write], SILU, subgroup;
     /// It ends with a SiLU, two blocks an invocation.
     Conv2dSubgroupSiluWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], SILU_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], SILU_WIDE, subgroup;
     /// It ends with a hard swish.
     Conv2dSubgroupHardSwish: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], HARD_SWISH, subgroup;
+        [Image, Image, Image, Read, Read, Write], HARD_SWISH, subgroup;
     /// It ends with a hard swish, two blocks an invocation.
     Conv2dSubgroupHardSwishWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Read, Read, Write], HARD_SWISH_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Write], HARD_SWISH_WIDE, subgroup;
+    /// Its input is scaled, shifted and goes through a ReLU as it is read.
+    Conv2dSubgroupNormed: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Write], NORMED, subgroup;
+    /// Its input is scaled, shifted and goes through a ReLU as it is read, two blocks an invocation.
+    Conv2dSubgroupNormedWide: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Write], NORMED_WIDE, subgroup;
     Conv2dFew: "conv2d_few", Conv2dFewParams, [Image, Image, Read, Write], NONE, subgroup;
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write], NONE, subgroup;
     WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage], NONE, subgroup;

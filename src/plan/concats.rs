@@ -81,11 +81,10 @@ impl Concats {
             let in_blocks = before.is_multiple_of(4) && of_made.c.is_multiple_of(4);
             let aligned = in_blocks && bytes.is_multiple_of(PART);
             // A kernel may not read the buffer that it writes.
-            let mut read = network.node(step.node).inputs.iter();
-            let reads_it = read.any(|input| self.lies_in(*input) == Some(whole))
-                || step
-                    .sum
-                    .is_some_and(|sum| self.lies_in(sum.other) == Some(whole));
+            let reads = step.reads(network);
+            let reads_it = reads
+                .iter()
+                .any(|&input| self.lies_in(input) == Some(whole));
             if places.next().is_none() && aligned && !reads_it && !self.whole.contains_key(&made) {
                 self.homes.insert(made, (whole, bytes));
                 return;

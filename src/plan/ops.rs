@@ -68,7 +68,7 @@ impl<'a> Builder<'a> {
             Op::Concat => return self.concatenated(id),
             _ => {}
         }
-        let input = node.inputs[0];
+        let input = step.reads(network)[0];
         let x = self.value(input);
         let (in_shape, out_shape) = (network.node(input).shape, node.shape);
         let n = self.pass.images;
@@ -88,6 +88,7 @@ impl<'a> Builder<'a> {
             Op::Conv2d { bias, .. } => {
                 let mut call = self.forward_convolution(id, x).expect("it is one");
                 (call.y, call.end) = self.layer_output(step, bias.as_ref());
+                call.norm = step.norm.map(|norm| self.norm(norm));
                 call.pool = step.pool.map(|pool| self.pooled(pool));
                 call.beside = self.beside_base(step);
                 self.convolution(&call);
@@ -230,6 +231,7 @@ impl<'a> Builder<'a> {
                     y: dx,
                     out_shape: in_shape,
                     end,
+                    norm: None,
                     pool: None,
                     in_tiles: false,
                     beside: None,
@@ -361,6 +363,7 @@ impl<'a> Builder<'a> {
             y: self.nothing,
             out_shape: node.shape,
             end: self.plain_end(),
+            norm: None,
             pool: None,
             in_tiles: self.pass.beside.is_some(),
             beside: None,

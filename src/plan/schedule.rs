@@ -1,7 +1,7 @@
 //! Which nodes go together in a kernel: passes over the graph that group its nodes into steps, from what is asked alone. Nothing
 //! else decides on fusion.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BackwardRequest, ForwardRequest};
 use crate::network::{Activation, Network, NodeId, Op, Remembers, Window};
@@ -11,6 +11,8 @@ use crate::network::{Activation, Network, NodeId, Op, Remembers, Window};
 pub(super) struct Step {
     /// The node whose op the kernel is for.
     pub(super) node: NodeId,
+    /// The scale and shift before it, which a ReLU follows.
+    pub(super) norm: Option<NodeId>,
     /// The sum of that and an earlier value.
     pub(super) sum: Option<Sum>,
     /// The activation after it.
@@ -31,6 +33,7 @@ impl Step {
     fn of(node: NodeId) -> Self {
         Self {
             node,
+            norm: None,
             sum: None,
             activation: None,
             pool: None,
@@ -40,6 +43,13 @@ impl Step {
     /// The node whose value it makes; what is before that is nowhere.
     pub(super) fn made(&self) -> NodeId {
         self.pool.or(self.activation).unwrap_or(self.summed())
+    }
+
+    /// The nodes whose values it reads.
+    pub(super) fn reads(&self, network: &Network) -> Vec<NodeId> {
+        let first = self.norm.unwrap_or(self.node);
+        let inputs = network.node(first).inputs.iter().copied();
+        inputs.chain(self.sum.map(|sum| sum.other)).collect()
     }
 
     /// The node before its activation.
@@ -56,6 +66,8 @@ pub(super) trait Takes {
     fn activation(&self, id: NodeId, activation: &Activation) -> bool;
     /// Whether it takes a max-pool.
     fn pool(&self, id: NodeId) -> bool;
+    /// Whether it takes a scale and shift with the ReLU after them, as it reads what it is for.
+    fn norm(&self, id: NodeId) -> bool;
 }
 
 /// Kernels that take nothing more.
@@ -73,6 +85,10 @@ impl Takes for TakesNothing {
     fn pool(&self, _: NodeId) -> bool {
         false
     }
+
+    fn norm(&self, _: NodeId) -> bool {
+        false
+    }
 }
 
 /// The steps of a forward pass, in order.
@@ -80,7 +96,8 @@ pub(super) fn steps(network: &Network, request: &ForwardRequest, takes: &impl Ta
     let steps = each(network, request.from);
     let steps = with_sums(network, request, steps, takes);
     let steps = with_activations(network, request, steps, takes);
-    with_pools(network, request, steps, takes)
+    let steps = with_pools(network, request, steps, takes);
+    with_norms(network, request, steps, takes)
 }
 
 /// A step for each node that reads of `from`.
@@ -191,6 +208,45 @@ fn with_pools(
     })
 }
 
+/// Convolutions take the scale and shift before them, with the ReLU between, where no way back reads what that has made and nobody
+/// asks for it.
+fn with_norms(
+    network: &Network,
+    request: &ForwardRequest,
+    steps: Vec<Step>,
+    takes: &impl Takes,
+) -> Vec<Step> {
+    let is_asked = |id: NodeId| {
+        let reads = |back: &BackwardRequest| network.descendants(back.to)[id.0];
+        request.keep.contains(&id) || request.backs.iter().any(reads)
+    };
+    let activation = |step: &Step| step.activation.map(|id| &network.node(id).op);
+    let norms = steps.iter().filter(|step| {
+        matches!(network.node(step.node).op, Op::Affine { .. })
+            && matches!(activation(step), Some(Op::Activate(Activation::Relu)))
+            && !is_asked(step.node)
+            && !is_asked(step.made())
+    });
+    let norms: BTreeMap<NodeId, NodeId> = norms.map(|norm| (norm.made(), norm.node)).collect();
+    let norm_before = |step: &Step| {
+        let node = network.node(step.node);
+        let norm = norms.get(node.inputs.first()?)?;
+        let ends = match activation(step) {
+            None => true,
+            Some(Op::Activate(end)) => matches!(end, Activation::Relu | Activation::Clip { .. }),
+            Some(_) => false,
+        };
+        let is_convolution = matches!(node.op, Op::Conv2d { .. });
+        let alone = network.only_reader(node.inputs[0]).is_some() && step.sum.is_none();
+        let possible = is_convolution && ends && alone && step.pool.is_none();
+        (possible && takes.norm(step.node)).then_some(*norm)
+    };
+    joined(steps, |step| {
+        step.norm = norm_before(step);
+        step.norm
+    })
+}
+
 /// The steps after each has taken what it takes with it, which then is no step of its own.
 fn joined(mut steps: Vec<Step>, take: impl Fn(&mut Step) -> Option<NodeId>) -> Vec<Step> {
     let taken: BTreeSet<NodeId> = steps.iter_mut().filter_map(take).collect();
@@ -247,6 +303,10 @@ mod tests {
 
         fn pool(&self, _: NodeId) -> bool {
             self.pools
+        }
+
+        fn norm(&self, _: NodeId) -> bool {
+            true
         }
     }
 
@@ -317,6 +377,62 @@ mod tests {
             ..ForwardRequest::default()
         };
         assert_eq!(made_of(&network, &from_around, &all), [5, 7]);
+    }
+
+    #[test]
+    fn a_convolution_takes_the_norm_before_it_where_no_way_back_reads_what_that_makes() {
+        let mut network = Network::new("norms", Shape::new(4, 8, 8));
+        let norm = |network: &mut Network, name: &str| {
+            let scale = Tensor::repeated(vec![4], 1.0);
+            let shift = scale.clone();
+            network.chain(name, Op::Affine { scale, shift }).unwrap();
+            network.chain(format!("{name} relu"), Op::RELU).unwrap()
+        };
+        let convolution = || Op::Conv2d {
+            weight: Tensor::repeated(vec![4, 4, 1, 1], 0.0),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(1, 1, 0),
+            groups: 1,
+        };
+        norm(&mut network, "one");
+        network.chain("conv one", convolution()).unwrap();
+        let read_twice = norm(&mut network, "two");
+        let conv = network.chain("conv two", convolution()).unwrap();
+        let both = vec![read_twice, conv];
+        network.push("both", Op::Add, both).unwrap();
+        let all = All { pools: true };
+        let of = |request: &ForwardRequest| made_of(&network, request, &all);
+        let request = ForwardRequest::default();
+        assert_eq!(of(&request), [3, 5, 7]);
+        let steps = steps(&network, &request, &all);
+        assert_eq!(steps[0].norm, Some(NodeId(1)));
+        assert_eq!(steps[0].reads(&network), [NodeId(0)]);
+        assert_eq!(made_of(&network, &request, &TakesNothing), [2, 3, 5, 6, 7]);
+        for kept in [1, 2] {
+            let keep = vec![NodeId(kept)];
+            assert!(
+                of(&ForwardRequest {
+                    keep,
+                    ..ForwardRequest::default()
+                })
+                .contains(&2)
+            );
+        }
+        let back = |to| ForwardRequest {
+            backs: vec![BackwardRequest {
+                to: NodeId(to),
+                keep: vec![],
+                classes: 1,
+                rule: crate::network::ReluRule::Plain,
+                means: crate::plan::Means::Never,
+            }],
+            ..ForwardRequest::default()
+        };
+        for to in 0..3 {
+            assert!(of(&back(to)).contains(&2), "{to}");
+        }
+        assert_eq!(of(&back(3)), [3, 5, 7]);
     }
 
     #[test]

@@ -258,3 +258,69 @@ fn a_scale_and_shift_takes_the_relu_after_it() {
         assert_close("backward", &dx, &expected, input, TOLERANCE);
     }
 }
+
+/// Of channels that end within a block and eights of blocks, of outputs for one block an invocation and for two, at every place and
+/// at every other.
+#[test]
+fn a_convolution_of_one_tap_takes_the_scale_shift_and_relu_before_it() {
+    for (at, input) in SHAPES.into_iter().enumerate() {
+        for outputs in [13, 61] {
+            let window = Window::square(1, 1 + at % 2, 0);
+            let (scale, shift) = (random(23, input.c), random(24, input.c));
+            let mut network = Network::new("norm", input);
+            let affine = Op::Affine {
+                scale: Tensor::from_f32(vec![input.c], &scale),
+                shift: Tensor::from_f32(vec![input.c], &shift),
+            };
+            network.chain("affine", affine).unwrap();
+            network.chain("relu", Op::RELU).unwrap();
+            let op = convolution(25, input, outputs, window, 1);
+            network.chain("conv", op.clone()).unwrap();
+            let relu = at % 3 == 0;
+            if relu {
+                network.chain("end", Op::RELU).unwrap();
+            }
+            if on_subgroups() {
+                assert!(!has(&network, Kernel::Affine));
+            }
+            let n = 3;
+            let x = random(26, n * input.len());
+            let each = x.chunks_exact(input.len());
+            let normed = each.flat_map(|x| twins::affine(x, input, &scale, &shift));
+            let between = twins::relu(&normed.collect::<Vec<f32>>());
+            let mut expected = convolved(&op, &between, n, input);
+            if relu {
+                expected = twins::relu(&expected);
+            }
+            let out = twins::output_shape(input, outputs, window);
+            for limits in each_convolution() {
+                let actual = forward_within(limits, &network, n, &x);
+                let what = format!("{input} to {outputs}, {:?}", limits.family);
+                assert_close(&what, &actual, &expected, out, TOLERANCE);
+            }
+        }
+    }
+}
+
+/// What lies around the input is zero after the norm.
+#[test]
+fn a_convolution_that_reads_outside_its_input_leaves_the_norm_before_it() {
+    let input = Shape::new(5, 9, 8);
+    let (scale, shift) = (random(27, input.c), random(28, input.c));
+    let mut network = Network::new("norm", input);
+    let affine = Op::Affine {
+        scale: Tensor::from_f32(vec![input.c], &scale),
+        shift: Tensor::from_f32(vec![input.c], &shift),
+    };
+    network.chain("affine", affine).unwrap();
+    network.chain("relu", Op::RELU).unwrap();
+    let window = Window::square(1, 1, 1);
+    let op = convolution(29, input, 7, window, 1);
+    network.chain("conv", op.clone()).unwrap();
+    let x = random(30, input.len());
+    let between = twins::relu(&twins::affine(&x, input, &scale, &shift));
+    let expected = convolved(&op, &between, 1, input);
+    let out = twins::output_shape(input, 7, window);
+    let actual = forward_within(GPU.limits(), &network, 1, &x);
+    assert_close("padded", &actual, &expected, out, TOLERANCE);
+}

@@ -132,12 +132,12 @@ pub(super) fn branched() -> Network {
     network
 }
 
-/// Convolutions that take with them what comes after, the last of them a sum.
-fn mobile() -> Network {
-    let mut network = Network::new("mobile", Shape::new(16, 16, 16));
+/// Convolutions of so many channels that take with them what comes after, the last of them a sum.
+fn mobile(channels: usize) -> Network {
+    let mut network = Network::new("mobile", Shape::new(channels, 16, 16));
     let layer = |size: usize, groups: usize| Op::Conv2d {
-        weight: Tensor::repeated(vec![16, 16 / groups, size, size], 0.0),
-        bias: Some(Tensor::repeated(vec![16], 0.0)),
+        weight: Tensor::repeated(vec![channels, channels / groups, size, size], 0.0),
+        bias: Some(Tensor::repeated(vec![channels], 0.0)),
         layout: FilterLayout::Oihw,
         window: Window::square(size, 1, size / 2),
         groups,
@@ -147,7 +147,7 @@ fn mobile() -> Network {
         .into_iter()
         .enumerate()
     {
-        for (kind, size, groups) in [("wide", 1, 1), ("deep", 3, 16)] {
+        for (kind, size, groups) in [("wide", 1, 1), ("deep", 3, channels)] {
             let op = layer(size, groups);
             network.chain(format!("{kind}{i}"), op).unwrap();
             let op = Op::Activate(activation.clone());
@@ -157,6 +157,36 @@ fn mobile() -> Network {
     let last = network.chain("last", layer(1, 1)).unwrap();
     network.push("sum", Op::Add, vec![first, last]).unwrap();
     network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
+/// Scales and shifts before convolutions, of which some have strides, and ReLUs before these or none, of so many channels.
+fn normed(channels: usize) -> Network {
+    let mut network = Network::new("normed", Shape::new(channels, 32, 32));
+    let layer = |size: usize, stride: usize| Op::Conv2d {
+        weight: Tensor::repeated(vec![channels, channels, size, size], 0.0),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(size, stride, size / 2),
+        groups: 1,
+    };
+    let affine = Op::Affine {
+        scale: Tensor::repeated(vec![channels], 1.0),
+        shift: Tensor::repeated(vec![channels], 0.0),
+    };
+    for (name, op) in [
+        ("norm", affine),
+        ("relu", Op::RELU),
+        ("conv", layer(1, 1)),
+        ("strided", layer(3, 2)),
+        ("relu2", Op::RELU),
+        ("strided2", layer(1, 2)),
+        ("relu3", Op::RELU),
+        ("conv3", layer(5, 1)),
+        ("mean", Op::GlobalMean),
+    ] {
+        network.chain(name, op).unwrap();
+    }
     network
 }
 
@@ -190,7 +220,10 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         odds_and_ends(),
         branched(),
         pooled(),
-        mobile(),
+        mobile(16),
+        mobile(64),
+        normed(16),
+        normed(64),
         picked(),
     ];
     let mut reached = BTreeSet::new();
@@ -218,8 +251,10 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
                         ..with_reruns(request(network, 2), network)
                     };
                     request.passes[0].backs[0].means = means;
-                    let plan = Plan::new(network, &request, limits).unwrap();
-                    reached.extend(plan.kernels());
+                    for request in [request, Request::default()] {
+                        let plan = Plan::new(network, &request, limits).unwrap();
+                        reached.extend(plan.kernels());
+                    }
                 }
             }
         }

@@ -36,6 +36,17 @@ impl Takes for Builder<'_> {
     fn pool(&self, id: NodeId) -> bool {
         self.is_winograd(id)
     }
+
+    /// Where no place outside the input is read, which is zero after the norm and not before it.
+    fn norm(&self, id: NodeId) -> bool {
+        let call = self.forward_convolution(id, self.nothing);
+        call.is_some_and(|call| {
+            let window = call.window;
+            window.size == [1, 1]
+                && [window.pad_before, window.pad_after] == [[0, 0]; 2]
+                && self.variant(&call) == Variant::Windows
+        })
+    }
 }
 
 impl Convolution<'_> {

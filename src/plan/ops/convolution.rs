@@ -35,6 +35,8 @@ pub(super) struct Convolution<'a> {
     pub(super) y: BufferId,
     pub(super) out_shape: Shape,
     pub(super) end: End,
+    /// Scales and shifts that x goes through with a ReLU as it is read.
+    pub(super) norm: Option<BufferId>,
     /// Where it is there, y is the pool's, see [`Builder::takes_pool`].
     pub(super) pool: Option<Pooled>,
     /// Whether listed tiles will do, which the same algorithm alone computes by themselves.
@@ -142,6 +144,10 @@ impl Convolution<'_> {
     fn windows_kernel(&self, wide: bool) -> Kernel {
         let [.., up] = self.window_steps();
         let [narrow, of_two] = match (self.end.activation, self.end.added) {
+            (None, None) if self.norm.is_some() => [
+                Kernel::Conv2dSubgroupNormed,
+                Kernel::Conv2dSubgroupNormedWide,
+            ],
             (None, None) if up != [1, 1] && self.end.is_mask() => [
                 Kernel::Conv2dSubgroupSpreadMasked,
                 Kernel::Conv2dSubgroupSpreadMaskedWide,
@@ -302,7 +308,8 @@ impl Builder<'_> {
             1,
         ];
         let other = call.end.added.unwrap_or(self.nothing);
-        let buffers = vec![image, w, call.end.extra, other, call.y];
+        let norm = call.norm.unwrap_or(w);
+        let buffers = vec![image, w, norm, call.end.extra, other, call.y];
         let kernel = call.windows_kernel(each == 2);
         let work = call.work();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);

@@ -1,10 +1,11 @@
 //! What takes its elements one by one: affine, pad, flatten.
 
 use super::{Call, size};
-use crate::kernels::{AffineParams, Epilogue, FlattenParams, Kernel, PadParams};
+use crate::kernels::{AffineParams, Epilogue, FlattenParams, IMAGE_ROW, Kernel, PadParams};
 use crate::layout::{Direction, blocks};
-use crate::network::{FlattenOrder, NodeId, Pad};
+use crate::network::{FlattenOrder, NodeId, Op, Pad};
 use crate::plan::builder::Builder;
+use crate::plan::{BufferId, Packing};
 use crate::weights::Tensor;
 
 impl Builder<'_> {
@@ -29,6 +30,29 @@ impl Builder<'_> {
         };
         let buffers = vec![call.x, scale, shifts.unwrap_or(self.nothing), call.y];
         self.each(Kernel::Affine, call.label, params.count, &params, buffers);
+    }
+
+    /// The scales and shifts of node `id` as a convolution reads them.
+    pub(super) fn norm(&mut self, id: NodeId) -> BufferId {
+        let node = self.network.node(id);
+        let Op::Affine { scale, shift } = &node.op else {
+            unreachable!("{} is no scale and shift", node.name)
+        };
+        let of_blocks = [scale, shift].map(|values| {
+            let mut values = values.to_vec();
+            values.resize(blocks(values.len()) * 4, 0.0);
+            values
+        });
+        let each = of_blocks.each_ref().map(|values| values.chunks_exact(4));
+        let [scales, shifts] = each;
+        let values: Vec<f32> = { scales.zip(shifts) }
+            .flat_map(|(scale, shift)| [scale, shift].concat())
+            .collect();
+        let tensor = Tensor::from_f32(vec![values.len()], &values);
+        let len = values.len().next_multiple_of(IMAGE_ROW * 4);
+        let name = format!("{} scales and shifts", node.name);
+        self.buffers
+            .weights(name, len, &tensor, Packing::VectorTexels)
     }
 
     /// Rows and columns around a map, or off it; the way back is the same the other way round, with zeros.
