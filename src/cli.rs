@@ -25,8 +25,8 @@ mod whole;
 pub use boxes::{BoxFlag, BoxFlags};
 pub use choices::{
     Backend, Baseline, Boxes, Channels, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse,
-    MatrixDtype, Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision,
-    Preprocessing, Preview, Scale, Score, Size, Smooth,
+    Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision, Preprocessing, Preview,
+    Scale, Score, Size, Smooth, StoredDtype,
 };
 pub use commands::{Bench, Convert, Merge, Tune};
 pub use described::{NoSuchCommand, completion_script, manual};

@@ -4,9 +4,11 @@ mod copy_rate;
 mod device;
 mod held;
 mod memory;
+mod overflow;
 mod pipelines;
 mod read_back;
 mod run;
+mod scaling;
 mod staging;
 mod subgroups;
 mod texels;
@@ -166,11 +168,21 @@ pub enum GpuError {
         value: f32,
     },
     /// A weight beyond float16's largest number.
-    #[error("{tensor} hold {value}, more than float16 can: leave out --weights-dtype f16")]
+    #[error(
+        "{tensor} hold {value}, more than float16 can: leave out --dtype f16 and --weights-dtype f16"
+    )]
     NotHalf {
         /// The layer and which of its tensors.
         tensor: String,
         /// 65520 or more in magnitude.
+        value: f32,
+    },
+    /// A value that a layer computes, beyond float16's largest number.
+    #[error("{layer} reaches {value}, more than float16 can hold (65504): leave out --dtype f16")]
+    Overflow {
+        /// The layer, as its dispatch is called: with `backward` where it is a gradient.
+        layer: String,
+        /// Its magnitude, perhaps infinite.
         value: f32,
     },
 }

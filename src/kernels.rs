@@ -5,7 +5,8 @@
 //!
 //! # Arithmetic, bytes, bounds
 //!
-//! Work in multiply-adds and the least bytes moved, each value once, float32, for n pictures forward or classes backward; i
+//! Work in multiply-adds and the least bytes moved, each value once, float32 (half of it where values and filters are
+//! float16, see [`half`]), for n pictures forward or classes backward; i
 //! inputs, o outputs, p positions of the output, q of the input, k x k taps, t tiles of 4 x 4 positions (of 2 x 2 for F(2x2),
 //! which has 16 for each 36 below); matrices of r rows and c columns, P elements.
 //!
@@ -165,6 +166,7 @@
 //! stores an image's texels word by word; Winograd's transforms write images all the same, because a product reads each many
 //! times. Stored to buffers that the device then copies into the images, a pass through VGG16 took as long: one thread copies.
 
+pub mod half;
 mod params;
 mod table;
 
@@ -258,6 +260,8 @@ pub enum Access {
     Read,
     /// Written, perhaps read before.
     Write,
+    /// The same, one value after the other: in float16 the other half of a word would be another invocation's.
+    WriteSingly,
     /// Only read, through an image of float32 texels (rgba32float).
     Image,
     /// Only read, through an image of texels of four words each (rgba32uint).
@@ -292,10 +296,11 @@ impl KernelInfo {
 }
 
 /// [`KernelInfo::sampled`] of any WGSL.
-pub(crate) fn sampled(source: &str) -> String {
+pub fn sampled(source: &str) -> String {
     const LOAD: &str = "textureLoad(";
     let source = source
         .replace("texture_storage_2d<rgba32float, read>", "texture_2d<f32>")
+        .replace("texture_storage_2d<rgba16float, read>", "texture_2d<f32>")
         .replace("texture_storage_2d<rgba32uint, read>", "texture_2d<u32>");
     let mut parts = source.split(LOAD);
     let mut sampled = parts.next().unwrap_or_default().to_owned();

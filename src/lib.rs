@@ -78,8 +78,11 @@
 //!
 //! # Numbers
 //!
-//! Activations are float32 on the device, and so are weights, but for matrices that were asked for in float16
-//! ([`plan::MatrixDtype`]). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
+//! All arithmetic is float32. So is what the device stores, but for what was asked for in float16 ([`plan::StoredDtype`]):
+//! matrices of dense layers alone, or with them filters, values and gradients. Nobody writes a kernel twice for that: one for
+//! float16 is made of the shader as it stands ([`kernels::half`]), and which buffers hold it is data in the plan
+//! (`src/plan/half.rs`). A value too large for it is found where it is stored, and refuses the run (`src/gpu/overflow.rs`); gradients
+//! start from powers of two, so that they are neither too small nor too large (`src/gpu/scaling.rs`). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
 //! that all classes share their dispatches. A workgroup of a dense layer reads its part of the matrix once for up to four of
 //! them ([`kernels::LINEAR_BATCH`]), on the software adapter for up to ten ([`kernels::LINEAR_MANY`]), and its neighbours read
 //! the same for the others while a cache has it. Tensors lie in blocks of four channels ([`layout`]). The softmax and its

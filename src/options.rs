@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{
-    Backend, Baseline, BoxFlag, Colormap, Convolution, Explain, Fit, Format, Fuse, MatrixDtype,
-    Method, Output, OutputKind, PixelScale, Preview, Scale, Score, Size, Smooth,
+    Backend, Baseline, BoxFlag, Colormap, Convolution, Explain, Fit, Format, Fuse, Method, Output,
+    OutputKind, PixelScale, Preview, Scale, Score, Size, Smooth, StoredDtype,
 };
 use crate::draw::composite::Overlay;
 use crate::methods::attribution;
@@ -152,7 +152,9 @@ pub struct Options {
     /// What each stage takes as well.
     pub verbose: bool,
     /// What the device stores the matrices of dense layers as.
-    pub weights_dtype: MatrixDtype,
+    pub weights_dtype: StoredDtype,
+    /// What the device stores all else as.
+    pub dtype: StoredDtype,
     /// Part of the name of the adapter to use.
     pub adapter: Option<String>,
     /// How 3x3 convolutions are computed.
@@ -315,7 +317,8 @@ impl Options {
             json: flags.json,
             quiet: flags.quiet,
             verbose: flags.verbose,
-            weights_dtype: flags.weights_dtype,
+            weights_dtype: flags.weights_dtype.unwrap_or(flags.dtype),
+            dtype: flags.dtype,
             adapter: flags.adapter,
             convolution: flags.convolution,
             backend: flags.backend,

@@ -19,6 +19,7 @@ mod choices;
 mod concats;
 mod costs;
 mod dispatches;
+mod half;
 mod limits;
 mod memory;
 mod model;
@@ -31,6 +32,7 @@ mod tiles;
 
 use std::ops::Range;
 
+use crate::kernels::half::Halves;
 use crate::kernels::{IMAGE_ROW, Kernel};
 use crate::layout::{Direction, PositionSums};
 use crate::named::named;
@@ -57,6 +59,8 @@ pub struct Buffer {
     pub name: String,
     /// Size, bytes.
     pub bytes: u64,
+    /// Whether its numbers are float16 and not float32; of matrices their packing says it.
+    pub half: bool,
     /// What it holds.
     pub contents: Contents,
 }
@@ -143,22 +147,30 @@ pub enum Packing {
     /// [`crate::layout::transform_filters`], in an image.
     Winograd(FilterLayout),
     /// Rows of a matrix as the file has them; rows rounded up to 4 with zeros, columns to a whole element.
-    Rows(Range<usize>, MatrixDtype),
+    Rows(Range<usize>, StoredDtype),
     /// The same, in an image: a row of the matrix in each of its rows.
-    TexelRows(Range<usize>, MatrixDtype),
+    TexelRows(Range<usize>, StoredDtype),
 }
 
 named! {
-    /// What the matrices of linear layers are stored as on the device; sums are float32.
-    pub enum MatrixDtype, default F32 {
+    /// What numbers are stored as on the device; all arithmetic is float32.
+    pub enum StoredDtype, default F32 {
         /// float32: as exact as the file
         F32 = "f32",
-        /// float16: half the memory and half the bytes to read, eleven binary digits a weight
+        /// float16: half the memory and half the bytes to read, eleven binary digits a number
         F16 = "f16",
     }
 }
 
-impl MatrixDtype {
+impl StoredDtype {
+    /// Bytes of a number.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
     /// Columns in 16 bytes.
     pub const fn columns(self) -> usize {
         match self {
@@ -169,6 +181,23 @@ impl MatrixDtype {
 }
 
 impl Packing {
+    /// Whether it holds a convolution's filters as they are.
+    pub fn is_filters(&self) -> bool {
+        match self {
+            Self::Filters(..)
+            | Self::Depthwise(..)
+            | Self::DepthwiseTexels(..)
+            | Self::Depths(..)
+            | Self::Texels(..)
+            | Self::TexelBlocks(..) => true,
+            Self::Vector
+            | Self::VectorTexels
+            | Self::Winograd(_)
+            | Self::Rows(..)
+            | Self::TexelRows(..) => false,
+        }
+    }
+
     /// Whether it lies in an image.
     pub fn is_image(&self) -> bool {
         matches!(
@@ -196,7 +225,7 @@ pub struct Dispatch {
     pub listed: Option<Listed>,
     /// What is copied before it runs, from a buffer to an image.
     pub copy: Option<CopyToImage>,
-    /// Texels of [`Contents::Image`] that it reads and writes: those images are as large as the largest layer needs.
+    /// Texels of [`Contents::Image`] that it reads and writes, one of float16 half of one: those images are as large as the largest layer needs.
     pub image_texels: usize,
     /// Its buffers, in the order of [`crate::kernels::KernelInfo::bindings`].
     pub buffers: Vec<BufferId>,
@@ -391,6 +420,11 @@ impl Plan {
             let around = builder.read_around(request.from);
             builder.hold_to_end_of_phase(&around);
         }
+        if request.dtype == StoredDtype::F16 {
+            builder
+                .buffers
+                .halve(&mut passes, &mut builder.dispatches.preparation);
+        }
         builder.buffers.check(limits)?;
         let (buffers, slots) = builder.buffers.in_slots();
         let plan = Self {
@@ -411,12 +445,7 @@ impl Plan {
 
     /// The work of every phase: of each pass that of its base, its own and its ways back.
     pub fn phases(&self) -> impl Iterator<Item = &[Dispatch]> {
-        self.passes.iter().flat_map(|pass| {
-            let base = pass.base.iter().map(|base| &base.dispatches);
-            let backs = pass.backs.iter().map(|back| &back.dispatches);
-            let all = base.chain([&pass.dispatches]).chain(backs);
-            all.map(Vec::as_slice)
-        })
+        half::phases(&self.passes)
     }
 
     fn check_workgroups(&self, has: u32) -> Result<(), PlanError> {
@@ -445,6 +474,25 @@ impl Plan {
             }
         });
         each.sum::<u64>() + dispatch.image_texels as u64 * 16
+    }
+
+    /// Which of a dispatch's bindings hold float16 in place of what its shader says.
+    pub fn halves(&self, dispatch: &Dispatch) -> Halves {
+        let bindings = dispatch.buffers.iter().zip(1..);
+        let half = bindings.filter(|(id, _)| self.buffer(**id).half);
+        Halves::of(half.map(|(_, binding)| binding))
+    }
+
+    /// Whether it stores values in float16.
+    pub fn has_halves(&self) -> bool {
+        self.buffers.iter().any(|buffer| buffer.half)
+    }
+
+    /// Every kernel it calls, in each form.
+    pub fn forms(&self) -> std::collections::BTreeSet<(Kernel, Halves)> {
+        let all = self.phases().flatten().chain(&self.prepare);
+        all.map(|dispatch| (dispatch.kernel, self.halves(dispatch)))
+            .collect()
     }
 
     /// Every kernel it calls.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use gradcam::low_level::kernels::half::{self, Halves, NotHalved};
 use gradcam::low_level::kernels::{
-    Access, ActivationKind, CombineKind, Epilogue, Kernel, KernelInfo, SUBGROUPS,
+    Access, ActivationKind, CombineKind, Epilogue, Kernel, KernelInfo, SUBGROUPS, sampled,
 };
 use naga::back::PipelineConstants;
 use naga::back::pipeline_constants::process_overrides;
@@ -16,14 +17,22 @@ const CAPABILITIES: Capabilities =
 
 fn parse(kernel: Kernel) -> Module {
     let info = kernel.info();
-    let module = naga::front::wgsl::parse_str(info.source)
-        .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(info.source)));
+    let module = parse_text(info.name, info.source);
     validate(&module, kernel);
     module
 }
 
+fn parse_text(name: &str, source: &str) -> Module {
+    naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(source)))
+}
+
 fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
     let KernelInfo { name, source, .. } = kernel.info();
+    validate_text(module, name, source)
+}
+
+fn validate_text(module: &Module, name: &str, source: &str) -> ModuleInfo {
     Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(module)
         .unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(source)))
@@ -62,7 +71,9 @@ fn bindings_are_those_of_the_table() {
             let storage = |access| AddressSpace::Storage { access };
             let space = match access {
                 Access::Read => storage(StorageAccess::LOAD),
-                Access::Write => storage(StorageAccess::LOAD | StorageAccess::STORE),
+                Access::Write | Access::WriteSingly => {
+                    storage(StorageAccess::LOAD | StorageAccess::STORE)
+                }
                 Access::Image | Access::Words | Access::WriteImage => AddressSpace::Handle,
             };
             expected.push((i as u32 + 1, space));
@@ -164,7 +175,8 @@ fn workgroups_are_within_the_limits_that_every_adapter_has() {
             .sum();
         assert!(bytes <= 16 << 10, "{name}: {bytes} bytes");
         let bindings = kernel.info().bindings;
-        let is_buffer = |access: &&Access| matches!(access, Access::Read | Access::Write);
+        let is_buffer =
+            |access: &&Access| matches!(access, Access::Read | Access::Write | Access::WriteSingly);
         let buffers = bindings.iter().filter(is_buffer).count();
         let images = bindings.len() - buffers;
         let limits = gradcam::low_level::gpu::required_limits();
@@ -177,6 +189,94 @@ fn workgroups_are_within_the_limits_that_every_adapter_has() {
             "{name}: {images} images"
         );
     }
+}
+
+/// The bindings of a shader that hold float32, and may hold float16 in its place.
+fn can_be_half(module: &Module, kernel: Kernel) -> Vec<u32> {
+    let bindings = kernel.info().bindings.iter().zip(1..);
+    let half = bindings.filter(|&(access, binding)| {
+        let mut variables = module.global_variables.iter();
+        let is_it = |it: &naga::GlobalVariable| it.binding.is_some_and(|it| it.binding == binding);
+        let (_, variable) = variables.find(|(_, it)| is_it(it)).unwrap();
+        let holds_floats = match module.types[variable.ty].inner {
+            TypeInner::Array { base, .. } => {
+                let scalar = module.types[base].inner.scalar();
+                scalar == Some(naga::Scalar::F32)
+            }
+            _ => *access == Access::Image,
+        };
+        holds_floats && *access != Access::WriteSingly
+    });
+    half.map(|(_, binding)| binding).collect()
+}
+
+/// Each alone and all together; what is loaded and stored is still there, and where something is stored there is a word for what
+/// is too large.
+#[test]
+fn every_kernel_has_a_form_for_buffers_of_float16() {
+    for &kernel in Kernel::ALL {
+        let KernelInfo {
+            name,
+            source,
+            bindings,
+            ..
+        } = kernel.info();
+        let can_be = can_be_half(&parse(kernel), kernel);
+        let overflow = bindings.len() as u32 + 1;
+        let each = can_be.iter().map(|binding| vec![*binding]);
+        for halves in each.chain([can_be.clone()]) {
+            let made = half::halved(source, Halves::of(halves.clone()), overflow)
+                .unwrap_or_else(|error| panic!("{name}, {halves:?}: {error}"));
+            let sampled = sampled(&made);
+            validate_text(&parse_text(name, &sampled), name, &sampled);
+            let module = parse_text(name, &made);
+            validate_text(&module, name, &made);
+            let has_overflow = module
+                .global_variables
+                .iter()
+                .any(|(_, it)| it.binding.is_some_and(|it| it.binding == overflow));
+            let writes = |&binding: &u32| bindings[binding as usize - 1] == Access::Write;
+            assert_eq!(has_overflow, halves.iter().any(writes), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_hold_float16_is_refused_by_its_binding() {
+    let source = |uses: &str| {
+        format!(
+            "@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> z: array<vec4<f32>>;
+fn first(z: vec4<f32>, at: u32) -> f32 {{ return z[0] + z[at]; }}
+@compute @workgroup_size(1) fn main() {{ {uses} }}"
+        )
+    };
+    let refused =
+        |uses: &str, binding| half::halved(&source(uses), Halves::of([binding]), 4).unwrap_err();
+    assert_eq!(refused("", 1), NotHalved::Type(1));
+    assert_eq!(refused("", 2), NotHalved::Type(2));
+    assert_eq!(refused("", 5), NotHalved::Absent(5));
+    for uses in [
+        "z[0].x = 1.0;",
+        "z[0][1] = 1.0;",
+        "z[0] += vec4(1.0);",
+        "let z = 1;",
+    ] {
+        assert_eq!(refused(uses, 3), NotHalved::Use(3), "{uses}");
+    }
+    let made = half::halved(
+        &source("z[i32(z[1].x)] = z[2] * z[3].w; // z is"),
+        Halves::of([3]),
+        4,
+    )
+    .unwrap();
+    let rewritten =
+        "store_z(u32(i32(load_z(u32(1)).x)), load_z(u32(2)) * load_z(u32(3)).w); // z is";
+    assert!(made.contains(rewritten), "{made}");
+    // The parameter, not the buffer.
+    assert!(made.contains("{ return z[0] + z[at]; }"), "{made}");
+    validate_text(&parse_text("made up", &made), "made up", &made);
 }
 
 /// The constants of a shader whose names begin with `prefix`.

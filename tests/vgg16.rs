@@ -18,7 +18,7 @@ use gradcam::low_level::methods::map::Map;
 use gradcam::low_level::network::{ReluRule, Shape};
 use gradcam::low_level::picture::preprocess::{to_picture, to_tensor};
 use gradcam::low_level::plan::{
-    BackwardRequest, ForwardRequest, KernelFamily, Limits, Plan, Request, Winograd,
+    BackwardRequest, ForwardRequest, KernelFamily, Limits, Plan, Request, StoredDtype, Winograd,
 };
 use gradcam::low_level::score::Score;
 use gradcam::weights;
@@ -41,6 +41,11 @@ const LOGITS: f32 = 1e-4;
 const GUIDED: f64 = 1e-2;
 const GUIDED_WHERE_FLAT: f64 = 2e-3;
 const GRADIENT_WHERE_FLAT: f64 = 1e-2;
+// With values, gradients and weights stored in float16.
+const HALF_PROBABILITY: f64 = 5e-4;
+const HALF_LOGITS: f32 = 1e-3;
+const HALF_MAP: f32 = 4e-3;
+const HALF_GUIDED: f64 = 1.5e-2;
 
 fn fixtures(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -87,6 +92,15 @@ fn assert_apart(what: &str, actual: &[f32], expected: &Path, bound: f64) {
 
 /// Runs the built-in network on the picture that PyTorch saw.
 fn explain_builtin(score: Score, classes: &[usize]) -> (Classifier, Prediction, Vec<Explanation>) {
+    explain_builtin_stored(score, classes, StoredDtype::F32)
+}
+
+/// The same, stored as `dtype` on the device.
+fn explain_builtin_stored(
+    score: Score,
+    classes: &[usize],
+    dtype: StoredDtype,
+) -> (Classifier, Prediction, Vec<Explanation>) {
     let classifier = architectures::recognise(&weights::builtin()).unwrap();
     let picture = image::open(fixtures("builtin/cat-and-coffee-224.png"))
         .unwrap()
@@ -94,6 +108,8 @@ fn explain_builtin(score: Score, classes: &[usize]) -> (Classifier, Prediction, 
     let wanted = Wanted {
         score,
         classes: classes.len(),
+        dtype,
+        matrices: dtype,
         ..Wanted::of([Method::GradCam, Method::GradCamPlusPlus])
             .and([attribution::Method::GuidedBprop])
     };
@@ -165,6 +181,54 @@ fn the_built_in_network_agrees_with_pytorch_on_swiftshader() {
          chromium-common`",
     );
     agrees_on("SwiftShader", ("VK_DRIVER_FILES", driver));
+}
+
+/// Values, gradients and weights of eleven binary digits, by the adapter's own kernels and by those for GPUs: how far they move
+/// what is shown.
+#[test]
+fn the_built_in_network_stored_in_float16_agrees_with_pytorch_within_thousandths() {
+    let reference = json(&fixtures("builtin/builtin.json"));
+    let names = reference["classes"].as_array().unwrap();
+    let explained = ["cat", "food", "car"];
+    let classes = explained.map(|name| names.iter().position(|n| *n == name).unwrap());
+    for (score_name, score) in [("prob", Score::Prob), ("logit", Score::Logit)] {
+        let (classifier, prediction, explanations) =
+            explain_builtin_stored(score, &classes, StoredDtype::F16);
+        let apart = |(class, p): (usize, &f64)| {
+            let expected = reference["probabilities"][class].as_f64().unwrap();
+            (p - expected).abs()
+        };
+        let each = prediction.probabilities.iter().enumerate().map(apart);
+        let most = each.fold(0.0, f64::max);
+        println!("{score_name}: probabilities within {most:.1e}");
+        assert!(most < HALF_PROBABILITY, "probabilities are {most} apart");
+        for (name, explanation) in explained.iter().zip(&explanations) {
+            for (method, map) in ["gradcam", "gradcam++"].iter().zip(explanation.maps()) {
+                let what = format!("{name}_{method}_{score_name}");
+                let map: Vec<f32> = map.values.iter().map(|&v| v as f32).collect();
+                assert_half_map(&what, &map, &fixtures(&format!("builtin/{what}.npy")));
+            }
+            let file = fixtures(&format!("builtin/{name}_guided_bprop_{score_name}.npy"));
+            if file.exists() {
+                let gradient = to_picture(explanation.pixels()[0], &classifier.normalization, 1);
+                let gradient: Vec<f32> = gradient.iter().map(|&g| g as f32).collect();
+                let what = format!("{name}, {score_name}");
+                assert_apart(&what, &gradient, &file, HALF_GUIDED);
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn assert_half_map(what: &str, actual: &[f32], expected: &Path) {
+    let expected = array(expected).into_dimensionality::<Ix2>().unwrap();
+    let shape = Shape::new(1, expected.nrows(), expected.ncols());
+    let expected = expected.as_slice().unwrap();
+    let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let apart = actual.iter().zip(expected).map(|(a, e)| (a - e).abs());
+    let most = apart.fold(0.0, f32::max) / largest;
+    println!("{what}: within {most:.1e} of its largest value");
+    assert_close(what, actual, expected, shape, HALF_MAP);
 }
 
 #[test]
@@ -311,31 +375,48 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
         winograd: Winograd::Never,
         ..own
     };
-    for limits in [
+    let halves = [
+        of_gpu(Winograd::Never),
+        of_gpu(Winograd::Everywhere),
+        of_gpu(Winograd::Everywhere2x2),
+    ];
+    let in_full = [
         never,
         of_gpu(Winograd::Never),
         of_gpu(Winograd::WhereFaster),
         of_gpu(Winograd::Everywhere),
         of_gpu(Winograd::Everywhere2x2),
         plain(),
-    ] {
-        let what = format!("{:?}, Winograd {:?}", limits.family, limits.winograd);
+    ];
+    let in_full = in_full.map(|limits| (limits, StoredDtype::F32));
+    let halves = halves.map(|limits| (limits, StoredDtype::F16));
+    for (limits, dtype) in in_full.into_iter().chain(halves) {
+        let what = format!(
+            "{:?}, Winograd {:?}, {dtype}",
+            limits.family, limits.winograd
+        );
         let mut backward = vec![to_target.clone()];
         if limits.family != KernelFamily::Plain {
             backward.push(to_input(1, ReluRule::Guided));
         }
-        let request = Request::of(ForwardRequest {
-            keep: vec![target],
-            backs: backward,
-            ..ForwardRequest::default()
-        });
+        let request = Request {
+            dtype,
+            matrices: dtype,
+            ..Request::of(ForwardRequest {
+                keep: vec![target],
+                backs: backward,
+                ..ForwardRequest::default()
+            })
+        };
+        let is_half = dtype == StoredDtype::F16;
         let plan = Plan::new(network, &request, limits).unwrap();
         let session = Session::new(&GPU, plan).unwrap();
         session.poison().unwrap();
         session.forward(0, &x, network.input_shape()).unwrap();
         let plan = session.plan();
         let found = session.read(plan.picture().logits, 1, logits).unwrap();
-        assert_close(&what, &found, &expected, logits, LOGITS);
+        let bound = if is_half { HALF_LOGITS } else { LOGITS };
+        assert_close(&what, &found, &expected, logits, bound);
         session.backward([0, 0], &seed, logits).unwrap();
         let map = Method::GradCam.map(&Features {
             shape,
@@ -350,7 +431,11 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
             biases: &[],
         });
         let map: Vec<f32> = map.iter().map(|&v| v as f32).collect();
-        assert_map(&what, &map, &fixtures("builtin/food_gradcam_logit.npy"));
+        let of_food = fixtures("builtin/food_gradcam_logit.npy");
+        match is_half {
+            true => assert_half_map(&what, &map, &of_food),
+            false => assert_map(&what, &map, &of_food),
+        }
         if let Some(phase) = plan.picture().backs.get(1) {
             session.backward([0, 1], &seed, logits).unwrap();
             let read = session.read(phase.gradient, 1, network.input_shape());
@@ -360,7 +445,10 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
                 .map(|&g| g as f32)
                 .collect();
             let file = fixtures("builtin/food_guided_bprop_logit.npy");
-            assert_guided(&what, &gradient, &file);
+            match is_half {
+                true => assert_apart(&what, &gradient, &file, HALF_GUIDED),
+                false => assert_guided(&what, &gradient, &file),
+            }
         }
     }
 }

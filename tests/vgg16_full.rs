@@ -9,7 +9,7 @@ use gradcam::low_level::explainer::{Explainer, Wanted, request};
 use gradcam::low_level::methods::map::RawMap;
 use gradcam::low_level::network::Shape;
 use gradcam::low_level::picture::preprocess::to_tensor;
-use gradcam::low_level::plan::{MatrixDtype, Plan};
+use gradcam::low_level::plan::{Plan, StoredDtype};
 use gradcam::low_level::score::Score;
 use gradcam::weights;
 use ndarray::{Array1, Array2};
@@ -50,7 +50,7 @@ fn top() -> Vec<usize> {
 }
 
 /// Plain Grad-CAM of the full network for so many pictures that means of gradients repay the sums over fc6 that they take.
-fn of_several(matrices: MatrixDtype) -> (Explainer, Plan) {
+fn of_several(matrices: StoredDtype) -> (Explainer, Plan) {
     let wanted = Wanted {
         score: Score::Logit,
         classes: 3,
@@ -78,7 +78,7 @@ fn floats(map: &RawMap) -> Vec<f32> {
 
 #[test]
 fn plain_grad_cam_of_several_pictures_agrees_with_pytorch_by_sums_over_positions() {
-    let (explainer, plan) = of_several(MatrixDtype::F32);
+    let (explainer, plan) = of_several(StoredDtype::F32);
     let buffers: Vec<&str> = plan.buffers.iter().map(|b| b.name.as_str()).collect();
     assert!(buffers.contains(&"fc6 means over 196"), "{buffers:?}");
     assert_eq!(plan.picture().backs[0].shape, Shape::new(512, 1, 1));
@@ -104,7 +104,7 @@ fn plain_grad_cam_of_several_pictures_agrees_with_pytorch_by_sums_over_positions
 #[test]
 fn dense_layers_of_half_floats_give_nearly_the_same_in_half_the_memory() {
     let classes = top();
-    let [single, half] = [MatrixDtype::F32, MatrixDtype::F16].map(|matrices| {
+    let [single, half] = [StoredDtype::F32, StoredDtype::F16].map(|matrices| {
         let (explainer, plan) = of_several(matrices);
         let explained = two_pictures().map(|x| {
             let prediction = explainer.predict(&x).unwrap();

@@ -245,7 +245,7 @@ fn is_for_gpus(info: &KernelInfo) -> bool {
     let buffers = info
         .bindings
         .iter()
-        .all(|it| matches!(it, Access::Read | Access::Write));
+        .all(|it| matches!(it, Access::Read | Access::Write | Access::WriteSingly));
     buffers && !info.by_subgroup
 }
 

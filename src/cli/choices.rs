@@ -15,7 +15,7 @@ pub use crate::methods::fuse::Fuse;
 pub use crate::network::OutputKind;
 pub use crate::picture::Format;
 pub use crate::picture::preprocess::Preprocessing;
-pub use crate::plan::MatrixDtype;
+pub use crate::plan::StoredDtype;
 use crate::plan::Winograd;
 pub use crate::score::Score;
 

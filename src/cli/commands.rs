@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::spelled::spelled;
 use super::whole::{BATCH, INPUT_SIZE, PASSES, whole};
-use super::{Backend, Convolution, MatrixDtype, OutputKind, Precision, Preprocessing};
+use super::{Backend, Convolution, OutputKind, Precision, Preprocessing, StoredDtype};
 
 /// The flags of `gradcam bench`.
 #[derive(Debug, Args)]
@@ -40,9 +40,13 @@ pub struct Bench {
     #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true)]
     pub batch: Option<u16>,
 
-    /// What the device stores the matrices of dense layers as
-    #[arg(long, value_name = "TYPE", value_parser = spelled::<MatrixDtype>(), default_value_t = MatrixDtype::F32)]
-    pub weights_dtype: MatrixDtype,
+    /// What the device stores numbers as between layers: values, gradients, filters, matrices
+    #[arg(long, value_name = "TYPE", value_parser = spelled::<StoredDtype>(), default_value_t = StoredDtype::F32)]
+    pub dtype: StoredDtype,
+
+    /// What the device stores the matrices of dense layers as [default: as --dtype]
+    #[arg(long, value_name = "TYPE", value_parser = spelled::<StoredDtype>())]
+    pub weights_dtype: Option<StoredDtype>,
 
     /// How 3x3 convolutions are computed
     #[arg(long, value_name = "HOW", value_parser = spelled::<Convolution>(), default_value_t = Convolution::Fast)]

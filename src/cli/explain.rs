@@ -11,8 +11,8 @@ use super::spelled::spelled;
 use super::whole::{ANY, COUNT, INPUT_SIZE, PASSES, PIXELS, TILES, whole};
 use super::{
     Backend, Baseline, BoxFlags, ChannelsFlag, Colormap, Convolution, Fit, Format, Fuse, Many,
-    MatrixDtype, Method, OutputKind, Outputs, Overlay, PixelScale, Preprocessing, Preview, Scale,
-    Score, Size, Smooth,
+    Method, OutputKind, Outputs, Overlay, PixelScale, Preprocessing, Preview, Scale, Score, Size,
+    Smooth, StoredDtype,
 };
 
 /// The raw flags of the main command, before `options` has looked at them.
@@ -414,15 +414,26 @@ pub struct Explain {
     #[arg(long, value_name = "FILE", help_heading = "What the network sees")]
     pub labels: Option<PathBuf>,
 
-    /// What the device stores the matrices of dense layers as
+    /// What the device stores numbers as between layers: values, gradients, filters, matrices
+    ///
+    /// float16 halves the memory that they take and the bytes that a GPU moves; all arithmetic and what is read back stay
+    /// float32. Maps and probabilities move by a few thousandths. A network whose values are larger than float16 can hold is refused
+    /// when it meets them.
+    #[arg(
+        long, value_name = "TYPE", value_parser = spelled::<StoredDtype>(), default_value_t = StoredDtype::F32,
+        help_heading = "Where it runs"
+    )]
+    pub dtype: StoredDtype,
+
+    /// What the device stores the matrices of dense layers as [default: as --dtype]
     ///
     /// float16 halves the memory that they take and the bytes that are read for each picture: of VGG16, whose dense layers
     /// hold nine tenths of the weights, 247 MB less. Sums stay float32; maps and probabilities move by a few thousandths.
     #[arg(
-        long, value_name = "TYPE", value_parser = spelled::<MatrixDtype>(), default_value_t = MatrixDtype::F32,
+        long, value_name = "TYPE", value_parser = spelled::<StoredDtype>(),
         help_heading = "Where it runs"
     )]
-    pub weights_dtype: MatrixDtype,
+    pub weights_dtype: Option<StoredDtype>,
 
     /// How 3x3 convolutions are computed
     #[arg(

@@ -130,7 +130,7 @@ mod tests {
         each_is_itself::<cli::Colormap>();
         each_is_itself::<cli::Preprocessing>();
         each_is_itself::<cli::Backend>();
-        each_is_itself::<cli::MatrixDtype>();
+        each_is_itself::<cli::StoredDtype>();
         each_is_itself::<cli::Precision>();
     }
 }

@@ -15,7 +15,7 @@ use crate::gpu::{Gpu, Selection, Session};
 use crate::methods::cam::{self, Features};
 use crate::network::{Network, NodeId, ReluRule, Shape};
 use crate::picture::preprocess;
-use crate::plan::{BackwardRequest, ForwardRequest, Limits, MatrixDtype, Means, Plan, Request};
+use crate::plan::{BackwardRequest, ForwardRequest, Limits, Means, Plan, Request, StoredDtype};
 use crate::tuning::there_and_back;
 use crate::weights;
 
@@ -35,6 +35,15 @@ const GRAD_CAM: [usize; 2] = [0, 0];
 const GUIDED: [usize; 2] = [1, 0];
 /// Only for the check: the true gradient at the pixels.
 const PIXELS: [usize; 2] = [1, 1];
+
+/// What the device stores numbers as.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// The matrices of linear layers.
+    pub matrices: StoredDtype,
+    /// All else.
+    pub dtype: StoredDtype,
+}
 
 /// Measures the built-in network, or that of `flags.weights`.
 pub fn run(flags: &Bench) -> Result<Report, Error> {
@@ -69,8 +78,12 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         path: name(),
         source,
     };
-    let run = Run::new(&gpu, &classifier, flags.weights_dtype);
-    let fits = |network: &Network| plan(network, flags.weights_dtype, gpu.limits()).is_ok();
+    let stored = Stored {
+        dtype: flags.dtype,
+        matrices: flags.weights_dtype.unwrap_or(flags.dtype),
+    };
+    let run = Run::new(&gpu, &classifier, stored);
+    let fits = |network: &Network| plan(network, stored, gpu.limits()).is_ok();
     let mut run = run.map_err(|error| of_run(error, &weights, &classifier.network, fits))?;
     let started = Instant::now();
     let logits = run.forward().map_err(at_weights)?;
@@ -98,7 +111,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         None => None,
         Some(pictures) => Some(Batch {
             pictures,
-            milliseconds: forward_of(&gpu, &classifier, flags.weights_dtype, pictures, runs)
+            milliseconds: forward_of(&gpu, &classifier, stored, pictures, runs)
                 .map_err(at_weights)?,
         }),
     };
@@ -107,7 +120,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         weights: weights.path.clone(),
         architecture: classifier.network.architecture.clone(),
         input: classifier.network.input_shape(),
-        matrices: flags.weights_dtype,
+        stored,
         runs,
         check,
         forward_ms,
@@ -151,7 +164,7 @@ struct Run<'a> {
 }
 
 /// What is measured.
-fn plan(network: &Network, matrices: MatrixDtype, limits: Limits<'_>) -> Result<Plan> {
+fn plan(network: &Network, stored: Stored, limits: Limits<'_>) -> Result<Plan> {
     let target = network.target(None)?;
     let pass = |to, rule, means| BackwardRequest {
         to,
@@ -175,15 +188,16 @@ fn plan(network: &Network, matrices: MatrixDtype, limits: Limits<'_>) -> Result<
     let request = Request {
         passes: vec![of_grad_cam, to_pixels],
         runs: MANY,
-        matrices,
+        matrices: stored.matrices,
+        dtype: stored.dtype,
     };
     Ok(Plan::new(network, &request, limits)?)
 }
 
 impl<'a> Run<'a> {
-    fn new(gpu: &Gpu, classifier: &'a Classifier, matrices: MatrixDtype) -> Result<Self> {
+    fn new(gpu: &Gpu, classifier: &'a Classifier, stored: Stored) -> Result<Self> {
         let network = &classifier.network;
-        let plan = plan(network, matrices, gpu.limits())?;
+        let plan = plan(network, stored, gpu.limits())?;
         Ok(Self {
             network,
             session: Session::new(gpu, plan)?,
@@ -258,14 +272,15 @@ impl<'a> Run<'a> {
 fn forward_of(
     gpu: &Gpu,
     classifier: &Classifier,
-    matrices: MatrixDtype,
+    stored: Stored,
     pictures: usize,
     runs: usize,
 ) -> Result<f64> {
     let network = &classifier.network;
     let request = Request {
         runs: MANY,
-        matrices,
+        matrices: stored.matrices,
+        dtype: stored.dtype,
         ..Request::of(ForwardRequest {
             images: pictures,
             ..ForwardRequest::default()

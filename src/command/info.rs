@@ -22,7 +22,7 @@ use crate::network::{
 };
 use crate::options::DEFAULT_TOP_N;
 use crate::output::report::paths;
-use crate::plan::{Plan, PlanError};
+use crate::plan::{Plan, PlanError, Request, StoredDtype};
 use crate::weights::{self, Weights, WeightsError, hex};
 
 /// Version of the JSON's form.
@@ -140,6 +140,8 @@ pub struct Memory {
     pub working: u64,
     /// The most at once, with what those are written and read through.
     pub peak: u64,
+    /// The same with `--dtype f16`.
+    pub peak_f16: u64,
 }
 
 /// Why pictures cannot be explained with a file.
@@ -419,11 +421,18 @@ fn memory(network: &Network) -> Result<Memory, MemoryError> {
     let (_, request) = explainer::request(network, &wanted, gpu.limits())?;
     let plan = Plan::new(network, &request, gpu.limits())?;
     let (weights, working) = plan.bytes();
+    let in_halves = Request {
+        dtype: StoredDtype::F16,
+        matrices: StoredDtype::F16,
+        ..request
+    };
+    let halves = Plan::new(network, &in_halves, gpu.limits())?;
     Ok(Memory {
         adapter: gpu.info().name.clone(),
         weights,
         working,
         peak: plan.peak_bytes(),
+        peak_f16: halves.peak_bytes(),
     })
 }
 

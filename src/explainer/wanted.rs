@@ -12,7 +12,7 @@ use crate::methods::fuse::Fuse;
 use crate::methods::map::RawMap;
 use crate::methods::perturbation;
 use crate::network::{Network, NetworkError, NodeId, ReluRule};
-use crate::plan::{ForwardRequest, Limits, MatrixDtype, Request};
+use crate::plan::{ForwardRequest, Limits, Request, StoredDtype};
 use crate::score::Score;
 
 /// What to compute for each class.
@@ -51,7 +51,10 @@ pub struct Wanted {
     /// Numbers that the methods that hide depend on.
     pub masks: perturbation::Settings,
     /// What the device stores the matrices of linear layers as.
-    pub matrices: MatrixDtype,
+    pub matrices: StoredDtype,
+    /// What the device stores all else as: filters, values and gradients between layers. With float16 a network whose values leave
+    /// its range is refused as it is run ([`GpuError::Overflow`](crate::gpu::GpuError::Overflow)), never explained wrongly.
+    pub dtype: StoredDtype,
 }
 
 impl Default for Wanted {
@@ -72,7 +75,8 @@ impl Default for Wanted {
             at_once: 1,
             settings: Settings::default(),
             masks: perturbation::Settings::default(),
-            matrices: MatrixDtype::F32,
+            matrices: StoredDtype::F32,
+            dtype: StoredDtype::F32,
         }
     }
 }
@@ -214,6 +218,7 @@ pub fn request(
         passes: [picture].into_iter().chain(reruns).chain(others).collect(),
         runs: wanted.pictures,
         matrices: wanted.matrices,
+        dtype: wanted.dtype,
     };
     Ok((targets, request))
 }

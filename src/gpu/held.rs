@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Gpu;
+use super::texels::texel_bytes;
 
 /// Bytes held of a device.
 #[derive(Debug, Default)]
@@ -74,10 +75,11 @@ impl Gpu {
         self.hold(self.device.create_buffer(descriptor), descriptor.size)
     }
 
-    /// A new image, of 16 bytes a texel.
+    /// A new image.
     pub(super) fn image(&self, descriptor: &wgpu::TextureDescriptor<'_>) -> Held<wgpu::Texture> {
         let wgpu::Extent3d { width, height, .. } = descriptor.size;
-        let bytes = u64::from(width) * u64::from(height) * 16;
+        let bytes =
+            u64::from(width) * u64::from(height) * u64::from(texel_bytes(descriptor.format));
         self.hold(self.device.create_texture(descriptor), bytes)
     }
 

@@ -1,7 +1,7 @@
 //! Memory of the device for the buffers of a plan.
 
 use super::held::Held;
-use super::texels::{TEXEL, WORDS, extent};
+use super::texels::{HALF_TEXEL, TEXEL, WORDS, extent, texel_bytes};
 use super::{Gpu, GpuError};
 use crate::plan::{Contents, Plan};
 
@@ -57,7 +57,7 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
             label: Some(name),
             size: wgpu::Extent3d {
                 width: columns as u32,
-                ..extent((size / (columns as u64 * 16)) as u32)
+                ..extent((size / (columns as u64 * u64::from(texel_bytes(format)))) as u32)
             },
             mip_level_count: 1,
             sample_count: 1,
@@ -80,7 +80,11 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
             (Contents::Scratch { slot }, _) => slots[*slot].clone(),
             (Contents::Part { of, .. }, _) => memory[of.0].clone(),
             (_, Some(columns)) => {
-                let format = if planned.is_matrix() { WORDS } else { TEXEL };
+                let format = match planned.half {
+                    _ if planned.is_matrix() => WORDS,
+                    true => HALF_TEXEL,
+                    false => TEXEL,
+                };
                 image(&planned.name, planned.bytes, columns, format)?
             }
             (_, None) => buffer(&planned.name, planned.bytes)?,

@@ -1,11 +1,13 @@
 //! Kernels as the device runs them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Gpu;
-use super::texels::{TEXEL, WORDS};
-use crate::kernels::{Access, Kernel};
+use super::texels::{HALF_TEXEL, TEXEL, WORDS};
+use super::{Gpu, GpuError};
+use crate::kernels::half::{self, Halves};
+use crate::kernels::{Access, Kernel, sampled};
 use crate::plan::Plan;
 
 /// A compiled kernel. Cheap to clone: handles.
@@ -15,26 +17,29 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
+/// A kernel, and which of its bindings hold float16.
+pub(super) type Form = (Kernel, Halves);
+
 /// Kernels that a device has compiled, each for subgroups of so many invocations.
-pub(super) type Compiled = BTreeMap<(Kernel, u32), Pipeline>;
+pub(super) type Compiled = BTreeMap<(Form, u32), Pipeline>;
 
 /// Every kernel of a plan: those that the device has not compiled yet are, side by side.
-pub(super) fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {
-    let there = |kernel| Some((kernel, known(gpu).get(&(kernel, plan.subgroup))?.clone()));
-    let there: BTreeMap<Kernel, Pipeline> = plan.kernels().into_iter().filter_map(there).collect();
-    let missing: Vec<Kernel> = { plan.kernels().into_iter() }
-        .filter(|kernel| !there.contains_key(kernel))
+pub(super) fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Form, Pipeline> {
+    let there = |form| Some((form, known(gpu).get(&(form, plan.subgroup))?.clone()));
+    let there: BTreeMap<Form, Pipeline> = plan.forms().into_iter().filter_map(there).collect();
+    let missing: Vec<Form> = { plan.forms().into_iter() }
+        .filter(|form| !there.contains_key(form))
         .collect();
     let compiled = Mutex::new(there);
     std::thread::scope(|scope| {
-        for kernel in missing {
+        for form in missing {
             let compiled = &compiled;
             scope.spawn(move || {
-                let pipeline = pipeline(gpu, kernel, plan.subgroup);
+                let pipeline = pipeline(gpu, form, plan.subgroup);
                 compiled
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .insert(kernel, pipeline);
+                    .insert(form, pipeline);
             });
         }
     });
@@ -44,9 +49,9 @@ pub(super) fn compile(gpu: &Gpu, plan: &Plan) -> BTreeMap<Kernel, Pipeline> {
 }
 
 /// Keeps a plan's kernels for the plans after it; not before the device has been asked for errors.
-pub(super) fn keep(gpu: &Gpu, plan: &Plan, pipelines: &BTreeMap<Kernel, Pipeline>) {
+pub(super) fn keep(gpu: &Gpu, plan: &Plan, pipelines: &BTreeMap<Form, Pipeline>) {
     let each = pipelines.iter();
-    let each = each.map(|(&kernel, pipeline)| ((kernel, plan.subgroup), pipeline.clone()));
+    let each = each.map(|(&form, pipeline)| ((form, plan.subgroup), pipeline.clone()));
     known(gpu).extend(each);
 }
 
@@ -54,7 +59,53 @@ fn known(gpu: &Gpu) -> MutexGuard<'_, Compiled> {
     gpu.compiled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
+/// The binding, behind all others, of the word in which a kernel tells of values that are too large for float16; none where it
+/// stores none.
+pub(super) fn tells_overflow((kernel, halves): Form) -> Option<u32> {
+    let bindings = kernel.info().bindings;
+    let mut each = bindings.iter().zip(1..);
+    let stores = each.any(|(access, it)| *access == Access::Write && halves.contains(it));
+    stores.then_some(bindings.len() as u32 + 1)
+}
+
+/// Whether the device binds as many buffers at once as each kernel of the plan has: that word may be one more than wgpu's least.
+pub(super) fn check_bindings(gpu: &Gpu, plan: &Plan) -> Result<(), GpuError> {
+    let is_buffer =
+        |access: &&Access| matches!(access, Access::Read | Access::Write | Access::WriteSingly);
+    let buffers = |form: Form| {
+        let own = form.0.info().bindings.iter().filter(is_buffer).count();
+        own + usize::from(tells_overflow(form).is_some())
+    };
+    let needs = plan.forms().into_iter().map(buffers).max().unwrap_or(0) as u32;
+    let has = gpu.limits.max_storage_buffers_per_shader_stage;
+    match needs <= has {
+        true => Ok(()),
+        false => Err(GpuError::TooWeak {
+            adapter: gpu.info.name.clone(),
+            limit: "max_storage_buffers_per_shader_stage",
+            needs: needs.into(),
+            has: has.into(),
+        }),
+    }
+}
+
+/// A kernel's shader in one of its forms.
+fn source(gpu: &Gpu, (kernel, halves): Form) -> Cow<'static, str> {
+    let info = kernel.info();
+    let source: Cow<'static, str> = if halves.is_empty() {
+        info.source.into()
+    } else {
+        let made = half::halved(info.source, halves, info.bindings.len() as u32 + 1);
+        made.unwrap_or_else(|error| panic!("tests/shaders.rs checks {}: {error}", info.name))
+            .into()
+    };
+    match gpu.samples() {
+        true => sampled(&source).into(),
+        false => source,
+    }
+}
+
+fn pipeline(gpu: &Gpu, (kernel, halves): Form, subgroup: u32) -> Pipeline {
     let info = kernel.info();
     let mut constants = info.constants.to_vec();
     if info.by_subgroup {
@@ -79,7 +130,7 @@ fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
     for (i, &access) in info.bindings.iter().enumerate() {
         let read_only = access == Access::Read;
         entries.push(match access {
-            Access::Read | Access::Write => {
+            Access::Read | Access::Write | Access::WriteSingly => {
                 buffer(i + 1, wgpu::BufferBindingType::Storage { read_only }, 0)
             }
             Access::Image | Access::Words if gpu.samples() => wgpu::BindGroupLayoutEntry {
@@ -101,10 +152,10 @@ fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
                     } else {
                         wgpu::StorageTextureAccess::ReadOnly
                     },
-                    format: if access == Access::Words {
-                        WORDS
-                    } else {
-                        TEXEL
+                    format: match access {
+                        Access::Words => WORDS,
+                        _ if halves.contains(i as u32 + 1) => HALF_TEXEL,
+                        _ => TEXEL,
                     },
                     view_dimension: wgpu::TextureViewDimension::D2,
                 },
@@ -112,6 +163,11 @@ fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
             },
         });
     }
+    let overflow = tells_overflow((kernel, halves));
+    entries.extend(overflow.map(|binding| {
+        let ty = wgpu::BufferBindingType::Storage { read_only: false };
+        buffer(binding as usize, ty, 4)
+    }));
     let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some(info.name),
         entries: &entries,
@@ -127,10 +183,7 @@ fn pipeline(gpu: &Gpu, kernel: Kernel, subgroup: u32) -> Pipeline {
     // --unchecked`).
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(info.name),
-        source: wgpu::ShaderSource::Wgsl(match gpu.samples() {
-            true => info.sampled().into(),
-            false => info.source.into(),
-        }),
+        source: wgpu::ShaderSource::Wgsl(source(gpu, (kernel, halves))),
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(info.name),

@@ -1,20 +1,24 @@
 //! Runs a plan: makes its pipelines and buffers, and encodes its passes. No other file encodes.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::memory::{Memory, allocate};
-use super::pipelines::{self, Pipeline, compile};
-use super::texels::{IMAGE_ROW_BYTES, ImageCopy, copy_rows};
+use super::overflow::Overflow;
+use super::pipelines::{self, Form, Pipeline, compile};
+use super::scaling::Scaling;
+use super::texels::{ImageCopy, PITCH, copy_rows, row_bytes};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
-use crate::kernels::Kernel;
 use crate::layout::{from_blocks, to_blocks};
 use crate::network::Shape;
 use crate::plan::{Buffer, BufferId, Contents, Dispatch, Listed, Lists, Plan, SUBMISSION};
 
 /// Bytes that [`Session::poison`] copies at a time: whole rows of images.
-const POISON: usize = 16 * IMAGE_ROW_BYTES;
+const POISON: usize = 1 << 20;
+/// NaN, and so is each half of it in float16.
+const POISONED: u32 = 0x7fff_7fff;
 
 /// A plan on a device, with its weights uploaded; runs as often as there are pictures.
 pub struct Session {
@@ -24,6 +28,7 @@ pub struct Session {
     memory: Vec<Memory>,
     passes: Vec<PassCalls>,
     start_up: StartUp,
+    scaling: Mutex<Scaling>,
 }
 
 /// Where the time of [`Session::new`] went. Compilation runs beside packing and upload; preparation waits for all three.
@@ -54,9 +59,17 @@ const MOST_RUNS: u32 = 256;
 /// A pass of the plan, ready to encode.
 struct PassCalls {
     /// Empty where it has no base.
-    base: Vec<Call>,
-    forward: Vec<Call>,
-    backs: Vec<Vec<Call>>,
+    base: Work,
+    forward: Work,
+    backs: Vec<Work>,
+}
+
+/// A phase, ready to encode.
+#[derive(Default)]
+struct Work {
+    calls: Vec<Call>,
+    /// Where values are found that are too large for float16.
+    overflow: Option<Overflow>,
 }
 
 /// A dispatch, ready to encode.
@@ -72,6 +85,7 @@ struct Call {
 impl Session {
     /// Compiles the plan's kernels, allocates its buffers, uploads its weights and has the device prepare them.
     pub fn new(gpu: &Gpu, plan: Plan) -> Result<Self, GpuError> {
+        pipelines::check_bindings(gpu, &plan)?;
         // Compilation is the driver's work and upload is ours: they go side by side.
         let mut start_up = StartUp::default();
         let StartUp {
@@ -112,13 +126,15 @@ impl Session {
             base: pass
                 .base
                 .as_ref()
-                .map_or(vec![], |base| record(&base.dispatches)),
+                .map_or_else(Work::default, |base| record(&base.dispatches)),
             forward: record(&pass.dispatches),
             backs: pass.backs.iter().map(|b| record(&b.dispatches)).collect(),
         });
         let passes = passes.collect();
         gpu.check(|| "recording the plan".into())?;
+        let scaling = Mutex::default();
         Ok(Self {
+            scaling,
             gpu: gpu.clone(),
             plan,
             memory,
@@ -145,7 +161,7 @@ impl Session {
     /// Fills everything that dispatches write with NaN. Tests show with it that nothing is read before it is written.
     pub fn poison(&self) -> Result<(), GpuError> {
         // Copied from time and again, so that it takes little memory: less than the weights were uploaded through.
-        let values = vec![f32::NAN; POISON / 4];
+        let values = vec![POISONED; POISON / 4];
         let from = self.gpu.buffer(&wgpu::BufferDescriptor {
             label: Some("poison"),
             size: POISON as u64,
@@ -165,7 +181,8 @@ impl Session {
                 }
                 // The first row of an image stays zero, see `plan::CopyToImage`.
                 (Contents::Image, Memory::Image(to)) => {
-                    let (rows, most) = (to.height() as usize, POISON / IMAGE_ROW_BYTES);
+                    let rows = to.height() as usize;
+                    let most = POISON / row_bytes(to).next_multiple_of(PITCH);
                     for row in (1..rows).step_by(most) {
                         copy_rows(&mut encoder, (&from, 0), (to, row), (rows - row).min(most));
                     }
@@ -200,7 +217,13 @@ impl Session {
             self.write_list(layer.computed, &lists.computed);
             self.write_list(layer.copied, &lists.copied);
         }
-        self.submit(&self.passes[pass].forward, lists, "a forward pass")
+        let dispatches = &self.plan.passes[pass].dispatches;
+        self.run(
+            &self.passes[pass].forward,
+            dispatches,
+            lists,
+            "a forward pass",
+        )
     }
 
     /// [`Session::forward`], with the time of each dispatch; `None` where the adapter has no timestamps.
@@ -211,7 +234,7 @@ impl Session {
         shape: Shape,
     ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
         self.write_values(pass, values, shape);
-        self.submit_timed(&self.passes[pass].forward, "a forward pass")
+        self.submit_timed(&self.passes[pass].forward.calls, "a forward pass")
     }
 
     /// Runs the base of pass number `pass`, where it has one, on a value of its node, C x H x W of `shape`.
@@ -220,19 +243,34 @@ impl Session {
             return Ok(());
         };
         self.write(base.input, &to_blocks(value, 1, shape));
-        self.submit(&self.passes[pass].base, &[], "the pass of a base")
+        self.run(
+            &self.passes[pass].base,
+            &base.dispatches,
+            &[],
+            "the pass of a base",
+        )
     }
 
     /// Runs way back number `back` of pass number `pass`, from gradients at the logits, `shape.c` a class, the classes of each image
     /// one after the other.
+    ///
+    /// Where gradients are stored in float16 it starts from powers of two of them, see [`Scaling`], and again from smaller ones where a
+    /// gradient became too large.
     pub fn backward(
         &self,
         [pass, back]: [usize; 2],
         seed: &[f32],
         shape: Shape,
     ) -> Result<(), GpuError> {
-        self.write_seed([pass, back], seed, shape);
-        self.submit(&self.passes[pass].backs[back], &[], "a backward pass")
+        let work = &self.passes[pass].backs[back];
+        let dispatches = &self.plan.passes[pass].backs[back].dispatches;
+        loop {
+            self.write_seed([pass, back], seed, shape);
+            match self.run(work, dispatches, &[], "a backward pass") {
+                Err(GpuError::Overflow { .. }) if self.scaling().lower([pass, back]) => {}
+                other => return other,
+            }
+        }
     }
 
     /// [`Session::backward`], with the time of each dispatch; `None` where the adapter has no timestamps.
@@ -243,21 +281,37 @@ impl Session {
         shape: Shape,
     ) -> Result<Option<Vec<DispatchTime>>, GpuError> {
         self.write_seed([pass, back], seed, shape);
-        self.submit_timed(&self.passes[pass].backs[back], "a backward pass")
+        self.submit_timed(&self.passes[pass].backs[back].calls, "a backward pass")
     }
 
     fn write_values(&self, pass: usize, values: &[f32], shape: Shape) {
         let pass = &self.plan.passes[pass];
         let images = values.len() / shape.len();
         assert!(images <= pass.request.images, "as many as were planned");
-        self.write(pass.input, &to_blocks(values, images, shape));
+        let mut values = to_blocks(values, images, shape);
+        if self.plan.has_halves() {
+            // What comes of the others means nothing, and is not to be found too large.
+            values.resize(values.len() / images * pass.request.images, 0.0);
+        }
+        self.write(pass.input, &values);
     }
 
-    fn write_seed(&self, [pass, back]: [usize; 2], seed: &[f32], shape: Shape) {
-        let pass = &self.plan.passes[pass];
-        let back = &pass.backs[back];
+    fn write_seed(&self, [way, number]: [usize; 2], seed: &[f32], shape: Shape) {
+        let pass = &self.plan.passes[way];
+        let back = &pass.backs[number];
         let gradients = pass.request.gradients(&back.request);
-        self.write(back.seed, &to_blocks(seed, gradients, shape));
+        if !self.plan.has_halves() {
+            return self.write(back.seed, &to_blocks(seed, gradients, shape));
+        }
+        let read = [&[back.gradient], &back.kept[..]].concat();
+        let scaled = self
+            .scaling()
+            .scaled([way, number], seed, shape.len(), &read);
+        self.write(back.seed, &to_blocks(&scaled, gradients, shape));
+    }
+
+    fn scaling(&self) -> MutexGuard<'_, Scaling> {
+        self.scaling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a list of tiles, its length before it.
@@ -275,12 +329,30 @@ impl Session {
         let values: Vec<f32> =
             self.gpu
                 .read_back((self.memory[id.0].buffer(), buffer.offset()), *bytes, doing)?;
-        Ok(from_blocks(&values, n, shape))
+        let mut values = from_blocks(&values, n, shape);
+        self.scaling().undo(id, &mut values, n);
+        Ok(values)
     }
 
     fn write(&self, id: BufferId, values: &[f32]) {
         let bytes = bytemuck::cast_slice(values);
         self.gpu.write(self.memory[id.0].buffer(), bytes);
+    }
+
+    /// Submits a phase, and where it stores float16 waits for it and looks for values that are too large.
+    fn run(
+        &self,
+        work: &Work,
+        dispatches: &[Dispatch],
+        lists: &[Lists],
+        doing: &str,
+    ) -> Result<(), GpuError> {
+        let Some(overflow) = &work.overflow else {
+            return self.submit(&work.calls, lists, doing);
+        };
+        overflow.clear(&self.gpu);
+        self.submit(&work.calls, lists, doing)?;
+        overflow.check(&self.gpu, dispatches)
     }
 
     /// Submits a phase; `lists` for the calls that take parts of them.
@@ -336,8 +408,8 @@ impl Session {
     /// on what lies there.
     pub fn time_in_turn(&self, phase: Phase, runs: u32) -> Result<Duration, GpuError> {
         let calls = match phase {
-            Phase::Forward(pass) => &self.passes[pass].forward,
-            Phase::Backward([pass, back]) => &self.passes[pass].backs[back],
+            Phase::Forward(pass) => &self.passes[pass].forward.calls,
+            Phase::Backward([pass, back]) => &self.passes[pass].backs[back].calls,
         };
         let runs = runs.clamp(1, MOST_RUNS);
         let doing = || "timing kernels".into();
@@ -415,16 +487,21 @@ impl Call {
 fn prepare(
     gpu: &Gpu,
     plan: &Plan,
-    pipelines: &BTreeMap<Kernel, Pipeline>,
+    pipelines: &BTreeMap<Form, Pipeline>,
     memory: &mut [Memory],
 ) -> Result<(), GpuError> {
     for dispatch in &plan.prepare {
-        for call in record(gpu, plan, std::slice::from_ref(dispatch), pipelines, memory) {
+        let dispatches = std::slice::from_ref(dispatch);
+        let work = record(gpu, plan, dispatches, pipelines, memory);
+        for call in work.calls {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             call.encode(&mut encoder.begin_compute_pass(&Default::default()), &[]);
             gpu.queue.submit([encoder.finish()]);
         }
         gpu.wait(|| format!("preparing {}", dispatch.label))?;
+        if let Some(overflow) = &work.overflow {
+            overflow.check(gpu, dispatches)?;
+        }
         for id in &dispatch.buffers {
             if matches!(plan.buffer(*id).contents, Contents::Source(_)) {
                 memory[id.0] = Memory::Gone;
@@ -439,9 +516,10 @@ fn record(
     gpu: &Gpu,
     plan: &Plan,
     dispatches: &[Dispatch],
-    pipelines: &BTreeMap<Kernel, Pipeline>,
+    pipelines: &BTreeMap<Form, Pipeline>,
     memory: &[Memory],
-) -> Vec<Call> {
+) -> Work {
+    let overflow = Overflow::new(gpu, plan, dispatches);
     let stride = gpu.limits.min_uniform_buffer_offset_alignment as usize;
     let mut uniforms = vec![];
     let offsets: Vec<usize> = dispatches
@@ -460,8 +538,10 @@ fn record(
         mapped_at_creation: false,
     });
     gpu.write(&uniform_buffer, &uniforms);
-    let calls = dispatches.iter().zip(offsets).map(|(dispatch, offset)| {
-        let kernel = &pipelines[&dispatch.kernel];
+    let numbered = dispatches.iter().zip(offsets).enumerate();
+    let calls = numbered.map(|(at, (dispatch, offset))| {
+        let form = (dispatch.kernel, plan.halves(dispatch));
+        let kernel = &pipelines[&form];
         let part = |buffer, offset: u64, size: u64| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
@@ -488,6 +568,12 @@ fn record(
                 part(memory[id.0].buffer(), buffer.offset(), bytes)
             });
         }
+        if let Some(overflow) = overflow
+            .as_ref()
+            .filter(|_| pipelines::tells_overflow(form).is_some())
+        {
+            resources.push(wgpu::BindingResource::Buffer(overflow.word(at)));
+        }
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(resources)
             .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
@@ -511,5 +597,8 @@ fn record(
             multiply_adds: dispatch.multiply_adds,
         }
     });
-    calls.collect()
+    Work {
+        calls: calls.collect(),
+        overflow,
+    }
 }

@@ -1,14 +1,14 @@
-//! Images that kernels of the software adapter read through: of float32 texels in whole rows, the first one zero; and of
+//! Images that kernels of the software adapter read through: of float32 or float16 texels in whole rows, the first one zero; and of
 //! matrices, a row of words for each of theirs.
 
 use crate::kernels::IMAGE_ROW;
 
 /// What an image holds: four float32.
 pub(super) const TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+/// The same in float16.
+pub(super) const HALF_TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
 /// What an image of a matrix holds: four float32 or eight float16, as words.
 pub(super) const WORDS: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Uint;
-/// Bytes of the row of an image that convolutions read through.
-pub(super) const IMAGE_ROW_BYTES: usize = IMAGE_ROW * 16;
 /// Rows to be copied to an image begin at multiples of this in their buffer.
 pub(super) const PITCH: usize = wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize;
 
@@ -21,6 +21,14 @@ pub(super) struct ImageCopy {
     pub(super) texels: u32,
 }
 
+/// Bytes of a texel.
+pub(super) fn texel_bytes(format: wgpu::TextureFormat) -> u32 {
+    match format {
+        HALF_TEXEL => 8,
+        _ => 16,
+    }
+}
+
 /// Whole rows of an image.
 pub(super) fn extent(rows: u32) -> wgpu::Extent3d {
     wgpu::Extent3d {
@@ -30,11 +38,11 @@ pub(super) fn extent(rows: u32) -> wgpu::Extent3d {
     }
 }
 
-/// Rows of texels, one after the other.
-fn rows_of_texels(offset: u64) -> wgpu::TexelCopyBufferLayout {
+/// Rows of so many bytes, one after the other.
+fn rows_at(offset: u64, row_bytes: usize) -> wgpu::TexelCopyBufferLayout {
     wgpu::TexelCopyBufferLayout {
         offset,
-        bytes_per_row: Some(IMAGE_ROW_BYTES as u32),
+        bytes_per_row: Some(row_bytes as u32),
         rows_per_image: None,
     }
 }
@@ -50,7 +58,7 @@ fn at_row(image: &wgpu::Texture, row: u32) -> wgpu::TexelCopyTextureInfo<'_> {
 
 /// Bytes of an image's row.
 pub(super) fn row_bytes(image: &wgpu::Texture) -> usize {
-    image.width() as usize * 16
+    image.width() as usize * texel_bytes(image.format()) as usize
 }
 
 /// Copies rows that begin at the byte `from` of a buffer, at multiples of [`PITCH`] each, to an image from a row on.
@@ -63,10 +71,7 @@ pub(super) fn copy_rows(
     let pitch = row_bytes(image).next_multiple_of(PITCH);
     let source = wgpu::TexelCopyBufferInfo {
         buffer,
-        layout: wgpu::TexelCopyBufferLayout {
-            bytes_per_row: Some(pitch as u32),
-            ..rows_of_texels(from)
-        },
+        layout: rows_at(from, pitch),
     };
     let size = wgpu::Extent3d {
         width: image.width(),
@@ -78,11 +83,12 @@ pub(super) fn copy_rows(
 impl ImageCopy {
     pub(super) fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
         let row = IMAGE_ROW as u32;
+        let bytes = row_bytes(&self.to);
         let (rows, rest) = (self.texels / row, self.texels % row);
         let mut copy = |from_row: u32, size: wgpu::Extent3d| {
             let source = wgpu::TexelCopyBufferInfo {
                 buffer: &self.from,
-                layout: rows_of_texels(self.offset + u64::from(from_row) * IMAGE_ROW_BYTES as u64),
+                layout: rows_at(self.offset + u64::from(from_row) * bytes as u64, bytes),
             };
             encoder.copy_buffer_to_texture(source, at_row(&self.to, 1 + from_row), size);
         };

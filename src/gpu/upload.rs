@@ -20,7 +20,7 @@ use crate::layout::{
     winograd_block, winograd_blocks,
 };
 use crate::network::{FilterLayout, filter_axes};
-use crate::plan::{BufferId, Contents, MatrixDtype, Packing, Plan, STAGED, Sums, Upload};
+use crate::plan::{BufferId, Contents, Packing, Plan, STAGED, StoredDtype, Sums, Upload};
 use crate::weights::Tensor;
 
 /// The smallest number that float16 rounds to infinity.
@@ -49,7 +49,11 @@ pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Durat
         let of_this = |summing: &&mut Summing<'_>| summing.sums.of.contains(&BufferId(at));
         let mut summing: Vec<_> = sums.iter_mut().filter(of_this).collect();
         let mut write = |offset: usize, bytes: &[u8]| hand_over(at, offset, bytes);
-        send(upload, &buffer.name, &mut summing, &mut write)?;
+        if buffer.half {
+            send_half(upload, &buffer.name, &mut write)?;
+        } else {
+            send(upload, &buffer.name, &mut summing, &mut write)?;
+        }
     }
     for summing in sums {
         hand_over(summing.at, 0, bytemuck::cast_slice(&summing.scaled()))?;
@@ -147,25 +151,20 @@ fn send(
             write(0, bytemuck::cast_slice(&packed))
         }
         Packing::Winograd(layout) => send_transformed(tensor, name, *layout, write),
-        Packing::Rows(rows, MatrixDtype::F32) | Packing::TexelRows(rows, MatrixDtype::F32) => {
+        Packing::Rows(rows, StoredDtype::F32) | Packing::TexelRows(rows, StoredDtype::F32) => {
             let as_they_are = |values: &mut [f32], packed: &mut Vec<f32>| {
                 packed.extend_from_slice(values);
                 Ok(())
             };
             send_rows(tensor, name, rows, 4, as_they_are, summing, write)
         }
-        Packing::Rows(rows, MatrixDtype::F16) | Packing::TexelRows(rows, MatrixDtype::F16) => {
+        Packing::Rows(rows, StoredDtype::F16) | Packing::TexelRows(rows, StoredDtype::F16) => {
             let summed = !summing.is_empty();
             let halved = |values: &mut [f32], packed: &mut Vec<u16>| {
-                if let Some(&value) = values.iter().find(|value| value.abs() >= HALF_OVERFLOWS) {
-                    let tensor = name.into();
-                    return Err(GpuError::NotHalf { tensor, value });
-                }
                 let first = packed.len();
-                packed.resize(first + values.len(), 0);
-                let halves: &mut [f16] = packed[first..].reinterpret_cast_mut();
-                halves.convert_from_f32_slice(values);
+                to_halves(name, values, packed)?;
                 if summed {
+                    let halves: &[f16] = packed[first..].reinterpret_cast();
                     halves.convert_to_f32_slice(values);
                 }
                 Ok(())
@@ -173,6 +172,34 @@ fn send(
             send_rows(tensor, name, rows, 8, halved, summing, write)
         }
     }
+}
+
+/// [`send`] of filters that are stored in float16.
+fn send_half(
+    upload: &Upload,
+    name: &str,
+    write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
+) -> Result<(), GpuError> {
+    let mut halves = vec![];
+    send(upload, name, &mut [], &mut |offset, bytes| {
+        let values: &[f32] = bytemuck::cast_slice(bytes);
+        halves.clear();
+        to_halves(name, values, &mut halves)?;
+        write(offset / 2, bytemuck::cast_slice(&halves))
+    })
+}
+
+/// Adds values to those in float16.
+fn to_halves(name: &str, values: &[f32], halves: &mut Vec<u16>) -> Result<(), GpuError> {
+    if let Some(&value) = values.iter().find(|value| value.abs() >= HALF_OVERFLOWS) {
+        let tensor = name.into();
+        return Err(GpuError::NotHalf { tensor, value });
+    }
+    let first = halves.len();
+    halves.resize(first + values.len(), 0);
+    let added: &mut [f16] = halves[first..].reinterpret_cast_mut();
+    added.convert_from_f32_slice(values);
+    Ok(())
 }
 
 /// Winograd's transform of filters: as few outputs at a time as make whole rows of the image at each position, so that what is

@@ -4,7 +4,7 @@ use super::{
     Access, ActivationKind, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE,
     WINOGRAD_SMALL_SIZE, params,
 };
-use Access::{Image, Read, Words, Write, WriteImage};
+use Access::{Image, Read, Words, Write, WriteImage, WriteSingly};
 
 type Constants = &'static [(&'static str, f64)];
 
@@ -228,8 +228,8 @@ kernels! {
         [Read, Read, Read, Write];
     GlobalMean: "global_mean", GlobalMeanParams, [Read, Write];
     GlobalMeanBackward: "global_mean_backward", GlobalMeanParams, [Read, Write];
-    Flatten: "flatten", FlattenParams, [Read, Write];
-    FlattenBackward: "flatten_backward", FlattenParams, [Read, Write];
+    Flatten: "flatten", FlattenParams, [Read, WriteSingly];
+    FlattenBackward: "flatten_backward", FlattenParams, [Read, WriteSingly];
     Activate: "activate", ActivateParams, [Read, Read, Write];
     ActivateBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write];
     Combine: "combine", CombineParams, [Read, Read, Write];
@@ -237,8 +237,8 @@ kernels! {
     CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
     LayerNorm: "layer_norm", LayerNormParams, [Read, Read, Read, Write];
     LayerNormBackward: "layer_norm_backward", LayerNormBackwardParams, [Read, Read, Read, Write];
-    GroupNorm: "group_norm", GroupNormParams, [Read, Read, Read, Write];
-    GroupNormBackward: "group_norm_backward", GroupNormBackwardParams, [Read, Read, Read, Write];
+    GroupNorm: "group_norm", GroupNormParams, [Read, Read, Read, WriteSingly];
+    GroupNormBackward: "group_norm_backward", GroupNormBackwardParams, [Read, Read, Read, WriteSingly];
     Depthwise: "depthwise", DepthwiseParams, [Read, Read, Read, Write];
     DepthwiseSubgroup: "depthwise_subgroup", DepthwiseSubgroupParams, [Image, Image, Read, Write], NO_ACTIVATION, subgroup;
     /// With the mask of an activation.

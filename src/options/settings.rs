@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Classes, DEFAULT_TOP_N, Options, Preprocess, Regions};
 use crate::cli::BoxFlag;
 use crate::draw::composite::Overlay;
+use crate::plan::StoredDtype;
 
 impl Options {
     /// What decides which results there are and how they look, under the options' names; beside the weights, by whose content it
@@ -62,6 +63,7 @@ impl Options {
             json: _,
             quiet: _,
             weights_dtype,
+            dtype,
             adapter: _,
             convolution,
             backend: _,
@@ -142,6 +144,14 @@ impl Options {
                 json!(labels.as_ref().map(|path| path.to_string_lossy())),
             ),
             ("weights-dtype", weights_dtype.to_string().into()),
+            // Runs of before there was a choice are of float32.
+            (
+                "dtype",
+                match dtype {
+                    StoredDtype::F32 => Value::Null,
+                    StoredDtype::F16 => dtype.to_string().into(),
+                },
+            ),
             ("convolution", convolution.to_string().into()),
         ] {
             // What was not given needs no place in every line.

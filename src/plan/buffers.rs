@@ -17,14 +17,16 @@ pub(super) fn image_rows(texels: usize) -> usize {
 /// The buffers so far.
 #[derive(Default)]
 pub(super) struct Buffers {
-    drafts: Vec<Draft>,
+    pub(super) drafts: Vec<Draft>,
     /// The images that layers use one after the other.
-    images: BTreeMap<ImageUse, BufferId>,
+    pub(super) images: BTreeMap<ImageUse, BufferId>,
 }
 
 /// A buffer, whose slot is chosen at the end where it needs one.
-struct Draft {
-    buffer: Buffer,
+pub(super) struct Draft {
+    pub(super) buffer: Buffer,
+    /// Whether it may be stored in float16.
+    pub(super) can_be_half: bool,
     /// First and last dispatch that use it, counted over all phases.
     life: Option<Life>,
 }
@@ -35,8 +37,10 @@ impl Buffers {
             buffer: Buffer {
                 name,
                 bytes,
+                half: false,
                 contents,
             },
+            can_be_half: false,
             life: None,
         });
         BufferId(self.drafts.len() - 1)
@@ -58,9 +62,11 @@ impl Buffers {
         self.add(name.into(), bytes, Contents::Part { of, offset })
     }
 
-    /// The same for `n` tensors of `shape`.
+    /// The same for `n` tensors of `shape`, values or gradients of a layer.
     pub(super) fn tensor(&mut self, name: &str, n: usize, shape: Shape) -> BufferId {
-        self.scratch(name.into(), padded_bytes(n, shape))
+        let tensor = self.scratch(name.into(), padded_bytes(n, shape));
+        self.drafts[tensor.0].can_be_half = true;
+        tensor
     }
 
     /// A weight buffer of so many float32; the same tensor in the same packing is uploaded once.
@@ -82,12 +88,21 @@ impl Buffers {
             tensor: tensor.clone(),
             packing,
         };
-        self.add(name, values as u64 * 4, Contents::Weights(upload))
+        let can_be_half = upload.packing.is_filters();
+        let weights = self.add(name, values as u64 * 4, Contents::Weights(upload));
+        self.drafts[weights.0].can_be_half = can_be_half;
+        weights
     }
 
     /// What the preparation makes of a weight tensor, so many vec4, and whether it is new. What has another size is made in another
-    /// way: filters for tiles of one size and of another, where the ways of a layer differ in that.
-    pub(super) fn prepared(&mut self, name: &str, elements: usize) -> (BufferId, bool) {
+    /// way: filters for tiles of one size and of another, where the ways of a layer differ in that. `can_be_half` where float16
+    /// is exact enough for it.
+    pub(super) fn prepared(
+        &mut self,
+        name: &str,
+        elements: usize,
+        can_be_half: bool,
+    ) -> (BufferId, bool) {
         let bytes = elements as u64 * 16;
         let same = |buffer: &Buffer| {
             matches!(buffer.contents, Contents::Prepared)
@@ -97,6 +112,7 @@ impl Buffers {
             return (found, false);
         }
         let made = self.add(name.into(), bytes, Contents::Prepared);
+        self.drafts[made.0].can_be_half = can_be_half;
         (made, true)
     }
 
@@ -147,6 +163,13 @@ impl Buffers {
         };
         let buffer = &mut self.drafts[id.0].buffer;
         buffer.bytes = buffer.bytes.max(bytes);
+        id
+    }
+
+    /// An image of float16, whose size is not known yet.
+    pub(super) fn half_image(&mut self) -> BufferId {
+        let id = self.add("image of halves".into(), 0, Contents::Image);
+        self.drafts[id.0].buffer.half = true;
         id
     }
 

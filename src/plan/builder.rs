@@ -30,6 +30,8 @@ pub(super) struct Traffic {
     pub(super) passes: Vec<Through>,
     /// How often all the passes run.
     pub(super) runs: usize,
+    /// Bytes of a value and of a filter's weight.
+    pub(super) value_bytes: u64,
 }
 
 impl Traffic {
@@ -50,6 +52,7 @@ impl Traffic {
         Self {
             passes,
             runs: request.runs.max(1),
+            value_bytes: request.dtype.bytes(),
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PART;
 use super::schedule::Step;
 use crate::layout::padded_bytes;
 use crate::network::{Network, NodeId, Op, Shape};
@@ -22,8 +21,8 @@ pub(super) struct Concats {
 }
 
 impl Concats {
-    /// Of a pass of one image in these steps.
-    pub(super) fn new(network: &Network, steps: &[Step]) -> Self {
+    /// Of a pass of one image in these steps, where a part may begin at multiples of `part` bytes of float32.
+    pub(super) fn new(network: &Network, steps: &[Step], part: u64) -> Self {
         let mut concats = Self::default();
         let is_concat = |id: &NodeId| matches!(network.node(*id).op, Op::Concat);
         let nodes = steps.iter().map(|step| step.node).filter(is_concat);
@@ -46,13 +45,13 @@ impl Concats {
             concats.whole.insert(id, whole.unwrap_or(id));
         }
         for step in steps {
-            concats.find_home(network, step);
+            concats.find_home(network, step, part);
         }
         concats
     }
 
     /// Has the value of a step written where a concatenation has it, where that can be.
-    fn find_home(&mut self, network: &Network, step: &Step) {
+    fn find_home(&mut self, network: &Network, step: &Step, part: u64) {
         let made = step.made();
         let readers = network.consumers(made);
         let wholes: BTreeSet<NodeId> = readers
@@ -79,7 +78,7 @@ impl Concats {
             );
             // Nothing of the next operand may come into its last block, nor does it begin in that of the one before.
             let in_blocks = before.is_multiple_of(4) && of_made.c.is_multiple_of(4);
-            let aligned = in_blocks && bytes.is_multiple_of(PART);
+            let aligned = in_blocks && bytes.is_multiple_of(part);
             // A kernel may not read the buffer that it writes.
             let reads = step.reads(network);
             let reads_it = reads
@@ -104,6 +103,7 @@ mod tests {
     use super::*;
     use crate::network::{FilterLayout, Window};
     use crate::plan::ForwardRequest;
+    use crate::plan::PART;
     use crate::plan::schedule::{TakesNothing, steps};
     use crate::weights::Tensor;
 
@@ -138,6 +138,7 @@ mod tests {
         Concats::new(
             network,
             &steps(network, &ForwardRequest::default(), &TakesNothing),
+            PART,
         )
     }
 

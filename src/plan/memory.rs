@@ -39,6 +39,7 @@ impl Plan {
         let uploading = weights + shared + self.staged();
         // The uniforms are there, and on their way there until the first phase was waited for.
         let running = weights - self.sources() + shared + 2 * self.uniforms() + self.exchanged();
+        let running = running + self.overflow_words();
         uploading.max(running)
     }
 
@@ -48,9 +49,10 @@ impl Plan {
         for buffer in &self.buffers {
             if let Contents::Weights(_) | Contents::Source(_) | Contents::Sums(_) = buffer.contents
             {
+                let texel = if buffer.half { 8 } else { 16 };
                 let row = buffer
                     .image_columns()
-                    .map_or(buffer.bytes, |columns| columns as u64 * 16);
+                    .map_or(buffer.bytes, |columns| columns as u64 * texel);
                 bytes += buffer.bytes / row * row.next_multiple_of(ALIGNED);
             }
         }
@@ -70,6 +72,16 @@ impl Plan {
         let of = |dispatch: &Dispatch| (dispatch.params.len() as u64).next_multiple_of(ALIGNED);
         let phase = |phase: &[Dispatch]| phase.iter().map(of).sum::<u64>().max(ALIGNED);
         self.phases().map(phase).sum()
+    }
+
+    /// The words in which kernels tell of values that are too large for float16, and those of a phase once more as they are read.
+    fn overflow_words(&self) -> u64 {
+        if !self.has_halves() {
+            return 0;
+        }
+        let phases = self.phases().map(|phase| phase.len() as u64 * ALIGNED);
+        let phases: Vec<u64> = phases.collect();
+        phases.iter().sum::<u64>() + phases.iter().max().copied().unwrap_or(0)
     }
 
     /// What a phase is given all at once, and the largest that the host reads back of it, of the phase where that is most.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::concats::Concats;
 use super::schedule;
-use super::{Backward, BackwardRequest, Base, BufferId, Forward, ForwardRequest, TileLayer};
+use super::{Backward, BackwardRequest, Base, BufferId, Forward, ForwardRequest, PART, TileLayer};
 use crate::layout::padded_bytes;
 use crate::network::{NodeId, Shape};
 
@@ -127,7 +127,8 @@ impl Builder<'_> {
         self.find_repeats(&request.backs);
         let steps = schedule::steps(self.network, request, self);
         if self.pass.images == 1 {
-            self.pass.concats = Concats::new(self.network, &steps);
+            self.pass.concats =
+                Concats::new(self.network, &steps, PART * 4 / self.request.dtype.bytes());
         }
         for step in steps {
             if step.node <= last {

@@ -1,6 +1,6 @@
 //! What a plan is made for.
 
-use super::MatrixDtype;
+use super::StoredDtype;
 use crate::network::{NodeId, ReluRule};
 
 /// Whether a backward pass gives each channel's mean gradient over positions in place of the gradient. Where the way back
@@ -71,7 +71,9 @@ pub struct Request {
     /// How often all of this will run, as far as is known; 0 counts as once. What is prepared once pays by it.
     pub runs: usize,
     /// What the matrices of linear layers are stored as.
-    pub matrices: MatrixDtype,
+    pub matrices: StoredDtype,
+    /// What all else is stored as: filters, values and gradients between layers. What the host writes or reads is float32.
+    pub dtype: StoredDtype,
 }
 
 impl Request {
@@ -80,7 +82,8 @@ impl Request {
         Self {
             passes: vec![pass],
             runs: 1,
-            matrices: MatrixDtype::F32,
+            matrices: StoredDtype::F32,
+            dtype: StoredDtype::F32,
         }
     }
 }

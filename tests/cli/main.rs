@@ -12,6 +12,7 @@ mod browser;
 mod drawing;
 mod files;
 mod graphs;
+mod halves;
 mod harness;
 mod inputs;
 mod labels;

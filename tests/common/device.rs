@@ -7,10 +7,10 @@
 use std::sync::LazyLock;
 
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
-use gradcam::low_level::network::{Network, NodeId, Shape};
+use gradcam::low_level::network::{Network, NodeId, Op, Pad, Shape};
 use gradcam::low_level::plan::{
     BackwardRequest, ForwardRequest, Handing, Hardware, KernelFamily, Limits, Means, Plan, Request,
-    Subgroup, Winograd,
+    StoredDtype, Subgroup, Winograd,
 };
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
@@ -91,6 +91,59 @@ pub(crate) fn tiled(workgroups: u32) -> KernelFamily {
     })
 }
 
+/// What float16 may be off, of the largest value: a few roundings of 2^-11 each, of inputs, filters and results.
+pub(crate) const HALF_TOLERANCE: f32 = 6e-3;
+
+/// The same with values, gradients, filters and matrices in float16.
+fn in_halves(request: &Request) -> Request {
+    Request {
+        matrices: StoredDtype::F16,
+        dtype: StoredDtype::F16,
+        ..request.clone()
+    }
+}
+
+/// Rounded to what float16 holds, so that no mask and no maximum is another's by that.
+fn to_halves(values: &[f32]) -> Vec<f32> {
+    let rounded = |&value: &f32| half::f16::from_f32(value).to_f32();
+    values.iter().map(rounded).collect()
+}
+
+/// Whether it takes maxima of values that are rounded: those that float16 makes equal send their gradient elsewhere.
+fn pools_what_is_computed(network: &Network) -> bool {
+    let mut nodes = network.nodes.iter();
+    nodes.any(|node| matches!(node.op, Op::MaxPool(_)) && node.inputs != [NodeId(0)])
+}
+
+/// Whether float16 holds them: others are refused.
+fn are_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}
+
+/// The network with a node before and after it that hands values on: what the host writes and reads is float32, and all
+/// that the network itself reads and makes then may be float16.
+fn between(network: &Network) -> Network {
+    let hand_on = || {
+        Op::Pad(Pad {
+            before: [0; 2],
+            after: [0; 2],
+            value: 0.0,
+        })
+    };
+    let mut made = Network::new("between", network.input_shape());
+    made.chain("before", hand_on()).unwrap();
+    for node in &network.nodes[1..] {
+        let inputs = node
+            .inputs
+            .iter()
+            .map(|input| NodeId(input.0 + 1))
+            .collect();
+        made.push(&node.name, node.op.clone(), inputs).unwrap();
+    }
+    made.chain("after", hand_on()).unwrap();
+    made
+}
+
 /// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, both
 /// tiles of the tiled ones, and Winograd's algorithm nowhere and everywhere in each of the family's forms.
 pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
@@ -146,13 +199,28 @@ pub(crate) fn forward_within(
     forward_asked(limits, network, &request, x)
 }
 
-/// The network's output for `request.images` pictures, from poisoned memory.
+/// The network's output for `request.images` pictures, from poisoned memory; held, of what is stored in float16, against the same
+/// in float32.
 pub(crate) fn forward_asked(
     limits: Limits<'_>,
     network: &Network,
     request: &Request,
     x: &[f32],
 ) -> Vec<f32> {
+    let halves = in_halves(request);
+    let between = between(network);
+    let x_halves = to_halves(x);
+    if are_finite(&x_halves) {
+        let expected = forward_once(limits, network, request, &x_halves);
+        let actual = forward_once(limits, &between, &halves, &x_halves);
+        let shape = network.node(network.output()).shape;
+        let what = format!("float16, {:?}, {:?}", limits.family, limits.winograd);
+        assert_close(&what, &actual, &expected, shape, HALF_TOLERANCE);
+    }
+    forward_once(limits, network, request, x)
+}
+
+fn forward_once(limits: Limits<'_>, network: &Network, request: &Request, x: &[f32]) -> Vec<f32> {
     let plan = Plan::new(network, request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
@@ -192,8 +260,29 @@ pub(crate) fn backward_within(
     backward_asked(limits, network, &request, x, dy)
 }
 
-/// The same of `request`'s first backward pass.
+/// The same of `request`'s first backward pass; where it ends at the picture, held against float16 as by [`forward_asked`].
 pub(crate) fn backward_asked(
+    limits: Limits<'_>,
+    network: &Network,
+    request: &Request,
+    x: &[f32],
+    dy: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let back = &request.passes[0].backs[0];
+    let (x_halves, dy_halves) = (to_halves(x), to_halves(dy));
+    if back.to == NodeId(0) && are_finite(&x_halves) && !pools_what_is_computed(network) {
+        let (halves, between) = (in_halves(request), between(network));
+        let (x, dy) = (x_halves, dy_halves);
+        let (_, expected) = backward_once(limits, network, request, &x, &dy);
+        let (_, actual) = backward_once(limits, &between, &halves, &x, &dy);
+        let shape = network.input_shape();
+        let what = format!("float16 back, {:?}, {:?}", limits.family, limits.winograd);
+        assert_close(&what, &actual, &expected, shape, HALF_TOLERANCE);
+    }
+    backward_once(limits, network, request, x, dy)
+}
+
+fn backward_once(
     limits: Limits<'_>,
     network: &Network,
     request: &Request,

@@ -35,7 +35,7 @@ pub(crate) struct Seeded {
     pub(crate) shape: Vec<usize>,
     /// Number in the sequence of all tensors: even for weights, odd for biases.
     pub(crate) number: u32,
-    scale: f32,
+    pub(crate) scale: f32,
 }
 
 impl Seeded {

@@ -2,7 +2,7 @@
 
 use gradcam::low_level::network::{MatrixLayout, Op, ReluRule, Shape};
 use gradcam::low_level::plan::{
-    ForwardRequest, KernelFamily, Limits, MatrixDtype, Plan, Request, Subgroup,
+    ForwardRequest, KernelFamily, Limits, Plan, Request, StoredDtype, Subgroup,
 };
 use gradcam::weights::Tensor;
 
@@ -16,7 +16,7 @@ use crate::{TOLERANCE, single};
 type Product = fn(&[f32], usize, &[f32]) -> Vec<f32>;
 
 #[track_caller]
-fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: MatrixDtype) {
+fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: StoredDtype) {
     let (rows, columns) = match layout {
         MatrixLayout::OutIn => (outputs, inputs),
         MatrixLayout::InOut => (inputs, outputs),
@@ -31,8 +31,8 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: M
     let network = single(Shape::vector(inputs), op);
     // What is stored is rounded once; the sums are float32 either way, so that the tolerance is the same.
     let stored = |&m: &f32| match matrices {
-        MatrixDtype::F32 => m,
-        MatrixDtype::F16 => half::f16::from_f32(m).to_f32(),
+        StoredDtype::F32 => m,
+        StoredDtype::F16 => half::f16::from_f32(m).to_f32(),
     };
     let m: Vec<f32> = m.iter().map(stored).collect();
     let (rows_twin, columns_twin): (Product, Product) = (twins::linear_rows, twins::linear_columns);
@@ -90,7 +90,7 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: M
 fn linear_layers_of_odd_sizes_in_both_file_orders_and_both_types() {
     for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
         for (inputs, outputs) in [(1, 1), (5, 3), (64, 65), (257, 21), (1031, 130)] {
-            for matrices in [MatrixDtype::F32, MatrixDtype::F16] {
+            for matrices in [StoredDtype::F32, StoredDtype::F16] {
                 check_linear(inputs, outputs, layout, matrices);
             }
         }
@@ -106,7 +106,7 @@ fn a_weight_that_float16_cannot_hold_is_refused_by_name() {
     };
     let network = single(Shape::vector(2), op);
     let request = Request {
-        matrices: MatrixDtype::F16,
+        matrices: StoredDtype::F16,
         ..Request::default()
     };
     let plan = Plan::new(&network, &request, GPU.limits()).unwrap();

@@ -6,6 +6,7 @@ mod activations;
 mod convolutions;
 mod elementwise;
 mod ends;
+mod halves;
 mod linear;
 mod means;
 mod measured;

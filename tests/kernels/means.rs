@@ -6,8 +6,8 @@ use gradcam::low_level::network::{
     FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
 use gradcam::low_level::plan::{
-    BackwardRequest, BufferId, Contents, ForwardRequest, KernelFamily, Limits, MatrixDtype, Means,
-    Plan, Request, Subgroup,
+    BackwardRequest, BufferId, Contents, ForwardRequest, KernelFamily, Limits, Means, Plan,
+    Request, StoredDtype, Subgroup,
 };
 use gradcam::weights::Tensor;
 
@@ -51,7 +51,7 @@ fn max_pool(size: usize, stride: usize) -> Op {
 }
 
 /// What is asked of `network`, for gradients of `classes` at the picture.
-fn request(classes: usize, means: Means, matrices: MatrixDtype) -> Request {
+fn request(classes: usize, means: Means, matrices: StoredDtype) -> Request {
     Request {
         matrices,
         ..Request::of(ForwardRequest {
@@ -94,7 +94,7 @@ fn means(network: &Network, limits: Limits<'_>, request: &Request, what: &str) -
 }
 
 #[track_caller]
-fn check(network: &Network, limits: Limits<'_>, matrices: MatrixDtype, what: &str) {
+fn check(network: &Network, limits: Limits<'_>, matrices: StoredDtype, what: &str) {
     for classes in [1, 5] {
         let of = |how| means(network, limits, &request(classes, how, matrices), what);
         let what = format!(
@@ -118,7 +118,7 @@ fn means_by_sums_are_those_of_the_whole_gradient() {
             let pool = [max_pool(2, 2)];
             let network = head(Shape::new(8, 7, 10), &pool, order, layout);
             for limits in [GPU.limits(), plain()] {
-                for matrices in [MatrixDtype::F32, MatrixDtype::F16] {
+                for matrices in [StoredDtype::F32, StoredDtype::F16] {
                     check(
                         &network,
                         limits,
@@ -143,7 +143,7 @@ fn means_by_sums_of_the_host_are_those_of_the_whole_gradient() {
         let pool = [max_pool(2, 2)];
         let input = Shape::new(channels, 7, 10);
         let network = head(input, &pool, FlattenOrder::Hwc, layout);
-        check(&network, limits, MatrixDtype::F32, "neighbours");
+        check(&network, limits, StoredDtype::F32, "neighbours");
     }
 }
 
@@ -164,7 +164,7 @@ fn pools_without_padding_keep_the_sums_of_gradients() {
     for (what, pools) in chains {
         for layout in LAYOUTS {
             let network = head(Shape::new(5, 8, 6), pools, FlattenOrder::Chw, layout);
-            check(&network, GPU.limits(), MatrixDtype::F32, what);
+            check(&network, GPU.limits(), StoredDtype::F32, what);
         }
     }
 }
@@ -195,7 +195,7 @@ fn sums_of_a_matrix_larger_than_a_binding_are_made_in_parts() {
                 small.push(small_images);
             }
             for limits in small {
-                let request = request(1, Means::WherePossible, MatrixDtype::F32);
+                let request = request(1, Means::WherePossible, StoredDtype::F32);
                 let plan = Plan::new(&network, &request, limits).unwrap();
                 let of = |b: &gradcam::low_level::plan::Buffer| match &b.contents {
                     Contents::Sums(sums) => Some(sums.of.len()),
@@ -207,7 +207,7 @@ fn sums_of_a_matrix_larger_than_a_binding_are_made_in_parts() {
                 check(
                     &network,
                     limits,
-                    MatrixDtype::F32,
+                    StoredDtype::F32,
                     &format!("{layout:?}, {order:?}"),
                 );
             }
@@ -226,7 +226,7 @@ fn sums_are_those_of_their_twin_and_zero_beyond_it() {
         (MatrixLayout::InOut, FlattenOrder::Hwc),
     ] {
         let network = head(input, &[max_pool(2, 2)], order, layout);
-        let asked = request(1, Means::WherePossible, MatrixDtype::F32);
+        let asked = request(1, Means::WherePossible, StoredDtype::F32);
         let plan = Plan::new(&network, &asked, plain()).unwrap();
         let is_prepared =
             |b: &gradcam::low_level::plan::Buffer| matches!(b.contents, Contents::Prepared);
@@ -260,7 +260,7 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     };
     let shape_of = |network: &Network, request: &Request| shape_on(GPU.limits(), network, request);
     let input = Shape::new(6, 8, 8);
-    let possible = request(1, Means::WherePossible, MatrixDtype::F32);
+    let possible = request(1, Means::WherePossible, StoredDtype::F32);
     let (chw, out_in) = (FlattenOrder::Chw, MatrixLayout::OutIn);
     let padded = Op::MaxPool(Window::square(2, 2, 1));
     let clip = Op::clip(0.0, 6.0);
@@ -279,7 +279,7 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
     kept.passes[0].backs[0].keep = vec![NodeId(1)];
     assert_eq!(shape_of(&network, &kept), input);
     let means = Shape::vector(6);
-    let mut asked = request(4, Means::WhereFaster, MatrixDtype::F32);
+    let mut asked = request(4, Means::WhereFaster, StoredDtype::F32);
     for (runs, expected) in [(1, input), (2, means)] {
         asked.runs = runs;
         for limits in [GPU.limits(), plain()] {
@@ -287,7 +287,7 @@ fn the_whole_gradient_is_made_where_sums_cannot_be_or_do_not_repay() {
         }
     }
     // The software adapter reads the matrix twice for these, a GPU once.
-    let asked = request(5, Means::WhereFaster, MatrixDtype::F32);
+    let asked = request(5, Means::WhereFaster, StoredDtype::F32);
     assert_eq!(shape_on(plain(), &network, &asked), input);
     if GPU.limits().image_rows() > 0 {
         assert_eq!(shape_of(&network, &asked), means);

@@ -14,6 +14,7 @@ use gradcam::low_level::plan::{
 use gradcam::weights::Tensor;
 
 mod costs;
+mod halves;
 mod reached;
 mod replayed;
 mod tiled;
@@ -383,7 +384,7 @@ impl Memory<'_> {
             for id in of(Access::Read).chain(copied) {
                 self.read(id, &dispatch.label);
             }
-            for id in of(Access::Write) {
+            for id in of(Access::Write).chain(of(Access::WriteSingly)) {
                 self.write(id);
             }
         }

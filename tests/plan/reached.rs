@@ -8,7 +8,7 @@ use gradcam::low_level::network::{
     Window,
 };
 use gradcam::low_level::plan::{
-    Handing, KernelFamily, Limits, MatrixDtype, Means, Plan, Request, Subgroup, Winograd,
+    Handing, KernelFamily, Limits, Means, Plan, Request, StoredDtype, Subgroup, Winograd,
 };
 use gradcam::weights::Tensor;
 
@@ -236,9 +236,9 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
                 Winograd::Everywhere2x2,
             ] {
                 for (means, matrices, runs) in [
-                    (Means::Never, MatrixDtype::F32, 1),
-                    (Means::WherePossible, MatrixDtype::F32, 1000),
-                    (Means::WherePossible, MatrixDtype::F16, 1000),
+                    (Means::Never, StoredDtype::F32, 1),
+                    (Means::WherePossible, StoredDtype::F32, 1000),
+                    (Means::WherePossible, StoredDtype::F16, 1000),
                 ] {
                     let limits = Limits {
                         family,

@@ -1,5 +1,5 @@
 //! Every shader of the program in SPIR-V, MSL 2.4 and HLSL 6.0, by naga with the options that wgpu gives it for Vulkan, Metal and
-//! DX12, for all values of its constants. `spirv-val` (Debian's spirv-tools) judges the SPIR-V.
+//! DX12, for all values of its constants, as it stands and with float16 in its buffers. `spirv-val` (Debian's spirv-tools) judges the SPIR-V.
 //!
 //! `cargo test --release --manifest-path tests/translations/Cargo.toml --target-dir target/translations`
 #![cfg(test)]
@@ -12,6 +12,10 @@ use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
+
+#[path = "../../src/kernels/half.rs"]
+#[allow(dead_code, reason = "the program uses more of it")]
+mod half;
 
 /// What each of the shaders' constants can be.
 fn values(constant: &str) -> &'static [f64] {
@@ -42,39 +46,61 @@ fn each_kernel(check: impl Fn(&Kernel)) -> usize {
         let path = entry.unwrap().path();
         let source = std::fs::read_to_string(&path).unwrap();
         let file = path.file_stem().unwrap().to_string_lossy();
-        let module = naga::front::wgsl::parse_str(&source)
-            .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(&source)));
-        let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-        let info = Validator::new(ValidationFlags::all(), capabilities)
-            .validate(&module)
-            .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(&source)));
-        let mut choices = vec![PipelineConstants::default()];
-        // A constant without a name is what another comes to, as in an array's length.
-        let named = module.overrides.iter().map(|(_, it)| it.name.as_deref());
-        for name in named.flatten() {
-            let each = choices.iter().flat_map(|choice| {
-                values(name).iter().map(move |&value| {
-                    let mut choice = choice.clone();
-                    choice.insert(name.to_owned(), value);
-                    choice
-                })
-            });
-            choices = each.collect();
-        }
-        for constants in choices {
-            let name = format!("{file} {constants:?}");
-            let entry = Some((ShaderStage::Compute, "main"));
-            let set = pipeline_constants::process_overrides(&module, &info, entry, &constants);
-            let (module, info) = set.unwrap_or_else(|error| panic!("{name}: {error}"));
-            check(&Kernel {
-                name,
-                module: module.into_owned(),
-                info: info.into_owned(),
-            });
-            count += 1;
-        }
+        count += each_choice(&file, &source, &check);
+        let halved = in_halves(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
+        count += each_choice(&format!("{file} in float16"), &halved, &check);
     }
     count
+}
+
+/// Calls `check` with a shader and every choice of its constants; returns how many that were.
+fn each_choice(file: &str, source: &str, check: &impl Fn(&Kernel)) -> usize {
+    let mut count = 0;
+    let module = naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(source)));
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let info = Validator::new(ValidationFlags::all(), capabilities)
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{file}: {}", error.emit_to_string(source)));
+    let mut choices = vec![PipelineConstants::default()];
+    // A constant without a name is what another comes to, as in an array's length.
+    let named = module.overrides.iter().map(|(_, it)| it.name.as_deref());
+    for name in named.flatten() {
+        let each = choices.iter().flat_map(|choice| {
+            values(name).iter().map(move |&value| {
+                let mut choice = choice.clone();
+                choice.insert(name.to_owned(), value);
+                choice
+            })
+        });
+        choices = each.collect();
+    }
+    for constants in choices {
+        let name = format!("{file} {constants:?}");
+        let entry = Some((ShaderStage::Compute, "main"));
+        let set = pipeline_constants::process_overrides(&module, &info, entry, &constants);
+        let (module, info) = set.unwrap_or_else(|error| panic!("{name}: {error}"));
+        check(&Kernel {
+            name,
+            module: module.into_owned(),
+            info: info.into_owned(),
+        });
+        count += 1;
+    }
+    count
+}
+
+/// A shader with float16 in every buffer and image that may hold it.
+fn in_halves(source: &str) -> Result<String, half::NotHalved> {
+    let mut halves = vec![];
+    for binding in 1..16 {
+        match half::halved(source, half::Halves::of([binding]), 16) {
+            Ok(_) => halves.push(binding),
+            Err(half::NotHalved::Absent(_) | half::NotHalved::Type(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    half::halved(source, half::Halves::of(halves), 16)
 }
 
 fn everywhere(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {

@@ -76,6 +76,7 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
     Plan {
         subgroup: 0,
         buffers: vec![Buffer {
+            half: false,
             name: "sums".into(),
             bytes: invocations * 16,
             contents: Contents::Scratch { slot: 0 },

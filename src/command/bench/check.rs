@@ -8,6 +8,9 @@ use crate::explainer::ExplainError;
 const STEPS: [f64; 3] = [2e-3, 5e-4, 1.25e-4];
 /// Share by which the move may differ from what the gradient says.
 const TOLERANCE: f64 = 0.05;
+/// The same two where values are stored in float16, which sees no small steps.
+const HALF_STEPS: [f64; 3] = [3.2e-2, 8e-3, 2e-3];
+const HALF_TOLERANCE: f64 = 0.2;
 
 /// What was seen in the check.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,13 +75,20 @@ pub(super) fn check(run: &Run<'_>) -> Result<Check, CheckError> {
         run.session.poison()?;
         run.forward_of(input)
     };
-    check_passes(&run.input, &run.seed, forward, || run.to_pixels(PIXELS))
+    let steps = match run.session.plan().has_halves() {
+        true => (HALF_STEPS, HALF_TOLERANCE),
+        false => (STEPS, TOLERANCE),
+    };
+    check_passes(&run.input, &run.seed, steps, forward, || {
+        run.to_pixels(PIXELS)
+    })
 }
 
 /// The check of whatever computes logits of an input, and the gradient there of their sum weighted by `seed`.
 fn check_passes(
     input: &[f32],
     seed: &[f32],
+    (steps, tolerance): ([f64; 3], f64),
     forward: impl Fn(&[f32]) -> super::Result<Vec<f32>>,
     backward: impl Fn() -> super::Result<Vec<f32>>,
 ) -> Result<Check, CheckError> {
@@ -105,7 +115,7 @@ fn check_passes(
     }
     let largest = first.iter().fold(0.0_f32, |most, z| most.max(z.abs()));
     let mut ratio = f64::NAN;
-    for step in STEPS {
+    for step in steps {
         let length = f64::from(largest) * step / squares;
         let along = |length: f64| -> Vec<f32> {
             let step = |(&x, &g): (&f32, &f32)| (f64::from(x) + length * f64::from(g)) as f32;
@@ -124,7 +134,7 @@ fn check_passes(
             .map(|((&ahead, &behind), &g)| (f64::from(ahead) - f64::from(behind)) * f64::from(g))
             .sum();
         ratio = moved / foretold;
-        if (ratio - 1.0).abs() <= TOLERANCE {
+        if (ratio - 1.0).abs() <= tolerance {
             let gradient_ratio = Some(ratio);
             return Ok(Check { gradient_ratio });
         }
@@ -154,7 +164,9 @@ mod tests {
         gradient: [f32; 3],
     ) -> Result<Option<f64>, Wrong> {
         let forward = |x: &[f32]| Ok(logits(x));
-        match check_passes(&INPUT, &SEED, forward, || Ok(gradient.to_vec())) {
+        match check_passes(&INPUT, &SEED, (STEPS, TOLERANCE), forward, || {
+            Ok(gradient.to_vec())
+        }) {
             Ok(check) => Ok(check.gradient_ratio),
             Err(CheckError::Wrong(wrong)) => Err(wrong),
             Err(CheckError::Explain(error)) => panic!("{error}"),

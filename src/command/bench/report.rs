@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Ceilings, Check};
+use super::{Ceilings, Check, Stored};
 use crate::command::tune::{Row, table};
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::network::Shape;
-use crate::plan::MatrixDtype;
+use crate::plan::StoredDtype;
 use crate::printable::{printable, printable_lines};
 
 /// Everything measured. Times are milliseconds.
@@ -24,8 +24,8 @@ pub struct Report {
     pub architecture: String,
     /// What it reads, one picture.
     pub input: Shape,
-    /// What the matrices of linear layers are stored as.
-    pub matrices: MatrixDtype,
+    /// What the device stores numbers as.
+    pub stored: Stored,
     /// Runs behind each median.
     pub runs: usize,
     /// What was seen before the clock started.
@@ -244,8 +244,9 @@ impl Report {
             "weights": {
                 "path": self.weights.as_ref().map(|path| path.to_string_lossy()),
                 "architecture": self.architecture,
-                "dtype": self.matrices.to_string(),
+                "dtype": self.stored.matrices.to_string(),
             },
+            "dtype": self.stored.dtype.to_string(),
             "input": [self.input.c, self.input.h, self.input.w],
             "runs": self.runs,
             "check": { "repeatable": true, "gradient_ratio": self.check.gradient_ratio },
@@ -363,6 +364,12 @@ impl Report {
             self.ceilings.flops / 1e9,
             self.ceilings.bytes / 1e9
         )?;
+        if self.stored.dtype == StoredDtype::F16 {
+            writeln!(
+                text,
+                "values, gradients and filters are float16 on the device, arithmetic is float32"
+            )?;
+        }
         match &self.tuning {
             None => writeln!(
                 text,
@@ -457,7 +464,10 @@ mod tests {
             weights: None,
             architecture: "vgg16".into(),
             input: Shape::new(3, 224, 224),
-            matrices: MatrixDtype::F32,
+            stored: Stored {
+                matrices: StoredDtype::F32,
+                dtype: StoredDtype::F32,
+            },
             runs: 1,
             check: Check {
                 gradient_ratio: None,

@@ -37,6 +37,7 @@ pub(super) fn wanted(
         settings: settings(options, baseline),
         masks: masks(options, baseline),
         matrices: options.weights_dtype,
+        dtype: options.dtype,
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn settings(
         input_size: [input.h, input.w],
         activation: classifier.network.output_kind.to_string(),
         weights_dtype: options.weights_dtype.to_string(),
+        dtype: options.dtype.to_string(),
         convolution: options.convolution.to_string(),
         channels: reads(Setting::Channels).then(|| match wanted.channels {
             Some(tried) => tried.min(channels),

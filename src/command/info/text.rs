@@ -104,10 +104,11 @@ fn described(lines: &mut Lines, network: &Described) {
         (Some(memory), _) => lines.add(
             "memory",
             format_args!(
-                "{} for weights, {} for the rest, {} at most at once, on {}",
+                "{} for weights, {} for the rest, {} at most at once, {} with --dtype f16, on {}",
                 size(memory.weights),
                 size(memory.working),
                 size(memory.peak),
+                size(memory.peak_f16),
                 memory.adapter
             ),
         ),

@@ -20,6 +20,8 @@ pub struct Settings {
     pub activation: String,
     /// What the device stored the matrices of dense layers as.
     pub weights_dtype: String,
+    /// What it stored all else as.
+    pub dtype: String,
     /// How 3x3 convolutions were computed.
     pub convolution: String,
     /// Channels of a target layer that were tried, at most.

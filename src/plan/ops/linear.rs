@@ -12,7 +12,7 @@ use crate::layout::{Direction, blocks};
 use crate::network::MatrixLayout;
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, CopyToImage, ImageUse, MatrixDtype, Packing};
+use crate::plan::{BufferId, CopyToImage, ImageUse, Packing, StoredDtype};
 use crate::weights::Tensor;
 
 /// A linear layer in either direction: y is made from x.
@@ -73,7 +73,7 @@ pub(super) struct Product<'a> {
     /// Whether y has a value a row, else one a column.
     pub(super) along_rows: bool,
     pub(super) through_image: bool,
-    pub(super) dtype: MatrixDtype,
+    pub(super) dtype: StoredDtype,
     pub(super) n: usize,
     /// Of the whole matrix.
     pub(super) rows: usize,
@@ -175,12 +175,12 @@ impl Builder<'_> {
                 sharing: self.pass.sharing as u32,
             };
             let (kernel, batch) = match (through_image, dtype) {
-                (true, MatrixDtype::F32) if many => (Kernel::LinearRowsMany, LINEAR_MANY),
-                (true, MatrixDtype::F16) if many => (Kernel::LinearRowsManyHalf, LINEAR_MANY),
-                (true, MatrixDtype::F32) => (Kernel::LinearRowsSubgroup, LINEAR_BATCH),
-                (true, MatrixDtype::F16) => (Kernel::LinearRowsSubgroupHalf, LINEAR_BATCH),
-                (false, MatrixDtype::F32) => (Kernel::LinearRows, LINEAR_BATCH),
-                (false, MatrixDtype::F16) => (Kernel::LinearRowsHalf, LINEAR_BATCH),
+                (true, StoredDtype::F32) if many => (Kernel::LinearRowsMany, LINEAR_MANY),
+                (true, StoredDtype::F16) if many => (Kernel::LinearRowsManyHalf, LINEAR_MANY),
+                (true, StoredDtype::F32) => (Kernel::LinearRowsSubgroup, LINEAR_BATCH),
+                (true, StoredDtype::F16) => (Kernel::LinearRowsSubgroupHalf, LINEAR_BATCH),
+                (false, StoredDtype::F32) => (Kernel::LinearRows, LINEAR_BATCH),
+                (false, StoredDtype::F16) => (Kernel::LinearRowsHalf, LINEAR_BATCH),
             };
             let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
             let batches = params.n.div_ceil(batch);
@@ -200,12 +200,12 @@ impl Builder<'_> {
                 sharing: self.pass.sharing as u32,
             };
             let kernel = match (through_image, dtype) {
-                (true, MatrixDtype::F32) if many => Kernel::LinearColumnsMany,
-                (true, MatrixDtype::F16) if many => Kernel::LinearColumnsManyHalf,
-                (true, MatrixDtype::F32) => Kernel::LinearColumnsSubgroup,
-                (true, MatrixDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
-                (false, MatrixDtype::F32) => Kernel::LinearColumns,
-                (false, MatrixDtype::F16) => Kernel::LinearColumnsHalf,
+                (true, StoredDtype::F32) if many => Kernel::LinearColumnsMany,
+                (true, StoredDtype::F16) if many => Kernel::LinearColumnsManyHalf,
+                (true, StoredDtype::F32) => Kernel::LinearColumnsSubgroup,
+                (true, StoredDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
+                (false, StoredDtype::F32) => Kernel::LinearColumns,
+                (false, StoredDtype::F16) => Kernel::LinearColumnsHalf,
             };
             let width = self.limits.subgroup();
             let [columns_at_once, batch] = match through_image {

@@ -12,7 +12,7 @@ use crate::layout::{PositionSums, blocks};
 use crate::network::{FlattenOrder, MatrixLayout, Network, NodeId, Op, Shape, Window};
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::Builder;
-use crate::plan::{BackwardRequest, BufferId, CopyToImage, ImageUse, MatrixDtype, Means, Sums};
+use crate::plan::{BackwardRequest, BufferId, CopyToImage, ImageUse, Means, StoredDtype, Sums};
 use crate::weights::Tensor;
 
 /// Readings of a dense layer's matrix on the way back that take as long as making its sums; more of them repay it. On the device
@@ -172,7 +172,7 @@ impl<'a> Builder<'a> {
             label: &format!("{} backward", network.node(dense.id).name),
             along_rows: dense.layout == MatrixLayout::InOut,
             through_image,
-            dtype: MatrixDtype::F32,
+            dtype: StoredDtype::F32,
             n: self.gradients(pass),
             rows,
             columns,
@@ -232,7 +232,7 @@ impl<'a> Builder<'a> {
         let name = &self.network.node(dense.id).name;
         let [s_rows, s_columns] = dense.size();
         let label = dense.label(self.network);
-        let (s, new) = self.buffers.prepared(&label, s_rows * s_columns / 4);
+        let (s, new) = self.buffers.prepared(&label, s_rows * s_columns / 4, false);
         if !new {
             return s;
         }
@@ -258,8 +258,8 @@ impl<'a> Builder<'a> {
                 scale: 1.0 / dense.positions as f32,
             };
             let kernel = match self.request.matrices {
-                MatrixDtype::F32 => Kernel::LinearMeans,
-                MatrixDtype::F16 => Kernel::LinearMeansHalf,
+                StoredDtype::F32 => Kernel::LinearMeans,
+                StoredDtype::F16 => Kernel::LinearMeansHalf,
             };
             let made_rows = match inputs_in_rows {
                 true => s_rows as u32,

@@ -118,7 +118,8 @@ impl<'a> WinogradTiled<'a> {
             times.fold(0, u64::saturating_add)
         };
         let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
-        let filters = (9 + self.positions) as u64 * self.filter_plane() as u64 * 16;
+        let filters =
+            (9 * 4 + self.positions as u64 * self.filter_bytes()) * self.filter_plane() as u64 * 4;
         let filters = filters + DISPATCH_BYTES;
         gained
             .saturating_mul(traffic.runs as u64)
@@ -141,7 +142,7 @@ impl<'a> WinogradTiled<'a> {
             1 => 0,
             parts => 2 * parts * n * positions * outputs * 4 + DISPATCH_BYTES,
         };
-        hardware.time(9 * made * inputs, moved * 4) + sums
+        hardware.time(9 * made * inputs, moved * self.call.traffic.value_bytes) + sums
     }
 
     /// The same of the three stages.
@@ -157,10 +158,11 @@ impl<'a> WinogradTiled<'a> {
         let positions = self.positions as u64;
         let products = hardware.time(
             positions * made * inputs,
-            positions * (tiles * (inputs + outputs) + parts * inputs * outputs) * 4,
+            positions
+                * (tiles * (inputs + outputs) * 4 + parts * inputs * outputs * self.filter_bytes()),
         );
-        let values = n as u64 * out_positions as u64 + positions * tiles;
-        let transforms = values * (inputs + outputs) * 4;
+        let values = n as u64 * out_positions as u64 * self.call.traffic.value_bytes;
+        let transforms = (values + positions * tiles * 4) * (inputs + outputs);
         products + transforms + (3 * parts).saturating_sub(1) * DISPATCH_BYTES
     }
 
@@ -169,6 +171,19 @@ impl<'a> WinogradTiled<'a> {
         match self.call.direction {
             Direction::Forward => [self.out_blocks, self.in_blocks],
             Direction::Backward => [self.in_blocks, self.out_blocks],
+        }
+    }
+
+    /// Whether float16 holds the transformed filters as exactly as the filters, see `src/plan/half.rs`.
+    fn filters_can_be_half(&self) -> bool {
+        self.size == WINOGRAD_SMALL_SIZE
+    }
+
+    /// Bytes of a number of the transformed filters.
+    fn filter_bytes(&self) -> u64 {
+        match self.filters_can_be_half() {
+            true => self.call.traffic.value_bytes,
+            false => 4,
         }
     }
 
@@ -312,7 +327,9 @@ impl Builder<'_> {
         let call = it.call;
         let name = format!("{} weights", call.name);
         let plane = it.filter_plane();
-        let (u, new) = self.buffers.prepared(&name, it.positions * plane);
+        let (u, new) = self
+            .buffers
+            .prepared(&name, it.positions * plane, it.filters_can_be_half());
         if new {
             let [outputs, inputs] = it.layer_blocks();
             let w = self.buffers.source(
