@@ -15,6 +15,7 @@ mod names;
 mod node_list;
 mod onnx;
 mod prefix;
+mod several;
 mod tensorflow;
 mod torch;
 mod transformers;
@@ -51,6 +52,8 @@ pub struct Classifier {
     pub outputs: Vec<GraphOutput>,
     /// What the network does to its pixels itself, which is a part of `normalization`.
     pub(crate) steps: Option<prefix::Pixels>,
+    /// Whether it scales its pixels, by those steps or by others that are a part of the network.
+    pub(crate) scales_itself: bool,
     /// What was assumed that the file does not say, a sentence each, with the option that changes it.
     pub notes: Vec<String>,
 }
@@ -146,6 +149,15 @@ pub enum ArchitectureError {
         layer: String,
         /// What is wrong.
         problem: BatchNormProblem,
+    },
+    /// Several networks side by side: a teacher and a student, the two halves of a pair.
+    #[error(
+        "the file holds several networks, their tensors named {}, and does not say which is meant: keep one of them in a file of its own{}",
+        several::listed(prefixes), several::extraction(&prefixes[prefixes.len() - 1])
+    )]
+    SeveralNetworks {
+        /// What stands before the names of each.
+        prefixes: Vec<String>,
     },
     /// A tensor that the network which the others speak for has not: to leave it out would compute another one.
     #[error(
@@ -375,21 +387,21 @@ fn with_own_scaling(imported: onnx::Imported) -> Classifier {
     } = imported;
     let taken = prefix::take(network.clone());
     let known = taken.normalization(bytes);
+    let scales_itself = taken.all.changes_values();
     let told = Classifier {
         outputs,
+        scales_itself,
         notes,
         ..network.into()
     };
     match known {
-        Some((normalization, normalization_evidence)) if bytes || !taken.all.is_untouched() => {
-            Classifier {
-                network: taken.network,
-                normalization,
-                normalization_evidence,
-                steps: Some(taken.steps),
-                ..told
-            }
-        }
+        Some((normalization, normalization_evidence)) if bytes || scales_itself => Classifier {
+            network: taken.network,
+            normalization,
+            normalization_evidence,
+            steps: Some(taken.steps),
+            ..told
+        },
         _ => told,
     }
 }
@@ -458,6 +470,7 @@ pub fn recognise_as(
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => {
+            several::refuse(weights, false)?;
             let told = families::classifier(weights, size, asked.architecture);
             if told.is_err() {
                 // One with blocks of convolutions may have a family's names.
@@ -470,6 +483,7 @@ pub fn recognise_as(
                 if asked.architecture.is_some() {
                     return Err(leaves_none());
                 }
+                several::refuse(weights, true)?;
                 (vgg::classifier(weights, size)?, modules::Allowed::default())
             };
             modules::agree(&weights.modules, &classifier.network, allowed)?;
@@ -511,6 +525,7 @@ impl From<Network> for Classifier {
             notes: vec![],
             outputs: vec![],
             steps: None,
+            scales_itself: false,
         }
     }
 }
@@ -524,9 +539,7 @@ impl Classifier {
 
     /// Whether the network scales its pixels itself, whatever goes in.
     pub fn scales_itself(&self) -> bool {
-        self.steps
-            .as_ref()
-            .is_some_and(|steps| !steps.is_untouched())
+        self.scales_itself
     }
 }
 

@@ -102,6 +102,21 @@ pub enum LabelsError {
     },
 }
 
+/// Text in UTF-16 with its byte order mark, as Windows' shell and editor write it.
+fn of_utf16(bytes: &[u8]) -> Option<String> {
+    let (mark, rest) = bytes.split_first_chunk::<2>()?;
+    let unit = match mark {
+        [0xff, 0xfe] => u16::from_le_bytes,
+        [0xfe, 0xff] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (units, []) = rest.as_chunks::<2>() else {
+        return None;
+    };
+    let units: Vec<u16> = units.iter().map(|&bytes| unit(bytes)).collect();
+    String::from_utf16(&units).ok()
+}
+
 impl Label {
     /// Reads `n06874185 traffic light, traffic signal` or `traffic light`.
     fn parse(line: &str) -> Self {
@@ -193,7 +208,7 @@ impl Labels {
     }
 
     /// Reads a file of class names for a network of `count` classes: one a line, a JSON list or object, or a table with ids,
-    /// told by the content. UTF-8, with or without a byte order mark, either line ending, blank lines at the end.
+    /// told by the content. UTF-8, with or without a byte order mark, or UTF-16 with one; either line ending, blank lines at the end.
     pub fn read(path: &Path, count: usize) -> Result<Self, LabelsError> {
         let mut bytes = Vec::new();
         File::open(path)
@@ -240,6 +255,8 @@ impl Labels {
 
     /// [`Self::read`] of a file's content; `path` is for the messages.
     pub fn from_bytes(bytes: &[u8], count: usize, path: &Path) -> Result<Self, LabelsError> {
+        let decoded = of_utf16(bytes);
+        let bytes = decoded.as_ref().map_or(bytes, String::as_bytes);
         let bytes = bytes
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(bytes)
@@ -303,6 +320,27 @@ mod tests {
 
     fn lines(count: usize, bytes: &[u8]) -> Result<Labels, LabelsError> {
         Labels::from_bytes(bytes, count, Path::new("labels.txt"))
+    }
+
+    #[test]
+    fn names_in_utf_16_are_read_by_their_byte_order_mark() {
+        let text = "cat\r\nKöter 犬 🐕\r\n";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [
+            [b"\xff\xfe", &*little].concat(),
+            [b"\xfe\xff", &*big].concat(),
+        ] {
+            let labels = lines(2, &bytes).unwrap();
+            assert_eq!(labels.get(1).unwrap().name(), "Köter 犬 🐕");
+        }
+        // Half a character, half a unit, and no mark.
+        for bytes in [&b"\xff\xfe\x3d\xd8"[..], b"\xff\xfea\0b", &little] {
+            assert!(matches!(
+                lines(1, bytes),
+                Err(LabelsError::NotUtf8 { .. } | LabelsError::Content { .. })
+            ));
+        }
     }
 
     #[test]

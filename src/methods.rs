@@ -8,6 +8,7 @@ use crate::named::UnknownName;
 pub mod attribution;
 pub mod cam;
 pub mod fuse;
+pub mod known;
 pub mod map;
 pub mod noise;
 pub mod perturbation;

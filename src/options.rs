@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{
-    Backend, Baseline, BoxFlag, Colormap, Convolution, Explain, Fit, Format, Fuse, Method, Output,
+    Backend, Baseline, Colormap, Convolution, Explain, Fit, Format, Fuse, Method, Output,
     OutputKind, PixelScale, Preview, Scale, Score, Size, Smooth, StoredDtype,
 };
 use crate::draw::composite::Overlay;
@@ -28,7 +28,7 @@ mod unread;
 mod words;
 
 pub use crate::cli::{Shard, ShardError, ShardFlag};
-pub use boxes::Regions;
+pub use boxes::{KnownBoxes, Regions};
 pub use error::UsageError;
 pub use many::{FilesFrom, Many};
 pub use outputs::page as page_name;
@@ -135,8 +135,8 @@ pub struct Options {
     pub regions: Option<Regions>,
     /// The file that gets those of all pictures.
     pub coco: Option<PathBuf>,
-    /// What maps are held against: a box of the picture, or a file of those of many.
-    pub known_box: Option<BoxFlag>,
+    /// What maps are held against.
+    pub known_boxes: KnownBoxes,
     /// How pixel values become colours.
     pub pixel_scale: PixelScale,
     /// File of class names.
@@ -215,14 +215,6 @@ impl Options {
         if list.is_some_and(picture::is_stdin) && images.iter().any(|path| picture::is_stdin(path))
         {
             return Err(UsageError::StdinTwice);
-        }
-        for (option, is_given) in [
-            ("--sheet", flags.sheet.is_some()),
-            ("--coco", flags.boxes.coco.is_some()),
-        ] {
-            if many.resume && is_given {
-                return Err(UsageError::ResumeInPart(option));
-            }
         }
         if images.is_empty() && many.files_from.is_none() {
             return Err(match (weights, count) {
@@ -311,7 +303,7 @@ impl Options {
             boxes: flags.boxes.boxes.is_some(),
             regions,
             coco: flags.boxes.coco.map(of_part),
-            known_box: flags.boxes.known_box,
+            known_boxes: boxes::known_boxes(flags.boxes.known_box)?,
             pixel_scale: flags.pixel_scale.unwrap_or_default(),
             labels: flags.labels,
             json: flags.json,

@@ -21,6 +21,7 @@ pub fn guess(start: &[u8]) -> Option<Guess> {
 }
 
 const CONVERT: &str = "convert it to PNG or JPEG first";
+const WINDOW: &str = "write the slice that is meant as PNG or TIFF first, with the range of values that is to go from black to white";
 const UNPACK: &str = "unpack it and name a file inside";
 
 fn binary(start: &[u8]) -> Option<Guess> {
@@ -41,13 +42,26 @@ fn binary(start: &[u8]) -> Option<Guess> {
         [0xff, 0x0a, ..] | [0, 0, 0, 0x0c, b'J', b'X', b'L', b' ', ..] => {
             ("a JPEG XL picture", CONVERT)
         }
-        [0, 0, 0, 0x0c, b'j', b'P', b' ', b' ', ..] => ("a JPEG 2000 picture", CONVERT),
+        [0, 0, 0, 0x0c, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
+            ("a JPEG 2000 picture", CONVERT)
+        }
         [b'8', b'B', b'P', b'S', ..] => ("a Photoshop document", CONVERT),
         [0, 0, 1, 0, ..] => ("a Windows icon", CONVERT),
         [b'D', b'D', b'S', b' ', ..] => ("a DDS texture", CONVERT),
         [0x76, 0x2f, 0x31, 0x01, ..] => ("an OpenEXR picture", CONVERT),
         [b'#', b'?', b'R', b'A', b'D', ..] => ("a Radiance HDR picture", CONVERT),
         [b'f', b'a', b'r', b'b', b'f', b'e', b'l', b'd', ..] => ("a farbfeld picture", CONVERT),
+        [0x01, 0xda, 0 | 1, 1 | 2, ..] => ("an SGI picture", CONVERT),
+        [0x0a, 0..=5, 1, 1 | 2 | 4 | 8, ..] => ("a PCX picture", CONVERT),
+        [b'i', b'c', b'n', b's', ..] => ("a macOS icon", CONVERT),
+        [b'%', b'!', b'P', b'S', ..] => ("a PostScript document", CONVERT),
+        [b'S', b'I', b'M', b'P', b'L', b'E', b' ', b' ', b'=', ..] => {
+            ("a FITS file of astronomers", WINDOW)
+        }
+        [b'N', b'R', b'R', b'D', b'0', ..] => ("an NRRD volume", WINDOW),
+        // They begin with whatever the writer likes.
+        _ if start.get(128..132) == Some(b"DICM") => ("a DICOM file", WINDOW),
+        _ if matches!(start.get(344..348), Some(b"n+1\0" | b"ni1\0")) => ("a NIfTI volume", WINDOW),
         _ => return None,
     };
     Some(Guess { what, advice })
@@ -122,6 +136,12 @@ mod tests {
         assert_eq!(what(b"\0\0\0\x1cftypavif"), Some("an AVIF picture"));
         assert_eq!(what(b"\0\0\0\x18ftypheic"), Some("a HEIF picture"));
         assert_eq!(what(b"\0\0\0\x18ftyp"), None);
+        let behind = |at: usize, magic: &[u8]| [&vec![0; at][..], magic, &[0; 9]].concat();
+        assert_eq!(what(&behind(128, b"DICM")), Some("a DICOM file"));
+        assert_eq!(what(&behind(344, b"n+1\0")), Some("a NIfTI volume"));
+        assert_eq!(what(b"SIMPLE  =   T"), Some("a FITS file of astronomers"));
+        assert_eq!(what(b"%!PS-Adobe-3.0"), Some("a PostScript document"));
+        assert_eq!(what(b"\x0a\x05\x01\x08"), Some("a PCX picture"));
     }
 
     #[test]

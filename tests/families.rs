@@ -171,6 +171,80 @@ fn what_is_before_the_names_of_a_family_does_not_matter() {
     }
 }
 
+/// Two files' networks in one, each below a name of its own.
+fn together(parts: &[(&str, &str)], more: &[(&str, &[usize])]) -> Weights {
+    let files = parts.iter().map(|(prefix, file)| {
+        let bytes = std::fs::read(fixture("families").join(file)).unwrap();
+        (*prefix, bytes)
+    });
+    let files: Vec<(&str, Vec<u8>)> = files.collect();
+    let zeros = vec![0; 1 << 16];
+    let mut tensors = vec![];
+    for (prefix, bytes) in &files {
+        let file = SafeTensors::deserialize(bytes).unwrap();
+        let of_file = file.tensors().into_iter();
+        tensors.extend(of_file.map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
+    }
+    for (name, shape) in more {
+        let bytes = 2 * shape.iter().product::<usize>();
+        let view = TensorView::new(safetensors::Dtype::F16, shape.to_vec(), &zeros[..bytes]);
+        tensors.push(((*name).into(), view.unwrap()));
+    }
+    weights::from_bytes(safetensors::serialize(tensors, None).unwrap()).unwrap()
+}
+
+#[test]
+fn of_several_networks_side_by_side_none_is_taken_silently() {
+    let (one, other) = ("mobilenet_v2.safetensors", "squeezenet1_1.safetensors");
+    for (names, parts, more) in [
+        (["student.", "teacher."], [one, one], &[][..]),
+        (["net1.", "net2."], [one, one], &[]),
+        (["a.0.", "a.1."], [one, one], &[]),
+        (["big.", "small."], [one, other], &[]),
+        (
+            ["module.encoder_k.", "module.encoder_q."],
+            [one, one],
+            &[("module.queue", &[8, 4][..])],
+        ),
+        // Beside a convolution of neither.
+        (
+            ["student/module.", "teacher/"],
+            [one, one],
+            &[("loss.weight", &[2, 2, 1, 1])],
+        ),
+    ] {
+        let parts: Vec<(&str, &str)> = names.into_iter().zip(parts).collect();
+        let error = asked(&together(&parts, more), Some(64), None).unwrap_err();
+        let said = error.to_string();
+        let named = names.iter().all(|name| {
+            // A network within a dictionary goes by the dictionary's name.
+            let folder = name.split_inclusive('/').next().unwrap();
+            said.contains(folder)
+        });
+        assert!(named && said.contains("torch.save("), "{said}");
+        assert!(
+            matches!(error, ArchitectureError::SeveralNetworks { .. }),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_running_average_beside_a_network_is_left_out_with_a_note() {
+    let file = "mobilenet_v2.safetensors";
+    let expected = &numbers()[file];
+    for average in ["model_ema.", "ema.module.", "averaged_model."] {
+        let both = together(&[("model.", file), (average, file)], &[]);
+        let classifier = at(&both, Some(64));
+        assert_agrees(&classifier, average, expected);
+        let note = format!("model.* was taken, and {average}*, by its name a running average");
+        let found = classifier.notes.iter().any(|said| said.contains(&note));
+        assert!(found, "{:?}", classifier.notes);
+        // Alone it is the network.
+        at(&together(&[(average, file)], &[]), Some(64));
+    }
+}
+
 #[test]
 fn layers_go_by_the_names_of_their_modules() {
     for (file, asked, found) in [

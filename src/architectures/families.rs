@@ -23,7 +23,7 @@ mod timm;
 use std::fmt::Write;
 
 use super::modules::Allowed;
-use super::{ArchitectureError, Classifier, Evidence, INPUT_SIZE};
+use super::{ArchitectureError, Classifier, Evidence, INPUT_SIZE, several};
 use crate::network::{MAX_SIDE, NetworkError, Shape};
 use crate::picture::preprocess::Normalization;
 use crate::weights::Weights;
@@ -147,7 +147,8 @@ pub(super) fn classifier(
     size: Option<usize>,
     architecture: Option<&str>,
 ) -> Result<Option<(Classifier, Allowed)>, ArchitectureError> {
-    let all = told(weights);
+    let mut left_out = vec![];
+    let all = told(weights, &mut left_out)?;
     let Some((_, prefix)) = all.first().copied() else {
         return Ok(None);
     };
@@ -181,6 +182,7 @@ pub(super) fn classifier(
         built = at(family, pixels)?;
     }
     let (mut network, mut notes) = (built.network, built.notes);
+    notes.extend(left_out);
     if let Some(known) = known {
         network.architecture = known.name.into();
     }
@@ -226,25 +228,54 @@ fn likeness(family: &Family, asked: &str) -> Option<usize> {
     begins.then_some(0)
 }
 
-/// The families that the names speak for, and what is before them; of several copies the one with the shortest prefix.
-fn told(weights: &Weights) -> Vec<(&'static Family, &str)> {
-    let told = FAMILIES.iter().filter_map(|family| {
+/// The families that the names speak for, and what is before them. Running averages of a network are left out with a note; of other
+/// networks side by side nobody knows which is meant.
+fn told<'a>(
+    weights: &'a Weights,
+    notes: &mut Vec<String>,
+) -> Result<Vec<(&'static Family, &'a str)>, ArchitectureError> {
+    let told = FAMILIES.iter().flat_map(|&family| {
         let (first, _) = taps(family.marks[0]);
-        let prefixes = weights.tensors.keys().filter_map(|name| {
+        let prefixes = weights.tensors.keys().filter_map(move |name| {
             let prefix = name.strip_suffix(first)?;
             (prefix.is_empty() || prefix.ends_with(['.', '/'])).then_some(prefix)
         });
-        let prefix = prefixes
-            .filter(|prefix| is_told(family, weights, prefix))
-            .min_by_key(|prefix| prefix.len())?;
-        Some((*family, prefix))
+        let told = prefixes.filter(|prefix| is_told(family, weights, prefix));
+        told.map(move |prefix| (family, prefix))
     });
     let mut told: Vec<_> = told.collect();
-    // Families of other names are others, whatever else is in the file.
-    if let Some(&(first, prefix)) = told.first() {
-        told.retain(|(family, before)| family.marks == first.marks && *before == prefix);
+    let mut prefixes: Vec<&str> = told.iter().map(|&(_, prefix)| prefix).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    // What lies within a network is a part of it.
+    let within = |inner: &str, outer: &str| inner != outer && inner.starts_with(outer);
+    let all = prefixes.clone();
+    prefixes.retain(|inner| !all.iter().any(|outer| within(inner, outer)));
+    let (averages, mut networks): (Vec<&str>, Vec<&str>) = prefixes
+        .iter()
+        .partition(|prefix| several::is_average(prefix));
+    if let ([average, ..], [network]) = (&averages[..], &networks[..]) {
+        notes.push(format!(
+            "of two networks that named {network}* was taken, and {average}*, by its name a running average, is left out; to explain \
+             that one{}",
+            several::extraction(average)
+        ));
     }
-    told
+    if networks.is_empty() {
+        networks = averages;
+    }
+    if networks.len() > 1 {
+        let prefixes = networks.iter().map(|&prefix| prefix.to_owned());
+        return Err(ArchitectureError::SeveralNetworks {
+            prefixes: prefixes.collect(),
+        });
+    }
+    told.retain(|(_, prefix)| networks.contains(prefix));
+    // Families of other names are others, whatever else is in the file.
+    if let Some(&(first, _)) = told.first() {
+        told.retain(|(family, _)| family.marks == first.marks);
+    }
+    Ok(told)
 }
 
 /// A mark's name, and the taps that it asks for.

@@ -2,11 +2,14 @@
 //! channels.
 //!
 //! An importer follows the picture's channels as [`Pixels`] while nothing but such steps is done to them, or [takes](take) the
-//! `Affine`s at the start of a network out of it. The numbers also tell what pixels the network expects at its input.
+//! `Affine`s, and convolutions that do the same, at the start of a network out of it. The numbers also tell what pixels the network expects at its input.
+
+use std::collections::BTreeSet;
 
 use super::Evidence;
-use crate::network::{Network, NodeId, Op, Pad};
+use crate::network::{FilterLayout, Network, NodeId, Op, Pad, Window};
 use crate::picture::preprocess::{Normalization, Preprocessing};
+use crate::weights::Tensor;
 
 /// One channel as a function of the network's input: channel `from`, times `a`, plus `b`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +65,11 @@ impl Pixels {
     pub(super) fn ordered(&self, order: &[usize]) -> Option<Self> {
         let channels = order.iter().map(|&c| self.0.get(c).copied());
         channels.collect::<Option<_>>().map(Self)
+    }
+
+    /// After a step: its channels, each with its factor and summand.
+    fn after(&self, step: &Step) -> Option<Self> {
+        self.ordered(&step.order)?.scaled(&step.scale, &step.shift)
     }
 
     /// Channels of several, one after the other.
@@ -169,7 +177,7 @@ impl Pixels {
     }
 
     /// Whether there is more than an order of channels.
-    fn changes_values(&self) -> bool {
+    pub(super) fn changes_values(&self) -> bool {
         let changed = |channel: &Channel| channel.a != 1.0 || channel.b != 0.0;
         self.0.iter().any(changed)
     }
@@ -208,7 +216,8 @@ impl Pixels {
             bgr,
             grey: self.len() == 1,
             scale: 1.0,
-            mean: channels.map(|(a, b)| (-b / a) as f32),
+            // Nothing is no negative nothing.
+            mean: channels.map(|(a, b)| (-b / a) as f32 + 0.0),
             std: channels.map(|(a, _)| a.recip() as f32),
         })
     }
@@ -236,24 +245,25 @@ impl Taken {
 /// They may come after a change of the picture's size, a cut, a pad or a mean of neighbours: each value of those is a mean of
 /// the picture's, so that it does not matter which comes first. What is added around the picture is of one value in all channels; where
 /// they would need several, factors and summands stay where they are.
-pub(super) fn take(mut network: Network) -> Taken {
-    let mut steps = Pixels::new(network.input_shape().c);
+pub(super) fn take(network: Network) -> Taken {
+    let (mut network, mut steps) = together(network);
     let mut all = steps.clone();
     // The last node of those that were gone through, and which of them add values.
     let mut at = NodeId(0);
     let mut pads = vec![];
     let mut stays = false;
     while let Some(reader) = only_reader(&network, at) {
-        match &network.node(reader).op {
-            Op::Affine { scale, shift } => {
-                let numbers = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
-                let (scale, shift): (Vec<f64>, Vec<f64>) =
-                    (numbers(scale.to_vec()), numbers(shift.to_vec()));
-                let Some(after) = all.scaled(&scale, &shift) else {
+        let op = &network.node(reader).op;
+        match op {
+            Op::Affine { .. } | Op::Conv2d { .. } => {
+                let Some(step) = step(op).filter(|step| step.order.len() == all.len()) else {
+                    break;
+                };
+                let Some(after) = all.after(&step) else {
                     break;
                 };
                 all = after;
-                let scaled = pads.iter().map(|&pad| added(&network, pad, &scale, &shift));
+                let scaled = pads.iter().map(|&pad| added(&network, pad, &step));
                 let scaled: Option<Vec<f32>> = scaled.collect();
                 if let Some(values) = scaled.filter(|_| !stays) {
                     steps = all.clone();
@@ -299,14 +309,129 @@ fn only_reader(network: &Network, id: NodeId) -> Option<NodeId> {
     readers.next().is_none().then_some(reader)
 }
 
-/// What the node adds around its map, scaled; `None` where that differs between channels.
-fn added(network: &Network, pad: NodeId, scale: &[f64], shift: &[f64]) -> Option<f32> {
+/// What a layer does where it takes each of its channels from one channel.
+struct Step {
+    order: Vec<usize>,
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+}
+
+fn step(op: &Op) -> Option<Step> {
+    let numbers = |tensor: &Tensor| tensor.to_vec().into_iter().map(f64::from).collect();
+    match op {
+        Op::Affine { scale, shift } => Some(Step {
+            order: (0..scale.len()).collect(),
+            scale: numbers(scale),
+            shift: numbers(shift),
+        }),
+        // One tap: a factor a channel, or channels that are picked.
+        Op::Conv2d {
+            weight,
+            bias,
+            layout,
+            window,
+            groups,
+        } if *window == Window::square(1, 1, 0) && weight.len() <= MOST => {
+            let ((FilterLayout::Oihw, &[outputs, inputs, 1, 1])
+            | (FilterLayout::Hwio, &[1, 1, inputs, outputs])) = (layout, weight.shape())
+            else {
+                return None;
+            };
+            let weights: Vec<f64> = numbers(weight);
+            let at = |o: usize, i: usize| match layout {
+                FilterLayout::Oihw => weights[o * inputs + i],
+                FilterLayout::Hwio => weights[i * outputs + o],
+            };
+            let mut step = Step {
+                order: vec![],
+                scale: vec![],
+                shift: bias.as_ref().map_or_else(|| vec![0.0; outputs], numbers),
+            };
+            for o in 0..outputs {
+                let mut taps = (0..inputs).filter(|&i| at(o, i) != 0.0);
+                let (tap, None) = (taps.next()?, taps.next()) else {
+                    return None;
+                };
+                step.order.push(o * groups / outputs * inputs + tap);
+                step.scale.push(at(o, tap));
+            }
+            Some(step)
+        }
+        _ => None,
+    }
+}
+
+/// Weights of a layer that may be such a step: more are those of a network.
+const MOST: usize = 16;
+
+/// The network without the picks of single channels, their factors and summands that come together again before anything else reads
+/// them, as `torch.stack([x[:, 2], x[:, 1], x[:, 0]])` is written, and what they do.
+fn together(network: Network) -> (Network, Pixels) {
+    let untouched = Pixels::new(network.input_shape().c);
+    match parts(&network, &untouched) {
+        Some((concat, gone, pixels)) => (without_all(network, concat, &gone), pixels),
+        None => (network, untouched),
+    }
+}
+
+/// The node in which the parts come together, those before it, and what all of them do.
+fn parts(network: &Network, untouched: &Pixels) -> Option<(NodeId, BTreeSet<NodeId>, Pixels)> {
+    let ids = (0..network.nodes.len()).map(NodeId);
+    let concat = ids
+        .into_iter()
+        .find(|&id| matches!(network.node(id).op, Op::Concat))?;
+    let mut gone = BTreeSet::new();
+    let mut joined = vec![];
+    for &input in &network.node(concat).inputs {
+        let (mut at, mut steps) = (input, vec![]);
+        while at != NodeId(0) {
+            let node = network.node(at);
+            let &[before] = &node.inputs[..] else {
+                return None;
+            };
+            steps.push(step(&node.op)?);
+            gone.insert(at);
+            at = before;
+        }
+        let mut steps = steps.iter().rev();
+        joined.push(steps.try_fold(untouched.clone(), |pixels, step| pixels.after(step))?);
+    }
+    let ends_here = |&id: &NodeId| {
+        let mut readers = network.consumers(id);
+        readers.all(|reader| reader == concat || gone.contains(&reader))
+    };
+    let alone = ends_here(&NodeId(0)) && gone.iter().all(ends_here);
+    let pixels = Pixels::joined(&joined);
+    (alone && pixels.len() == untouched.len()).then_some((concat, gone, pixels))
+}
+
+/// The network without `gone` and the node that joins them: what read it reads the input.
+fn without_all(mut network: Network, concat: NodeId, gone: &BTreeSet<NodeId>) -> Network {
+    let mut moved: Vec<NodeId> = vec![];
+    let mut nodes = vec![];
+    for (id, mut node) in std::mem::take(&mut network.nodes).into_iter().enumerate() {
+        if NodeId(id) == concat || gone.contains(&NodeId(id)) {
+            moved.push(NodeId(0));
+            continue;
+        }
+        for input in &mut node.inputs {
+            *input = moved[input.0];
+        }
+        moved.push(NodeId(nodes.len()));
+        nodes.push(node);
+    }
+    network.with_nodes(nodes)
+}
+
+/// What the node adds around its map after a step; `None` where that differs between channels.
+fn added(network: &Network, pad: NodeId, step: &Step) -> Option<f32> {
     let Op::Pad(Pad { value, .. }) = network.node(pad).op else {
         return None;
     };
-    let mut values = scale
+    let mut values = step
+        .scale
         .iter()
-        .zip(shift)
+        .zip(&step.shift)
         .map(|(a, b)| (a * f64::from(value) + b) as f32);
     let first = values.next()?;
     values.all(|value| value == first).then_some(first)
@@ -329,8 +454,7 @@ fn without(mut network: Network, out: NodeId) -> Network {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Resample, Shape, Window};
-    use crate::weights::Tensor;
+    use crate::network::{Resample, Shape};
 
     fn known(pixels: &Pixels) -> (String, Evidence) {
         let (normalization, evidence) = pixels.normalization(false).unwrap();
@@ -472,6 +596,93 @@ mod tests {
             assert_eq!(normalization.to_string(), "tf");
             assert_eq!(evidence, Evidence::Metadata);
         }
+    }
+
+    fn convolution(shape: [usize; 4], weight: &[f32], groups: usize) -> Op {
+        Op::Conv2d {
+            weight: Tensor::from_f32(shape.to_vec(), weight),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(1, 1, 0),
+            groups,
+        }
+    }
+
+    #[test]
+    fn a_convolution_of_one_tap_a_channel_is_a_factor_and_an_order() {
+        let f = 255_f32.recip();
+        for (op, name) in [
+            (convolution([3, 1, 1, 1], &[f; 3], 3), "unit"),
+            (
+                convolution([3, 3, 1, 1], &[f, 0., 0., 0., f, 0., 0., 0., f], 1),
+                "unit",
+            ),
+            (
+                convolution([3, 3, 1, 1], &[0., 0., f, 0., f, 0., f, 0., 0.], 1),
+                "bgr",
+            ),
+        ] {
+            let mut network = Network::new("test", Shape::new(3, 4, 4));
+            network.chain("scaled", op).unwrap();
+            network.chain("mean", Op::GlobalMean).unwrap();
+            let taken = take(network);
+            assert_eq!(taken.network.nodes.len(), 2);
+            let (normalization, _) = taken.normalization(false).unwrap();
+            assert!(normalization.to_string().contains(name), "{normalization}");
+        }
+        // Channels that are mixed are a layer.
+        let mut network = Network::new("test", Shape::new(3, 4, 4));
+        let mixed = convolution([3, 3, 1, 1], &[1., 1., 0., 0., 1., 0., 0., 0., 1.], 1);
+        network.chain("mixed", mixed).unwrap();
+        network.chain("mean", Op::GlobalMean).unwrap();
+        let taken = take(network);
+        assert_eq!(taken.network.nodes.len(), 3);
+        assert!(taken.all.is_untouched());
+    }
+
+    #[test]
+    fn channels_that_are_picked_scaled_and_stacked_are_an_order_and_factors() {
+        let stacked = |read_beside: bool| {
+            let mut network = Network::new("test", Shape::new(3, 4, 4));
+            let parts: Vec<NodeId> = [2, 1, 0]
+                .into_iter()
+                .zip([103.939, 116.779, 123.68])
+                .map(|(channel, mean)| {
+                    let mut weight = [0.0; 3];
+                    weight[channel] = 1.0;
+                    let pick = convolution([1, 3, 1, 1], &weight, 1);
+                    let pick = network
+                        .push(format!("pick {channel}"), pick, vec![NodeId(0)])
+                        .unwrap();
+                    let op = Op::Affine {
+                        scale: Tensor::repeated(vec![1], 1.0),
+                        shift: Tensor::from_f32(vec![1], &[-mean]),
+                    };
+                    network
+                        .push(format!("less {channel}"), op, vec![pick])
+                        .unwrap()
+                })
+                .collect();
+            let joined = network.push("joined", Op::Concat, parts).unwrap();
+            let end = network.push("mean", Op::GlobalMean, vec![joined]).unwrap();
+            if read_beside {
+                let other = network
+                    .push("other", Op::GlobalMean, vec![NodeId(0)])
+                    .unwrap();
+                network.push("sum", Op::Add, vec![end, other]).unwrap();
+            }
+            take(network)
+        };
+        let taken = stacked(false);
+        assert_eq!(taken.network.nodes.len(), 2);
+        let (normalization, evidence) = taken.normalization(false).unwrap();
+        assert_eq!(
+            (normalization.to_string().as_str(), evidence),
+            ("caffe", Evidence::Metadata)
+        );
+        // What reads the picture beside them needs it as it came.
+        let taken = stacked(true);
+        assert!(taken.all.is_untouched() && taken.network.nodes.len() == 11);
     }
 
     #[test]

@@ -187,6 +187,7 @@ pub(super) fn classifier(
         notes,
         outputs: vec![],
         steps: None,
+        scales_itself: false,
     })
 }
 

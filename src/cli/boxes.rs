@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::choices::Boxes;
 use super::spelled::spelled;
-use crate::methods::region::KnownBox;
+use crate::methods::known::KnownBox;
 
 /// Regions of maps, and a box to hold maps against.
 #[derive(Debug, Args)]
@@ -39,18 +39,19 @@ pub struct BoxFlags {
 
     /// Hold the maps against this box of the picture: the heat in it, and whether the hottest pixel is
     ///
-    /// Hold the maps against a known box of the picture: left edge, upper edge, width and height in the picture's pixels.
+    /// Hold the maps against a known box of the picture: left edge, upper edge, width and height in the picture's pixels; repeatable.
     /// The JSON then has energy_in_box, the share of the heat that lies in it, and pointing_hit, whether the hottest
-    /// pixel does. Of many pictures a file has the boxes, one each: CSV (image,x,y,width,height), lines of JSON (image, box) or COCO
-    /// annotations, where a name is the end of the picture's path.
+    /// pixel does; of several boxes both take them together, and each_box tells of each. Of many pictures a file has the boxes: CSV
+    /// (image,x,y,width,height or with class behind), lines of JSON (image, box, class if it has one) or COCO annotations, where a
+    /// name is the end of the picture's path. A box with a class is for the maps of that class alone.
     #[arg(long = "box", value_name = "X,Y,W,H|FILE", value_parser = parse_box, allow_hyphen_values = true)]
-    pub known_box: Option<BoxFlag>,
+    pub known_box: Vec<BoxFlag>,
 }
 
-/// A box, or where boxes are.
+/// One use of `--box`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BoxFlag {
-    /// Of the one picture.
+    /// A box of the one picture.
     One(KnownBox),
     /// Of many, each known by its name.
     File(PathBuf),

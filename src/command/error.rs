@@ -15,7 +15,7 @@ use crate::command::tune::TuneError;
 use crate::explainer::{ExplainError, largest_input};
 use crate::gpu::GpuError;
 use crate::labels::{ClassNotFound, LabelsError};
-use crate::methods::region::KnownBox;
+use crate::methods::known::KnownBox;
 use crate::network::Network;
 use crate::options::UsageError;
 use crate::output::manifest::ManifestError;
@@ -118,6 +118,9 @@ pub enum Error {
         /// Its rows.
         height: u32,
     },
+    /// A line of a manifest whose regions cannot be told again.
+    #[error("the manifest's regions are not as gradcam writes them: {0}")]
+    Regions(serde_json::Error),
     /// A picture too long for `--fit tiles`.
     #[error("{}: {source}", image.display())]
     Tiles {

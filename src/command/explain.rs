@@ -7,16 +7,15 @@ use std::thread;
 use std::time::Instant;
 
 use crate::architectures::{self, Classifier, Evidence, Overrides};
-use crate::cli::{BoxFlag, Channels, Preview};
+use crate::cli::{Channels, Preview};
+use crate::command::Error;
 use crate::command::preview::Screen;
 use crate::command::tune::tuned;
-use crate::command::{Error, whole_page};
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
 use crate::methods::Method;
 use crate::network::{Network, ReluRule};
-use crate::options::{Options, Preprocess, UsageError};
-use crate::output::coco::Coco;
+use crate::options::{KnownBoxes, Options, Preprocess, UsageError};
 use crate::output::page::Media;
 use crate::output::{self, report};
 use crate::picture::preprocess::Normalization;
@@ -49,6 +48,7 @@ pub use list_file::ListError;
 pub use told::{Cost, Told, in_words};
 
 use beside::Beside;
+use box_file::Known;
 use choice::Choice;
 use ending::Collected;
 use jobs::{Job, Jobs};
@@ -66,12 +66,17 @@ pub fn run(
     if jobs.destinations().next().is_none() {
         return refused(&jobs, options, out);
     }
-    match (&options.known_box, &mut jobs.list[..]) {
-        (None, _) => {}
-        (Some(BoxFlag::One(known)), [job]) => job.known_box = Some(*known),
-        (Some(BoxFlag::One(_)), list) => return Err(UsageError::BoxOfMany(list.len()).into()),
-        (Some(BoxFlag::File(path)), _) => box_file::assign(path, &mut jobs, tell)?,
-    }
+    let classes_of_boxes = match (&options.known_boxes, &mut jobs.list[..]) {
+        (KnownBoxes::Here(boxes), [job]) => {
+            job.known_boxes = boxes.iter().map(|&place| Known::of(place)).collect();
+            None
+        }
+        (KnownBoxes::Here(boxes), list) if !boxes.is_empty() => {
+            return Err(UsageError::BoxOfMany(list.len()).into());
+        }
+        (KnownBoxes::Here(_), _) => None,
+        (KnownBoxes::File(path), _) => Some(box_file::assign(path, &mut jobs, tell)?),
+    };
     if let Some(coco) = &options.coco {
         output::check_file(coco, &jobs.kept)?;
     }
@@ -95,6 +100,13 @@ pub fn run(
         classifier.network.classes(),
         &weights_name(&weights),
     )?;
+    if let Some(classes) = classes_of_boxes {
+        classes.find(&labels, &mut jobs, tell)?;
+    }
+    let mut collected = Collected {
+        sheet: sheet::begin(options, &jobs)?,
+        ..Collected::default()
+    };
     let mut known_sha256 = None;
     if options.many.resume {
         let sha256 = weights::hex(&weights.sha256());
@@ -108,9 +120,8 @@ pub fn run(
         if jobs.list.is_empty() {
             let run = record::settings(options, &sha256);
             let manifest = Record::open(options, &jobs, run, tell)?.finish()?;
-            if let (Some(manifest), Some(page)) = (manifest, page::begin(options, &jobs)?) {
-                whole_page::of_run(page, &manifest)?;
-            }
+            collected.page = page::begin(options, &jobs)?;
+            collected.finish(options, &labels, manifest.as_deref())?;
             return Ok(true);
         }
     }
@@ -118,11 +129,7 @@ pub fn run(
     if options.to_stdout {
         one_file(options, jobs.list.len(), choice.count())?;
     }
-    let collected = Collected {
-        page: page::begin(options, &jobs)?,
-        coco: Coco::default(),
-        sheet: sheet::begin(options, &jobs)?,
-    };
+    collected.page = page::begin(options, &jobs)?;
     let started = Instant::now();
     let (gpus, of_tuning) = gpus(options, jobs.list.len())?;
     let opened = milliseconds(started);

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::cli::{Colormap, Scale};
-use crate::command::Error;
 use crate::draw::composite::Overlay;
 use crate::methods::{Method, Setting};
 use crate::options::Options;
@@ -128,16 +127,6 @@ pub(crate) fn add<'a>(
         .into_iter()
         .map(|entry| (of_whole(entry), entry.clone()));
     manifest.lines(lines, |line| page.line(&manifest::without_run(line)))
-}
-
-/// Fills and ends the page of a run with what its manifest holds, unless no picture has a result.
-pub(crate) fn of_run(mut page: Page, manifest: &Path) -> Result<(), Error> {
-    let manifest = Manifest::read(manifest)?;
-    if manifest.entries.iter().any(|entry| entry.head.is_ok) {
-        add(&mut page, &manifest, &manifest.entries)?;
-        page.finish()?;
-    }
-    Ok(())
 }
 
 /// The first file of a picture that is not beside the page; `None`: all are there.

@@ -98,6 +98,14 @@ impl Labels {
         }
     }
 
+    /// The class whose number, synset or whole name `text` is, if it is that of one class alone.
+    pub fn named(&self, text: &str) -> Option<usize> {
+        let is_name = |&id: &usize| match_of(&self.classes[id], text) > Some(Match::Words);
+        let id = self.find(text).ok()?;
+        let is_number = text.trim().bytes().all(|byte| byte.is_ascii_digit());
+        Some(id).filter(|id| is_number || is_name(id))
+    }
+
     /// [`find`](Self::find) for each of `texts`; a class that two of them mean comes once.
     pub fn find_each<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<usize>, ClassNotFound> {
         let mut ids = Vec::with_capacity(texts.len());

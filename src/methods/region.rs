@@ -183,82 +183,6 @@ fn ring(inside: &[bool], columns: usize, first: usize, walked: &mut [bool]) -> V
     }
 }
 
-/// A rectangle of a picture that somebody else drew: columns and rows from its upper left corner, in fractions of pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KnownBox {
-    /// Left edge.
-    pub x: f64,
-    /// Upper edge.
-    pub y: f64,
-    /// Width, above zero.
-    pub width: f64,
-    /// Height, above zero.
-    pub height: f64,
-}
-
-impl std::fmt::Display for KnownBox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{},{},{},{}", self.x, self.y, self.width, self.height)
-    }
-}
-
-impl KnownBox {
-    /// Left, upper edge, width and height; `None` where these are none of a box.
-    pub fn new([x, y, width, height]: [f64; 4]) -> Option<Self> {
-        let is_box = [x, y].iter().all(|v| v.is_finite())
-            && [width, height].iter().all(|v| v.is_finite() && *v > 0.0);
-        is_box.then_some(Self {
-            x,
-            y,
-            width,
-            height,
-        })
-    }
-
-    /// Whether some of it lies within a picture of this size.
-    pub fn meets(&self, (width, height): (u32, u32)) -> bool {
-        let meets = |start: f64, extent: f64, length: u32| {
-            start < f64::from(length) && start + extent > 0.0
-        };
-        meets(self.x, self.width, width) && meets(self.y, self.height, height)
-    }
-
-    /// Share of the heat that lies in it; a pixel on its edge counts with the share of it that lies inside. `None` where there
-    /// is no heat.
-    pub fn energy(&self, heat: &Map) -> Option<f64> {
-        let covered = |pixel: usize, start: f64, extent: f64| {
-            let pixel = pixel as f64;
-            ((start + extent).min(pixel + 1.0) - start.max(pixel)).max(0.0)
-        };
-        let (mut all, mut inside) = (0.0, 0.0);
-        for (y, row) in heat.values.chunks_exact(heat.width).enumerate() {
-            let rows = covered(y, self.y, self.height);
-            for (x, &h) in row.iter().enumerate() {
-                all += f64::from(h);
-                inside += f64::from(h) * rows * covered(x, self.x, self.width);
-            }
-        }
-        (all > 0.0).then(|| inside / all)
-    }
-
-    /// The pointing game: whether the middle of the hottest pixel lies in it, of several the first in row order. `None` where
-    /// there is no heat.
-    pub fn is_hit(&self, heat: &Map) -> Option<bool> {
-        let (mut hottest, mut most) = (None, 0.0);
-        for (place, &h) in heat.values.iter().enumerate() {
-            if h > most {
-                (hottest, most) = (Some(place), h);
-            }
-        }
-        let within = |at: f64, start: f64, extent: f64| (start..=start + extent).contains(&at);
-        hottest.map(|place| {
-            let (x, y) = (place % heat.width, place / heat.width);
-            within(x as f64 + 0.5, self.x, self.width)
-                && within(y as f64 + 0.5, self.y, self.height)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,26 +309,5 @@ mod tests {
             }
             assert_eq!(found, []);
         }
-    }
-
-    #[test]
-    fn the_heat_in_a_known_box_counts_pixels_on_its_edge_by_their_share() {
-        let heat = map(&["0000", "0990", "0000"]);
-        let of = |x, width| KnownBox {
-            x,
-            y: 1.0,
-            width,
-            height: 1.0,
-        };
-        assert_eq!(of(1.0, 2.0).energy(&heat), Some(1.0));
-        assert_eq!(of(1.5, 1.0).energy(&heat), Some(0.5));
-        assert_eq!(of(3.0, 1.0).energy(&heat), Some(0.0));
-        assert_eq!(of(1.0, 1.0).is_hit(&heat), Some(true));
-        assert_eq!(of(2.0, 1.0).is_hit(&heat), Some(false));
-        let cold = map(&["00", "00"]);
-        assert_eq!(
-            (of(0.0, 1.0).energy(&cold), of(0.0, 1.0).is_hit(&cold)),
-            (None, None)
-        );
     }
 }

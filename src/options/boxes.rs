@@ -1,7 +1,10 @@
-//! The rules between the options that say which regions of a map are boxed.
+//! The rules between the options that say which regions of a map are boxed, and which boxes it is held against.
+
+use std::path::PathBuf;
 
 use super::UsageError;
-use crate::cli::{BoxFlags, Boxes, Explain, Output, Outputs};
+use crate::cli::{BoxFlag, BoxFlags, Boxes, Explain, Output, Outputs};
+use crate::methods::known::KnownBox;
 
 /// Heat from which a pixel is of a region: what Grad-CAM's authors cut their maps at to find objects.
 const THRESHOLD: f32 = 0.15;
@@ -17,6 +20,29 @@ pub struct Regions {
     pub which: Boxes,
     /// Share of the picture that each takes at least, 0 to 1.
     pub least_area: f64,
+}
+
+/// Boxes of pictures that maps are held against.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KnownBoxes {
+    /// Those of the one picture, or none.
+    Here(Vec<KnownBox>),
+    /// Those of many, each known by its picture's name.
+    File(PathBuf),
+}
+
+/// Boxes, or one file of them.
+pub(super) fn known_boxes(flags: Vec<BoxFlag>) -> Result<KnownBoxes, UsageError> {
+    let mut boxes = vec![];
+    let several = flags.len() > 1;
+    for flag in flags {
+        match flag {
+            BoxFlag::One(known) => boxes.push(known),
+            BoxFlag::File(path) if several => return Err(UsageError::BoxFileAndMore(path)),
+            BoxFlag::File(path) => return Ok(KnownBoxes::File(path)),
+        }
+    }
+    Ok(KnownBoxes::Here(boxes))
 }
 
 /// The regions that are asked for, if any.

@@ -70,11 +70,6 @@ pub enum UsageError {
         "--resume goes on with the run whose manifest lies in --out-dir: name that folder, as in -o maps --resume"
     )]
     ResumeNowhere,
-    /// `--resume` with what shows all pictures.
-    #[error(
-        "{0} shows the pictures that are explained now, and --resume leaves out those that were before: drop one of the two"
-    )]
-    ResumeInPart(&'static str),
     /// No such part of the pictures.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -184,9 +179,15 @@ pub enum UsageError {
         "--signed draws what raises the score and what lowers it, and {0} is of the first alone: drop one of the two"
     )]
     SignedRegions(&'static str),
+    /// `--box FILE` with another `--box`.
+    #[error(
+        "--box takes boxes of one picture, each as X,Y,WIDTH,HEIGHT, or one file of boxes, and {} is one of several: write all boxes into one file",
+        .0.display()
+    )]
+    BoxFileAndMore(PathBuf),
     /// One box for several pictures.
     #[error(
-        "four numbers of --box are of one picture, and there are {0}: name that picture, or a file with a box for each, as in --box boxes.csv"
+        "four numbers of --box are of one picture, and there are {0}: name that picture, or a file with the boxes of each, as in --box boxes.csv"
     )]
     BoxOfMany(usize),
     /// Maps that have no unit in common.

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Classes, DEFAULT_TOP_N, Options, Preprocess, Regions};
-use crate::cli::BoxFlag;
+use super::{Classes, DEFAULT_TOP_N, KnownBoxes, Options, Preprocess, Regions};
 use crate::draw::composite::Overlay;
 use crate::plan::StoredDtype;
 
@@ -54,7 +53,7 @@ impl Options {
             boxes,
             regions,
             coco: _,
-            known_box,
+            known_boxes,
             pixel_scale,
             labels,
             to_stdout: _,
@@ -135,7 +134,7 @@ impl Options {
             ("signed", (*signed).into()),
             ("boxes", (*boxes).into()),
             ("regions", regions.into()),
-            ("box", json!(known_box.as_ref().map(box_in_words))),
+            ("box", boxes_in_words(known_boxes)),
             ("colorbar", (*colorbar).into()),
             ("report", report.is_some().into()),
             ("pixel-scale", pixel_scale.to_string().into()),
@@ -164,10 +163,14 @@ impl Options {
 }
 
 /// What is read of a file is not known here.
-fn box_in_words(flag: &BoxFlag) -> String {
-    match flag {
-        BoxFlag::One(known) => known.to_string(),
-        BoxFlag::File(path) => path.to_string_lossy().into_owned(),
+fn boxes_in_words(boxes: &KnownBoxes) -> Value {
+    match boxes {
+        KnownBoxes::Here(list) if list.is_empty() => Value::Null,
+        KnownBoxes::Here(list) => {
+            let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+            list.join("; ").into()
+        }
+        KnownBoxes::File(path) => path.to_string_lossy().into(),
     }
 }
 

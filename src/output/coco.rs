@@ -3,12 +3,14 @@
 //! Boxes are x, y, width and height in pixels of the upright picture, from 0 at its upper left corner. Outlines are polygons
 //! along the edges of pixels; a region with holes is a mask instead, run lengths down its columns, since polygons have none.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::labels::Labels;
-use crate::output::provenance::as_printed;
-use crate::output::report::{PROGRAM, Region, Report};
+use crate::output::report::PROGRAM;
+
+/// The longest side of any picture that is read.
+const LONGEST: usize = 1 << 26;
 
 /// The file as it grows.
 #[derive(Debug, Default)]
@@ -30,42 +32,91 @@ struct Annotation {
     area: usize,
     iscrowd: u8,
     /// The class's probability.
-    score: f32,
+    score: Value,
     /// Share of the map's heat.
     energy: f64,
     method: String,
 }
 
+/// What is read of a picture's JSON.
+#[derive(Deserialize)]
+struct Report {
+    image: String,
+    image_size: [usize; 2],
+    weights: Value,
+    adapter: Value,
+    layer: Value,
+    score: Value,
+    settings: Value,
+    classes: Vec<Class>,
+}
+
+#[derive(Deserialize)]
+struct Class {
+    id: usize,
+    /// A number, or null.
+    probability: Value,
+    maps: Vec<Map>,
+}
+
+#[derive(Deserialize)]
+struct Map {
+    method: String,
+    #[serde(default)]
+    regions: Vec<Region>,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    #[serde(rename = "box")]
+    rectangle: [usize; 4],
+    area: usize,
+    energy: f64,
+    contours: Vec<Vec<[usize; 2]>>,
+}
+
 impl Coco {
-    /// Adds a picture with the regions of its maps.
-    pub fn add(&mut self, report: &Report) {
-        self.info.get_or_insert_with(|| info(report));
+    /// Adds a picture with the regions of its maps, from its JSON: a manifest has that of pictures that were explained before.
+    ///
+    /// # Errors
+    ///
+    /// Where the line is no report of this version.
+    pub fn add(&mut self, json: &str) -> Result<(), serde_json::Error> {
+        let report: Report = serde_json::from_str(json)?;
+        if report.image_size.iter().any(|&side| side > LONGEST) {
+            let [width, height] = report.image_size;
+            return Err(serde::de::Error::custom(format!(
+                "no picture has {width} x {height} pixels"
+            )));
+        }
         let image_id = self.images.len() + 1;
-        let [width, height] = report.image_size;
+        let size = report.image_size;
         self.images.push(json!({
             "id": image_id,
-            "file_name": report.image.to_string_lossy(),
-            "width": width,
-            "height": height,
+            "file_name": report.image,
+            "width": size[0],
+            "height": size[1],
         }));
         for class in &report.classes {
             for map in &class.maps {
-                for region in map.regions.iter().flatten() {
+                for region in &map.regions {
                     self.annotations.push(Annotation {
                         id: self.annotations.len() + 1,
                         image_id,
                         category_id: class.id,
                         bbox: region.rectangle,
-                        segmentation: segmentation(region, report.image_size),
+                        segmentation: segmentation(&region.contours, size),
                         area: region.area,
                         iscrowd: 0,
-                        score: class.probability,
+                        score: class.probability.clone(),
                         energy: region.energy,
-                        method: map.method.to_string(),
+                        method: map.method.clone(),
                     });
                 }
             }
         }
+        self.info.get_or_insert_with(|| info(&report));
+        Ok(())
     }
 
     /// Whether no picture was added.
@@ -101,39 +152,43 @@ impl Coco {
 fn info(report: &Report) -> Value {
     json!({
         "description": format!("regions of class activation maps, by {PROGRAM}"),
-        "weights": as_printed(&report.weights),
-        "adapter": as_printed(&report.adapter),
+        "weights": report.weights,
+        "adapter": report.adapter,
         "layer": report.layer,
-        "score": report.score.to_string(),
-        "settings": as_printed(&report.settings),
+        "score": report.score,
+        "settings": report.settings,
     })
 }
 
 /// One polygon, or where there are holes a mask.
-fn segmentation(region: &Region, [width, height]: [u32; 2]) -> Value {
-    match &region.contours[..] {
+fn segmentation(contours: &[Vec<[usize; 2]>], [width, height]: [usize; 2]) -> Value {
+    match contours {
         [outer] => json!([outer.concat()]),
-        _ => {
-            json!({ "size": [height, width], "counts": counts(region, width as usize, height as usize) })
-        }
+        _ => json!({ "size": [height, width], "counts": counts(contours, width, height) }),
     }
 }
 
 /// How many pixels are outside, inside, outside and so on, down one column after the other.
-fn counts(region: &Region, width: usize, height: usize) -> Vec<usize> {
-    let mut starts_and_ends: Vec<usize> = vec![];
-    let mut columns = vec![vec![]; width];
-    for run in &region.runs {
-        for column in &mut columns[run.start..run.end] {
-            column.push(run.y);
+fn counts(contours: &[Vec<[usize; 2]>], width: usize, height: usize) -> Vec<usize> {
+    // Down a column, each edge that lies across it leads into the region or out of it.
+    let mut edges = vec![vec![]; width];
+    for ring in contours {
+        let ends = ring.iter().zip(ring.iter().cycle().skip(1));
+        for ([x, y], [to, _]) in ends.filter(|([_, a], [_, b])| a == b) {
+            let across = edges.get_mut(*x.min(to)..*x.max(to));
+            for column in across.into_iter().flatten() {
+                column.push(*y);
+            }
         }
     }
-    for (x, rows) in columns.iter().enumerate() {
-        for y in rows {
-            let place = x * height + y;
-            match starts_and_ends.last_mut() {
-                Some(end) if *end == place => *end += 1,
-                _ => starts_and_ends.extend([place, place + 1]),
+    let mut starts_and_ends: Vec<usize> = vec![];
+    for (x, rows) in edges.iter_mut().enumerate() {
+        rows.sort_unstable();
+        for place in rows.iter().map(|y| x * height + y) {
+            // A run that ends with its column goes on in the next.
+            match starts_and_ends.last() {
+                Some(end) if *end == place => _ = starts_and_ends.pop(),
+                _ => starts_and_ends.push(place),
             }
         }
     }
@@ -151,19 +206,10 @@ mod tests {
     use super::*;
     use crate::methods::map::Map;
     use crate::methods::region::regions;
-    use crate::picture::preprocess::Geometry;
 
     fn of(width: usize, height: usize, values: &[f32]) -> Value {
-        let geometry = Geometry {
-            picture: (width as u32, height as u32),
-            x: 0.0,
-            y: 0.0,
-            width: width as f64,
-            height: height as f64,
-        };
         let region = &regions(&Map::new(width, height, values.to_vec()), 0.5)[0];
-        let size = [width as u32, height as u32];
-        segmentation(&Region::new(region, &geometry, size.into()), size)
+        segmentation(&region.contours(), [width, height])
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// The first row.
 pub const HEADER: &str = "image,image_bytes,status,error,rank,class_id,class_name,synset,probability,logit,\
-                          method,min,max,mean,verdict,files\n";
+                          method,min,max,mean,verdict,files,energy_in_box,pointing_hit\n";
 
 /// The rows of a picture, from its line of JSON.
 pub fn rows(line: &str) -> String {
@@ -25,6 +25,7 @@ pub fn rows(line: &str) -> String {
         for map in list(&class, "maps") {
             let of_map = ["method", "min", "max", "mean", "verdict"];
             let of_map = of_map.map(|name| field(map.get(name)));
+            let in_boxes = ["energy_in_box", "pointing_hit"].map(|name| field(map.get(name)));
             let files = map["files"].as_object();
             let files = files
                 .into_iter()
@@ -35,7 +36,8 @@ pub fn rows(line: &str) -> String {
                 .iter()
                 .chain(&of_class)
                 .chain(&of_map)
-                .chain([&files]);
+                .chain([&files])
+                .chain(&in_boxes);
             rows.push(row.cloned().collect::<Vec<_>>());
         }
     }
@@ -71,12 +73,13 @@ mod tests {
     fn each_map_is_a_row() {
         let line = r#"{"schema":1,"image":"a \"b\"\n,c.png","classes":[{"rank":0,"id":7,"name":"cat","synset":null,
             "probability":0.5,"logit":-1.25,"maps":[
-            {"method":"gradcam","min":-1.0,"max":null,"mean":0.25,"verdict":"ok","files":{"heatmap":"x, y.png","gradcam":"z.png"}},
+            {"method":"gradcam","min":-1.0,"max":null,"mean":0.25,"verdict":"ok","files":{"heatmap":"x, y.png","gradcam":"z.png"},
+             "energy_in_box":0.25,"pointing_hit":true},
             {"method":"rise","min":0,"max":1,"mean":0.5,"verdict":"ok","files":{}}]}]}"#;
         assert_eq!(
             rows(line),
-            "\"a \"\"b\"\"\n,c.png\",,ok,,0,7,cat,,0.5,-1.25,gradcam,-1.0,,0.25,ok,\"x, y.png; z.png\"\n\
-             \"a \"\"b\"\"\n,c.png\",,ok,,0,7,cat,,0.5,-1.25,rise,0,1,0.5,ok,\n"
+            "\"a \"\"b\"\"\n,c.png\",,ok,,0,7,cat,,0.5,-1.25,gradcam,-1.0,,0.25,ok,\"x, y.png; z.png\",0.25,true\n\
+             \"a \"\"b\"\"\n,c.png\",,ok,,0,7,cat,,0.5,-1.25,rise,0,1,0.5,ok,,,\n"
         );
     }
 
@@ -87,9 +90,9 @@ mod tests {
         );
         assert_eq!(
             row,
-            "caf\u{fffd}.png,caf%E9.png,failed,\"it, failed\",,,,,,,,,,,,\n"
+            "caf\u{fffd}.png,caf%E9.png,failed,\"it, failed\",,,,,,,,,,,,,,\n"
         );
-        assert_eq!(HEADER.matches(',').count(), 15);
-        assert_eq!(row.matches(',').count(), 16);
+        assert_eq!(HEADER.matches(',').count(), 17);
+        assert_eq!(row.matches(',').count(), 18);
     }
 }

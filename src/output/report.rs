@@ -23,7 +23,7 @@ pub(crate) mod paths;
 mod region;
 mod settings;
 
-pub use region::Region;
+pub use region::{InBox, Region};
 pub use settings::{Drawing, Preprocess, Regions, Settings};
 
 /// Version of the JSON's form.
@@ -171,6 +171,9 @@ pub struct Map {
     /// Whether the hottest pixel of the picture lies in it; absent in the same case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointing_hit: Option<bool>,
+    /// The same of each box, where the picture has several; absent from the JSON where not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub each_box: Vec<InBox>,
     /// Those of `--score`, `--versus` and `--counterfactual` that were given and that the method does not read, as typed;
     /// absent from the JSON where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -268,6 +271,7 @@ impl Map {
             regions_note: None,
             energy_in_box: None,
             pointing_hit: None,
+            each_box: Vec::new(),
             unread: Vec::new(),
             files: Vec::new(),
         }

@@ -11,9 +11,10 @@ use image::ImageFormat;
 use super::PictureError;
 
 /// Extensions of pictures that are not read: who has them in a folder expects them to be explained.
-const UNREAD: [&str; 20] = [
-    "arw", "avif", "cr2", "cr3", "dds", "dng", "exr", "hdr", "heic", "heif", "ico", "jp2", "jxl",
-    "nef", "orf", "psd", "raf", "rw2", "svg", "xcf",
+const UNREAD: [&str; 30] = [
+    "arw", "avif", "cr2", "cr3", "czi", "dcm", "dds", "dng", "exr", "fits", "hdr", "heic", "heif",
+    "icns", "ico", "j2k", "jls", "jp2", "jxl", "nef", "nii", "nrrd", "orf", "pcx", "psd", "raf",
+    "rw2", "sgi", "svg", "xcf",
 ];
 
 /// The picture files that a path or a pattern stands for.

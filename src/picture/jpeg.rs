@@ -154,6 +154,7 @@ pub(super) fn decode_as(
             0xc5..=0xc7 | 0xcd..=0xcf | 0xde => {
                 return Err(Fault::unsupported("hierarchical JPEG"));
             }
+            0xf7 => return Err(Fault::unsupported("JPEG-LS")),
             0xc9..=0xcc => return Err(Fault::unsupported("arithmetic coding")),
             0xda if rgb.is_none() => {
                 let frame = frame

@@ -304,7 +304,14 @@ fn each_of_many_pictures_is_held_against_its_own_box_of_a_file() {
 
     for (text, said) in [
         ("a.png,1,2,3,4\n", "a.png may be in/a.png or in/sub/a.png"),
-        ("b.png,1,2,3,4\nb.png,1,2,3,5\n", "b.png has several boxes"),
+        (
+            &"b.png,1,2,3,4\n".repeat(1001),
+            "b.png has 1001 boxes; at most 1000",
+        ),
+        (
+            "image,x,y,width,height,class\nb.png,1,2,3,4,9\n",
+            "no class 9: the network's classes are 0 to",
+        ),
         ("other.png,1,2,3,4\n", "none of its 1 boxes"),
         (
             "b.png,1,2,3\n",
@@ -319,6 +326,122 @@ fn each_of_many_pictures_is_held_against_its_own_box_of_a_file() {
         1,
         &["cannot read the boxes absent.csv", "four numbers"],
     );
+}
+
+#[test]
+fn several_boxes_of_a_picture_are_taken_together_and_each_is_told() {
+    let folder = wide();
+    let line = "wide.png tiny.npy -c 1 --outputs none";
+    let energy = |boxes: &str| {
+        let report = folder.json(&format!("{line} {boxes}")).remove(0);
+        first_map(&report)["energy_in_box"].as_f64().unwrap()
+    };
+    let (left, right) = ("--box 4,0,8,16", "--box 10,0,8,16");
+    // What lies in two boxes counts once.
+    let both = format!("{line} {left} {right}");
+    let report = folder.json(&both).remove(0);
+    let map = first_map(&report);
+    let together = map["energy_in_box"].as_f64().unwrap();
+    assert!((together - energy("--box 4,0,14,16")).abs() < 1e-9);
+    let each: Vec<f64> = map["each_box"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["energy"].as_f64().unwrap())
+        .collect();
+    assert_eq!(each, [energy(left), energy(right)]);
+    let hits = [energy_hit(map, 0), energy_hit(map, 1)];
+    assert_eq!(map["pointing_hit"], hits[0] || hits[1]);
+    assert_eq!(
+        report["settings"]["boxes"],
+        serde_json::json!([[4.0, 0.0, 8.0, 16.0], [10.0, 0.0, 8.0, 16.0]])
+    );
+    // The same from a file, with a row of the table.
+    folder.put("boxes.csv", b"wide.png,4,0,8,16\nwide.png,10,0,8,16\n");
+    let of_file = folder
+        .json(&format!("{line} --box boxes.csv --csv t.csv"))
+        .remove(0);
+    assert_eq!(first_map(&of_file)["each_box"], map["each_box"]);
+    let table = String::from_utf8(folder.read("t.csv")).unwrap();
+    assert!(
+        table
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with(",energy_in_box,pointing_hit")
+    );
+    assert!(
+        table
+            .lines()
+            .nth(1)
+            .unwrap()
+            .contains(&format!(",{together},"))
+    );
+    folder.refuses(
+        &format!("{line} {left} --box boxes.csv"),
+        2,
+        &["boxes.csv is one of several", "one file"],
+    );
+}
+
+fn energy_hit(map: &Value, place: usize) -> bool {
+    map["each_box"][place]["hit"].as_bool().unwrap()
+}
+
+#[test]
+fn a_box_with_a_class_is_for_the_maps_of_that_class_alone() {
+    let folder = wide();
+    let energies = |file: &str, labels: &str| {
+        let line = format!("wide.png tiny.npy -c 0 -c 1 --outputs none --json --box {file}");
+        let run = folder.run(&format!("{line} {labels}"));
+        run.exits(0);
+        let report = crate::harness::json_lines(&run.stdout).remove(0);
+        let classes = report["classes"].as_array().unwrap().clone();
+        let energy = |class: &Value| class["maps"][0].get("energy_in_box").cloned();
+        let energies: Vec<Option<Value>> = classes.iter().map(energy).collect();
+        (energies, run.stderr)
+    };
+    folder.put("all.csv", b"wide.png,4,0,8,16\n");
+    let (expected, _) = energies("all.csv", "");
+    folder.put(
+        "one.csv",
+        b"image,x,y,width,height,class\nwide.png,4,0,8,16,1\n",
+    );
+    let (found, told) = energies("one.csv", "");
+    assert_eq!((&found[0], &found[1], &*told), (&None, &expected[1], ""));
+
+    let names: Vec<String> = (0..5).map(|i| format!("kind {i}")).collect();
+    folder.put("names.txt", names.join("\n").as_bytes());
+    let coco = |category: &str, other: &str| {
+        let coco = serde_json::json!({
+            "images": [{"id": 1, "file_name": "wide.png"}],
+            "annotations": [
+                {"image_id": 1, "bbox": [4, 0, 8, 16], "category_id": 1}, {"image_id": 1, "bbox": [0, 0, 24, 16], "category_id": 2}
+            ],
+            "categories": [{"id": 1, "name": category}, {"id": 2, "name": other}],
+        });
+        folder.put("coco.json", coco.to_string().as_bytes());
+        energies("coco.json", "--labels names.txt")
+    };
+    let (found, told) = coco("kind 1", "couch");
+    assert_eq!((&found[0], &found[1]), (&None, &expected[1]));
+    assert!(
+        told.contains("1 of its 2 categories, \"couch\" first, are no classes"),
+        "{told}"
+    );
+    // Words that a class's name has are not its name.
+    let (found, told) = coco("kind", "couch");
+    assert!(
+        found
+            .iter()
+            .all(|energy| (energy.as_ref().unwrap().as_f64().unwrap() - 1.0).abs() < 1e-9)
+    );
+    assert!(
+        told.contains("each map is held against all boxes of its picture"),
+        "{told}"
+    );
+    let (found, _) = coco("kind 0", "kind 1");
+    assert_eq!(found[0], expected[0]);
 }
 
 #[test]

@@ -540,3 +540,57 @@ fn many_bad_files_each_have_their_line() {
     assert_eq!(lines.len(), 301);
     assert!(lines[300].contains("\"status\":\"ok\""));
 }
+
+/// As a run leaves it that was killed after its first picture: the lines of the others, and files of all pictures, are not there.
+fn killed_after_the_first(folder: &Folder, of_all: &[&str]) {
+    let text = String::from_utf8(folder.read("maps/manifest.jsonl")).unwrap();
+    let first = text.lines().next().unwrap();
+    folder.put("maps/manifest.jsonl", format!("{first}\n").as_bytes());
+    for file in of_all {
+        fs::remove_file(folder.path().join(file)).unwrap();
+    }
+}
+
+#[test]
+fn files_of_all_pictures_of_a_resumed_run_are_those_of_an_undisturbed_one() {
+    let folder = Folder::new();
+    for name in ["a", "b", "c"] {
+        folder.put(format!("in/{name}.png"), &folder.read("cat.png"));
+    }
+    let line = "in tiny.npy -c 1 --outputs heatmap -o maps --boxes=all --coco all.json";
+    let same = |sheet: &str, files: &[&str], lost: &[&str], left: usize| {
+        let line = format!("{line} --sheet {sheet}");
+        folder.run(&line).exits(0);
+        let undisturbed: Vec<Vec<u8>> = files.iter().map(|file| folder.read(file)).collect();
+        assert!(
+            String::from_utf8(folder.read("all.json"))
+                .unwrap()
+                .contains("\"bbox\"")
+        );
+        killed_after_the_first(&folder, lost);
+        let run = folder.run(&format!("{line} --resume"));
+        run.exits(0);
+        assert_eq!(run.stdout.matches("class id").count(), left);
+        for (file, undisturbed) in files.iter().zip(&undisturbed) {
+            assert!(folder.read(file) == *undisturbed, "{file}");
+        }
+        run.stderr
+    };
+    let each = ["all.json", "s/a.png", "s/b.png", "s/c.png"];
+    same("s/{stem}.png", &each, &["all.json", "s/c.png"], 2);
+    // A picture whose sheet is lost is explained again, and COCO's file is made of the manifest where nothing is left to do.
+    fs::remove_file(folder.path().join("s/b.png")).unwrap();
+    let again = format!("{line} --sheet s/{{stem}}.png --resume");
+    let run = folder.run(&again);
+    run.exits(0);
+    assert!(run.stdout.contains("in/b.png") && !run.stdout.contains("in/a.png"));
+    let whole = folder.read("all.json");
+    fs::remove_file(folder.path().join("all.json")).unwrap();
+    assert_eq!(folder.prints(&format!("{again} -q")), "");
+    assert_eq!(folder.read("all.json"), whole);
+    let told = same("s.png", &["all.json", "s.png"], &["all.json", "s.png"], 3);
+    assert!(
+        told.contains("1 that were done are explained again") && told.contains("{stem}"),
+        "{told}"
+    );
+}

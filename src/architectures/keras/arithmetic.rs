@@ -204,11 +204,6 @@ impl Builder<'_> {
             return Ok(Signal::Picture(Picture { pixels, ..picture }));
         }
         let map = self.as_map(layer, signal)?;
-        if map.is_padded() && self.is_picture(&map) {
-            // It would no longer tell how pixels are scaled before it.
-            let what = "scaling a picture with zeros around it is";
-            return Err(layer.unsupported(what).into());
-        }
         let map = self.padded(layer, &map)?;
         let channels = self.shape(&map).c;
         let each = |values: &[f64]| match *values {

@@ -7,6 +7,7 @@ use super::picture::{rescaling, usual};
 use super::value::{Axes, Map, Picture, Signal};
 use super::{KerasModelError, Layer, Model, Source, steps};
 use crate::architectures::names::Names;
+use crate::architectures::prefix::Pixels;
 use crate::architectures::{ArchitectureError, Classifier, Evidence, affine, prefix};
 use crate::network::{Network, Op, OutputKind, Shape};
 use crate::picture::preprocess::Normalization;
@@ -144,6 +145,7 @@ impl Builder<'_> {
         let mixed = self.mixed;
         let steps = self.entered.take().map(|(picture, _)| picture.pixels);
         let steps = steps.filter(|pixels| !pixels.is_untouched());
+        let mut scales_itself = steps.as_ref().is_some_and(Pixels::changes_values);
         let known = match &steps {
             // The first convolution does it all.
             Some(pixels) if mixed => Some(pixels.input_of_numbers(bytes)),
@@ -155,6 +157,7 @@ impl Builder<'_> {
         let mut known = known;
         if steps.is_none() && !mixed {
             let taken = prefix::take(network.clone());
+            scales_itself = taken.all.changes_values();
             if !taken.all.is_untouched()
                 && let Some(told) = taken.normalization(bytes)
             {
@@ -172,6 +175,7 @@ impl Builder<'_> {
                 notes: self.notes,
                 outputs: vec![],
                 steps,
+                scales_itself,
             },
             says_probabilities: kind.is_some(),
             is_linear,

@@ -86,11 +86,4 @@ impl Builder<'_> {
             }
         }
     }
-
-    /// Whether a value is that of the picture's node.
-    pub(super) fn is_picture(&self, map: &Map) -> bool {
-        self.entered
-            .as_ref()
-            .is_some_and(|(_, entered)| entered.node == map.node)
-    }
 }

@@ -1,17 +1,21 @@
 //! Boxes of many pictures that maps are held against: a file of `--box`, as CSV, lines of JSON or COCO annotations.
 
-use std::collections::{HashMap, HashSet};
+mod forms;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use self::forms::{Boxes, Named};
 use super::{Jobs, Told};
-use crate::methods::region::KnownBox;
+use crate::labels::{ClassNotFound, Labels};
+use crate::methods::known::KnownBox;
 
 /// The largest file that is read: boxes of millions of pictures.
 const LONGEST: u64 = 1 << 30;
+/// The most of one picture.
+const MOST: usize = 1000;
 /// What a line of CSV has, and may say in the first line.
 const COLUMNS: &str = "image,x,y,width,height";
 
@@ -42,15 +46,23 @@ pub enum BoxFileError {
         /// What is wrong.
         what: String,
     },
-    /// Several boxes of one picture.
-    #[error(
-        "{}: {} has several boxes, and its map is held against one: keep the one that is meant", path.display(), image.display()
-    )]
-    Several {
+    /// More boxes of one picture than anybody draws.
+    #[error("{}: {} has {boxes} boxes; at most {MOST} of a picture are read", path.display(), image.display())]
+    TooMany {
         /// The file.
         path: PathBuf,
         /// As named there.
         image: PathBuf,
+        /// Of it.
+        boxes: usize,
+    },
+    /// A class that the network does not have.
+    #[error("{}: {source}", path.display())]
+    Class {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ClassNotFound,
     },
     /// A name that several pictures have.
     #[error(
@@ -74,40 +86,107 @@ pub enum BoxFileError {
     },
 }
 
-/// Gives each picture its box: that whose name is the end of the picture's path. Says how many have none.
+/// A box of a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Where it is.
+    pub place: KnownBox,
+    /// The class whose maps alone are held against it; `None`: all maps.
+    pub class: Option<usize>,
+}
+
+impl Known {
+    /// A box for all maps.
+    pub(super) fn of(place: KnownBox) -> Self {
+        Self { place, class: None }
+    }
+}
+
+/// What boxes of a file belong to, which is looked up once the network's classes are known.
+pub(super) struct Classes {
+    path: PathBuf,
+    /// As the file calls them.
+    names: Vec<String>,
+    /// Whether they are COCO's categories, which need not be the network's.
+    are_categories: bool,
+}
+
+/// Gives each picture its boxes: those whose name is the end of the picture's path, with the number of their class in the list that
+/// is returned. Says how many have none.
 pub(super) fn assign(
     path: &Path,
     jobs: &mut Jobs,
     tell: &impl Fn(Told),
-) -> Result<(), BoxFileError> {
-    let boxes = read(path)?;
+) -> Result<Classes, BoxFileError> {
+    let Boxes {
+        list,
+        are_categories,
+    } = read(path)?;
+    let mut classes = Classes {
+        path: path.to_owned(),
+        names: vec![],
+        are_categories,
+    };
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    // Pictures as named there, and the boxes of each.
+    let mut pictures: Vec<(PathBuf, Vec<Known>)> = vec![];
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    let boxes = list.len();
+    for Named {
+        image,
+        place,
+        class,
+    } in list
+    {
+        let image = Path::new(&image);
+        let image = image.strip_prefix(".").unwrap_or(image).to_owned();
+        let number = places.entry(image.clone()).or_insert(pictures.len());
+        if *number == pictures.len() {
+            pictures.push((image, vec![]));
+        }
+        let class = class.map(|name| {
+            *numbers.entry(name).or_insert_with_key(|name| {
+                classes.names.push(name.clone());
+                classes.names.len() - 1
+            })
+        });
+        pictures[*number].1.push(Known { place, class });
+    }
+    if let Some((image, known)) = pictures.iter().find(|(_, known)| known.len() > MOST) {
+        return Err(BoxFileError::TooMany {
+            path: path.to_owned(),
+            image: image.clone(),
+            boxes: known.len(),
+        });
+    }
     let mut of_name: HashMap<_, Vec<usize>> = HashMap::new();
-    for (index, (image, _)) in boxes.iter().enumerate() {
+    for (index, (image, _)) in pictures.iter().enumerate() {
         of_name.entry(image.file_name()).or_default().push(index);
     }
     let mut owners: HashMap<usize, PathBuf> = HashMap::new();
     for job in &mut jobs.list {
         let named = of_name.get(&job.image.file_name());
         let fitting = named.into_iter().flatten().copied();
-        let fitting = fitting.filter(|&index| job.image.ends_with(&boxes[index].0));
+        let fitting = fitting.filter(|&index| job.image.ends_with(&pictures[index].0));
         // A name with more folders says more.
-        let Some(index) = fitting.max_by_key(|&index| boxes[index].0.components().count()) else {
+        let Some(index) = fitting.max_by_key(|&index| pictures[index].0.components().count())
+        else {
             continue;
         };
         if let Some(other) = owners.insert(index, job.image.clone()) {
             return Err(BoxFileError::Ambiguous {
                 path: path.to_owned(),
-                image: boxes[index].0.clone(),
+                image: pictures[index].0.clone(),
                 pictures: [other, job.image.clone()],
             });
         }
-        job.known_box = Some(boxes[index].1);
+        job.known_boxes.clone_from(&pictures[index].1);
     }
     let lacking = jobs.list.len() - owners.len();
     if owners.is_empty() && lacking > 0 {
         return Err(BoxFileError::OfOthers {
             path: path.to_owned(),
-            boxes: boxes.len(),
+            boxes,
         });
     }
     if lacking > 0 {
@@ -118,11 +197,63 @@ pub(super) fn assign(
         );
         tell(Told::Note(note));
     }
-    Ok(())
+    Ok(classes)
 }
 
-/// The boxes of a file with their pictures' names, each once.
-fn read(path: &Path) -> Result<Vec<(PathBuf, KnownBox)>, BoxFileError> {
+impl Classes {
+    /// Puts the network's numbers in the place of the file's. Where no category of COCO is a class, as where objects of one kind are
+    /// marked, boxes are for all maps; where some are, boxes of the others are for none.
+    pub(super) fn find(
+        self,
+        labels: &Labels,
+        jobs: &mut Jobs,
+        tell: &impl Fn(Told),
+    ) -> Result<(), BoxFileError> {
+        let ids: Vec<Option<usize>> = if self.are_categories {
+            self.names.iter().map(|name| labels.named(name)).collect()
+        } else {
+            let each = self.names.iter().map(|name| labels.find(name).map(Some));
+            let each: Result<_, _> = each.collect();
+            each.map_err(|source| BoxFileError::Class {
+                path: self.path.clone(),
+                source,
+            })?
+        };
+        let lacking: Vec<&String> = self
+            .names
+            .iter()
+            .zip(&ids)
+            .filter(|(_, id)| id.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        let is_none = lacking.len() == ids.len();
+        if let Some(first) = lacking.first() {
+            let path = self.path.display();
+            let (count, of) = (lacking.len(), ids.len());
+            tell(Told::Note(match is_none {
+                true => format!(
+                    "{path}: its categories, {first:?} first, are no classes of the network: each map is held against all boxes of its picture"
+                ),
+                false => format!(
+                    "{path}: {count} of its {of} categories, {first:?} first, are no classes of the network: no map is held against their boxes"
+                ),
+            }));
+        }
+        for job in &mut jobs.list {
+            job.known_boxes.retain_mut(|known| {
+                let Some(name) = known.class else {
+                    return true;
+                };
+                known.class = ids[name];
+                is_none || known.class.is_some()
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The boxes of a file.
+fn read(path: &Path) -> Result<Boxes, BoxFileError> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
     read.map_err(|reason| BoxFileError::Read {
@@ -132,193 +263,10 @@ fn read(path: &Path) -> Result<Vec<(PathBuf, KnownBox)>, BoxFileError> {
     if text.len() as u64 > LONGEST {
         return Err(BoxFileError::TooLong(path.to_owned()));
     }
-    let found = boxes(text.strip_prefix('\u{feff}').unwrap_or(&text));
-    let boxes = found.map_err(|(place, what)| BoxFileError::Form {
+    let found = forms::boxes(text.strip_prefix('\u{feff}').unwrap_or(&text));
+    found.map_err(|(place, what)| BoxFileError::Form {
         path: path.to_owned(),
         place,
         what,
-    })?;
-    let mut seen = HashSet::new();
-    let boxes = boxes.into_iter().map(|(image, known)| {
-        let image = Path::new(&image);
-        (image.strip_prefix(".").unwrap_or(image).to_owned(), known)
-    });
-    let boxes: Vec<(PathBuf, KnownBox)> = boxes.collect();
-    match boxes.iter().find(|(image, _)| !seen.insert(image)) {
-        Some((image, _)) => Err(BoxFileError::Several {
-            path: path.to_owned(),
-            image: image.clone(),
-        }),
-        None => Ok(boxes),
-    }
-}
-
-/// A picture's name and its box.
-type Named = (String, KnownBox);
-/// Where a file is wrong, and how.
-type Wrong = (String, String);
-
-/// Whichever form the text has.
-fn boxes(text: &str) -> Result<Vec<Named>, Wrong> {
-    if text.trim_start().starts_with('{') {
-        // One object is COCO's, unless it is the only line.
-        return match serde_json::from_str::<Coco>(text) {
-            Ok(coco) => of_coco(coco),
-            Err(_) => each_line(text, of_json),
-        };
-    }
-    each_line(text, of_csv)
-}
-
-fn each_line(
-    text: &str,
-    read: impl Fn(&str) -> Result<Option<Named>, String>,
-) -> Result<Vec<Named>, Wrong> {
-    let mut boxes = vec![];
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let place = || format!("line {number}");
-        boxes.extend(read(line).map_err(|what| (place(), what))?);
-    }
-    match boxes.is_empty() {
-        true => Err(("its end".into(), "no box".into())),
-        false => Ok(boxes),
-    }
-}
-
-/// A line of CSV; the name may hold commas, quoted or not, since it is what stands before four numbers.
-fn of_csv(line: &str) -> Result<Option<Named>, String> {
-    let heading: String = line.to_lowercase().split_whitespace().collect();
-    if heading == COLUMNS {
-        return Ok(None);
-    }
-    let mut parts = line.rsplitn(5, ',');
-    let mut next = || parts.next().map(str::trim);
-    let (Some(height), Some(width), Some(y), Some(x), Some(image)) =
-        (next(), next(), next(), next(), next())
-    else {
-        return Err("not a name and four numbers".into());
-    };
-    let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
-    let known = known([number(x)?, number(y)?, number(width)?, number(height)?])?;
-    let quoted = image
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    let image = quoted.map_or_else(|| image.to_owned(), |inner| inner.replace("\"\"", "\""));
-    Ok(Some((image, known)))
-}
-
-/// A line of JSON.
-fn of_json(line: &str) -> Result<Option<Named>, String> {
-    #[derive(Deserialize)]
-    struct Line {
-        image: String,
-        #[serde(rename = "box")]
-        known: [f64; 4],
-    }
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    Ok(Some((line.image, known(line.known)?)))
-}
-
-#[derive(Deserialize)]
-struct Coco {
-    images: Vec<CocoImage>,
-    annotations: Vec<CocoAnnotation>,
-}
-
-#[derive(Deserialize)]
-struct CocoImage {
-    id: serde_json::Value,
-    file_name: String,
-}
-
-#[derive(Deserialize)]
-struct CocoAnnotation {
-    image_id: serde_json::Value,
-    bbox: [f64; 4],
-}
-
-fn of_coco(coco: Coco) -> Result<Vec<Named>, Wrong> {
-    let names = coco.images.into_iter();
-    let names: HashMap<String, String> = names
-        .map(|image| (image.id.to_string(), image.file_name))
-        .collect();
-    let annotations = (1..).zip(coco.annotations);
-    let each = annotations.map(|(number, annotation)| {
-        let place = || format!("annotation {number}");
-        let id = annotation.image_id.to_string();
-        let name = names.get(&id);
-        let name = name.ok_or_else(|| (place(), format!("no image has the id {id}")))?;
-        let known = known(annotation.bbox).map_err(|what| (place(), what))?;
-        Ok((name.clone(), known))
-    });
-    each.collect()
-}
-
-fn known([x, y, width, height]: [f64; 4]) -> Result<KnownBox, String> {
-    match KnownBox::new([x, y, width, height]) {
-        Some(known) => Ok(known),
-        None => Err(format!(
-            "{x},{y},{width},{height} is no box: width and height are above 0"
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(text: &str) -> Result<Vec<(String, String)>, Wrong> {
-        let named = boxes(text)?.into_iter();
-        Ok(named
-            .map(|(image, known)| (image, known.to_string()))
-            .collect())
-    }
-
-    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let pairs = pairs.iter();
-        pairs.map(|&(a, b)| (a.to_owned(), b.to_owned())).collect()
-    }
-
-    #[test]
-    fn each_form_gives_the_same_boxes() {
-        let expected = pairs(&[("a, b.jpg", "1.5,2,30,40"), ("in/c.png", "0,-1,5,6")]);
-        for text in [
-            "image,x,y,width,height\n\"a, b.jpg\",1.5,2,30,40\nin/c.png,0,-1,5,6\n",
-            "Image, X, Y, Width, Height\r\na, b.jpg, 1.5, 2, 30, 40\r\n\r\nin/c.png,0,-1,5,6",
-            "{\"image\":\"a, b.jpg\",\"box\":[1.5,2,30,40]}\n{\"image\":\"in/c.png\",\"box\":[0,-1,5,6]}\n",
-            "{\"images\":[{\"id\":7,\"file_name\":\"in/c.png\"},{\"id\":2,\"file_name\":\"a, b.jpg\"}],\n\
-             \"annotations\":[{\"image_id\":2,\"bbox\":[1.5,2,30,40]},{\"image_id\":7,\"bbox\":[0,-1,5,6],\"area\":3}]}",
-        ] {
-            assert_eq!(of(text).as_ref(), Ok(&expected), "{text}");
-        }
-        assert_eq!(
-            of("{\"image\":\"a\",\"box\":[1,2,3,4]}"),
-            Ok(pairs(&[("a", "1,2,3,4")]))
-        );
-    }
-
-    #[test]
-    fn what_is_no_box_is_refused_with_its_place() {
-        for (text, place, what) in [
-            ("", "its end", "no box"),
-            ("image,x,y,width,height\n", "its end", "no box"),
-            ("a.png,1,2,3\n", "line 1", "not a name"),
-            ("a.png,1,2,3,4\nb.png,1,2,three,4\n", "line 2", "\"three\""),
-            ("a.png,1,2,0,4\n", "line 1", "above 0"),
-            ("a.png,1,2,nan,4\n", "line 1", "above 0"),
-            ("{\"image\":\"a\"}\n", "line 1", "box"),
-            (
-                "{\"images\":[],\"annotations\":[{\"image_id\":1,\"bbox\":[1,2,3,4]}]}",
-                "annotation 1",
-                "no image has the id 1",
-            ),
-        ] {
-            let (at, said) = of(text).unwrap_err();
-            assert_eq!(at, place, "{text}");
-            assert!(said.contains(what), "{text}: {said}");
-        }
-    }
+    })
 }

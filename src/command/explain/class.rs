@@ -39,7 +39,7 @@ pub(super) fn class(
     for method in &options.methods {
         let drawing = drawings.iter_mut().find(|d| d.method == *method);
         let drawing = drawing.expect(HAS_ALL);
-        class.maps.push(drawing.judge(scene, explanation.gradient));
+        class.maps.push(drawing.judge(scene, explanation));
     }
     let of = |method| drawings.iter().find(|d| d.method == method).expect(HAS_ALL);
     for of_method in contents(options).chunk_by(|a, b| a.method() == b.method()) {
@@ -96,12 +96,12 @@ impl Drawing {
         drawings.collect()
     }
 
-    /// Looks for regions and says what the map is worth. `gradient`: of the explanation, from 0 to 1.
-    fn judge(&mut self, scene: &Scene<'_>, gradient: f64) -> report::Map {
+    /// Looks for regions and says what the map is worth; `explanation` is that of the class.
+    fn judge(&mut self, scene: &Scene<'_>, explanation: &Explanation) -> report::Map {
         let Self { method, values, .. } = self;
         // Of no gradient is lost what is not made of one.
         let gradient = match method.reads(Setting::Score, false) {
-            true => gradient,
+            true => explanation.gradient,
             false => 1.0,
         };
         let (relative, _) = values.map();
@@ -116,7 +116,7 @@ impl Drawing {
             &scene.asked,
         );
         map.unread = scene.options.unread_by(*method);
-        self.regions = regions::look(scene, &relative, &mut map);
+        self.regions = regions::look(scene, explanation.class, &relative, &mut map);
         map
     }
 

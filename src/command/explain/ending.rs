@@ -14,6 +14,7 @@ use crate::command::{Error, whole_page};
 use crate::labels::Labels;
 use crate::options::Options;
 use crate::output::coco::Coco;
+use crate::output::manifest::{Entry, Manifest};
 use crate::output::page::Page;
 use crate::output::report::Report;
 use crate::output::{self, WriteError, report};
@@ -60,6 +61,7 @@ pub(super) struct Ending<'a, W> {
 }
 
 /// Files that show all pictures.
+#[derive(Default)]
 pub(super) struct Collected {
     pub(super) page: Option<Page>,
     pub(super) coco: Coco,
@@ -67,8 +69,31 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    /// Gives them their names. `labels`: of all classes.
-    fn finish(self, options: &Options, labels: &Labels) -> Result<(), Error> {
+    /// Fills them with what a manifest holds, which may be more than this run explained, and gives them their names, unless no
+    /// picture has a result. `labels`: of all classes.
+    pub(super) fn finish(
+        mut self,
+        options: &Options,
+        labels: &Labels,
+        manifest: Option<&Path>,
+    ) -> Result<(), Error> {
+        if let Some(path) = manifest {
+            let manifest = Manifest::read(path)?;
+            let explained = manifest.entries.iter().filter(|entry| entry.head.is_ok);
+            let explained: Vec<&Entry> = explained.collect();
+            if explained.is_empty() {
+                return Ok(());
+            }
+            if let Some(page) = &mut self.page {
+                whole_page::add(page, &manifest, &manifest.entries)?;
+            }
+            if options.coco.is_some() {
+                let lines = explained
+                    .into_iter()
+                    .map(|entry| (entry.head, entry.clone()));
+                manifest.lines(lines, |line| self.add_regions(line))?;
+            }
+        }
         if let Some(path) = &options.coco {
             output::write(path, self.coco.json(labels).as_bytes())?;
         }
@@ -77,6 +102,11 @@ impl Collected {
             (Some(sheet), Some(path)) => sheet.finish(path),
             _ => Ok(()),
         }
+    }
+
+    /// Adds the regions of a picture, of its JSON or its line of a manifest.
+    fn add_regions(&mut self, json: &str) -> Result<(), Error> {
+        self.coco.add(json).map_err(Error::Regions)
     }
 }
 
@@ -133,26 +163,27 @@ impl<'a, W: Write> Ending<'a, W> {
 
     /// Gives the files of all pictures their names, unless the run stopped on its way or nothing was explained. Returns
     /// whether all went well.
-    pub(super) fn finish(mut self) -> Result<bool, Error> {
+    pub(super) fn finish(self) -> Result<bool, Error> {
         let manifest = self.record.map_or(Ok(None), Record::finish)?;
         if self.done < self.run.jobs.list.len() {
             return Ok(self.all_well);
         }
-        if let Some(manifest) = manifest
-            && let Some(page) = self.collected.page.take()
-        {
-            whole_page::of_run(page, &manifest)?;
-        }
-        if self.failed < self.done {
-            self.collected.finish(self.run.options, self.run.labels)?;
+        if manifest.is_some() || self.failed < self.done {
+            let (options, labels) = (self.run.options, self.run.labels);
+            self.collected
+                .finish(options, labels, manifest.as_deref())?;
         }
         Ok(self.all_well)
     }
 
-    /// The page that pictures are added to in their turn: one of a run with a manifest is made of that, which may hold other
-    /// pictures as well.
+    /// Whether files that show all pictures are made of the manifest, rather than as pictures are explained.
+    fn has_manifest(&self) -> bool {
+        self.record.as_ref().is_some_and(Record::has_manifest)
+    }
+
+    /// The page that pictures are added to in their turn.
     fn page(&mut self) -> Option<&mut Page> {
-        let has_manifest = self.record.as_ref().is_some_and(Record::has_manifest);
+        let has_manifest = self.has_manifest();
         self.collected.page.as_mut().filter(|_| !has_manifest)
     }
 
@@ -175,8 +206,8 @@ impl<'a, W: Write> Ending<'a, W> {
             false => drawn.report.text(self.run.jobs.are_several),
         };
         print(&text, self.out)?;
-        if self.run.options.coco.is_some() {
-            self.collected.coco.add(&drawn.report);
+        if self.run.options.coco.is_some() && !self.has_manifest() {
+            self.collected.add_regions(&drawn.report.json())?;
         }
         self.preview(&drawn, tell)?;
         if self.run.options.verbose {

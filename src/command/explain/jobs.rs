@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::Told;
+use super::box_file::Known;
 use super::listing::{Named, named};
 use crate::cli::{Format, Output};
 use crate::command::Error;
-use crate::methods::region::KnownBox;
 use crate::options::{Options, Shard};
 use crate::output::manifest::Head;
 use crate::output::{self, Checked, Destination, Kept};
@@ -21,8 +21,8 @@ pub(super) struct Job {
     pub(super) place: usize,
     /// Or why it has none, in words that were told.
     pub(super) destination: Result<Destination, String>,
-    /// A box of it that maps are held against.
-    pub(super) known_box: Option<KnownBox>,
+    /// Boxes of it that maps are held against.
+    pub(super) known_boxes: Vec<Known>,
 }
 
 /// What there is to do.
@@ -71,7 +71,7 @@ impl Jobs {
                     image,
                     named: typed,
                     place,
-                    known_box: None,
+                    known_boxes: vec![],
                     destination: Ok(destination),
                 };
                 (job, refused)

@@ -176,9 +176,16 @@ impl Run<'_> {
         let score = asked_score(options.score, question);
         let weights = self.reported_weights(sha256);
         let adapter = self.reported_adapter(device);
-        let known = job.known_box;
+        let boxes = job.known_boxes.iter();
+        let boxes: Vec<[f64; 4]> = boxes.map(|known| known.place.numbers()).collect();
+        let (known_box, known_boxes) = match boxes[..] {
+            [] => (None, None),
+            [one] => (Some(one), None),
+            _ => (None, Some(boxes)),
+        };
         let settings = report::Settings {
-            known_box: known.map(|known| [known.x, known.y, known.width, known.height]),
+            known_box,
+            known_boxes,
             ..set_up.settings.clone()
         };
         let origin = Origin::new(&Made {
@@ -196,7 +203,7 @@ impl Run<'_> {
             threads: self.threads_a_picture(),
             kept: &self.jobs.kept,
             original: picture.original.as_ref(),
-            known_box: known,
+            known_boxes: &job.known_boxes,
             seen: &picture.seen,
             geometry: &picture.geometry,
             normalization: &classifier.normalization,

@@ -55,10 +55,11 @@ impl Run<'_> {
             .map_err(Error::from)?;
         drop(bytes);
         let (width, height) = original.dimensions();
-        if let Some(known) = job.known_box.filter(|known| !known.meets((width, height))) {
+        let mut boxes = job.known_boxes.iter();
+        if let Some(known) = boxes.find(|known| !known.place.meets((width, height))) {
             return Err(Failure::from(Error::BoxOutside {
                 image: job.image.clone(),
-                known,
+                known: known.place,
                 width,
                 height,
             }));

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::Told;
 use super::jobs::{Job, Jobs};
-use crate::cli::BoxFlag;
+use super::sheet::{self, Shown};
 use crate::command::{Error, whole_page};
-use crate::options::Options;
+use crate::options::{KnownBoxes, Options, STEM};
 use crate::output::csv;
 use crate::output::manifest::{self, Entry, Head, Lines, Manifest, ManifestError};
 use crate::picture;
@@ -44,7 +44,7 @@ pub(super) fn settings(options: &Options, sha256: &str) -> Map<String, Value> {
     let mut run = options.settings();
     run.insert("weights".into(), sha256.into());
     // What stands in the file decides, as with weights.
-    if let Some(BoxFlag::File(path)) = &options.known_box
+    if let KnownBoxes::File(path) = &options.known_boxes
         && let Ok(bytes) = std::fs::read(path)
     {
         run.insert(
@@ -84,14 +84,18 @@ pub(super) fn resume(
     let by_key: HashMap<String, &Job> = keys.collect();
     let mut kept: Vec<(Head, Entry)> = vec![];
     let page = options.report.as_deref();
-    let is_shown =
+    let is_on_page =
         |entry: &Entry| page.is_none_or(|page| whole_page::missing(page, entry).is_none());
-    let (mut seen, mut others) = (HashSet::new(), vec![]);
+    let (mut seen, mut others, mut for_sheet) = (HashSet::new(), vec![], 0);
     let mut there: Vec<(&Job, &Entry)> = vec![];
     for entry in manifest.entries.iter().filter(|entry| entry.head.is_ok) {
         match by_key.get(&entry.key) {
-            Some(job) if entry.is_complete && is_shown(entry) => there.push((job, entry)),
-            Some(_) => {}
+            Some(_) if !entry.is_complete || !is_on_page(entry) => {}
+            Some(job) => match sheet::shown(options, job) {
+                Shown::There => there.push((job, entry)),
+                Shown::Missing => {}
+                Shown::OfAll => for_sheet += 1,
+            },
             None => others.push(&entry.key),
         }
     }
@@ -128,6 +132,12 @@ pub(super) fn resume(
         jobs.list.len()
     );
     tell(Told::Note(note));
+    if for_sheet > 0 {
+        tell(Told::Note(format!(
+            "one sheet of all pictures shows maps that no file keeps: {for_sheet} that were done are explained again; \
+             --sheet {STEM}.png, a sheet a picture, leaves them out"
+        )));
+    }
     if changed > 0 {
         let pictures = match changed {
             1 => "1 picture has".to_owned(),

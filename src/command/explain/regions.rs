@@ -1,24 +1,41 @@
 //! The hot regions of a map, on the picture and at the size that is drawn.
 
+use std::slice;
+
 use super::scene::Scene;
 use crate::cli::{Boxes, Size};
+use crate::methods::known::{self, KnownBox};
 use crate::methods::map::Map;
 use crate::methods::region::{self, Region};
 use crate::methods::verdict::Verdict;
 use crate::options::Regions;
-use crate::output::report;
+use crate::output::report::{self, InBox};
 
 /// Adds to a `map`'s report what was asked for of its regions and of a known box, and gives the regions as they are drawn.
-/// `values` are its values before they are cut at zero, of any size.
-pub(super) fn look(scene: &Scene<'_>, values: &Map, map: &mut report::Map) -> Vec<Region> {
+/// `values` are its values for a class, before they are cut at zero, of any size.
+pub(super) fn look(
+    scene: &Scene<'_>,
+    class: usize,
+    values: &Map,
+    map: &mut report::Map,
+) -> Vec<Region> {
     let options = scene.options;
-    if options.regions.is_none() && scene.known_box.is_none() {
+    if options.regions.is_none() && scene.known_boxes.is_empty() {
         return vec![];
     }
     let placed = values.place(scene.geometry).heat();
-    if let Some(known) = scene.known_box {
-        map.energy_in_box = known.energy(&placed);
-        map.pointing_hit = known.is_hit(&placed);
+    let of_class = scene.known_boxes.iter();
+    let of_class = of_class.filter(|known| known.class.is_none_or(|id| id == class));
+    let boxes: Vec<KnownBox> = of_class.map(|known| known.place).collect();
+    if !boxes.is_empty() {
+        map.energy_in_box = known::energy(&boxes, &placed);
+        map.pointing_hit = known::is_hit(&boxes, &placed);
+    }
+    if scene.known_boxes.len() > 1 {
+        map.each_box = boxes
+            .iter()
+            .filter_map(|one| in_box(one, &placed))
+            .collect();
     }
     let Some(rule) = options.regions else {
         return vec![];
@@ -47,6 +64,16 @@ pub(super) fn look(scene: &Scene<'_>, values: &Map, map: &mut report::Map) -> Ve
         Size::Original => regions,
         Size::Model => counted(&scene.resized(values).heat(), rule),
     }
+}
+
+/// `None` where there is no heat.
+fn in_box(known: &KnownBox, heat: &Map) -> Option<InBox> {
+    let one = slice::from_ref(known);
+    Some(InBox {
+        rectangle: known.numbers(),
+        energy: known::energy(one, heat)?,
+        hit: known::is_hit(one, heat)?,
+    })
 }
 
 /// The regions of a heat that the rule counts, the largest first.

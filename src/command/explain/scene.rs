@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
+use super::box_file::Known;
 use super::values::{MethodValues, methods, values};
 use crate::cli::{Colormap, PixelScale, Scale, Size};
 use crate::command::Error;
@@ -15,7 +16,6 @@ use crate::draw::composite::{self, Overlay, Rectangle};
 use crate::explainer::Explanation;
 use crate::methods::Method;
 use crate::methods::map::Map;
-use crate::methods::region::KnownBox;
 use crate::methods::verdict::Circumstances;
 use crate::options::Options;
 use crate::output::provenance::Origin;
@@ -34,8 +34,8 @@ pub struct Scene<'a> {
     pub kept: &'a Kept,
     /// The picture as it was opened, where maps are placed back on it.
     pub original: Option<&'a RgbImage>,
-    /// A box of the picture that maps are held against.
-    pub known_box: Option<KnownBox>,
+    /// Boxes of the picture that maps are held against.
+    pub known_boxes: &'a [Known],
     /// The picture as the network saw it.
     pub seen: &'a RgbImage,
     /// Where the one lies on the other.

@@ -59,6 +59,7 @@ pub(super) fn settings(
         }),
         // Each picture's own.
         known_box: None,
+        known_boxes: None,
         drawing: drawing(options),
     }
 }

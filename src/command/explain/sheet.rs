@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use ::image::{ImageFormat, RgbImage};
 
-use super::Jobs;
 use super::page::{scaled, within};
 use super::scene::{Scene, Shared};
 use super::values::{MethodValues, values};
+use super::{Job, Jobs};
 use crate::cli::{PixelScale, Size};
 use crate::command::Error;
 use crate::draw::colorbar::Bar;
@@ -19,6 +19,7 @@ use crate::explainer::Explanation;
 use crate::methods::verdict::Verdict;
 use crate::methods::{Method, Setting};
 use crate::options::{Options, STEM, is_each};
+use crate::output::manifest::holds_something;
 use crate::output::provenance::Origin;
 use crate::output::report::{Class, Report};
 use crate::output::{self, Destination};
@@ -91,6 +92,29 @@ fn of(path: &Path, destination: &Destination) -> PathBuf {
         name
     });
     parts.collect()
+}
+
+/// What is there of a picture that an earlier run explained.
+pub(super) enum Shown {
+    /// Its own sheet, or it needs none.
+    There,
+    /// No sheet of its own.
+    Missing,
+    /// Nothing that the sheet of all pictures could be made of.
+    OfAll,
+}
+
+/// Whether a picture that an earlier run explained needs to be explained for its sheet.
+pub(super) fn shown(options: &Options, job: &Job) -> Shown {
+    let Some(path) = &options.sheet else {
+        return Shown::There;
+    };
+    let file = job.destination.as_ref().map(|to| of(path, to));
+    match file {
+        _ if !is_each(path) => Shown::OfAll,
+        Ok(file) if holds_something(&file) => Shown::There,
+        Ok(_) | Err(_) => Shown::Missing,
+    }
 }
 
 /// Draws a picture's sheet, if there is to be one; writes it, or gives it for that of all pictures.

@@ -2,8 +2,20 @@
 
 use serde::Serialize;
 
-use crate::methods::region::{self, Run};
+use crate::methods::region;
 use crate::picture::preprocess::Geometry;
+
+/// What of a map lies in a known box.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InBox {
+    /// Left and upper edge, width and height, in pixels of the upright picture.
+    #[serde(rename = "box")]
+    pub rectangle: [f64; 4],
+    /// Share of the heat on the picture.
+    pub energy: f64,
+    /// Whether the hottest pixel does.
+    pub hit: bool,
+}
 
 /// A hot region of a map.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,9 +31,6 @@ pub struct Region {
     pub energy: f64,
     /// Its edges, as [`region::Region::contours`] gives them, on the picture.
     pub contours: Vec<Vec<[usize; 2]>>,
-    /// Its pixels.
-    #[serde(skip)]
-    pub runs: Vec<Run>,
 }
 
 impl Region {
@@ -43,7 +52,6 @@ impl Region {
             area: region.area,
             energy: region.energy,
             contours: region.contours(),
-            runs: region.runs.clone(),
         }
     }
 }

@@ -57,6 +57,9 @@ pub struct Settings {
     /// The box that maps were held against: left and upper edge, width and height in pixels of the picture.
     #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub known_box: Option<[f64; 4]>,
+    /// The boxes, where there are several.
+    #[serde(rename = "boxes", skip_serializing_if = "Option::is_none")]
+    pub known_boxes: Option<Vec<[f64; 4]>>,
     /// How the pictures were drawn.
     #[serde(flatten)]
     pub drawing: Drawing,

@@ -21,6 +21,7 @@ fn report() -> Report {
         regions_note: None,
         energy_in_box: None,
         pointing_hit: None,
+        each_box: vec![],
         unread: vec![],
         files: vec![
             (
@@ -73,6 +74,7 @@ fn report() -> Report {
             baseline: None,
             regions: None,
             known_box: None,
+            known_boxes: None,
             drawing: settings::Drawing {
                 size: Some("model".into()),
                 overlay: Some("sum"),

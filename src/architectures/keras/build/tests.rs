@@ -300,13 +300,24 @@ fn a_model_that_resizes_all_pictures_takes_them_in_that_size_and_says_so() {
 }
 
 #[test]
-fn a_picture_with_zeros_around_it_that_is_scaled_afterwards_is_refused() {
-    let zeros = layer("ZeroPadding2D", "z", json!({ "padding": 1 }), &[]);
-    let rescaling = layer("Rescaling", "r", json!({ "scale": 0.5 }), &[]);
-    let three = convolution(json!({ "kernel_size": 3 }));
-    let error = error([input(8), zeros, rescaling, three, mean(), head(4)]);
-    assert!(
-        error.contains("a picture with zeros around it is not supported"),
-        "{error}"
-    );
+fn a_picture_with_zeros_around_it_may_be_scaled_afterwards() {
+    let zeros = || layer("ZeroPadding2D", "z", json!({ "padding": 1 }), &[]);
+    let of = |scaled: Layer| {
+        let three = convolution(json!({ "kernel_size": 3 }));
+        classifier([input(8), zeros(), scaled, three, mean(), head(4)], None).unwrap()
+    };
+    let names = |seen: &Classifier| {
+        let names = seen.network.nodes.iter().map(|node| node.name.clone());
+        names.collect::<Vec<String>>()
+    };
+    // Zeros stay zeros: the factor goes before them.
+    let factor = json!({ "scale": 1.0 / 255.0 });
+    let seen = of(layer("Rescaling", "r", factor, &[]));
+    assert_eq!(seen.normalization.to_string(), "unit");
+    assert!(seen.scales_itself() && !names(&seen).contains(&"r".into()));
+    // Black becomes another value in each channel: the means stay behind it.
+    let means = json!({ "mean": [120.0, 110.0, 100.0], "variance": [3000.0, 3100.0, 3200.0] });
+    let seen = of(layer("Normalization", "n", means, &[]));
+    assert_eq!(seen.normalization, Normalization::NONE);
+    assert!(seen.scales_itself() && names(&seen).contains(&"n".into()));
 }
