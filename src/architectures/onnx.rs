@@ -132,19 +132,21 @@ enum Value {
     /// Known beforehand.
     Constant(Constant),
     /// Computed from the picture.
-    Layer(Layer),
+    Layer(View),
     /// Single places of a layer, added up.
     Sums(Sums),
 }
 
 /// A layer's value as the graph sees it at some point.
 #[derive(Clone, Debug)]
-struct Layer {
+struct View {
     node: NodeId,
     /// What each dimension is.
     axes: Vec<Axis>,
     /// Zeros around rows and columns (before, after) that a `Pad` has announced for the convolution that follows.
     pad: [[usize; 2]; 2],
+    /// Whether these are no zeros but the lowest numbers, which a maximum never takes.
+    pads_lowest: bool,
     /// Which of its node's channels there are, in this order; `None` for all as they are.
     channels: Option<Arc<[usize]>>,
     /// What has been announced of it and is not computed yet.
@@ -153,12 +155,13 @@ struct Layer {
     quantized: bool,
 }
 
-impl Layer {
+impl View {
     fn new(node: NodeId, axes: Vec<Axis>) -> Self {
         Self {
             node,
             axes,
             pad: [[0; 2]; 2],
+            pads_lowest: false,
             channels: None,
             pending: None,
             quantized: false,
@@ -214,7 +217,7 @@ impl<'a> Import<'a> {
             rounded: 0,
             modules: Modules::default(),
         };
-        let picture = Layer::new(NodeId(0), axes);
+        let picture = View::new(NodeId(0), axes);
         import.values.insert(&input.name, Value::Layer(picture));
         for (name, constant) in &graph.constants {
             // Cheap: a tensor is a place in the file.

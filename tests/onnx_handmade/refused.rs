@@ -120,10 +120,10 @@ fn what_is_not_supported_is_named_with_its_node() {
         refused(&grouped),
         "node \"groups\": Reshape to something else than a vector is not supported"
     );
-    let residual = small().node("Div", "ratio", &["flat", "dense"], &[]);
+    let power = small().node("Pow", "power", &["flat", "dense"], &[]);
     assert_eq!(
-        refused(&residual),
-        "node \"ratio\": Div of two layers of different shapes is not supported"
+        refused(&power),
+        "node \"power\" is a Pow, which is not supported"
     );
     let after = small()
         .node("Softmax", "p", &["dense"], &[])

@@ -9,7 +9,7 @@ use crate::weights::onnx::{Constant, Node};
 
 use super::gates::{Above, Squares};
 use super::layers::Call;
-use super::{GraphError, Import, Layer, Value};
+use super::{GraphError, Import, Value, View};
 
 /// What has been announced of a layer and is not computed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,19 +86,19 @@ impl Import<'_> {
     }
 
     /// The layer as one that may be computed with: what is pending becomes layers of the network.
-    pub(super) fn settled(&mut self, reader: &Node, layer: Layer) -> Result<Layer, GraphError> {
+    pub(super) fn settled(&mut self, reader: &Node, layer: View) -> Result<View, GraphError> {
         let layer = self.with_chosen_channels(reader, layer)?;
         let layer = self.activated(reader, layer)?;
         self.padded(reader, layer)
     }
 
     /// The layer with a layer for the activation that is pending.
-    pub(super) fn activated(&mut self, reader: &Node, layer: Layer) -> Result<Layer, GraphError> {
+    pub(super) fn activated(&mut self, reader: &Node, layer: View) -> Result<View, GraphError> {
         match layer.pending {
             Some(Pending::Sigmoid) => {
                 let op = Op::Activate(Activation::Sigmoid);
                 let node = self.push(reader, None, op, layer.node)?;
-                Ok(Layer {
+                Ok(View {
                     node,
                     pending: None,
                     ..layer
@@ -129,7 +129,7 @@ impl Import<'_> {
                     }
                     node
                 };
-                Ok(Layer {
+                Ok(View {
                     node,
                     pending: None,
                     ..layer
@@ -147,11 +147,11 @@ impl Import<'_> {
     }
 
     /// erf(x / sqrt 2), where that is what it is.
-    pub(super) fn erf(&self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn erf(&self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?;
         let inner = self.affine_of(layer.node);
         match inner {
-            Some((of, scale, 0.0)) if close(scale, std::f32::consts::FRAC_1_SQRT_2) => Ok(Layer {
+            Some((of, scale, 0.0)) if close(scale, std::f32::consts::FRAC_1_SQRT_2) => Ok(View {
                 node: of,
                 pending: Some(Pending::Gate {
                     tanh: false,
@@ -168,14 +168,14 @@ impl Import<'_> {
     pub(super) fn gated(
         &mut self,
         call: &Call<'_>,
-        a: &Layer,
-        b: &Layer,
-    ) -> Result<Option<Layer>, GraphError> {
+        a: &View,
+        b: &View,
+    ) -> Result<Option<View>, GraphError> {
         for (x, gate) in [(a, b), (b, a)] {
             // Channels that were picked, of which the gate has read the layer.
             let key = (x.node, x.channels.clone().unwrap_or_default());
             let picked = match (&gate.channels, self.picked.get(&key)) {
-                (None, Some(&node)) => &Layer {
+                (None, Some(&node)) => &View {
                     node,
                     channels: None,
                     ..x.clone()
@@ -196,7 +196,7 @@ impl Import<'_> {
                 None => x.node,
             };
             let node = self.push(call.node, None, Op::Activate(activation), of)?;
-            let made = Layer { node, ..x.clone() };
+            let made = View { node, ..x.clone() };
             if factor == 1.0 {
                 return Ok(Some(made));
             }
@@ -208,7 +208,7 @@ impl Import<'_> {
     }
 
     /// The activation, and the factor before it, that x times `gate` is.
-    fn gate(&self, x: NodeId, gate: &Layer) -> Option<(Activation, f32)> {
+    fn gate(&self, x: NodeId, gate: &View) -> Option<(Activation, f32)> {
         match gate.pending {
             Some(Pending::Sigmoid) if gate.node == x => return Some((Activation::Silu, 1.0)),
             Some(Pending::Gate {
@@ -251,7 +251,7 @@ impl Import<'_> {
             }) => (self.affine_of(input)? == (x, 1.0, 3.0)).then_some((Activation::HardSwish, 6.0)),
             Op::Affine { .. } => {
                 let (clip, scale, shift) = self.affine_of(gate.node)?;
-                let inner = Layer {
+                let inner = View {
                     node: clip,
                     ..gate.clone()
                 };
@@ -276,7 +276,7 @@ impl Import<'_> {
     }
 
     /// The larger of a layer and a number, or of a layer and a smaller multiple of it.
-    pub(super) fn larger(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn larger(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let maximum = call.node.op_type == "Max";
         let two = || call.unsupported("of other than a layer and a number");
         match &call.inputs[..] {
@@ -301,7 +301,7 @@ impl Import<'_> {
                         let op = Op::Activate(Activation::LeakyRelu { alpha });
                         let (axes, of) = (x.axes.clone(), x.node);
                         let id = self.push(call.node, None, op, of)?;
-                        return Ok(Layer::new(id, axes));
+                        return Ok(View::new(id, axes));
                     }
                 }
                 Err(two())
@@ -315,10 +315,10 @@ impl Import<'_> {
     pub(super) fn clipped(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         low: f32,
         high: f32,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         call.open(layer)?;
         if low.is_nan() || high.is_nan() || low >= high {
             return Err(
@@ -342,7 +342,7 @@ impl Import<'_> {
             (low, high) => Op::clip(low, high),
         };
         let id = self.push(call.node, None, op, of)?;
-        Ok(Layer::new(id, layer.axes.clone()))
+        Ok(View::new(id, layer.axes.clone()))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::weights::onnx::{Attribute, Constant, Node};
 
 use super::layers::Call;
-use super::{GraphError, Layer, Value, names};
+use super::{GraphError, Value, View, names};
 
 impl Node {
     /// The whole number of that name.
@@ -77,7 +77,7 @@ impl Call<'_> {
     }
 
     /// The first input, which is a layer that may still be computed with.
-    pub(super) fn layer(&self) -> Result<&Layer, GraphError> {
+    pub(super) fn layer(&self) -> Result<&View, GraphError> {
         match self.input(0) {
             Some(Value::Layer(layer)) => Ok(layer),
             _ => Err(self.unsupported("of something else than one layer")),

@@ -5,11 +5,11 @@ use crate::network::{Activation, MAX_SIDE, NodeId, Op};
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer, Value};
+use super::{GraphError, Import, Value, View};
 
 impl Import<'_> {
     /// The sum, difference or product of layers of one shape, or of maps and vectors that are spread over them.
-    pub(super) fn combined(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn combined(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let mut layers = vec![];
         for input in &call.inputs {
             match input {
@@ -34,12 +34,12 @@ impl Import<'_> {
         Ok(all)
     }
 
-    fn negative(&mut self, call: &Call<'_>, layer: &Layer) -> Result<Layer, GraphError> {
+    fn negative(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
         let channels = self.shape_of(layer).c;
         self.affine(call, layer, &vec![-1.0; channels], &vec![0.0; channels])
     }
 
-    fn pair(&mut self, call: &Call<'_>, op: Op, a: &Layer, b: &Layer) -> Result<Layer, GraphError> {
+    fn pair(&mut self, call: &Call<'_>, op: Op, a: &View, b: &View) -> Result<View, GraphError> {
         let (lengths, others) = (self.dimensions(a), self.dimensions(b));
         // Dimensions stand over one another from the last on.
         let aligned = a.axes.iter().zip(&lengths).rev();
@@ -81,11 +81,11 @@ impl Import<'_> {
             true => a,
             false => b,
         };
-        Ok(Layer::new(node, larger.axes))
+        Ok(View::new(node, larger.axes))
     }
 
     /// The channels of layers, one after the other.
-    pub(super) fn concatenated(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn concatenated(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let first = call.layer()?.clone();
         let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
         let along = along.ok_or_else(|| call.unusable("axis"))?;
@@ -115,11 +115,11 @@ impl Import<'_> {
             return Ok(first);
         }
         let node = self.push_of(call.node, None, Op::Concat, nodes)?;
-        Ok(Layer::new(node, axes))
+        Ok(View::new(node, axes))
     }
 
     /// Maps below one another or side by side: each with zeros where the others are, added up.
-    fn side_by_side(&mut self, call: &Call<'_>, along: usize) -> Result<Layer, GraphError> {
+    fn side_by_side(&mut self, call: &Call<'_>, along: usize) -> Result<View, GraphError> {
         let unsupported = || call.unsupported("of maps of different shapes");
         let first = call.layer()?.clone();
         let axis = usize::from(first.axes[along] == Axis::W);
@@ -130,13 +130,13 @@ impl Import<'_> {
                 _ => return Err(call.unsupported("of layers and something else")),
             }
         }
-        let length = |import: &Self, layer: &Layer| import.dimensions(layer)[along];
+        let length = |import: &Self, layer: &View| import.dimensions(layer)[along];
         let whole = parts.iter().map(|part| length(self, part)).sum::<usize>();
         if whole > MAX_SIDE {
             return Err(unsupported());
         }
         let mut before = 0;
-        let mut sum: Option<Layer> = None;
+        let mut sum: Option<View> = None;
         for part in parts {
             let own = length(self, &part);
             let mut sides = [[0; 2]; 2];
@@ -148,7 +148,7 @@ impl Import<'_> {
                 Some(sum) if self.shape_of(&sum) == self.shape_of(&part) => {
                     let inputs = vec![sum.node, part.node];
                     let node = self.push_of(call.node, None, Op::Add, inputs)?;
-                    Layer { node, ..sum }
+                    View { node, ..sum }
                 }
                 Some(_) => return Err(unsupported()),
             });
@@ -157,7 +157,7 @@ impl Import<'_> {
     }
 
     /// A `Celu`, which is an ELU between two factors.
-    pub(super) fn celu(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn celu(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let alpha = call.node.float("alpha").unwrap_or(1.0);
         let layer = call.layer()?.clone();
         if alpha == 1.0 {
@@ -171,7 +171,7 @@ impl Import<'_> {
         let inner = self.affine(call, &layer, &vec![1.0 / alpha; channels], &none)?;
         let op = Op::Activate(Activation::Elu { alpha: 1.0 });
         let node = self.push(call.node, None, op, inner.node)?;
-        let activated = Layer { node, ..inner };
+        let activated = View { node, ..inner };
         self.affine(call, &activated, &vec![alpha; channels], &none)
     }
 }

@@ -15,7 +15,7 @@ use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
 use super::views::spans;
-use super::{GraphError, Import, Layer, Value};
+use super::{GraphError, Import, Value, View};
 
 /// Weights that are put in another order rather than making a layer.
 const MAX_REORDERED: usize = 1 << 16;
@@ -48,7 +48,7 @@ impl Import<'_> {
                     start += size;
                     of_channels(along, (start - size..start).collect())
                 });
-                parts.collect::<Result<Vec<Layer>, _>>()?
+                parts.collect::<Result<Vec<View>, _>>()?
             }
             "Gather" => {
                 let along = axis(call.node.int("axis").unwrap_or(0), lengths.len());
@@ -112,9 +112,9 @@ impl Import<'_> {
     fn every(
         &mut self,
         call: &Call<'_>,
-        layer: Layer,
+        layer: View,
         spans: [Option<Span>; 2],
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let shape = self.shape_of(&layer);
         let [rows, columns] = [(spans[0], shape.h), (spans[1], shape.w)]
             .map(|(span, length)| span.unwrap_or(Span::whole(length)));
@@ -125,11 +125,11 @@ impl Import<'_> {
             count: [rows.count, columns.count],
         });
         let node = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer { node, ..layer })
+        Ok(View { node, ..layer })
     }
 
     /// `Concat` of channels that are all of one layer.
-    pub(super) fn reunited(&self, call: &Call<'_>) -> Result<Option<Layer>, GraphError> {
+    pub(super) fn reunited(&self, call: &Call<'_>) -> Result<Option<View>, GraphError> {
         let first = call.layer()?;
         let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
         let along = along.ok_or_else(|| call.unusable("axis"))?;
@@ -151,7 +151,7 @@ impl Import<'_> {
                 None => places.extend(0..own),
             }
         }
-        let base = Layer {
+        let base = View {
             channels: None,
             ..first.clone()
         };
@@ -162,15 +162,15 @@ impl Import<'_> {
     pub(super) fn with_chosen_channels(
         &mut self,
         reader: &Node,
-        layer: Layer,
-    ) -> Result<Layer, GraphError> {
+        layer: View,
+    ) -> Result<View, GraphError> {
         let Some(channels) = &layer.channels else {
             return Ok(layer);
         };
         // Who picks the same ones again reads the same layer.
         let key = (layer.node, channels.clone());
         if let Some(&node) = self.picked.get(&key) {
-            return Ok(Layer {
+            return Ok(View {
                 node,
                 channels: None,
                 ..layer
@@ -186,10 +186,10 @@ impl Import<'_> {
     pub(super) fn with_channels_around(
         &mut self,
         call: &Call<'_>,
-        layer: Layer,
+        layer: View,
         [before, after]: [i32; 2],
         value: f32,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let own = self.shape_of(&layer).c;
         let end = i64::try_from(own).unwrap_or(i64::MAX) + i64::from(after);
         let places = (-i64::from(before)..end)
@@ -211,10 +211,10 @@ impl Import<'_> {
     fn picking(
         &mut self,
         reader: &Node,
-        layer: Layer,
+        layer: View,
         places: &[Option<usize>],
         value: f32,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let (inputs, outputs) = (self.shape_of(&layer).c, places.len());
         let count = inputs.saturating_mul(outputs);
         self.pick(reader, count)?;
@@ -234,7 +234,7 @@ impl Import<'_> {
             groups: 1,
         };
         let node = self.push(reader, None, op, layer.node)?;
-        Ok(Layer {
+        Ok(View {
             node,
             channels: None,
             ..layer
@@ -246,7 +246,7 @@ impl Import<'_> {
     pub(super) fn reordered(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         weight: &Tensor,
     ) -> Result<Option<Tensor>, GraphError> {
         let Some(channels) = &layer.channels else {
@@ -273,11 +273,11 @@ impl Import<'_> {
 }
 
 /// The layer with these of its channels; its node has `all`.
-pub(super) fn with_channels(layer: &Layer, all: usize, places: &[usize]) -> Layer {
+pub(super) fn with_channels(layer: &View, all: usize, places: &[usize]) -> View {
     let old = |place: usize| layer.channels.as_ref().map_or(place, |all| all[place]);
     let channels: Vec<usize> = places.iter().map(|&place| old(place)).collect();
     let whole = channels.iter().copied().eq(0..all);
-    Layer {
+    View {
         channels: (!whole).then(|| Arc::from(channels)),
         ..layer.clone()
     }

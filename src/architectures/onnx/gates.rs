@@ -9,7 +9,7 @@ use crate::weights::onnx::Constant;
 use super::activations::{Pending, close, one};
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer, Value};
+use super::{GraphError, Import, Value, View};
 
 /// The sum of squares over neighbouring channels on its way to a local response normalisation:
 /// `(bias + alpha mean)^power`.
@@ -89,7 +89,7 @@ impl Pending {
 
 impl Import<'_> {
     /// A step of something that is written in pieces, where that is what the node is.
-    pub(super) fn in_pieces(&mut self, call: &Call<'_>) -> Result<Option<Layer>, GraphError> {
+    pub(super) fn in_pieces(&mut self, call: &Call<'_>) -> Result<Option<View>, GraphError> {
         let op = call.node.op_type.as_str();
         let number = |constant: &Constant| match constant {
             Constant::Floats(value) => one(value),
@@ -99,7 +99,7 @@ impl Import<'_> {
             },
             Constant::Quantized(_) | Constant::Other(_) => None,
         };
-        let with = |layer: &Layer, pending| Layer {
+        let with = |layer: &View, pending| View {
             pending: Some(pending),
             ..layer.clone()
         };
@@ -154,7 +154,7 @@ impl Import<'_> {
     }
 
     /// tanh of the polynomial that a `GELU` has there.
-    pub(super) fn tanh_of_cubic(call: &Call<'_>) -> Option<Layer> {
+    pub(super) fn tanh_of_cubic(call: &Call<'_>) -> Option<View> {
         let Some(Value::Layer(layer)) = call.input(0) else {
             return None;
         };
@@ -162,7 +162,7 @@ impl Import<'_> {
             return None;
         };
         let gelu = c == 0.0 && xx == 0.0 && close(x, 0.797_884_6) && close(xxx, 0.044_715 * x);
-        gelu.then(|| Layer {
+        gelu.then(|| View {
             pending: Some(Pending::Gate {
                 tanh: true,
                 factor: 1.0,
@@ -173,7 +173,7 @@ impl Import<'_> {
     }
 
     /// `Where`: one of two functions of the value that is compared.
-    pub(super) fn chosen_by_value(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn chosen_by_value(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let unknown = || call.unsupported("of other than an activation's two sides");
         let Some(Value::Layer(condition)) = call.input(0) else {
             return Err(unknown());
@@ -217,7 +217,7 @@ impl Import<'_> {
             _ => return Err(unknown()),
         };
         let node = self.push(call.node, None, Op::Activate(activation), x)?;
-        Ok(Layer {
+        Ok(View {
             node,
             pending: None,
             ..condition.clone()
@@ -225,7 +225,7 @@ impl Import<'_> {
     }
 
     /// Zeros before and after the channels of squares.
-    pub(super) fn padded_squares(layer: &Layer, sides: &[[i32; 2]]) -> Option<Layer> {
+    pub(super) fn padded_squares(layer: &View, sides: &[[i32; 2]]) -> Option<View> {
         let Some(Pending::Polynomial([0.0, 0.0, alpha, 0.0])) = layer.pending else {
             return None;
         };
@@ -244,14 +244,14 @@ impl Import<'_> {
             bias: 0.0,
             power: 1.0,
         };
-        Some(Layer {
+        Some(View {
             pending: Some(Pending::Squares(squares)),
             ..layer.clone()
         })
     }
 
     /// The mean of squares over neighbouring channels.
-    pub(super) fn averaged_squares(call: &Call<'_>) -> Result<Option<Layer>, GraphError> {
+    pub(super) fn averaged_squares(call: &Call<'_>) -> Result<Option<View>, GraphError> {
         let Some(Value::Layer(layer)) = call.input(0) else {
             return Ok(None);
         };
@@ -280,7 +280,7 @@ impl Import<'_> {
         if squares.around[0] + squares.around[1] + 1 != size as i32 {
             return Err(unknown());
         }
-        Ok(Some(Layer {
+        Ok(Some(View {
             pending: Some(Pending::Squares(Squares { size, ..squares })),
             ..layer.clone()
         }))
@@ -290,9 +290,9 @@ impl Import<'_> {
     fn normalised(
         &mut self,
         call: &Call<'_>,
-        x: &Layer,
-        by: &Layer,
-    ) -> Result<Option<Layer>, GraphError> {
+        x: &View,
+        by: &View,
+    ) -> Result<Option<View>, GraphError> {
         let Some(Pending::Squares(squares)) = by.pending else {
             return Ok(None);
         };
@@ -308,14 +308,14 @@ impl Import<'_> {
             return Err(call.unsupported("by squares outside of a local response normalisation"));
         }
         let node = self.push(call.node, None, Op::Lrn(lrn), x.node)?;
-        Ok(Some(Layer { node, ..x.clone() }))
+        Ok(Some(View { node, ..x.clone() }))
     }
 }
 
 const SQUARE: [f32; 4] = [0.0, 0.0, 1.0, 0.0];
 
 /// A layer as a polynomial of its node's value, from the constant up.
-fn polynomial(layer: &Layer) -> Option<[f32; 4]> {
+fn polynomial(layer: &View) -> Option<[f32; 4]> {
     match layer.pending {
         None => Some([0.0, 1.0, 0.0, 0.0]),
         Some(Pending::Polynomial(p)) => Some(p),
@@ -323,12 +323,12 @@ fn polynomial(layer: &Layer) -> Option<[f32; 4]> {
     }
 }
 
-fn alike(a: &Layer, b: &Layer) -> bool {
+fn alike(a: &View, b: &View) -> bool {
     let same = a.node == b.node && a.axes == b.axes && a.channels == b.channels;
     same && a.pad == [[0; 2]; 2] && b.pad == a.pad
 }
 
-fn product(a: &Layer, b: &Layer) -> Option<[f32; 4]> {
+fn product(a: &View, b: &View) -> Option<[f32; 4]> {
     let (p, q) = (polynomial(a)?, polynomial(b)?);
     let mut product = [0.0; 4];
     for (i, p) in p.into_iter().enumerate() {
@@ -343,7 +343,7 @@ fn product(a: &Layer, b: &Layer) -> Option<[f32; 4]> {
     alike(a, b).then_some(product)
 }
 
-fn sum(a: &Layer, b: &Layer) -> Option<[f32; 4]> {
+fn sum(a: &View, b: &View) -> Option<[f32; 4]> {
     let (p, q) = (polynomial(a)?, polynomial(b)?);
     alike(a, b).then(|| std::array::from_fn(|i| p[i] + q[i]))
 }

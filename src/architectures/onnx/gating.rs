@@ -8,16 +8,16 @@ use super::activations::MAX_PLACES;
 use super::array::broadcast;
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer, Value};
+use super::{GraphError, Import, Value, View};
 
 impl Import<'_> {
     /// A single channel as so many that are alike.
     pub(super) fn spread_over_channels(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         channels: usize,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         self.by_position(call, layer, Tensor::repeated(vec![channels, 1, 1, 1], 1.0))
     }
 
@@ -25,9 +25,9 @@ impl Import<'_> {
     pub(super) fn spread_over_positions(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         size: [usize; 2],
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let shape = self.shape_of(layer);
         let fits = |(from, to): (usize, usize)| from == to || from == 1 && to <= MAX_SIDE;
         if ![(shape.h, size[0]), (shape.w, size[1])]
@@ -47,7 +47,7 @@ impl Import<'_> {
     }
 
     /// `Expand`: rows, columns or channels of which there is one, as many that are alike.
-    pub(super) fn expanded(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn expanded(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
         let old = self.dimensions(&layer);
@@ -93,7 +93,7 @@ impl Import<'_> {
         &mut self,
         call: &Call<'_>,
         weight: &Tensor,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let layer = self.settled(call.node, call.layer()?.clone())?;
         call.open(&layer)?;
         let unsupported =
@@ -141,10 +141,10 @@ impl Import<'_> {
     pub(super) fn stacked(
         &mut self,
         call: &Call<'_>,
-        first: &Layer,
+        first: &View,
         along: usize,
         nodes: Vec<NodeId>,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let within = self.shape_of(first).c;
         let alike = nodes
             .iter()
@@ -156,16 +156,16 @@ impl Import<'_> {
         axes[along] = Axis::Group(nodes.len());
         axes[along + 1] = Axis::Within(within);
         let node = self.push_of(call.node, None, Op::Concat, nodes)?;
-        Ok(Layer::new(node, axes))
+        Ok(View::new(node, axes))
     }
 
     /// `Softmax` over two groups of channels, or two channels of a map: the sigmoid of how much each is above the other.
     pub(super) fn shares_of_two(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         along: usize,
-    ) -> Result<Option<Layer>, GraphError> {
+    ) -> Result<Option<View>, GraphError> {
         let channels = self.shape_of(layer).c;
         let within = match layer.axes[along] {
             Axis::Group(2) => channels / 2,

@@ -11,7 +11,7 @@ use super::activations::Pending;
 use super::attributes::axis;
 use super::shapes::Axis;
 use super::views::view;
-use super::{GraphError, Import, Layer, Value, names};
+use super::{GraphError, Import, Value, View, names};
 
 /// A node and what it reads.
 pub(super) struct Call<'a> {
@@ -23,7 +23,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// Whether `layer` is a plain value that any operator may read.
-    pub(super) fn open(&self, layer: &Layer) -> Result<(), GraphError> {
+    pub(super) fn open(&self, layer: &View) -> Result<(), GraphError> {
         if layer.pending.is_some() {
             return Err(self.unsupported("after a softmax or sigmoid"));
         }
@@ -152,7 +152,7 @@ impl<'a> Import<'a> {
                 Value::Layer(layer) => Some(layer),
                 _ => None,
             });
-        let all = |layer: &Layer| {
+        let all = |layer: &View| {
             let own = self.network.node(layer.node).shape.c;
             let channels = layer.channels.as_ref();
             let distinct = |channels: &Arc<[usize]>| channels.iter().collect::<BTreeSet<_>>().len();
@@ -207,6 +207,7 @@ impl<'a> Import<'a> {
             "Tanh" => Self::tanh_of_cubic(call),
             "Where" => Some(self.chosen_by_value(call)?),
             "AveragePool" => Self::averaged_squares(call)?,
+            "MaxPool" => self.max_pool_of_padded(call)?,
             "QuantizeLinear" => Some(self.quantized(call)?),
             "DequantizeLinear" => Self::unquantized(call)?,
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Greater" | "GreaterOrEqual" | "Less"
@@ -216,22 +217,22 @@ impl<'a> Import<'a> {
         Ok(layer.map(|layer| vec![Value::Layer(layer)]))
     }
 
-    fn negated(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn negated(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         let channels = self.shape_of(&layer).c;
         self.affine(call, &layer, &vec![-1.0; channels], &vec![0.0; channels])
     }
 
-    pub(super) fn shape_of(&self, layer: &Layer) -> Shape {
+    pub(super) fn shape_of(&self, layer: &View) -> Shape {
         self.network.node(layer.node).shape
     }
 
     /// An operator that leaves every dimension as it is.
-    pub(super) fn plain(&mut self, call: &Call<'_>, op: Op) -> Result<Layer, GraphError> {
+    pub(super) fn plain(&mut self, call: &Call<'_>, op: Op) -> Result<View, GraphError> {
         let layer = call.layer()?;
         call.open(layer)?;
         let id = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer::new(id, layer.axes.clone()))
+        Ok(View::new(id, layer.axes.clone()))
     }
 
     fn shape(&self, call: &Call<'_>) -> Result<Constant, GraphError> {
@@ -256,7 +257,7 @@ impl<'a> Import<'a> {
         }))
     }
 
-    fn same(call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn same(call: &Call<'_>) -> Result<View, GraphError> {
         // float32, float16, float64, bfloat16: the network computes in float32 throughout.
         let to = call.node.int("to").unwrap_or(1);
         if call.node.op_type == "Cast" && ![1, 10, 11, 16].contains(&to) {
@@ -266,7 +267,7 @@ impl<'a> Import<'a> {
     }
 
     /// alpha A' B' + beta C, where A is the layer.
-    fn gemm(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn gemm(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let mut layer = call.layer()?.clone();
         if call.node.int("transA").unwrap_or(0) != 0 {
             layer.axes.reverse();
@@ -292,7 +293,7 @@ impl<'a> Import<'a> {
         self.affine(call, &product, &scale, &shift)
     }
 
-    fn mat_mul(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn mat_mul(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         self.linear(call, &layer, MatrixLayout::InOut)
     }
@@ -301,9 +302,9 @@ impl<'a> Import<'a> {
     fn linear(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         mut layout: MatrixLayout,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         call.open(layer)?;
         let mut weight = call.tensor(1, "matrix")?.clone();
         if weight.shape().len() != 2 {
@@ -328,11 +329,11 @@ impl<'a> Import<'a> {
             layout,
         };
         let id = self.push(call.node, call.name_of_input(1), op, vector.node)?;
-        Ok(Layer::new(id, vec![Axis::N, Axis::C]))
+        Ok(View::new(id, vec![Axis::N, Axis::C]))
     }
 
     /// A ReLU where it has the bounds of one.
-    fn clip(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn clip(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let bound = |name: &str, input: usize, none: f32| match call.input(input) {
             Some(Value::Constant(Constant::Floats(value))) if value.len() == 1 => {
                 Some(value.to_vec()[0])
@@ -350,7 +351,7 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn batch_normalization(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn batch_normalization(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         if layer.axes.get(1) != Some(&Axis::C) && self.shape_of(&layer).c != 1 {
             return Err(call.unsupported("over other than channels"));
@@ -383,7 +384,7 @@ impl<'a> Import<'a> {
     }
 
     /// A sum, difference, product or quotient with a constant that is the same at all positions.
-    fn arithmetic(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn arithmetic(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let (layer, constant, constant_first) = match &call.inputs[..] {
             [Some(Value::Layer(layer)), Some(Value::Constant(constant))] => {
                 (layer, constant, false)
@@ -421,10 +422,10 @@ impl<'a> Import<'a> {
     pub(super) fn affine(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         scale: &[f32],
         shift: &[f32],
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         call.open(layer)?;
         self.book(call.node, scale.len() + shift.len())?;
         // In the order of the node's own channels.
@@ -442,14 +443,14 @@ impl<'a> Import<'a> {
             shift: tensor(shift),
         };
         let id = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer {
+        Ok(View {
             channels: layer.channels.clone(),
-            ..Layer::new(id, layer.axes.clone())
+            ..View::new(id, layer.axes.clone())
         })
     }
 
     /// What turns logits into scores; only at the end.
-    fn ending(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn ending(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let mut layer = self.settled(call.node, call.layer()?.clone())?;
         call.open(&layer)?;
         if call.node.op_type == "Sigmoid" {

@@ -6,10 +6,10 @@ use crate::weights::Tensor;
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer};
+use super::{GraphError, Import, View};
 
 impl Import<'_> {
-    pub(super) fn layer_normalization(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn layer_normalization(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
         let rank = layer.axes.len();
@@ -49,12 +49,12 @@ impl Import<'_> {
             epsilon,
         };
         let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
-        Ok(Layer::new(id, layer.axes))
+        Ok(View::new(id, layer.axes))
     }
 
     /// Over groups of channels with all their positions; an `InstanceNormalization` has as many groups as channels, but for one with
     /// a `num_groups`, which stands for the three nodes of [`super::written_out`].
-    pub(super) fn group_normalization(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn group_normalization(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
         if !self.has_axes(&layer, &Axis::PLANAR) {
@@ -97,17 +97,17 @@ impl Import<'_> {
         };
         // Exporters give the ones of one norm to others too, so that their name is not the layer's.
         let id = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer::new(id, layer.axes))
+        Ok(View::new(id, layer.axes))
     }
 
     /// Each position's channels times a matrix: a convolution of one tap.
     pub(super) fn linear_by_position(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         weight: &Tensor,
         layout: MatrixLayout,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         if layer.axes.last() != Some(&Axis::C) {
             return Err(call.unsupported("of something else than vectors"));
         }
@@ -131,6 +131,6 @@ impl Import<'_> {
             groups: 1,
         };
         let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
-        Ok(Layer::new(id, layer.axes.clone()))
+        Ok(View::new(id, layer.axes.clone()))
     }
 }

@@ -9,7 +9,7 @@ use crate::weights::onnx::Constant;
 use super::activations::MAX_PLACES;
 use super::attributes::axis;
 use super::layers::Call;
-use super::{GraphError, Import, Layer};
+use super::{GraphError, Import, View};
 
 /// Scale and zero point a place along a dimension, or one of each.
 struct Scales {
@@ -120,7 +120,7 @@ fn range(call: &Call<'_>) -> Option<(i64, i64)> {
 
 impl Import<'_> {
     /// A layer as whole numbers, from here on only by name.
-    pub(super) fn quantized(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn quantized(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let mut layer = call.layer()?.clone();
         let scales = Scales::of(call)?;
         self.rounded += 1;
@@ -135,16 +135,16 @@ impl Import<'_> {
     }
 
     /// What a quantised layer stands for, which is what the network computes with.
-    pub(super) fn unquantized(call: &Call<'_>) -> Result<Option<Layer>, GraphError> {
+    pub(super) fn unquantized(call: &Call<'_>) -> Result<Option<View>, GraphError> {
         let layer = call.layer()?;
-        Ok(layer.quantized.then(|| Layer {
+        Ok(layer.quantized.then(|| View {
             quantized: false,
             ..layer.clone()
         }))
     }
 
     /// What whole numbers stand for that the graph is given.
-    pub(super) fn of_quantized_input(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn of_quantized_input(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         let (scale, zero) = Scales::of(call)?
             .one()

@@ -6,7 +6,7 @@ use crate::weights::Tensor;
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer};
+use super::{GraphError, Import, View};
 
 /// What is made of all values over the dimensions that go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Of {
 
 impl Import<'_> {
     /// One value for all rows, columns or both, for all channels, or for all groups of them.
-    pub(super) fn reduced(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn reduced(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
         let rank = layer.axes.len();
@@ -84,11 +84,11 @@ impl Import<'_> {
     pub(super) fn made(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         op: Op,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let node = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer {
+        Ok(View {
             node,
             ..layer.clone()
         })
@@ -97,10 +97,10 @@ impl Import<'_> {
     fn over_positions(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         [rows, columns]: [bool; 2],
         of: Of,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let shape = self.shape_of(layer);
         let whole = (rows || shape.h == 1) && (columns || shape.w == 1);
         let pooled = match of != Of::Largest && whole {
@@ -124,10 +124,10 @@ impl Import<'_> {
     pub(super) fn over(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         [rows, columns]: [bool; 2],
         means: bool,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let shape = self.shape_of(layer);
         let size = [
             if rows { shape.h } else { 1 },
@@ -156,12 +156,7 @@ impl Import<'_> {
     }
 
     /// At each position one value for all channels: a convolution of one tap to one channel.
-    fn over_channels(
-        &mut self,
-        call: &Call<'_>,
-        layer: &Layer,
-        of: Of,
-    ) -> Result<Layer, GraphError> {
+    fn over_channels(&mut self, call: &Call<'_>, layer: &View, of: Of) -> Result<View, GraphError> {
         let channels = self.shape_of(layer).c;
         let share = if of == Of::Mean {
             1.0 / channels as f32
@@ -179,10 +174,10 @@ impl Import<'_> {
     fn over_groups(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         groups: usize,
         of: Of,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let channels = self.shape_of(layer).c;
         let within = channels / groups;
         let share = if of == Of::Mean {
@@ -211,9 +206,9 @@ impl Import<'_> {
     pub(super) fn by_position(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         weight: Tensor,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let op = Op::Conv2d {
             weight,
             bias: None,

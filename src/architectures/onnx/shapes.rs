@@ -5,7 +5,7 @@ use crate::network::{FlattenOrder, Op, Shape};
 use super::attributes::axis;
 use super::channels::with_channels;
 use super::layers::Call;
-use super::{GraphError, Import, Layer};
+use super::{GraphError, Import, View};
 
 /// What a dimension of a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Import<'_> {
     }
 
     /// The shape of the layer's value for one picture: with the channels that were picked and the zeros that were announced.
-    pub(super) fn shape_of_value(&self, layer: &Layer) -> Shape {
+    pub(super) fn shape_of_value(&self, layer: &View) -> Shape {
         let shape = self.shape_of(layer);
         let [rows, columns] = layer.pad.map(|[before, after]| before + after);
         Shape {
@@ -58,14 +58,14 @@ impl Import<'_> {
     }
 
     /// Length of each dimension as the graph sees the layer.
-    pub(super) fn dimensions(&self, layer: &Layer) -> Vec<usize> {
+    pub(super) fn dimensions(&self, layer: &View) -> Vec<usize> {
         let shape = self.shape_of_value(layer);
         let lengths = layer.axes.iter().map(|&axis| self.length(axis, shape));
         lengths.collect()
     }
 
     /// Whether the layer's dimensions are these. One of length 1 is as good as another, since reshapes move them about.
-    pub(super) fn has_axes(&self, layer: &Layer, wanted: &[Axis]) -> bool {
+    pub(super) fn has_axes(&self, layer: &View, wanted: &[Axis]) -> bool {
         let shape = self.shape_of_value(layer);
         let single = |axis| self.length(axis, shape) == 1;
         let all = [Axis::N, Axis::C, Axis::H, Axis::W];
@@ -83,9 +83,9 @@ impl Import<'_> {
     pub(super) fn reshape(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         target: &[usize],
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let shape = self.shape_of_value(layer);
         let long = |&axis: &Axis| self.length(axis, shape) > 1;
         let old: Vec<Axis> = layer.axes.iter().copied().filter(long).collect();
@@ -102,7 +102,7 @@ impl Import<'_> {
                 1 => Axis::One,
                 _ => found.next().expect("as many as there are lengths above 1"),
             });
-            return Ok(Layer {
+            return Ok(View {
                 axes: axes.collect(),
                 ..layer.clone()
             });
@@ -120,11 +120,11 @@ impl Import<'_> {
     }
 
     /// The layer as a vector, its elements in the order that its dimensions have now.
-    pub(super) fn flatten(&mut self, call: &Call<'_>, layer: &Layer) -> Result<Layer, GraphError> {
+    pub(super) fn flatten(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
         let shape = self.shape_of_value(layer);
         let axes = vec![Axis::N, Axis::C];
         if shape.h * shape.w == 1 {
-            return Ok(Layer {
+            return Ok(View {
                 axes,
                 ..layer.clone()
             });
@@ -142,16 +142,16 @@ impl Import<'_> {
             return Err(call.unsupported("of transposed rows and columns"));
         };
         let id = self.push(call.node, None, Op::Flatten(order), layer.node)?;
-        Ok(Layer::new(id, axes))
+        Ok(View::new(id, axes))
     }
 
     /// The dimensions in another order.
-    pub(super) fn transpose(call: &Call<'_>, layer: &Layer) -> Result<Layer, GraphError> {
+    pub(super) fn transpose(call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
         let rank = layer.axes.len();
         let reversed: Vec<i64> = (0..rank as i64).rev().collect();
         let order = call.node.ints("perm").unwrap_or(&reversed);
         let order = permutation(order, rank).ok_or_else(|| call.unusable("perm"))?;
-        Ok(Layer {
+        Ok(View {
             axes: order.into_iter().map(|from| layer.axes[from]).collect(),
             ..layer.clone()
         })
@@ -159,7 +159,7 @@ impl Import<'_> {
 }
 
 /// The layer's channels in the order that they have when the place within a group comes before the group.
-fn shuffle(layer: &Layer, groups: usize, within: usize) -> Layer {
+fn shuffle(layer: &View, groups: usize, within: usize) -> View {
     let places = (0..within).flat_map(|w| (0..groups).map(move |g| g * within + w));
     with_channels(layer, groups * within, &places.collect::<Vec<_>>())
 }

@@ -6,7 +6,7 @@ use crate::weights::onnx::Constant;
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer};
+use super::{GraphError, Import, View};
 
 /// Dimensions that a node may list.
 const MAX_RANK: usize = 8;
@@ -19,7 +19,7 @@ enum Asked {
 
 impl Import<'_> {
     /// Rows and columns in another number; other dimensions must stay as they are.
-    pub(super) fn resized(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn resized(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
         let lengths = self.dimensions(&layer);
@@ -97,7 +97,7 @@ impl Import<'_> {
         }
         let op = Op::Resample(Resample::Resize(resize));
         let node = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer { node, ..layer })
+        Ok(View { node, ..layer })
     }
 }
 

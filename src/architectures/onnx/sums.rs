@@ -10,7 +10,7 @@ use super::array::Array;
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::{Axis, permutation};
-use super::{GraphError, Import, Layer, Value};
+use super::{GraphError, Import, Value, View};
 
 /// Places and weights in all lists together.
 const MAX_TERMS: usize = 1 << 20;
@@ -148,7 +148,7 @@ impl Import<'_> {
     }
 
     /// The pool that all of it is.
-    fn pooled(&mut self, call: &Call<'_>, sums: &Sums) -> Result<Layer, GraphError> {
+    fn pooled(&mut self, call: &Call<'_>, sums: &Sums) -> Result<View, GraphError> {
         let unsupported = || call.unsupported("of single places that are no pool");
         let shape = self.network.node(sums.node).shape;
         let (&[h, w], [Dim::Batch, Dim::Channels, Dim::Cell, Dim::Cell]) =
@@ -177,7 +177,7 @@ impl Import<'_> {
         }
         let op = Op::AdaptiveAvgPool([h, w]);
         let node = self.push(call.node, None, op, sums.node)?;
-        Ok(Layer::new(node, Axis::PLANAR.to_vec()))
+        Ok(View::new(node, Axis::PLANAR.to_vec()))
     }
 }
 

@@ -8,11 +8,11 @@ use crate::weights::onnx::{Constant, Node};
 use super::attributes::axis;
 use super::layers::Call;
 use super::shapes::Axis;
-use super::{GraphError, Import, Layer};
+use super::{GraphError, Import, Value, View};
 
 impl Import<'_> {
     /// The first input, which must be a plain map of channels first.
-    fn map(&self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    fn map(&self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?;
         if !self.has_axes(layer, &Axis::PLANAR) {
             return Err(call.unsupported("of something else than [batch, channels, rows, columns]"));
@@ -20,7 +20,7 @@ impl Import<'_> {
         Ok(layer.clone())
     }
 
-    pub(super) fn conv(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn conv(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let mut weight = call.tensor(1, "weights")?.clone();
         if weight.shape().len() == 3 {
             return self.conv_over_channels(call, &weight);
@@ -31,6 +31,9 @@ impl Import<'_> {
             layer.channels = None;
         }
         let layer = self.with_chosen_channels(call.node, layer)?;
+        if layer.pads_lowest {
+            return Err(call.unsupported("after a Pad by the lowest number"));
+        }
         let bias = call.optional(2, "biases")?.cloned();
         let &[_, _, kh, kw] = weight.shape() else {
             return Err(call.unsupported("over other than two dimensions"));
@@ -52,12 +55,12 @@ impl Import<'_> {
             groups: groups.ok_or_else(|| call.unusable("group"))?,
         };
         let id = self.push(call.node, call.name_of_input(1), op, layer.node)?;
-        Ok(Layer::new(id, layer.axes))
+        Ok(View::new(id, layer.axes))
     }
 
     /// Values around a map, or rows and columns cut off it. Zeros are announced: a convolution that follows takes them into its
     /// own.
-    pub(super) fn pad(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn pad(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?;
         if let Some(squares) = Self::padded_squares(layer, &call.pads(layer.axes.len())?) {
             return Ok(squares);
@@ -106,10 +109,12 @@ impl Import<'_> {
                 by,
             });
             let node = self.push(call.node, None, op, layer.node)?;
-            return Ok(Layer { node, ..layer });
+            return Ok(View { node, ..layer });
         }
         let grows = rows_and_columns.as_flattened().iter().all(|&n| n >= 0);
-        if value == 0.0 && grows && layer.pad == [[0; 2]; 2] {
+        let lowest = value <= f32::MIN;
+        if (value == 0.0 || lowest) && grows && layer.pad == [[0; 2]; 2] {
+            layer.pads_lowest = lowest;
             layer.pad = rows_and_columns.map(|sides| sides.map(|n| n.unsigned_abs() as usize));
             return Ok(layer);
         }
@@ -118,12 +123,15 @@ impl Import<'_> {
     }
 
     /// The layer with the zeros that were announced around it.
-    pub(super) fn padded(&mut self, reader: &Node, layer: Layer) -> Result<Layer, GraphError> {
+    pub(super) fn padded(&mut self, reader: &Node, layer: View) -> Result<View, GraphError> {
         if layer.pad == [[0; 2]; 2] {
             return Ok(layer);
         }
+        if layer.pads_lowest {
+            return Err(reader.unsupported("after a Pad by the lowest number"));
+        }
         let sides = layer.pad.map(|sides| sides.map(|n| n as i32));
-        let plain = Layer {
+        let plain = View {
             pad: [[0; 2]; 2],
             ..layer
         };
@@ -134,20 +142,20 @@ impl Import<'_> {
     pub(super) fn pad_by(
         &mut self,
         reader: &Node,
-        layer: Layer,
+        layer: View,
         [rows, columns]: [[i32; 2]; 2],
         value: f32,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let op = Op::Pad(Pad {
             before: [rows[0], columns[0]],
             after: [rows[1], columns[1]],
             value,
         });
         let node = self.push(reader, None, op, layer.node)?;
-        Ok(Layer { node, ..layer })
+        Ok(View { node, ..layer })
     }
 
-    pub(super) fn lrn(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn lrn(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = self.map(call)?;
         let float = |name: &str, default: f32| call.node.float(name).unwrap_or(default);
         let size = call.node.int("size").and_then(length).filter(|&n| n > 0);
@@ -158,7 +166,7 @@ impl Import<'_> {
             bias: float("bias", 1.0),
         });
         let node = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer { node, ..layer })
+        Ok(View { node, ..layer })
     }
 
     /// The window of a pool. With `ceil_mode` a last window may hang over the edge.
@@ -184,7 +192,29 @@ impl Import<'_> {
         Ok(window)
     }
 
-    pub(super) fn max_pool(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    /// A maximum over a map that the lowest numbers are around: over the map alone, since that is how pools pad.
+    pub(super) fn max_pool_of_padded(
+        &mut self,
+        call: &Call<'_>,
+    ) -> Result<Option<View>, GraphError> {
+        let pad = match call.input(0) {
+            Some(Value::Layer(layer)) if layer.pads_lowest => layer.pad,
+            _ => return Ok(None),
+        };
+        let layer = self.activated(call.node, self.map(call)?)?;
+        let layer = self.with_chosen_channels(call.node, layer)?;
+        let mut window = Self::pool_window(call, self.shape_of_value(&layer))?;
+        for (axis, [before, after]) in pad.into_iter().enumerate() {
+            window.pad_before[axis] += before;
+            window.pad_after[axis] += after;
+            if window.pad_before[axis].max(window.pad_after[axis]) >= window.size[axis] {
+                return Err(call.unsupported("of windows with nothing in them"));
+            }
+        }
+        self.pool(call, &layer, Op::MaxPool(window)).map(Some)
+    }
+
+    pub(super) fn max_pool(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = self.map(call)?;
         call.open(&layer)?;
         let shape = self.shape_of(&layer);
@@ -201,7 +231,7 @@ impl Import<'_> {
         self.pool(call, &layer, Op::MaxPool(window))
     }
 
-    pub(super) fn average_pool(&mut self, call: &Call<'_>) -> Result<Layer, GraphError> {
+    pub(super) fn average_pool(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = self.map(call)?;
         call.open(&layer)?;
         let shape = self.shape_of(&layer);
@@ -234,13 +264,13 @@ impl Import<'_> {
     pub(super) fn pool(
         &mut self,
         call: &Call<'_>,
-        layer: &Layer,
+        layer: &View,
         op: Op,
-    ) -> Result<Layer, GraphError> {
+    ) -> Result<View, GraphError> {
         let id = self.push(call.node, None, op, layer.node)?;
-        Ok(Layer {
+        Ok(View {
             quantized: layer.quantized,
-            ..Layer::new(id, layer.axes.clone())
+            ..View::new(id, layer.axes.clone())
         })
     }
 }
