@@ -15,7 +15,7 @@
 //   MISH          x tanh(log(1 + exp(x)))
 //   SQUARE        x x
 //   SQRT          sqrt(x), of x < 0: 0
-//   RECIPROCAL    1 / x, of 0 the largest number: what stands for channels that fill up a block stays finite
+//   RECIPROCAL    1 / x, of 0: 0, so that what fills up a block of channels stays as it is
 //
 // x, y: N x blocks x positions, four channels an element. No exponential is of a positive number, so that none is infinite; each
 // result is within 1e-6 of f, relative to the larger of 1 and |x|.
@@ -140,7 +140,7 @@ fn main(
         case ACTIVATION_SQRT: { y[at] = sqrt(max(v, zero)); }
         case ACTIVATION_RECIPROCAL: {
             let is_zero = v == zero;
-            y[at] = select(1.0 / select(v, one, is_zero), vec4<f32>(3.4028234e38), is_zero);
+            y[at] = select(1.0 / select(v, one, is_zero), zero, is_zero);
         }
         default: { y[at] = v; }
     }

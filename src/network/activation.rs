@@ -60,7 +60,7 @@ pub enum Activation {
     Square,
     /// The square root; of what is below zero 0, as at 0, where no gradient passes.
     Sqrt,
-    /// 1 / x; of 0 the largest number, where no gradient passes.
+    /// 1 / x; of 0 it is 0, and no gradient passes.
     Reciprocal,
 }
 

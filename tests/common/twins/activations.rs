@@ -123,7 +123,7 @@ fn activation_at(activation: &Activation, x: f64, c: usize) -> [f64; 2] {
         Activation::Square => [x * x, 2.0 * x],
         Activation::Sqrt if x > 0.0 => [x.sqrt(), 0.5 / x.sqrt()],
         Activation::Sqrt => [0.0, 0.0],
-        Activation::Reciprocal if x == 0.0 => [f64::from(f32::MAX), 0.0],
+        Activation::Reciprocal if x == 0.0 => [0.0, 0.0],
         Activation::Reciprocal => [1.0 / x, -1.0 / (x * x)],
     }
 }
