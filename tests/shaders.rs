@@ -266,7 +266,7 @@ fn first(z: vec4<f32>, at: u32) -> f32 {{ return z[0] + z[at]; }}
         assert_eq!(refused(uses, 3), NotHalved::Use(3), "{uses}");
     }
     let made = half::halved(
-        &source("z[i32(z[1].x)] = z[2] * z[3].w; // z is"),
+        &source("z[i32(z[1].x)] = z[2] * z[3].w; // z is\n"),
         Halves::of([3]),
         4,
     )
