@@ -30,9 +30,10 @@ fn float16_moves_what_is_shown_by_little_and_the_json_says_it() {
             .unwrap();
         let (actual, _) = folder.array(&half_name);
         let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-        for (a, e) in actual.iter().zip(&expected) {
-            assert!((a - e).abs() <= 1e-1 * largest, "{method}: {a} and {e}");
-        }
+        // A mask that turns over in a network of so few channels moves a place of its own.
+        let is_off = |(a, e): &(&f32, &f32)| (*a - *e).abs() > 2e-2 * largest;
+        let off = actual.iter().zip(&expected).filter(is_off).count();
+        assert!(off * 10 <= expected.len(), "{method}: {off} places are off");
     }
 }
 

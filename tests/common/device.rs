@@ -109,10 +109,28 @@ fn to_halves(values: &[f32]) -> Vec<f32> {
     values.iter().map(rounded).collect()
 }
 
-/// Whether it takes maxima of values that are rounded: those that float16 makes equal send their gradient elsewhere.
-fn pools_what_is_computed(network: &Network) -> bool {
+/// Whether masks or maxima are taken of values that are computed, and so rounded: those that lie within rounding of zero, or of
+/// each other, send their gradient elsewhere.
+fn may_turn_over(network: &Network) -> bool {
     let mut nodes = network.nodes.iter();
-    nodes.any(|node| matches!(node.op, Op::MaxPool(_)) && node.inputs != [NodeId(0)])
+    nodes.any(|node| {
+        let decides = matches!(node.op, Op::MaxPool(_) | Op::Activate(_));
+        decides && node.inputs != [NodeId(0)]
+    })
+}
+
+/// Fails where more than a tenth of the values are further from what is expected than `tolerance` times the largest.
+#[track_caller]
+fn assert_mostly_close(what: &str, actual: &[f32], expected: &[f32], tolerance: f32) {
+    let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let is_off = |(a, e): &(&f32, &f32)| !((*a - *e).abs() <= tolerance * largest);
+    let off = actual.iter().zip(expected).filter(is_off).count();
+    assert_eq!(actual.len(), expected.len(), "{what}: length");
+    assert!(
+        off * 10 <= expected.len(),
+        "{what}: {off} of {} values are off",
+        expected.len()
+    );
 }
 
 /// Whether float16 holds them: others are refused.
@@ -270,14 +288,17 @@ pub(crate) fn backward_asked(
 ) -> (Vec<f32>, Vec<f32>) {
     let back = &request.passes[0].backs[0];
     let (x_halves, dy_halves) = (to_halves(x), to_halves(dy));
-    if back.to == NodeId(0) && are_finite(&x_halves) && !pools_what_is_computed(network) {
+    if back.to == NodeId(0) && are_finite(&x_halves) {
         let (halves, between) = (in_halves(request), between(network));
         let (x, dy) = (x_halves, dy_halves);
         let (_, expected) = backward_once(limits, network, request, &x, &dy);
         let (_, actual) = backward_once(limits, &between, &halves, &x, &dy);
         let shape = network.input_shape();
         let what = format!("float16 back, {:?}, {:?}", limits.family, limits.winograd);
-        assert_close(&what, &actual, &expected, shape, HALF_TOLERANCE);
+        match may_turn_over(network) {
+            true => assert_mostly_close(&what, &actual, &expected, HALF_TOLERANCE),
+            false => assert_close(&what, &actual, &expected, shape, HALF_TOLERANCE),
+        }
     }
     backward_once(limits, network, request, x, dy)
 }
