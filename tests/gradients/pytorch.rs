@@ -1,13 +1,11 @@
 //! Gradients at the input against PyTorch's, and against finite differences.
 
 use gradcam::low_level::gpu::Session;
-use gradcam::low_level::network::{OutputKind, ReluRule, Shape};
-use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request};
+use gradcam::low_level::network::{Network, OutputKind, ReluRule, Shape};
+use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request, StoredDtype};
 use gradcam::low_level::score::{Objective, Score};
 
-use crate::common::device::{
-    GPU, assert_close, backward, each_convolution, forward_within, random, to_input,
-};
+use crate::common::device::{GPU, assert_close, backward, each_convolution, random, to_input};
 use crate::dot;
 use crate::small::{fixture, numbers};
 
@@ -15,11 +13,11 @@ use crate::small::{fixture, numbers};
 /// convolutions.
 fn check_against_pytorch(name: &str, tolerance: f32) {
     for limits in each_convolution() {
-        check_within(limits, name, tolerance);
+        check_within(limits, name, StoredDtype::F32, tolerance);
     }
 }
 
-fn check_within(limits: Limits<'_>, name: &str, tolerance: f32) {
+fn check_within(limits: Limits<'_>, name: &str, dtype: StoredDtype, tolerance: f32) {
     let (network, fixture) = fixture(name);
     let shape = network.input_shape();
     let classes = Shape::vector(network.classes());
@@ -27,7 +25,7 @@ fn check_within(limits: Limits<'_>, name: &str, tolerance: f32) {
     let (_, logits) = numbers(&fixture["logits"]);
     assert_close(
         "logits",
-        &forward_within(limits, &network, 2, &input),
+        &forward_stored(limits, &network, 2, &input, dtype),
         &logits,
         classes,
         tolerance,
@@ -38,10 +36,13 @@ fn check_within(limits: Limits<'_>, name: &str, tolerance: f32) {
         ("guided", ReluRule::Guided),
         ("deconv", ReluRule::Deconv),
     ];
-    let request = Request::of(ForwardRequest {
-        backs: rules.map(|(_, rule)| to_input(1, rule)).to_vec(),
-        ..ForwardRequest::default()
-    });
+    let request = stored(
+        dtype,
+        ForwardRequest {
+            backs: rules.map(|(_, rule)| to_input(1, rule)).to_vec(),
+            ..ForwardRequest::default()
+        },
+    );
     let plan = Plan::new(&network, &request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
@@ -72,8 +73,62 @@ fn check_within(limits: Limits<'_>, name: &str, tolerance: f32) {
                 let expected = &expected[n * shape.len()..(n + 1) * shape.len()];
                 let kernels = format!("{:?}, Winograd {:?}", limits.family, limits.winograd);
                 let what = format!("{name}, {score_name}, {rule_name}, picture {n}, {kernels}");
-                assert_close(&what, &dx, expected, shape, tolerance);
+                match dtype {
+                    StoredDtype::F32 => assert_close(&what, &dx, expected, shape, tolerance),
+                    StoredDtype::F16 => assert_mostly_close(&what, &dx, expected, tolerance),
+                }
             }
+        }
+    }
+}
+
+fn stored(dtype: StoredDtype, pass: ForwardRequest) -> Request {
+    Request {
+        dtype,
+        matrices: dtype,
+        ..Request::of(pass)
+    }
+}
+
+fn forward_stored(
+    limits: Limits<'_>,
+    network: &Network,
+    images: usize,
+    x: &[f32],
+    dtype: StoredDtype,
+) -> Vec<f32> {
+    let pass = ForwardRequest {
+        images,
+        ..ForwardRequest::default()
+    };
+    let plan = Plan::new(network, &stored(dtype, pass), limits).unwrap();
+    let session = Session::new(&GPU, plan).unwrap();
+    session.poison().unwrap();
+    session.forward(0, x, network.input_shape()).unwrap();
+    let logits = session.plan().picture().logits;
+    let classes = Shape::vector(network.classes());
+    session.read(logits, images, classes).unwrap()
+}
+
+/// Where rounding turns over a mask or a pool's maximum, what lies before it has another gradient: that may be a quarter of the
+/// picture, and the rest is close.
+#[track_caller]
+fn assert_mostly_close(what: &str, actual: &[f32], expected: &[f32], tolerance: f32) {
+    let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let is_close = |(a, e): (&f32, &f32)| (a - e).abs() <= tolerance * largest;
+    let close = actual.iter().zip(expected).map(is_close);
+    let close = close.filter(|&close| close).count();
+    let share = close as f32 / expected.len() as f32;
+    println!("{what}: {share:.3} within {tolerance}");
+    assert!(share >= 0.75, "{what}: {share} are within {tolerance}");
+}
+
+/// Chains, skip connections, gates and concatenations, under every rule; the gradients of probabilities too, which are smaller.
+#[test]
+fn small_networks_stored_in_float16_agree_with_pytorch_within_hundredths_but_for_masks() {
+    for name in ["plain", "head", "residual", "excited", "dense"] {
+        for limits in each_convolution() {
+            check_within(limits, name, StoredDtype::F16, 1e-2);
         }
     }
 }

@@ -25,7 +25,9 @@ fn values(constant: &str) -> &'static [f64] {
         "SIZE" => &[2.0, 4.0],
         // SiLU, hard swish, none: src/kernels/table.rs.
         "ACTIVATION" => &[4.0, 6.0, 99.0],
-        "ADDED" | "HALF" | "MANY" | "MASKED" | "SHUFFLED" | "TURNED" | "WIDE" => &[0.0, 1.0],
+        "BLOCKS" => &[1.0, 2.0],
+        "ADDED" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SHUFFLED" | "SPREAD" | "TURNED"
+        | "WIDE" => &[0.0, 1.0],
         other => panic!("what can {other} be?"),
     }
 }
