@@ -334,6 +334,18 @@ pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> 
     onnx::network(graph, wanted).map(|imported| imported.network)
 }
 
+/// What is told where a graph says its picture's channels alone.
+fn guessed_size(Shape { h, w, .. }: Shape) -> String {
+    let pixels = match h == w {
+        true => h.to_string(),
+        false => format!("{w} x {h}"),
+    };
+    format!(
+        "the file does not say which size of pictures the network takes: {pixels} is a guess, since its graph leaves that open; \
+         --input-size says otherwise"
+    )
+}
+
 /// The classifier that `graph` is, over pictures of the size asked for, whatever the graph says: what an exporter worked out
 /// from the size that it saw, such as padding, is worked out again.
 fn of_graph(

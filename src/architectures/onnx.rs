@@ -36,7 +36,7 @@ use std::sync::Arc;
 use crate::network::{MAX_SIDE, Network, NodeId, Op, OutputKind, Shape};
 use crate::weights::onnx::{Attribute, Constant, Graph, Input, Node};
 
-use super::{affine, names::Names};
+use super::{affine, guessed_size, names::Names};
 use activations::Pending;
 pub use error::GraphError;
 use modules::Modules;
@@ -203,6 +203,11 @@ impl<'a> Import<'a> {
             return Err(GraphError::Inputs { names });
         };
         let (batch, shape, axes) = picture(input, &nodes, size)?;
+        let says = |axis| {
+            let at = axes.iter().position(|&is| is == axis);
+            at.is_some_and(|at| matches!(input.shape.get(at), Some(Some(_))))
+        };
+        let is_open = matches!(size, Size::Open(_)) && !(says(Axis::H) && says(Axis::W));
         let mut names = Names::default();
         names.take("input");
         let mut import = Self {
@@ -213,7 +218,7 @@ impl<'a> Import<'a> {
             folded: 0,
             picking: 0,
             picked: BTreeMap::new(),
-            notes: vec![],
+            notes: is_open.then(|| guessed_size(shape)).into_iter().collect(),
             rounded: 0,
             modules: Modules::default(),
         };

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use gradcam::low_level::network::{Op, OutputKind};
+use gradcam::low_level::architectures::recognise_at;
+use gradcam::low_level::network::{Op, OutputKind, Shape};
 use gradcam::weights;
 
 use crate::common::handmade::open;
@@ -311,4 +312,30 @@ fn layers_without_weights_go_by_their_modules() {
     let network = named(today, true);
     let [node, default] = [Some("node_add"), None].map(|name| network.target(name).unwrap());
     assert_eq!(node, default);
+}
+
+#[test]
+fn a_size_that_the_graph_leaves_open_is_called_a_guess_and_one_that_it_says_is_not() {
+    let guess = |input: &[i64], size: Option<usize>| {
+        let model = Model {
+            input: input.to_vec(),
+            ..small()
+        };
+        let classifier = recognise_at(&open(model.bytes()).unwrap(), size).unwrap();
+        let Shape { h, w, .. } = classifier.network.input_shape();
+        let mut notes = classifier.notes.into_iter();
+        (h, w, notes.find(|note| note.contains("--input-size")))
+    };
+    for (input, h, w, said) in [
+        ([1, 3, -1, -1], 224, 224, "224 is a guess"),
+        ([-1, 3, 96, -1], 96, 96, "96 is a guess"),
+    ] {
+        let told = guess(&input, None);
+        assert!(
+            (told.0, told.1) == (h, w) && told.2.as_ref().is_some_and(|note| note.contains(said)),
+            "{input:?}: {told:?}"
+        );
+        assert_eq!(guess(&input, Some(64)), (64, 64, None));
+    }
+    assert_eq!(guess(&[-1, 3, 96, 64], None), (96, 64, None));
 }

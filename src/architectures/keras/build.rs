@@ -41,6 +41,8 @@ pub(super) struct Input {
     pub(super) axes: Axes,
     /// Whether the model takes pictures of any size.
     pub(super) open: bool,
+    /// Whether rows or columns are not in the file.
+    pub(super) guessed: bool,
     /// Whether its values are bytes.
     pub(super) bytes: bool,
 }

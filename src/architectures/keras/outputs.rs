@@ -6,7 +6,7 @@ use super::build::{Built, Input, network};
 use super::value::Axes;
 use super::windows::size;
 use super::{KerasModelError, Layer, Model, Source};
-use crate::architectures::{ArchitectureError, Classifier, GraphOutput};
+use crate::architectures::{ArchitectureError, Classifier, GraphOutput, guessed_size};
 use crate::network::Shape;
 
 /// Pixels along a side where the file leaves it open and the head takes any.
@@ -41,7 +41,13 @@ fn classifier_at(
     let own = input(model)?;
     let (h, w) = (own.shape.h, own.shape.w);
     let Some(asked) = size.filter(|&size| [size; 2] != [h, w]) else {
-        return classifier_over(model, own, wanted);
+        let mut classifier = classifier_over(model, own, wanted)?;
+        // What a model resizes itself is of any size.
+        let resizes = || model.layers.iter().any(|layer| layer.class == "Resizing");
+        if size.is_none() && own.guessed && !resizes() {
+            classifier.notes.push(guessed_size(own.shape));
+        }
+        return Ok(classifier);
     };
     // What does not work at its own size either says so itself.
     let at_asked = Input {
@@ -156,6 +162,7 @@ fn input(model: &Model) -> Result<Input, KerasModelError> {
             shape: Shape::new(3, INPUT_SIZE, INPUT_SIZE),
             axes: Axes::Last,
             open: true,
+            guessed: true,
             bytes,
         });
     };
@@ -186,6 +193,7 @@ fn input(model: &Model) -> Result<Input, KerasModelError> {
         shape: Shape::new(channels, rows_there, columns_there),
         axes,
         open: rows.is_null() && columns.is_null(),
+        guessed: rows.is_null() || columns.is_null(),
         bytes,
     })
 }
