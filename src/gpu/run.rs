@@ -254,7 +254,7 @@ impl Session {
     /// Runs way back number `back` of pass number `pass`, from gradients at the logits, `shape.c` a class, the classes of each image
     /// one after the other.
     ///
-    /// Where gradients are stored in float16 it starts from powers of two of them, see [`Scaling`], and again from smaller ones where a
+    /// Where gradients are stored in float16 it starts from powers of two of them, see `Scaling`, and again from smaller ones where a
     /// gradient became too large.
     pub fn backward(
         &self,
