@@ -482,7 +482,7 @@ pub fn recognise_as(
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => {
-            several::refuse(weights, false)?;
+            several::refuse(weights)?;
             let told = families::classifier(weights, size, asked.architecture);
             if told.is_err() {
                 // One with blocks of convolutions may have a family's names.
@@ -495,8 +495,15 @@ pub fn recognise_as(
                 if asked.architecture.is_some() {
                     return Err(leaves_none());
                 }
-                several::refuse(weights, true)?;
-                (vgg::classifier(weights, size)?, modules::Allowed::default())
+                let classifier = match several::without_averages(weights)? {
+                    None => vgg::classifier(weights, size)?,
+                    Some((network, left_out)) => {
+                        let mut classifier = vgg::classifier(&network, size)?;
+                        classifier.notes.push(left_out);
+                        classifier
+                    }
+                };
+                (classifier, modules::Allowed::default())
             };
             modules::agree(&weights.modules, &classifier.network, allowed)?;
             classifier

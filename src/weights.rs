@@ -66,7 +66,7 @@ use source::Source;
 static BUILTIN: &[u8] = include_bytes!("../assets/vgg16-everyday.safetensors");
 
 /// The named tensors of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Weights {
     /// Where they were read from; `None` for the built-in network and for bytes in memory.
     pub path: Option<PathBuf>,

@@ -194,11 +194,18 @@ fn a_head_outside_of_the_backbone_and_one_sequential_for_all_are_found() {
 
 #[test]
 fn of_a_network_and_its_average_the_network_is_taken() {
-    let both = renamed("bn", &[], |name, shape| {
-        // The copy's numbers do not matter, only that it is there.
-        ["model", "model_ema"].map(|prefix| (format!("{prefix}.{name}"), shape.to_vec()))
-    });
-    assert_same(&classifier(&both).network, &classifier(&open("bn")).network);
+    // The average is left out by its name, were it the shorter one as well.
+    for [network, average] in [["model", "model_ema"], ["network", "ema"]] {
+        let both = renamed("bn", &[], |name, shape| {
+            // The copy's numbers do not matter, only that it is there.
+            [network, average].map(|prefix| (format!("{prefix}.{name}"), shape.to_vec()))
+        });
+        let taken = classifier(&both);
+        assert_same(&taken.network, &classifier(&open("bn")).network);
+        let told = format!("{network}.* was taken, and {average}.*, by its name a running average");
+        let found = taken.notes.iter().any(|note| note.contains(&told));
+        assert!(found, "{:?}", taken.notes);
+    }
 }
 
 #[test]

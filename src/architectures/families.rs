@@ -255,11 +255,7 @@ fn told<'a>(
         .iter()
         .partition(|prefix| several::is_average(prefix));
     if let ([average, ..], [network]) = (&averages[..], &networks[..]) {
-        notes.push(format!(
-            "of two networks that named {network}* was taken, and {average}*, by its name a running average, is left out; to explain \
-             that one{}",
-            several::extraction(average)
-        ));
+        notes.push(several::left_out(network, average));
     }
     if networks.is_empty() {
         networks = averages;

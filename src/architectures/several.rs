@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ArchitectureError;
 use crate::weights::Weights;
 
-/// An error where the tensors are those of several whole networks, each with a name of its own before those of its tensors. A whole network has convolutions and a dense layer, and no convolution
-/// stands outside of all: stages of one network have their first layer or their head outside.
-///
-/// `averages`: whether running averages of a network count as others.
-pub(super) fn refuse(weights: &Weights, averages: bool) -> Result<(), ArchitectureError> {
+/// What stands before the names of each whole network, where the tensors are those of several. A whole network has convolutions and
+/// a dense layer, and no convolution stands outside of all: stages of one network have their first layer or their head outside.
+fn networks(weights: &Weights) -> Vec<String> {
     let common = common(weights);
     let mut groups: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (name, tensor) in &weights.tensors {
@@ -25,13 +23,59 @@ pub(super) fn refuse(weights: &Weights, averages: bool) -> Result<(), Architectu
         .values()
         .all(|ranks| is_whole(ranks) || !ranks.contains(&4));
     let whole = groups.iter().filter(|(_, ranks)| is_whole(ranks));
-    let networks = whole.map(|(&prefix, _)| prefix);
-    let networks = networks.filter(|prefix| averages || !is_average(&prefix[common..]));
-    let prefixes: Vec<String> = networks.map(str::to_owned).collect();
-    match all_whole && prefixes.len() > 1 {
+    let whole: Vec<String> = whole.map(|(&prefix, _)| prefix.to_owned()).collect();
+    match all_whole && whole.len() > 1 {
+        true => whole,
+        false => vec![],
+    }
+}
+
+/// The running averages among the prefixes of several networks, and the others.
+fn averages(weights: &Weights, networks: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let common = common(weights);
+    networks
+        .into_iter()
+        .partition(|prefix| is_average(&prefix[common..]))
+}
+
+/// An error where the tensors are those of several whole networks, running averages of one aside.
+pub(super) fn refuse(weights: &Weights) -> Result<(), ArchitectureError> {
+    let (_, prefixes) = averages(weights, networks(weights));
+    match prefixes.len() > 1 {
         true => Err(ArchitectureError::SeveralNetworks { prefixes }),
         false => Ok(()),
     }
+}
+
+/// The weights without running averages of the network that is in them, and a note that tells of the first; `None` where there is
+/// nothing to leave out.
+///
+/// # Errors
+/// Where averages are all that there is, and several.
+pub(super) fn without_averages(
+    weights: &Weights,
+) -> Result<Option<(Weights, String)>, ArchitectureError> {
+    let (averages, networks) = averages(weights, networks(weights));
+    let (Some(average), Some(network)) = (averages.first(), networks.first()) else {
+        return match averages.len() > 1 {
+            true => Err(ArchitectureError::SeveralNetworks { prefixes: averages }),
+            false => Ok(None),
+        };
+    };
+    let stays = |name: &str| !averages.iter().any(|average| name.starts_with(average));
+    let mut left = weights.clone();
+    left.tensors.retain(|name, _| stays(name));
+    left.order.retain(|name| stays(name));
+    Ok(Some((left, left_out(network, average))))
+}
+
+/// What is told of a network beside its average.
+pub(super) fn left_out(network: &str, average: &str) -> String {
+    format!(
+        "of two networks that named {network}* was taken, and {average}*, by its name a running average, is left out; to explain \
+         that one{}",
+        extraction(average)
+    )
 }
 
 /// Bytes of the names' common beginning, up to a dot or a slash.
