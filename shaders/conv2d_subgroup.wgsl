@@ -42,7 +42,6 @@ struct Params {
     sharing: i32, // n of an image
     low: f32, // bounds of EPILOGUE_BIAS_CLIP
     high: f32,
-    parts: i32, // 2 * BLOCKS; as a constant, the driver would unroll the end and take twice as long to compile
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -417,8 +416,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
         }
         w_at += 32;
     }
-    // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once.
-    for (var part = 0; part < p.parts; part++) {
+    // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once. `group.z` is zero. A number
+    // that is known would have the driver unroll the end; one of the uniform as well, since the driver puts those that end loops
+    // in as constants where much of a kernel then falls away, and compiles the kernel anew for each dispatch.
+    for (var part = 0; part < 2 * BLOCKS + i32(group.z); part++) {
         let is_next = part >= 2;
         let is_half = (part & 1) == 1;
         let made = select(block, next, is_next);

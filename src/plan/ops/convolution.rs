@@ -300,7 +300,6 @@ impl Builder<'_> {
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
             bounds: call.end.bounds,
-            parts: 2 * each as i32,
         };
         let workgroups = [
             of_positions as u32,
