@@ -131,6 +131,7 @@ var<private> next_n: i32;
 var<private> next_at: i32;
 var<private> bias: vec4<f32>;
 var<private> bounds: vec2<f32>;
+var<private> epilogue: u32;
 
 // Before the first of a block's outputs, those from `first` on, is stored.
 fn begin(first: i32, block: i32) {
@@ -139,7 +140,7 @@ fn begin(first: i32, block: i32) {
     next_at = first - next_n * plane;
     bias = vec4<f32>();
     bounds = vec2<f32>(p.low, p.high);
-    switch p.epilogue {
+    switch epilogue {
         case EPILOGUE_BIAS, EPILOGUE_BIAS_RELU, EPILOGUE_BIAS_CLIP: { bias = extra[min(block, p.out_blocks - 1)]; }
         default: {}
     }
@@ -169,7 +170,7 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
     if ACTIVATION == ACTIVATION_HARD_SWISH {
         end *= clamp(end / 6.0 + 0.5, zero, vec4<f32>(1.0));
     }
-    switch p.epilogue {
+    switch epilogue {
         case EPILOGUE_BIAS_RELU, EPILOGUE_MASK_DECONV, EPILOGUE_MASK_GUIDED: { end = max(end, zero); }
         case EPILOGUE_BIAS_CLIP: { end = clamp(end, vec4<f32>(bounds.x), vec4<f32>(bounds.y)); }
         default: {}
@@ -192,7 +193,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let up = vec2<i32>(p.up_h, p.up_w);
     let dilation = vec2<i32>(p.dilation_h, p.dilation_w);
     let taps_w = p.taps_w;
-    let turns = p.taps_h * taps_w * in_blocks;
+    // Where a branch or a loop's end is known from the uniform alone and much of a kernel then falls away, this adapter's driver puts
+    // the numbers in as constants, and compiles the kernel anew for each dispatch. `group.z` is zero, and not of the uniform.
+    let turns = p.taps_h * taps_w * in_blocks + i32(group.z);
+    epilogue = p.epilogue + group.z;
     // The positions whose inputs this invocation loads: position k of the workgroup's is element k / SUBGROUP of invocation
     // k % SUBGROUP.
     var positions: array<Position, 7>;
@@ -416,9 +420,8 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
         }
         w_at += 32;
     }
-    // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once. `group.z` is zero. A number
-    // that is known would have the driver unroll the end; one of the uniform as well, since the driver puts those that end loops
-    // in as constants where much of a kernel then falls away, and compiles the kernel anew for each dispatch.
+    // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once: a loop whose end is known
+    // would be unrolled.
     for (var part = 0; part < 2 * BLOCKS + i32(group.z); part++) {
         let is_next = part >= 2;
         let is_half = (part & 1) == 1;
