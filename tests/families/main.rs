@@ -16,7 +16,10 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value};
 
+mod transformers;
+
 #[allow(dead_code, reason = "every test program uses a part")]
+#[path = "../common"]
 mod common {
     pub(crate) mod device;
     pub(crate) mod vgg;
@@ -473,102 +476,6 @@ fn an_architecture_is_not_asked_for_where_a_file_leaves_no_choice() {
 }
 
 #[test]
-fn transformers_are_refused_by_name() {
-    for (names, kind) in [
-        (
-            &[
-                "class_token",
-                "encoder.layers.encoder_layer_0.self_attention.in_proj_weight",
-            ][..],
-            "ViT",
-        ),
-        (
-            &[
-                "features.1.0.attn.relative_position_bias_table",
-                "features.0.0.weight",
-            ],
-            "Swin",
-        ),
-        (
-            &[
-                "blocks.0.layers.0.layers.window_attention.attn_layer.relative_position_bias_table",
-                "blocks.0.layers.0.layers.MBconv.layers.pre_norm.weight",
-            ],
-            "MaxViT",
-        ),
-        (
-            &[
-                "cls_token",
-                "patch_embed.proj.weight",
-                "blocks.0.attn.qkv.weight",
-            ],
-            "ViT",
-        ),
-        (
-            &["cls_token", "dist_token", "blocks.0.attn.qkv.weight"],
-            "DeiT",
-        ),
-        (
-            &["cls_token", "blocks.0.gamma_1", "blocks.0.attn.qkv.weight"],
-            "BEiT",
-        ),
-        (
-            &[
-                "layers.0.blocks.0.attn.qkv.weight",
-                "layers.0.blocks.0.attn.relative_position_bias_table",
-            ],
-            "Swin",
-        ),
-        (
-            &[
-                "vit.embeddings.cls_token",
-                "vit.encoder.layer.0.attention.attention.query.weight",
-            ],
-            "ViT",
-        ),
-        (
-            &["swin.encoder.layers.0.blocks.0.attention.self.query.weight"],
-            "Swin",
-        ),
-        (
-            &["model.stages.0.blocks.0.attn_grid.attn.qkv.weight"],
-            "MaxViT",
-        ),
-        (
-            &["stages.2.1.transformer.0.attn.qkv_proj.weight"],
-            "ViT or a relative of it",
-        ),
-        (
-            &["stages.2.blocks.1.context_module.main.qkv.conv.weight"],
-            "ViT or a relative of it",
-        ),
-        // Between blocks of a ConvNeXt's names.
-        (
-            &[
-                "stages.0.blocks.0.mlp.fc1.weight",
-                "stages.0.blocks.0.conv_dw.weight",
-                "stem.0.weight",
-                "head.norm.weight",
-                "stages.1.blocks.1.xca.qkv.weight",
-            ],
-            "ViT or a relative of it",
-        ),
-    ] {
-        let zeros = [0; 16];
-        let view = |name: &&str| {
-            let view = TensorView::new(safetensors::Dtype::F32, vec![2, 2], &zeros).unwrap();
-            ((*name).to_owned(), view)
-        };
-        let bytes = safetensors::serialize(names.iter().map(view), None).unwrap();
-        let weights = weights::from_bytes(bytes).unwrap();
-        let error = recognise(&weights).unwrap_err().to_string();
-        let said = format!("a vision transformer ({kind}): attention over tokens is not supported");
-        assert!(error.contains(&said), "{names:?}: {error}");
-        assert!(error.contains("such as a ResNet"), "{error}");
-    }
-}
-
-#[test]
 fn a_resnet_in_bfloat16_is_the_one_of_the_same_values_in_float32() {
     let bytes = std::fs::read(fixture("names/resnet-bottleneck.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -603,21 +510,4 @@ fn a_resnet_in_bfloat16_is_the_one_of_the_same_values_in_float32() {
         explainer.predict(&input).unwrap().probabilities
     };
     assert_eq!(floats(2), floats(4));
-}
-
-#[test]
-fn transformers_as_graphs_are_refused_by_name_too() {
-    for file in [
-        "vit-legacy.onnx",
-        "vit-dynamo.onnx",
-        "linear-attention-legacy.onnx",
-    ] {
-        for size in [None, Some(32), Some(64)] {
-            let error = recognise_at(&open(file), size).unwrap_err().to_string();
-            assert!(
-                error.contains("a vision transformer (ViT"),
-                "{file}: {error}"
-            );
-        }
-    }
 }
