@@ -110,7 +110,7 @@ fn apart(boxes: &[KnownBox]) -> Vec<KnownBox> {
     let mut sorted = boxes.to_vec();
     sorted.sort_by(|a, b| a.x.total_cmp(&b.x));
     let mut parts: Vec<KnownBox> = vec![];
-    for (&y, &lower) in edges.iter().zip(&edges[1..]) {
+    for (&y, &lower) in edges.iter().zip(edges.iter().skip(1)) {
         let first = parts.len();
         for known in sorted.iter().filter(|b| b.y <= y && b.y + b.height > y) {
             let right = known.x + known.width;

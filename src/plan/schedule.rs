@@ -341,6 +341,24 @@ mod tests {
         network
     }
 
+    /// A way back to a node, with what it keeps.
+    fn back(to: usize, keep: Vec<NodeId>) -> BackwardRequest {
+        BackwardRequest {
+            to: NodeId(to),
+            keep,
+            classes: 1,
+            rule: crate::network::ReluRule::Plain,
+            means: crate::plan::Means::Never,
+        }
+    }
+
+    fn going(back: BackwardRequest) -> ForwardRequest {
+        ForwardRequest {
+            backs: vec![back],
+            ..ForwardRequest::default()
+        }
+    }
+
     #[test]
     fn the_later_operand_takes_the_sum_and_a_silu_stays_where_a_way_back_reads_what_goes_into_it() {
         let network = residual();
@@ -354,16 +372,7 @@ mod tests {
         let steps = steps(&network, &request, &all);
         let of_sum = steps[2];
         assert_eq!((of_sum.node.0, of_sum.sum.unwrap().other.0), (3, 2));
-        let back = |to| ForwardRequest {
-            backs: vec![BackwardRequest {
-                to: NodeId(to),
-                keep: vec![],
-                classes: 1,
-                rule: crate::network::ReluRule::Plain,
-                means: crate::plan::Means::Never,
-            }],
-            ..ForwardRequest::default()
-        };
+        let back = |to| going(back(to, vec![]));
         assert_eq!(made_of(&network, &back(0), &all), [1, 2, 5, 6, 7]);
         assert_eq!(made_of(&network, &back(7), &all), [1, 2, 5, 7]);
         // What goes around the beginning of a pass is the picture's, one for all images.
@@ -419,16 +428,7 @@ mod tests {
                 .contains(&2)
             );
         }
-        let back = |to| ForwardRequest {
-            backs: vec![BackwardRequest {
-                to: NodeId(to),
-                keep: vec![],
-                classes: 1,
-                rule: crate::network::ReluRule::Plain,
-                means: crate::plan::Means::Never,
-            }],
-            ..ForwardRequest::default()
-        };
+        let back = |to| going(back(to, vec![]));
         for to in 0..3 {
             assert!(of(&back(to)).contains(&2), "{to}");
         }
@@ -455,17 +455,6 @@ mod tests {
 
     #[test]
     fn a_pool_leaves_what_goes_into_it_where_a_gradient_is_asked_for_there() {
-        let back = |to, keep| BackwardRequest {
-            to: NodeId(to),
-            keep,
-            classes: 1,
-            rule: crate::network::ReluRule::Plain,
-            means: crate::plan::Means::Never,
-        };
-        let going = |back| ForwardRequest {
-            backs: vec![back],
-            ..ForwardRequest::default()
-        };
         assert_eq!(made(&going(back(0, vec![])), true), [3, 5]);
         assert_eq!(made(&going(back(2, vec![])), true), [2, 3, 5]);
         assert_eq!(made(&going(back(0, vec![NodeId(1)])), true), [2, 3, 5]);

@@ -300,20 +300,22 @@ fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
     }
 }
 
+/// Another number for rows than for columns, and before than after.
+const UNEVEN: Window = Window {
+    size: [3, 2],
+    stride: [3, 1],
+    pad_before: [2, 0],
+    pad_after: [1, 1],
+    dilation: [2, 3],
+};
+
 #[test]
 fn convolution_with_any_window() {
     let input = Shape::new(5, 11, 9);
     check_convolution(input, 6, Window::square(1, 1, 0), true);
     check_convolution(input, 6, Window::square(5, 2, 2), true);
     check_convolution(input, 6, Window::square(3, 2, 0), false);
-    let uneven = Window {
-        size: [3, 2],
-        stride: [3, 1],
-        pad_before: [2, 0],
-        pad_after: [1, 1],
-        dilation: [2, 3],
-    };
-    check_convolution(input, 6, uneven, true);
+    check_convolution(input, 6, UNEVEN, true);
 }
 
 /// More outputs and inputs than an invocation's first block covers, more positions than one workgroup makes, of three images
@@ -326,14 +328,7 @@ fn convolution_with_any_window_and_two_blocks_an_invocation() {
         check_convolution(input, channels, Window::square(3, 2, 1), false);
         check_convolution(input, 66, Window::square(1, 2, 0), true);
     }
-    let uneven = Window {
-        size: [3, 2],
-        stride: [3, 1],
-        pad_before: [2, 0],
-        pad_after: [1, 1],
-        dilation: [2, 3],
-    };
-    check_convolution(Shape::new(64, 13, 10), 64, uneven, true);
+    check_convolution(Shape::new(64, 13, 10), 64, UNEVEN, true);
 }
 
 /// A ReLU before a layer of strides goes into its backward kernel, of few channels and of many.
