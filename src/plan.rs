@@ -225,7 +225,8 @@ pub struct Dispatch {
     pub listed: Option<Listed>,
     /// What is copied before it runs, from a buffer to an image.
     pub copy: Option<CopyToImage>,
-    /// Texels of [`Contents::Image`] that it reads and writes, one of float16 half of one: those images are as large as the largest layer needs.
+    /// Texels of [`Contents::Image`] that it reads and writes, one of float16 half of one: those images are as large as the largest
+    /// layer needs.
     pub image_texels: usize,
     /// Its buffers, in the order of [`crate::kernels::KernelInfo::bindings`].
     pub buffers: Vec<BufferId>,
@@ -445,7 +446,7 @@ impl Plan {
 
     /// The work of every phase: of each pass that of its base, its own and its ways back.
     pub fn phases(&self) -> impl Iterator<Item = &[Dispatch]> {
-        half::phases(&self.passes)
+        dispatches::phases(&self.passes)
     }
 
     fn check_workgroups(&self, has: u32) -> Result<(), PlanError> {

@@ -2,7 +2,7 @@
 //! channels.
 //!
 //! An importer follows the picture's channels as [`Pixels`] while nothing but such steps is done to them, or [takes](take) the
-//! `Affine`s, and convolutions that do the same, at the start of a network out of it. The numbers also tell what pixels the network expects at its input.
+//! `Affine`s, and convolutions that do the same, at the start of a network out of it.
 
 mod pixels;
 

@@ -1,6 +1,6 @@
-//! The dispatches of a plan under construction, phase after phase.
+//! The dispatches of a plan, phase after phase: as they are recorded, and of all passes together.
 
-use super::{BufferId, Dispatch};
+use super::{BufferId, Dispatch, Forward};
 use crate::kernels::Kernel;
 
 /// The dispatches so far.
@@ -67,4 +67,24 @@ impl Dispatches {
         self.done = self.last() + 1;
         std::mem::take(&mut self.recorded)
     }
+}
+
+/// The work of every phase.
+pub(super) fn phases(passes: &[Forward]) -> impl Iterator<Item = &[Dispatch]> {
+    passes.iter().flat_map(|pass| {
+        let base = pass.base.iter().map(|base| &base.dispatches);
+        let backs = pass.backs.iter().map(|back| &back.dispatches);
+        let all = base.chain([&pass.dispatches]).chain(backs);
+        all.map(Vec::as_slice)
+    })
+}
+
+/// The same, to be changed.
+pub(super) fn phases_mut(passes: &mut [Forward]) -> impl Iterator<Item = &mut [Dispatch]> {
+    passes.iter_mut().flat_map(|pass| {
+        let base = pass.base.iter_mut().map(|base| &mut base.dispatches);
+        let backs = pass.backs.iter_mut().map(|back| &mut back.dispatches);
+        let all = base.chain([&mut pass.dispatches]).chain(backs);
+        all.map(Vec::as_mut_slice)
+    })
 }

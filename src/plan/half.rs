@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use super::buffers::{Buffers, image_rows};
+use super::dispatches::{phases, phases_mut};
 use super::{BufferId, Contents, Dispatch, Forward, ImageUse};
 use crate::kernels::{Access, IMAGE_ROW};
 
@@ -89,23 +90,4 @@ impl Buffers {
             self.drafts[id.0].buffer.bytes = texels as u64 * texel;
         }
     }
-}
-
-/// The work of every phase.
-pub(super) fn phases(passes: &[Forward]) -> impl Iterator<Item = &[Dispatch]> {
-    passes.iter().flat_map(|pass| {
-        let base = pass.base.iter().map(|base| &base.dispatches);
-        let backs = pass.backs.iter().map(|back| &back.dispatches);
-        let all = base.chain([&pass.dispatches]).chain(backs);
-        all.map(Vec::as_slice)
-    })
-}
-
-fn phases_mut(passes: &mut [Forward]) -> impl Iterator<Item = &mut [Dispatch]> {
-    passes.iter_mut().flat_map(|pass| {
-        let base = pass.base.iter_mut().map(|base| &mut base.dispatches);
-        let backs = pass.backs.iter_mut().map(|back| &mut back.dispatches);
-        let all = base.chain([&mut pass.dispatches]).chain(backs);
-        all.map(Vec::as_mut_slice)
-    })
 }
