@@ -121,6 +121,8 @@ pub enum Format {
     Torch,
     /// `torch.save` before version 1.6.
     TorchLegacy,
+    /// A Python pickle of arrays.
+    Pickle,
     /// HDF5, as Keras writes.
     Hdf5,
     /// Keras 3's zip archive.
@@ -136,6 +138,7 @@ impl fmt::Display for Format {
             Self::Safetensors => "safetensors",
             Self::Torch => "torch",
             Self::TorchLegacy => "torch, before 1.6",
+            Self::Pickle => "pickle",
             Self::Hdf5 => "hdf5",
             Self::Keras => "keras",
         })
@@ -387,12 +390,18 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
             Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
             Content::Hdf5 => (Format::Hdf5, hdf5::read(&source, 0..bytes.len())?),
             Content::TorchLegacy => (Format::TorchLegacy, torch::read_legacy(&source)?),
+            Content::Pickle => (Format::Pickle, torch::read_pickle(&source)?),
             other => return Err(ContentsError::Unreadable(other)),
         }
     };
     let mut contents = contents;
     match format {
-        Format::Npy | Format::Npz | Format::Safetensors | Format::Torch | Format::TorchLegacy => {
+        Format::Npy
+        | Format::Npz
+        | Format::Safetensors
+        | Format::Torch
+        | Format::TorchLegacy
+        | Format::Pickle => {
             in_parts::put_together(&mut contents)?;
             slots::leave_out(&mut contents);
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gradcam::low_level::architectures::{self, ArchitectureError};
-use gradcam::weights::{self, ContentsError, InPartsError, TorchError, Weights, WeightsError};
+use gradcam::weights::{
+    self, ContentsError, Format, InPartsError, TorchError, Weights, WeightsError,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch_objects")
@@ -143,6 +145,71 @@ fn tensors_in_parts_say_how_they_were_computed() {
         panic!("{error}");
     };
     assert!(matches!(error, InPartsError::Unknown { name, .. } if name == "classifier.weight"));
+}
+
+#[test]
+fn dictionaries_of_numpys_arrays_are_read_from_torchs_files_and_from_bare_pickles() {
+    let folder = folder().with_file_name("pickled_arrays");
+    let expected = weights::open(folder.join("expected.safetensors")).unwrap();
+    let files = [
+        ("plain.pth", Format::Torch),
+        ("legacy.pth", Format::TorchLegacy),
+        ("in-dict.pth", Format::Torch),
+        ("p2.pkl", Format::Pickle),
+        ("p3.pkl", Format::Pickle),
+        ("p4.pkl", Format::Pickle),
+        ("p5.pkl", Format::Pickle),
+        ("in-dict-p4.pkl", Format::Pickle),
+        ("in-dict-p5.pkl", Format::Pickle),
+    ];
+    for (file, format) in files {
+        let found =
+            weights::open(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(found.format, format, "{file}");
+        let names: Vec<_> = found.tensors.keys().collect();
+        assert_eq!(names, expected.tensors.keys().collect::<Vec<_>>(), "{file}");
+        for (name, tensor) in &expected.tensors {
+            let read = &found.tensors[name];
+            assert_eq!(read.shape(), tensor.shape(), "{file}: {name}");
+            assert_eq!(read.to_vec(), tensor.to_vec(), "{file}: {name}");
+        }
+        assert_eq!(found.skipped["features.1.num_batches_tracked"].dtype, "i8");
+        assert!(found.notes.is_empty(), "{file}: {:?}", found.notes);
+    }
+}
+
+#[test]
+fn torchs_tensors_in_a_bare_pickle_are_refused_with_what_to_save_instead() {
+    let path = folder().with_file_name("pickled_arrays/tensors.pkl");
+    let error = weights::open(path).unwrap_err().to_string();
+    let line = "torch.save(pickle.load(open('weights.pkl', 'rb')), 'weights.pth')";
+    assert!(error.contains(line), "{error}");
+}
+
+#[test]
+fn bare_pickles_of_something_else_run_nothing_and_say_what_they_hold() {
+    let said = |pickle: &[u8]| {
+        weights::from_bytes(pickle.to_vec())
+            .unwrap_err()
+            .to_string()
+    };
+    let attack = said(b"\x80\x02cos\nsystem\n(U\x02lstR.");
+    assert!(
+        attack.contains("the pickle calls os.system: refused"),
+        "{attack}"
+    );
+    let model = said(b"\x80\x02cmodels\nNet\n)\x81}b.");
+    assert!(model.contains("made by Python's models.Net"), "{model}");
+    let empty = said(b"\x80\x02}q\x01.");
+    assert!(empty.contains("holds no tensor of floats"), "{empty}");
+    // An array whose state lacks its data.
+    let array = said(
+        b"\x80\x02}U\x01wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01tbs.",
+    );
+    assert!(
+        array.contains("\"w\" is damaged: an array is not what numpy writes"),
+        "{array}"
+    );
 }
 
 #[test]

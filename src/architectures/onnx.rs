@@ -9,6 +9,8 @@ mod activations;
 mod arithmetic;
 mod array;
 mod attributes;
+mod batch_norm;
+mod blocks;
 mod branches;
 mod channels;
 mod constants;
@@ -178,6 +180,12 @@ struct Import<'a> {
     values: BTreeMap<&'a str, Value>,
     /// Elements of constants that arithmetic has made.
     folded: usize,
+    /// As many as there may be.
+    foldable: usize,
+    /// Numbers among the graph's own constants: so many may go through norms.
+    held: usize,
+    /// Numbers that have.
+    normed: usize,
     /// Weights of the layers that pick channels.
     picking: usize,
     /// Layers that are some channels of a node, in this order.
@@ -208,6 +216,7 @@ impl<'a> Import<'a> {
             at.is_some_and(|at| matches!(input.shape.get(at), Some(Some(_))))
         };
         let is_open = matches!(size, Size::Open(_)) && !(says(Axis::H) && says(Axis::W));
+        let held = graph.constants.values().map(floats).sum();
         let mut names = Names::default();
         names.take("input");
         let mut import = Self {
@@ -216,6 +225,9 @@ impl<'a> Import<'a> {
             batch,
             values: BTreeMap::new(),
             folded: 0,
+            foldable: constants::foldable(held),
+            held,
+            normed: 0,
             picking: 0,
             picked: BTreeMap::new(),
             notes: is_open.then(|| guessed_size(shape)).into_iter().collect(),
@@ -245,8 +257,7 @@ impl<'a> Import<'a> {
             return self.give(node, vec![Value::Constant(constant)]);
         }
         let values: &BTreeMap<&str, Value> = &self.values;
-        let inputs = node
-            .inputs
+        let inputs = inputs_read(node)
             .iter()
             .map(|name| match values.get(name.as_str()) {
                 _ if name.is_empty() => Ok(None),
@@ -407,7 +418,7 @@ impl<'a> Import<'a> {
     /// Books elements that arithmetic on constants makes.
     fn book(&mut self, node: &Node, elements: usize) -> Result<(), GraphError> {
         self.folded = self.folded.saturating_add(elements);
-        if self.folded > constants::MAX_FOLDED {
+        if self.folded > self.foldable {
             return Err(GraphError::Use {
                 node: names::label(node),
                 op: node.op_type.clone(),
@@ -415,6 +426,13 @@ impl<'a> Import<'a> {
             });
         }
         Ok(())
+    }
+}
+
+fn floats(constant: &Constant) -> usize {
+    match constant {
+        Constant::Floats(tensor) => tensor.len(),
+        Constant::Ints(_) | Constant::Quantized(_) | Constant::Other(_) => 0,
     }
 }
 
@@ -465,12 +483,22 @@ fn needed<'a>(graph: &'a Graph, output: &'a str) -> (Vec<&'a Node>, BTreeSet<&'a
 
 /// Adds the names of the values that a node reads, and the graphs within it: what they make themselves does no harm there.
 fn read_by<'a>(node: &'a Node, read: &mut BTreeSet<&'a str>) {
-    read.extend(node.inputs.iter().map(String::as_str));
+    read.extend(inputs_read(node).iter().map(String::as_str));
     for attribute in node.attributes.values() {
         if let Attribute::Graph(graph) = attribute {
             read.extend(graph.outputs.iter().map(|output| output.name.as_str()));
             graph.nodes.iter().for_each(|inner| read_by(inner, read));
         }
+    }
+}
+
+/// The inputs that matter to what a node gives first. In training mode a batch norm measures its statistics itself, and those that it is
+/// given go into a running average.
+fn inputs_read(node: &Node) -> &[String] {
+    const MEASURED: usize = 3;
+    match node.op_type == "BatchNormalization" && node.int("training_mode").unwrap_or(0) != 0 {
+        true => &node.inputs[..node.inputs.len().min(MEASURED)],
+        false => &node.inputs,
     }
 }
 

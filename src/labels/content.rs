@@ -28,8 +28,8 @@ pub enum ContentError {
     Python,
     /// JSON of another form.
     #[error(
-        "the JSON holds {found}; expected a list of names, an object of ids to names or of names to ids, \
-         or a configuration with id2label"
+        "the JSON holds {found}; expected a list of names or of objects with id and name, an object of ids to names or of \
+         names to ids, or one of these under id2label, categories, names, classes or labels"
     )]
     Form {
         /// In words.
@@ -62,7 +62,8 @@ pub enum ContentError {
     },
     /// Numbers that are not those of the classes.
     #[error(
-        "class {missing} is missing: the ids are {first} to {last}, the network's classes 0 to {}",
+        "class {missing} is missing: the ids are {first} to {last}, the network's classes 0 to {}; which id is which class \
+         only the network's training tells: write the names as a list, in the order of its classes",
         count - 1
     )]
     Missing {
@@ -222,6 +223,54 @@ mod tests {
     }
 
     #[test]
+    fn json_may_list_objects_with_an_id_and_a_name_as_categories_of_coco_are() {
+        let list =
+            r#"[{"id": 1, "name": "dog"}, {"name": "cat", "supercategory": "animal", "id": 0}]"#;
+        reads(list, &["cat", "dog"]);
+        let coco = format!(
+            r#"{{"info": {{"year": 2017}}, "images": [{{"id": 7}}], "categories": {list}}}"#
+        );
+        reads(&coco, &["cat", "dog"]);
+        reads(
+            r#"[{"label": "cat", "index": "0"}, {"label": "dog", "index": "1"}]"#,
+            &["cat", "dog"],
+        );
+        reads(
+            r#"[{"class_id": 0, "synset": "n01440764", "class_name": "tench"}, {"class_id": 1, "class_name": "dog"}]"#,
+            &["n01440764 tench", "dog"],
+        );
+        // Without ids their order is that of the classes.
+        reads(r#"[{"name": "cat"}, {"name": "dog"}]"#, &["cat", "dog"]);
+        reads(
+            r#"{"0": {"name": "cat"}, "1": {"name": "dog", "color": "red"}}"#,
+            &["cat", "dog"],
+        );
+        reads(r#"{"nc": 2, "names": ["cat", "dog"]}"#, &["cat", "dog"]);
+        reads(r#"{"classes": {"1": "dog", "0": "cat"}}"#, &["cat", "dog"]);
+        // A class may be called so.
+        reads(r#"{"names": 1, "labels": 0}"#, &["labels", "names"]);
+    }
+
+    #[test]
+    fn ids_that_are_not_those_of_the_classes_are_refused_with_what_to_write() {
+        let from_one = r#"{"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]}"#;
+        refuses(
+            from_one,
+            2,
+            "the ids are 1 to 2, the network's classes 0 to 1",
+        );
+        refuses(
+            from_one,
+            2,
+            "write the names as a list, in the order of its classes",
+        );
+        let with_gaps = r#"[{"id": 0, "name": "cat"}, {"id": 7, "name": "dog"}]"#;
+        refuses(with_gaps, 2, "class 1 is missing: the ids are 0 to 7");
+        let twice = r#"[{"id": 0, "name": "cat"}, {"id": 0, "name": "dog"}]"#;
+        refuses(twice, 2, "class 0 comes twice, as cat and as dog");
+    }
+
+    #[test]
     fn tables_may_have_a_heading_or_none_and_any_order_of_columns() {
         reads("id,name\n1,dog\n0,cat\n", &["cat", "dog"]);
         reads("name,id\r\ndog,1\r\ncat,0\r\n", &["cat", "dog"]);
@@ -311,7 +360,17 @@ mod tests {
     fn json_of_another_form_is_told_what_is_expected() {
         refuses(r#"["cat", 7]"#, 2, "the JSON holds 7 at place 1");
         refuses(r#"{"0": "cat", "dog": "1"}"#, 2, "expected a list of names");
-        refuses(r#"{"0": {"name": "cat"}}"#, 1, "an object for \"0\"");
+        refuses(r#"{"0": {"colour": "red"}}"#, 1, "an object for \"0\"");
+        refuses(
+            r#"[{"id": 0, "name": "cat"}, {"name": "dog"}]"#,
+            2,
+            "an object without an id at place 1",
+        );
+        refuses(
+            r#"[{"id": 0, "name": "cat"}, {"id": 1, "colour": "red"}]"#,
+            2,
+            "an object without a name at place 1",
+        );
         refuses("{}", 1, "an empty object");
         refuses("[\"cat\",\n\"dog\"", 2, "the JSON has an error");
         refuses(r#"{"0": "cat", }"#, 1, "the JSON has an error");

@@ -1,5 +1,6 @@
-//! Class names in JSON: `["cat", ...]`, `{"0": "cat"}`, `{"0": ["n02121808", "cat"]}` as Keras has them, `{"cat": 0}`, and
-//! those of a model's configuration under `id2label` or `label2id`.
+//! Class names in JSON: `["cat", ...]`, `{"0": "cat"}`, `{"0": ["n02121808", "cat"]}` as Keras has them, `{"cat": 0}`,
+//! `[{"id": 0, "name": "cat"}, ...]`, and any of these under the name that a model's configuration, COCO's annotations or a data
+//! set's description have for it: `id2label`, `categories`, `names`.
 
 use std::fmt;
 
@@ -7,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Label;
 use super::content::{ContentError, Names};
+use super::table::{IDS, NAMES, SYNSETS, heading};
 
 /// A value of JSON, its keys in order and as often as they come.
 #[derive(Debug)]
@@ -59,6 +61,9 @@ fn form(found: impl Into<String>) -> ContentError {
 }
 
 fn list_names(list: Vec<Json>) -> Result<Names, ContentError> {
+    if list.iter().any(|value| value.id().is_some()) {
+        return numbered(&list);
+    }
     let label = |(place, value): (usize, Json)| {
         let found = || form(format!("{} at place {place}", value.in_words()));
         label(&value).ok_or_else(found)
@@ -67,13 +72,42 @@ fn list_names(list: Vec<Json>) -> Result<Names, ContentError> {
     Ok(Names::InOrder(labels?))
 }
 
+/// Objects of which each has an id and a name.
+fn numbered(list: &[Json]) -> Result<Names, ContentError> {
+    let pair = |(place, value): (usize, &Json)| match (value.id(), label(value)) {
+        (Some(id), Some(label)) => Ok((id, label)),
+        (None, _) => Err(form(format!(
+            "{} without an id at place {place}",
+            value.in_words()
+        ))),
+        (_, None) => Err(form(format!(
+            "{} without a name at place {place}",
+            value.in_words()
+        ))),
+    };
+    let labels: Result<_, _> = list.iter().enumerate().map(pair).collect();
+    Ok(Names::ById(labels?))
+}
+
 fn object_names(mut entries: Vec<(String, Json)>) -> Result<Names, ContentError> {
-    for key in ["id2label", "label2id"] {
-        let place = entries.iter().position(|(name, _)| name == key);
-        if let Some(place) = place {
+    for key in [
+        "id2label",
+        "label2id",
+        "categories",
+        "names",
+        "class_names",
+        "classes",
+        "labels",
+    ] {
+        // A class may have such a name, but neither a list nor an object for its number.
+        let holds = |(name, value): &(String, Json)| {
+            name == key && matches!(value, Json::List(_) | Json::Object(_))
+        };
+        if let Some(place) = entries.iter().position(holds) {
             return match entries.swap_remove(place).1 {
+                Json::List(list) => list_names(list),
                 Json::Object(entries) => pairs(&entries),
-                other => Err(form(format!("{} for {key:?}", other.in_words()))),
+                Json::Text(_) | Json::Number(_) | Json::Other(_) => unreachable!("it is neither"),
             };
         }
     }
@@ -122,21 +156,50 @@ fn pairs(entries: &[(String, Json)]) -> Result<Names, ContentError> {
 
 /// A name, or a synset and names.
 fn label(value: &Json) -> Option<Label> {
-    let text = |value: &Json| match value {
-        Json::Text(text) => Some(text.clone()),
-        _ => None,
-    };
     match value {
         Json::Text(text) => Some(Label::parse(text)),
         Json::List(list) => {
-            let parts: Vec<String> = list.iter().map(text).collect::<Option<_>>()?;
+            let parts: Vec<String> = list.iter().map(Json::text).collect::<Option<_>>()?;
             Some(Label::of_parts(&parts))
         }
-        Json::Number(_) | Json::Object(_) | Json::Other(_) => None,
+        Json::Object(_) => {
+            let name = value.called(&NAMES, Json::text)?;
+            let synset = value.called(&SYNSETS, Json::text);
+            let parts: Vec<String> = synset.into_iter().chain([name]).collect();
+            Some(Label::of_parts(&parts))
+        }
+        Json::Number(_) | Json::Other(_) => None,
     }
 }
 
 impl Json {
+    /// The first of an object's values that `read` can read, under one of these names, best first.
+    fn called<T>(&self, names: &[&str], read: impl Fn(&Self) -> Option<T>) -> Option<T> {
+        let Self::Object(entries) = self else {
+            return None;
+        };
+        names.iter().find_map(|name| {
+            let mut entries = entries.iter().filter(|(key, _)| heading(key) == *name);
+            entries.find_map(|(_, value)| read(value))
+        })
+    }
+
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// The number of the class that an object describes.
+    fn id(&self) -> Option<u64> {
+        self.called(&IDS, |value| match value {
+            Self::Number(id) => Some(*id),
+            Self::Text(text) => text.parse().ok(),
+            _ => None,
+        })
+    }
+
     fn in_words(&self) -> String {
         match self {
             Self::Text(text) => format!("{text:?}"),

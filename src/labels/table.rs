@@ -4,7 +4,7 @@ use super::content::{ContentError, Names};
 use super::{Label, is_synset};
 
 /// What the columns of ids, of names and of synsets are called, best first.
-const IDS: [&str; 8] = [
+pub(super) const IDS: [&str; 8] = [
     "id",
     "class_id",
     "label_id",
@@ -14,7 +14,7 @@ const IDS: [&str; 8] = [
     "class",
     "label",
 ];
-const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 10] = [
     "name",
     "names",
     "class_name",
@@ -26,7 +26,7 @@ const NAMES: [&str; 10] = [
     "class",
     "description",
 ];
-const SYNSETS: [&str; 4] = ["synset", "wnid", "wordnet_id", "synset_id"];
+pub(super) const SYNSETS: [&str; 4] = ["synset", "wnid", "wordnet_id", "synset_id"];
 
 /// Whether a line is the heading of a column of names.
 pub(super) fn is_name_heading(line: &str) -> bool {
@@ -249,6 +249,6 @@ impl<'a> Table<'a> {
 }
 
 /// As in the lists above.
-fn heading(text: &str) -> String {
+pub(super) fn heading(text: &str) -> String {
     text.trim().to_lowercase().replace([' ', '-'], "_")
 }

@@ -107,8 +107,8 @@ impl Content {
             | Self::Torch
             | Self::TorchLegacy
             | Self::Hdf5
-            | Self::Keras => "",
-            Self::Pickle => ": load it in Python and save the dictionary with numpy.save",
+            | Self::Keras
+            | Self::Pickle => "",
             Self::Other(format) => format.advice(),
             Self::Empty => ": nothing was downloaded or copied into it",
             Self::Html => ", not weights: download the file itself, not the page about it",

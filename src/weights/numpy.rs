@@ -5,22 +5,22 @@
 //! ...)` with the state `(3, '<', ...)`. Its data are bytes, or text that `_codecs.encode(text,
 //! 'latin1')` turns into bytes, or for an array of objects a list.
 
-use std::collections::HashMap;
+mod array;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::element::{DType, Element, Endian};
-use super::latin1::Latin1;
 use super::pickle::{self, Dialect};
 use super::pickled::{
     Foreign, Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value, is_plain,
     left_out,
 };
 use super::source::Source;
-use super::tensor::{Data, Order, Tensor, TensorError, element_count};
+use super::tensor::{TensorError, element_count};
 use super::{Contents, Shape, Skipped};
+pub(super) use array::{Array, ArrayError, Arrays, Kind, OfNumpy, type_code};
 
 /// Why the objects of a pickle are not weights. Names are paths: `conv1_1/0`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -128,7 +128,7 @@ pub(super) fn read(
     let mut walk = Walk {
         source,
         pickle,
-        texts: HashMap::new(),
+        arrays: Arrays::new(source, pickle),
         name: name.to_owned(),
         visits: 0,
         found: Contents::default(),
@@ -151,52 +151,11 @@ pub(super) fn read(
     Ok(walk.found)
 }
 
-/// An array as the pickle has it.
-struct Array {
-    shape: Vec<usize>,
-    kind: Kind,
-    order: Order,
-    /// The value with its contents.
-    data: Id,
-}
-
-/// What the elements of an array are.
-pub(super) enum Kind {
-    Float(Element),
-    Object,
-    /// Another of numpy's types, by its code: `i8`.
-    Other(String),
-}
-
-impl Kind {
-    pub(super) fn of(endian: Endian, code: &str) -> Self {
-        let float = |dtype| Self::Float(Element { dtype, endian });
-        match code {
-            "f2" => float(DType::F16),
-            "f4" => float(DType::F32),
-            "f8" => float(DType::F64),
-            "O" | "O8" | "O4" => Self::Object,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
-/// Byte order and code of numpy's name for a type: `>f4`.
-pub(super) fn type_code(descr: &str) -> (Endian, &str) {
-    let endian = if descr.starts_with('>') {
-        Endian::Big
-    } else {
-        Endian::Little
-    };
-    (endian, descr.trim_start_matches(['<', '>', '|', '=']))
-}
-
 /// A walk through all values, with what it has found.
 struct Walk<'a> {
     source: &'a Arc<Source>,
     pickle: &'a Pickle<Global>,
-    /// Texts that stand for bytes, scanned once even if many arrays share one.
-    texts: HashMap<Id, Arc<Latin1>>,
+    arrays: Arrays<'a, Global>,
     /// Path to the value at hand.
     name: String,
     visits: usize,
@@ -289,30 +248,19 @@ impl<'a> Walk<'a> {
 
     /// Adds an array under the name at hand, or what it holds under names below that.
     fn add(&mut self, array: Array, depth: usize) -> Result<(), NumpyError> {
-        let Array {
-            shape,
-            kind,
-            order,
-            data,
-        } = array;
-        match kind {
-            Kind::Object => self.objects(&shape, data, depth),
-            Kind::Float(element) => {
-                let data = self.data(data)?;
-                let tensor =
-                    Tensor::dense(self.source, data, element, shape, order).map_err(|error| {
-                        NumpyError::Tensor {
-                            name: self.name.clone(),
-                            error,
-                        }
-                    })?;
+        match &array.kind {
+            Kind::Object => self.objects(&array.shape, array.data, depth),
+            &Kind::Float(element) => {
+                let tensor = self.arrays.tensor(array, element);
+                let tensor = tensor.map_err(|error| self.wrong(error))?;
                 self.check_name()?;
                 self.found.push(self.name.clone(), tensor);
                 Ok(())
             }
             Kind::Other(code) => {
                 self.check_name()?;
-                let skipped = Skipped { dtype: code, shape };
+                let (dtype, shape) = (code.clone(), array.shape);
+                let skipped = Skipped { dtype, shape };
                 self.found.skipped.insert(self.name.clone(), skipped);
                 Ok(())
             }
@@ -356,101 +304,8 @@ impl<'a> Walk<'a> {
 
     /// Reads an object as an array; `None` when it is something else.
     fn array(&self, object: &Object<Global>) -> Result<Option<Array>, NumpyError> {
-        let array = match (
-            object.callable,
-            self.pickle.tuple(object.args),
-            object.state.map(|state| self.pickle.tuple(state)),
-        ) {
-            (Global::Reconstruct, _, Some(&[_, shape, dtype, fortran, data])) => Array {
-                shape: self.shape(shape)?,
-                kind: self.kind(dtype)?,
-                order: match self.pickle[fortran] {
-                    Value::Bool(false) | Value::Int(0) => Order::C,
-                    Value::Bool(true) | Value::Int(1) => Order::Fortran,
-                    _ => return Err(self.damaged("the order of an array")),
-                },
-                data,
-            },
-            (Global::FromBuffer, &[data, dtype, shape, order], None) => Array {
-                shape: self.shape(shape)?,
-                kind: self.kind(dtype)?,
-                order: match self.text(order) {
-                    Some("C") => Order::C,
-                    Some("F") => Order::Fortran,
-                    _ => return Err(self.damaged("the order of an array")),
-                },
-                data,
-            },
-            (Global::Scalar, &[dtype, data], None) => Array {
-                shape: Vec::new(),
-                kind: self.kind(dtype)?,
-                order: Order::C,
-                data,
-            },
-            (Global::Reconstruct | Global::FromBuffer | Global::Scalar, ..) => {
-                return Err(self.damaged("an array"));
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(array))
-    }
-
-    fn shape(&self, id: Id) -> Result<Vec<usize>, NumpyError> {
-        self.pickle
-            .lengths(id)
-            .ok_or_else(|| self.damaged("a shape"))
-    }
-
-    fn kind(&self, id: Id) -> Result<Kind, NumpyError> {
-        let damaged = || self.damaged("the type of an array");
-        let Value::Object(object) = &self.pickle[id] else {
-            return Err(damaged());
-        };
-        let (Global::DType, [code, ..]) = (object.callable, self.pickle.tuple(object.args)) else {
-            return Err(damaged());
-        };
-        let code = self.text(*code).ok_or_else(damaged)?;
-        // The order stands in the state; old pickles have it in the code as well.
-        let order = match object.state.map(|state| self.pickle.tuple(state)) {
-            Some([_, order, ..]) => self.text(*order).ok_or_else(damaged)?,
-            Some(_) => return Err(damaged()),
-            None => code,
-        };
-        let (endian, _) = type_code(order);
-        let (_, code) = type_code(code);
-        Ok(Kind::of(endian, code))
-    }
-
-    /// The bytes of an array of numbers, or the text that stands for them.
-    fn data(&mut self, id: Id) -> Result<Data, NumpyError> {
-        let pickle = self.pickle;
-        match &pickle[id] {
-            Value::Bytes(span) => Ok(Data::Raw(span.clone())),
-            Value::Object(object) => match (object.callable, self.pickle.tuple(object.args)) {
-                (Global::Bytes, []) => Ok(Data::Raw(0..0)),
-                (Global::Encode, &[text, encoding])
-                    if matches!(self.text(encoding), Some("latin1" | "latin-1")) =>
-                {
-                    self.latin1(text).map(Data::Latin1)
-                }
-                _ => Err(self.damaged("the data of an array")),
-            },
-            _ => Err(self.damaged("the data of an array")),
-        }
-    }
-
-    fn latin1(&mut self, text: Id) -> Result<Arc<Latin1>, NumpyError> {
-        if let Some(known) = self.texts.get(&text) {
-            return Ok(Arc::clone(known));
-        }
-        let Value::Text(span) = &self.pickle[text] else {
-            return Err(self.damaged("the data of an array"));
-        };
-        let scanned = Latin1::scan(self.source, span.clone())
-            .ok_or_else(|| self.damaged("the data of an array"))?;
-        let scanned = Arc::new(scanned);
-        self.texts.insert(text, Arc::clone(&scanned));
-        Ok(scanned)
+        let array = self.arrays.array(object);
+        array.map_err(|error| self.wrong(error))
     }
 
     fn text(&self, id: Id) -> Option<&'a str> {
@@ -458,9 +313,14 @@ impl<'a> Walk<'a> {
     }
 
     fn damaged(&self, part: &'static str) -> NumpyError {
-        NumpyError::Damaged {
-            name: self.name.clone(),
-            part,
+        self.wrong(ArrayError::Damaged(part))
+    }
+
+    fn wrong(&self, error: ArrayError) -> NumpyError {
+        let name = self.name.clone();
+        match error {
+            ArrayError::Damaged(part) => NumpyError::Damaged { name, part },
+            ArrayError::Tensor(error) => NumpyError::Tensor { name, error },
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A tensor is `_rebuild_tensor_v2(storage, offset, size, stride, ...)`, a view of a storage that a
 //! persistent id names: `('storage', FloatStorage, key, location, elements)`. A parameter is a tensor
 //! in `_rebuild_parameter(tensor, ...)`, and in files of torch 0.x `Parameter(tensor)` or a
-//! `Parameter` with the state `(tensor, ...)`.
+//! `Parameter` with the state `(tensor, ...)`. Where a file has numpy's arrays in place of tensors, they are read.
 //!
 //! Objects of other classes lie beside them in a checkpoint: configurations, losses, optimisers. They are left out, and
 //! named in a note. Only where tensors hang below one are its attributes read, as a dictionary is; a `torch.nn.Module`
@@ -51,6 +51,14 @@ pub enum StateDictError {
     /// A tensor, or a part of one, is not what torch writes.
     #[error("{name:?} is damaged: {part} is not what torch writes")]
     Damaged {
+        /// Where in the file.
+        name: String,
+        /// Which part.
+        part: &'static str,
+    },
+    /// One of numpy's arrays, or a part of one, is not what numpy writes.
+    #[error("{name:?} is damaged: {part} is not what numpy writes")]
+    DamagedArray {
         /// Where in the file.
         name: String,
         /// Which part.

@@ -2,6 +2,8 @@
 //! are members of a zip archive, before that they followed each other in a file.
 //! <https://docs.pytorch.org/docs/stable/notes/serialization.html>
 //!
+//! A pickle of numpy's arrays without any storage is read in the same way.
+//!
 //! Storages are used where they lie. In the archive their byte order is that of a member's text,
 //! in the older form they are little-endian whatever machine wrote them.
 
@@ -64,6 +66,12 @@ pub enum TorchError {
         /// Module and name of the function or class, with dots; control characters are escaped.
         class: String,
     },
+    /// Tensors that `pickle.dump` wrote, each as a file of torch within the pickle.
+    #[error(
+        "torch's tensors, pickled without torch: in Python, \
+         torch.save(pickle.load(open('weights.pkl', 'rb')), 'weights.pth')"
+    )]
+    Pickled,
     /// The archive is damaged, or is not as `torch.save` writes it.
     #[error(transparent)]
     Zip(#[from] ZipError),
@@ -151,6 +159,20 @@ fn tensors(
         }),
         _ => Ok(contents),
     }
+}
+
+/// Reads the arrays of a pickle alone in a file, as `pickle.dump` writes a dictionary of them.
+pub(super) fn read_pickle(source: &Arc<Source>) -> Result<Contents, TorchError> {
+    const STORAGE: &str = "torch.storage._load_from_bytes";
+    let pickle = pickle::load(source.bytes(), 0, &torch_global::DIALECT)?;
+    if pickle.foreign.iter().any(|name| name == STORAGE) {
+        return Err(TorchError::Pickled);
+    }
+    let storages = Storages {
+        spans: HashMap::new(),
+        endian: Endian::Little,
+    };
+    tensors(source, &pickle, &storages)
 }
 
 /// Reads the tensors of a file in the form before 1.6: pickles of a magic number, the version of the

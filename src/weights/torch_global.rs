@@ -2,9 +2,9 @@
 //! element types, and values that training scripts save beside the weights.
 
 use super::element::DType;
-use super::numpy;
+use super::numpy::{self, OfNumpy};
 use super::pickle::{self, Dialect};
-use super::pickled::{Foreign, is_plain};
+use super::pickled::Foreign;
 
 /// An element type, with the class of its storages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,8 @@ pub(super) enum Global {
     PersistentId,
     /// `(class, base, state)`: an object of that class.
     Instance,
+    /// What makes numpy's arrays.
+    Numpy(numpy::Global),
     /// What training scripts save beside the weights: passed over.
     Beside,
     /// Anything else: passed over, but for tensors that it holds by name.
@@ -151,10 +153,19 @@ impl Global {
                 Some(class) => Self::Storage(class),
                 None => Self::DType(TYPES.iter().find(dtype)?),
             },
-            _ if is_plain(module, name) || numpy::Global::find(module, name).is_some() => {
-                Self::Beside
-            }
-            _ => return None,
+            _ => match numpy::Global::find(module, name)? {
+                numpy::Global::Beside => Self::Beside,
+                global => Self::Numpy(global),
+            },
         })
+    }
+}
+
+impl OfNumpy for Global {
+    fn of_numpy(self) -> Option<numpy::Global> {
+        match self {
+            Self::Numpy(global) => Some(global),
+            _ => None,
+        }
     }
 }

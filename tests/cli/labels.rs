@@ -91,7 +91,7 @@ fn class_names_that_do_not_fit_the_network_are_refused_before_anything_is_writte
             "class 0 is missing: the ids are 1 to 5",
         ),
         ("h.json", r#"{"0": "a", "#, "the JSON has an error"),
-        ("i.json", r#"{"names": {"0": "a"}}"#, "id2label"),
+        ("i.json", r#"{"colours": {"0": "a"}}"#, "id2label"),
     ] {
         folder.put(name, text.as_bytes());
         folder.refuses(&format!("{LINE} {name}"), 1, &[name, part]);

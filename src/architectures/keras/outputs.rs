@@ -183,9 +183,13 @@ fn input(model: &Model) -> Result<Input, KerasModelError> {
     };
     let channels = match channels {
         Value::Null => 3,
-        value => size(value)
-            .filter(|&c| c == 1 || c == 3)
-            .ok_or_else(unsupported)?,
+        value => match size(value).ok_or_else(unsupported)? {
+            channels @ (1 | 3) => channels,
+            channels => {
+                let what = format!("pictures of {channels} channels (not 3, or 1 in grey) are");
+                return Err(layer.unsupported(what));
+            }
+        },
     };
     let rows_there = side(rows).ok_or_else(unsupported)?;
     let columns_there = side(columns).ok_or_else(unsupported)?;

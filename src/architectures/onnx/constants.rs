@@ -10,8 +10,14 @@ use super::layers::Call;
 use super::views::{order, spans, view};
 use super::{GraphError, Import, Value, names, quantized};
 
-/// Elements that arithmetic may make in all; shapes take dozens, weights that are put together some thousands.
-pub(super) const MAX_FOLDED: usize = 4 << 20;
+/// Elements that arithmetic may read and make in all, of a graph that holds so many numbers itself; shapes take dozens, weights that are
+/// put together some thousands, those that are normed in pieces ten times their own.
+pub(super) fn foldable(held: usize) -> usize {
+    const LEAST: usize = 4 << 20;
+    const LARGE: usize = 1 << 25;
+    LEAST.max(12 * held.min(LARGE))
+}
+
 /// Weights that are one number everywhere: as many as the largest matrix of a classifier has.
 const MAX_FILLED: usize = 1 << 27;
 /// Whole numbers in one result.
@@ -28,6 +34,9 @@ impl Import<'_> {
         }
         if call.node.op_type == "DequantizeLinear" {
             return Ok(vec![Constant::Floats(quantized::dequantized(call)?)]);
+        }
+        if call.node.op_type == "BatchNormalization" {
+            return Ok(vec![Constant::Floats(self.normed(call)?)]);
         }
         if call.node.op_type == "QuantizeLinear" {
             let x = call.tensor(0, "weights")?;

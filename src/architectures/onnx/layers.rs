@@ -116,6 +116,7 @@ impl<'a> Import<'a> {
             "InstanceNormalization" | "GroupNormalization" => self.group_normalization(call)?,
             "LRN" => self.lrn(call)?,
             "Resize" | "Upsample" => self.resized(call)?,
+            "SpaceToDepth" => self.space_to_depth(call)?,
             "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,
             "Celu" => self.celu(call)?,
@@ -349,38 +350,6 @@ impl<'a> Import<'a> {
             (Some(low), Some(high)) => self.clipped(call, &call.layer()?.clone(), low, high),
             _ => Err(call.unsupported("to bounds that are not known")),
         }
-    }
-
-    fn batch_normalization(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
-        let layer = call.layer()?.clone();
-        if layer.axes.get(1) != Some(&Axis::C) && self.shape_of(&layer).c != 1 {
-            return Err(call.unsupported("over other than channels"));
-        }
-        if call.node.int("training_mode").unwrap_or(0) != 0 || call.node.int("spatial") == Some(0) {
-            return Err(call.unsupported("in training mode or by position"));
-        }
-        let channels = self.shape_of(&layer).c;
-        let epsilon = f64::from(call.node.float("epsilon").unwrap_or(1e-5));
-        let read = |i: usize, what: &'static str| {
-            let tensor = call.tensor(i, what)?;
-            match tensor.shape() == [channels] {
-                true => Ok(tensor.to_vec().into_iter().map(f64::from)),
-                false => Err(call.unusable(what)),
-            }
-        };
-        let (gamma, beta) = (read(1, "scale")?, read(2, "shift")?);
-        let (mean, variance) = (read(3, "mean")?, read(4, "variance")?);
-        let scale: Vec<f64> = gamma
-            .zip(variance)
-            .map(|(gamma, variance)| gamma / (variance + epsilon).sqrt())
-            .collect();
-        let shift: Vec<f32> = beta
-            .zip(mean)
-            .zip(&scale)
-            .map(|((beta, mean), scale)| (beta - mean * scale) as f32)
-            .collect();
-        let scale: Vec<f32> = scale.iter().map(|&scale| scale as f32).collect();
-        self.affine(call, &layer, &scale, &shift)
     }
 
     /// A sum, difference, product or quotient with a constant that is the same at all positions.

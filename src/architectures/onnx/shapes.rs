@@ -24,6 +24,14 @@ pub(super) enum Axis {
     Group(usize),
     /// Which of the channels of a group of so many.
     Within(usize),
+    /// Which of so many blocks of rows.
+    RowBlock(usize),
+    /// Which row of a block of so many.
+    RowWithin(usize),
+    /// Which of so many blocks of columns.
+    ColumnBlock(usize),
+    /// Which column of a block of so many.
+    ColumnWithin(usize),
     /// A length of 1 that a reshape has put there.
     One,
 }
@@ -34,14 +42,19 @@ impl Axis {
 }
 
 impl Import<'_> {
-    fn length(&self, axis: Axis, shape: Shape) -> usize {
+    pub(super) fn length(&self, axis: Axis, shape: Shape) -> usize {
         match axis {
             Axis::N => self.batch,
             Axis::C => shape.c,
             Axis::H => shape.h,
             Axis::W => shape.w,
             Axis::Places => shape.h * shape.w,
-            Axis::Group(length) | Axis::Within(length) => length,
+            Axis::Group(length)
+            | Axis::Within(length)
+            | Axis::RowBlock(length)
+            | Axis::RowWithin(length)
+            | Axis::ColumnBlock(length)
+            | Axis::ColumnWithin(length) => length,
             Axis::One => 1,
         }
     }
@@ -86,6 +99,9 @@ impl Import<'_> {
         layer: &View,
         target: &[usize],
     ) -> Result<View, GraphError> {
+        if let Some(gathered) = self.blocks_as_channels(call, layer, target)? {
+            return Ok(gathered);
+        }
         let shape = self.shape_of_value(layer);
         let long = |&axis: &Axis| self.length(axis, shape) > 1;
         let old: Vec<Axis> = layer.axes.iter().copied().filter(long).collect();
@@ -185,7 +201,25 @@ fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Op
             (rest, left) = (after, others);
             continue;
         }
+        if let ([axis @ (Axis::H | Axis::W), after @ ..], [within, others @ ..]) = (rest, left)
+            && wanted.checked_mul(*within) == Some(length(*axis))
+        {
+            found.extend(match axis {
+                Axis::H => [Axis::RowBlock(wanted), Axis::RowWithin(*within)],
+                _ => [Axis::ColumnBlock(wanted), Axis::ColumnWithin(*within)],
+            });
+            (rest, left) = (after, others);
+            continue;
+        }
         found.push(match rest {
+            [Axis::RowBlock(a), Axis::RowWithin(b), others @ ..] if a * b == wanted => {
+                rest = others;
+                Axis::H
+            }
+            [Axis::ColumnBlock(a), Axis::ColumnWithin(b), others @ ..] if a * b == wanted => {
+                rest = others;
+                Axis::W
+            }
             [Axis::Group(a), Axis::Within(b), others @ ..] if a * b == wanted => {
                 rest = others;
                 Axis::C

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::StateDictError;
+use crate::weights::numpy::{self, Array, ArrayError, Arrays, OfNumpy};
 use crate::weights::pickled::{
     Foreign, Id, MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS, Object, Pickle, Value,
 };
@@ -13,11 +14,37 @@ use crate::weights::torch::Storages;
 use crate::weights::torch_global::Global;
 use crate::weights::{Contents, Skipped};
 
+fn is_tensor(value: &Value<Global>) -> bool {
+    match value {
+        Value::Object(object) => matches!(
+            object.callable,
+            Global::Tensor
+                | Global::TypedTensor
+                | Global::Quantised
+                | Global::Attributed
+                | Global::OtherTensor(_)
+        ),
+        _ => false,
+    }
+}
+
+fn is_array(value: &Value<Global>) -> bool {
+    let (makes, makes_of_bytes) = (numpy::Global::Reconstruct, numpy::Global::FromBuffer);
+    match value {
+        Value::Object(object) => {
+            let numpy = object.callable.of_numpy();
+            numpy == Some(makes) || numpy == Some(makes_of_bytes)
+        }
+        _ => false,
+    }
+}
+
 /// A walk through all values, with what it has found.
 pub(super) struct Walk<'a> {
     pub(super) source: &'a Arc<Source>,
     pub(super) pickle: &'a Pickle<Global>,
     pub(super) storages: &'a Storages<'a>,
+    arrays: Arrays<'a, Global>,
     /// Whether there are tensors below a value: nothing else is looked at.
     leads: Vec<bool>,
     /// Path to the value at hand.
@@ -40,22 +67,17 @@ impl<'a> Walk<'a> {
         pickle: &'a Pickle<Global>,
         storages: &'a Storages<'a>,
     ) -> Self {
-        let is_tensor = |value: &Value<Global>| match value {
-            Value::Object(object) => matches!(
-                object.callable,
-                Global::Tensor
-                    | Global::TypedTensor
-                    | Global::Quantised
-                    | Global::Attributed
-                    | Global::OtherTensor(_)
-            ),
-            _ => false,
+        // Arrays beside torch's tensors are statistics, class names and the like: they are the weights where there is nothing else.
+        let is_wanted = match pickle.values.iter().any(is_tensor) {
+            true => is_tensor,
+            false => is_array,
         };
         Self {
             source,
             pickle,
             storages,
-            leads: pickle.leads_to(is_tensor),
+            leads: pickle.leads_to(is_wanted),
+            arrays: Arrays::new(source, pickle),
             name: String::new(),
             in_module: false,
             visits: 0,
@@ -139,6 +161,11 @@ impl<'a> Walk<'a> {
                 }
             }
             Global::OtherTensor(kind) => self.skip(format!("a tensor that is {kind}"), vec![]),
+            Global::Numpy(_) => match self.arrays.array(object) {
+                Ok(Some(array)) => self.array(array),
+                Ok(None) => Ok(()),
+                Err(error) => Err(self.wrong_array(error)),
+            },
             Global::Instance | Global::Beside | Global::Foreign(_) => {
                 self.instance(id, object, depth)
             }
@@ -147,6 +174,27 @@ impl<'a> Walk<'a> {
             | Global::Storage(_)
             | Global::DType(_)
             | Global::PersistentId => Ok(()),
+        }
+    }
+
+    /// Adds one of numpy's arrays.
+    fn array(&mut self, array: Array) -> Result<(), StateDictError> {
+        match &array.kind {
+            &numpy::Kind::Float(element) => {
+                let tensor = self.arrays.tensor(array, element);
+                let tensor = tensor.map_err(|error| self.wrong_array(error))?;
+                self.add(tensor)
+            }
+            numpy::Kind::Object => self.skip("an array of Python objects".into(), array.shape),
+            numpy::Kind::Other(code) => self.skip(code.clone(), array.shape),
+        }
+    }
+
+    fn wrong_array(&self, error: ArrayError) -> StateDictError {
+        let name = self.name.clone();
+        match error {
+            ArrayError::Damaged(part) => StateDictError::DamagedArray { name, part },
+            ArrayError::Tensor(error) => StateDictError::Tensor { name, error },
         }
     }
 

@@ -300,6 +300,21 @@ fn a_model_that_resizes_all_pictures_takes_them_in_that_size_and_says_so() {
 }
 
 #[test]
+fn a_model_of_four_channels_is_refused_with_how_many_a_picture_has() {
+    let input = json!({ "batch_shape": [null, 8, 8, 4] });
+    let input = layer("InputLayer", "in", input, &[]);
+    let layers = [
+        input,
+        convolution(json!({ "kernel_size": 3 })),
+        mean(),
+        head(4),
+    ];
+    let error = classifier(layers, None).unwrap_err().to_string();
+    let words = "pictures of 4 channels (not 3, or 1 in grey) are not supported";
+    assert!(error.contains(words), "{error}");
+}
+
+#[test]
 fn a_picture_with_zeros_around_it_may_be_scaled_afterwards() {
     let zeros = || layer("ZeroPadding2D", "z", json!({ "padding": 1 }), &[]);
     let of = |scaled: Layer| {
