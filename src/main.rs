@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use gradcam::low_level::cli::{self, Cli, Command};
 use gradcam::low_level::command::Error;
 use gradcam::low_level::command::console::{self, Console};
-use gradcam::low_level::command::explain::{self, Told};
+use gradcam::low_level::command::explain::{self, Message};
 use gradcam::low_level::command::{bench, convert, info, interrupt, merge, show, tune};
 use gradcam::low_level::options::{self, Options};
 use gradcam::low_level::output::report;
@@ -50,7 +50,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Some(Command::Bench(flags)) => {
             let report = bench::run(&flags)?;
             for note in &report.notes {
-                Console::new(false).tell(&Told::Note(note.clone()));
+                Console::new(false).tell(&Message::Note(note.clone()));
             }
             let text = if flags.json {
                 report.json()
@@ -62,7 +62,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Some(Command::Tune(flags)) => {
             let report = tune::run(&flags)?;
             for note in &report.notes {
-                Console::new(false).tell(&Told::Note(note.clone()));
+                Console::new(false).tell(&Message::Note(note.clone()));
             }
             let text = if flags.json {
                 report.json()
@@ -89,14 +89,14 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let converted = convert::run(&command)?;
             print(converted.to_string().as_bytes())?;
             for note in converted.notes {
-                Console::new(false).tell(&Told::Note(note));
+                Console::new(false).tell(&Message::Note(note));
             }
         }
         Some(Command::Merge(flags)) => {
             let merged = merge::run(&flags)?;
             print(merged.to_string().as_bytes())?;
             for note in &merged.notes {
-                Console::new(false).tell(&Told::Note(note.clone()));
+                Console::new(false).tell(&Message::Note(note.clone()));
             }
             return Ok(merged.is_whole());
         }

@@ -7,4 +7,4 @@ mod file;
 mod measure;
 
 pub use file::{FileError, Tuning, kernels};
-pub use measure::{By, Clock, Layer, layers, measure, measure_within, there_and_back};
+pub use measure::{By, Clock, LayersOfShape, layers, measure, measure_within, there_and_back};

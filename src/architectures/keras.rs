@@ -112,7 +112,7 @@ pub enum KerasModelError {
 
 /// One use of a layer as Keras describes it, or of an operation.
 #[derive(Debug)]
-struct Layer {
+struct KerasLayer {
     class: String,
     name: String,
     config: Value,
@@ -132,7 +132,7 @@ struct Source {
 #[derive(Debug)]
 struct Model {
     name: String,
-    layers: Vec<Layer>,
+    layers: Vec<KerasLayer>,
     /// With their names.
     outputs: Vec<(String, Source)>,
     /// Whether a version before Keras 3 wrote it.
@@ -143,7 +143,7 @@ struct Model {
 
 impl Model {
     /// Layers that each read the one before them.
-    fn in_a_row(name: &str, mut layers: Vec<Layer>) -> Self {
+    fn in_a_row(name: &str, mut layers: Vec<KerasLayer>) -> Self {
         let source = |layer| Source { layer, output: 0 };
         for (i, layer) in layers.iter_mut().enumerate().skip(1) {
             layer.arguments = vec![(None, Argument::Value(source(i - 1)))];
@@ -162,7 +162,7 @@ impl Model {
     }
 }
 
-impl Layer {
+impl KerasLayer {
     fn unsupported(&self, what: impl Into<String>) -> KerasModelError {
         KerasModelError::Unsupported {
             layer: self.name.clone(),

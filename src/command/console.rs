@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::command::explain::{Cost, Told, in_words};
+use crate::command::explain::{Cost, Message, in_words};
 use crate::explainer::Progress;
 use crate::printable::printable_lines;
 
@@ -71,30 +71,30 @@ impl Console {
     }
 
     /// Says it, or not.
-    pub fn tell(&self, told: &Told) {
-        match told {
-            Told::Error(told) => self.bar.suspend(|| error(told)),
-            Told::Preview(screen, caption, picture) => self.bar.suspend(|| {
+    pub fn tell(&self, message: &Message) {
+        match message {
+            Message::Error(told) => self.bar.suspend(|| error(told)),
+            Message::Preview(screen, caption, picture) => self.bar.suspend(|| {
                 screen.show(&printable_lines([caption]));
                 screen.show(picture);
             }),
-            Told::Time(times) => self.bar.suspend(|| say("time", CYAN, times)),
+            Message::Time(times) => self.bar.suspend(|| say("time", CYAN, times)),
             _ if self.quiet => {}
-            Told::Note(note) => self.note(note),
-            Told::Cost(cost) => {
+            Message::Note(note) => self.note(note),
+            Message::Cost(cost) => {
                 if cost.passes > 0 {
                     self.note(&cost.to_string());
                 }
                 // Draws nothing where standard error is no terminal.
                 self.show(*cost, ProgressDrawTarget::stderr());
             }
-            Told::Passes(picture, Progress { done, all }) => {
+            Message::Passes(picture, Progress { done, all }) => {
                 // In steps that do not change where there turns out to be less to do.
                 let steps = self.steps();
                 let done = done * steps / (*all).max(1);
                 self.reach(picture * steps + done);
             }
-            Told::Progress { done, failed, of } => {
+            Message::Progress { done, failed, of } => {
                 self.failed.store(*failed, Ordering::Relaxed);
                 self.reach(done * self.steps());
                 if let Some(line) = self.line(*done, *of, Instant::now()) {
@@ -317,11 +317,11 @@ mod tests {
     fn the_bar_starts_with_the_time_told_and_is_gone_at_the_end() {
         let (console, line) = console(2, 1000);
         assert_eq!(line.text(), "0 of 2000 passes, 4.0 h left");
-        console.tell(&Told::Passes(1, Progress { done: 1, all: 4 }));
+        console.tell(&Message::Passes(1, Progress { done: 1, all: 4 }));
         let text = line.text();
         assert!(text.starts_with("1250 of 2000 passes, "), "{text}");
         assert!(text.ends_with(" left"), "{text}");
-        console.tell(&Told::Progress {
+        console.tell(&Message::Progress {
             done: 2,
             failed: 0,
             of: 2,
@@ -333,7 +333,7 @@ mod tests {
     fn pictures_alone_take_nobody_knows_how_long() {
         let (console, line) = console(3, 0);
         assert_eq!(line.text(), "0 of 3 pictures");
-        console.tell(&Told::Progress {
+        console.tell(&Message::Progress {
             done: 1,
             failed: 0,
             of: 3,
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn failures_stand_in_the_bar() {
         let (console, line) = console(3, 0);
-        console.tell(&Told::Progress {
+        console.tell(&Message::Progress {
             done: 2,
             failed: 1,
             of: 3,

@@ -21,7 +21,6 @@ use crate::output::{self, report};
 use crate::picture::preprocess::Normalization;
 use crate::weights::{self, Weights};
 
-mod beside;
 mod box_file;
 mod choice;
 mod class;
@@ -32,6 +31,7 @@ mod from_options;
 mod jobs;
 mod list_file;
 mod listing;
+mod message;
 mod page;
 mod pictures;
 mod prepare;
@@ -40,59 +40,49 @@ mod regions;
 mod scene;
 mod settings;
 mod sheet;
-mod told;
 mod values;
+mod weight_checks;
 
 pub use box_file::BoxFileError;
 pub use list_file::ListError;
-pub use told::{Cost, Told, in_words};
+pub use message::{Cost, Message, in_words};
 
-use beside::Beside;
 use box_file::Known;
 use choice::Choice;
 use ending::Collected;
 use jobs::{Job, Jobs};
 use pictures::Run;
 use record::Record;
+use weight_checks::WeightChecks;
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
 /// whether all went well; an error is one that leaves nothing to do.
 pub fn run(
     options: &Options,
     out: &mut (impl Write + Send),
-    tell: &(impl Fn(Told) + Sync),
+    tell: &(impl Fn(Message) + Sync),
 ) -> Result<bool, Error> {
     let mut jobs = Jobs::new(options, tell)?;
     if jobs.destinations().next().is_none() {
         return refused(&jobs, options, out);
     }
-    let classes_of_boxes = match (&options.known_boxes, &mut jobs.list[..]) {
-        (KnownBoxes::Here(boxes), [job]) => {
-            job.known_boxes = boxes.iter().map(|&place| Known::of(place)).collect();
-            None
-        }
-        (KnownBoxes::Here(boxes), list) if !boxes.is_empty() => {
-            return Err(UsageError::BoxOfMany(list.len()).into());
-        }
-        (KnownBoxes::Here(_), _) => None,
-        (KnownBoxes::File(path), _) => Some(box_file::assign(path, &mut jobs, tell)?),
-    };
+    let classes_of_boxes = place_boxes(options, &mut jobs, tell)?;
     if let Some(coco) = &options.coco {
         output::check_file(coco, &jobs.kept)?;
     }
     for unread in &options.unread {
-        tell(Told::Note(unread.to_string()));
+        tell(Message::Note(unread.to_string()));
     }
     let weights = weights::open_or_builtin(options.weights.as_deref())?;
     let classifier = classifier(options, &weights).inspect_err(|_| {
         // What was left out of the file may be what is missing.
         for note in &weights.notes {
-            tell(Told::Note(note.clone()));
+            tell(Message::Note(note.clone()));
         }
     })?;
     let mut notes = notes(options, &weights, &classifier);
     for note in &notes {
-        tell(Told::Note(note.clone()));
+        tell(Message::Note(note.clone()));
     }
     let labels = Labels::choose(
         options.labels.as_deref(),
@@ -110,20 +100,15 @@ pub fn run(
     let mut known_sha256 = None;
     if options.many.resume {
         let sha256 = weights::hex(&weights.sha256());
-        record::resume(
-            options,
-            &mut jobs,
-            &record::settings(options, &sha256),
-            tell,
-        )?;
-        known_sha256 = Some(sha256.clone());
+        let settings = record::settings(options, &sha256);
+        record::resume(options, &mut jobs, &settings, tell)?;
         if jobs.list.is_empty() {
-            let run = record::settings(options, &sha256);
-            let manifest = Record::open(options, &jobs, run, tell)?.finish()?;
+            let manifest = Record::open(options, &jobs, settings, tell)?.finish()?;
             collected.page = page::begin(options, &jobs)?;
             collected.finish(options, &labels, manifest.as_deref())?;
             return Ok(true);
         }
+        known_sha256 = Some(sha256);
     }
     let choice = Choice::new(options, &weights, &classifier, &labels)?;
     if options.to_stdout {
@@ -135,7 +120,7 @@ pub fn run(
     let opened = milliseconds(started);
     // Those of one kind have the same to say.
     for note in gpus[0].notes().into_iter().chain(of_tuning) {
-        tell(Told::Note(note.clone()));
+        tell(Message::Note(note.clone()));
         notes.push(note);
     }
     let run = Run {
@@ -156,12 +141,49 @@ pub fn run(
             .and_then(|preview| screen(options, preview, tell)),
         opened,
     };
-    // Half a gigabyte takes 0.35 s a digest: beside everything else, and waited for only where it is told.
-    let all_well = thread::scope(|scope| {
+    with_checks(&run, known_sha256, tell, |checks| {
+        run.all(checks, collected, out, tell)
+    })
+}
+
+/// The boxes that maps are held against, given to the pictures that they lie on; of a file of boxes the classes too.
+fn place_boxes(
+    options: &Options,
+    jobs: &mut Jobs,
+    tell: &impl Fn(Message),
+) -> Result<Option<box_file::Classes>, Error> {
+    match (&options.known_boxes, &mut jobs.list[..]) {
+        (KnownBoxes::Here(boxes), [job]) => {
+            job.known_boxes = boxes.iter().map(|&place| Known::of(place)).collect();
+            Ok(None)
+        }
+        (KnownBoxes::Here(boxes), list) if !boxes.is_empty() => {
+            Err(UsageError::BoxOfMany(list.len()).into())
+        }
+        (KnownBoxes::Here(_), _) => Ok(None),
+        (KnownBoxes::File(path), _) => Ok(Some(box_file::assign(path, jobs, tell)?)),
+    }
+}
+
+/// Does `work` while threads beside it read all of the weights for their digest and their checksums. Half a gigabyte takes 0.35 s
+/// a digest: it is waited for only where it is told.
+fn with_checks<T>(
+    run: &Run<'_>,
+    known_sha256: Option<String>,
+    tell: &(impl Fn(Message) + Sync),
+    work: impl FnOnce(&WeightChecks<'_>) -> T,
+) -> T {
+    let Run {
+        options,
+        jobs,
+        weights,
+        ..
+    } = *run;
+    thread::scope(|scope| {
         scope.spawn(|| {
             if weights.is_tensorflow_vgg16() {
                 let note = "the weights are tensorflow-vgg's VGG16.npy, by their SHA-1";
-                tell(Told::Note(note.into()));
+                tell(Message::Note(note.into()));
             }
         });
         // Only the JSON, the page, sheets, COCO's and pictures that say what made them show it.
@@ -170,13 +192,12 @@ pub fn run(
             || options.sheet.is_some()
             || options.coco.is_some()
             || jobs.say_what_made_them(options)
-            || record::is_kept(options, &jobs);
+            || record::is_kept(options, jobs);
         let hash = || known_sha256.unwrap_or_else(|| weights::hex(&weights.sha256()));
         let sha256 = is_shown.then(|| scope.spawn(hash));
         let sound = scope.spawn(|| weights.verify().map_err(Arc::new));
-        run.all(&Beside::new(sha256, sound), collected, out, tell)
-    })?;
-    Ok(all_well)
+        work(&WeightChecks::new(sha256, sound))
+    })
 }
 
 /// Where no picture can be explained: what is said of each in the place of results.
@@ -214,11 +235,11 @@ fn gpus(options: &Options, pictures: usize) -> Result<(Vec<Gpu>, Vec<String>), E
 const ALL: &str = "all";
 
 /// Where maps are drawn; a note where there is no such place.
-fn screen(options: &Options, preview: Preview, tell: &impl Fn(Told)) -> Option<Screen> {
+fn screen(options: &Options, preview: Preview, tell: &impl Fn(Message)) -> Option<Screen> {
     let screen = Screen::find(preview, options.json || options.to_stdout);
     if screen.is_none() {
         let note = "--preview draws nothing: neither standard error nor standard output is a terminal that shows pictures";
-        tell(Told::Note(note.into()));
+        tell(Message::Note(note.into()));
     }
     screen
 }

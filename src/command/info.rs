@@ -103,7 +103,7 @@ pub struct Described {
     /// Of a forward pass for one picture.
     pub multiply_adds: u64,
     /// In the order in which they run.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<NodeRow>,
     /// Names that `--layer` takes.
     pub targets: Vec<String>,
     /// The one that is looked at when nobody says which.
@@ -116,7 +116,7 @@ pub struct Described {
 
 /// A node of the network.
 #[derive(Debug, Serialize)]
-pub struct Layer {
+pub struct NodeRow {
     /// Its name.
     pub name: String,
     /// What it computes: `conv 3x3`.
@@ -320,7 +320,7 @@ fn describe(classifier: &Classifier, labels: &Labels) -> Described {
         multiply_adds: network.multiply_adds(),
         layers: network.nodes[1..]
             .iter()
-            .map(|node| Layer {
+            .map(|node| NodeRow {
                 name: node.name.clone(),
                 op: op(&node.op),
                 inputs: node

@@ -155,7 +155,7 @@ fn channels(network: &Network, wanted: &Wanted, target: NodeId) -> usize {
 }
 
 /// A target layer of a picture.
-struct Layer<'a> {
+struct TargetValue<'a> {
     target: NodeId,
     shape: Shape,
     /// C x H x W.
@@ -164,7 +164,7 @@ struct Layer<'a> {
     channels: Vec<usize>,
 }
 
-impl Layer<'_> {
+impl TargetValue<'_> {
     fn channel(&self, k: usize) -> &[f32] {
         let positions = self.shape.h * self.shape.w;
         &self.activations[k * positions..][..positions]
@@ -282,7 +282,7 @@ impl Explainer {
                 }
                 _ => ((0..shape.c).collect(), vec![]),
             };
-            let layer = Layer {
+            let layer = TargetValue {
                 target: *target,
                 shape,
                 activations,
@@ -309,7 +309,7 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        layer: &Layer<'_>,
+        layer: &TargetValue<'_>,
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<(usize, f64)>>, ExplainError> {
         let Shape { h, w, .. } = layer.shape;
@@ -352,7 +352,7 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        layer: &Layer<'_>,
+        layer: &TargetValue<'_>,
         counter: &Counter<'_>,
     ) -> Result<Vec<Vec<(usize, f64)>>, ExplainError> {
         let is_live = |k: &usize| layer.channel(*k).iter().any(|&a| a != 0.0);

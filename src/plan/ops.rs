@@ -26,7 +26,7 @@ use crate::kernels::{CombineKind, Epilogue, Kernel, LANES};
 use crate::layout::{Direction, blocks, padded_len};
 use crate::network::{NodeId, Op, ReluRule, Shape};
 use crate::weights::Tensor;
-use convolution::{Beside, Convolution};
+use convolution::{BaseValue, Convolution};
 use linear::Linear;
 
 /// An op without weights in either direction: y is made from x.
@@ -382,11 +382,11 @@ impl<'a> Builder<'a> {
     }
 
     /// What a convolution's step needs to compute listed tiles, where a pass beside its base is recorded.
-    fn beside_base(&self, step: &Step) -> Option<Beside> {
+    fn beside_base(&self, step: &Step) -> Option<BaseValue> {
         let made = step.made();
         let base = *self.pass.beside.as_ref()?.values.get(&made)?;
         let conv = step.node;
-        Some(Beside { conv, made, base })
+        Some(BaseValue { conv, made, base })
     }
 
     /// The output of a node that ends as it is.

@@ -24,7 +24,7 @@ named! {
 
 /// The layers of one shape in a network.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub struct LayersOfShape {
     /// Their names, in the network's order.
     pub names: Vec<String>,
     /// Their shape.
@@ -36,8 +36,8 @@ pub struct Layer {
 }
 
 /// The shapes of a network's convolutions, those with most work first.
-pub fn layers(network: &Network) -> Vec<Layer> {
-    let mut layers: Vec<Layer> = vec![];
+pub fn layers(network: &Network) -> Vec<LayersOfShape> {
+    let mut layers: Vec<LayersOfShape> = vec![];
     for id in (0..network.nodes.len()).map(NodeId) {
         let Some(shape) = LayerShape::of(network, id) else {
             continue;
@@ -50,7 +50,7 @@ pub fn layers(network: &Network) -> Vec<Layer> {
                 layer.names.push(name);
                 layer.multiply_adds += multiply_adds;
             }
-            None => layers.push(Layer {
+            None => layers.push(LayersOfShape {
                 names: vec![name],
                 shape,
                 network: alone,
@@ -131,7 +131,7 @@ const RUNS: usize = 1000;
 /// [`measure_within`] the device's own limits.
 pub fn measure(
     gpu: &Gpu,
-    layer: &Layer,
+    layer: &LayersOfShape,
     left: usize,
     clock: Clock,
 ) -> Result<Option<Measured>, GpuError> {
@@ -143,7 +143,7 @@ pub fn measure(
 pub fn measure_within(
     gpu: &Gpu,
     limits: Limits<'_>,
-    layer: &Layer,
+    layer: &LayersOfShape,
     left: usize,
     clock: Clock,
 ) -> Result<Option<Measured>, GpuError> {
@@ -252,7 +252,7 @@ impl Runner {
         gpu: &Gpu,
         plan: Plan,
         variant: Variant,
-        layer: &Layer,
+        layer: &LayersOfShape,
         is_for: impl Fn(Direction) -> bool,
     ) -> Result<Self, GpuError> {
         let session = Session::new(gpu, plan)?;

@@ -85,7 +85,7 @@ pub(super) enum Global {
     Bytes,
     OrderedDict,
     /// Plain data beside the arrays: passed over.
-    Beside,
+    PassedOver,
     /// Anything else: passed over, and named.
     Foreign(Foreign),
 }
@@ -111,7 +111,7 @@ impl Global {
             ("_codecs", "encode") => Self::Encode,
             ("__builtin__" | "builtins", "bytes") => Self::Bytes,
             ("collections", "OrderedDict" | "defaultdict") => Self::OrderedDict,
-            _ if is_plain(module, name) => Self::Beside,
+            _ if is_plain(module, name) => Self::PassedOver,
             _ => return None,
         })
     }

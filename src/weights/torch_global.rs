@@ -104,7 +104,7 @@ pub(super) enum Global {
     /// What makes numpy's arrays.
     Numpy(numpy::Global),
     /// What training scripts save beside the weights: passed over.
-    Beside,
+    PassedOver,
     /// Anything else: passed over, but for tensors that it holds by name.
     Foreign(Foreign),
 }
@@ -147,14 +147,14 @@ impl Global {
                 Self::Instance
             }
             ("torch", "Size" | "device" | "Tensor") | ("torch.serialization", "_get_layout") => {
-                Self::Beside
+                Self::PassedOver
             }
             ("torch" | "torch.cuda" | "torch.storage", _) => match TYPES.iter().find(storage) {
                 Some(class) => Self::Storage(class),
                 None => Self::DType(TYPES.iter().find(dtype)?),
             },
             _ => match numpy::Global::find(module, name)? {
-                numpy::Global::Beside => Self::Beside,
+                numpy::Global::PassedOver => Self::PassedOver,
                 global => Self::Numpy(global),
             },
         })

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::build::Builder;
 use super::value::{Map, Signal};
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::architectures::ArchitectureError;
 use crate::network::{Activation, Op, OutputKind, Shape};
 use crate::weights::Tensor;
@@ -22,7 +22,7 @@ impl Builder<'_> {
     /// Adds an activation, or ends the network with it.
     pub(super) fn activate(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         function: Function,
         name: &str,
         map: Map,
@@ -59,7 +59,7 @@ impl Builder<'_> {
 
     pub(super) fn expect_softmax_over_channels(
         &self,
-        layer: &Layer,
+        layer: &KerasLayer,
         class: &str,
         map: &Map,
     ) -> Result<(), KerasModelError> {
@@ -85,7 +85,7 @@ fn one(activation: Activation) -> Function {
 
 /// The activation that `value` names for `layer`: a string, or an object as Keras writes functions and layers.
 pub(super) fn named(
-    layer: &Layer,
+    layer: &KerasLayer,
     value: &Value,
     keras_2: bool,
 ) -> Result<Function, KerasModelError> {
@@ -106,7 +106,7 @@ pub(super) fn named(
     by_name(layer, name, keras_2)
 }
 
-fn by_name(layer: &Layer, name: &str, keras_2: bool) -> Result<Function, KerasModelError> {
+fn by_name(layer: &KerasLayer, name: &str, keras_2: bool) -> Result<Function, KerasModelError> {
     Ok(match name {
         "linear" => Function::Each(vec![]),
         "softmax" => Function::Scores(OutputKind::Softmax),
@@ -136,7 +136,7 @@ const fn hard_sigmoid(keras_2: bool) -> Activation {
 
 /// The activation that is the layer or operation `class` with `config`; `None` where it is no activation.
 pub(super) fn settings(
-    layer: &Layer,
+    layer: &KerasLayer,
     class: &str,
     config: &Value,
     keras_2: bool,
@@ -177,7 +177,7 @@ pub(super) fn settings(
 }
 
 /// `max_value` from there on, x from `threshold` on, and below it `negative_slope` (x - `threshold`).
-fn relu(layer: &Layer, config: &Value) -> Result<Function, KerasModelError> {
+fn relu(layer: &KerasLayer, config: &Value) -> Result<Function, KerasModelError> {
     let number = |key: &str| config[key].as_f64().or(config[key][0].as_f64());
     if number("threshold").unwrap_or(0.0) != 0.0 {
         return Err(layer.unsupported("a threshold other than 0 is"));
@@ -199,7 +199,7 @@ fn relu(layer: &Layer, config: &Value) -> Result<Function, KerasModelError> {
 }
 
 /// A `PReLU` over a value of `shape`: a slope for each channel, or one.
-pub(super) fn prelu(layer: &Layer, shape: Shape) -> Result<Op, KerasModelError> {
+pub(super) fn prelu(layer: &KerasLayer, shape: Shape) -> Result<Op, KerasModelError> {
     let [alpha] = layer.weights.as_slice() else {
         return Err(KerasModelError::Weights {
             layer: layer.name.clone(),

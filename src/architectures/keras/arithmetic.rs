@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Layer;
+use super::KerasLayer;
 use super::build::Builder;
 use super::links::Argument;
 use super::operands::Operand;
@@ -16,7 +16,7 @@ impl Builder<'_> {
     /// A value with a constant; of two values it is [joined](Self::join_maps).
     pub(super) fn arithmetic(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         class: &str,
     ) -> Result<Signal, ArchitectureError> {
         let mut operands = vec![];
@@ -67,7 +67,7 @@ impl Builder<'_> {
     /// Values of several layers as one: their sum, difference, product or mean, or the channels of all.
     pub(super) fn join_maps(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         class: &str,
         operands: Vec<Operand<'_>>,
     ) -> Result<Signal, ArchitectureError> {
@@ -160,7 +160,7 @@ impl Builder<'_> {
     }
 
     /// The mean over rows and columns, written as an operation.
-    pub(super) fn mean(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn mean(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let map = self.map(layer)?;
         let map = self.padded(layer, &map)?;
         let axes = numbers(layer.setting(&["axis"], 1).unwrap_or(&Value::Null));
@@ -190,7 +190,7 @@ impl Builder<'_> {
     /// `scale` x + `offset`, one number or one a channel each.
     pub(super) fn scaled(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         signal: Signal,
         scale: &[f64],
         offset: &[f64],

@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::build::Builder;
 use super::steps::numbers;
 use super::value::{Axes, Map, Picture, Signal};
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::architectures::ArchitectureError;
 use crate::network::{FlattenOrder, Op, Shape};
 
 impl Builder<'_> {
     /// `Flatten`; one that is told that channels come first brings them to the end before.
-    pub(super) fn flatten(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn flatten(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let first = layer.config["data_format"] == "channels_first";
         self.flat(layer, |axes| match (axes, first) {
             (Axes::First, true) => Some(FlattenOrder::Hwc),
@@ -23,7 +23,7 @@ impl Builder<'_> {
     /// The value as a vector, in the order that `order` gives for its axes.
     fn flat(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         order: impl Fn(Axes) -> Option<FlattenOrder>,
     ) -> Result<Signal, ArchitectureError> {
         let vector = |map| Map {
@@ -56,7 +56,7 @@ impl Builder<'_> {
     }
 
     /// `Reshape`: to what it was, to a vector, or a vector as a map of one place.
-    pub(super) fn reshape(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn reshape(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let signal = self.reads(layer)?;
         if let Signal::Picture(picture) = &signal
             && let Some(again) = reshaped_picture(layer, picture)
@@ -88,7 +88,7 @@ impl Builder<'_> {
     }
 
     /// `Permute` between the two orders of a map's axes.
-    pub(super) fn permute(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn permute(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let order = numbers(
             layer
                 .setting(&["dims", "axes", "perm"], 1)
@@ -123,7 +123,7 @@ impl Builder<'_> {
 }
 
 /// A picture whose shape stays, or gets an axis for its one channel.
-fn reshaped_picture(layer: &Layer, picture: &Picture) -> Option<Picture> {
+fn reshaped_picture(layer: &KerasLayer, picture: &Picture) -> Option<Picture> {
     let [h, w] = picture.size;
     let shape = Shape::new(picture.pixels.len(), h, w);
     let asked = target(layer, shape.len()).ok()?;
@@ -134,7 +134,7 @@ fn reshaped_picture(layer: &Layer, picture: &Picture) -> Option<Picture> {
 }
 
 /// The shape that a `Reshape` asks for of `len` values, without the axis of the pictures.
-fn target(layer: &Layer, len: usize) -> Result<Vec<usize>, KerasModelError> {
+fn target(layer: &KerasLayer, len: usize) -> Result<Vec<usize>, KerasModelError> {
     let unsupported = || layer.unsupported("such a shape is");
     let names = ["target_shape", "newshape", "shape"];
     let shape = layer.setting(&names, 1).and_then(Value::as_array);

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::store::{Store, in_group, strings, vars};
-use super::{KerasModelError, Layer, Model};
+use super::{KerasLayer, KerasModelError, Model};
 use crate::weights::{Tensor, Weights};
 
 /// Layers without weights that change nothing here, as their names begin.
@@ -212,8 +212,8 @@ fn is_convolution(name: &str) -> bool {
     block(name, "_conv").is_some()
 }
 
-fn layer(class: &str, name: &str, config: Value, weights: Vec<Tensor>) -> Layer {
-    Layer {
+fn layer(class: &str, name: &str, config: Value, weights: Vec<Tensor>) -> KerasLayer {
+    KerasLayer {
         class: class.into(),
         name: name.into(),
         config,
@@ -222,7 +222,7 @@ fn layer(class: &str, name: &str, config: Value, weights: Vec<Tensor>) -> Layer 
     }
 }
 
-fn pool(block: usize) -> Layer {
+fn pool(block: usize) -> KerasLayer {
     let name = format!("block{block}_pool");
     layer("MaxPooling2D", &name, json!({ "pool_size": 2 }), vec![])
 }
@@ -233,7 +233,7 @@ fn is_window(class: &str) -> bool {
 }
 
 /// A layer with the settings that it has in keras.applications, or by default.
-fn of_kind(kind: Kind, Named { name, weights, .. }: Named) -> Option<Layer> {
+fn of_kind(kind: Kind, Named { name, weights, .. }: Named) -> Option<KerasLayer> {
     let use_bias = weights.len() > 1;
     Some(match kind {
         Kind::Convolution(..) => {
@@ -253,7 +253,7 @@ fn of_kind(kind: Kind, Named { name, weights, .. }: Named) -> Option<Layer> {
 }
 
 /// Layers in the file's own order. A base that is one layer of the model has its pools after its blocks.
-fn listed(parts: Vec<(Kind, Named)>) -> Vec<Layer> {
+fn listed(parts: Vec<(Kind, Named)>) -> Vec<KerasLayer> {
     let own_pools = parts.iter().any(|(kind, _)| matches!(kind, Kind::Pool(_)));
     let mut layers = vec![];
     let mut current = None;
@@ -273,7 +273,7 @@ fn listed(parts: Vec<(Kind, Named)>) -> Vec<Layer> {
 
 /// Layers that are kept by their classes: convolutions and their pools, what is between, dense layers, each among batch
 /// normalisations that have its width.
-fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<Layer>, KerasModelError> {
+fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<KerasLayer>, KerasModelError> {
     let (mut trunk, mut between, mut dense, mut normalizations) = (vec![], vec![], vec![], vec![]);
     let mut pools = vec![];
     for (kind, named) in parts {
@@ -297,7 +297,7 @@ fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<Layer>, KerasModelError> {
         between.retain(|(class, _)| *class != "MaxPooling2D");
     }
     let mut layers = listed(trunk);
-    if let Some(Layer { name, .. }) = layers.last()
+    if let Some(KerasLayer { name, .. }) = layers.last()
         && let Some((last, _)) = block(name, "_conv")
         && (pools.is_empty() || pools.contains(&last))
     {
@@ -326,7 +326,10 @@ fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<Layer>, KerasModelError> {
 }
 
 /// Dense layers with batch normalisations before those whose inputs have their width.
-fn among(dense: Vec<Named>, normalizations: Vec<Named>) -> Result<Vec<Layer>, KerasModelError> {
+fn among(
+    dense: Vec<Named>,
+    normalizations: Vec<Named>,
+) -> Result<Vec<KerasLayer>, KerasModelError> {
     let width = |named: &Named| named.weights[0].shape()[0];
     let ambiguous = |named: &Named| KerasModelError::Ambiguous {
         layer: named.name.clone(),
@@ -356,7 +359,10 @@ fn among(dense: Vec<Named>, normalizations: Vec<Named>) -> Result<Vec<Layer>, Ke
 
 /// The picture whose map has as many places as the first dense layer reads, and what makes a vector of it where the file does not
 /// say. The last dense layer gives probabilities.
-fn input(layers: &mut Vec<Layer>, notes: &mut Vec<String>) -> Result<Layer, KerasModelError> {
+fn input(
+    layers: &mut Vec<KerasLayer>,
+    notes: &mut Vec<String>,
+) -> Result<KerasLayer, KerasModelError> {
     let at = layers.iter().position(|layer| layer.class == "Dense");
     let Some(at) = at else {
         let layer = layers
@@ -408,8 +414,9 @@ fn input(layers: &mut Vec<Layer>, notes: &mut Vec<String>) -> Result<Layer, Kera
             "GlobalAveragePooling2D"
         };
         // Before a normalisation of all its values.
-        let wide =
-            |layer: &Layer| layer.class == "BatchNormalization" && layer.weights[0].len() == rows;
+        let wide = |layer: &KerasLayer| {
+            layer.class == "BatchNormalization" && layer.weights[0].len() == rows
+        };
         let at = if at > 0 && wide(&layers[at - 1]) {
             at - 1
         } else {

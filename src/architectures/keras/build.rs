@@ -5,7 +5,7 @@ use super::layers::factors;
 use super::nodes::{expect_axes, zero_padding};
 use super::picture::{rescaling, usual};
 use super::value::{Axes, Map, Picture, Signal};
-use super::{KerasModelError, Layer, Model, Source, steps};
+use super::{KerasLayer, KerasModelError, Model, Source, steps};
 use crate::architectures::names::Names;
 use crate::architectures::prefix::Pixels;
 use crate::architectures::{ArchitectureError, Classifier, Evidence, affine, prefix};
@@ -124,7 +124,7 @@ fn needed(model: &Model, output: Source) -> Vec<bool> {
 }
 
 impl Builder<'_> {
-    fn finish(mut self, last: &Layer, end: &Signal) -> Result<Built, ArchitectureError> {
+    fn finish(mut self, last: &KerasLayer, end: &Signal) -> Result<Built, ArchitectureError> {
         let no_head = || KerasModelError::NoHead {
             layer: last.name.clone(),
         };
@@ -199,7 +199,7 @@ impl Builder<'_> {
     }
 
     /// What one use of a layer gives.
-    fn layer(&mut self, layer: &Layer) -> Result<Vec<Signal>, ArchitectureError> {
+    fn layer(&mut self, layer: &KerasLayer) -> Result<Vec<Signal>, ArchitectureError> {
         let class = steps::class(layer);
         if ONLY_IN_TRAINING.contains(&class) || is_random(class) {
             return Ok(vec![self.reads(layer)?]);

@@ -7,14 +7,14 @@ use super::links::Argument;
 use super::operands::Operand;
 use super::steps::{Index, indices};
 use super::value::{Axes, Picture, Signal};
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::architectures::ArchitectureError;
 use crate::architectures::prefix::Pixels;
 use crate::network::Shape;
 
 impl Builder<'_> {
     /// `x[..., ::-1]` and the like: channels of the picture, or all of a value.
-    pub(super) fn get_item(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn get_item(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let signal = self.reads(layer)?;
         let key = layer
             .setting(&["slice_spec", "key"], 1)
@@ -76,7 +76,7 @@ impl Builder<'_> {
     }
 
     /// A picture, and the place of its channels where the axis that the layer names is theirs.
-    fn along_channels(&self, layer: &Layer) -> Result<Picture, ArchitectureError> {
+    fn along_channels(&self, layer: &KerasLayer) -> Result<Picture, ArchitectureError> {
         match self.reads(layer)? {
             Signal::Picture(picture)
                 if picture.has_channels && layer.axis(3) == Some(picture.axes.channels()) =>
@@ -90,7 +90,7 @@ impl Builder<'_> {
     }
 
     /// The channels in reverse.
-    pub(super) fn flip(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn flip(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let picture = self.along_channels(layer)?;
         let order: Vec<usize> = (0..picture.pixels.len()).rev().collect();
         let pixels = picture.pixels.ordered(&order);
@@ -101,7 +101,7 @@ impl Builder<'_> {
     /// Each channel of the picture by itself, with an axis for it or without.
     pub(super) fn split(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         unstack: bool,
     ) -> Result<Vec<Signal>, ArchitectureError> {
         let picture = self.along_channels(layer)?;
@@ -125,7 +125,11 @@ impl Builder<'_> {
     }
 
     /// Channels of the picture, taken apart before, as one again; or maps, channels after channels.
-    pub(super) fn join(&mut self, layer: &Layer, stack: bool) -> Result<Signal, ArchitectureError> {
+    pub(super) fn join(
+        &mut self,
+        layer: &KerasLayer,
+        stack: bool,
+    ) -> Result<Signal, ArchitectureError> {
         let mut operands = vec![];
         for (name, argument) in &layer.arguments {
             if !matches!(argument, Argument::Constant(_)) && name.as_deref() != Some("axis") {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::links::{Argument, Call, Link, calls, ends};
 use super::store::{Numbers, Store, name_of};
-use super::{KerasModelError, Layer, Model, Source};
+use super::{KerasLayer, KerasModelError, Model, Source};
 use crate::weights::Weights;
 
 /// Layers of one model at most: the largest of keras.applications has a thousand.
@@ -173,7 +173,7 @@ impl<'a> Frame<'a> {
 
 struct Unfolded<'a> {
     weights: &'a Weights,
-    layers: Vec<Layer>,
+    layers: Vec<KerasLayer>,
 }
 
 impl Unfolded<'_> {
@@ -269,7 +269,7 @@ impl Unfolded<'_> {
         if class.is_empty() {
             return Err(KerasModelError::Config("a layer without a class"));
         }
-        let source = self.push(Layer {
+        let source = self.push(KerasLayer {
             class: class.into(),
             name: name.into(),
             config: config["config"].clone(),
@@ -279,7 +279,7 @@ impl Unfolded<'_> {
         Ok(vec![source])
     }
 
-    fn push(&mut self, layer: Layer) -> Result<Source, KerasModelError> {
+    fn push(&mut self, layer: KerasLayer) -> Result<Source, KerasModelError> {
         if self.layers.len() >= MAX_LAYERS {
             return Err(KerasModelError::Config("more layers than any network has"));
         }
@@ -293,7 +293,7 @@ impl Unfolded<'_> {
     /// The input of an outermost Sequential that has no layer for it.
     fn input(&mut self, model: &Value) -> Result<Source, KerasModelError> {
         let shape = first_shape(model, MAX_DEPTH).unwrap_or(Value::Null);
-        self.push(Layer {
+        self.push(KerasLayer {
             class: "InputLayer".into(),
             name: "input".into(),
             config: json!({ "batch_shape": shape }),

@@ -1,6 +1,6 @@
 //! Where the picture enters the network: steps before the first node are its preprocessing, or nodes of their own.
 
-use super::Layer;
+use super::KerasLayer;
 use super::build::{Builder, Input};
 use super::value::{Change, Map, Picture, Signal, Step};
 use crate::architectures::ArchitectureError;
@@ -9,7 +9,7 @@ use crate::network::{FilterLayout, Network, Op, Resample, Shape, Window};
 use crate::weights::Tensor;
 
 impl Builder<'_> {
-    pub(super) fn picture(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn picture(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let Input { shape, axes, .. } = self.input;
         let first = self
             .model
@@ -32,7 +32,7 @@ impl Builder<'_> {
     /// The picture as the network's input: what was done to it until here is its preprocessing.
     pub(super) fn enter(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         picture: Picture,
     ) -> Result<Map, ArchitectureError> {
         if let Some((entered, map)) = &self.entered {

@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::nodes::expect_axes;
 use super::value::{Axes, Map, Signal};
 use super::windows::window;
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::architectures::ArchitectureError;
 use crate::network::{FilterLayout, MatrixLayout, Op, Shape, Window};
 use crate::weights::Tensor;
@@ -18,7 +18,7 @@ impl Builder<'_> {
     /// `Conv2D`.
     pub(super) fn convolution(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
     ) -> Result<Signal, ArchitectureError> {
         let groups = layer.config["groups"].as_u64().unwrap_or(1);
@@ -40,7 +40,7 @@ impl Builder<'_> {
     /// Filters over a map, whose zeros around it are taken as the convolution's own.
     fn slide(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         name: &str,
         map: Map,
         weight: Tensor,
@@ -69,7 +69,7 @@ impl Builder<'_> {
     /// `DepthwiseConv2D`: kernel rows, columns, inputs, outputs an input. Each input is a group of its own.
     pub(super) fn depthwise(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
     ) -> Result<Signal, ArchitectureError> {
         let (weight, bias) = kernel_and_bias(layer)?;
@@ -82,7 +82,7 @@ impl Builder<'_> {
     /// `SeparableConv2D`: a depthwise convolution and a 1 x 1 convolution.
     pub(super) fn separable(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
     ) -> Result<Signal, ArchitectureError> {
         let with_bias = layer.config["use_bias"].as_bool().unwrap_or(true);
@@ -110,7 +110,11 @@ impl Builder<'_> {
     }
 
     /// `Dense`: over the last axis, whatever is before it.
-    pub(super) fn dense(&mut self, layer: &Layer, map: Map) -> Result<Signal, ArchitectureError> {
+    pub(super) fn dense(
+        &mut self,
+        layer: &KerasLayer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
         let (weight, bias) = kernel_and_bias(layer)?;
         let map = self.padded(layer, &map)?;
         let shape = self.shape(&map);
@@ -143,7 +147,7 @@ impl Builder<'_> {
     /// gamma (x - mean) / sqrt(variance + epsilon) + beta.
     pub(super) fn batch_normalization(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         signal: Signal,
     ) -> Result<Signal, ArchitectureError> {
         let (channels, axes) = match &signal {
@@ -201,7 +205,7 @@ impl Builder<'_> {
     /// Over the channels of each place.
     pub(super) fn layer_normalization(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
     ) -> Result<Signal, ArchitectureError> {
         let map = self.padded(layer, &map)?;
@@ -220,7 +224,7 @@ impl Builder<'_> {
     /// Over groups of channels at all places.
     pub(super) fn group_normalization(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
     ) -> Result<Signal, ArchitectureError> {
         let map = self.padded(layer, &map)?;
@@ -249,7 +253,11 @@ impl Builder<'_> {
     }
 
     /// What a norm along the channels scales and shifts by, one value a channel.
-    fn gamma_and_beta(&self, layer: &Layer, map: &Map) -> Result<[Tensor; 2], ArchitectureError> {
+    fn gamma_and_beta(
+        &self,
+        layer: &KerasLayer,
+        map: &Map,
+    ) -> Result<[Tensor; 2], ArchitectureError> {
         let (channels, axes) = (self.shape(map).c, map.axes);
         let own = match axes {
             Axes::Last => [3, -1],
@@ -284,7 +292,7 @@ impl Builder<'_> {
     /// Largest or mean values of windows.
     pub(super) fn pool(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
         of: impl Fn(Window) -> Op,
     ) -> Result<Signal, ArchitectureError> {
@@ -297,7 +305,7 @@ impl Builder<'_> {
     /// Of all places, as a vector or, with `keepdims`, as a map of one place.
     pub(super) fn global_pool(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         map: Map,
         largest: bool,
     ) -> Result<Signal, ArchitectureError> {
@@ -326,7 +334,11 @@ impl Builder<'_> {
     }
 
     /// The activation that is a part of a layer.
-    fn own_activation(&mut self, layer: &Layer, map: Map) -> Result<Signal, ArchitectureError> {
+    fn own_activation(
+        &mut self,
+        layer: &KerasLayer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
         let name = format!("{}_activation", layer.name);
         let function =
             super::activations::named(layer, &layer.config["activation"], self.model.from_keras_2)?;
@@ -335,7 +347,10 @@ impl Builder<'_> {
 }
 
 /// Filters of a depthwise convolution as those of one with a group an input: output i m + j is the j-th of input i's m.
-fn depthwise_filters(layer: &Layer, weight: &Tensor) -> Result<(Tensor, usize), KerasModelError> {
+fn depthwise_filters(
+    layer: &KerasLayer,
+    weight: &Tensor,
+) -> Result<(Tensor, usize), KerasModelError> {
     let expected = "a kernel of rows, columns, inputs, outputs an input";
     let &[rows, columns, inputs, multiplier] = weight.shape() else {
         return Err(wrong_weights(layer, expected));
@@ -347,7 +362,7 @@ fn depthwise_filters(layer: &Layer, weight: &Tensor) -> Result<(Tensor, usize), 
 }
 
 /// The one factor a channel that a layer has.
-pub(super) fn factors(layer: &Layer) -> Result<Vec<f64>, KerasModelError> {
+pub(super) fn factors(layer: &KerasLayer) -> Result<Vec<f64>, KerasModelError> {
     match layer.weights.as_slice() {
         [gamma] if gamma.shape().len() == 1 && gamma.len() <= MOST_CHANNELS => {
             Ok(gamma.to_vec().into_iter().map(f64::from).collect())
@@ -356,7 +371,7 @@ pub(super) fn factors(layer: &Layer) -> Result<Vec<f64>, KerasModelError> {
     }
 }
 
-fn wrong_weights(layer: &Layer, expected: &'static str) -> KerasModelError {
+fn wrong_weights(layer: &KerasLayer, expected: &'static str) -> KerasModelError {
     KerasModelError::Weights {
         layer: layer.name.clone(),
         found: layer.weights.len(),
@@ -364,7 +379,7 @@ fn wrong_weights(layer: &Layer, expected: &'static str) -> KerasModelError {
     }
 }
 
-fn kernel_and_bias(layer: &Layer) -> Result<(&Tensor, Option<&Tensor>), KerasModelError> {
+fn kernel_and_bias(layer: &KerasLayer) -> Result<(&Tensor, Option<&Tensor>), KerasModelError> {
     let with_bias = layer.config["use_bias"].as_bool().unwrap_or(true);
     match (layer.weights.as_slice(), with_bias) {
         ([kernel, bias], true) => Ok((kernel, Some(bias))),

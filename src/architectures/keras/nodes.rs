@@ -3,7 +3,7 @@
 use super::build::Builder;
 use super::value::{Axes, Map, Signal};
 use super::windows::padding;
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::architectures::ArchitectureError;
 use crate::network::{MAX_SIDE, Op, Pad, Shape};
 
@@ -39,7 +39,11 @@ impl Builder<'_> {
     }
 
     /// The value with its zeros around it.
-    pub(super) fn padded(&mut self, layer: &Layer, map: &Map) -> Result<Map, ArchitectureError> {
+    pub(super) fn padded(
+        &mut self,
+        layer: &KerasLayer,
+        map: &Map,
+    ) -> Result<Map, ArchitectureError> {
         if !map.is_padded() {
             return Ok(*map);
         }
@@ -66,7 +70,7 @@ impl Builder<'_> {
 }
 
 /// Refuses a layer whose order of axes is not that of the value it reads.
-pub(super) fn expect_axes(layer: &Layer, map: &Map) -> Result<(), KerasModelError> {
+pub(super) fn expect_axes(layer: &KerasLayer, map: &Map) -> Result<(), KerasModelError> {
     let said = layer.config["data_format"].as_str();
     let (expected, is) = match map.axes {
         Axes::Last => ("channels_last", "a map with its channels last is"),
@@ -80,7 +84,7 @@ pub(super) fn expect_axes(layer: &Layer, map: &Map) -> Result<(), KerasModelErro
 }
 
 /// Zeros that the next layer puts around its map.
-pub(super) fn zero_padding(layer: &Layer, mut map: Map) -> Result<Signal, ArchitectureError> {
+pub(super) fn zero_padding(layer: &KerasLayer, mut map: Map) -> Result<Signal, ArchitectureError> {
     let more = padding(layer)?;
     let sides = map.padding.as_flattened_mut();
     for (side, more) in sides.iter_mut().zip(more.as_flattened()) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::build::Builder;
 use super::links::Argument;
 use super::value::{Map, Signal};
-use super::{KerasModelError, Layer, Source};
+use super::{KerasLayer, KerasModelError, Source};
 use crate::architectures::ArchitectureError;
 use crate::network::{Op, OutputKind};
 
@@ -39,7 +39,7 @@ impl Builder<'_> {
     }
 
     /// The one value that a layer reads.
-    pub(super) fn reads(&self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn reads(&self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let mut operands = vec![];
         for (_, argument) in &layer.arguments {
             self.operands(argument, &mut operands)?;
@@ -59,7 +59,7 @@ impl Builder<'_> {
     }
 
     /// The same as a node's value.
-    pub(super) fn map(&mut self, layer: &Layer) -> Result<Map, ArchitectureError> {
+    pub(super) fn map(&mut self, layer: &KerasLayer) -> Result<Map, ArchitectureError> {
         let signal = self.reads(layer)?;
         self.as_map(layer, signal)
     }
@@ -67,7 +67,7 @@ impl Builder<'_> {
     /// A value as a node's, for `layer`.
     pub(super) fn as_map(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         signal: Signal,
     ) -> Result<Map, ArchitectureError> {
         match signal {

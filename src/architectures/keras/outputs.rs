@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::build::{Built, Input, network};
 use super::value::Axes;
 use super::windows::size;
-use super::{KerasModelError, Layer, Model, Source};
+use super::{KerasLayer, KerasModelError, Model, Source};
 use crate::architectures::{ArchitectureError, Classifier, GraphOutput, guessed_size};
 use crate::network::Shape;
 
@@ -209,7 +209,7 @@ fn axes(model: &Model, lengths: &[Value]) -> Axes {
         (true, false) => Axes::First,
         (false, true) => Axes::Last,
         _ => {
-            let said = |layer: &Layer| layer.config["data_format"].as_str().map(str::to_owned);
+            let said = |layer: &KerasLayer| layer.config["data_format"].as_str().map(str::to_owned);
             match model.layers.iter().find_map(said).as_deref() {
                 Some("channels_first") => Axes::First,
                 _ => Axes::Last,

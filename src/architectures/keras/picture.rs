@@ -1,14 +1,14 @@
 //! How a model of Keras wants its pixels: by its own first layers, else as a guess.
 
 use super::steps::numbers;
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::architectures::Evidence;
 use crate::picture::preprocess::Normalization;
 use crate::weights::Tensor;
 
 /// How pixels are scaled for a model that does nothing to them itself. Names of layers are a guess, since whoever trained a network
 /// may have used anything.
-pub(super) fn usual(layers: &[Layer]) -> (Normalization, Evidence) {
+pub(super) fn usual(layers: &[KerasLayer]) -> (Normalization, Evidence) {
     if !layers.iter().any(|layer| layer.name == "block1_conv1") {
         let reason = "pixels in 0..1 are the most common in Keras";
         return (Normalization::UNIT, Evidence::Guess(reason));
@@ -19,7 +19,7 @@ pub(super) fn usual(layers: &[Layer]) -> (Normalization, Evidence) {
 
 /// Factors and summands of `Rescaling` (v scale + offset) or `Normalization` ((v - mean) / sqrt(variance), or its inverse), each
 /// one number or one a channel.
-pub(super) fn rescaling(layer: &Layer) -> Result<[Vec<f64>; 2], KerasModelError> {
+pub(super) fn rescaling(layer: &KerasLayer) -> Result<[Vec<f64>; 2], KerasModelError> {
     let config = |key: &str| numbers(&layer.config[key]);
     if layer.class == "Rescaling" {
         let offset = config("offset");

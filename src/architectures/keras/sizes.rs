@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Layer;
+use super::KerasLayer;
 use super::build::Builder;
 use super::nodes::expect_axes;
 use super::value::{Axes, Change, Picture, Signal};
@@ -12,7 +12,7 @@ use crate::network::{Filter, MAX_SIDE, Nearest, Op, Places, Resample, Resize, Sh
 impl Builder<'_> {
     /// A picture or a map in another size; where Keras' filter is none of ours, or a picture may have any size, the network takes
     /// pictures of that size.
-    pub(super) fn resize(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn resize(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let signal = self.reads(layer)?;
         let size = match layer.class.as_str() {
             "Resizing" => sides(layer),
@@ -50,7 +50,7 @@ impl Builder<'_> {
     }
 
     /// `UpSampling2D`.
-    pub(super) fn upsampling(&mut self, layer: &Layer) -> Result<Signal, ArchitectureError> {
+    pub(super) fn upsampling(&mut self, layer: &KerasLayer) -> Result<Signal, ArchitectureError> {
         let signal = self.reads(layer)?;
         let unsupported = || layer.unsupported("such a size is");
         let [h, w] = pair(layer.setting(&["size"], 1)).ok_or_else(unsupported)?;
@@ -72,7 +72,7 @@ impl Builder<'_> {
 
     fn resampled(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         signal: Signal,
         rule: Resize,
     ) -> Result<Signal, ArchitectureError> {
@@ -86,7 +86,7 @@ impl Builder<'_> {
     /// The network takes pictures of another size than the file says.
     fn resized(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         picture: Picture,
         size: [usize; 2],
     ) -> Result<Signal, ArchitectureError> {
@@ -106,7 +106,11 @@ impl Builder<'_> {
     }
 
     /// Rows and columns cut off.
-    pub(super) fn crop(&mut self, layer: &Layer, class: &str) -> Result<Signal, ArchitectureError> {
+    pub(super) fn crop(
+        &mut self,
+        layer: &KerasLayer,
+        class: &str,
+    ) -> Result<Signal, ArchitectureError> {
         let signal = self.reads(layer)?;
         let unsupported = || layer.unsupported("such a crop is");
         if class == "Cropping2D" {
@@ -139,7 +143,7 @@ impl Builder<'_> {
 
     fn cut(
         &mut self,
-        layer: &Layer,
+        layer: &KerasLayer,
         signal: Signal,
         sides: [[usize; 2]; 2],
     ) -> Result<Signal, ArchitectureError> {
@@ -182,7 +186,7 @@ fn resize(to: To, kind: &str) -> Option<Resize> {
 }
 
 /// `height` and `width` of a layer.
-fn sides(layer: &Layer) -> Option<[usize; 2]> {
+fn sides(layer: &KerasLayer) -> Option<[usize; 2]> {
     let side = |key: &str| super::windows::size(&layer.config[key]).filter(|&side| side > 0);
     Some([side("height")?, side("width")?])
 }

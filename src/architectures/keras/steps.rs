@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::Layer;
+use super::KerasLayer;
 use super::links::Argument;
 
 /// The class of a layer, or of the operation that `TFOpLambda` stands for.
-pub(super) fn class(layer: &Layer) -> &str {
+pub(super) fn class(layer: &KerasLayer) -> &str {
     if !matches!(&*layer.class, "TFOpLambda" | "SlicingOpLambda") {
         return layer.class.as_str();
     }
@@ -46,7 +46,7 @@ pub(super) fn class(layer: &Layer) -> &str {
     }
 }
 
-impl Layer {
+impl KerasLayer {
     /// The configuration with the arguments that have names.
     pub(super) fn settings(&self) -> Value {
         let mut config = self.config.as_object().cloned().unwrap_or_default();

@@ -2,12 +2,16 @@
 
 use serde_json::Value;
 
-use super::{KerasModelError, Layer};
+use super::{KerasLayer, KerasModelError};
 use crate::network::{MAX_SIDE, Shape, Window};
 
 /// The window of a convolution or a pool over `input`. Padding `same` gives ceil(input / stride) outputs, and the odd zero
 /// goes to the lower right.
-pub(super) fn window(layer: &Layer, key: &str, input: Shape) -> Result<Window, KerasModelError> {
+pub(super) fn window(
+    layer: &KerasLayer,
+    key: &str,
+    input: Shape,
+) -> Result<Window, KerasModelError> {
     let config = |key: &str, default: [usize; 2]| match &layer.config[key] {
         Value::Null => Ok(default),
         value => pair(value).ok_or_else(|| layer.unsupported(format!("{key} {value} is"))),
@@ -60,12 +64,12 @@ fn pair(value: &Value) -> Option<[usize; 2]> {
 }
 
 /// Of `ZeroPadding2D`: zeros before and after, in rows and columns.
-pub(super) fn padding(layer: &Layer) -> Result<[[usize; 2]; 2], KerasModelError> {
+pub(super) fn padding(layer: &KerasLayer) -> Result<[[usize; 2]; 2], KerasModelError> {
     sides(layer, "padding").ok_or_else(|| layer.unsupported("such a padding is"))
 }
 
 /// Rows and columns before and after a map, as `key` says them.
-pub(super) fn sides(layer: &Layer, key: &str) -> Option<[[usize; 2]; 2]> {
+pub(super) fn sides(layer: &KerasLayer, key: &str) -> Option<[[usize; 2]; 2]> {
     let padding = &layer.config[key];
     // 1, [1, 2], or [[top, bottom], [left, right]].
     let along = |axis: usize| {

@@ -1,17 +1,15 @@
-//! The result of `gradcam bench`: one text and one JSON rendering.
+//! The result of `gradcam bench`, with its times by kernel and as rates; as text and as JSON below.
 
-use std::fmt::Write;
+mod json;
+mod text;
+
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
-
 use super::{Ceilings, Check, Stored};
-use crate::command::tune::{Row, table};
+use crate::command::tune::Row;
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::network::Shape;
-use crate::plan::StoredDtype;
-use crate::printable::{printable, printable_lines};
 
 /// Everything measured. Times are milliseconds.
 #[derive(Clone, Debug)]
@@ -209,249 +207,13 @@ impl Report {
             memory: bytes / self.ceilings.bytes,
         }
     }
-
-    /// One object on a line. `schema` 1: fields are only added later.
-    pub fn json(&self) -> String {
-        let measured = |ms: f64, work: u64, bytes: u64| {
-            let rates = self.rates(ms, work, bytes);
-            json!({
-                "ms": rounded(ms),
-                "gflops": rounded(rates.gflops),
-                "gbytes_per_s": rounded(rates.gbytes),
-                "share_of_arithmetic": rounded(rates.arithmetic),
-                "share_of_memory": rounded(rates.memory),
-            })
-        };
-        let kernels = self.kernels().into_iter().map(|kernel| {
-            let names = json!({ "phase": kernel.phase, "kernel": kernel.kernel, "dispatches": kernel.dispatches });
-            joined(names, measured(kernel.milliseconds, kernel.multiply_adds, kernel.bytes))
-        });
-        let layers = self.layers.iter().map(|layer| {
-            let names = json!({
-                "phase": layer.phase,
-                "layer": layer.layer,
-                "kernel": layer.kernel.info().name,
-                "before_ms": rounded(layer.before_milliseconds),
-            });
-            joined(
-                names,
-                measured(layer.milliseconds, layer.multiply_adds, layer.bytes),
-            )
-        });
-        let value = json!({
-            "schema": 1,
-            "adapter": self.adapter,
-            "weights": {
-                "path": self.weights.as_ref().map(|path| path.to_string_lossy()),
-                "architecture": self.architecture,
-                "dtype": self.stored.matrices.to_string(),
-            },
-            "dtype": self.stored.dtype.to_string(),
-            "input": [self.input.c, self.input.h, self.input.w],
-            "runs": self.runs,
-            "check": { "repeatable": true, "gradient_ratio": self.check.gradient_ratio },
-            "forward_ms": rounded(self.forward_ms),
-            "gradcam_ms": rounded(self.gradcam_ms),
-            "guided_bprop_ms": rounded(self.guided_bprop_ms),
-            "batch": self.batch.map(|batch| json!({
-                "pictures": batch.pictures,
-                "forward_ms": rounded(batch.milliseconds),
-            })),
-            "start_up_ms": {
-                "device": rounded(self.start_up.device),
-                "reading": rounded(self.start_up.reading),
-                "pipelines": rounded(self.start_up.pipelines),
-                "packing": rounded(self.start_up.packing),
-                "upload": rounded(self.start_up.upload),
-                "preparation": rounded(self.start_up.preparation),
-                "first_forward": rounded(self.start_up.first_forward),
-                "total": rounded(self.start_up.total),
-            },
-            "memory_bytes": {
-                "weights": self.weights_bytes,
-                "activations": self.activations_bytes,
-                "planned_peak": self.planned_bytes,
-                "allocated_peak": self.allocated_bytes,
-            },
-            "ceilings": {
-                "gflops": rounded(self.ceilings.flops / 1e9),
-                "gbytes_per_s": rounded(self.ceilings.bytes / 1e9),
-            },
-            "timestamps": !self.layers.is_empty(),
-            "kernels": kernels.collect::<Vec<_>>(),
-            "layers": layers.collect::<Vec<_>>(),
-            "tuning": self.tuning.as_ref().map(|tuned| json!({
-                "file": tuned.file.to_string_lossy(),
-                "layers": tuned.rows.iter().map(Row::json).collect::<Vec<_>>(),
-            })),
-        });
-        format!("{value}\n")
-    }
-
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        self.write(&mut text)
-            .expect("a string takes whatever is written");
-        text
-    }
-
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let Shape { c, h, w } = self.input;
-        let weights = self.weights.as_ref();
-        let weights = weights.map_or("built-in".into(), |path| path.to_string_lossy());
-        let network = format!(
-            "{}, {weights}, one picture of {c} x {h} x {w}, one class",
-            self.architecture
-        );
-        text.push_str(&printable_lines([self.adapter.to_string(), network]));
-        match self.check.gradient_ratio {
-            Some(ratio) => writeln!(
-                text,
-                "checked: repeatable; along its gradient the logit moves {ratio:.4} of what it says"
-            )?,
-            None => writeln!(text, "checked: repeatable; the gradient is zero")?,
-        }
-        writeln!(text, "\nmedians of {} warm runs", self.runs)?;
-        for (name, ms) in [
-            ("forward", self.forward_ms),
-            ("Grad-CAM", self.gradcam_ms),
-            ("guided backpropagation", self.guided_bprop_ms),
-        ] {
-            let ratio = ms / self.forward_ms;
-            writeln!(text, "  {name:<24}{ms:>10.2} ms  {ratio:>6.2} of forward")?;
-        }
-        if let Some(Batch {
-            pictures,
-            milliseconds,
-        }) = self.batch
-        {
-            let name = format!("forward, {pictures} pictures");
-            let ratio = milliseconds / self.forward_ms;
-            writeln!(
-                text,
-                "  {name:<24}{milliseconds:>10.2} ms  {ratio:>6.2} of forward"
-            )?;
-        }
-        let StartUp {
-            device,
-            reading,
-            pipelines,
-            packing,
-            upload,
-            preparation,
-            first_forward,
-            total,
-        } = self.start_up;
-        writeln!(
-            text,
-            "start-up, ms: {total:.0}, of it device {device:.0}, reading {reading:.0}, packing {packing:.0}, upload \
-             {upload:.0} (beside these two pipelines {pipelines:.0}), preparation {preparation:.0}, first forward \
-             {first_forward:.0}"
-        )?;
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        writeln!(
-            text,
-            "device memory: {:.1} MiB of weights, {:.1} MiB for the rest; at most {:.1} MiB planned at once, {:.1} MiB allocated",
-            mib(self.weights_bytes),
-            mib(self.activations_bytes),
-            mib(self.planned_bytes),
-            mib(self.allocated_bytes)
-        )?;
-        writeln!(
-            text,
-            "ceilings of this device: {:.1} GFLOP/s in registers, {:.1} GB/s in a copy",
-            self.ceilings.flops / 1e9,
-            self.ceilings.bytes / 1e9
-        )?;
-        if self.stored.dtype == StoredDtype::F16 {
-            writeln!(
-                text,
-                "values, gradients and filters are float16 on the device, arithmetic is float32"
-            )?;
-        }
-        match &self.tuning {
-            None => writeln!(
-                text,
-                "not tuned: the built-in model chooses the kernels; `gradcam tune` measures them"
-            )?,
-            Some(Tuned { file, rows }) => {
-                let kept = format!(
-                    "tuned, one picture by the times kept in {}:",
-                    file.display()
-                );
-                write!(text, "\n{}{}", printable_lines([kept]), table(rows))?;
-            }
-        }
-        if self.layers.is_empty() {
-            return writeln!(
-                text,
-                "\nno timestamps on this adapter: no times of single kernels"
-            );
-        }
-        let mut table = |title: &str, rows: Vec<(String, KernelTime)>| -> std::fmt::Result {
-            let longest = rows.iter().map(|(name, _)| name.chars().count()).max();
-            let longest = longest.unwrap_or(0);
-            writeln!(
-                text,
-                "\n{title:<14}{:<longest$}{:>10}{:>11}{:>9}{:>7}{:>7}",
-                "", "ms", "GFLOP/s", "GB/s", "arith", "bytes"
-            )?;
-            for (name, row) in rows {
-                let rates = self.rates(row.milliseconds, row.multiply_adds, row.bytes);
-                writeln!(
-                    text,
-                    "{:<14}{name:<longest$}{:>10.3}{:>11.1}{:>9.2}{:>6.0}%{:>6.0}%",
-                    row.phase,
-                    row.milliseconds,
-                    rates.gflops,
-                    rates.gbytes,
-                    rates.arithmetic * 1e2,
-                    rates.memory * 1e2
-                )?;
-            }
-            Ok(())
-        };
-        let called = |row: &KernelTime| format!("{} x{}", row.kernel, row.dispatches);
-        let kernels = self.kernels().into_iter();
-        table("kernel", kernels.map(|row| (called(&row), row)).collect())?;
-        let layers = self.together(|layer| &layer.layer);
-        let longest = layers.iter().map(|(layer, _)| layer.chars().count()).max();
-        let longest = longest.unwrap_or(0);
-        let layers = layers.into_iter();
-        let named = |(layer, row)| {
-            let layer = printable(layer);
-            (format!("{layer:<longest$}  {}", called(&row)), row)
-        };
-        table("layer", layers.map(named).collect())?;
-        let before: f64 = self
-            .layers
-            .iter()
-            .map(|layer| layer.before_milliseconds)
-            .sum();
-        writeln!(
-            text,
-            "\nbetween the kernels, copies among it: {before:.3} ms\n\
-             convolutions count as direct ones, also where Winograd's algorithm does a part of that work"
-        )
-    }
-}
-
-/// To six digits after the point: more are noise.
-fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
-}
-
-fn joined(mut names: Value, values: Value) -> Value {
-    if let (Some(names), Value::Object(values)) = (names.as_object_mut(), values) {
-        names.extend(values);
-    }
-    names
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::StoredDtype;
+    use serde_json::Value;
 
     fn report(layers: Vec<LayerTime>) -> Report {
         Report {

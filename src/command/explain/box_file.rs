@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use self::forms::{Boxes, Named};
-use super::{Jobs, Told};
+use super::{Jobs, Message};
 use crate::labels::{ClassNotFound, Labels};
 use crate::methods::known::KnownBox;
 
@@ -116,7 +116,7 @@ pub(super) struct Classes {
 pub(super) fn assign(
     path: &Path,
     jobs: &mut Jobs,
-    tell: &impl Fn(Told),
+    tell: &impl Fn(Message),
 ) -> Result<Classes, BoxFileError> {
     let Boxes {
         list,
@@ -195,7 +195,7 @@ pub(super) fn assign(
             "{}: {lacking} of {of} pictures have no box in it",
             path.display()
         );
-        tell(Told::Note(note));
+        tell(Message::Note(note));
     }
     Ok(classes)
 }
@@ -207,7 +207,7 @@ impl Classes {
         self,
         labels: &Labels,
         jobs: &mut Jobs,
-        tell: &impl Fn(Told),
+        tell: &impl Fn(Message),
     ) -> Result<(), BoxFileError> {
         let ids: Vec<Option<usize>> = if self.are_categories {
             self.names.iter().map(|name| labels.named(name)).collect()
@@ -230,7 +230,7 @@ impl Classes {
         if let Some(first) = lacking.first() {
             let path = self.path.display();
             let (count, of) = (lacking.len(), ids.len());
-            tell(Told::Note(match is_none {
+            tell(Message::Note(match is_none {
                 true => format!(
                     "{path}: its categories, {first:?} first, are no classes of the network: each map is held against all boxes of its picture"
                 ),

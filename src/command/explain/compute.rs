@@ -13,7 +13,7 @@ use super::from_options::wanted;
 use super::pictures::Run;
 use super::prepare::Prepared;
 use super::settings::settings;
-use super::{Cost, Told, milliseconds, weights_name};
+use super::{Cost, Message, milliseconds, weights_name};
 use crate::architectures::Classifier;
 use crate::cli;
 use crate::command::Error;
@@ -176,7 +176,7 @@ impl Run<'_> {
     }
 
     /// Says where fewer pictures go through at once than were asked for.
-    pub(super) fn tell_fewer_at_once(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
+    pub(super) fn tell_fewer_at_once(&self, set_up: &SetUp, tell: &impl Fn(Message)) {
         let (asked, at_once) = (self.options.many.batch, set_up.explainers[0].at_once());
         let Some(asked) = asked.filter(|asked| asked.get().min(self.jobs.of) > at_once) else {
             return;
@@ -185,7 +185,7 @@ impl Run<'_> {
             1 => "what is asked for takes one picture at a time".to_owned(),
             _ => format!("{at_once} pictures at once fit this adapter"),
         };
-        tell(Told::Note(format!("--batch {asked}: {why}")));
+        tell(Message::Note(format!("--batch {asked}: {why}")));
     }
 
     /// Runs the network for a group of pictures.
@@ -195,7 +195,7 @@ impl Run<'_> {
         device: usize,
         pictures: Vec<Prepared>,
         place: Place,
-        tell: &impl Fn(Told),
+        tell: &impl Fn(Message),
     ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
         let explainer = &set_up.explainers[device];
         if explainer.at_once() > 1 {
@@ -221,10 +221,10 @@ impl Run<'_> {
         device: usize,
         pictures: Vec<Prepared>,
         place: Place,
-        tell: &impl Fn(Told),
+        tell: &impl Fn(Message),
     ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
         if place.index == 0 {
-            tell(Told::Cost(Cost {
+            tell(Message::Cost(Cost {
                 pictures: place.of,
                 passes: 0,
                 seconds: 0.0,
@@ -273,14 +273,14 @@ fn compute_one(
     picture: Prepared,
     device: usize,
     place: Place,
-    tell: &impl Fn(Told),
+    tell: &impl Fn(Message),
 ) -> Result<Explained, ExplainError> {
     let started = Instant::now();
     let prediction = explainer.predict_tiles(&picture.inputs)?;
     let squares = picture.inputs.len();
     let forward = milliseconds(started);
     if place.index == 0 {
-        tell(Told::Cost(Cost {
+        tell(Message::Cost(Cost {
             pictures: place.of,
             passes: squares * explainer.passes(),
             // The time is that of all squares.
@@ -289,7 +289,7 @@ fn compute_one(
         }));
     }
     let started = Instant::now();
-    let passes = |progress| tell(Told::Passes(place.index, progress));
+    let passes = |progress| tell(Message::Passes(place.index, progress));
     let classes = choice.of(&prediction.whole);
     let explanations = explainer.explain_tiles(&picture.tiles, &prediction, &classes, &passes)?;
     let inputs = prediction.parts.iter().map(|part| &part.input[..]);

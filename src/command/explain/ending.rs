@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::pictures::{Drawn, Run};
 use super::record::Record;
 use super::sheet::Together;
-use super::{Job, Told, print};
+use super::{Job, Message, print};
 use crate::command::{Error, whole_page};
 use crate::labels::Labels;
 use crate::options::Options;
@@ -134,7 +134,7 @@ impl<'a, W: Write> Ending<'a, W> {
         &mut self,
         job: &Job,
         outcome: Result<Drawn, Failure>,
-        tell: &impl Fn(Told),
+        tell: &impl Fn(Message),
     ) -> ControlFlow<()> {
         self.done += 1;
         let (told, is_last) = match outcome {
@@ -148,12 +148,12 @@ impl<'a, W: Write> Ending<'a, W> {
             Err(error) => {
                 self.all_well = false;
                 if !error.is_reader_gone() {
-                    tell(Told::Error(error));
+                    tell(Message::Error(error));
                 }
                 ControlFlow::Break(())
             }
         };
-        tell(Told::Progress {
+        tell(Message::Progress {
             done: self.done,
             failed: self.failed,
             of: self.run.jobs.list.len(),
@@ -187,7 +187,12 @@ impl<'a, W: Write> Ending<'a, W> {
         self.collected.page.as_mut().filter(|_| !has_manifest)
     }
 
-    fn succeeds(&mut self, job: &Job, mut drawn: Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+    fn succeeds(
+        &mut self,
+        job: &Job,
+        mut drawn: Drawn,
+        tell: &impl Fn(Message),
+    ) -> Result<(), Error> {
         let shown = drawn.shown.as_ref();
         if let (Some(page), Some(shown)) = (self.page(), shown) {
             page.add(&drawn.report, shown)?;
@@ -199,7 +204,7 @@ impl<'a, W: Write> Ending<'a, W> {
             all.add(sheet);
         }
         for note in drawn.notes.drain(..) {
-            tell(Told::Note(note));
+            tell(Message::Note(note));
         }
         let text = match self.run.options.json {
             true => drawn.report.json(),
@@ -211,13 +216,13 @@ impl<'a, W: Write> Ending<'a, W> {
         }
         self.preview(&drawn, tell)?;
         if self.run.options.verbose {
-            tell(Told::Time(times(&drawn.report)));
+            tell(Message::Time(times(&drawn.report)));
         }
         Ok(())
     }
 
     /// Draws the maps of a picture's classes in the terminal.
-    fn preview(&self, drawn: &Drawn, tell: &impl Fn(Told)) -> Result<(), Error> {
+    fn preview(&self, drawn: &Drawn, tell: &impl Fn(Message)) -> Result<(), Error> {
         let Some(screen) = self.run.screen else {
             return Ok(());
         };
@@ -226,15 +231,15 @@ impl<'a, W: Write> Ending<'a, W> {
             let image = picture::shown(&drawn.report.image);
             let method = self.run.options.methods[0];
             let caption = format!("{image}: {method} of class {}, {}", class.id, class.name);
-            tell(Told::Preview(screen, caption, screen.text(preview)?));
+            tell(Message::Preview(screen, caption, screen.text(preview)?));
         }
         Ok(())
     }
 
-    fn tell_vanished(&mut self, folder: &Path, tell: &impl Fn(Told)) {
+    fn tell_vanished(&mut self, folder: &Path, tell: &impl Fn(Message)) {
         if self.gone.insert(folder.to_owned()) {
             let folder = folder.display();
-            tell(Told::Note(format!(
+            tell(Message::Note(format!(
                 "the folder {folder} is gone: those of its pictures that were not read yet fail"
             )));
         }
@@ -245,7 +250,7 @@ impl<'a, W: Write> Ending<'a, W> {
         &mut self,
         job: &Job,
         failure: Failure,
-        tell: &impl Fn(Told),
+        tell: &impl Fn(Message),
     ) -> (Result<(), Error>, bool) {
         self.all_well = false;
         self.failed += 1;
@@ -257,7 +262,7 @@ impl<'a, W: Write> Ending<'a, W> {
                 match vanished(&error) {
                     // Of ten thousand pictures one word is enough.
                     Some(folder) => self.tell_vanished(folder, tell),
-                    None => tell(Told::Error(error)),
+                    None => tell(Message::Error(error)),
                 }
                 told
             }
@@ -279,7 +284,7 @@ impl<'a, W: Write> Ending<'a, W> {
             } else {
                 &format!("{left} pictures are")
             };
-            tell(Told::Note(format!("stopped here{why}: {pictures} left")));
+            tell(Message::Note(format!("stopped here{why}: {pictures} left")));
         }
         (told, ends || fail_fast)
     }

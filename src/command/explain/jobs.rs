@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::Told;
+use super::Message;
 use super::box_file::Known;
 use super::listing::{Named, named};
 use crate::cli::{Format, Output};
@@ -45,7 +45,7 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// Those of `options`. What is wrong with one picture is told, and leaves the others be.
-    pub(super) fn new(options: &Options, tell: &impl Fn(Told)) -> Result<Self, Error> {
+    pub(super) fn new(options: &Options, tell: &impl Fn(Message)) -> Result<Self, Error> {
         let named = named(options, tell)?;
         let destination = |named: &Named| {
             let out_dir = options.out_dir.as_ref().map(|folder| {
@@ -85,7 +85,7 @@ impl Jobs {
         if let Some(shard) = options.many.shard {
             keep(&mut all, shard);
             let pictures = all.len();
-            tell(Told::Note(format!(
+            tell(Message::Note(format!(
                 "part {shard}: {pictures} of {of} pictures"
             )));
         }
@@ -96,7 +96,7 @@ impl Jobs {
                 job.destination = Err(words.clone());
                 // A folder's error is that of each of its pictures: all have their place in the results, one is told.
                 if told.insert(words) {
-                    tell(Told::Error(error));
+                    tell(Message::Error(error));
                 }
             }
             job

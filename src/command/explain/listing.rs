@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::Told;
+use super::Message;
 use super::list_file;
 use crate::command::Error;
 use crate::options::Options;
@@ -23,7 +23,7 @@ pub(super) struct Named {
 }
 
 /// Those of `options`. What folders leave out is told.
-pub(super) fn named(options: &Options, tell: &impl Fn(Told)) -> Result<Vec<Named>, Error> {
+pub(super) fn named(options: &Options, tell: &impl Fn(Message)) -> Result<Vec<Named>, Error> {
     let mut all = vec![];
     // With several trees each has a folder of its own, since their pictures may have the same names.
     let trees = options.images.iter().filter(|path| path.is_dir()).count();
@@ -59,7 +59,7 @@ pub(super) fn named(options: &Options, tell: &impl Fn(Told)) -> Result<Vec<Named
 fn list(
     name: &Path,
     options: &Options,
-    tell: &impl Fn(Told),
+    tell: &impl Fn(Message),
     all: &mut Vec<Named>,
     below: impl Fn(&Path, &Path) -> PathBuf,
 ) {
@@ -83,7 +83,7 @@ fn list(
     };
     if left_out.count() > 0 {
         let note = format!("{}: {left_out}", name.display());
-        tell(Told::Note(note));
+        tell(Message::Note(note));
     }
     all.extend(pictures.into_iter().map(|image| Named {
         below: below(&image, &root),

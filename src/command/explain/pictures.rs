@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
-use super::beside::Beside;
 use super::choice::Choice;
 use super::compute::{Explained, Place, SetUp};
 use super::draw::{self, AllDrawn, DrawnClass};
@@ -18,7 +17,8 @@ use super::ending::{Collected, Ending};
 use super::record::{self, Record};
 use super::scene::Scene;
 use super::sheet::{self, OnSheet};
-use super::{Job, Jobs, Told, milliseconds, page};
+use super::weight_checks::WeightChecks;
+use super::{Job, Jobs, Message, milliseconds, page};
 use crate::architectures::Classifier;
 use crate::cli::{self, Score};
 use crate::command::Error;
@@ -73,10 +73,10 @@ impl Run<'_> {
     /// Explains every picture. Returns whether all went well.
     pub(super) fn all(
         &self,
-        beside: &Beside<'_>,
+        checks: &WeightChecks<'_>,
         collected: Collected,
         out: &mut (impl Write + Send),
-        tell: &(impl Fn(Told) + Sync),
+        tell: &(impl Fn(Message) + Sync),
     ) -> Result<bool, Error> {
         let set_up = self.set_up()?;
         self.tell_of_folders(tell);
@@ -87,7 +87,7 @@ impl Run<'_> {
         let computed = AtomicUsize::new(0);
         let record = match record::is_kept(self.options, self.jobs) {
             true => {
-                let run = record::settings(self.options, beside.sha256());
+                let run = record::settings(self.options, checks.sha256());
                 Some(Record::open(self.options, self.jobs, run, tell)?)
             }
             false => None,
@@ -108,8 +108,8 @@ impl Run<'_> {
                 explained.unwrap_or_else(|error| self.all_fail(at_once, error))
             },
             |job, explained| {
-                beside.sound()?;
-                Ok(self.draw(job, explained, &set_up, beside.sha256())?)
+                checks.sound()?;
+                Ok(self.draw(job, explained, &set_up, checks.sha256())?)
             },
             |job, outcome| ending.of_picture(job, outcome, tell),
         );
@@ -117,7 +117,7 @@ impl Run<'_> {
     }
 
     /// Says which folders will be made, or that nothing goes to the one that was named.
-    fn tell_of_folders(&self, tell: &impl Fn(Told)) {
+    fn tell_of_folders(&self, tell: &impl Fn(Message)) {
         let options = self.options;
         let is_written_to = draw::files(options) > 0 || record::is_kept(options, self.jobs);
         if let (Some(folder), false) = (&options.out_dir, is_written_to) {
@@ -125,11 +125,11 @@ impl Run<'_> {
                 "nothing is written to {}: --outputs heatmap,gradcam, say, asks for files beside --sheet and --report",
                 folder.display(),
             );
-            return tell(Told::Note(note));
+            return tell(Message::Note(note));
         }
         for folder in &self.jobs.new_folders {
             let note = format!("{} is new and will be made", folder.display());
-            tell(Told::Note(note));
+            tell(Message::Note(note));
         }
     }
 
@@ -324,7 +324,7 @@ impl Run<'_> {
     }
 
     /// Removes what killed runs left unfinished in the folders that are written to.
-    fn sweep(&self, tell: &impl Fn(Told)) {
+    fn sweep(&self, tell: &impl Fn(Message)) {
         if self.options.to_stdout {
             return;
         }
@@ -334,7 +334,7 @@ impl Run<'_> {
                 1 => "1 unfinished file of a run that was killed is removed".to_owned(),
                 files => format!("{files} unfinished files of runs that were killed are removed"),
             };
-            tell(Told::Note(match folder.as_os_str().is_empty() {
+            tell(Message::Note(match folder.as_os_str().is_empty() {
                 true => note,
                 false => format!("{}: {note}", folder.display()),
             }));
@@ -342,14 +342,14 @@ impl Run<'_> {
     }
 
     /// Says where the layer has fewer channels than are to be tried.
-    fn tell_fewer_channels(&self, set_up: &SetUp, tell: &impl Fn(Told)) {
+    fn tell_fewer_channels(&self, set_up: &SetUp, tell: &impl Fn(Message)) {
         let all = set_up.explainers[0].channels();
         let tried = self.options.channels.map(NonZeroUsize::get);
         let is_read = set_up.settings.channels.is_some();
         if let Some(tried) = tried.filter(|&tried| tried > all && is_read) {
             let layers = set_up.explainers[0].layers().join("+");
             let note = format!("--channels {tried}: {layers} has {all}, and all of them are tried");
-            tell(Told::Note(note));
+            tell(Message::Note(note));
         }
     }
 

@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::Told;
+use super::Message;
 use super::jobs::{Job, Jobs};
 use super::sheet::{self, Shown};
 use crate::command::{Error, whole_page};
@@ -65,7 +65,7 @@ pub(super) fn resume(
     options: &Options,
     jobs: &mut Jobs,
     run: &Map<String, Value>,
-    tell: &impl Fn(Told),
+    tell: &impl Fn(Message),
 ) -> Result<(), Error> {
     let Some(path) = path(options, jobs) else {
         return Ok(());
@@ -75,7 +75,7 @@ pub(super) fn resume(
             "{} is not there: all pictures are explained",
             path.display()
         );
-        tell(Told::Note(note));
+        tell(Message::Note(note));
         return Ok(());
     }
     let manifest = Manifest::read(&path)?;
@@ -131,9 +131,9 @@ pub(super) fn resume(
         seen.len(),
         jobs.list.len()
     );
-    tell(Told::Note(note));
+    tell(Message::Note(note));
     if for_sheet > 0 {
-        tell(Told::Note(format!(
+        tell(Message::Note(format!(
             "one sheet of all pictures shows maps that no file keeps: {for_sheet} that were done are explained again; \
              --sheet {STEM}.png, a sheet a picture, leaves them out"
         )));
@@ -143,7 +143,7 @@ pub(super) fn resume(
             1 => "1 picture has".to_owned(),
             _ => format!("{changed} pictures have"),
         };
-        tell(Told::Note(format!(
+        tell(Message::Note(format!(
             "{pictures} changed since: explained again; earlier files of another name stay where they are"
         )));
     }
@@ -176,7 +176,7 @@ impl<'a> Record<'a> {
         options: &'a Options,
         jobs: &'a Jobs,
         run: Map<String, Value>,
-        tell: &impl Fn(Told),
+        tell: &impl Fn(Message),
     ) -> Result<Self, Error> {
         let mut record = Self {
             options,
@@ -201,7 +201,7 @@ impl<'a> Record<'a> {
                     "{} of an earlier run is replaced; --resume would go on with it",
                     path.display()
                 );
-                tell(Told::Note(note));
+                tell(Message::Note(note));
             }
             record.manifest = Some(Lines::open(&path, end)?);
         }

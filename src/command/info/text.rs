@@ -1,6 +1,6 @@
 //! The two renderings of [`Info`]: lines for people and one line of JSON.
 
-use super::{Contents, Described, Info, Layer};
+use super::{Contents, Described, Info, NodeRow};
 use crate::architectures::GraphOutput;
 use crate::printable::printable_lines;
 
@@ -126,7 +126,7 @@ fn described(lines: &mut Lines, network: &Described) {
         .map(|layer| layer.name.chars().count())
         .max();
     let mut before = "input";
-    for Layer {
+    for NodeRow {
         name,
         op,
         inputs,

@@ -42,12 +42,12 @@ pub(super) struct Convolution<'a> {
     /// Whether listed tiles will do, which the same algorithm alone computes by themselves.
     pub(super) in_tiles: bool,
     /// What that needs, where it is done.
-    pub(super) beside: Option<Beside>,
+    pub(super) beside: Option<BaseValue>,
 }
 
 /// A layer's value in the pass of a rerun's base.
 #[derive(Clone, Copy)]
-pub(super) struct Beside {
+pub(super) struct BaseValue {
     /// The convolution, and the node whose value it makes.
     pub(super) conv: NodeId,
     pub(super) made: NodeId,

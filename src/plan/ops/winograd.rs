@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::convolution::{Beside, Convolution};
+use super::convolution::{BaseValue, Convolution};
 use super::size;
 use crate::kernels::{
     CONV3X3_TILE, CopyTilesParams, IMAGE_ROW, Kernel, WINOGRAD_POSITIONS, WINOGRAD_PRODUCT_TILES,
@@ -235,7 +235,7 @@ impl Builder<'_> {
     }
 
     /// Notes that a layer computes listed tiles; returns which of such layers it is.
-    fn tile_layer(&mut self, it: &WinogradCall<'_>, beside: Beside) -> usize {
+    fn tile_layer(&mut self, it: &WinogradCall<'_>, beside: BaseValue) -> usize {
         let mut list = |what| {
             let bytes = (1 + it.tiles() as u64) * 4;
             let list = self
@@ -258,7 +258,7 @@ impl Builder<'_> {
     }
 
     /// Copies the tiles that are read and not computed.
-    fn copy_tiles(&mut self, it: &WinogradCall<'_>, beside: Beside, layer: usize) {
+    fn copy_tiles(&mut self, it: &WinogradCall<'_>, beside: BaseValue, layer: usize) {
         let call = it.call;
         let shape = call.pool.map_or(call.out_shape, |pool| pool.shape);
         let tiles = it.tiles();

@@ -57,7 +57,7 @@ impl<'a> Walk<'a> {
         }
         self.dict(&object.items, depth)?;
         self.list(&object.appended, depth)?;
-        if !is_function && !matches!(object.callable, Global::Beside) {
+        if !is_function && !matches!(object.callable, Global::PassedOver) {
             self.list(args, depth)?;
         }
         self.dict(&attributes, depth)

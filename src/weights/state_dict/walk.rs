@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
                 Ok(None) => Ok(()),
                 Err(error) => Err(self.wrong_array(error)),
             },
-            Global::Instance | Global::Beside | Global::Foreign(_) => {
+            Global::Instance | Global::PassedOver | Global::Foreign(_) => {
                 self.instance(id, object, depth)
             }
             Global::PerTensor

@@ -5,11 +5,11 @@ use crate::architectures::Evidence;
 use crate::architectures::keras::outputs;
 use crate::weights::Tensor;
 
-fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
+fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> KerasLayer {
     let weights = shapes
         .iter()
         .map(|shape| Tensor::repeated(shape.to_vec(), 0.5));
-    Layer {
+    KerasLayer {
         class: class.into(),
         name: name.into(),
         config,
@@ -18,7 +18,7 @@ fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> Layer {
     }
 }
 
-fn input(side: usize) -> Layer {
+fn input(side: usize) -> KerasLayer {
     layer(
         "InputLayer",
         "in",
@@ -27,11 +27,11 @@ fn input(side: usize) -> Layer {
     )
 }
 
-fn convolution(config: Value) -> Layer {
+fn convolution(config: Value) -> KerasLayer {
     layer("Conv2D", "c", config, &[&[3, 3, 3, 4], &[4]])
 }
 
-fn head(inputs: usize) -> Layer {
+fn head(inputs: usize) -> KerasLayer {
     layer(
         "Dense",
         "d",
@@ -40,27 +40,27 @@ fn head(inputs: usize) -> Layer {
     )
 }
 
-fn batch_normalization(channels: usize) -> Layer {
+fn batch_normalization(channels: usize) -> KerasLayer {
     let shape: &[usize] = &[channels];
     layer("BatchNormalization", "bn", json!({}), &[shape; 4])
 }
 
-fn mean() -> Layer {
+fn mean() -> KerasLayer {
     layer("GlobalAveragePooling2D", "mean", json!({}), &[])
 }
 
 fn classifier(
-    layers: impl Into<Vec<Layer>>,
+    layers: impl Into<Vec<KerasLayer>>,
     size: Option<usize>,
 ) -> Result<Classifier, ArchitectureError> {
     outputs::classifier(&Model::in_a_row("test", layers.into()), size, None)
 }
 
-fn network(layers: impl Into<Vec<Layer>>) -> Network {
+fn network(layers: impl Into<Vec<KerasLayer>>) -> Network {
     classifier(layers, None).unwrap().network
 }
 
-fn error(layers: impl Into<Vec<Layer>>) -> String {
+fn error(layers: impl Into<Vec<KerasLayer>>) -> String {
     let error = classifier(layers, None).unwrap_err();
     error.to_string()
 }
@@ -317,7 +317,7 @@ fn a_model_of_four_channels_is_refused_with_how_many_a_picture_has() {
 #[test]
 fn a_picture_with_zeros_around_it_may_be_scaled_afterwards() {
     let zeros = || layer("ZeroPadding2D", "z", json!({ "padding": 1 }), &[]);
-    let of = |scaled: Layer| {
+    let of = |scaled: KerasLayer| {
         let three = convolution(json!({ "kernel_size": 3 }));
         classifier([input(8), zeros(), scaled, three, mean(), head(4)], None).unwrap()
     };

@@ -7,7 +7,7 @@ use crate::command::preview::Screen;
 use crate::explainer::Progress;
 
 /// What the command says beside its results.
-pub enum Told {
+pub enum Message {
     /// Worth knowing.
     Note(String),
     /// One picture failed; the others go on.

@@ -7,12 +7,12 @@ use std::thread::ScopedJoinHandle;
 use crate::weights::WeightsError;
 
 /// What is found out about the weights beside the work.
-pub(super) struct Beside<'a> {
+pub(super) struct WeightChecks<'a> {
     sha256: Later<'a, String>,
     sound: Later<'a, Result<(), Arc<WeightsError>>>,
 }
 
-impl<'a> Beside<'a> {
+impl<'a> WeightChecks<'a> {
     /// `sha256` in hexadecimal digits, where somebody asks for it; `sound`: whether the weights are what was stored.
     pub(super) fn new(
         sha256: Option<ScopedJoinHandle<'a, String>>,
