@@ -38,7 +38,7 @@ use crate::layout::{Direction, PositionSums};
 use crate::named::named;
 use crate::network::{FilterLayout, Network, NodeId, Shape};
 use crate::weights::Tensor;
-pub use at_once::{classes_at_once, images_at_once, walks_at_once};
+pub use at_once::{Budget, classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
 pub use choices::{Choice, choices};
 pub use costs::{Costs, LayerShape, Measured, Times, Variant};

@@ -33,10 +33,11 @@ pub struct Many {
     #[arg(long, help_heading = "Many pictures")]
     pub null: bool,
 
-    /// Pictures that go through the network at once [default: 8, on a software adapter 1]
+    /// Pictures that go through the network at once [default: as tuned, else 8, on a software adapter 1]
     ///
     /// Pictures that go through the network at once, where CAM methods that need no further passes are all that is asked for and
-    /// written, as with --outputs gradcam: weights are read once for all of them. On a software adapter nothing is gained.
+    /// written, as with --outputs gradcam: weights are read once for all of them. `gradcam tune WEIGHTS` measures which number
+    /// takes least time on the device, and keeps it for later runs.
     #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true,
         help_heading = "Many pictures")]
     pub batch: Option<u16>,

@@ -143,7 +143,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         allocated_bytes,
         ceilings: Ceilings::measure(&gpu)?,
         layers,
-        tuning: tuning.map(|file| Tuned {
+        tuning: tuning.file.map(|file| Tuned {
             file,
             rows: rows(&classifier.network, &there_and_back(), gpu.limits()),
         }),

@@ -10,7 +10,7 @@ use crate::architectures::{self, Classifier, Evidence, Overrides};
 use crate::cli::{Channels, Preview};
 use crate::command::Error;
 use crate::command::preview::Screen;
-use crate::command::tune::tuned;
+use crate::command::tune::{Tuned, tuned};
 use crate::gpu::{Gpu, Selection};
 use crate::labels::Labels;
 use crate::methods::Method;
@@ -19,6 +19,7 @@ use crate::options::{KnownBoxes, Options, Preprocess, UsageError};
 use crate::output::page::Media;
 use crate::output::{self, report};
 use crate::picture::preprocess::Normalization;
+use crate::tuning::Batches;
 use crate::weights::{self, Weights};
 
 mod box_file;
@@ -116,7 +117,7 @@ pub fn run(
     }
     collected.page = page::begin(options, &jobs)?;
     let started = Instant::now();
-    let (gpus, of_tuning) = gpus(options, jobs.list.len())?;
+    let (gpus, of_first, of_tuning) = gpus(options, jobs.list.len())?;
     let opened = milliseconds(started);
     // Those of one kind have the same to say.
     for note in gpus[0].notes().into_iter().chain(of_tuning) {
@@ -131,6 +132,9 @@ pub fn run(
         labels: &labels,
         choice: &choice,
         gpus: &gpus,
+        measured_at_once: of_first
+            .batches(&classifier.network)
+            .and_then(Batches::best),
         notes: &notes,
         media: options
             .report
@@ -210,8 +214,9 @@ fn refused(jobs: &Jobs, options: &Options, out: &mut impl Write) -> Result<bool,
     Ok(jobs.list.is_empty())
 }
 
-/// The devices that share the work, at least one and no more than pictures, with the times that are kept for them, and notes.
-fn gpus(options: &Options, pictures: usize) -> Result<(Vec<Gpu>, Vec<String>), Error> {
+/// The devices that share the work, at least one and no more than pictures, with the times that are kept for them, what is kept for
+/// the first, and notes.
+fn gpus(options: &Options, pictures: usize) -> Result<(Vec<Gpu>, Tuned, Vec<String>), Error> {
     let mut gpus = match options.adapter.as_deref() {
         Some(ALL) => Gpu::open_all(options.backend)?,
         adapter => vec![Gpu::open(&Selection {
@@ -221,14 +226,15 @@ fn gpus(options: &Options, pictures: usize) -> Result<(Vec<Gpu>, Vec<String>), E
     };
     gpus.truncate(pictures.max(1));
     let convolution = options.convolution.into();
-    let mut notes = vec![];
+    let (mut notes, mut of_first) = (vec![], None);
     let gpus = gpus.into_iter().map(|gpu| {
-        let (gpu, _) = tuned(gpu, &mut notes);
+        let (gpu, tuned) = tuned(gpu, &mut notes);
+        of_first.get_or_insert(tuned);
         gpu.with_winograd(convolution)
     });
     let gpus = gpus.collect();
     notes.dedup();
-    Ok((gpus, notes))
+    Ok((gpus, of_first.unwrap_or_default(), notes))
 }
 
 /// The name that stands for every adapter of the fastest kind.

@@ -1,4 +1,5 @@
-//! `gradcam tune`: measures what computes a network's convolutions on this device, and keeps it for the runs after it.
+//! `gradcam tune`: measures what computes a network's convolutions on this device, and how many pictures at once take least
+//! time, and keeps it for the runs after it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,17 +10,20 @@ use crate::command::Error;
 use crate::gpu::{AdapterInfo, Gpu, Selection};
 use crate::network::Shape;
 use crate::output::{self, Kept};
-use crate::tuning::{By, Clock, Tuning, layers, measure, there_and_back};
+use crate::plan::Costs;
+use crate::tuning::{Batches, By, Clock, Tuning, layers, measure, there_and_back};
 use crate::weights;
 
+mod batches;
 mod kept;
 mod report;
 mod rows;
 
-pub(crate) use kept::{place_of, tuned};
+pub(crate) use kept::{Tuned, place_of, tuned};
 pub(crate) use rows::{Row, rows, table};
 
-/// Measuring goes on no longer. With opening the device and compiling, which some drivers take seconds for, less than a minute.
+/// Measuring goes on no longer, of layers and of pictures at once each. With opening the device and compiling, which some drivers
+/// take seconds for, less than a minute and a half.
 const MOST: Duration = Duration::from_secs(40);
 
 /// Why nothing is measured.
@@ -52,11 +56,12 @@ pub struct Report {
     /// Where the times are kept; none where there was nothing to choose.
     file: Option<PathBuf>,
     rows: Vec<Row>,
+    batches: Batches,
     /// What a user should know beside.
     pub notes: Vec<String>,
 }
 
-/// Measures the convolutions of the built-in network, or that of `flags.weights`, and keeps the times.
+/// Measures the convolutions of the built-in network, or that of `flags.weights`, and its pictures at once, and keeps the times.
 pub fn run(flags: &Tune) -> Result<Report, Error> {
     let gpu = Gpu::open(&Selection {
         adapter: flags.adapter.clone(),
@@ -96,8 +101,12 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
             true => By::Timestamps,
             false => By::Clock,
         },
-        costs: known.map_or_else(Default::default, |known| known.costs),
+        costs: Costs::default(),
+        batches: vec![],
     };
+    if let Some(known) = known {
+        (tuning.costs, tuning.batches) = (known.costs, known.batches);
+    }
 
     let (began, clock) = (Instant::now(), Clock::new(MOST));
     let layers = layers(network);
@@ -110,12 +119,21 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
             measured += 1;
         }
     }
+    let gpu = gpu.with_costs(tuning.costs.clone());
+    let batches = batches::measure(&gpu, network, Clock::new(MOST));
+    let batches = batches.map_err(|source| Error::Explain {
+        path: super::explain::weights_name(&weights),
+        source,
+    })?;
     let took = began.elapsed();
-    if measured > 0 {
+    let is_kept = measured > 0 || batches.best().is_some();
+    if batches.best().is_some() {
+        tuning.insert(batches.clone());
+    }
+    if is_kept {
         output::write(&path, tuning.to_json().as_bytes())?;
     }
     let (adapter, by) = (gpu.info().clone(), tuning.by);
-    let gpu = gpu.with_costs(tuning.costs);
     Ok(Report {
         adapter,
         by,
@@ -125,8 +143,9 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
         took,
         measured,
         left_out,
-        file: (measured > 0).then_some(path),
+        file: is_kept.then_some(path),
         rows: rows(network, &there_and_back(), gpu.limits()),
+        batches,
         notes,
     })
 }

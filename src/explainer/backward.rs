@@ -7,7 +7,7 @@ use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
 use crate::methods::attribution::Inputs;
 use crate::methods::cam::Reads;
 use crate::network::{Network, NodeId, ReluRule, Shape};
-use crate::plan::{BackwardRequest, Limits, Means, classes_at_once};
+use crate::plan::{BackwardRequest, Budget, Limits, Means, StoredDtype, classes_at_once};
 use crate::score::Seed;
 
 /// Device memory that the gradients of one backward pass may take, bytes.
@@ -48,8 +48,17 @@ impl Way {
     }
 
     /// Gradients that go along it at once.
-    pub(super) fn at_once(&self, network: &Network, limits: Limits<'_>) -> usize {
-        classes_at_once(network, self.to, &self.keep, limits, GRADIENTS)
+    pub(super) fn at_once(
+        &self,
+        network: &Network,
+        dtype: StoredDtype,
+        limits: Limits<'_>,
+    ) -> usize {
+        let budget = Budget {
+            bytes: GRADIENTS,
+            dtype,
+        };
+        classes_at_once(network, self.to, &self.keep, limits, budget)
     }
 
     fn is_of(&self, pass: &BackwardRequest) -> bool {
@@ -139,15 +148,16 @@ pub(super) fn ways(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Ve
     each
 }
 
-/// Backward passes that carry `classes` of each of `images` along a way: as many as go at once, and one for what is left over.
+/// Backward passes that carry the wanted classes of each of `images` along a way: as many as go at once, and one for what is left over.
 pub(super) fn passes(
     network: &Network,
     way: &Way,
-    classes: usize,
+    wanted: &Wanted,
     images: usize,
     limits: Limits<'_>,
 ) -> Vec<BackwardRequest> {
-    let most = way.at_once(network, limits) / images;
+    let classes = wanted.classes;
+    let most = way.at_once(network, wanted.dtype, limits) / images;
     let most = most.clamp(1, classes.max(1));
     let pass = |classes| BackwardRequest {
         to: way.to,

@@ -7,7 +7,7 @@ use crate::methods::Method;
 use crate::methods::cam::Reads;
 use crate::methods::map::RawMap;
 use crate::network::{Network, Shape};
-use crate::plan::{Limits, images_at_once};
+use crate::plan::{Budget, Limits, images_at_once};
 use crate::score::{Seed, probabilities};
 
 /// Device memory that the values of one group may take, bytes.
@@ -32,8 +32,14 @@ pub(super) fn images(
     if !is_grouped(wanted) {
         return 1;
     }
-    let there = images_at_once(network, PIXELS, limits, VALUES);
-    let back = ways.iter().map(|way| way.at_once(network, limits));
+    let budget = Budget {
+        bytes: VALUES,
+        dtype: wanted.dtype,
+    };
+    let there = images_at_once(network, PIXELS, limits, budget);
+    let back = ways
+        .iter()
+        .map(|way| way.at_once(network, wanted.dtype, limits));
     back.fold(wanted.at_once.min(there), usize::min)
 }
 

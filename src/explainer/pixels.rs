@@ -7,7 +7,7 @@ use crate::methods::attribution::{Inputs, Moments, Recipe};
 use crate::methods::cam::{self, Reads};
 use crate::methods::map::Map;
 use crate::network::{Network, ReluRule, Shape};
-use crate::plan::{ForwardRequest, Limits, walks_at_once};
+use crate::plan::{Budget, ForwardRequest, Limits, walks_at_once};
 use crate::score::Seed;
 
 /// Device memory that pictures on their way there and back may take, bytes.
@@ -151,8 +151,12 @@ pub(super) fn requests(
         }
         let count = inputs.count(&wanted.settings);
         let way = Way::to_pixels(rule);
-        let back = backward::passes(network, &way, wanted.classes, 1, limits).swap_remove(0);
-        let most = walks_at_once(network, back.classes, limits, HELD);
+        let back = backward::passes(network, &way, wanted, 1, limits).swap_remove(0);
+        let budget = Budget {
+            bytes: HELD,
+            dtype: wanted.dtype,
+        };
+        let most = walks_at_once(network, back.classes, limits, budget);
         let images = count.clamp(1, most);
         match requests.iter_mut().find(|request| request.backs[0] == back) {
             Some(request) => {

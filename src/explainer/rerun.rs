@@ -9,7 +9,7 @@ use crate::methods::cam::{self, Features, Reads};
 use crate::methods::map::RawMap;
 use crate::methods::perturbation::under;
 use crate::network::{Network, Node, NodeId, Shape};
-use crate::plan::{ForwardRequest, Limits, Lists, images_at_once, lists};
+use crate::plan::{Budget, ForwardRequest, Limits, Lists, images_at_once, lists};
 use crate::score::{Objective, Score};
 
 /// Device memory that the values of one rerun may take, bytes. wgpu does not tell how much there is; this much every adapter
@@ -133,7 +133,11 @@ pub(super) fn requests(
     let pictures = hidden.chain(masked).max().map(|count| (PIXELS, count));
     let request = |(from, count): (NodeId, usize)| {
         // Batches of the same size, none of them all but empty.
-        let most = images_at_once(network, from, limits, VALUES);
+        let budget = Budget {
+            bytes: VALUES,
+            dtype: wanted.dtype,
+        };
+        let most = images_at_once(network, from, limits, budget);
         let times = count.div_ceil(most).max(1);
         let images = count.div_ceil(times).max(1);
         ForwardRequest {

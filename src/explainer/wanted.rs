@@ -205,7 +205,7 @@ pub fn request(
     }
     let ways = backward::ways(network, &targets, wanted);
     let images = group::images(network, wanted, &ways, limits);
-    let pass = |way| backward::passes(network, way, wanted.classes, images, limits);
+    let pass = |way| backward::passes(network, way, wanted, images, limits);
     let picture = ForwardRequest {
         images,
         keep: targets.clone(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::By;
+use super::{Batches, By};
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::plan::{Costs, LayerShape, Measured, Times, Variant};
@@ -22,6 +22,8 @@ pub struct Tuning {
     pub by: By,
     /// The times.
     pub costs: Costs,
+    /// Those of whole networks by pictures at once, each network once.
+    pub batches: Vec<Batches>,
 }
 
 /// Why a file says nothing about an adapter.
@@ -51,6 +53,8 @@ struct File {
     kernels: String,
     adapter: Adapter,
     by: String,
+    #[serde(default)]
+    batches: Vec<Batches>,
     layers: Vec<FileLayer>,
 }
 
@@ -104,6 +108,7 @@ impl Tuning {
                 driver,
             },
             by: self.by.to_string(),
+            batches: self.batches.clone(),
             layers: vec![],
         };
         let head = serde_json::to_string(&file).expect("keys are strings");
@@ -162,7 +167,15 @@ impl Tuning {
             adapter: here.clone(),
             by: file.by.parse().map_err(|error| broken(&error))?,
             costs,
+            batches: file.batches,
         })
+    }
+
+    /// Keeps times of a network in place of those that were known.
+    pub fn insert(&mut self, batches: Batches) {
+        self.batches
+            .retain(|there| there.network != batches.network);
+        self.batches.push(batches);
     }
 }
 
@@ -216,16 +229,47 @@ mod tests {
             costs: Costs {
                 layers: vec![measured(1), measured(8)],
             },
+            batches: vec![Batches {
+                network: "0123456789abcdef".into(),
+                nanoseconds: [(1, 9), (8, 7)].into(),
+            }],
         }
     }
 
     #[test]
     fn what_is_written_is_read_back() {
-        for costs in [tuning().costs, Costs::default()] {
-            let written = Tuning { costs, ..tuning() };
+        let bare = Tuning {
+            costs: Costs::default(),
+            batches: vec![],
+            ..tuning()
+        };
+        for written in [tuning(), bare] {
             let text = written.to_json();
             assert_eq!(Tuning::of_json(&text, &adapter()), Ok(written), "{text}");
         }
+    }
+
+    #[test]
+    fn a_network_measured_again_is_kept_once() {
+        let mut tuning = tuning();
+        let again = |network: &str| Batches {
+            network: network.into(),
+            nanoseconds: [(1, 5), (2, 4)].into(),
+        };
+        tuning.insert(again("fedcba9876543210"));
+        tuning.insert(again("0123456789abcdef"));
+        let expected = ["fedcba9876543210", "0123456789abcdef"].map(again);
+        assert_eq!(tuning.batches, expected);
+    }
+
+    #[test]
+    fn a_file_of_before_batches_were_measured_is_read() {
+        let text = tuning().to_json();
+        let end = text.find("\"layers\"").unwrap();
+        let start = text.find("\"batches\"").unwrap();
+        let without = format!("{}{}", &text[..start], &text[end..]);
+        let read = Tuning::of_json(&without, &adapter()).unwrap();
+        assert_eq!((read.costs, read.batches), (tuning().costs, vec![]));
     }
 
     #[test]
@@ -278,6 +322,8 @@ mod tests {
             text.replace("\"groups\":1", "\"groups\":-1"),
             text.replace("[2,2]", "[2,2,2]"),
             text.replace("timestamps", "sundial"),
+            text.replace("\"8\":7", "\"8\":-7"),
+            text.replace("\"8\":7", "\"eight\":7"),
         ] {
             let read = Tuning::of_json(&damaged, &adapter());
             assert!(matches!(read, Err(FileError::Broken(_))), "{damaged}");

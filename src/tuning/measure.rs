@@ -108,7 +108,8 @@ impl Clock {
     }
 
     /// A part of what is left.
-    fn part(&self, of: u32) -> Self {
+    #[must_use]
+    pub fn part(&self, of: u32) -> Self {
         let now = Instant::now();
         Self {
             end: now + self.end.saturating_duration_since(now) / of.max(1),

@@ -51,7 +51,10 @@ fn what_is_measured_is_kept_shown_and_taken() {
     assert_eq!(told["schema"], 1);
     assert_eq!(told["weights"]["architecture"], "vgg16");
     assert_eq!(told["input"], serde_json::json!([3, 224, 224]));
-    assert!(told["seconds"].as_f64().unwrap() < 60.0, "{told}");
+    // Each measuring ends by the clock.
+    assert!(told["seconds"].as_f64().unwrap() < 120.0, "{told}");
+    let sizes = told["batches"]["ns"].as_object().unwrap();
+    assert!(sizes["1"].as_u64().unwrap() > 0, "{told}");
     if !has_choices(&told) {
         return;
     }
@@ -75,6 +78,9 @@ fn what_is_measured_is_kept_shown_and_taken() {
     }
     let layers = file["layers"].as_array().unwrap();
     assert_eq!(layers.len() as u64, told["measured"].as_u64().unwrap());
+    if !told["batches"]["best"].is_null() {
+        assert_eq!(file["batches"][0]["nanoseconds"], told["batches"]["ns"]);
+    }
 
     let benched = with_times(&folder, "times.json", "bench tiny.npy --json --runs 1");
     benched.exits(0).notes_nothing();
@@ -115,6 +121,40 @@ fn a_second_run_adds_to_the_file_and_says_in_text_where_it_is() {
         assert!(layers(&after).contains(&layer), "{layer}");
     }
     assert!(layers(&after).len() > layers(&before).len());
+}
+
+#[test]
+fn of_many_pictures_as_many_go_at_once_as_took_least_time_unless_the_command_says() {
+    let folder = Folder::new();
+    if !has_choices(&measured(&folder)) {
+        return;
+    }
+    let mut file = tuning(&folder, "times.json");
+    let Some(key) = file["batches"][0]["network"].as_str().map(str::to_owned) else {
+        return;
+    };
+    let is_software = file["adapter"]["type"] == "cpu";
+    for i in 0..3 {
+        folder.put(format!("in/{i}.png"), &folder.read("cat.png"));
+    }
+    let mut is_grouped = |key: &str, of_two: u64, more: &str| {
+        file["batches"] = serde_json::json!([
+            {"network": key, "nanoseconds": {"1": 100, "2": of_two}},
+        ]);
+        folder.put("made_up.json", file.to_string().as_bytes());
+        let line = format!("in tiny.npy 1 --outputs heatmap --json -q -o maps {more}");
+        let run = with_times(&folder, "made_up.json", &line);
+        run.exits(0);
+        run.stdout.contains("share_of_group")
+    };
+    assert!(is_grouped(&key, 50, ""));
+    assert!(!is_grouped(&key, 150, ""));
+    assert!(!is_grouped(&key, 50, "--batch 1"));
+    assert!(is_grouped(&key, 150, "--batch 2"));
+    // On a software adapter one does, where what is known is of another network.
+    if is_software {
+        assert!(!is_grouped("0123456789abcdef", 50, ""));
+    }
 }
 
 /// Times by which the variant at `place` of each layer, in the order of their names, is the fastest.

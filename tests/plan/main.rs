@@ -7,9 +7,9 @@ use gradcam::low_level::network::{
     FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op, ReluRule, Shape, Window,
 };
 use gradcam::low_level::plan::{
-    Backward, BackwardRequest, Buffer, BufferId, Contents, Costs, Dispatch, Forward,
+    Backward, BackwardRequest, Budget, Buffer, BufferId, Contents, Costs, Dispatch, Forward,
     ForwardRequest, Hardware, KernelFamily, Limits, Means, Packing, Plan, PlanError, Request,
-    Subgroup, Upload, Winograd, classes_at_once, images_at_once, walks_at_once,
+    StoredDtype, Subgroup, Upload, Winograd, classes_at_once, images_at_once, walks_at_once,
 };
 use gradcam::weights::Tensor;
 
@@ -529,11 +529,45 @@ fn winograd_can_be_left_out_and_forced_where_there_are_kernels_for_it() {
     assert_eq!(counts, [[0, 0], [13, 13], [13, 0]]);
 }
 
+const fn f32(bytes: u64) -> Budget {
+    Budget {
+        bytes,
+        dtype: StoredDtype::F32,
+    }
+}
+
+#[test]
+fn of_float16_twice_as_many_go_together_and_take_no_more_memory() {
+    let network = vgg16(MatrixLayout::OutIn);
+    let limits = adapter(2048 * MIB);
+    let counts = [StoredDtype::F32, StoredDtype::F16].map(|dtype| {
+        let budget = |mib| Budget {
+            bytes: mib * MIB,
+            dtype,
+        };
+        let images = images_at_once(&network, NodeId(0), limits, budget(50));
+        let classes = classes_at_once(&network, NodeId(0), &[], limits, budget(50));
+        let walks = walks_at_once(&network, 1, limits, budget(190));
+        let request = Request {
+            dtype,
+            ..Request::of(ForwardRequest {
+                images,
+                ..ForwardRequest::default()
+            })
+        };
+        let (_, shared) = Plan::new(&network, &request, limits).unwrap().bytes();
+        ([images, classes, walks], shared)
+    });
+    let [(of_f32, f32_bytes), (of_f16, f16_bytes)] = counts;
+    assert_eq!([of_f32, of_f16], [[2; 3], [4; 3]]);
+    assert!(f16_bytes <= f32_bytes, "{f16_bytes} and {f32_bytes}");
+}
+
 #[test]
 fn classes_go_together_as_far_as_memory_and_bindings_allow() {
     let network = vgg16(MatrixLayout::OutIn);
     let keeping = |keep: &[NodeId], binding, budget| {
-        classes_at_once(&network, NodeId(0), keep, adapter(binding), budget)
+        classes_at_once(&network, NodeId(0), keep, adapter(binding), f32(budget))
     };
     let pixels = |binding, budget| keeping(&[], binding, budget);
     // 12.25 MiB a class at conv1, twice; and 1.85 x 10^9 multiply-adds, of which a dispatch may have 8 x 10^9.
@@ -547,7 +581,7 @@ fn classes_go_together_as_far_as_memory_and_bindings_allow() {
     let target = network.target(None).unwrap();
     // fc6: 103 x 10^6 multiply-adds.
     assert_eq!(
-        classes_at_once(&network, target, &[], adapter(128 * MIB), 256 * MIB),
+        classes_at_once(&network, target, &[], adapter(128 * MIB), f32(256 * MIB)),
         77
     );
 }
@@ -556,7 +590,7 @@ fn classes_go_together_as_far_as_memory_and_bindings_allow() {
 fn images_go_together_as_far_as_every_layer_on_the_way_allows() {
     let network = vgg16(MatrixLayout::OutIn);
     let target = network.target(None).unwrap();
-    let at_once = |from, limits| images_at_once(&network, from, limits, 256 * MIB);
+    let at_once = |from, limits| images_at_once(&network, from, limits, f32(256 * MIB));
     assert_eq!(at_once(NodeId(0), adapter(2048 * MIB)), 4);
     // 103 x 10^6 multiply-adds in fc6; conv5_3 has 128 blocks of channels.
     assert_eq!(at_once(target, adapter(128 * MIB)), 77);
@@ -580,7 +614,7 @@ fn pictures_go_there_and_back_together_as_far_as_what_they_leave_on_the_way_fits
     let network = vgg16(MatrixLayout::OutIn);
     let at_once = |classes, budget| {
         let limits = adapter(2048 * MIB);
-        walks_at_once(&network, classes, limits, budget * MIB)
+        walks_at_once(&network, classes, limits, f32(budget * MIB))
     };
     // A picture leaves 58 MiB behind it, and takes 24.5 more for each class on the way back.
     assert_eq!(at_once(1, 512), 4);

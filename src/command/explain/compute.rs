@@ -23,7 +23,7 @@ use crate::network::{Network, Shape};
 use crate::output::report;
 use crate::picture::preprocess::Tiles;
 
-/// Pictures that go through a GPU at once unless the command says how many.
+/// Pictures that go through a GPU at once unless the command or a measurement says how many.
 const GROUP: usize = 8;
 
 /// A picture with what the network says of it.
@@ -162,8 +162,8 @@ impl Run<'_> {
         can.then(|| network.at_input(input).ok()).flatten()
     }
 
-    /// How many pictures go through a device at once: on a software adapter one, since what a group saves in reading weights it
-    /// loses to caches, see `benches/many.py`.
+    /// How many pictures go through a device at once: as the command says, or what `gradcam tune` found to take least time.
+    /// Where neither is there, on a software adapter one: what a group saves there is less than what it takes in memory.
     fn at_once(&self) -> usize {
         // Squares are many enough.
         if self.options.fit == cli::Fit::Tiles {
@@ -171,6 +171,7 @@ impl Run<'_> {
         }
         let is_software = self.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
         let usual = if is_software { 1 } else { GROUP };
+        let usual = self.measured_at_once.unwrap_or(usual);
         let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
         asked.min(self.jobs.of)
     }

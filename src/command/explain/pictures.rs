@@ -59,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) choice: &'a Choice,
     /// At least one.
     pub(super) gpus: &'a [Gpu],
+    /// Pictures that are to go through the network at once, by what was measured of it on the first device.
+    pub(super) measured_at_once: Option<usize>,
     /// What is told of the weights and the network.
     pub(super) notes: &'a [String],
     /// Of the page, if there is to be one.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::gpu::{AdapterInfo, Gpu};
-use crate::tuning::{FileError, Tuning};
+use crate::network::Network;
+use crate::tuning::{Batches, FileError, Tuning, network_key};
 use crate::weights::hex;
 
 /// `off`, or a file in place of that in the folder for caches.
@@ -101,24 +102,50 @@ pub(crate) fn read(path: &Path, here: &AdapterInfo) -> Result<Option<Tuning>, Re
     Ok(Some(Tuning::of_json(&text, here)?))
 }
 
-/// The device with the times that are kept for it, and the file that they are from; what is wrong with that goes to `notes`.
-pub(crate) fn tuned(gpu: Gpu, notes: &mut Vec<String>) -> (Gpu, Option<PathBuf>) {
+/// What is kept for a device.
+#[derive(Default)]
+pub(crate) struct Tuned {
+    /// The file that it is from; `None` where there is none.
+    pub(crate) file: Option<PathBuf>,
+    /// See [`Tuning::batches`].
+    batches: Vec<Batches>,
+}
+
+impl Tuned {
+    /// What was measured of a network by pictures at once.
+    pub(crate) fn batches(&self, network: &Network) -> Option<&Batches> {
+        if self.batches.is_empty() {
+            return None;
+        }
+        let key = network_key(network);
+        self.batches.iter().find(|there| there.network == key)
+    }
+}
+
+/// The device with the times that are kept for it, and what else is; what is wrong with the file goes to `notes`.
+pub(crate) fn tuned(gpu: Gpu, notes: &mut Vec<String>) -> (Gpu, Tuned) {
     let (path, is_named) = match place_of(gpu.info()) {
-        Place::Off | Place::Nowhere => return (gpu, None),
+        Place::Off | Place::Nowhere => return (gpu, Tuned::default()),
         Place::Folder(path) => (path, false),
         Place::Named(path) => (path, true),
     };
     let wrong = match read(&path, gpu.info()) {
-        Ok(Some(tuning)) => return (gpu.with_costs(tuning.costs), Some(path)),
+        Ok(Some(tuning)) => {
+            let tuned = Tuned {
+                file: Some(path),
+                batches: tuning.batches,
+            };
+            return (gpu.with_costs(tuning.costs), tuned);
+        }
         Ok(None) if is_named => "is not there".to_owned(),
-        Ok(None) => return (gpu, None),
+        Ok(None) => return (gpu, Tuned::default()),
         Err(error) => error.to_string(),
     };
     notes.push(format!(
         "{} {wrong}: the built-in model chooses the kernels; `gradcam tune` measures them and writes it",
         path.display()
     ));
-    (gpu, None)
+    (gpu, Tuned::default())
 }
 
 #[cfg(test)]

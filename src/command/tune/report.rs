@@ -19,28 +19,41 @@ impl Report {
             self.architecture
         );
         let mut text = printable_lines([self.adapter.to_string(), network]);
-        let Some(file) = &self.file else {
+        if self.measured == 0 {
             text.push_str("no convolution has a choice of kernels on this adapter\n");
-            return text;
-        };
-        let _ = writeln!(
-            text,
-            "{} shapes of convolutions measured in {:.1} s by {}\n\n{}",
-            self.measured,
-            self.took.as_secs_f64(),
-            match self.by {
-                crate::tuning::By::Timestamps => "the device's timestamps",
-                crate::tuning::By::Clock => "the clock",
-            },
-            table(&self.rows)
-        );
+        } else {
+            let _ = writeln!(
+                text,
+                "{} shapes of convolutions measured in {:.1} s by {}\n\n{}",
+                self.measured,
+                self.took.as_secs_f64(),
+                match self.by {
+                    crate::tuning::By::Timestamps => "the device's timestamps",
+                    crate::tuning::By::Clock => "the clock",
+                },
+                table(&self.rows)
+            );
+        }
+        if let Some(best) = self.batches.best() {
+            let times = self.batches.nanoseconds.iter();
+            let times: Vec<String> = times
+                .map(|(pictures, &time)| format!("{pictures}: {:.2}", time as f64 / 1e6))
+                .collect();
+            let _ = writeln!(
+                text,
+                "milliseconds a picture by pictures at once: {}; of many pictures {best} go at once",
+                times.join(", ")
+            );
+        }
         if !self.left_out.is_empty() {
             let layers = self.left_out.join(", ");
             text.push_str(&printable_lines([format!(
                 "no time was left for {layers}: the built-in model decides of them"
             )]));
         }
-        text.push_str(&printable_lines([format!("kept in {}", file.display())]));
+        if let Some(file) = &self.file {
+            text.push_str(&printable_lines([format!("kept in {}", file.display())]));
+        }
         text
     }
 
@@ -59,6 +72,10 @@ impl Report {
             "measured": self.measured,
             "left_out": self.left_out,
             "file": self.file.as_ref().map(|path| path.to_string_lossy()),
+            "batches": {
+                "ns": self.batches.nanoseconds,
+                "best": self.batches.best(),
+            },
             "layers": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
         });
         format!("{value}\n")
