@@ -537,7 +537,7 @@ const fn f32(bytes: u64) -> Budget {
 }
 
 #[test]
-fn of_float16_twice_as_many_go_together_and_take_no_more_memory() {
+fn of_float16_twice_as_many_go_together_in_the_same_memory() {
     let network = vgg16(MatrixLayout::OutIn);
     let limits = adapter(2048 * MIB);
     let counts = [StoredDtype::F32, StoredDtype::F16].map(|dtype| {
@@ -560,7 +560,12 @@ fn of_float16_twice_as_many_go_together_and_take_no_more_memory() {
     });
     let [(of_f32, f32_bytes), (of_f16, f16_bytes)] = counts;
     assert_eq!([of_f32, of_f16], [[2; 3], [4; 3]]);
-    assert!(f16_bytes <= f32_bytes, "{f16_bytes} and {f32_bytes}");
+    // But for two pictures more, which the host writes as float32: four channels of each pixel.
+    let pictures = 2 * 224 * 224 * 4 * 4;
+    assert!(
+        f16_bytes <= f32_bytes + pictures,
+        "{f16_bytes} and {f32_bytes}"
+    );
 }
 
 #[test]
