@@ -7,10 +7,14 @@ Networks are torchvision's, of 1,000 classes, with drawn weights whose batch nor
 pictures, three rounds). Photographs are parts of the repository's own, of several sizes, unless a folder of them is named.
 
 All find the top class and write the overlay as JPEG. Each round runs, in turns and each in a process of its own: the folder in one run,
-one by one and in groups of four; one run a picture, for a few of them; pytorch-grad-cam in batches of 8; and, with nothing decoded or
-drawn meanwhile, forward passes and Grad-CAMs of gradcam (`bench`, one picture at a time) and forward passes of PyTorch (batches of 8).
-Beside wall clock stands processor time (user and system), which other programs on the machine disturb least. Ratios are medians of
-those of each round, of whole processes and with start-up apart: there what is done before the first picture is left out.
+one by one and in groups of eight; one run a picture, for a few of them; pytorch-grad-cam in batches of 8; forward passes of PyTorch; and
+each stage alone. The device's is a run over pictures of 8 x 8 pixels of which nothing is written, and forward passes are one
+that asks for random maps, which need no gradient.
+
+Beside wall clock stands processor time (user and system), which other programs on the machine disturb least. Start-up is left out of
+both where "apart" is said: of gradcam by the difference to a run over an eighth of the pictures, of PyTorch from its first batch on.
+Ratios are medians of those of each round. PyTorch's threads wait for each other busily, which counts as processor time where others use
+the machine: OMP_NUM_THREADS=1 in the environment keeps that out.
 """
 
 import argparse
@@ -89,7 +93,7 @@ def drawn(name, paths, to):
 
 
 def peer(job, name, weights, folder, out):
-    """A job of PyTorch's: prints the seconds since its start-up ended."""
+    """A job of PyTorch's: prints the seconds and processor seconds since its start-up ended."""
     import torch
     import torchvision
     from PIL import Image
@@ -102,20 +106,20 @@ def peer(job, name, weights, folder, out):
     paths = sorted(pathlib.Path(folder).iterdir())
     if job == "forward":
         inputs = [batch([square(path) for path in some]) for some in in_batches(paths)]
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         with torch.no_grad():
             for seen in inputs:
                 model(seen)
-        print(time.perf_counter() - began)
+        print(time.perf_counter() - began, time.process_time() - used)
         return
     layer = model.features[29] if name.startswith("vgg") else model.layer4[-1]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     with GradCAM(model=model, target_layers=[layer]) as cam:
         for some in in_batches(paths):
             seen = [square(path) for path in some]
             for path, s, heat in zip(some, seen, cam(input_tensor=batch(seen), targets=None)):
                 Image.fromarray(show_cam_on_image(s, heat, use_rgb=True)).save(pathlib.Path(out) / (path.stem + ".jpg"))
-    print(time.perf_counter() - began)
+    print(time.perf_counter() - began, time.process_time() - used)
 
 
 def timed(command):
@@ -128,67 +132,98 @@ def timed(command):
     return time.perf_counter() - began, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, done.stdout
 
 
-def of_gradcam(command, count):
-    """A run's seconds a picture: in all, with start-up apart, and of processors; and milliseconds of each picture's stages."""
+def told_of(command, count, files=True):
+    """Wall and processor seconds of a run over so many pictures, and milliseconds of each picture's stages."""
     with tempfile.TemporaryDirectory() as out:
         wall, processor, lines = timed([*command, "-o", out, "--json"])
-        written = len(list(pathlib.Path(out).rglob("*.jpg")))
+        found = len(list(pathlib.Path(out).rglob("*.jpg")))
     told = [json.loads(line)["timings_ms"] for line in lines.splitlines()]
-    if not len(told) == written == count:
-        sys.exit(f"{command}: {len(told)} results and {written} overlays of {count} photographs")
-    start = (told[0]["open_device"] + told[0]["set_up"]) / 1e3
-    return [wall / count, (wall - start) / count, processor / count], told
+    if len(told) != count or found != (count if files else 0):
+        sys.exit(f"{command}: {len(told)} results and {found} overlays of {count} pictures")
+    return wall, processor, told
 
 
-def one_round(gradcam, name, weights, folder, pictures):
-    """Seconds a picture of every job: in all, with start-up apart, and of processors."""
+def each(gradcam, folder, part, ask, files=True):
+    """Seconds a picture of a run over a folder: wall and processor, in all and apart from start-up, which `part`, a folder of an
+    eighth of the pictures, has as well."""
+    many, few = len(list(folder.iterdir())), len(list(part.iterdir()))
+    wall, processor, _ = told_of([gradcam, folder, *ask], many, files)
+    least_wall, least_processor, _ = told_of([gradcam, part, *ask], few, files)
+    apart = lambda whole, least: (whole - least) / (many - few)
+    return [wall / many, apart(wall, least_wall), processor / many, apart(processor, least_processor)]
+
+
+def one_round(gradcam, name, weights, home, pictures):
+    """Seconds a picture of every job: wall, in all and with start-up apart, and the same of processors."""
     ask = [weights, "1", "--outputs", "gradcam", "-q"]
+    bare = [weights, "1", "--outputs", "none", "-q"]
     few = pictures[:: max(1, len(pictures) // 4)][:4]
-    count, seconds = len(pictures), {}
-    seconds["folder"], _ = of_gradcam([gradcam, folder, *ask], count)
-    alone = [of_gradcam([gradcam, picture, *ask], 1) for picture in few]
-    seconds["one run a picture"] = [statistics.mean(of) for of in zip(*(took for took, _ in alone))]
+    folder, part, count, seconds = home / "photographs", home / "part", len(pictures), {}
+    seconds["folder"] = each(gradcam, folder, part, ask)
+    seconds[DEVICE] = each(gradcam, home / "tiny", home / "tiny_part", bare, files=False)
+    seconds[FORWARD] = each(gradcam, home / "tiny", home / "tiny_part", [*bare, "-m", "randomcam"], files=False)
+    alone = [told_of([gradcam, picture, *ask], 1) for picture in few]
+    wall, processor = (statistics.mean(took[kind] for took in alone) for kind in (0, 1))
+    seconds[ONE] = [wall, None, processor, None]
     with tempfile.TemporaryDirectory() as out:
         wall, processor, said = timed([sys.executable, __file__, "--peer", "gradcam", name, weights, folder, out])
-        seconds["pytorch-grad-cam, batches of 8"] = [wall / count, float(said) / count, processor / count]
+    own, own_processor = (float(word) / count for word in said.split())
+    seconds[THEIRS] = [wall / count, own, processor / count, own_processor]
     *_, said = timed([sys.executable, __file__, "--peer", "forward", name, weights, folder, "-"])
-    seconds["forward passes of PyTorch, batches of 8"] = [None, float(said) / count, None]
-    seconds["folder, --batch 4"], _ = of_gradcam([gradcam, folder, *ask, "--batch", "4"], count)
-    *_, said = timed([gradcam, "bench", weights, "--json"])
-    bench = json.loads(said)
-    seconds["forward passes alone"] = [None, bench["forward_ms"] / 1e3, None]
+    own, own_processor = (float(word) / count for word in said.split())
+    seconds["forward passes of PyTorch, batches of 8"] = [None, own, None, own_processor]
+    seconds["folder, --batch 8"] = each(gradcam, folder, part, [*ask, "--batch", "8"])
     # One picture has nobody beside it; of many, each of the cores takes one.
-    stages = [told[0] for _, told in alone]
-    share = lambda stage: statistics.median(told[stage] for told in stages) / 1e3 / os.cpu_count()
-    seconds["stage alone: device (forward, backward, map)"] = [None, bench["gradcam_ms"] / 1e3, None]
-    seconds["stage alone: decode and resize, on all cores"] = [None, share("decode"), None]
-    seconds["stage alone: draw and write, on all cores"] = [None, share("draw_and_write"), None]
+    stages = [told[0] for *_, told in alone]
+    for stage, words in [("decode", "decode and resize"), ("draw_and_write", "draw and write")]:
+        own = statistics.median(told[stage] for told in stages) / 1e3
+        seconds[f"{STAGE} {words}, on all cores"] = [None, own / os.cpu_count(), None, own]
     return seconds
+
+
+STAGE = "stage alone:"
+DEVICE = f"{STAGE} device (forward, backward, map)"
+FORWARD = "forward passes alone"
+ONE = "one run a picture"
+THEIRS = "pytorch-grad-cam, batches of 8"
 
 
 def show(name, count, rounds):
     """The table of a network: medians, and medians of each round's ratios to the folder."""
-    numbers = lambda values: statistics.median(values) if None not in values else None
-    cell = lambda value, pattern: "-".rjust(10) if value is None else format(value, pattern)
-    print(f"\n{name}, {count} photographs, medians of {len(rounds)} rounds; s: seconds a picture, x: times the folder's\n")
-    print(f"{'':46}{'s':>10}{'x':>10}{'s, start-up apart':>20}{'x':>10}{'processor s':>14}{'x':>10}")
+    cell = lambda value, pattern: "-".rjust(12) if value is None else format(value, pattern)
+    heads = ["s", "apart", "processor s", "apart"]
+    print(f"\n{name}, {count} photographs, medians of {len(rounds)} rounds; seconds a picture, x: times the folder's\n")
+    print(" " * 46 + "".join(f"{head:>12}{'x':>7}" for head in heads))
     for job in rounds[0]:
         line = ""
-        for kind, width in enumerate([10, 20, 14]):
+        for kind in range(4):
             own = [took[job][kind] for took in rounds]
-            times = [None if v is None else v / took["folder"][kind] for v, took in zip(own, rounds)]
-            line += cell(numbers(own), f"{width}.3f").rjust(width) + cell(numbers(times), "10.2f")
+            known = None not in own
+            times = [took[job][kind] / took["folder"][kind] for took in rounds] if known else []
+            line += cell(statistics.median(own) if known else None, "12.4f")
+            line += f"{statistics.median(times):7.2f}" if known else "-".rjust(7)
         print(f"{job:46}{line}")
-    apart = lambda took, job: took[job][1]
-    stage = lambda took: max(apart(took, job) for job in took if job.startswith("stage alone"))
     ratio = lambda of: statistics.median(of(took) for took in rounds)
-    folder = lambda took: apart(took, "folder")
-    print(f"\nthe folder, start-up apart, against the largest stage alone: {ratio(lambda t: folder(t) / stage(t)):.2f}")
-    print(f"the same against the forward passes alone: {ratio(lambda t: folder(t) / apart(t, 'forward passes alone')):.2f}")
-    print(f"overlays a second against one run a picture: {ratio(lambda t: t['one run a picture'][0] / t['folder'][0]):.2f} times as many")
-    theirs = "pytorch-grad-cam, batches of 8"
-    print(f"against pytorch-grad-cam: {ratio(lambda t: t[theirs][0] / t['folder'][0]):.2f} times as many, "
-          f"start-up apart {ratio(lambda t: apart(t, theirs) / folder(t)):.2f}", flush=True)
+    largest = lambda took, kind: max(took[job][kind] for job in took if job.startswith(STAGE))
+    print()
+    for words, kind in [("wall", 1), ("processor", 3)]:
+        print(f"by {words} time, start-up apart: against the largest stage alone "
+              f"{ratio(lambda t: t['folder'][kind] / largest(t, kind)):.2f}, "
+              f"against the forward passes alone {ratio(lambda t: t['folder'][kind] / t[FORWARD][kind]):.2f}, "
+              f"against pytorch-grad-cam {ratio(lambda t: t[THEIRS][kind] / t['folder'][kind]):.2f} times as many")
+    for words, kind in [("wall", 0), ("processor", 2)]:
+        print(f"by {words} time, of whole processes: against one run a picture "
+              f"{ratio(lambda t: t[ONE][kind] / t['folder'][kind]):.2f} times as many, "
+              f"against pytorch-grad-cam {ratio(lambda t: t[THEIRS][kind] / t['folder'][kind]):.2f}", flush=True)
+
+
+def tiny(folder, count):
+    """Pictures that cost nothing but their way through the network."""
+    from PIL import Image
+
+    draw = random.Random(2)
+    for number in range(count):
+        Image.frombytes("RGB", (8, 8), draw.randbytes(192)).save(folder / f"{number:04}.png")
 
 
 def main():
@@ -212,12 +247,18 @@ def main():
         else:
             photographs(folder, asked.pictures)
         pictures = sorted(folder.iterdir())
+        for name in ["part", "tiny", "tiny_part"]:
+            (home / name).mkdir()
+        for path in pictures[:: 8]:
+            (home / "part" / path.name).symlink_to(path)
+        tiny(home / "tiny", max(2, len(pictures) // 2))
+        tiny(home / "tiny_part", max(1, len(pictures) // 16))
         for name in asked.networks.split(","):
             weights = home / f"{name}.pth"
             drawn(name, pictures, weights)
             # Compiled shaders and read files are there for all.
-            of_gradcam([asked.gradcam, pictures[0], weights, "1", "--outputs", "gradcam", "-q"], 1)
-            rounds = [one_round(asked.gradcam, name, weights, folder, pictures) for _ in range(asked.rounds)]
+            told_of([asked.gradcam, pictures[0], weights, "1", "--outputs", "gradcam", "-q"], 1)
+            rounds = [one_round(asked.gradcam, name, weights, home, pictures) for _ in range(asked.rounds)]
             show(name, len(pictures), rounds)
             weights.unlink()
 

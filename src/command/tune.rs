@@ -119,13 +119,13 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
             measured += 1;
         }
     }
+    let took = began.elapsed();
     let gpu = gpu.with_costs(tuning.costs.clone());
     let batches = batches::measure(&gpu, network, Clock::new(MOST));
     let batches = batches.map_err(|source| Error::Explain {
         path: super::explain::weights_name(&weights),
         source,
     })?;
-    let took = began.elapsed();
     let is_kept = measured > 0 || batches.best().is_some();
     if batches.best().is_some() {
         tuning.insert(batches.clone());
