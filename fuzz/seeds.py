@@ -74,6 +74,27 @@ def turned():
     return model(nodes, [typed("w", 2, 3, 1, 1), typed("m", 8, 2), typed("v", 2), to], [1, 4, 4, 3], 9)
 
 
+def blocks():
+    """Blocks of positions as channels, and filters through a batch norm in training mode."""
+    node = lambda op, out, inputs, **attributes: helper.make_node(op, inputs.split(), out.split(), **attributes)
+    raw = lambda name, *shape: numpy_helper.from_array(np.ones(shape, np.float32), name)
+    ints = lambda name, *values: helper.make_tensor(name, onnx.TensorProto.INT64, [len(values)], values)
+    nodes = [
+        node("Reshape", "cut", "x in_blocks"),
+        node("Transpose", "turned", "cut", perm=[0, 3, 5, 1, 2, 4]),
+        node("Reshape", "deep", "turned as_channels"),
+        node("BatchNormalization", "normed mean variance", "w g g g g", training_mode=1),
+        node("Reshape", "filters", "normed as_filters"),
+        node("Conv", "c", "deep filters"),
+        node("Relu", "r", "c"),
+        node("SpaceToDepth", "s", "r", blocksize=2),
+        node("Flatten", "f", "s"),
+        node("Gemm", "y", "f m"),
+    ]
+    lists = [ints("in_blocks", 1, 3, 2, 2, 2, 2), ints("as_channels", 1, 12, 2, 2), ints("as_filters", 2, 12, 1, 1)]
+    return model(nodes, [raw("w", 1, 2, 12), raw("g", 2), raw("m", 8, 2), *lists], [1, 3, 4, 4], 15)
+
+
 def main():
     w, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(2, np.float32)
 
@@ -103,9 +124,15 @@ def main():
     torch.save(state, out / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.save(checkpoint, out / "legacy-checkpoint.pth", _use_new_zipfile_serialization=False)
 
+    arrays = {"w": np.asfortranarray(w), "b": b.astype(">f8"), "n": np.int64(3)}
+    torch.save({"state_dict": arrays, "epoch": 1}, out / "arrays.pth")
+    for protocol in (2, 4, 5):
+        (out / f"arrays-p{protocol}.pkl").write_bytes(pickle.dumps(arrays, protocol))
+
     out = folder("onnx")
     onnx.save(planar(), out / "planar.onnx")
     onnx.save(turned(), out / "turned.onnx")
+    onnx.save(blocks(), out / "blocks.onnx")
 
     out = folder("labels")
     for name, text in {
@@ -114,6 +141,7 @@ def main():
         "list.json": '["cat", "dog, hound"]',
         "keras.json": '{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}',
         "config.json": '{"id2label": {"0": "cat", "1": "dog"}, "label2id": {"cat": 0, "dog": 1}}',
+        "objects.json": '{"categories": [{"id": 1, "name": "dog"}, {"id": 0, "name": "cat", "wnid": "n02121808"}]}',
         "table.csv": 'id,name\n1,"dog, hound"\n0,cat\n',
         "table.tsv": "name\tid\ndog\t1\ncat\t0\n",
         "pairs.txt": "0: cat\n1: dog\n",

@@ -53,6 +53,43 @@ fn a_graph_that_is_no_graph_is_refused_with_the_node() {
 }
 
 #[test]
+fn norms_of_more_weights_than_the_file_holds_are_refused() {
+    let model = Model::new(&[1, 3, 8, 8])
+        .constant(ints("lengths", &[1, 2, 1 << 24]))
+        .constant(floats("ones", &[2], &[1.0; 2]))
+        .node("ConstantOfShape", "zeros", &["lengths"], &[])
+        .node(
+            "BatchNormalization",
+            "odd",
+            &["zeros", "ones", "ones", "ones", "ones"],
+            &[attribute_int("training_mode", 1)],
+        )
+        .node("Conv", "conv", &["x", "odd"], &[]);
+    let error = refused(&model);
+    assert!(
+        error.contains("node \"odd\": BatchNormalization of so many constants"),
+        "{error}"
+    );
+}
+
+#[test]
+fn blocks_of_positions_that_do_not_fit_or_make_too_many_channels_are_refused() {
+    for (size, expected) in [
+        (0, "no usable blocksize"),
+        (5, "of something else than"),
+        (32, "of so many constants"),
+    ] {
+        let attributes = [attribute_int("blocksize", size)];
+        let model = Model::new(&[1, 3, 64, 64]).node("SpaceToDepth", "odd", &["x"], &attributes);
+        let error = refused(&model);
+        assert!(
+            error.contains(expected) && error.contains("\"odd\""),
+            "{size}: {error}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_named_with_its_node() {
     let cases: [(&str, Vec<Vec<u8>>, &str); 11] = [
         (

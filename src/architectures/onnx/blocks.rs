@@ -17,7 +17,7 @@ impl Import<'_> {
         let shape = self.shape_of(&layer);
         let fits = shape.h.is_multiple_of(size) && shape.w.is_multiple_of(size);
         if !self.has_axes(&layer, &Axis::PLANAR) || !fits {
-            return Err(call.unsupported("of something else than [batch, channels, rows, columns]"));
+            return Err(call.unsupported("of something else than maps of whole blocks"));
         }
         let order = [Axis::RowWithin(size), Axis::ColumnWithin(size), Axis::C];
         self.by_filters_of_ones(call, &layer, &order, false)
