@@ -18,14 +18,17 @@ use common::splitmix::Random;
 
 fn fixtures() -> Vec<PathBuf> {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let mut files: Vec<_> = ["npy", "npz", "torch"]
+    let mut files: Vec<_> = ["npy", "npz", "torch", "pickled_arrays"]
         .iter()
         .flat_map(|folder| fs::read_dir(folders.join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e != "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| e != "json" && e != "safetensors")
+        })
         .collect();
     files.sort();
-    assert!(files.len() >= 26);
+    assert!(files.len() >= 36);
     files
 }
 

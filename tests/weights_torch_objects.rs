@@ -202,6 +202,8 @@ fn bare_pickles_of_something_else_run_nothing_and_say_what_they_hold() {
     assert!(model.contains("made by Python's models.Net"), "{model}");
     let empty = said(b"\x80\x02}q\x01.");
     assert!(empty.contains("holds no tensor of floats"), "{empty}");
+    let two = said(b"\x80\x02}q\x01.\x80\x02}q\x01.");
+    assert!(two.contains("6 bytes follow the pickle"), "{two}");
     // An array whose state lacks its data.
     let array = said(
         b"\x80\x02}U\x01wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01tbs.",

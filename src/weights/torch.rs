@@ -72,6 +72,11 @@ pub enum TorchError {
          torch.save(pickle.load(open('weights.pkl', 'rb')), 'weights.pth')"
     )]
     Pickled,
+    /// Bytes behind a bare pickle, of which only the first would be read.
+    #[error(
+        "{0} bytes follow the pickle, as where pickle.dump was called several times: in Python, save one dictionary with all arrays"
+    )]
+    Trailing(usize),
     /// The archive is damaged, or is not as `torch.save` writes it.
     #[error(transparent)]
     Zip(#[from] ZipError),
@@ -167,6 +172,9 @@ pub(super) fn read_pickle(source: &Arc<Source>) -> Result<Contents, TorchError> 
     let pickle = pickle::load(source.bytes(), 0, &torch_global::DIALECT)?;
     if pickle.foreign.iter().any(|name| name == STORAGE) {
         return Err(TorchError::Pickled);
+    }
+    if pickle.end < source.bytes().len() {
+        return Err(TorchError::Trailing(source.bytes().len() - pickle.end));
     }
     let storages = Storages {
         spans: HashMap::new(),

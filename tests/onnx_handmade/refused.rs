@@ -80,8 +80,8 @@ fn blocks_of_positions_that_do_not_fit_or_make_too_many_channels_are_refused() {
         (32, "of so many constants"),
     ] {
         let attributes = [attribute_int("blocksize", size)];
-        let model = Model::new(&[1, 3, 64, 64]).node("SpaceToDepth", "odd", &["x"], &attributes);
-        let error = refused(&model);
+        let model = Model::new(&[1, 3, 64, 64]).constant(floats("w", &[1], &[1.0]));
+        let error = refused(&model.node("SpaceToDepth", "odd", &["x"], &attributes));
         assert!(
             error.contains(expected) && error.contains("\"odd\""),
             "{size}: {error}"
