@@ -12,6 +12,7 @@ pub mod merge;
 pub mod preview;
 pub mod show;
 pub mod tune;
+pub mod vectors;
 mod whole_page;
 
 pub use error::Error;

@@ -8,13 +8,14 @@ use gradcam::low_level::cli::{self, Cli, Command};
 use gradcam::low_level::command::Error;
 use gradcam::low_level::command::console::{self, Console};
 use gradcam::low_level::command::explain::{self, Message};
-use gradcam::low_level::command::{bench, convert, info, interrupt, merge, show, tune};
+use gradcam::low_level::command::{bench, convert, info, interrupt, merge, show, tune, vectors};
 use gradcam::low_level::options::{self, Options};
 use gradcam::low_level::output::report;
 use gradcam::low_level::{gpu, weights};
 
 fn main() -> ExitCode {
     silence_device_selection();
+    widen_vectors();
     if let Err(error) = interrupt::catch() {
         console::error(format_args!(
             "stopping will leave unfinished files: {error}"
@@ -130,6 +131,17 @@ fn silence_device_selection() {
         // SAFETY: main has started no other thread yet.
         unsafe {
             std::env::set_var("NODEVICE_SELECT", "1");
+        };
+    }
+}
+
+/// Mesa's software adapter takes vectors of 256 bits where the processor has 512. Who asks for a width keeps it.
+fn widen_vectors() {
+    if vectors::are_512_bits_better() {
+        #[expect(unsafe_code, reason = "how the driver is told")]
+        // SAFETY: main has started no other thread yet.
+        unsafe {
+            std::env::set_var(vectors::VARIABLE, "512");
         };
     }
 }

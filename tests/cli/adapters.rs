@@ -54,6 +54,34 @@ fn direct_convolutions_give_the_same_map_but_for_rounding() {
     }
 }
 
+/// What `adapters` lists with these variables set.
+#[cfg(target_os = "linux")]
+fn listed_with(folder: &Folder, set: &[(&str, &str)]) -> String {
+    let mut command = folder.command(&["adapters"]);
+    command.envs(set.iter().copied());
+    Run::of(&mut command).exits(0).stdout.clone()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn vectors_stay_as_wide_as_somebody_or_the_driver_has_chosen() {
+    let folder = Folder::new();
+    if !folder.prints("adapters").contains("llvmpipe") {
+        eprintln!("not tested: there is no software adapter");
+        return;
+    }
+    let narrow = listed_with(&folder, &[("LP_NATIVE_VECTOR_WIDTH", "128")]);
+    assert!(narrow.contains("128 bits"), "{narrow}");
+    // A driver of a series that is not known to be right in vectors of 512 bits.
+    let manifest = r#"{"ICD": {"api_version": "1.4.305", "library_path": "libvulkan_lvp.so"}, "file_format_version": "1.0.0"}"#;
+    let manifests = folder.path().join("vulkan/icd.d");
+    std::fs::create_dir_all(&manifests).unwrap();
+    std::fs::write(manifests.join("lvp.json"), manifest).unwrap();
+    let below = folder.path().to_str().unwrap();
+    let other = listed_with(&folder, &[("XDG_DATA_DIRS", below)]);
+    assert!(!other.contains("512 bits"), "{other}");
+}
+
 #[test]
 fn an_adapter_that_matches_none_is_answered_with_those_present() {
     let folder = Folder::new();
