@@ -24,7 +24,6 @@ struct Params {
     count: u32, // elements of dx: N * blocks * positions
     blocks: u32,
     positions: u32,
-    kind: u32,
     slopes: u32, // slopes that there are: 0, 1 or one a channel
     a: f32,
     b: f32,
@@ -45,6 +44,8 @@ const ACTIVATION_MISH: u32 = 10u;
 const ACTIVATION_SQUARE: u32 = 11u;
 const ACTIVATION_SQRT: u32 = 12u;
 const ACTIVATION_RECIPROCAL: u32 = 13u;
+// One of them: software adapters run all branches of a switch that is still there.
+override KIND: u32;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
@@ -89,6 +90,16 @@ fn mish_slope(v: vec4<f32>) -> vec4<f32> {
     return t + v * short * sigmoid(v);
 }
 
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
+// of floats is off by a little, that of what it leaves by one at most.
+fn over(at: u32, by: u32) -> u32 {
+    let first = u32(f32(at) / f32(by));
+    let rest = i32(at - first * by);
+    let more = i32(f32(rest) / f32(by));
+    let left = rest - more * i32(by);
+    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -102,15 +113,17 @@ fn main(
     let zero = vec4<f32>();
     let one = vec4<f32>(1.0);
     let image = p.blocks * p.positions;
-    let v = kept[at / image / p.sharing * image + at % image];
+    let n = over(at, image);
+    let v = kept[(over(n, p.sharing) - n) * image + at];
     var slope = one;
-    switch p.kind {
+    switch KIND {
         case ACTIVATION_LEAKY: {
+            let plane = over(at, p.positions);
             var below = vec4<f32>(p.a);
             if p.slopes == 1u {
                 below = vec4<f32>(slopes[0].x);
             } else if p.slopes > 1u {
-                below = slopes[at / p.positions % p.blocks];
+                below = slopes[plane - over(plane, p.blocks) * p.blocks];
             }
             slope = select(below, one, v > zero);
         }

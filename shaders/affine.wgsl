@@ -21,6 +21,16 @@ const EPILOGUE_BIAS_RELU: u32 = 2u;
 @group(0) @binding(3) var<storage, read> shift: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
+// of floats is off by a little, that of what it leaves by one at most.
+fn over(at: u32, by: u32) -> u32 {
+    let first = u32(f32(at) / f32(by));
+    let rest = i32(at - first * by);
+    let more = i32(f32(rest) / f32(by));
+    let left = rest - more * i32(by);
+    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -31,7 +41,8 @@ fn main(
     if at >= p.count {
         return;
     }
-    let block = at / p.positions % p.blocks;
+    let plane = over(at, p.positions);
+    let block = plane - over(plane, p.blocks) * p.blocks;
     var value = scale[block] * x[at];
     if p.shifted != 0u {
         value += shift[block];

@@ -26,6 +26,16 @@ const EPILOGUE_MASK_DECONV: u32 = 5u;
 @group(0) @binding(2) var<storage, read> act: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
+// of floats is off by a little, that of what it leaves by one at most.
+fn over(at: u32, by: u32) -> u32 {
+    let first = u32(f32(at) / f32(by));
+    let rest = i32(at - first * by);
+    let more = i32(f32(rest) / f32(by));
+    let left = rest - more * i32(by);
+    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -40,7 +50,8 @@ fn main(
     let low = vec4<f32>(p.low);
     let high = vec4<f32>(p.high);
     let value = x[at];
-    let i = at / p.elements / p.sharing * p.elements + at % p.elements;
+    let n = over(at, p.elements);
+    let i = (over(n, p.sharing) - n) * p.elements + at;
     switch p.epilogue {
         case EPILOGUE_MASK: { y[at] = select(zero, value, (act[i] > low) & (act[i] < high)); }
         case EPILOGUE_MASK_GUIDED: { y[at] = select(zero, max(value, zero), (act[i] > low) & (act[i] < high)); }

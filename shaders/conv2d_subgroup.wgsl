@@ -9,9 +9,11 @@
 // activations in y's shape, one image's for `sharing` n. other: in y's shape.
 // NORMED reads max(scale * x + shift, 0), a scale and a shift a channel, in place of x, for a window of one tap that reaches no place
 // outside x.
+// SCALED reads x * scale, a scale a channel of each image, for the same windows, where a workgroup's positions are all of one image.
 // x and w are read through images of 4096 texels a row, since Mesa's software adapter loads from an image in a quarter
 // of the time that it takes from a storage buffer. x: a row of zeros, then N x in_blocks x in_h x in_w as they lie in their
 // buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each. norm: of each block of inputs its scales, then its shifts.
+// scale: N x in_blocks.
 //
 // A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images.
 // An invocation loads the 4 x 4 weights of its own blocks; the positions' inputs are spread over the invocations and handed
@@ -40,7 +42,7 @@ struct Params {
     count: i32, // positions of all images: N * out_h * out_w
     epilogue: u32,
     sharing: i32, // n of an image
-    low: f32, // bounds of EPILOGUE_BIAS_CLIP
+    low: f32, // bounds of EPILOGUE_BIAS_CLIP, or a and b of ACTIVATION_HARD_SIGMOID
     high: f32,
 }
 
@@ -54,7 +56,9 @@ const EPILOGUE_BIAS_CLIP: u32 = 6u;
 // Invocations of a subgroup, and of a workgroup: 4, 8 or 16.
 override SUBGROUP: u32;
 
+const ACTIVATION_SIGMOID: u32 = 2u;
 const ACTIVATION_SILU: u32 = 4u;
+const ACTIVATION_HARD_SIGMOID: u32 = 5u;
 const ACTIVATION_HARD_SWISH: u32 = 6u;
 // One of those after the bias, or none of them.
 override ACTIVATION: u32;
@@ -68,6 +72,8 @@ override BLOCKS: i32;
 override SPREAD: bool;
 // Whether x is scaled, shifted and goes through a ReLU as it is read.
 override NORMED: bool;
+// Whether x is multiplied by `scale` as it is read.
+override SCALED: bool;
 
 const IMAGE_ROW: i32 = 4096;
 
@@ -75,9 +81,10 @@ const IMAGE_ROW: i32 = 4096;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var norm: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(4) var<storage, read> extra: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> other: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> scale: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> extra: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 
 // Where texel `i` lies in an image.
 fn place(i: i32) -> vec2<i32> {
@@ -163,6 +170,13 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
     if ADDED != 0u {
         end += other[here];
     }
+    if ACTIVATION == ACTIVATION_SIGMOID {
+        let e = exp(-abs(end));
+        end = select(e, vec4<f32>(1.0), end > zero) / (1.0 + e);
+    }
+    if ACTIVATION == ACTIVATION_HARD_SIGMOID {
+        end = clamp(bounds.x * end + bounds.y, zero, vec4<f32>(1.0));
+    }
     if ACTIVATION == ACTIVATION_SILU {
         let e = exp(-abs(end));
         end *= select(e, vec4<f32>(1.0), end > zero) / (1.0 + e);
@@ -217,6 +231,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let next = block + i32(SUBGROUP);
     var w_at = (min(block / 8, last_eight) * of_eight + block % 8) * 4;
     let to_next = (min(next / 8, last_eight) * of_eight + next % 8) * 4 - w_at;
+    let scales = over(first, p.out_h * p.out_w) * in_blocks;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -311,18 +326,32 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             v[6] = textureLoad(x, place(texel(positions[6], tap, offset, in_size, up)));
         }
         if NORMED {
-            let scale = textureLoad(norm, place(2 * turn));
+            let factor = textureLoad(norm, place(2 * turn));
             let shift = textureLoad(norm, place(2 * turn + 1));
-            v[0] = max(v[0] * scale + shift, vec4<f32>());
-            v[1] = max(v[1] * scale + shift, vec4<f32>());
+            v[0] = max(v[0] * factor + shift, vec4<f32>());
+            v[1] = max(v[1] * factor + shift, vec4<f32>());
             if SUBGROUP <= 8u {
-                v[2] = max(v[2] * scale + shift, vec4<f32>());
-                v[3] = max(v[3] * scale + shift, vec4<f32>());
+                v[2] = max(v[2] * factor + shift, vec4<f32>());
+                v[3] = max(v[3] * factor + shift, vec4<f32>());
             }
             if SUBGROUP == 4u {
-                v[4] = max(v[4] * scale + shift, vec4<f32>());
-                v[5] = max(v[5] * scale + shift, vec4<f32>());
-                v[6] = max(v[6] * scale + shift, vec4<f32>());
+                v[4] = max(v[4] * factor + shift, vec4<f32>());
+                v[5] = max(v[5] * factor + shift, vec4<f32>());
+                v[6] = max(v[6] * factor + shift, vec4<f32>());
+            }
+        }
+        if SCALED {
+            let factor = scale[scales + turn];
+            v[0] *= factor;
+            v[1] *= factor;
+            if SUBGROUP <= 8u {
+                v[2] *= factor;
+                v[3] *= factor;
+            }
+            if SUBGROUP == 4u {
+                v[4] *= factor;
+                v[5] *= factor;
+                v[6] *= factor;
             }
         }
         let v0 = subgroupShuffle(v[0u / SUBGROUP], 0u % SUBGROUP);

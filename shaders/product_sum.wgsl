@@ -18,6 +18,16 @@ struct Params {
 @group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
+// of floats is off by a little, that of what it leaves by one at most.
+fn over(at: u32, by: u32) -> u32 {
+    let first = u32(f32(at) / f32(by));
+    let rest = i32(at - first * by);
+    let more = i32(f32(rest) / f32(by));
+    let left = rest - more * i32(by);
+    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -28,8 +38,8 @@ fn main(
     if at >= p.count {
         return;
     }
-    let image = at / p.blocks / p.sharing;
-    let first = (image * p.blocks + at % p.blocks) * p.positions;
+    let n = over(at, p.blocks);
+    let first = ((over(n, p.sharing) - n) * p.blocks + at) * p.positions;
     var sum = vec4<f32>();
     for (var i = 0u; i < p.positions; i++) {
         var value = x[at * p.positions + i];

@@ -30,7 +30,7 @@
 //! | `repeats` | 0 | 4 n q + n o p | bytes |
 //! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward`, `max_pool_backward_disjoint` | 0 | 4 n o (q + p) + o p, with a mask 4 o p more | bytes |
-//! | `global_mean`, `global_mean_backward` | 0 | 4 n o (q + 1) | bytes |
+//! | `global_mean`, `global_mean_subgroup`, `global_mean_backward` | 0 | 4 n o (q + 1) | bytes |
 //! | `flatten`, `flatten_backward` | 0 | 8 n P | bytes |
 //! | `activate` | 0 | 8 n P | bytes |
 //! | `activate_backward` | 0 | 8 n P + 4 P | bytes |
@@ -41,7 +41,7 @@
 //! | `layer_norm_backward` | 4 n P | 28 n P | bytes |
 //! | `group_norm` | 2 n P | 16 n P | bytes |
 //! | `group_norm_backward` | 4 n P | 28 n P | bytes |
-//! | `depthwise`, `depthwise_subgroup` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
+//! | `depthwise`, `depthwise_subgroup`, `depthwise_square` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `resample` of t taps a row and a column, and backward | n P t² | 4 n o (q + p) | bytes |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |
@@ -140,7 +140,7 @@
 //! have it for large layers, would leave a card idle: of one picture, the layers of VGG16 that have 128 outputs make 252, 144 and
 //! 144 of them for their products (conv2, conv3, conv4), and 98 at most directly.
 //!
-//! The other kernels have one tile for every adapter, see the constants below. Only the software adapter runs `copy_tiles`
+//! The other kernels have one tile for every adapter, see the constants below. Only the software adapter runs `copy_tiles`, `depthwise_square`
 //! and the kernels that end in `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
 //!
 //! # How the software adapter loads and stores
@@ -338,6 +338,8 @@ pub const DEPTHWISE_ROWS: usize = 4;
 pub const COLUMNS_ROWS: usize = 7;
 /// Blocks of outputs up to which `conv2d_few.wgsl` makes an input gradient: `conv2d_subgroup.wgsl` has an invocation for each of eight.
 pub const FEW_BLOCKS: usize = 2;
+/// Columns and rows of y that a workgroup of `depthwise_square.wgsl` makes, of a block for each invocation.
+pub const DEPTHWISE_SQUARE_TILE: [usize; 2] = [4, 14];
 /// Positions, or tiles, and outputs that a workgroup of `conv2d_tiled.wgsl` and `winograd_product_tiled.wgsl` makes where
 /// there is work enough.
 pub const TILED_LARGE: usize = 64;

@@ -157,7 +157,7 @@ uniforms! {
         epilogue: u32, sharing: u32,
     }
 
-    /// Uniform of `global_mean.wgsl` and `global_mean_backward.wgsl`.
+    /// Uniform of `global_mean.wgsl`, `global_mean_subgroup.wgsl` and `global_mean_backward.wgsl`.
     GlobalMeanParams {
         count: u32, positions: u32,
     }
@@ -169,12 +169,12 @@ uniforms! {
 
     /// Uniform of `activate.wgsl`.
     ActivateParams {
-        count: u32, blocks: u32, positions: u32, kind: u32, slopes: u32, a: f32, b: f32,
+        count: u32, blocks: u32, positions: u32, slopes: u32, a: f32, b: f32,
     }
 
     /// Uniform of `activate_backward.wgsl`.
     ActivateBackwardParams {
-        count: u32, blocks: u32, positions: u32, kind: u32, slopes: u32, a: f32, b: f32, sharing: u32,
+        count: u32, blocks: u32, positions: u32, slopes: u32, a: f32, b: f32, sharing: u32,
     }
 
     /// Uniform of `combine.wgsl`.
@@ -225,6 +225,11 @@ uniforms! {
         blocks: i32, in_size: [i32; 2], out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2], pad: [i32; 2],
         dilation: [i32; 2], up: [i32; 2], tap_step: [i32; 2], step: i32, epilogue: u32, sharing: i32,
         bounds: [f32; 2],
+    }
+
+    /// Uniform of `depthwise_square.wgsl`.
+    DepthwiseSquareParams {
+        blocks: i32, in_size: [i32; 2], out_size: [i32; 2], pad: [i32; 2], epilogue: u32, sharing: i32, bounds: [f32; 2],
     }
 
     /// Uniform of `pad.wgsl`.

@@ -18,27 +18,65 @@ const MANY_HALF: Constants = &[("HALF", 1.0), ("MANY", 1.0)];
 /// What no activation has for its number.
 const NO_NUMBER: f64 = 99.0;
 const SILU_NUMBER: f64 = ActivationKind::Silu as u32 as f64;
+const SIGMOID_NUMBER: f64 = ActivationKind::Sigmoid as u32 as f64;
+const HARD_SIGMOID_NUMBER: f64 = ActivationKind::HardSigmoid as u32 as f64;
 const HARD_SWISH_NUMBER: f64 = ActivationKind::HardSwish as u32 as f64;
-const PLAIN: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0]);
-const PLAIN_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0]);
-const MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 0.0, 0.0]);
-const MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 0.0, 0.0]);
-const SPREAD: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 1.0, 0.0]);
-const SPREAD_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 1.0, 0.0]);
-const SPREAD_MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 1.0, 0.0]);
-const SPREAD_MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 1.0, 0.0]);
-const NORMED: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 1.0]);
-const NORMED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 1.0]);
-const ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0, 0.0]);
-const ADDED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 0.0, 2.0, 0.0, 0.0]);
-const SILU: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0]);
-const SILU_WIDE: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0]);
-const HARD_SWISH: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0]);
-const HARD_SWISH_WIDE: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0]);
+const PLAIN: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+const PLAIN_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+const MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
+const MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0]);
+const SPREAD: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+const SPREAD_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 1.0, 0.0, 0.0]);
+const SPREAD_MASKED: Constants = &windows([NO_NUMBER, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+const SPREAD_MASKED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 1.0, 2.0, 1.0, 0.0, 0.0]);
+const NORMED: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+const NORMED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 1.0, 0.0]);
+const ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+const ADDED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+const SCALED: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
+const SCALED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 1.0]);
+const SCALED_ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
+const SCALED_ADDED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 0.0, 2.0, 0.0, 0.0, 1.0]);
+const SILU: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+const SILU_WIDE: Constants = &windows([SILU_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+const HARD_SWISH: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+const HARD_SWISH_WIDE: Constants = &windows([HARD_SWISH_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+const SIGMOID: Constants = &windows([SIGMOID_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+const SIGMOID_WIDE: Constants = &windows([SIGMOID_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+const HARD_SIGMOID: Constants = &windows([HARD_SIGMOID_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+const HARD_SIGMOID_WIDE: Constants = &windows([HARD_SIGMOID_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
 const NO_ACTIVATION: Constants = &[("ACTIVATION", NO_NUMBER), ("MASKED", 0.0)];
 const WITH_MASK: Constants = &[("ACTIVATION", NO_NUMBER), ("MASKED", 1.0)];
 const WITH_SILU: Constants = &[("ACTIVATION", SILU_NUMBER), ("MASKED", 0.0)];
 const WITH_HARD_SWISH: Constants = &[("ACTIVATION", HARD_SWISH_NUMBER), ("MASKED", 0.0)];
+const LEAKY_KIND: Constants = &kind(ActivationKind::Leaky);
+const ELU_KIND: Constants = &kind(ActivationKind::Elu);
+const SIGMOID_KIND: Constants = &kind(ActivationKind::Sigmoid);
+const TANH_KIND: Constants = &kind(ActivationKind::Tanh);
+const SILU_KIND: Constants = &kind(ActivationKind::Silu);
+const HARD_SIGMOID_KIND: Constants = &kind(ActivationKind::HardSigmoid);
+const HARD_SWISH_KIND: Constants = &kind(ActivationKind::HardSwish);
+const GELU_KIND: Constants = &kind(ActivationKind::Gelu);
+const GELU_TANH_KIND: Constants = &kind(ActivationKind::GeluTanh);
+const SOFTPLUS_KIND: Constants = &kind(ActivationKind::Softplus);
+const MISH_KIND: Constants = &kind(ActivationKind::Mish);
+const SQUARE_KIND: Constants = &kind(ActivationKind::Square);
+const SQRT_KIND: Constants = &kind(ActivationKind::Sqrt);
+const RECIPROCAL_KIND: Constants = &kind(ActivationKind::Reciprocal);
+const SQUARE_3_1: Constants = &square([NO_NUMBER, 0.0, 3.0, 1.0]);
+const SQUARE_3_1_MASKED: Constants = &square([NO_NUMBER, 1.0, 3.0, 1.0]);
+const SQUARE_3_1_SILU: Constants = &square([SILU_NUMBER, 0.0, 3.0, 1.0]);
+const SQUARE_3_1_HARD_SWISH: Constants = &square([HARD_SWISH_NUMBER, 0.0, 3.0, 1.0]);
+const SQUARE_3_2: Constants = &square([NO_NUMBER, 0.0, 3.0, 2.0]);
+const SQUARE_3_2_SILU: Constants = &square([SILU_NUMBER, 0.0, 3.0, 2.0]);
+const SQUARE_3_2_HARD_SWISH: Constants = &square([HARD_SWISH_NUMBER, 0.0, 3.0, 2.0]);
+const SQUARE_5_1: Constants = &square([NO_NUMBER, 0.0, 5.0, 1.0]);
+const SQUARE_5_1_MASKED: Constants = &square([NO_NUMBER, 1.0, 5.0, 1.0]);
+const SQUARE_5_1_SILU: Constants = &square([SILU_NUMBER, 0.0, 5.0, 1.0]);
+const SQUARE_5_1_HARD_SWISH: Constants = &square([HARD_SWISH_NUMBER, 0.0, 5.0, 1.0]);
+const SQUARE_5_2: Constants = &square([NO_NUMBER, 0.0, 5.0, 2.0]);
+const SQUARE_5_2_SILU: Constants = &square([SILU_NUMBER, 0.0, 5.0, 2.0]);
+const SQUARE_5_2_HARD_SWISH: Constants = &square([HARD_SWISH_NUMBER, 0.0, 5.0, 2.0]);
 const LARGE: Constants = &[("TILE", TILED_LARGE as f64)];
 const SMALL: Constants = &[("TILE", TILED_SMALL as f64)];
 const F_4X4: Constants = &[("SIZE", WINOGRAD_SIZE as f64)];
@@ -53,8 +91,8 @@ const WIDE: Constants = &[("TURNED", 0.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 const WIDE_TURNED: Constants = &[("TURNED", 1.0), ("WIDE", 1.0), ("SHUFFLED", 1.0)];
 
 /// What `conv2d_subgroup.wgsl` is compiled for.
-const fn windows(values: [f64; 6]) -> [(&'static str, f64); 6] {
-    let [activation, added, masked, blocks, spread, normed] = values;
+const fn windows(values: [f64; 7]) -> [(&'static str, f64); 7] {
+    let [activation, added, masked, blocks, spread, normed, scaled] = values;
     [
         ("ACTIVATION", activation),
         ("ADDED", added),
@@ -62,6 +100,23 @@ const fn windows(values: [f64; 6]) -> [(&'static str, f64); 6] {
         ("BLOCKS", blocks),
         ("SPREAD", spread),
         ("NORMED", normed),
+        ("SCALED", scaled),
+    ]
+}
+
+/// What `activate.wgsl` and `activate_backward.wgsl` are compiled for.
+const fn kind(kind: ActivationKind) -> [(&'static str, f64); 1] {
+    [("KIND", kind as u32 as f64)]
+}
+
+/// What `depthwise_square.wgsl` is compiled for.
+const fn square(values: [f64; 4]) -> [(&'static str, f64); 4] {
+    let [activation, masked, taps, stride] = values;
+    [
+        ("ACTIVATION", activation),
+        ("MASKED", masked),
+        ("TAPS", taps),
+        ("STRIDE", stride),
     ]
 }
 
@@ -110,52 +165,76 @@ kernels! {
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
     Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], PLAIN, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], PLAIN, subgroup;
     /// Two blocks an invocation.
     Conv2dSubgroupWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], PLAIN_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], PLAIN_WIDE, subgroup;
     /// With the mask of an activation.
     Conv2dSubgroupMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], MASKED, subgroup;
     /// With the mask of an activation, two blocks an invocation.
     Conv2dSubgroupMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], MASKED_WIDE, subgroup;
     /// The input gradient of a layer of strides.
     Conv2dSubgroupSpread: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], SPREAD, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], SPREAD, subgroup;
     /// The input gradient of a layer of strides, two blocks an invocation.
     Conv2dSubgroupSpreadWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], SPREAD_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], SPREAD_WIDE, subgroup;
     /// The input gradient of a layer of strides, with the mask of an activation.
     Conv2dSubgroupSpreadMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], SPREAD_MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], SPREAD_MASKED, subgroup;
     /// The input gradient of a layer of strides, with the mask of an activation, two blocks an invocation.
     Conv2dSubgroupSpreadMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], SPREAD_MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], SPREAD_MASKED_WIDE, subgroup;
     /// Another value is added before it ends.
     Conv2dSubgroupAdded: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], ADDED, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], ADDED, subgroup;
     /// Another value is added before it ends, two blocks an invocation.
     Conv2dSubgroupAddedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], ADDED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], ADDED_WIDE, subgroup;
     /// It ends with a SiLU.
     Conv2dSubgroupSilu: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], SILU, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], SILU, subgroup;
     /// It ends with a SiLU, two blocks an invocation.
     Conv2dSubgroupSiluWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], SILU_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], SILU_WIDE, subgroup;
     /// It ends with a hard swish.
     Conv2dSubgroupHardSwish: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], HARD_SWISH, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], HARD_SWISH, subgroup;
     /// It ends with a hard swish, two blocks an invocation.
     Conv2dSubgroupHardSwishWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], HARD_SWISH_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], HARD_SWISH_WIDE, subgroup;
+    /// It ends with a sigmoid.
+    Conv2dSubgroupSigmoid: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], SIGMOID, subgroup;
+    /// It ends with a sigmoid, two blocks an invocation.
+    Conv2dSubgroupSigmoidWide: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], SIGMOID_WIDE, subgroup;
+    /// It ends with a hard sigmoid.
+    Conv2dSubgroupHardSigmoid: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], HARD_SIGMOID, subgroup;
+    /// It ends with a hard sigmoid, two blocks an invocation.
+    Conv2dSubgroupHardSigmoidWide: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], HARD_SIGMOID_WIDE, subgroup;
     /// Its input is scaled, shifted and goes through a ReLU as it is read.
     Conv2dSubgroupNormed: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], NORMED, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], NORMED, subgroup;
     /// Its input is scaled, shifted and goes through a ReLU as it is read, two blocks an invocation.
     Conv2dSubgroupNormedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Write], NORMED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Read, Write], NORMED_WIDE, subgroup;
+    /// Its input is multiplied by a value a channel as it is read.
+    Conv2dSubgroupScaled: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], SCALED, subgroup;
+    /// Its input is multiplied by a value a channel as it is read, two blocks an invocation.
+    Conv2dSubgroupScaledWide: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], SCALED_WIDE, subgroup;
+    /// Its input is multiplied by a value a channel as it is read, another value is added before it ends.
+    Conv2dSubgroupScaledAdded: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], SCALED_ADDED, subgroup;
+    /// Its input is multiplied by a value a channel as it is read, another value is added before it ends, two blocks an invocation.
+    Conv2dSubgroupScaledAddedWide: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], SCALED_ADDED_WIDE, subgroup;
     Conv2dFew: "conv2d_few", Conv2dFewParams, [Image, Image, Read, Write], NONE, subgroup;
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write], NONE, subgroup;
     WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage], NONE, subgroup;
@@ -227,11 +306,38 @@ kernels! {
     MaxPoolBackwardDisjoint: "max_pool_backward_disjoint", MaxPoolBackwardDisjointParams,
         [Read, Read, Read, Write];
     GlobalMean: "global_mean", GlobalMeanParams, [Read, Write];
+    GlobalMeanSubgroup: "global_mean_subgroup", GlobalMeanParams, [Read, Write], NONE, subgroup;
     GlobalMeanBackward: "global_mean_backward", GlobalMeanParams, [Read, Write];
     Flatten: "flatten", FlattenParams, [Read, WriteSingly];
     FlattenBackward: "flatten_backward", FlattenParams, [Read, WriteSingly];
-    Activate: "activate", ActivateParams, [Read, Read, Write];
-    ActivateBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write];
+    ActivateLeaky: "activate", ActivateParams, [Read, Read, Write], LEAKY_KIND;
+    ActivateElu: "activate", ActivateParams, [Read, Read, Write], ELU_KIND;
+    ActivateSigmoid: "activate", ActivateParams, [Read, Read, Write], SIGMOID_KIND;
+    ActivateTanh: "activate", ActivateParams, [Read, Read, Write], TANH_KIND;
+    ActivateSilu: "activate", ActivateParams, [Read, Read, Write], SILU_KIND;
+    ActivateHardSigmoid: "activate", ActivateParams, [Read, Read, Write], HARD_SIGMOID_KIND;
+    ActivateHardSwish: "activate", ActivateParams, [Read, Read, Write], HARD_SWISH_KIND;
+    ActivateGelu: "activate", ActivateParams, [Read, Read, Write], GELU_KIND;
+    ActivateGeluTanh: "activate", ActivateParams, [Read, Read, Write], GELU_TANH_KIND;
+    ActivateSoftplus: "activate", ActivateParams, [Read, Read, Write], SOFTPLUS_KIND;
+    ActivateMish: "activate", ActivateParams, [Read, Read, Write], MISH_KIND;
+    ActivateSquare: "activate", ActivateParams, [Read, Read, Write], SQUARE_KIND;
+    ActivateSqrt: "activate", ActivateParams, [Read, Read, Write], SQRT_KIND;
+    ActivateReciprocal: "activate", ActivateParams, [Read, Read, Write], RECIPROCAL_KIND;
+    ActivateLeakyBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], LEAKY_KIND;
+    ActivateEluBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], ELU_KIND;
+    ActivateSigmoidBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SIGMOID_KIND;
+    ActivateTanhBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], TANH_KIND;
+    ActivateSiluBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SILU_KIND;
+    ActivateHardSigmoidBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], HARD_SIGMOID_KIND;
+    ActivateHardSwishBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], HARD_SWISH_KIND;
+    ActivateGeluBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], GELU_KIND;
+    ActivateGeluTanhBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], GELU_TANH_KIND;
+    ActivateSoftplusBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SOFTPLUS_KIND;
+    ActivateMishBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], MISH_KIND;
+    ActivateSquareBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SQUARE_KIND;
+    ActivateSqrtBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SQRT_KIND;
+    ActivateReciprocalBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], RECIPROCAL_KIND;
     Combine: "combine", CombineParams, [Read, Read, Write];
     ProductSum: "product_sum", ProductSumParams, [Read, Read, Write];
     CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
@@ -250,6 +356,34 @@ kernels! {
     /// It ends with a hard swish.
     DepthwiseSubgroupHardSwish: "depthwise_subgroup", DepthwiseSubgroupParams,
         [Image, Image, Read, Write], WITH_HARD_SWISH, subgroup;
+    /// Three taps, stride 1.
+    Depthwise3x3: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_1, subgroup;
+    /// Three taps, stride 1, with the mask of an activation.
+    Depthwise3x3Masked: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_1_MASKED, subgroup;
+    /// Three taps, stride 1, it ends with a SiLU.
+    Depthwise3x3Silu: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_1_SILU, subgroup;
+    /// Three taps, stride 1, it ends with a hard swish.
+    Depthwise3x3HardSwish: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_1_HARD_SWISH, subgroup;
+    /// Three taps, stride 2.
+    Depthwise3x3Strided: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_2, subgroup;
+    /// Three taps, stride 2, it ends with a SiLU.
+    Depthwise3x3StridedSilu: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_2_SILU, subgroup;
+    /// Three taps, stride 2, it ends with a hard swish.
+    Depthwise3x3StridedHardSwish: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_3_2_HARD_SWISH, subgroup;
+    /// Five taps, stride 1.
+    Depthwise5x5: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_1, subgroup;
+    /// Five taps, stride 1, with the mask of an activation.
+    Depthwise5x5Masked: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_1_MASKED, subgroup;
+    /// Five taps, stride 1, it ends with a SiLU.
+    Depthwise5x5Silu: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_1_SILU, subgroup;
+    /// Five taps, stride 1, it ends with a hard swish.
+    Depthwise5x5HardSwish: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_1_HARD_SWISH, subgroup;
+    /// Five taps, stride 2.
+    Depthwise5x5Strided: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_2, subgroup;
+    /// Five taps, stride 2, it ends with a SiLU.
+    Depthwise5x5StridedSilu: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_2_SILU, subgroup;
+    /// Five taps, stride 2, it ends with a hard swish.
+    Depthwise5x5StridedHardSwish: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_2_HARD_SWISH, subgroup;
     Pad: "pad", PadParams, [Read, Write];
     Resample: "resample", ResampleParams, [Read, Read, Write];
     Lrn: "lrn", LrnParams, [Read, Write, Write];
@@ -287,4 +421,32 @@ kernels! {
     LinearMeansHalf: "linear_means", LinearMeansParams, [Read, Write], HALF;
     /// No layer's, a measure of the device.
     MultiplyAdd: "multiply_add", MultiplyAddParams, [Write];
+}
+
+impl ActivationKind {
+    /// The kernel of this activation, and that of its input gradient.
+    pub const fn kernels(self) -> [Kernel; 2] {
+        match self {
+            Self::Leaky => [Kernel::ActivateLeaky, Kernel::ActivateLeakyBackward],
+            Self::Elu => [Kernel::ActivateElu, Kernel::ActivateEluBackward],
+            Self::Sigmoid => [Kernel::ActivateSigmoid, Kernel::ActivateSigmoidBackward],
+            Self::Tanh => [Kernel::ActivateTanh, Kernel::ActivateTanhBackward],
+            Self::Silu => [Kernel::ActivateSilu, Kernel::ActivateSiluBackward],
+            Self::HardSigmoid => [
+                Kernel::ActivateHardSigmoid,
+                Kernel::ActivateHardSigmoidBackward,
+            ],
+            Self::HardSwish => [Kernel::ActivateHardSwish, Kernel::ActivateHardSwishBackward],
+            Self::Gelu => [Kernel::ActivateGelu, Kernel::ActivateGeluBackward],
+            Self::GeluTanh => [Kernel::ActivateGeluTanh, Kernel::ActivateGeluTanhBackward],
+            Self::Softplus => [Kernel::ActivateSoftplus, Kernel::ActivateSoftplusBackward],
+            Self::Mish => [Kernel::ActivateMish, Kernel::ActivateMishBackward],
+            Self::Square => [Kernel::ActivateSquare, Kernel::ActivateSquareBackward],
+            Self::Sqrt => [Kernel::ActivateSqrt, Kernel::ActivateSqrtBackward],
+            Self::Reciprocal => [
+                Kernel::ActivateReciprocal,
+                Kernel::ActivateReciprocalBackward,
+            ],
+        }
+    }
 }

@@ -89,6 +89,7 @@ impl<'a> Builder<'a> {
                 let mut call = self.forward_convolution(id, x).expect("it is one");
                 (call.y, call.end) = self.layer_output(step, bias.as_ref());
                 call.norm = step.norm.map(|norm| self.norm(norm));
+                call.scale = step.scaled.map(|scaled| self.value(scaled.scale));
                 call.pool = step.pool.map(|pool| self.pooled(pool));
                 call.beside = self.beside_base(step);
                 self.convolution(&call);
@@ -232,6 +233,7 @@ impl<'a> Builder<'a> {
                     out_shape: in_shape,
                     end,
                     norm: None,
+                    scale: None,
                     pool: None,
                     in_tiles: false,
                     beside: None,
@@ -364,6 +366,7 @@ impl<'a> Builder<'a> {
             out_shape: node.shape,
             end: self.plain_end(),
             norm: None,
+            scale: None,
             pool: None,
             in_tiles: self.pass.beside.is_some(),
             beside: None,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BackwardRequest, ForwardRequest};
-use crate::network::{Activation, Network, NodeId, Op, Remembers, Window};
+use crate::network::{Activation, Network, NodeId, Op, Remembers, Shape, Window};
 
 /// Nodes that are computed together, each but the first the only reader of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +13,23 @@ pub(super) struct Step {
     pub(super) node: NodeId,
     /// The scale and shift before it, which a ReLU follows.
     pub(super) norm: Option<NodeId>,
+    /// The product before it of a map and a value a channel.
+    pub(super) scaled: Option<Scaled>,
     /// The sum of that and an earlier value.
     pub(super) sum: Option<Sum>,
     /// The activation after it.
     pub(super) activation: Option<NodeId>,
     /// The max-pool after that.
     pub(super) pool: Option<NodeId>,
+}
+
+/// A product that the kernel of its reader computes as it reads, as squeeze and excite has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scaled {
+    product: NodeId,
+    pub(super) map: NodeId,
+    /// A value a channel.
+    pub(super) scale: NodeId,
 }
 
 /// A sum that the kernel of one of its operands takes with it.
@@ -34,6 +45,7 @@ impl Step {
         Self {
             node,
             norm: None,
+            scaled: None,
             sum: None,
             activation: None,
             pool: None,
@@ -45,11 +57,14 @@ impl Step {
         self.pool.or(self.activation).unwrap_or(self.summed())
     }
 
-    /// The nodes whose values it reads.
+    /// The nodes whose values it reads; of a product that it takes the map first.
     pub(super) fn reads(&self, network: &Network) -> Vec<NodeId> {
-        let first = self.norm.unwrap_or(self.node);
-        let inputs = network.node(first).inputs.iter().copied();
-        inputs.chain(self.sum.map(|sum| sum.other)).collect()
+        let inputs = match self.scaled {
+            Some(scaled) => vec![scaled.map, scaled.scale],
+            None => network.node(self.norm.unwrap_or(self.node)).inputs.clone(),
+        };
+        let other = self.sum.map(|sum| sum.other);
+        inputs.into_iter().chain(other).collect()
     }
 
     /// The node before its activation.
@@ -68,6 +83,8 @@ pub(super) trait Takes {
     fn pool(&self, id: NodeId) -> bool;
     /// Whether it takes a scale and shift with the ReLU after them, as it reads what it is for.
     fn norm(&self, id: NodeId) -> bool;
+    /// Whether it takes a scale a channel of each image as it reads what that is for.
+    fn scale(&self, id: NodeId) -> bool;
 }
 
 /// Kernels that take nothing more.
@@ -89,6 +106,10 @@ impl Takes for TakesNothing {
     fn norm(&self, _: NodeId) -> bool {
         false
     }
+
+    fn scale(&self, _: NodeId) -> bool {
+        false
+    }
 }
 
 /// The steps of a forward pass, in order.
@@ -97,7 +118,8 @@ pub(super) fn steps(network: &Network, request: &ForwardRequest, takes: &impl Ta
     let steps = with_sums(network, request, steps, takes);
     let steps = with_activations(network, request, steps, takes);
     let steps = with_pools(network, request, steps, takes);
-    with_norms(network, request, steps, takes)
+    let steps = with_norms(network, request, steps, takes);
+    with_scales(network, request, steps, takes)
 }
 
 /// A step for each node that reads of `from`.
@@ -231,20 +253,68 @@ fn with_norms(
     let norm_before = |step: &Step| {
         let node = network.node(step.node);
         let norm = norms.get(node.inputs.first()?)?;
-        let ends = match activation(step) {
-            None => true,
-            Some(Op::Activate(end)) => matches!(end, Activation::Relu | Activation::Clip { .. }),
-            Some(_) => false,
-        };
-        let is_convolution = matches!(node.op, Op::Conv2d { .. });
         let alone = network.only_reader(node.inputs[0]).is_some() && step.sum.is_none();
-        let possible = is_convolution && ends && alone && step.pool.is_none();
+        let possible = alone && reads_otherwise(network, step);
         (possible && takes.norm(step.node)).then_some(*norm)
     };
     joined(steps, |step| {
         step.norm = norm_before(step);
         step.norm
     })
+}
+
+/// Convolutions take the product before them of a map and a value a channel, where nobody asks for it: a way back reads what goes
+/// into a product, and not what comes out of it.
+fn with_scales(
+    network: &Network,
+    request: &ForwardRequest,
+    steps: Vec<Step>,
+    takes: &impl Takes,
+) -> Vec<Step> {
+    let reached = network.descendants(request.from);
+    let is_asked =
+        |id: NodeId| request.keep.contains(&id) || request.backs.iter().any(|back| back.to == id);
+    let products = steps.iter().filter(|step| step.made() == step.node);
+    let products: BTreeSet<NodeId> = products.map(|step| step.node).collect();
+    let scaled_before = |step: &Step| {
+        let product = *network.node(step.node).inputs.first()?;
+        let node = network.node(product);
+        let [one, two] = node.inputs[..] else {
+            return None;
+        };
+        let is_scale = |id: NodeId| network.node(id).shape == Shape::vector(node.shape.c);
+        let (map, scale) = match is_scale(one) {
+            true => (two, one),
+            false => (one, two),
+        };
+        let fits = matches!(node.op, Op::Mul)
+            && is_scale(scale)
+            && network.node(map).shape == node.shape
+            && reached[map.0]
+            && reached[scale.0];
+        let alone = products.contains(&product) && network.only_reader(product).is_some();
+        let possible = fits && alone && !is_asked(product) && step.norm.is_none();
+        (possible && reads_otherwise(network, step) && takes.scale(step.node)).then_some(Scaled {
+            product,
+            map,
+            scale,
+        })
+    };
+    joined(steps, |step| {
+        step.scaled = scaled_before(step);
+        step.scaled.map(|scaled| scaled.product)
+    })
+}
+
+/// Whether a step is a convolution that ends as those do that change what they read.
+fn reads_otherwise(network: &Network, step: &Step) -> bool {
+    let ends = match step.activation.map(|id| &network.node(id).op) {
+        None => true,
+        Some(Op::Activate(end)) => matches!(end, Activation::Relu | Activation::Clip { .. }),
+        Some(_) => false,
+    };
+    let is_convolution = matches!(network.node(step.node).op, Op::Conv2d { .. });
+    is_convolution && ends && step.pool.is_none()
 }
 
 /// The steps after each has taken what it takes with it, which then is no step of its own.
@@ -265,7 +335,7 @@ pub(super) fn takes_mask(network: &Network, input: NodeId, back: &BackwardReques
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{FilterLayout, Shape};
+    use crate::network::FilterLayout;
     use crate::weights::Tensor;
 
     /// A convolution, a ReLU, a max-pool, and a sum of the pool with itself, with a ReLU.
@@ -306,6 +376,10 @@ mod tests {
         }
 
         fn norm(&self, _: NodeId) -> bool {
+            true
+        }
+
+        fn scale(&self, _: NodeId) -> bool {
             true
         }
     }
@@ -433,6 +507,55 @@ mod tests {
             assert!(of(&back(to)).contains(&2), "{to}");
         }
         assert_eq!(of(&back(3)), [3, 5, 7]);
+    }
+
+    #[test]
+    fn a_convolution_takes_the_product_with_a_value_a_channel_before_it_unless_it_is_asked_for() {
+        let mut network = Network::new("gated", Shape::new(4, 8, 8));
+        let picture = network.output();
+        let convolution = || Op::Conv2d {
+            weight: Tensor::repeated(vec![4, 4, 1, 1], 0.0),
+            bias: None,
+            layout: FilterLayout::Oihw,
+            window: Window::square(1, 1, 0),
+            groups: 1,
+        };
+        let mean = network.push("mean", Op::GlobalMean, vec![picture]).unwrap();
+        let operands = vec![mean, picture];
+        network.push("product", Op::Mul, operands).unwrap();
+        let conv = network.chain("conv", convolution()).unwrap();
+        // Two maps, and a product that another node reads too.
+        network.push("maps", Op::Mul, vec![picture, conv]).unwrap();
+        network.chain("of maps", convolution()).unwrap();
+        let again = network.push("again", Op::Mul, vec![conv, mean]).unwrap();
+        let last = network.chain("last", convolution()).unwrap();
+        network.push("both", Op::Add, vec![again, last]).unwrap();
+        let all = All { pools: true };
+        let of = |request: &ForwardRequest| made_of(&network, request, &all);
+        let request = ForwardRequest::default();
+        assert_eq!(of(&request), [1, 3, 4, 5, 6, 8]);
+        let steps = steps(&network, &request, &all);
+        assert_eq!(steps[1].reads(&network), [picture, mean]);
+        assert!(made_of(&network, &request, &TakesNothing).contains(&2));
+        let keep = vec![NodeId(2)];
+        assert!(
+            of(&ForwardRequest {
+                keep,
+                ..ForwardRequest::default()
+            })
+            .contains(&2)
+        );
+        let back = |to| going(back(to, vec![]));
+        for to in [0, 1, 3] {
+            assert!(!of(&back(to)).contains(&2), "{to}");
+        }
+        assert!(of(&back(2)).contains(&2));
+        // What goes around the beginning of a pass is the picture's, one for all images.
+        let from_mean = ForwardRequest {
+            from: NodeId(1),
+            ..ForwardRequest::default()
+        };
+        assert_eq!(of(&from_mean)[..2], [2, 3]);
     }
 
     #[test]

@@ -421,6 +421,34 @@ fn depthwise_convolutions_of_any_window() {
     }
 }
 
+/// By the kernel that rows go through one after the other: more rows and columns than a workgroup makes, fewer, and strips whose last
+/// column or row is alone; blocks that fill up their subgroups and one more.
+#[test]
+fn depthwise_convolutions_of_three_and_five_taps_of_any_size() {
+    for size in [3, 5] {
+        for stride in [1, 2] {
+            for (channels, h, w) in [
+                (32, 29, 9),
+                (33, 15, 6),
+                (18, 2, 3),
+                (35, 43, 5),
+                (32, 1, 1),
+            ] {
+                let input = Shape::new(channels, h, w);
+                let off = Window {
+                    pad_before: [0, size],
+                    pad_after: [size, 1],
+                    ..Window::square(size, stride, 0)
+                };
+                for (window, bias) in [(Window::square(size, stride, size / 2), true), (off, false)]
+                {
+                    check_grouped_convolution(input, channels, window, bias, channels);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn depthwise_filters_of_tensorflow_are_read_in_their_order() {
     let (input, window) = (Shape::new(6, 7, 5), Window::square(3, 1, 1));

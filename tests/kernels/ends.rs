@@ -1,13 +1,13 @@
-//! What convolutions take with them as they store: activations, the sum with an earlier value, and the scale and shift that takes a
-//! ReLU.
+//! What convolutions take with them: as they store activations and the sum with an earlier value, as they read a scale and shift that
+//! takes a ReLU, and a product with a value a channel.
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{Activation, FilterLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::low_level::plan::{KernelFamily, Plan, Request};
+use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward_within, each_convolution, forward_within, random, to_input,
+    GPU, assert_close, backward_within, each_convolution, forward_within, plain, random, to_input,
 };
 use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE};
@@ -64,7 +64,11 @@ fn activations_end_convolutions_of_any_window_and_depth() {
             Activation::Silu,
             [
                 vec![Kernel::Conv2dSubgroupSilu, Kernel::Conv2dSubgroupSiluWide],
-                vec![Kernel::DepthwiseSubgroupSilu],
+                vec![
+                    Kernel::DepthwiseSubgroupSilu,
+                    Kernel::Depthwise3x3StridedSilu,
+                    Kernel::Depthwise5x5StridedSilu,
+                ],
             ],
         ),
         (
@@ -74,7 +78,34 @@ fn activations_end_convolutions_of_any_window_and_depth() {
                     Kernel::Conv2dSubgroupHardSwish,
                     Kernel::Conv2dSubgroupHardSwishWide,
                 ],
-                vec![Kernel::DepthwiseSubgroupHardSwish],
+                vec![
+                    Kernel::DepthwiseSubgroupHardSwish,
+                    Kernel::Depthwise3x3StridedHardSwish,
+                    Kernel::Depthwise5x5StridedHardSwish,
+                ],
+            ],
+        ),
+        (
+            Activation::Sigmoid,
+            [
+                vec![
+                    Kernel::Conv2dSubgroupSigmoid,
+                    Kernel::Conv2dSubgroupSigmoidWide,
+                ],
+                vec![Kernel::ActivateSigmoid],
+            ],
+        ),
+        (
+            Activation::HardSigmoid {
+                alpha: 0.3,
+                beta: 0.4,
+            },
+            [
+                vec![
+                    Kernel::Conv2dSubgroupHardSigmoid,
+                    Kernel::Conv2dSubgroupHardSigmoidWide,
+                ],
+                vec![Kernel::ActivateHardSigmoid],
             ],
         ),
         (
@@ -84,7 +115,11 @@ fn activations_end_convolutions_of_any_window_and_depth() {
             },
             [
                 vec![Kernel::Conv2dSubgroup, Kernel::Conv2dSubgroupWide],
-                vec![Kernel::DepthwiseSubgroup],
+                vec![
+                    Kernel::DepthwiseSubgroup,
+                    Kernel::Depthwise3x3Strided,
+                    Kernel::Depthwise5x5Strided,
+                ],
             ],
         ),
         (
@@ -94,7 +129,11 @@ fn activations_end_convolutions_of_any_window_and_depth() {
             },
             [
                 vec![Kernel::Conv2dSubgroup, Kernel::Conv2dSubgroupWide],
-                vec![Kernel::DepthwiseSubgroup],
+                vec![
+                    Kernel::DepthwiseSubgroup,
+                    Kernel::Depthwise3x3Strided,
+                    Kernel::Depthwise5x5Strided,
+                ],
             ],
         ),
     ];
@@ -323,4 +362,113 @@ fn a_convolution_that_reads_outside_its_input_leaves_the_norm_before_it() {
     let out = twins::output_shape(input, 7, window);
     let actual = forward_within(GPU.limits(), &network, 1, &x);
     assert_close("padded", &actual, &expected, out, TOLERANCE);
+}
+
+/// Squeeze and excite: a gate a channel of the map's means, their product, a convolution of it, and where `added` its sum with
+/// another of the map, which comes first.
+fn gated(input: Shape, outputs: usize, added: bool, relu: bool) -> (Network, Op, Op) {
+    let one = Window::square(1, 1, 0);
+    let around = convolution(41, input, outputs, one, 1);
+    let after = convolution(43, input, outputs, one, 1);
+    let mut network = Network::new("gated", input);
+    let picture = network.output();
+    let earlier = match added {
+        true => Some(network.chain("around", around.clone()).unwrap()),
+        false => None,
+    };
+    let squeezed = network.push("mean", Op::GlobalMean, vec![picture]);
+    let gate = Op::Activate(Activation::Sigmoid);
+    let gate = network.push("gate", gate, vec![squeezed.unwrap()]).unwrap();
+    // Either operand may be the gate.
+    let operands = match relu {
+        true => vec![gate, picture],
+        false => vec![picture, gate],
+    };
+    network.push("product", Op::Mul, operands).unwrap();
+    let conv = network.chain("conv", after.clone()).unwrap();
+    if let Some(earlier) = earlier {
+        network.push("sum", Op::Add, vec![earlier, conv]).unwrap();
+    }
+    if relu {
+        network.chain("relu", Op::RELU).unwrap();
+    }
+    (network, around, after)
+}
+
+#[test]
+fn a_convolution_of_one_tap_multiplies_what_it_reads_by_a_value_a_channel() {
+    // Whole numbers of a workgroup's positions beside others, of one block and of several.
+    let sizes = [
+        Shape::new(6, 4, 7),
+        Shape::new(37, 14, 14),
+        Shape::new(9, 8, 7),
+    ];
+    let cases = SHAPES.into_iter().chain(sizes).enumerate();
+    for ((at, input), outputs) in cases.flat_map(|case| [5, 150].map(|outputs| (case, outputs))) {
+        let (added, relu) = (at % 2 == 0, at % 3 == 0);
+        let (network, around, after) = gated(input, outputs, added, relu);
+        let (positions, n) = (input.h * input.w, 3);
+        let taken = [
+            Kernel::Conv2dSubgroupScaled,
+            Kernel::Conv2dSubgroupScaledWide,
+            Kernel::Conv2dSubgroupScaledAdded,
+            Kernel::Conv2dSubgroupScaledAddedWide,
+        ];
+        let taken = match added {
+            true => &taken[2..],
+            false => &taken[..2],
+        };
+        // A map of one position has no gate apart from itself.
+        if on_subgroups() && positions > 1 {
+            assert!(taken.iter().any(|&kernel| has(&network, kernel)), "{input}");
+            assert!(!has(&network, Kernel::Combine));
+        }
+        let x = random(45, n * input.len());
+        let gates = twins::global_mean(&x, input);
+        let gates = twins::activate(&gates, Shape::vector(input.c), &Activation::Sigmoid);
+        let product = twins::combine(&x, &gates, positions, true, true);
+        let mut expected = convolved(&after, &product, n, input);
+        if added {
+            let around = convolved(&around, &x, n, input);
+            expected.iter_mut().zip(around).for_each(|(y, a)| *y += a);
+        }
+        if relu {
+            expected = twins::relu(&expected);
+        }
+        let out = Shape::new(outputs, input.h, input.w);
+        for limits in each_convolution() {
+            for n in [1, n] {
+                let (x, expected) = (&x[..n * input.len()], &expected[..n * out.len()]);
+                let actual = forward_within(limits, &network, n, x);
+                let what = format!("{n} of {input} to {outputs}, {:?}", limits.family);
+                assert_close(&what, &actual, expected, out, TOLERANCE);
+            }
+        }
+    }
+}
+
+/// The way back reads the map and the gate, not their product.
+#[test]
+fn gradients_go_back_through_a_product_that_was_never_stored() {
+    for input in [Shape::new(6, 4, 7), Shape::new(17, 5, 17)] {
+        let (network, ..) = gated(input, 13, true, true);
+        let back = to_input(2, ReluRule::Plain);
+        let request = Request::of(ForwardRequest {
+            backs: vec![back.clone()],
+            ..Default::default()
+        });
+        let plan = Plan::new(&network, &request, GPU.limits()).unwrap();
+        let forward = &plan.passes[0].dispatches;
+        if on_subgroups() {
+            assert!(forward.iter().all(|it| it.kernel != Kernel::Combine));
+        }
+        let x = random(51, input.len());
+        let dy = random(52, 2 * 13 * input.h * input.w);
+        let of = |limits| backward_within(limits, &network, back.clone(), &x, &dy);
+        let (y, dx) = of(GPU.limits());
+        let (expected_y, expected_dx) = of(plain());
+        let out = Shape::new(13, input.h, input.w);
+        assert_close("there", &y, &expected_y, out, TOLERANCE);
+        assert_close("back", &dx, &expected_dx, input, TOLERANCE);
+    }
 }

@@ -143,10 +143,18 @@ fn mobile(channels: usize) -> Network {
         groups,
     };
     let first = network.chain("first", layer(1, 1)).unwrap();
-    for (i, activation) in [Activation::Silu, Activation::HardSwish, Activation::Relu]
-        .into_iter()
-        .enumerate()
-    {
+    let hard_sigmoid = Activation::HardSigmoid {
+        alpha: 0.2,
+        beta: 0.5,
+    };
+    let activations = [
+        Activation::Silu,
+        Activation::HardSwish,
+        Activation::Relu,
+        Activation::Sigmoid,
+        hard_sigmoid,
+    ];
+    for (i, activation) in activations.into_iter().enumerate() {
         for (kind, size, groups) in [("wide", 1, 1), ("deep", 3, channels)] {
             let op = layer(size, groups);
             network.chain(format!("{kind}{i}"), op).unwrap();
@@ -157,6 +165,97 @@ fn mobile(channels: usize) -> Network {
     let last = network.chain("last", layer(1, 1)).unwrap();
     network.push("sum", Op::Add, vec![first, last]).unwrap();
     network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
+/// Every activation that has a kernel of its own, one after the other.
+fn activated() -> Network {
+    let mut network = Network::new("activated", Shape::new(3, 16, 16));
+    network.chain("conv", convolution(8, 3)).unwrap();
+    for activation in [
+        Activation::LeakyRelu { alpha: 0.1 },
+        Activation::Elu { alpha: 1.0 },
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Silu,
+        Activation::HardSigmoid {
+            alpha: 0.2,
+            beta: 0.5,
+        },
+        Activation::HardSwish,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Softplus,
+        Activation::Mish,
+        Activation::Square,
+        Activation::Sqrt,
+        Activation::Reciprocal,
+    ] {
+        let name = activation.to_string();
+        network.chain(name, Op::Activate(activation)).unwrap();
+    }
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
+/// Convolutions of a channel a group by each window and with each end.
+fn deep() -> Network {
+    let mut network = Network::new("deep", Shape::new(16, 64, 64));
+    for (size, stride) in [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)] {
+        for end in [
+            None,
+            Some(Activation::Silu),
+            Some(Activation::HardSwish),
+            Some(Activation::Relu),
+        ] {
+            let ending = end
+                .as_ref()
+                .map_or("as it is".into(), Activation::to_string);
+            let name = format!("{size} by {stride}, {ending}");
+            let op = Op::Conv2d {
+                weight: Tensor::repeated(vec![16, 1, size, size], 0.0),
+                bias: Some(Tensor::repeated(vec![16], 0.0)),
+                layout: FilterLayout::Oihw,
+                window: Window::square(size, stride, size / 2),
+                groups: 16,
+            };
+            network.chain(name.clone(), op).unwrap();
+            if let Some(end) = end {
+                let end = Op::Activate(end);
+                network.chain(format!("end of {name}"), end).unwrap();
+            }
+        }
+        // The input gradient of the next window then ends with a mask.
+        let name = format!("relu after {size} by {stride}");
+        network.chain(name, Op::RELU).unwrap();
+    }
+    network.chain("mean", Op::GlobalMean).unwrap();
+    network
+}
+
+/// Squeeze and excite before two convolutions of so many channels, the second with a sum.
+fn gated(channels: usize) -> Network {
+    let mut network = Network::new("gated", Shape::new(channels, 16, 16));
+    let layer = || Op::Conv2d {
+        weight: Tensor::repeated(vec![channels, channels, 1, 1], 0.0),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(1, 1, 0),
+        groups: 1,
+    };
+    let mut earlier = network.chain("first", layer()).unwrap();
+    for i in 0..2 {
+        let gate = network.push(format!("mean{i}"), Op::GlobalMean, vec![earlier]);
+        let operands = vec![earlier, gate.unwrap()];
+        let product = network.push(format!("product{i}"), Op::Mul, operands);
+        let conv = network.push(format!("conv{i}"), layer(), vec![product.unwrap()]);
+        if i == 1 {
+            let operands = vec![earlier, conv.unwrap()];
+            network.push("sum", Op::Add, operands).unwrap();
+        }
+        earlier = network.output();
+    }
+    network.chain("vector", Op::GlobalMean).unwrap();
     network
 }
 
@@ -225,6 +324,10 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         normed(16),
         normed(64),
         picked(),
+        activated(),
+        deep(),
+        gated(16),
+        gated(64),
     ];
     let mut reached = BTreeSet::new();
     for network in &networks {

@@ -21,12 +21,17 @@ mod half;
 fn values(constant: &str) -> &'static [f64] {
     match constant {
         "SUBGROUP" => &[4.0, 8.0, 16.0],
+        "STRIDE" => &[1.0, 2.0],
+        "TAPS" => &[3.0, 5.0],
         "TILE" => &[32.0, 64.0],
         "SIZE" => &[2.0, 4.0],
-        // SiLU, hard swish, none: src/kernels/table.rs.
-        "ACTIVATION" => &[4.0, 6.0, 99.0],
+        // Sigmoid, SiLU, hard sigmoid, hard swish, none: src/kernels/table.rs.
+        "ACTIVATION" => &[2.0, 4.0, 5.0, 6.0, 99.0],
+        "KIND" => &[
+            0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0,
+        ],
         "BLOCKS" => &[1.0, 2.0],
-        "ADDED" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SHUFFLED" | "SPREAD" | "TURNED"
+        "ADDED" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SCALED" | "SHUFFLED" | "SPREAD" | "TURNED"
         | "WIDE" => &[0.0, 1.0],
         other => panic!("what can {other} be?"),
     }

@@ -77,33 +77,31 @@ impl Builder<'_> {
             _ => (self.nothing, 0),
         };
         let (count, blocks) = (call.count(), blocks(shape.c) as u32);
-        let (positions, kind) = ((shape.h * shape.w) as u32, kind as u32);
+        let positions = (shape.h * shape.w) as u32;
+        let [there, back] = kind.kernels();
         let Some(kept) = kept else {
             let params = ActivateParams {
                 count,
                 blocks,
                 positions,
-                kind,
                 slopes: slope_count,
                 a,
                 b,
             };
             let buffers = vec![call.x, slopes, call.y];
-            return self.each(Kernel::Activate, call.label, count, &params, buffers);
+            return self.each(there, call.label, count, &params, buffers);
         };
         let params = ActivateBackwardParams {
             count,
             blocks,
             positions,
-            kind,
             slopes: slope_count,
             a,
             b,
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept, slopes, call.y];
-        let kernel = Kernel::ActivateBackward;
-        self.each(kernel, call.label, count, &params, buffers);
+        self.each(back, call.label, count, &params, buffers);
     }
 }
 

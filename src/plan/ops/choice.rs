@@ -5,7 +5,7 @@ use super::convolution::Convolution;
 use super::tiled::Cut;
 use super::winograd::{LISTED, WinogradCall};
 use super::winograd_tiled::WinogradTiled;
-use crate::kernels::{TILED_LARGE, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE};
+use crate::kernels::{CONV2D_SUBGROUP_POSITIONS, TILED_LARGE, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE};
 use crate::layout::{Direction, blocks};
 use crate::network::{Activation, NodeId};
 use crate::plan::builder::Builder;
@@ -20,15 +20,15 @@ impl Takes for Builder<'_> {
     }
 
     fn activation(&self, id: NodeId, activation: &Activation) -> bool {
-        let known = matches!(
-            activation,
-            Activation::Clip { .. } | Activation::Silu | Activation::HardSwish
-        );
-        let takes_one = [Variant::Windows, Variant::DepthwiseImages];
-        known
-            && self
-                .forward_variant(id)
-                .is_some_and(|v| takes_one.contains(&v))
+        let takes_one: &[Variant] = match activation {
+            Activation::Clip { .. } | Activation::Silu | Activation::HardSwish => {
+                &[Variant::Windows, Variant::DepthwiseImages]
+            }
+            Activation::Sigmoid | Activation::HardSigmoid { .. } => &[Variant::Windows],
+            _ => &[],
+        };
+        let variant = self.forward_variant(id);
+        variant.is_some_and(|variant| takes_one.contains(&variant))
     }
 
     /// Where a tile holds whole windows, as Winograd's do: the direct kernels' positions follow one another by rows, and a window's
@@ -40,11 +40,16 @@ impl Takes for Builder<'_> {
     /// Where no place outside the input is read, which is zero after the norm and not before it.
     fn norm(&self, id: NodeId) -> bool {
         let call = self.forward_convolution(id, self.nothing);
+        call.is_some_and(|call| call.reads_no_outside() && self.variant(&call) == Variant::Windows)
+    }
+
+    /// There, and where all positions that a workgroup makes are of one image.
+    fn scale(&self, id: NodeId) -> bool {
+        let call = self.forward_convolution(id, self.nothing);
         call.is_some_and(|call| {
-            let window = call.window;
-            window.size == [1, 1]
-                && [window.pad_before, window.pad_after] == [[0, 0]; 2]
-                && self.variant(&call) == Variant::Windows
+            let positions = call.out_shape.h * call.out_shape.w;
+            let of_one = call.n == 1 || positions.is_multiple_of(CONV2D_SUBGROUP_POSITIONS);
+            of_one && Takes::norm(self, id)
         })
     }
 }
@@ -61,6 +66,12 @@ impl Convolution<'_> {
             out_shape: self.in_shape,
             ..self.clone()
         }
+    }
+
+    /// Whether its window is one tap that is never outside the input.
+    fn reads_no_outside(&self) -> bool {
+        let window = self.window;
+        window.size == [1, 1] && [window.pad_before, window.pad_after] == [[0, 0]; 2]
     }
 
     /// The layer's own shape, whichever way it goes.

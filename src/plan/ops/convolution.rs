@@ -37,6 +37,8 @@ pub(super) struct Convolution<'a> {
     pub(super) end: End,
     /// Scales and shifts that x goes through with a ReLU as it is read.
     pub(super) norm: Option<BufferId>,
+    /// A value a channel of each image by which x is multiplied as it is read.
+    pub(super) scale: Option<BufferId>,
     /// Where it is there, y is the pool's, see [`Builder::takes_pool`].
     pub(super) pool: Option<Pooled>,
     /// Whether listed tiles will do, which the same algorithm alone computes by themselves.
@@ -148,6 +150,10 @@ impl Convolution<'_> {
                 Kernel::Conv2dSubgroupNormed,
                 Kernel::Conv2dSubgroupNormedWide,
             ],
+            (None, None) if self.scale.is_some() => [
+                Kernel::Conv2dSubgroupScaled,
+                Kernel::Conv2dSubgroupScaledWide,
+            ],
             (None, None) if up != [1, 1] && self.end.is_mask() => [
                 Kernel::Conv2dSubgroupSpreadMasked,
                 Kernel::Conv2dSubgroupSpreadMaskedWide,
@@ -161,6 +167,10 @@ impl Convolution<'_> {
                 Kernel::Conv2dSubgroupMaskedWide,
             ],
             (None, None) => [Kernel::Conv2dSubgroup, Kernel::Conv2dSubgroupWide],
+            (None, Some(_)) if self.scale.is_some() => [
+                Kernel::Conv2dSubgroupScaledAdded,
+                Kernel::Conv2dSubgroupScaledAddedWide,
+            ],
             (None, Some(_)) => [Kernel::Conv2dSubgroupAdded, Kernel::Conv2dSubgroupAddedWide],
             (Some(ActivationKind::Silu), None) => {
                 [Kernel::Conv2dSubgroupSilu, Kernel::Conv2dSubgroupSiluWide]
@@ -168,6 +178,14 @@ impl Convolution<'_> {
             (Some(ActivationKind::HardSwish), None) => [
                 Kernel::Conv2dSubgroupHardSwish,
                 Kernel::Conv2dSubgroupHardSwishWide,
+            ],
+            (Some(ActivationKind::Sigmoid), None) => [
+                Kernel::Conv2dSubgroupSigmoid,
+                Kernel::Conv2dSubgroupSigmoidWide,
+            ],
+            (Some(ActivationKind::HardSigmoid), None) => [
+                Kernel::Conv2dSubgroupHardSigmoid,
+                Kernel::Conv2dSubgroupHardSigmoidWide,
             ],
             (Some(_), _) => unreachable!("no step has both, or another"),
         };
@@ -308,7 +326,8 @@ impl Builder<'_> {
         ];
         let other = call.end.added.unwrap_or(self.nothing);
         let norm = call.norm.unwrap_or(w);
-        let buffers = vec![image, w, norm, call.end.extra, other, call.y];
+        let scale = call.scale.unwrap_or(self.nothing);
+        let buffers = vec![image, w, norm, scale, call.end.extra, other, call.y];
         let kernel = call.windows_kernel(each == 2);
         let work = call.work();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);

@@ -3,7 +3,8 @@
 use super::convolution::Convolution;
 use super::{signed, size};
 use crate::kernels::{
-    ActivationKind, DEPTHWISE_ROWS, DepthwiseParams, DepthwiseSubgroupParams, IMAGE_ROW, Kernel,
+    ActivationKind, DEPTHWISE_ROWS, DEPTHWISE_SQUARE_TILE, DepthwiseParams, DepthwiseSquareParams,
+    DepthwiseSubgroupParams, IMAGE_ROW, Kernel,
 };
 use crate::layout::blocks;
 use crate::plan::buffers::image_rows;
@@ -15,6 +16,48 @@ impl Convolution<'_> {
     pub(super) fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.in_shape.c && self.groups == self.out_shape.c
     }
+}
+
+/// The form of `depthwise_square.wgsl` that makes a convolution, if one does: that for its window, its stride and how it ends.
+fn square_kernel(call: &Convolution<'_>) -> Option<Kernel> {
+    let [stride, _, up] = call.window_steps();
+    let is_plain = up == [1, 1] && call.window.dilation == [1, 1];
+    let end = match call.end.activation {
+        None if call.end.is_mask() => 1,
+        None => 0,
+        Some(ActivationKind::Silu) => 2,
+        Some(ActivationKind::HardSwish) => 3,
+        Some(_) => unreachable!("no step has another"),
+    };
+    let kernels = match (call.window.size, stride) {
+        ([3, 3], [1, 1]) => [
+            Some(Kernel::Depthwise3x3),
+            Some(Kernel::Depthwise3x3Masked),
+            Some(Kernel::Depthwise3x3Silu),
+            Some(Kernel::Depthwise3x3HardSwish),
+        ],
+        ([5, 5], [1, 1]) => [
+            Some(Kernel::Depthwise5x5),
+            Some(Kernel::Depthwise5x5Masked),
+            Some(Kernel::Depthwise5x5Silu),
+            Some(Kernel::Depthwise5x5HardSwish),
+        ],
+        // The input gradient of a stride goes by steps of one.
+        ([3, 3], [2, 2]) => [
+            Some(Kernel::Depthwise3x3Strided),
+            None,
+            Some(Kernel::Depthwise3x3StridedSilu),
+            Some(Kernel::Depthwise3x3StridedHardSwish),
+        ],
+        ([5, 5], [2, 2]) => [
+            Some(Kernel::Depthwise5x5Strided),
+            None,
+            Some(Kernel::Depthwise5x5StridedSilu),
+            Some(Kernel::Depthwise5x5StridedHardSwish),
+        ],
+        _ => [None; 4],
+    };
+    kernels[end].filter(|_| is_plain)
 }
 
 /// Texels of the weights.
@@ -54,9 +97,38 @@ impl Builder<'_> {
         );
         let image = self.buffers.image(ImageUse::Input, texels);
         let out = call.out_shape;
+        let copy = CopyToImage {
+            from: call.x,
+            to: image,
+            texels,
+        };
+        let buffers = vec![image, w, call.end.extra, call.y];
+        let work = call.work();
         let [stride, pad, up] = call.window_steps();
+        // Of an invocation for each block half or more have one.
+        let (of_blocks, in_groups) = (blocks(out.c), blocks(out.c).div_ceil(width));
+        let is_worth_it = 2 * of_blocks >= in_groups * width;
+        if let Some(kernel) = square_kernel(call).filter(|_| is_worth_it) {
+            let params = DepthwiseSquareParams {
+                blocks: of_blocks as i32,
+                in_size: size(call.in_shape),
+                out_size: size(out),
+                pad,
+                epilogue: call.end.epilogue as u32,
+                sharing: self.pass.sharing as i32,
+                bounds: call.end.bounds,
+            };
+            let [columns, rows] = DEPTHWISE_SQUARE_TILE;
+            let workgroups = [
+                out.w.div_ceil(columns) as u32,
+                out.h.div_ceil(rows) as u32,
+                (call.n * in_groups) as u32,
+            ];
+            self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
+            return self.copy_before_last(copy);
+        }
         let params = DepthwiseSubgroupParams {
-            blocks: blocks(out.c) as i32,
+            blocks: of_blocks as i32,
             in_size: size(call.in_shape),
             out_size: size(out),
             taps: signed(call.window.size),
@@ -79,14 +151,8 @@ impl Builder<'_> {
             Some(ActivationKind::HardSwish) => Kernel::DepthwiseSubgroupHardSwish,
             Some(_) => unreachable!("no step has another"),
         };
-        let buffers = vec![image, w, call.end.extra, call.y];
-        let work = call.work();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
-        self.copy_before_last(CopyToImage {
-            from: call.x,
-            to: image,
-            texels,
-        });
+        self.copy_before_last(copy);
     }
 
     pub(super) fn depthwise(&mut self, call: &Convolution<'_>) {

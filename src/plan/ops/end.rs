@@ -12,7 +12,7 @@ use crate::weights::Tensor;
 pub(super) struct End {
     pub(super) epilogue: Epilogue,
     pub(super) extra: BufferId,
-    /// Of [`Epilogue::BiasClip`].
+    /// Of [`Epilogue::BiasClip`], or the two numbers of a hard sigmoid.
     pub(super) bounds: [f32; 2],
     /// What is applied after the bias where no epilogue says it.
     pub(super) activation: Option<ActivationKind>,
@@ -62,6 +62,13 @@ impl Builder<'_> {
             Some(Op::Activate(Activation::Silu)) => end.activation = Some(ActivationKind::Silu),
             Some(Op::Activate(Activation::HardSwish)) => {
                 end.activation = Some(ActivationKind::HardSwish);
+            }
+            Some(Op::Activate(Activation::Sigmoid)) => {
+                end.activation = Some(ActivationKind::Sigmoid);
+            }
+            Some(Op::Activate(Activation::HardSigmoid { alpha, beta })) => {
+                end.activation = Some(ActivationKind::HardSigmoid);
+                end.bounds = [*alpha, *beta];
             }
             Some(_) => unreachable!("no kernel takes another activation with it"),
         }

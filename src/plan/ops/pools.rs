@@ -1,15 +1,15 @@
 //! Pools and means.
 
 use super::end::End;
-use super::{Call, signed, size};
+use super::{Call, grid, signed, size};
 use crate::kernels::{
     AdaptiveAvgPoolParams, AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardDisjointParams,
     MaxPoolBackwardParams, MaxPoolParams,
 };
 use crate::layout::{Direction, blocks, padded_bytes};
 use crate::network::{NodeId, Window};
-use crate::plan::BufferId;
 use crate::plan::builder::Builder;
+use crate::plan::{BufferId, KernelFamily};
 
 impl Builder<'_> {
     /// The buffer for where the maxima of a max-pool are; the one that holds its repeated taps, if they are known.
@@ -144,16 +144,18 @@ impl Builder<'_> {
             count: call.count(),
             positions: (call.in_shape.h * call.in_shape.w) as u32,
         };
-        let kernel = match call.direction {
-            Direction::Forward => Kernel::GlobalMean,
-            Direction::Backward => Kernel::GlobalMeanBackward,
+        let buffers = vec![call.x, call.y];
+        let kernel = match (call.direction, self.limits.family) {
+            (Direction::Backward, _) => Kernel::GlobalMeanBackward,
+            (Direction::Forward, KernelFamily::Subgroup(_)) => {
+                let workgroups = grid(params.count, self.limits.workgroups);
+                let kernel = Kernel::GlobalMeanSubgroup;
+                return self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
+            }
+            (Direction::Forward, KernelFamily::Plain | KernelFamily::Tiled(_)) => {
+                Kernel::GlobalMean
+            }
         };
-        self.each(
-            kernel,
-            call.label,
-            params.count,
-            &params,
-            vec![call.x, call.y],
-        );
+        self.each(kernel, call.label, params.count, &params, buffers);
     }
 }
