@@ -30,9 +30,9 @@ pub const fn padded_bytes(n: usize, shape: Shape) -> u64 {
 }
 
 /// N x C x H x W to NC4HW4.
-pub fn to_blocks(planar: &[f32], n: usize, shape: Shape) -> Vec<f32> {
+pub fn to_blocks<T: Copy + Default>(planar: &[T], n: usize, shape: Shape) -> Vec<T> {
     assert_eq!(planar.len(), n * shape.len());
-    let mut out = vec![0.0; padded_len(n, shape)];
+    let mut out = vec![T::default(); padded_len(n, shape)];
     each_channel(n, shape, |plane, block| {
         for (i, &value) in planar[plane].iter().enumerate() {
             out[block + i * 4] = value;

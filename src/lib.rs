@@ -23,6 +23,7 @@
 //! | [`picture`] | pictures decoded, cropped and scaled to the input, and the way back; written | [`sniff`]: what a file seems to be |
 //! | [`labels`] | class names | |
 //! | [`architectures`] | named tensors or a graph to a network, with what is known of its use | `weights`, `network`, `picture`, `labels` |
+//! | [`exact`] | the first layers on the host in float64, for gradients at pixels that rounding would turn over | `network` |
 //! | [`kernels`], [`layout`] | the table of shaders with their uniforms; how tensors lie on the device | `network` |
 //! | [`plan`] | network, request and limits to buffers and dispatches, as data: plans for adapters that nobody has are made and tested without one | `network`, `kernels`, `layout` |
 //! | [`gpu`] | the only place that knows wgpu: choice of the device, upload, passes, errors | `plan` |
@@ -78,7 +79,8 @@
 //!
 //! # Numbers
 //!
-//! All arithmetic is float32. So is what the device stores, but for what was asked for in float16 ([`plan::StoredDtype`]):
+//! All arithmetic of the device is float32; what decides which way gradients at the pixels go is computed by the host in float64
+//! first ([`exact`]). float32 is also what the device stores, but for what was asked for in float16 ([`plan::StoredDtype`]):
 //! matrices of dense layers alone, or with them filters, values and gradients. Nobody writes a kernel twice for that: one for
 //! float16 is made of the shader as it stands ([`kernels::half`]), and which buffers hold it is data in the plan
 //! (`src/plan/half.rs`). A value too large for it is found where it is stored, and refuses the run (`src/gpu/overflow.rs`); gradients
@@ -144,6 +146,8 @@ pub mod cli;
 #[doc(hidden)]
 pub mod command;
 #[doc(hidden)]
+pub mod exact;
+#[doc(hidden)]
 pub mod explainer;
 #[doc(hidden)]
 pub mod gpu;
@@ -195,8 +199,8 @@ pub mod low_level {
     pub use crate::weights;
     #[doc(inline)]
     pub use crate::{
-        architectures, explainer, gpu, kernels, labels, layout, methods, network, picture, plan,
-        score, sniff, tuning,
+        architectures, exact, explainer, gpu, kernels, labels, layout, methods, network, picture,
+        plan, score, sniff, tuning,
     };
     #[cfg(feature = "cli")]
     #[doc(inline)]

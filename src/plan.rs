@@ -260,10 +260,23 @@ pub struct Forward {
     pub kept: Vec<BufferId>,
     /// What makes tiles of the base's; none where no base was asked for or no layer gains by it.
     pub base: Option<Base>,
+    /// What the host writes beside it, in order.
+    pub by_host: Vec<ByHost>,
     /// The work, in order.
     pub dispatches: Vec<Dispatch>,
     /// The ways back, in the order asked.
     pub backs: Vec<Backward>,
+}
+
+/// A node that the host computes in place of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByHost {
+    /// The node.
+    pub node: NodeId,
+    /// Where its values go: images x its shape.
+    pub value: BufferId,
+    /// Of a max-pool where the taps of its maxima go, a byte each, as its values lie.
+    pub maxima: Option<BufferId>,
 }
 
 /// A way back from a forward pass.

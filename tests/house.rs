@@ -167,11 +167,12 @@ fn what_is_named_is_found_in_every_form_and_circles_are_told() {
 const PROGRAM: [&str; 4] = ["cli", "options", "output", "command"];
 
 /// What a folder may know beside the names of its values.
-const MAY_KNOW: [(&str, &[&str]); 10] = [
+const MAY_KNOW: [(&str, &[&str]); 11] = [
     ("weights", &[]),
     ("kernels", &[]),
     ("sniff", &[]),
     ("network", &["weights", "near"]),
+    ("exact", &["network"]),
     ("layout", &["network"]),
     ("score", &["network"]),
     ("picture", &["sniff"]),

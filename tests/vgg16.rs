@@ -1,8 +1,9 @@
 //! Whole VGG16 networks against PyTorch: the built-in one, and one of full size with 1,000 classes.
 //!
 //! Tolerances, as the project promises them: probabilities 1e-4, logits 1e-4 and maps 1e-3 of their largest value; guided
-//! backpropagation 1e-2 (relative L2), 2e-3 on pictures with flat areas, and other gradients at pixels 1e-2 there. PyTorch's
-//! own float32 is off by up to 1e-5, 7e-4 and 1e-2 from the float64 that the fixtures hold; the rest is room for other adapters.
+//! backpropagation 1e-2 (relative L2), 2e-3 on pictures with flat areas, and other gradients at pixels 1e-4 there, whose choices
+//! are made in float64. PyTorch's own float32 is off by up to 1e-5, 7e-4 and 1e-2 from the float64 that the fixtures hold; the rest
+//! is room for other adapters.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -40,7 +41,7 @@ const MAP: f32 = 1e-3;
 const LOGITS: f32 = 1e-4;
 const GUIDED: f64 = 1e-2;
 const GUIDED_WHERE_FLAT: f64 = 2e-3;
-const GRADIENT_WHERE_FLAT: f64 = 1e-2;
+const GRADIENT_WHERE_FLAT: f64 = 1e-4;
 // With values, gradients and weights stored in float16.
 const HALF_PROBABILITY: f64 = 5e-4;
 const HALF_LOGITS: f32 = 1e-3;

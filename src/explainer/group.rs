@@ -3,6 +3,7 @@
 use super::backward::{Gradients, Picture, Way};
 use super::maps::OfLayers;
 use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted, check_class};
+use crate::exact;
 use crate::methods::Method;
 use crate::methods::cam::Reads;
 use crate::methods::map::RawMap;
@@ -115,6 +116,23 @@ impl Explainer {
         Ok(explained.collect())
     }
 
+    /// Computes what the host computes of a pass, and hands it to the device.
+    pub(super) fn write_by_host(&self, pass: usize, inputs: &[&[f32]]) {
+        let network = &self.network;
+        let planned = &self.session.plan().passes[pass].request;
+        let Some(last) = planned.by_host else {
+            return;
+        };
+        for (image, input) in inputs.iter().enumerate() {
+            exact::forward(network, last, input, |node, values, maxima| {
+                let shape = network.node(node).shape;
+                let place = [pass, image];
+                self.session
+                    .write_by_host(place, node, shape, values, maxima);
+            });
+        }
+    }
+
     /// [`Explainer::predict`] of several pictures, for who has the device.
     pub(super) fn predict_group(&self, inputs: &[&[f32]]) -> Result<Vec<Prediction>, ExplainError> {
         let shape = self.network.input_shape();
@@ -124,6 +142,7 @@ impl Explainer {
                 expected: shape,
             });
         }
+        self.write_by_host(0, inputs);
         self.session.forward(0, &inputs.concat(), shape)?;
         let shape = Shape::vector(self.network.classes());
         let logits = self.session.plan().picture().logits;

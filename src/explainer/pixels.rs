@@ -7,7 +7,7 @@ use crate::methods::attribution::{Inputs, Moments, Recipe};
 use crate::methods::cam::{self, Reads};
 use crate::methods::map::Map;
 use crate::network::{Network, ReluRule, Shape};
-use crate::plan::{Budget, ForwardRequest, Limits, walks_at_once};
+use crate::plan::{Budget, ForwardRequest, KernelFamily, Limits, walks_at_once};
 use crate::score::Seed;
 
 /// Device memory that pictures on their way there and back may take, bytes.
@@ -78,6 +78,8 @@ impl Explainer {
             let batch = first..count.min(first + images);
             let input = |index| inputs.at(settings, &prediction.input, shape, index);
             let pictures: Vec<f32> = batch.clone().flat_map(input).collect();
+            let each: Vec<&[f32]> = pictures.chunks_exact(shape.len()).collect();
+            self.write_by_host(number, &each);
             self.session.forward(number, &pictures, shape)?;
             let rows = self.session.read(there.logits, images, logits)?;
             let there = || rows.chunks_exact(logits.len()).take(batch.len());
@@ -145,6 +147,13 @@ pub(super) fn requests(
     limits: Limits<'_>,
 ) -> Vec<ForwardRequest> {
     let mut requests: Vec<ForwardRequest> = vec![];
+    // A GPU takes many inputs in a small part of the time that the host takes, and their mean is near without it.
+    let by_host = match limits.family {
+        KernelFamily::Subgroup(_) | KernelFamily::Plain => {
+            wanted.by_host(network, |inputs| inputs != Inputs::Picture)
+        }
+        KernelFamily::Tiled(_) => None,
+    };
     for (rule, inputs) in wanted.walks() {
         if inputs == Inputs::Picture {
             continue;
@@ -167,6 +176,7 @@ pub(super) fn requests(
                 images,
                 backs: vec![back],
                 times: count.div_ceil(images),
+                by_host,
                 ..ForwardRequest::default()
             }),
         }

@@ -5,6 +5,7 @@ use super::backward;
 use super::group;
 use super::pixels;
 use super::rerun;
+use crate::exact;
 use crate::methods::Method;
 use crate::methods::attribution::{Inputs, Recipe, Settings, Value};
 use crate::methods::cam::{self, Reads};
@@ -174,6 +175,20 @@ impl Wanted {
         self.chooses() || self.cams().any(cam::Method::reads_positions)
     }
 
+    /// The last node that the host computes in float64, see [`exact`], where `inputs` go through a network: none but for gradients at
+    /// the pixels that rounding turns over. Guided backpropagation is within a thousandth of float64 without it, and float16 is asked
+    /// for where such exactness is not.
+    pub(super) fn by_host(
+        &self,
+        network: &Network,
+        inputs: impl Fn(Inputs) -> bool,
+    ) -> Option<NodeId> {
+        let is_exact =
+            |&(rule, from): &(ReluRule, Inputs)| rule != ReluRule::Guided && inputs(from);
+        let is_asked = self.dtype == StoredDtype::F32 && self.walks().iter().any(is_exact);
+        is_asked.then(|| exact::last(network)).flatten()
+    }
+
     /// The gradients that pixel methods share: rules and inputs, each pair once.
     pub(super) fn walks(&self) -> Vec<(ReluRule, Inputs)> {
         let mut walks = vec![];
@@ -210,6 +225,7 @@ pub fn request(
         images,
         keep: targets.clone(),
         backs: ways.iter().flat_map(pass).collect(),
+        by_host: wanted.by_host(network, |inputs| inputs == Inputs::Picture),
         ..ForwardRequest::default()
     };
     let reruns = rerun::requests(network, wanted, &targets, limits);

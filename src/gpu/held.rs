@@ -95,10 +95,15 @@ impl Gpu {
 
     /// Has the queue write the beginning of a buffer, through memory that it keeps until the device is waited for.
     pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
+        self.write_at(buffer, 0, bytes);
+    }
+
+    /// The same from byte `offset` on.
+    pub(super) fn write_at(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
         let len = bytes.len() as u64;
         self.tally.add(len);
         self.tally.queued.fetch_add(len, Relaxed);
-        self.queue.write_buffer(buffer, 0, bytes);
+        self.queue.write_buffer(buffer, offset, bytes);
     }
 }
 

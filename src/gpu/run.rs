@@ -10,8 +10,8 @@ use super::scaling::Scaling;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
-use crate::layout::{from_blocks, to_blocks};
-use crate::network::Shape;
+use crate::layout::{from_blocks, padded_bytes, to_blocks};
+use crate::network::{NodeId, Shape};
 use crate::plan::{Buffer, BufferId, Contents, Dispatch, Lists, Plan, SUBMISSION};
 
 /// Bytes that [`Session::poison`] copies at a time: whole rows of images.
@@ -275,6 +275,34 @@ impl Session {
             values.resize(values.len() / images * pass.request.images, 0.0);
         }
         self.write(pass.input, &values);
+    }
+
+    /// Writes what the host computed of a node of [`crate::plan::Forward::by_host`] for image number `image` of pass number
+    /// `pass`, before that pass is run: its values, C x H x W of `shape`, and of a max-pool the taps of its maxima. What the host
+    /// computed of other nodes is nobody's.
+    pub fn write_by_host(
+        &self,
+        [pass, image]: [usize; 2],
+        node: NodeId,
+        shape: Shape,
+        values: &[f64],
+        maxima: Option<&[u8]>,
+    ) {
+        let nodes = &self.plan.passes[pass].by_host;
+        let Some(to) = nodes.iter().find(|to| to.node == node) else {
+            return;
+        };
+        let before = image as u64 * padded_bytes(1, shape);
+        let write = |id: BufferId, before: u64, bytes: &[u8]| {
+            let offset = self.plan.buffer(id).offset() + before;
+            self.gpu.write_at(self.memory[id.0].buffer(), offset, bytes);
+        };
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let values = to_blocks(&values, 1, shape);
+        write(to.value, before, bytemuck::cast_slice(&values));
+        if let Some((id, maxima)) = to.maxima.zip(maxima) {
+            write(id, before / 4, &to_blocks(maxima, 1, shape));
+        }
     }
 
     fn write_seed(&self, [way, number]: [usize; 2], seed: &[f32], shape: Shape) {

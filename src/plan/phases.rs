@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::builder::Builder;
 use super::concats::Concats;
-use super::schedule;
-use super::{Backward, BackwardRequest, Base, BufferId, Forward, ForwardRequest, PART, TileLayer};
+use super::schedule::{self, Step};
+use super::{
+    Backward, BackwardRequest, Base, BufferId, ByHost, Forward, ForwardRequest, PART, TileLayer,
+};
 use crate::layout::padded_bytes;
-use crate::network::{NodeId, Shape};
+use crate::network::{NodeId, Op, Shape};
 
 /// Buffers by the node that they belong to.
 pub(super) type OfNodes = BTreeMap<NodeId, BufferId>;
@@ -31,6 +33,8 @@ pub(super) struct Pass {
     pub(super) wholes: OfNodes,
     /// Where it goes beside a base, what that needs.
     pub(super) beside: Option<BesideBase>,
+    /// What the host writes of it.
+    pub(super) by_host: Vec<ByHost>,
 }
 
 /// What a pass beside its base needs.
@@ -83,6 +87,7 @@ impl Builder<'_> {
                 dispatches,
                 layers,
             }),
+            by_host: std::mem::take(&mut self.pass.by_host),
             dispatches,
             backs: vec![],
         }
@@ -124,18 +129,37 @@ impl Builder<'_> {
         let input = self.buffers.tensor(&name, self.pass.images, node.shape);
         self.written_before_phase(input);
         self.pass.values.insert(from, input);
-        self.find_repeats(&request.backs);
+        self.find_repeats(request);
         let steps = schedule::steps(self.network, request, self);
         if self.pass.images == 1 {
             self.pass.concats =
                 Concats::new(self.network, &steps, PART * 4 / self.request.dtype.bytes());
         }
         for step in steps {
-            if step.node <= last {
+            if request.by_host.is_some_and(|last| step.made() <= last) {
+                self.leave_to_host(&step);
+            } else if step.node <= last {
                 self.record_forward(&step);
             }
         }
         input
+    }
+
+    /// Makes room for what the host computes of a step.
+    fn leave_to_host(&mut self, step: &Step) {
+        let network = self.network;
+        let node = step.made();
+        let value = self.value_buffer(node, node);
+        let is_pool = matches!(network.node(node).op, Op::MaxPool(_));
+        let maxima = is_pool.then(|| self.argmax(node));
+        for buffer in [Some(value), maxima].into_iter().flatten() {
+            self.written_before_phase(buffer);
+        }
+        self.pass.by_host.push(ByHost {
+            node,
+            value,
+            maxima,
+        });
     }
 
     /// What passes from `from` read of the picture's: what goes around that node.

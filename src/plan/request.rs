@@ -46,6 +46,8 @@ pub struct ForwardRequest {
     pub backs: Vec<BackwardRequest>,
     /// Whether the values share a base, from which they differ in places only.
     pub based: bool,
+    /// The last node that the host computes, with all before it, see [`ByHost`](super::ByHost). Only where `from` is the picture.
+    pub by_host: Option<NodeId>,
 }
 
 impl Default for ForwardRequest {
@@ -58,6 +60,7 @@ impl Default for ForwardRequest {
             keep: vec![],
             backs: vec![],
             based: false,
+            by_host: None,
         }
     }
 }

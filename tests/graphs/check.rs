@@ -1,5 +1,6 @@
 //! A network's values, gradients and reruns against the interpreter's.
 
+use gradcam::low_level::exact;
 use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{Network, NodeId, ReluRule, Shape};
 use gradcam::low_level::plan::{
@@ -77,8 +78,29 @@ pub(crate) fn check(limits: Limits<'_>, network: &Network, seed: u32) {
     }
 }
 
-/// A rerun from the middle, whose other values are those of the picture, beside a walk, which must leave them.
-pub(crate) fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
+/// Hands over what the host computes of a pass.
+fn compute_by_host(session: &Session, pass: usize, network: &Network, inputs: &[f32]) {
+    let Some(last) = session.plan().passes[pass].request.by_host else {
+        return;
+    };
+    let each = inputs.chunks_exact(network.input_shape().len());
+    for (image, input) in each.enumerate() {
+        exact::forward(network, last, input, |node, values, maxima| {
+            let shape = network.node(node).shape;
+            session.write_by_host([pass, image], node, shape, values, maxima);
+        });
+    }
+}
+
+/// A rerun from the middle, whose other values are those of the picture, beside a walk, which must leave them; where `by_host`
+/// the host computes what it can of both. Returns whether that is anything.
+pub(crate) fn check_reruns(
+    limits: Limits<'_>,
+    network: &Network,
+    seed: u32,
+    by_host: bool,
+) -> bool {
+    let by_host = exact::last(network).filter(|_| by_host);
     let (input, classes) = (network.input_shape(), Shape::vector(CLASSES));
     let target = middle(network);
     let shape = network.node(target).shape;
@@ -95,6 +117,7 @@ pub(crate) fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
     let picture = ForwardRequest {
         keep: vec![target],
         backs: vec![back.clone()],
+        by_host,
         ..ForwardRequest::default()
     };
     let again = ForwardRequest {
@@ -106,6 +129,7 @@ pub(crate) fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
     let others = ForwardRequest {
         images: 2,
         backs: vec![back],
+        by_host,
         ..ForwardRequest::default()
     };
     let request = Request {
@@ -115,6 +139,7 @@ pub(crate) fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
     let plan = Plan::new(network, &request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
+    compute_by_host(&session, 0, network, &x);
     session.forward(0, &x, input).unwrap();
     let own = values(network, &x, None);
     let what = |part: &str| {
@@ -142,6 +167,7 @@ pub(crate) fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
         assert_close(&what(&part), &logits, &expected, classes, 1e-4);
         // Neither a walk nor the way back disturbs the next one.
         let walked = random(seed + 4, 2 * input.len());
+        compute_by_host(&session, 2, network, &walked);
         session.forward(2, &walked, input).unwrap();
         let seeds = random(seed + 5, 2 * CLASSES);
         session.backward([2, 0], &seeds, classes).unwrap();
@@ -169,4 +195,5 @@ pub(crate) fn check_reruns(limits: Limits<'_>, network: &Network, seed: u32) {
             assert_close(&what("backward"), &dx, &expected[id.0], shape, 1e-4);
         }
     }
+    by_host.is_some()
 }

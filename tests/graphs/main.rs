@@ -12,6 +12,7 @@ mod draw;
 mod schedule;
 
 use common::device::{GPU, each_convolution, plain, random, tiled};
+use gradcam::low_level::exact;
 use gradcam::low_level::network::{Network, NodeId};
 use gradcam::low_level::plan::{Costs, LayerShape, Limits, Measured, Times, Variant};
 
@@ -89,7 +90,7 @@ fn drawn_graphs_give_the_same_whatever_kernels_were_measured_to_be_fastest() {
             ..GPU.limits()
         };
         check(limits, &network, seed);
-        check_reruns(limits, &network, seed);
+        check_reruns(limits, &network, seed, false);
     }
 }
 
@@ -105,6 +106,27 @@ fn reruns_of_drawn_graphs_keep_what_goes_around_their_beginning() {
             },
             _ => GPU.limits(),
         };
-        check_reruns(limits, &network, seed);
+        check_reruns(limits, &network, seed, false);
     }
+}
+
+#[test]
+fn drawn_graphs_give_the_same_where_the_host_computes_their_first_layers() {
+    let mut by_host = 0;
+    for seed in 0..32 {
+        let network = Draw::new(3000 + seed).network();
+        if exact::last(&network).is_none() {
+            continue;
+        }
+        let limits = match by_host % 3 {
+            0 => plain(),
+            1 => Limits {
+                family: tiled(0),
+                ..GPU.limits()
+            },
+            _ => GPU.limits(),
+        };
+        by_host += u32::from(check_reruns(limits, &network, seed, true));
+    }
+    assert!(by_host > 5, "{by_host} graphs");
 }

@@ -84,6 +84,7 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
         slots: vec![invocations * 16],
         prepare: vec![],
         passes: vec![Forward {
+            by_host: vec![],
             request: ForwardRequest::default(),
             input: y,
             logits: y,

@@ -13,7 +13,7 @@ use crate::plan::{BufferId, KernelFamily};
 
 impl Builder<'_> {
     /// The buffer for where the maxima of a max-pool are; the one that holds its repeated taps, if they are known.
-    pub(super) fn argmax(&mut self, id: NodeId) -> BufferId {
+    pub(in crate::plan) fn argmax(&mut self, id: NodeId) -> BufferId {
         if let Some(&argmax) = self.pass.repeats.get(&id) {
             return argmax;
         }

@@ -18,7 +18,7 @@ use crate::kernels::{AlikeParams, AlikeWindowParams, Kernel, RepeatsParams};
 use crate::layout::blocks;
 use crate::network::{Network, NodeId, Op, Shape, Window};
 use crate::plan::builder::Builder;
-use crate::plan::{BackwardRequest, BufferId};
+use crate::plan::{BufferId, ForwardRequest};
 
 /// Distances that a word has bits for, four directions each.
 const MOST: usize = 8;
@@ -121,11 +121,11 @@ fn shifts(distances: &[[usize; 2]], step: [usize; 2]) -> [[i32; 2]; MOST] {
 }
 
 impl Builder<'_> {
-    /// Records what finds the repeated taps of each max-pool that a gradient of `backs` goes back through and that comes after
-    /// a convolution by Winograd's algorithm. Other kernels add up equal windows alike.
-    pub(in crate::plan) fn find_repeats(&mut self, backs: &[BackwardRequest]) {
+    /// Records what finds the repeated taps of each max-pool that a gradient goes back through and that comes after
+    /// a convolution by Winograd's algorithm. Other kernels add up equal windows alike, and the host finds ties by itself.
+    pub(in crate::plan) fn find_repeats(&mut self, request: &ForwardRequest) {
         let steps = steps(self.network);
-        let mut pools = self.uncertain_pools(backs);
+        let mut pools = self.uncertain_pools(request);
         pools.retain(|&(id, _)| steps[self.input_of(id).0].is_some());
         let step = |id: NodeId| steps[id.0].expect("kept for having one, as all that it reads");
         let twice = |step: [usize; 2]| step.map(|pixels| pixels.saturating_mul(2));
@@ -185,10 +185,10 @@ impl Builder<'_> {
     }
 
     /// The max-pools whose ties rounding may break, with windows of which a word holds the taps.
-    fn uncertain_pools(&self, backs: &[BackwardRequest]) -> Vec<(NodeId, Window)> {
+    fn uncertain_pools(&self, request: &ForwardRequest) -> Vec<(NodeId, Window)> {
         let network = self.network;
         let mut passed = vec![false; network.nodes.len()];
-        for back in backs {
+        for back in &request.backs {
             let first = self.ends_at(back).map_or(back.to, |dense| dense.id);
             let reached = network.descendants(back.to);
             for id in first.0 + 1..reached.len() {
@@ -202,6 +202,7 @@ impl Builder<'_> {
             rounded[at] = node.inputs.iter().any(|input| rounded[input.0]) || self.is_winograd(id);
             if let Op::MaxPool(window) = node.op
                 && passed[at]
+                && request.by_host.is_none_or(|last| id > last)
                 && rounded[at]
                 && window.dilation == [1; 2]
                 && window.size[0] * window.size[1] <= 32
