@@ -51,12 +51,11 @@ fn is_known(network: &Network, id: NodeId) -> bool {
 
 /// Whether padding makes an input no more than three times as long and wide: a file may ask for any number of zeros.
 fn is_padded_little(window: &Window, input: Shape) -> bool {
-    let axes = [input.h, input.w].into_iter().enumerate();
-    let mut little = axes.map(|(axis, length)| {
+    let mut axes = [input.h, input.w].into_iter().enumerate();
+    axes.all(|(axis, length)| {
         let pad = window.pad_before[axis].max(window.pad_after[axis]);
         pad <= length.max(window.size[axis])
-    });
-    little.all(|little| little)
+    })
 }
 
 /// Computes the nodes up to `last`, which [`last`] gave, of one input, C x H x W; tells of each, in order, its values and, of a
@@ -89,9 +88,10 @@ pub fn forward(
                     inputs: from.c,
                     taps: window.size,
                 };
-                let bias = bias
-                    .as_ref()
-                    .map_or(vec![0.0; node.shape.c], |bias| bias.to_vec());
+                let bias = match bias {
+                    Some(bias) => bias.to_vec(),
+                    None => vec![0.0; node.shape.c],
+                };
                 convolve(x, from, &filters, &bias, window, node.shape)
             }
             // What is no number stays none, so that it is found.

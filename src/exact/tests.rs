@@ -45,9 +45,9 @@ fn by_formula(
 ) -> Vec<f64> {
     let [rows, columns] = window.size;
     let mut y = vec![];
-    for o in 0..to.c {
+    for (o, &bias) in bias.iter().enumerate() {
         for at in 0..to.h * to.w {
-            let mut sum = f64::from(bias[o]);
+            let mut sum = f64::from(bias);
             for i in 0..from.c {
                 for tap in 0..rows * columns {
                     let row = read(window, 0, at / to.w, tap / columns, from.h);
