@@ -7,17 +7,21 @@
 //! methods that need it, and the device gets their values and the places of their maxima for its way back.
 //!
 //! A convolution is a matrix product a tap: outputs x inputs, times inputs x positions of the padded input, which begin later
-//! by the tap's place. Positions run on over the ends of rows; what comes of the places in the padding is left out.
+//! by the tap's place. Positions run on over the ends of rows; what comes of the places in the padding is left out. Those of 3 x 3
+//! taps at stride 1 go by `exact/winograd.rs`.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 
 use crate::network::{Activation, FilterLayout, Network, NodeId, Op, Shape, Window};
 
-/// Values count as equal that are so near to each other, as a part of the larger: sums in float64 of the same numbers in
+mod winograd;
+
+/// Values count as equal that are so near to each other, as a part of the channel's largest: sums in float64 of the same numbers in
 /// another order are nearer.
 const EQUAL: f64 = 1e-11;
 
@@ -71,6 +75,10 @@ pub fn forward(
     for id in (1..=last.0).map(NodeId) {
         let node = network.node(id);
         let read = node.inputs[0];
+        let is_done_with = |read: NodeId| {
+            let mut readers = network.consumers(read);
+            readers.all(|reader| reader <= id || reader > last)
+        };
         let (x, from) = (&values[read.0], network.node(read).shape);
         let mut maxima = None;
         let made = match &node.op {
@@ -82,7 +90,7 @@ pub fn forward(
                 ..
             } => {
                 let filters = Filters {
-                    values: weight.to_vec().into_iter().map(f64::from).collect(),
+                    values: weight.to_vec(),
                     layout: *layout,
                     outputs: node.shape.c,
                     inputs: from.c,
@@ -92,10 +100,23 @@ pub fn forward(
                     Some(bias) => bias.to_vec(),
                     None => vec![0.0; node.shape.c],
                 };
+                let convolve = match winograd::takes(window) {
+                    true => winograd::convolve,
+                    false => convolve,
+                };
                 convolve(x, from, &filters, &bias, window, node.shape)
             }
             // What is no number stays none, so that it is found.
-            Op::Activate(_) => x.iter().map(|&v| if v < 0.0 { 0.0 } else { v }).collect(),
+            Op::Activate(_) => {
+                let mut made = match is_done_with(read) {
+                    true => std::mem::take(&mut values[read.0]),
+                    false => x.clone(),
+                };
+                for value in made.iter_mut().filter(|value| **value < 0.0) {
+                    *value = 0.0;
+                }
+                made
+            }
             Op::MaxPool(window) => {
                 let (made, taps) = pool(x, from, window, node.shape);
                 maxima = Some(taps);
@@ -110,10 +131,7 @@ pub fn forward(
         tell(id, &made, maxima.as_deref());
         values[id.0] = made;
         for &read in &node.inputs {
-            if network
-                .consumers(read)
-                .all(|reader| reader <= id || reader > last)
-            {
+            if is_done_with(read) {
                 values[read.0] = vec![];
             }
         }
@@ -151,9 +169,26 @@ fn on_all_cores<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<
     all.into_iter().map(|(_, made)| made).collect()
 }
 
+/// Fills chunks of `size` values on all cores, each by its number.
+fn fill_on_all_cores(values: &mut [f64], size: usize, fill: impl Fn(usize, &mut [f64]) + Sync) {
+    let chunks = Mutex::new(values.chunks_mut(size).enumerate());
+    let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some((number, chunk)) = next() {
+            fill(number, chunk);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads() {
+            scope.spawn(work);
+        }
+        work();
+    });
+}
+
 /// A convolution's filters, in the file's order.
 struct Filters {
-    values: Vec<f64>,
+    values: Vec<f32>,
     layout: FilterLayout,
     outputs: usize,
     inputs: usize,
@@ -162,7 +197,7 @@ struct Filters {
 
 impl Filters {
     /// The weights of one tap, outputs x inputs.
-    fn tap(&self, row: usize, column: usize) -> ArrayView2<'_, f64> {
+    fn tap(&self, row: usize, column: usize) -> ArrayView2<'_, f32> {
         let [rows, columns] = self.taps;
         let tap = row * columns + column;
         let (first, strides) = match self.layout {
@@ -191,6 +226,10 @@ fn convolve(
         let at = row / from.h * plane + (row % from.h + top) * width + left;
         padded[at..at + from.w].copy_from_slice(values);
     }
+    let weights: Vec<Array2<f64>> = (0..window.size[0] * window.size[1])
+        .map(|tap| filters.tap(tap / window.size[1], tap % window.size[1]))
+        .map(|tap| tap.mapv(f64::from))
+        .collect();
     let [down, right] = window.stride;
     // Positions of a row, with those between the outputs' own.
     let across = (to.w - 1) * right + 1;
@@ -211,7 +250,8 @@ fn convolve(
                 let shape = (from.c, positions).strides((plane, 1));
                 let x =
                     ArrayView2::from_shape(shape, &padded[begin..]).expect("within the padding");
-                general_mat_mul(1.0, &filters.tap(row, column), &x, 1.0, &mut made);
+                let weights = &weights[row * window.size[1] + column];
+                general_mat_mul(1.0, weights, &x, 1.0, &mut made);
             }
         }
         made
@@ -238,6 +278,7 @@ fn pool(x: &[f64], from: Shape, window: &Window, to: Shape) -> (Vec<f64>, Vec<u8
         .collect();
     let planes = on_all_cores(to.c, |channel| {
         let x = &x[channel * from.h * from.w..][..from.h * from.w];
+        let equal = EQUAL * x.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
         let mut maxima = Vec::with_capacity(to.h * to.w);
         for at in 0..to.h * to.w {
             let first = [at / to.w * window.stride[0], at % to.w * window.stride[1]];
@@ -252,7 +293,7 @@ fn pool(x: &[f64], from: Shape, window: &Window, to: Shape) -> (Vec<f64>, Vec<u8
             let found = taps.iter().filter_map(|&tap| value(tap));
             let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
             let largest = found.reduce(larger).unwrap_or(0.0);
-            let least = largest - EQUAL * largest.abs();
+            let least = largest - equal;
             let is_largest = |&tap: &[usize; 2]| value(tap).is_some_and(|value| value >= least);
             let tap = taps.iter().position(is_largest).unwrap_or(0);
             maxima.push((largest, tap as u8));

@@ -72,6 +72,9 @@ fn convolutions_of_all_windows_and_both_layouts_are_what_the_formula_says() {
         (window([1, 1], [1, 1], [[0; 2]; 2], [1, 1]), [1, 5]),
         (window([3, 2], [2, 3], [[0, 1], [2, 0]], [1, 1]), [11, 13]),
         (window([3, 3], [1, 2], same, [2, 1]), [10, 8]),
+        // Pads of both sides that differ, and one row of one column.
+        (window([3, 3], [1, 1], [[2, 0], [1, 3]], [1, 1]), [6, 9]),
+        (window([3, 3], [1, 1], [[0; 2]; 2], [1, 1]), [3, 3]),
         // More rows than go at once.
         (window([3, 3], [1, 1], same, [1, 1]), [40, 60]),
         (window([7, 7], [2, 2], [[3, 3]; 2], [1, 1]), [30, 31]),
@@ -96,19 +99,24 @@ fn convolutions_of_all_windows_and_both_layouts_are_what_the_formula_says() {
         }
         for (layout, weight) in [(FilterLayout::Oihw, &weight), (FilterLayout::Hwio, &turned)] {
             let filters = Filters {
-                values: weight.iter().map(|&value| f64::from(value)).collect(),
+                values: weight.clone(),
                 layout,
                 outputs: to.c,
                 inputs: from.c,
                 taps: window.size,
             };
-            let found = convolve(&x, from, &filters, &bias, &window, to);
-            assert_eq!(found.len(), expected.len());
-            for (found, expected) in found.iter().zip(&expected) {
-                assert!(
-                    (found - expected).abs() < 1e-12,
-                    "{number}, {layout:?}: {found}, {expected}"
-                );
+            let mut found = vec![convolve(&x, from, &filters, &bias, &window, to)];
+            if winograd::takes(&window) {
+                found.push(winograd::convolve(&x, from, &filters, &bias, &window, to));
+            }
+            for (way, found) in found.iter().enumerate() {
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!(
+                        (found - expected).abs() < 1e-12,
+                        "{number}, {layout:?}, {way}: {found}, {expected}"
+                    );
+                }
             }
         }
     }
