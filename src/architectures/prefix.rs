@@ -252,13 +252,9 @@ fn without(mut network: Network, out: NodeId) -> Network {
 
 #[cfg(test)]
 mod tests {
+    use super::pixels::tests::known;
     use super::*;
     use crate::network::{Resample, Shape};
-
-    fn known(pixels: &Pixels) -> (String, Evidence) {
-        let (normalization, evidence) = pixels.normalization(false).unwrap();
-        (normalization.to_string(), evidence)
-    }
 
     #[test]
     fn factors_right_after_the_picture_are_taken_out_of_the_network() {

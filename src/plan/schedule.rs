@@ -394,22 +394,26 @@ mod tests {
         made_of(&network(), request, &All { pools })
     }
 
-    /// A bottleneck of one convolution, another around it that comes later, their sum, a ReLU; a SiLU after a third.
-    fn residual() -> Network {
-        let mut network = Network::new("residual", Shape::new(4, 8, 8));
-        let convolution = || Op::Conv2d {
+    /// A convolution of four channels by one tap.
+    fn pointwise() -> Op {
+        Op::Conv2d {
             weight: Tensor::repeated(vec![4, 4, 1, 1], 0.0),
             bias: Some(Tensor::repeated(vec![4], 0.0)),
             layout: FilterLayout::Oihw,
             window: Window::square(1, 1, 0),
             groups: 1,
-        };
-        let stem = network.chain("stem", convolution()).unwrap();
-        let conv = network.chain("conv", convolution()).unwrap();
-        let around = network.push("around", convolution(), vec![stem]).unwrap();
+        }
+    }
+
+    /// A bottleneck of one convolution, another around it that comes later, their sum, a ReLU; a SiLU after a third.
+    fn residual() -> Network {
+        let mut network = Network::new("residual", Shape::new(4, 8, 8));
+        let stem = network.chain("stem", pointwise()).unwrap();
+        let conv = network.chain("conv", pointwise()).unwrap();
+        let around = network.push("around", pointwise(), vec![stem]).unwrap();
         network.push("sum", Op::Add, vec![conv, around]).unwrap();
         network.chain("relu", Op::RELU).unwrap();
-        network.chain("last", convolution()).unwrap();
+        network.chain("last", pointwise()).unwrap();
         let silu = Op::Activate(Activation::Silu);
         network.chain("silu", silu).unwrap();
         network
@@ -423,6 +427,13 @@ mod tests {
             classes: 1,
             rule: crate::network::ReluRule::Plain,
             means: crate::plan::Means::Never,
+        }
+    }
+
+    fn keeping(keep: &[usize]) -> ForwardRequest {
+        ForwardRequest {
+            keep: keep.iter().map(|&id| NodeId(id)).collect(),
+            ..ForwardRequest::default()
         }
     }
 
@@ -471,17 +482,10 @@ mod tests {
             network.chain(name, Op::Affine { scale, shift }).unwrap();
             network.chain(format!("{name} relu"), Op::RELU).unwrap()
         };
-        let convolution = || Op::Conv2d {
-            weight: Tensor::repeated(vec![4, 4, 1, 1], 0.0),
-            bias: None,
-            layout: FilterLayout::Oihw,
-            window: Window::square(1, 1, 0),
-            groups: 1,
-        };
         norm(&mut network, "one");
-        network.chain("conv one", convolution()).unwrap();
+        network.chain("conv one", pointwise()).unwrap();
         let read_twice = norm(&mut network, "two");
-        let conv = network.chain("conv two", convolution()).unwrap();
+        let conv = network.chain("conv two", pointwise()).unwrap();
         let both = vec![read_twice, conv];
         network.push("both", Op::Add, both).unwrap();
         let all = All { pools: true };
@@ -493,14 +497,7 @@ mod tests {
         assert_eq!(steps[0].reads(&network), [NodeId(0)]);
         assert_eq!(made_of(&network, &request, &TakesNothing), [2, 3, 5, 6, 7]);
         for kept in [1, 2] {
-            let keep = vec![NodeId(kept)];
-            assert!(
-                of(&ForwardRequest {
-                    keep,
-                    ..ForwardRequest::default()
-                })
-                .contains(&2)
-            );
+            assert!(of(&keeping(&[kept])).contains(&2));
         }
         let back = |to| going(back(to, vec![]));
         for to in 0..3 {
@@ -513,22 +510,15 @@ mod tests {
     fn a_convolution_takes_the_product_with_a_value_a_channel_before_it_unless_it_is_asked_for() {
         let mut network = Network::new("gated", Shape::new(4, 8, 8));
         let picture = network.output();
-        let convolution = || Op::Conv2d {
-            weight: Tensor::repeated(vec![4, 4, 1, 1], 0.0),
-            bias: None,
-            layout: FilterLayout::Oihw,
-            window: Window::square(1, 1, 0),
-            groups: 1,
-        };
         let mean = network.push("mean", Op::GlobalMean, vec![picture]).unwrap();
         let operands = vec![mean, picture];
         network.push("product", Op::Mul, operands).unwrap();
-        let conv = network.chain("conv", convolution()).unwrap();
+        let conv = network.chain("conv", pointwise()).unwrap();
         // Two maps, and a product that another node reads too.
         network.push("maps", Op::Mul, vec![picture, conv]).unwrap();
-        network.chain("of maps", convolution()).unwrap();
+        network.chain("of maps", pointwise()).unwrap();
         let again = network.push("again", Op::Mul, vec![conv, mean]).unwrap();
-        let last = network.chain("last", convolution()).unwrap();
+        let last = network.chain("last", pointwise()).unwrap();
         network.push("both", Op::Add, vec![again, last]).unwrap();
         let all = All { pools: true };
         let of = |request: &ForwardRequest| made_of(&network, request, &all);
@@ -537,14 +527,7 @@ mod tests {
         let steps = steps(&network, &request, &all);
         assert_eq!(steps[1].reads(&network), [picture, mean]);
         assert!(made_of(&network, &request, &TakesNothing).contains(&2));
-        let keep = vec![NodeId(2)];
-        assert!(
-            of(&ForwardRequest {
-                keep,
-                ..ForwardRequest::default()
-            })
-            .contains(&2)
-        );
+        assert!(of(&keeping(&[2])).contains(&2));
         let back = |to| going(back(to, vec![]));
         for to in [0, 1, 3] {
             assert!(!of(&back(to)).contains(&2), "{to}");
@@ -560,10 +543,6 @@ mod tests {
 
     #[test]
     fn nodes_go_together_unless_what_is_between_them_is_asked_for() {
-        let keeping = |keep: &[usize]| ForwardRequest {
-            keep: keep.iter().map(|&id| NodeId(id)).collect(),
-            ..ForwardRequest::default()
-        };
         assert_eq!(made(&keeping(&[]), true), [3, 5]);
         assert_eq!(made(&keeping(&[]), false), [2, 3, 5]);
         assert_eq!(made(&keeping(&[2]), true), [2, 3, 5]);

@@ -221,10 +221,10 @@ impl Pixels {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn known(pixels: &Pixels) -> (String, Evidence) {
+    pub(in super::super) fn known(pixels: &Pixels) -> (String, Evidence) {
         let (normalization, evidence) = pixels.normalization(false).unwrap();
         (normalization.to_string(), evidence)
     }
