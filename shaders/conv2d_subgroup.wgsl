@@ -15,7 +15,8 @@
 // buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each. norm: of each block of inputs its scales, then its shifts.
 // scale: N x in_blocks.
 //
-// A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images.
+// A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images, those of
+// a row of workgroups after those of the row before.
 // An invocation loads the 4 x 4 weights of its own blocks; the positions' inputs are spread over the invocations and handed
 // round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written. Loads are half of the
 // inner loop of a kernel of 16 positions and one block; more products a turn than these no longer fit the processor's caches of
@@ -196,9 +197,13 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
 }
 
 @compute @workgroup_size(SUBGROUP)
-fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
+fn main(
+    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
     let lane = i32(local.x);
-    let first = i32(group.x) * 28;
+    let first = i32(group.z * groups.x + group.x) * 28;
     let block = i32(group.y) * i32(SUBGROUP) * BLOCKS + lane;
     // What loops read stays out of the uniform, which this adapter would read invocation by invocation.
     let in_size = vec2<i32>(p.in_h, p.in_w);
@@ -208,9 +213,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let dilation = vec2<i32>(p.dilation_h, p.dilation_w);
     let taps_w = p.taps_w;
     // Where a branch or a loop's end is known from the uniform alone and much of a kernel then falls away, this adapter's driver puts
-    // the numbers in as constants, and compiles the kernel anew for each dispatch. `group.z` is zero, and not of the uniform.
-    let turns = p.taps_h * taps_w * in_blocks + i32(group.z);
-    epilogue = p.epilogue + group.z;
+    // the numbers in as constants, and compiles the kernel anew for each dispatch. This is zero, which the driver cannot know.
+    let zero = select(0u, 1u, group.x >= groups.x);
+    let turns = p.taps_h * taps_w * in_blocks + i32(zero);
+    epilogue = p.epilogue + zero;
     // The positions whose inputs this invocation loads: position k of the workgroup's is element k / SUBGROUP of invocation
     // k % SUBGROUP.
     var positions: array<Position, 7>;
@@ -451,7 +457,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     }
     // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once: a loop whose end is known
     // would be unrolled.
-    for (var part = 0; part < 2 * BLOCKS + i32(group.z); part++) {
+    for (var part = 0; part < 2 * BLOCKS + i32(zero); part++) {
         let is_next = part >= 2;
         let is_half = (part & 1) == 1;
         let made = select(block, next, is_next);

@@ -28,7 +28,7 @@
 //! | `alike`, of i channels | 0 | 4 n q i at each of 4 places a shift; `alike` and the next two only on the way to a gradient | bytes |
 //! | `alike_window` | 0 | 4 n (q + p) | bytes |
 //! | `repeats` | 0 | 4 n q + n o p | bytes |
-//! | `max_pool` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
+//! | `max_pool`, `max_pool_image` | 0 | 4 n o q + 5 n o p: a byte an element says where the maximum was | bytes |
 //! | `max_pool_backward`, `max_pool_backward_disjoint` | 0 | 4 n o (q + p) + o p, with a mask 4 o p more | bytes |
 //! | `global_mean`, `global_mean_subgroup`, `global_mean_backward` | 0 | 4 n o (q + 1) | bytes |
 //! | `flatten`, `flatten_backward` | 0 | 8 n P | bytes |

@@ -115,16 +115,22 @@ pub fn pack_blocks(
     let bank = FilterBank::new(values, shape, layout).towards(direction);
     let in_blocks = blocks(bank.inputs);
     let mut packed = vec![0.0; blocks_texels(bank.outputs, bank.inputs, bank.taps) * 4];
-    for (i, texel) in packed.chunks_exact_mut(4).enumerate() {
-        let (o, block) = (i % 32, i / 32 % in_blocks);
-        let (tap, o) = (
-            i / 32 / in_blocks % bank.taps,
-            i / 32 / in_blocks / bank.taps * 32 + o,
-        );
-        if o < bank.outputs {
-            let inputs = block * 4..bank.inputs.min(block * 4 + 4);
-            for (i, value) in inputs.zip(texel) {
-                *value = bank.at(o, i, tap);
+    let of_group = bank.taps * in_blocks * 32 * 4;
+    for (group, packed) in packed.chunks_exact_mut(of_group).enumerate() {
+        let outputs = group * 32..bank.outputs.min(group * 32 + 32);
+        // Some blocks of inputs at a time, so that what a line of the cache holds of an output is read while it is there.
+        for together in (0..in_blocks).step_by(4) {
+            for (o, output) in outputs.clone().enumerate() {
+                for block in together..in_blocks.min(together + 4) {
+                    let inputs = block * 4..bank.inputs.min(block * 4 + 4);
+                    for tap in 0..bank.taps {
+                        let texel = (tap * in_blocks + block) * 32 + o;
+                        let texel = &mut packed[texel * 4..texel * 4 + 4];
+                        for (input, value) in inputs.clone().zip(texel) {
+                            *value = bank.at(output, input, tap);
+                        }
+                    }
+                }
             }
         }
     }

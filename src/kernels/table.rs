@@ -302,6 +302,7 @@ kernels! {
     AlikeWindow: "alike_window", AlikeWindowParams, [Read, Write];
     Repeats: "repeats", RepeatsParams, [Read, Write];
     MaxPool: "max_pool", MaxPoolParams, [Read, Write, Write];
+    MaxPoolImage: "max_pool_image", MaxPoolParams, [Image, Write, Write];
     MaxPoolBackward: "max_pool_backward", MaxPoolBackwardParams, [Read, Read, Write];
     MaxPoolBackwardDisjoint: "max_pool_backward_disjoint", MaxPoolBackwardDisjointParams,
         [Read, Read, Read, Write];

@@ -3,7 +3,7 @@
 /// Nanoseconds of one core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Model {
-    /// A workgroup of `conv3x3_subgroup.wgsl` for a block of inputs.
+    /// 28 positions of an output an invocation for a block of inputs of a 3 x 3 window, by the direct kernel for them.
     pub direct: u32,
     /// A workgroup of `winograd_product_subgroup.wgsl` for a block of inputs.
     pub product: u32,
@@ -16,8 +16,9 @@ pub struct Model {
 }
 
 impl Model {
-    /// Those of subgroups of `width` on Mesa's software adapter (Zen 4 at 3.7 GHz, Mesa 22.3). The rows of 4 and 16 are what
-    /// that of 8 is by whole passes through VGG16, directly and by Winograd's algorithm, and by the product alone.
+    /// Those of subgroups of `width` on Mesa's software adapter (Mesa 22.3). The rows of 8 and 16 fit what `gradcam tune` measured of
+    /// the layers of VGG16 and ResNet-50 on Zen 5; that of 4 is what an older one of 8, measured on Zen 4, is by whole passes through
+    /// VGG16, directly and by Winograd's algorithm, and by the product alone.
     pub const fn of(width: u32) -> Self {
         match width {
             ..=4 => Self {
@@ -28,17 +29,17 @@ impl Model {
                 filters: 2200,
             },
             5..=8 => Self {
-                direct: 351,
-                product: 136,
-                product_wide: 290,
-                transform: 3900,
+                direct: 245,
+                product: 97,
+                product_wide: 207,
+                transform: 2700,
                 filters: 2200,
             },
             9.. => Self {
-                direct: 530,
-                product: 215,
-                product_wide: 620,
-                transform: 7000,
+                direct: 340,
+                product: 150,
+                product_wide: 432,
+                transform: 5400,
                 filters: 2200,
             },
         }

@@ -252,7 +252,7 @@ fn where_the_models_own_choice_was_not_measured_it_stays() {
 #[test]
 fn what_is_made_once_of_filters_counts_against_all_runs() {
     let variants = [
-        (Variant::Direct3x3, times(1000, 100)),
+        (Variant::Windows, times(1000, 100)),
         (Variant::Winograd, times(900, 100_000)),
     ];
     let costs = costs([measured(layer(512, 512, 14), 1, &variants)]);
@@ -264,7 +264,7 @@ fn what_is_made_once_of_filters_counts_against_all_runs() {
         };
         kernels(SUBGROUPS, &costs, &request, "conv5_2")
     };
-    assert!(with_runs(1).contains(&Kernel::Conv3x3Subgroup));
+    assert!(with_runs(1).contains(&Kernel::Conv2dSubgroupWide));
     assert!(with_runs(1000).contains(&Kernel::WinogradProduct));
 }
 

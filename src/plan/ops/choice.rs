@@ -272,7 +272,7 @@ impl Builder<'_> {
             // Other groups are rare, and of a few channels each: the plain kernel reads no others.
             _ if call.is_depthwise() || call.groups > 1 => plain(call),
             KernelFamily::Subgroup(subgroup) => match algorithm {
-                Algorithm::Direct => direct_by_rule(call, subgroup),
+                Algorithm::Direct => direct_by_rule(call, subgroup, self.limits.winograd),
                 Algorithm::F2x2 | Algorithm::F4x4 => WinogradCall::variant_by_model(call, subgroup),
             },
             KernelFamily::Tiled(hardware) => {
@@ -310,13 +310,21 @@ fn plain(call: &Convolution<'_>) -> Variant {
     }
 }
 
-/// The direct kernel for subgroups by what fits.
-fn direct_by_rule(call: &Convolution<'_>, subgroup: Subgroup) -> Variant {
+/// The direct kernel for subgroups. That of 3 x 3 windows is for who asks for direct convolutions, since its sums are shorter, for
+/// subgroups of 4, for small maps, and for few outputs by subgroups of 8; elsewhere that of any window is faster.
+fn direct_by_rule(call: &Convolution<'_>, subgroup: Subgroup, winograd: Winograd) -> Variant {
     let most = subgroup.image_rows;
-    if call.window.is_3x3_same() && call.fits(most) {
+    let fits = call.fits_in_eights(most);
+    let positions = call.n * call.out_shape.h * call.out_shape.w;
+    let is_3x3_better = !fits
+        || winograd == Winograd::Never
+        || subgroup.width == 4
+        || positions <= 2 * CONV2D_SUBGROUP_POSITIONS
+        || call.makes_few() && subgroup.width == 8;
+    if is_3x3_better && call.window.is_3x3_same() && call.fits(most) {
         return Variant::Direct3x3;
     }
-    match call.fits_in_eights(most) {
+    match fits {
         true if call.makes_few() => Variant::Few,
         true => Variant::Windows,
         false => Variant::Plain,

@@ -2,7 +2,7 @@
 
 use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
-use super::{signed, size};
+use super::{grid, signed, size};
 use crate::kernels::{
     ActivationKind, COLUMNS_ROWS, CONV2D_SUBGROUP_POSITIONS, CONV2D_TILE, CONV3X3_TILE,
     Conv2dFewParams, Conv2dParams, Conv2dSubgroupParams, Conv3x3Params, FEW_BLOCKS, IMAGE_ROW,
@@ -319,11 +319,8 @@ impl Builder<'_> {
             sharing: self.pass.sharing as i32,
             bounds: call.end.bounds,
         };
-        let workgroups = [
-            of_positions as u32,
-            out_blocks.div_ceil(each * width) as u32,
-            1,
-        ];
+        let [across, rows, _] = grid(of_positions as u32, self.limits.workgroups);
+        let workgroups = [across, out_blocks.div_ceil(each * width) as u32, rows];
         let other = call.end.added.unwrap_or(self.nothing);
         let norm = call.norm.unwrap_or(w);
         let scale = call.scale.unwrap_or(self.nothing);

@@ -6,10 +6,11 @@ use crate::kernels::{
     AdaptiveAvgPoolParams, AvgPoolParams, GlobalMeanParams, Kernel, MaxPoolBackwardDisjointParams,
     MaxPoolBackwardParams, MaxPoolParams,
 };
-use crate::layout::{Direction, blocks, padded_bytes};
+use crate::layout::{Direction, blocks, padded_bytes, padded_len};
 use crate::network::{NodeId, Window};
+use crate::plan::buffers::image_rows;
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, KernelFamily};
+use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily};
 
 impl Builder<'_> {
     /// The buffer for where the maxima of a max-pool are; the one that holds its repeated taps, if they are known.
@@ -38,13 +39,32 @@ impl Builder<'_> {
                     pad,
                     known: u32::from(self.pass.repeats.contains_key(&id)),
                 };
+                let texels = padded_len(call.n, call.in_shape) / 4;
+                let fits = image_rows(texels) <= self.limits.image_rows();
+                if !fits {
+                    let buffers = vec![call.x, call.y, argmax];
+                    return self.each(
+                        Kernel::MaxPool,
+                        call.label,
+                        params.count,
+                        &params,
+                        buffers,
+                    );
+                }
+                let image = self.buffers.image(ImageUse::Input, texels);
+                let buffers = vec![image, call.y, argmax];
                 self.each(
-                    Kernel::MaxPool,
+                    Kernel::MaxPoolImage,
                     call.label,
                     params.count,
                     &params,
-                    vec![call.x, call.y, argmax],
+                    buffers,
                 );
+                self.copy_before_last(CopyToImage {
+                    from: call.x,
+                    to: image,
+                    texels,
+                });
             }
             Direction::Backward => {
                 let argmax = self.saved(id);
