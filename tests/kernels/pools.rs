@@ -140,7 +140,8 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
         for limits in each_convolution() {
             let is_one = |request: &Request| {
                 let plan = Plan::new(&network, request, limits).unwrap();
-                !plan.kernels().contains(&Kernel::MaxPool)
+                let pools = [Kernel::MaxPool, Kernel::MaxPoolImage];
+                !pools.iter().any(|pool| plan.kernels().contains(pool))
             };
             let by_tiles = matches!(
                 limits.winograd,

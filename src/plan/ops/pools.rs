@@ -43,13 +43,7 @@ impl Builder<'_> {
                 let fits = image_rows(texels) <= self.limits.image_rows();
                 if !fits {
                     let buffers = vec![call.x, call.y, argmax];
-                    return self.each(
-                        Kernel::MaxPool,
-                        call.label,
-                        params.count,
-                        &params,
-                        buffers,
-                    );
+                    return self.each(Kernel::MaxPool, call.label, params.count, &params, buffers);
                 }
                 let image = self.buffers.image(ImageUse::Input, texels);
                 let buffers = vec![image, call.y, argmax];
