@@ -33,6 +33,8 @@ const NORMED: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
 const NORMED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 1.0, 0.0]);
 const ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
 const ADDED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+const ADDED_MASKED: Constants = &windows([NO_NUMBER, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
+const ADDED_MASKED_WIDE: Constants = &windows([NO_NUMBER, 1.0, 1.0, 2.0, 0.0, 0.0, 0.0]);
 const SCALED: Constants = &windows([NO_NUMBER, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
 const SCALED_WIDE: Constants = &windows([NO_NUMBER, 0.0, 0.0, 2.0, 0.0, 0.0, 1.0]);
 const SCALED_ADDED: Constants = &windows([NO_NUMBER, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
@@ -193,6 +195,12 @@ kernels! {
     /// Another value is added before it ends, two blocks an invocation.
     Conv2dSubgroupAddedWide: "conv2d_subgroup", Conv2dSubgroupParams,
         [Image, Image, Image, Read, Read, Read, Write], ADDED_WIDE, subgroup;
+    /// Another gradient is added before the mask of an activation.
+    Conv2dSubgroupAddedMasked: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], ADDED_MASKED, subgroup;
+    /// Another gradient is added before the mask of an activation, two blocks an invocation.
+    Conv2dSubgroupAddedMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
+        [Image, Image, Image, Read, Read, Read, Write], ADDED_MASKED_WIDE, subgroup;
     /// It ends with a SiLU.
     Conv2dSubgroupSilu: "conv2d_subgroup", Conv2dSubgroupParams,
         [Image, Image, Image, Read, Read, Read, Write], SILU, subgroup;

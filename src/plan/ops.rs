@@ -178,13 +178,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Records the dispatches that turn the gradient at node `id` into the gradient at its input number `at`. Where that is a
-    /// ReLU whose mask the kernel applies as it stores, the gradient reached is the one before the ReLU. Returns the
-    /// node reached and its gradient.
+    /// ReLU whose mask the kernel applies as it stores, the gradient reached is the one before the ReLU. `added` is what
+    /// [`Builder::adds`] says. Returns the node reached and its gradient.
     pub(super) fn record_backward(
         &mut self,
         id: NodeId,
         at: usize,
         dy: BufferId,
+        added: Option<BufferId>,
         request: &BackwardRequest,
     ) -> (NodeId, BufferId) {
         let network = self.network;
@@ -216,7 +217,7 @@ impl<'a> Builder<'a> {
                 groups,
                 ..
             } => {
-                let (reached, dx, end) = self.masked_gradient(input, input, request);
+                let (reached, dx, end) = self.masked_gradient(input, input, added, request);
                 self.convolution(&Convolution {
                     name: &node.name,
                     label,
@@ -241,7 +242,7 @@ impl<'a> Builder<'a> {
                 (reached, dx)
             }
             Op::Linear { weight, layout, .. } => {
-                let (reached, dx, end) = self.masked_gradient(input, input, request);
+                let (reached, dx, end) = self.masked_gradient(input, input, None, request);
                 self.linear(&Linear {
                     name: &node.name,
                     label,
@@ -262,7 +263,7 @@ impl<'a> Builder<'a> {
             }
             Op::MaxPool(window) if window.is_disjoint() => {
                 // The activation that a gradient goes to is the maximum, the pool's own output.
-                let (reached, dx, end) = self.masked_gradient(input, id, request);
+                let (reached, dx, end) = self.masked_gradient(input, id, None, request);
                 self.max_pool_backward_disjoint(id, &call(dx), window, end);
                 (reached, dx)
             }

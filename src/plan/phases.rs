@@ -239,8 +239,12 @@ impl Builder<'_> {
                 if !on_the_way[input.0] {
                     continue;
                 }
-                let (reached, more) = self.record_backward(id, at, gradient, request);
                 // A node with several readers has the sum of what comes back from each: all of them come after it in the list.
+                let added = match self.adds(id, self.gradients(request)) {
+                    true => gradients.remove(input),
+                    false => None,
+                };
+                let (reached, more) = self.record_backward(id, at, gradient, added, request);
                 let sum = match gradients.get(&reached) {
                     None => more,
                     Some(&before) => {

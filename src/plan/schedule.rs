@@ -325,11 +325,17 @@ fn joined(mut steps: Vec<Step>, take: impl Fn(&mut Step) -> Option<NodeId>) -> V
 }
 
 /// On the way back, whether the kernel that makes the gradient at `input` applies the mask of the ReLU that `input` is, so that
-/// what it makes is the gradient before the ReLU: where nobody asks for the one after it, and no other reader adds to it.
-pub(super) fn takes_mask(network: &Network, input: NodeId, back: &BackwardRequest) -> bool {
+/// what it makes is the gradient before the ReLU: where nobody asks for the one after it, and what it makes is `whole`, with what
+/// comes back from other readers, or there are none.
+pub(super) fn takes_mask(
+    network: &Network,
+    input: NodeId,
+    back: &BackwardRequest,
+    whole: bool,
+) -> bool {
     let is_relu = matches!(network.node(input).op, Op::Activate(Activation::Relu));
     let is_asked = input == back.to || back.keep.contains(&input);
-    is_relu && !is_asked && network.only_reader(input).is_some()
+    is_relu && !is_asked && (whole || network.only_reader(input).is_some())
 }
 
 #[cfg(test)]
@@ -560,7 +566,7 @@ mod tests {
         assert_eq!(made(&going(back(0, vec![])), true), [3, 5]);
         assert_eq!(made(&going(back(2, vec![])), true), [2, 3, 5]);
         assert_eq!(made(&going(back(0, vec![NodeId(1)])), true), [2, 3, 5]);
-        let takes = |back| takes_mask(&network(), NodeId(2), &back);
+        let takes = |back| takes_mask(&network(), NodeId(2), &back, false);
         assert!(takes(back(0, vec![])) && !takes(back(2, vec![])));
         assert!(!takes(back(0, vec![NodeId(2)])));
     }

@@ -266,6 +266,75 @@ fn the_later_of_two_convolutions_adds_the_earlier_ones_value() {
     }
 }
 
+/// Of outputs for one block an invocation and for two.
+#[test]
+fn the_last_reader_of_a_relu_adds_what_came_back_from_the_other_and_masks_the_sum() {
+    let joined = [
+        Kernel::Conv2dSubgroupAddedMasked,
+        Kernel::Conv2dSubgroupAddedMaskedWide,
+    ];
+    let each = SHAPES
+        .into_iter()
+        .flat_map(|input| [13, 61].map(|channels| (input, channels)));
+    for (input, channels) in each {
+        let [one, three] = [Window::square(1, 1, 0), Window::square(3, 1, 1)];
+        let middle = Shape::new(channels, input.h, input.w);
+        let first = convolution(31, input, channels, one, 1);
+        let [a, b] =
+            [(33, one), (35, three)].map(|(seed, window)| convolution(seed, middle, 10, window, 1));
+        let mut network = Network::new("readers", input);
+        network.chain("first", first.clone()).unwrap();
+        let relu = network.chain("relu", Op::RELU).unwrap();
+        let to_a = network.push("a", a.clone(), vec![relu]).unwrap();
+        let to_b = network.push("b", b.clone(), vec![relu]).unwrap();
+        network.push("sum", Op::Add, vec![to_a, to_b]).unwrap();
+        let out = Shape::new(10, input.h, input.w);
+
+        let n = 2;
+        let x = random(37, input.len());
+        let dy = random(38, n * out.len());
+        let after = twins::relu(&convolved(&first, &x, 1, input));
+        let back = |op: &Op, dy: &[f32], inside: Shape| {
+            let Op::Conv2d { weight, window, .. } = op else {
+                unreachable!()
+            };
+            let filters = Filters {
+                values: &weight.to_vec(),
+                outputs: weight.shape()[0],
+                inputs: inside.c,
+                groups: 1,
+            };
+            twins::conv2d_backward(dy, n, inside, &filters, *window)
+        };
+        let sums: Vec<f32> = back(&a, &dy, middle)
+            .into_iter()
+            .zip(back(&b, &dy, middle))
+            .map(|(a, b)| a + b)
+            .collect();
+        for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
+            let masked: Vec<f32> = sums
+                .chunks_exact(middle.len())
+                .flat_map(|sum| twins::relu_backward(sum, &after, rule))
+                .collect();
+            let expected = back(&first, &masked, input);
+            for limits in each_convolution() {
+                let request = Request::of(ForwardRequest {
+                    backs: vec![to_input(n, rule)],
+                    ..ForwardRequest::default()
+                });
+                let kernels = Plan::new(&network, &request, limits).unwrap().kernels();
+                if matches!(limits.family, KernelFamily::Subgroup(_)) && rule != ReluRule::Deconv {
+                    assert!(joined.iter().any(|kernel| kernels.contains(kernel)));
+                    assert!(!kernels.contains(&Kernel::Relu));
+                }
+                let (_, dx) = backward_within(limits, &network, to_input(n, rule), &x, &dy);
+                let what = format!("{input}, {channels}, {rule:?}, {:?}", limits.family);
+                assert_close(&what, &dx, &expected, input, TOLERANCE);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_scale_and_shift_takes_the_relu_after_it() {
     for input in SHAPES.into_iter().chain([Shape::new(5, 23, 29)]) {

@@ -110,6 +110,22 @@ impl Builder<'_> {
         })
     }
 
+    /// Whether the kernel of the way back from node `id`, with so many gradients, can add what came back to its input from all other
+    /// readers: where it is the last of them, and a convolution whose kernel does that as it stores.
+    pub(in crate::plan) fn adds(&self, id: NodeId, gradients: usize) -> bool {
+        let Some(there) = self.forward_convolution(id, self.nothing) else {
+            return false;
+        };
+        let input = self.network.node(id).inputs[0];
+        let call = Convolution {
+            n: gradients,
+            ..there.turned()
+        };
+        let [.., up] = call.window_steps();
+        let is_last = self.network.consumers(input).next() == Some(id);
+        is_last && up == [1, 1] && self.variant(&call) == Variant::Windows
+    }
+
     /// What the convolution of node `id` goes by on the way there; none where the node is something else.
     fn forward_variant(&self, id: NodeId) -> Option<Variant> {
         let call = self.forward_convolution(id, self.nothing)?;

@@ -171,6 +171,10 @@ impl Convolution<'_> {
                 Kernel::Conv2dSubgroupScaledAdded,
                 Kernel::Conv2dSubgroupScaledAddedWide,
             ],
+            (None, Some(_)) if self.end.is_mask() => [
+                Kernel::Conv2dSubgroupAddedMasked,
+                Kernel::Conv2dSubgroupAddedMaskedWide,
+            ],
             (None, Some(_)) => [Kernel::Conv2dSubgroupAdded, Kernel::Conv2dSubgroupAddedWide],
             (Some(ActivationKind::Silu), None) => {
                 [Kernel::Conv2dSubgroupSilu, Kernel::Conv2dSubgroupSiluWide]

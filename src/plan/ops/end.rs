@@ -85,24 +85,25 @@ impl Builder<'_> {
     }
 
     /// The buffer for the gradient at `input`, or at what is before the ReLU that this is where the kernel that makes the gradient
-    /// takes the ReLU's mask with it. The mask is read of the value of `activation`.
+    /// takes the ReLU's mask with it. The mask is read of the value of `activation`; `added` is what came back from all other readers,
+    /// where the kernel adds it.
     pub(super) fn masked_gradient(
         &mut self,
         input: NodeId,
         activation: NodeId,
+        added: Option<BufferId>,
         request: &BackwardRequest,
     ) -> (NodeId, BufferId, End) {
         let node = self.network.node(input);
-        let (reached, end) = if schedule::takes_mask(self.network, input, request) {
-            let end = End {
-                epilogue: mask(request.rule),
-                extra: self.value(activation),
-                ..self.plain_end()
-            };
-            (node.inputs[0], end)
-        } else {
-            (input, self.plain_end())
-        };
+        let whole = added.is_some();
+        let mut end = self.plain_end();
+        end.added = added;
+        let mut reached = input;
+        if schedule::takes_mask(self.network, input, request, whole) {
+            end.epilogue = mask(request.rule);
+            end.extra = self.value(activation);
+            reached = node.inputs[0];
+        }
         let name = format!("d_{}", self.network.node(reached).name);
         let dx = self
             .buffers
