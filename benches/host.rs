@@ -71,7 +71,16 @@ fn pack_filters(bencher: Bencher<'_, '_>) {
     let values: Vec<f32> = (0..512 * 512 * 9).map(|i| (i % 113) as f32).collect();
     let layout = network::FilterLayout::Oihw;
     let forward = layout::Direction::Forward;
-    bencher.bench(|| layout::pack_texels(black_box(&values), [512, 512, 3, 3], layout, forward));
+    let mut packed = vec![];
+    bencher.bench_local(|| {
+        layout::pack_blocks(
+            black_box(&values),
+            [512, 512, 3, 3],
+            layout,
+            forward,
+            &mut packed,
+        );
+    });
 }
 
 /// Activations and gradients of conv5_3: 512 x 14 x 14.

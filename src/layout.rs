@@ -74,15 +74,22 @@ pub enum Direction {
     Backward,
 }
 
+/// So many zeros in place of what is there, in the memory that is there.
+fn zeros(packed: &mut Vec<f32>, len: usize) {
+    packed.clear();
+    packed.resize(len, 0.0);
+}
+
 /// A bank of 3x3 filters as `conv3x3_subgroup.wgsl` reads it: [out / 8][in / 4][tap][out % 8] texels of four inputs.
 pub fn pack_texels(
     values: &[f32],
     shape: [usize; 4],
     layout: FilterLayout,
     direction: Direction,
-) -> Vec<f32> {
+    packed: &mut Vec<f32>,
+) {
     let bank = FilterBank::new(values, shape, layout).towards(direction);
-    let mut packed = vec![0.0; texels(bank.outputs, bank.inputs) * 4];
+    zeros(packed, texels(bank.outputs, bank.inputs) * 4);
     let eights = packed.chunks_exact_mut(blocks(bank.inputs) * 9 * 8 * 4);
     for (eight, packed) in eights.enumerate() {
         let outputs = eight * 8..bank.outputs.min(eight * 8 + 8);
@@ -97,7 +104,6 @@ pub fn pack_texels(
             }
         }
     }
-    packed
 }
 
 /// Texels of a bank of 3x3 filters packed by [`pack_texels`].
@@ -111,10 +117,14 @@ pub fn pack_blocks(
     shape: [usize; 4],
     layout: FilterLayout,
     direction: Direction,
-) -> Vec<f32> {
+    packed: &mut Vec<f32>,
+) {
     let bank = FilterBank::new(values, shape, layout).towards(direction);
     let in_blocks = blocks(bank.inputs);
-    let mut packed = vec![0.0; blocks_texels(bank.outputs, bank.inputs, bank.taps) * 4];
+    zeros(
+        packed,
+        blocks_texels(bank.outputs, bank.inputs, bank.taps) * 4,
+    );
     let of_group = bank.taps * in_blocks * 32 * 4;
     for (group, packed) in packed.chunks_exact_mut(of_group).enumerate() {
         let outputs = group * 32..bank.outputs.min(group * 32 + 32);
@@ -134,7 +144,6 @@ pub fn pack_blocks(
             }
         }
     }
-    packed
 }
 
 /// Texels of a bank of filters packed by [`pack_blocks`].
@@ -191,14 +200,15 @@ pub fn pack_filters(
     layout: FilterLayout,
     groups: usize,
     direction: Direction,
-) -> Vec<f32> {
+    packed: &mut Vec<f32>,
+) {
     let bank = FilterBank::new(values, shape, layout).towards(direction);
     let (outputs, inputs) = match direction {
         Direction::Forward => (bank.outputs, bank.inputs * groups),
         Direction::Backward => (bank.outputs * groups, bank.inputs),
     };
     let reads = GroupBlocks::new(inputs, outputs, groups);
-    let mut packed = vec![0.0; blocks(outputs) * reads.span * bank.taps * 16];
+    zeros(packed, blocks(outputs) * reads.span * bank.taps * 16);
     for o in 0..outputs {
         let first = reads.first(o / 4);
         let group = o / reads.outputs;
@@ -214,7 +224,6 @@ pub fn pack_filters(
             }
         }
     }
-    packed
 }
 
 /// The filters of a depthwise convolution as `depthwise.wgsl` reads them: blocks of four channels x taps, four channels each.
@@ -223,10 +232,11 @@ pub fn pack_depthwise(
     shape: [usize; 4],
     layout: FilterLayout,
     direction: Direction,
-) -> Vec<f32> {
+    packed: &mut Vec<f32>,
+) {
     let bank = FilterBank::new(values, shape, layout);
     let (channels, taps) = (bank.outputs, bank.taps);
-    let mut packed = vec![0.0; blocks(channels) * taps * 4];
+    zeros(packed, blocks(channels) * taps * 4);
     for c in 0..channels {
         for tap in 0..taps {
             let from = match direction {
@@ -236,7 +246,6 @@ pub fn pack_depthwise(
             packed[(c / 4 * taps + tap) * 4 + c % 4] = bank.at(c, 0, from);
         }
     }
-    packed
 }
 
 /// A filter bank as `conv2d_tiled.wgsl` reads it: a matrix with a row for each input of each depth (tap, in block), the
@@ -246,11 +255,12 @@ pub fn pack_depths(
     shape: [usize; 4],
     layout: FilterLayout,
     direction: Direction,
-) -> Vec<f32> {
+    packed: &mut Vec<f32>,
+) {
     let bank = FilterBank::new(values, shape, layout).towards(direction);
     let row = blocks(bank.outputs) * 4;
     let in_blocks = blocks(bank.inputs);
-    let mut packed = vec![0.0; depths(bank.taps, bank.inputs) * 4 * row];
+    zeros(packed, depths(bank.taps, bank.inputs) * 4 * row);
     for (depth, packed) in packed.chunks_exact_mut(4 * row).enumerate() {
         let (tap, block) = (depth / in_blocks, depth % in_blocks);
         if tap == bank.taps {
@@ -263,7 +273,6 @@ pub fn pack_depths(
             }
         }
     }
-    packed
 }
 
 /// Depths of a matrix packed by [`pack_depths`]: blocks of inputs of all taps, in whole steps of 4.
@@ -350,6 +359,8 @@ mod tests {
         assert_eq!(from_blocks(&blocked, 2, shape), planar);
     }
 
+    type Pack = fn(&[f32], [usize; 4], FilterLayout, Direction, &mut Vec<f32>);
+
     #[test]
     fn both_file_orders_pack_to_the_same_filters() {
         let (o, i, taps) = (6, 5, 9);
@@ -364,10 +375,20 @@ mod tests {
                 }
             }
         }
+        // What is there before is gone.
+        let both = |pack: Pack, direction| {
+            let mut packed = [vec![9.0; 20_000], vec![]];
+            let [first, second] = &mut packed;
+            pack(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction, first);
+            pack(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction, second);
+            assert_eq!(first, second);
+            packed.into_iter().next_back().expect("two")
+        };
+        let in_one_group: Pack = |values, shape, layout, direction, packed| {
+            pack_filters(values, shape, layout, 1, direction, packed);
+        };
         for direction in [Direction::Forward, Direction::Backward] {
-            let packed = pack_filters(&oihw, [o, i, 3, 3], FilterLayout::Oihw, 1, direction);
-            let same = pack_filters(&hwio, [3, 3, i, o], FilterLayout::Hwio, 1, direction);
-            assert_eq!(packed, same);
+            let packed = both(in_one_group, direction);
             let (r, c, tap) = (4, 2, 7);
             let at = ((r / 4 * 2 + c / 4) * taps + tap) * 16 + c % 4 * 4 + r % 4;
             let expected = match direction {
@@ -375,20 +396,14 @@ mod tests {
                 Direction::Backward => value(c, r, taps - 1 - tap),
             };
             assert_eq!(packed[at], expected);
-            let texels = pack_texels(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
-            let same = pack_texels(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
-            assert_eq!(texels, same);
+            let texels = both(pack_texels, direction);
             let at = (c / 4 * taps + tap) * 32 + r % 8 * 4 + c % 4;
             assert_eq!(texels[at], expected);
             // Eight outputs of 32, one tap after the other, two blocks of inputs each.
-            let in_blocks = pack_blocks(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
-            let same = pack_blocks(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
-            assert_eq!(in_blocks, same);
+            let in_blocks = both(pack_blocks, direction);
             let at = ((tap * 2 + c / 4) * 32 + r) * 4 + c % 4;
             assert_eq!(in_blocks[at], expected);
-            let depths = pack_depths(&oihw, [o, i, 3, 3], FilterLayout::Oihw, direction);
-            let same = pack_depths(&hwio, [3, 3, i, o], FilterLayout::Hwio, direction);
-            assert_eq!(depths, same);
+            let depths = both(pack_depths, direction);
             // 2 blocks x 9 taps make 18 depths of 8 outputs x 4 inputs, and 2 of zeros.
             assert_eq!(depths.len(), 20 * 8 * 4);
             assert!(depths[18 * 32..].iter().all(|&v| v == 0.0));

@@ -39,6 +39,7 @@ pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Durat
         handing_over += started.elapsed();
         Ok(())
     };
+    let mut scratch = Scratch::default();
     let mut sums: Vec<_> = (0..plan.buffers.len())
         .filter_map(|at| Summing::new(plan, at))
         .collect();
@@ -50,9 +51,9 @@ pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Durat
         let mut summing: Vec<_> = sums.iter_mut().filter(of_this).collect();
         let mut write = |offset: usize, bytes: &[u8]| hand_over(at, offset, bytes);
         if buffer.half {
-            send_half(upload, &buffer.name, &mut write)?;
+            send_half(upload, &buffer.name, &mut scratch, &mut write)?;
         } else {
-            send(upload, &buffer.name, &mut summing, &mut write)?;
+            send(upload, &buffer.name, &mut scratch, &mut summing, &mut write)?;
         }
     }
     for summing in sums {
@@ -61,6 +62,13 @@ pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Durat
     let packing = started.elapsed().saturating_sub(handing_over);
     staging.finish(|| "uploading the weights".into())?;
     Ok(packing)
+}
+
+/// Memory that the banks of filters use one after the other: to make its pages anew for each would take longer than to fill them.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<f32>,
+    packed: Vec<f32>,
 }
 
 /// A matrix's sums while its parts go by.
@@ -100,10 +108,12 @@ impl<'a> Summing<'a> {
 fn send(
     upload: &Upload,
     name: &str,
+    scratch: &mut Scratch,
     summing: &mut [&mut Summing<'_>],
     write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
 ) -> Result<(), GpuError> {
     let Upload { tensor, packing } = upload;
+    let Scratch { values, packed } = scratch;
     match packing {
         Packing::Vector => {
             let mut values = tensor.to_vec();
@@ -118,39 +128,36 @@ fn send(
             write(0, bytemuck::cast_slice(&values))
         }
         Packing::Filters(layout, groups, direction) => {
-            let (values, shape) = filters(tensor, name)?;
-            let packed = pack_filters(&values, shape, *layout, *groups, *direction);
-            write(0, bytemuck::cast_slice(&packed))
+            let shape = filters(tensor, name, values)?;
+            pack_filters(values, shape, *layout, *groups, *direction, packed);
+            write(0, bytemuck::cast_slice(packed))
         }
         Packing::Depthwise(layout, direction) => {
-            let (values, shape) = filters(tensor, name)?;
-            let packed = pack_depthwise(&values, shape, *layout, *direction);
-            write(0, bytemuck::cast_slice(&packed))
+            let shape = filters(tensor, name, values)?;
+            pack_depthwise(values, shape, *layout, *direction, packed);
+            write(0, bytemuck::cast_slice(packed))
         }
         Packing::DepthwiseTexels(layout, direction) => {
-            let (values, shape) = filters(tensor, name)?;
-            let mut packed = pack_depthwise(&values, shape, *layout, *direction);
-            packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
-            write(0, bytemuck::cast_slice(&packed))
+            let shape = filters(tensor, name, values)?;
+            pack_depthwise(values, shape, *layout, *direction, packed);
+            write(0, bytemuck::cast_slice(whole_rows(packed)))
         }
         Packing::Depths(layout, direction) => {
-            let (values, shape) = filters(tensor, name)?;
-            let packed = pack_depths(&values, shape, *layout, *direction);
-            write(0, bytemuck::cast_slice(&packed))
+            let shape = filters(tensor, name, values)?;
+            pack_depths(values, shape, *layout, *direction, packed);
+            write(0, bytemuck::cast_slice(packed))
         }
         Packing::Texels(layout, direction) => {
-            let (values, shape) = filters(tensor, name)?;
-            let mut packed = pack_texels(&values, shape, *layout, *direction);
-            packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
-            write(0, bytemuck::cast_slice(&packed))
+            let shape = filters(tensor, name, values)?;
+            pack_texels(values, shape, *layout, *direction, packed);
+            write(0, bytemuck::cast_slice(whole_rows(packed)))
         }
         Packing::TexelBlocks(layout, direction) => {
-            let (values, shape) = filters(tensor, name)?;
-            let mut packed = pack_blocks(&values, shape, *layout, *direction);
-            packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
-            write(0, bytemuck::cast_slice(&packed))
+            let shape = filters(tensor, name, values)?;
+            pack_blocks(values, shape, *layout, *direction, packed);
+            write(0, bytemuck::cast_slice(whole_rows(packed)))
         }
-        Packing::Winograd(layout) => send_transformed(tensor, name, *layout, write),
+        Packing::Winograd(layout) => send_transformed(tensor, name, *layout, scratch, write),
         Packing::Rows(rows, StoredDtype::F32) | Packing::TexelRows(rows, StoredDtype::F32) => {
             let as_they_are = |values: &mut [f32], packed: &mut Vec<f32>| {
                 packed.extend_from_slice(values);
@@ -178,10 +185,11 @@ fn send(
 fn send_half(
     upload: &Upload,
     name: &str,
+    scratch: &mut Scratch,
     write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
 ) -> Result<(), GpuError> {
     let mut halves = vec![];
-    send(upload, name, &mut [], &mut |offset, bytes| {
+    send(upload, name, scratch, &mut [], &mut |offset, bytes| {
         let values: &[f32] = bytemuck::cast_slice(bytes);
         halves.clear();
         to_halves(name, values, &mut halves)?;
@@ -211,9 +219,11 @@ fn send_transformed(
     tensor: &Tensor,
     name: &str,
     layout: FilterLayout,
+    scratch: &mut Scratch,
     write: &mut impl FnMut(usize, &[u8]) -> Result<(), GpuError>,
 ) -> Result<(), GpuError> {
-    let (values, shape) = filters(tensor, name)?;
+    let Scratch { values, packed } = scratch;
+    let shape = filters(tensor, name, values)?;
     let (outputs, inputs, _) = filter_axes(&shape, layout).expect("the network checked it");
     let (out_blocks, block) = (winograd_blocks(outputs), winograd_block(inputs));
     let plane = out_blocks * block;
@@ -221,18 +231,20 @@ fn send_transformed(
         (together * block).is_multiple_of(IMAGE_ROW * 4) && out_blocks.is_multiple_of(together)
     };
     let Some(together) = (1..=out_blocks).find(makes_rows) else {
-        let mut all = vec![0.0; (WINOGRAD_POSITIONS * plane).next_multiple_of(IMAGE_ROW * 4)];
-        transform_filters(&values, shape, layout, 0..out_blocks, (&mut all, plane));
-        return write(0, bytemuck::cast_slice(&all));
+        packed.clear();
+        packed.resize(WINOGRAD_POSITIONS * plane, 0.0);
+        transform_filters(values, shape, layout, 0..out_blocks, (packed, plane));
+        return write(0, bytemuck::cast_slice(whole_rows(packed)));
     };
     let piece = together * block;
     // A line of the cache apart: what is a power of two apart meets in the same few lines.
     let stride = piece + 16;
-    let mut some = vec![0.0; WINOGRAD_POSITIONS * stride];
+    packed.clear();
+    packed.resize(WINOGRAD_POSITIONS * stride, 0.0);
     for first in (0..out_blocks).step_by(together) {
         let blocks = first..first + together;
-        transform_filters(&values, shape, layout, blocks, (&mut some, stride));
-        for (position, values) in some.chunks_exact(stride).enumerate() {
+        transform_filters(values, shape, layout, blocks, (packed, stride));
+        for (position, values) in packed.chunks_exact(stride).enumerate() {
             let at = position * plane + first * block;
             write(at * 4, bytemuck::cast_slice(&values[..piece]))?;
         }
@@ -297,13 +309,20 @@ fn send_rows<T: bytemuck::Pod>(
     Ok(())
 }
 
-/// The values of a filter bank and its four axes.
-fn filters(tensor: &Tensor, name: &str) -> Result<(Vec<f32>, [usize; 4]), GpuError> {
+/// The four axes of a filter bank, and its values in place of those that are there.
+fn filters(tensor: &Tensor, name: &str, values: &mut Vec<f32>) -> Result<[usize; 4], GpuError> {
     let shape = *<&[usize; 4]>::try_from(tensor.shape()).expect("the network checked it");
-    let values = tensor.to_vec();
+    values.resize(tensor.len(), 0.0);
+    tensor.read(0, values);
     tensor.release(0, values.len());
     check_finite(name, 0, values.iter().copied())?;
-    Ok((values, shape))
+    Ok(shape)
+}
+
+/// Filled up with zeros to whole rows of an image.
+fn whole_rows(packed: &mut Vec<f32>) -> &[f32] {
+    packed.resize(packed.len().next_multiple_of(IMAGE_ROW * 4), 0.0);
+    packed
 }
 
 /// The first value that is not finite, as an error; `start` is the first value's index in the tensor.
