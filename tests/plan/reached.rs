@@ -259,6 +259,24 @@ fn gated(channels: usize) -> Network {
     network
 }
 
+/// A ReLU that a convolution of so many channels reads beside a sum.
+fn residual(channels: usize) -> Network {
+    let mut network = Network::new("residual", Shape::new(3, 16, 16));
+    let layer = |inputs: usize| Op::Conv2d {
+        weight: Tensor::repeated(vec![channels, inputs, 1, 1], 0.0),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(1, 1, 0),
+        groups: 1,
+    };
+    network.chain("first", layer(3)).unwrap();
+    let relu = network.chain("relu", Op::RELU).unwrap();
+    let conv = network.chain("conv", layer(channels)).unwrap();
+    network.push("sum", Op::Add, vec![relu, conv]).unwrap();
+    network.chain("vector", Op::GlobalMean).unwrap();
+    network
+}
+
 /// Scales and shifts before convolutions, of which some have strides, and ReLUs before these or none, of so many channels.
 fn normed(channels: usize) -> Network {
     let mut network = Network::new("normed", Shape::new(channels, 32, 32));
@@ -328,6 +346,8 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         deep(),
         gated(16),
         gated(64),
+        residual(16),
+        residual(64),
     ];
     let mut reached = BTreeSet::new();
     for network in &networks {
