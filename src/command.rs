@@ -9,6 +9,7 @@ pub mod explain;
 pub mod info;
 pub mod interrupt;
 pub mod merge;
+mod network;
 pub mod preview;
 pub mod show;
 pub mod tune;

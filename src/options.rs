@@ -204,25 +204,11 @@ impl Options {
             Some(positional) => one_weights(flags.weights, positional)?,
             None => flags.weights,
         };
-        let count = match (count, flags.top_n) {
-            (Some(positional), Some(flag)) => {
-                return Err(UsageError::TwoCounts { positional, flag });
-            }
-            (positional, flag) => positional.or(flag),
-        };
+        let positional = count;
+        let count = one_count(positional, flags.top_n)?;
         let many = many::many(flags.many, flags.out_dir.is_some() && !to_stdout)?;
         let list = many.files_from.as_ref().map(|from| from.list.as_path());
-        if list.is_some_and(picture::is_stdin) && images.iter().any(|path| picture::is_stdin(path))
-        {
-            return Err(UsageError::StdinTwice);
-        }
-        if images.is_empty() && many.files_from.is_none() {
-            return Err(match (weights, count) {
-                (Some(weights), _) => UsageError::OnlyWeights(weights),
-                (None, Some(count)) if flags.top_n.is_none() => UsageError::OnlyCount(count),
-                _ => UsageError::NoImage,
-            });
-        }
+        check_pictures(&images, list, weights.as_deref(), positional)?;
         let shard = many.shard;
         let of_part = |file: PathBuf| many::of_part(file, shard);
         let usual = attribution::Settings::default();
@@ -233,21 +219,8 @@ impl Options {
         check_smooth(&flags.smooth, &flags.methods)?;
         let layers = each_once(flags.layers);
         check_tiles(flags.fit, flags.tiles, &flags.smooth, layers.len())?;
-        let patch = perturbation::Settings::default().patch;
-        let patch = flags.patch.map_or(patch, |patch| patch as usize);
-        let half = (patch / 2).max(1);
-        let stride = flags.stride.map_or(half, |stride| stride as usize);
-        if stride > patch {
-            return Err(UsageError::StrideBeyondPatch { stride, patch });
-        }
-        if let Some(versus) = &flags.versus {
-            if versus.trim().is_empty() {
-                return Err(UsageError::EmptyClass("--versus"));
-            }
-            if flags.methods.contains(&Method::Cam(cam::Method::FinerCam)) {
-                return Err(UsageError::FinerVersus);
-            }
-        }
+        let [patch, stride] = patch_and_stride(flags.patch, flags.stride)?;
+        check_versus(flags.versus.as_deref(), &flags.methods)?;
         // A probability moves with all classes, the difference of two logits with these two alone.
         let score = match flags.versus {
             Some(_) => Score::Logit,
@@ -328,6 +301,61 @@ impl Options {
     /// Whether `output` was asked for.
     pub fn wants(&self, output: Output) -> bool {
         self.outputs.contains(&output)
+    }
+}
+
+/// The count that was given in one of the two ways.
+fn one_count(positional: Option<usize>, flag: Option<usize>) -> Result<Option<usize>, UsageError> {
+    match (positional, flag) {
+        (Some(positional), Some(flag)) => Err(UsageError::TwoCounts { positional, flag }),
+        (positional, flag) => Ok(positional.or(flag)),
+    }
+}
+
+/// There are pictures, and standard input is named once for them or for the `list` of their names. `count`: the positional one.
+fn check_pictures(
+    images: &[PathBuf],
+    list: Option<&Path>,
+    weights: Option<&Path>,
+    count: Option<usize>,
+) -> Result<(), UsageError> {
+    let is_stdin = |path: &PathBuf| picture::is_stdin(path);
+    if list.is_some_and(picture::is_stdin) && images.iter().any(is_stdin) {
+        return Err(UsageError::StdinTwice);
+    }
+    if !images.is_empty() || list.is_some() {
+        return Ok(());
+    }
+    Err(match (weights, count) {
+        (Some(weights), _) => UsageError::OnlyWeights(weights.to_owned()),
+        (None, Some(count)) => UsageError::OnlyCount(count),
+        (None, None) => UsageError::NoImage,
+    })
+}
+
+/// Pixels along each side of what is hidden, and from one place to the next: half of that unless told.
+fn patch_and_stride(patch: Option<u32>, stride: Option<u32>) -> Result<[usize; 2], UsageError> {
+    let usual = perturbation::Settings::default().patch;
+    let patch = patch.map_or(usual, |patch| patch as usize);
+    let half = (patch / 2).max(1);
+    let stride = stride.map_or(half, |stride| stride as usize);
+    match stride > patch {
+        true => Err(UsageError::StrideBeyondPatch { stride, patch }),
+        false => Ok([patch, stride]),
+    }
+}
+
+/// The class compared with is one, and no method chooses its own.
+fn check_versus(versus: Option<&str>, methods: &[Method]) -> Result<(), UsageError> {
+    let Some(versus) = versus else {
+        return Ok(());
+    };
+    if versus.trim().is_empty() {
+        return Err(UsageError::EmptyClass("--versus"));
+    }
+    match methods.contains(&Method::Cam(cam::Method::FinerCam)) {
+        true => Err(UsageError::FinerVersus),
+        false => Ok(()),
     }
 }
 

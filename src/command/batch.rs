@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -52,69 +52,23 @@ pub fn run<I, A, B, C, E>(
         let (drawn_in, drawn) = channel();
         for _ in 0..width.prepare {
             let prepared_in = prepared_in.clone();
-            scope.spawn(move || {
-                let _open = door.guard();
-                while let Some(index) = door.enter() {
-                    // Nobody receives once the run has ended.
-                    if prepared_in.send((index, prepare(&items[index]))).is_err() {
-                        break;
-                    }
-                }
-            });
+            scope.spawn(move || prepare_items(items, door, prepare, &prepared_in));
         }
-        drop(prepared_in);
         let prepared = Arc::new(Mutex::new(InOrder::new(prepared)));
         for device in 0..width.devices {
             let (prepared, computed_in) = (Arc::clone(&prepared), computed_in.clone());
+            let compute = move |group: Vec<_>| compute(device, group);
             scope.spawn(move || {
-                let _open = door.guard();
-                loop {
-                    let group = lock(&prepared).take(width.at_once);
-                    if group.is_empty() || door.is_closed() {
-                        break;
-                    }
-                    let mut indices = vec![];
-                    let mut ready = vec![];
-                    for (index, outcome) in group {
-                        match outcome {
-                            Ok(prepared) => {
-                                indices.push(index);
-                                ready.push((&items[index], prepared));
-                            }
-                            Err(error) => _ = computed_in.send((index, Err(error))),
-                        }
-                    }
-                    if ready.is_empty() {
-                        continue;
-                    }
-                    let outcomes = indices.into_iter().zip(compute(device, ready));
-                    for outcome in outcomes {
-                        if computed_in.send(outcome).is_err() {
-                            return;
-                        }
-                    }
-                }
+                compute_groups(items, door, width.at_once, compute, &prepared, &computed_in);
             });
         }
-        drop((prepared, computed_in));
         let computed = Arc::new(Mutex::new(computed));
         for _ in 0..width.draw {
             let (computed, drawn_in) = (Arc::clone(&computed), drawn_in.clone());
-            scope.spawn(move || {
-                let _open = door.guard();
-                loop {
-                    let next = lock(&computed).recv();
-                    let Some((index, outcome)) = next.ok().filter(|_| !door.is_closed()) else {
-                        break;
-                    };
-                    let drawn = outcome.and_then(|computed| draw(&items[index], computed));
-                    if drawn_in.send((index, drawn)).is_err() {
-                        break;
-                    }
-                }
-            });
+            scope.spawn(move || draw_items(items, door, draw, &computed, &drawn_in));
         }
-        drop((computed, drawn_in));
+        // A stage ends when no thread of the one before it can send: here nobody sends.
+        drop((prepared_in, prepared, computed_in, computed, drawn_in));
         let _open = door.guard();
         let mut drawn = InOrder::new(drawn);
         while let Some((index, outcome)) = drawn.next() {
@@ -126,6 +80,82 @@ pub fn run<I, A, B, C, E>(
             }
         }
     });
+}
+
+/// An item's number with what a stage made of it.
+type Outcome<T, E> = (usize, Result<T, E>);
+
+/// A thread of the first stage.
+fn prepare_items<I, A, E>(
+    items: &[I],
+    door: &Door,
+    prepare: impl Fn(&I) -> Result<A, E>,
+    prepared: &Sender<Outcome<A, E>>,
+) {
+    let _open = door.guard();
+    while let Some(index) = door.enter() {
+        // Nobody receives once the run has ended.
+        if prepared.send((index, prepare(&items[index]))).is_err() {
+            break;
+        }
+    }
+}
+
+/// A thread of the second stage: what failed before goes past it.
+fn compute_groups<'a, I, A, B, E>(
+    items: &'a [I],
+    door: &Door,
+    at_once: usize,
+    compute: impl Fn(Vec<(&'a I, A)>) -> Vec<Result<B, E>>,
+    prepared: &Mutex<InOrder<Result<A, E>>>,
+    computed: &Sender<Outcome<B, E>>,
+) {
+    let _open = door.guard();
+    loop {
+        let group = lock(prepared).take(at_once);
+        if group.is_empty() || door.is_closed() {
+            return;
+        }
+        let (mut indices, mut ready) = (vec![], vec![]);
+        for (index, outcome) in group {
+            match outcome {
+                Ok(prepared) => {
+                    indices.push(index);
+                    ready.push((&items[index], prepared));
+                }
+                Err(error) => _ = computed.send((index, Err(error))),
+            }
+        }
+        if ready.is_empty() {
+            continue;
+        }
+        for outcome in indices.into_iter().zip(compute(ready)) {
+            if computed.send(outcome).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A thread of the third stage.
+fn draw_items<I, B, C, E>(
+    items: &[I],
+    door: &Door,
+    draw: impl Fn(&I, B) -> Result<C, E>,
+    computed: &Mutex<Receiver<Outcome<B, E>>>,
+    drawn: &Sender<Outcome<C, E>>,
+) {
+    let _open = door.guard();
+    loop {
+        let next = lock(computed).recv();
+        let Some((index, outcome)) = next.ok().filter(|_| !door.is_closed()) else {
+            return;
+        };
+        let outcome = outcome.and_then(|computed| draw(&items[index], computed));
+        if drawn.send((index, outcome)).is_err() {
+            return;
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

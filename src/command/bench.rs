@@ -3,13 +3,13 @@
 //! Results are checked before the clock starts. Times of whole passes are medians of warm runs with everything read
 //! back; times of kernels are the device's own, from timestamps around a pass each.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::architectures::{self, Classifier, Overrides};
+use crate::architectures::{Classifier, Overrides};
 use crate::cli::Bench;
 use crate::command::Error;
 use crate::command::error::of_run;
+use crate::command::network::{recognise, weights_name};
 use crate::command::tune::{rows, tuned};
 use crate::gpu::{Gpu, Selection, Session};
 use crate::methods::cam::{self, Features};
@@ -58,24 +58,11 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let device = milliseconds(begun);
     let started = Instant::now();
     let weights = weights::open_or_builtin(flags.weights.as_deref())?;
-    let name = || match &weights.path {
-        Some(path) => path.clone(),
-        None => PathBuf::from("the built-in network"),
-    };
-    let asked = Overrides {
-        input_size: flags.input_size.map(usize::from),
-        output: flags.graph_output.as_deref(),
-        labels: None,
-        architecture: flags.architecture.as_deref(),
-    };
-    let classifier =
-        architectures::recognise_as(&weights, &asked).map_err(|source| Error::Architecture {
-            path: name(),
-            source,
-        })?;
+    let classifier = recognise(&weights, &asked(flags))?;
+    let network = &classifier.network;
     let reading = milliseconds(started);
     let at_weights = |source| Error::Explain {
-        path: name(),
+        path: weights_name(&weights),
         source,
     };
     let stored = Stored {
@@ -84,7 +71,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     };
     let run = Run::new(&gpu, &classifier, stored);
     let fits = |network: &Network| plan(network, stored, gpu.limits()).is_ok();
-    let mut run = run.map_err(|error| of_run(error, &weights, &classifier.network, fits))?;
+    let mut run = run.map_err(|error| of_run(error, &weights, network, fits))?;
     let started = Instant::now();
     let logits = run.forward().map_err(at_weights)?;
     let first_forward = milliseconds(started);
@@ -94,49 +81,36 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         check::CheckError::Explain(error) => at_weights(error),
         check::CheckError::Wrong(wrong) => Error::Bench(wrong),
     })?;
-    let parts = run.session.start_up();
-    let in_ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+    let start_up = run.start_up(device, reading, first_forward, total);
+    let runs = flags.runs as usize;
+    let times = Times::measure(&run, runs).map_err(at_weights)?;
     let (weights_bytes, activations_bytes) = run.session.plan().bytes();
     let planned_bytes = run.session.plan().peak_bytes();
-    let runs = flags.runs as usize;
-    let forward_ms = median(runs, || run.forward().map(drop)).map_err(at_weights)?;
-    let gradcam_ms = median(runs, || run.grad_cam()).map_err(at_weights)?;
-    let guided_bprop_ms = median(runs, || run.guided()).map_err(at_weights)?;
     // Before anything else than the plan is measured.
     let allocated_bytes = gpu.peak_bytes();
     let layers = layers(&run, runs).map_err(at_weights)?;
     // The batch has weights and activations of its own.
     drop(run);
-    let batch = match flags.batch.map(usize::from) {
-        None => None,
-        Some(pictures) => Some(Batch {
+    let batch = flags.batch.map(usize::from).map(|pictures| {
+        let milliseconds = forward_of(&gpu, &classifier, stored, pictures, runs);
+        milliseconds.map(|milliseconds| Batch {
             pictures,
-            milliseconds: forward_of(&gpu, &classifier, stored, pictures, runs)
-                .map_err(at_weights)?,
-        }),
-    };
+            milliseconds,
+        })
+    });
     Ok(Report {
         adapter: gpu.info().clone(),
         weights: weights.path.clone(),
-        architecture: classifier.network.architecture.clone(),
-        input: classifier.network.input_shape(),
+        architecture: network.architecture.clone(),
+        input: network.input_shape(),
         stored,
         runs,
         check,
-        forward_ms,
-        gradcam_ms,
-        guided_bprop_ms,
-        batch,
-        start_up: StartUp {
-            device,
-            reading,
-            pipelines: in_ms(parts.pipelines),
-            packing: in_ms(parts.packing),
-            upload: in_ms(parts.upload),
-            preparation: in_ms(parts.preparation),
-            first_forward,
-            total,
-        },
+        forward_ms: times.forward,
+        gradcam_ms: times.grad_cam,
+        guided_bprop_ms: times.guided,
+        batch: batch.transpose().map_err(at_weights)?,
+        start_up,
         weights_bytes,
         activations_bytes,
         planned_bytes,
@@ -145,10 +119,36 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         layers,
         tuning: tuning.file.map(|file| Tuned {
             file,
-            rows: rows(&classifier.network, &there_and_back(), gpu.limits()),
+            rows: rows(network, &there_and_back(), gpu.limits()),
         }),
         notes,
     })
+}
+
+fn asked(flags: &Bench) -> Overrides<'_> {
+    Overrides {
+        input_size: flags.input_size.map(usize::from),
+        output: flags.graph_output.as_deref(),
+        labels: None,
+        architecture: flags.architecture.as_deref(),
+    }
+}
+
+/// Medians of whole passes, in milliseconds.
+struct Times {
+    forward: f64,
+    grad_cam: f64,
+    guided: f64,
+}
+
+impl Times {
+    fn measure(run: &Run<'_>, runs: usize) -> Result<Self> {
+        Ok(Self {
+            forward: median(runs, || run.forward().map(drop))?,
+            grad_cam: median(runs, || run.grad_cam())?,
+            guided: median(runs, || run.guided())?,
+        })
+    }
 }
 
 type Result<T, E = crate::explainer::ExplainError> = std::result::Result<T, E>;
@@ -205,6 +205,23 @@ impl<'a> Run<'a> {
             input: picture(classifier),
             seed: vec![0.0; network.classes()],
         })
+    }
+
+    /// What came before the first picture, with what was measured of it outside: opening the `device`, `reading` the weights, the
+    /// `first_forward` pass, and all of it.
+    fn start_up(&self, device: f64, reading: f64, first_forward: f64, total: f64) -> StartUp {
+        let parts = self.session.start_up();
+        let in_ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        StartUp {
+            device,
+            reading,
+            pipelines: in_ms(parts.pipelines),
+            packing: in_ms(parts.packing),
+            upload: in_ms(parts.upload),
+            preparation: in_ms(parts.preparation),
+            first_forward,
+            total,
+        }
     }
 
     fn explain_likeliest(&mut self, logits: &[f32]) {

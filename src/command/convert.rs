@@ -16,8 +16,8 @@ use crate::architectures::{
     preprocessing_text, torch_names,
 };
 use crate::cli::{self, Precision};
-use crate::command::explain::weights_name;
 use crate::command::info;
+use crate::command::network::weights_name;
 use crate::labels::{Labels, LabelsError};
 use crate::network::{FilterLayout, FlattenOrder, MatrixLayout, Network, NodeId, Op};
 use crate::output::{self, WriteError};
@@ -134,39 +134,16 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         return Err(ConvertError::SameFile(out.clone()));
     }
     weights.verify()?;
-    let at_weights = |source| ConvertError::Architecture {
-        path: weights_name(&weights),
-        source,
-    };
-    let asked = Overrides {
-        input_size: command.input_size.map(usize::from),
-        output: command.graph_output.as_deref(),
-        labels: command.labels.as_deref(),
-        architecture: command.architecture.as_deref(),
-    };
-    let mut classifier = architectures::recognise_as(&weights, &asked).map_err(at_weights)?;
-    if let Some(kind) = command.activation {
-        classifier.network.output_kind = kind;
-    }
-    let mut notes: Vec<String> = weights.notes.clone();
-    notes.append(&mut classifier.notes);
-    if let Some(preprocessing) = command.preprocess {
-        let channels = classifier.network.input_shape().c;
-        classifier.scale_by(preprocessing.normalization().of_channels(channels));
-    } else if let Evidence::Guess(reason) = classifier.normalization_evidence {
-        notes.push(format!(
-            "preprocessing is written as {}, a guess, since {reason}; --preprocess says otherwise",
-            classifier.normalization
-        ));
-    }
+    let (classifier, notes) = classifier(command, &weights)?;
+    let network = &classifier.network;
     let labels = labels(command, &weights, &classifier)?;
 
-    let names = torch_names(&classifier.network);
+    let names = torch_names(network);
     let tensors = match &names {
-        Some(names) => as_torchvision(&classifier.network, names),
-        None => as_they_are(&classifier.network),
+        Some(names) => as_torchvision(network, names),
+        None => as_they_are(network),
     };
-    let graph = names.is_none().then(|| NodeList::text(&classifier.network));
+    let graph = names.is_none().then(|| NodeList::text(network));
     let metadata = metadata(&classifier, labels, graph);
     let header = header(&tensors, metadata, command.dtype);
     if header.len() as u64 > MAX_SAFETENSORS_HEADER {
@@ -184,23 +161,7 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
         for tensor in &tensors {
             tensor.for_each_piece(|start, values| {
                 let bytes = encode(values, command.dtype).map_err(|i| {
-                    let (path, tensor) = (weights_name(&weights), tensor.name.clone());
-                    let (at, value, precision) = (start + i, values[i], command.dtype);
-                    match value.is_finite() {
-                        false => ConvertError::NotFinite {
-                            path,
-                            tensor,
-                            at,
-                            value,
-                        },
-                        true => ConvertError::Range {
-                            path,
-                            tensor,
-                            at,
-                            value,
-                            precision,
-                        },
-                    }
+                    not_stored(&weights, &tensor.name, start + i, values[i], command.dtype)
                 })?;
                 file.write_all(&bytes).map_err(at)?;
                 Ok::<_, ConvertError>(())
@@ -211,11 +172,70 @@ pub fn run(command: &cli::Convert) -> Result<Converted, ConvertError> {
     let data: usize = tensors.iter().map(Stored::len).sum();
     Ok(Converted {
         path: out.clone(),
-        architecture: classifier.network.architecture.clone(),
+        architecture: network.architecture.clone(),
         tensors: tensors.len(),
         bytes: (8 + header.len() + data * command.dtype.size()) as u64,
         notes,
     })
+}
+
+/// The network with what the command says of it, and what its user must know.
+fn classifier(
+    command: &cli::Convert,
+    weights: &Weights,
+) -> Result<(Classifier, Vec<String>), ConvertError> {
+    let asked = Overrides {
+        input_size: command.input_size.map(usize::from),
+        output: command.graph_output.as_deref(),
+        labels: command.labels.as_deref(),
+        architecture: command.architecture.as_deref(),
+    };
+    let classifier = architectures::recognise_as(weights, &asked);
+    let mut classifier = classifier.map_err(|source| ConvertError::Architecture {
+        path: weights_name(weights),
+        source,
+    })?;
+    if let Some(kind) = command.activation {
+        classifier.network.output_kind = kind;
+    }
+    let mut notes: Vec<String> = weights.notes.clone();
+    notes.append(&mut classifier.notes);
+    if let Some(preprocessing) = command.preprocess {
+        let channels = classifier.network.input_shape().c;
+        classifier.scale_by(preprocessing.normalization().of_channels(channels));
+    } else if let Evidence::Guess(reason) = classifier.normalization_evidence {
+        notes.push(format!(
+            "preprocessing is written as {}, a guess, since {reason}; --preprocess says otherwise",
+            classifier.normalization
+        ));
+    }
+    Ok((classifier, notes))
+}
+
+/// Why this element of a tensor has no number in `precision`.
+fn not_stored(
+    weights: &Weights,
+    tensor: &str,
+    at: usize,
+    value: f32,
+    precision: Precision,
+) -> ConvertError {
+    let (path, tensor) = (weights_name(weights), tensor.to_owned());
+    match value.is_finite() {
+        false => ConvertError::NotFinite {
+            path,
+            tensor,
+            at,
+            value,
+        },
+        true => ConvertError::Range {
+            path,
+            tensor,
+            at,
+            value,
+            precision,
+        },
+    }
 }
 
 fn same_file(input: &Path, output: &Path) -> bool {

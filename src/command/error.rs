@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::explain::{BoxFileError, ListError, weights_name};
+use super::explain::{BoxFileError, ListError};
+use super::network::weights_name;
 use crate::architectures::{self, ArchitectureError};
 use crate::cli::NoSuchCommand;
 use crate::command::bench;

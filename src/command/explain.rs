@@ -1,31 +1,23 @@
 //! The command from top to bottom: files in, pictures and a report out.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::architectures::{self, Classifier, Evidence, Overrides};
-use crate::cli::{Channels, Preview};
+use crate::cli::Preview;
 use crate::command::Error;
 use crate::command::preview::Screen;
-use crate::command::tune::{Tuned, tuned};
-use crate::gpu::{Gpu, Selection};
-use crate::labels::Labels;
-use crate::methods::Method;
-use crate::network::{Network, ReluRule};
-use crate::options::{KnownBoxes, Options, Preprocess, UsageError};
+use crate::options::{KnownBoxes, Options, UsageError};
 use crate::output::page::Media;
 use crate::output::{self, report};
-use crate::picture::preprocess::Normalization;
-use crate::tuning::Batches;
-use crate::weights::{self, Weights};
+use crate::weights;
 
 mod box_file;
 mod choice;
 mod class;
 mod compute;
+mod devices;
 pub mod draw;
 mod ending;
 mod from_options;
@@ -33,11 +25,13 @@ mod jobs;
 mod list_file;
 mod listing;
 mod message;
+mod model;
 mod page;
 mod pictures;
 mod prepare;
 mod record;
 mod regions;
+mod results;
 mod scene;
 mod settings;
 mod sheet;
@@ -50,10 +44,13 @@ pub use message::{Cost, Message, in_words};
 
 use box_file::Known;
 use choice::Choice;
+use devices::Devices;
 use ending::Collected;
 use jobs::{Job, Jobs};
+use model::Model;
 use pictures::Run;
 use record::Record;
+use sheet::Together;
 use weight_checks::WeightChecks;
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
@@ -74,68 +71,30 @@ pub fn run(
     for unread in &options.unread {
         tell(Message::Note(unread.to_string()));
     }
-    let weights = weights::open_or_builtin(options.weights.as_deref())?;
-    let classifier = classifier(options, &weights).inspect_err(|_| {
-        // What was left out of the file may be what is missing.
-        for note in &weights.notes {
-            tell(Message::Note(note.clone()));
-        }
-    })?;
-    let mut notes = notes(options, &weights, &classifier);
-    for note in &notes {
-        tell(Message::Note(note.clone()));
-    }
-    let labels = Labels::choose(
-        options.labels.as_deref(),
-        classifier.labels.as_deref(),
-        classifier.network.classes(),
-        &weights_name(&weights),
-    )?;
+    let model = Model::open(options, tell)?;
     if let Some(classes) = classes_of_boxes {
-        classes.find(&labels, &mut jobs, tell)?;
+        classes.find(&model.labels, &mut jobs, tell)?;
     }
-    let mut collected = Collected {
-        sheet: sheet::begin(options, &jobs)?,
-        ..Collected::default()
-    };
-    let mut known_sha256 = None;
-    if options.many.resume {
-        let sha256 = weights::hex(&weights.sha256());
-        let settings = record::settings(options, &sha256);
-        record::resume(options, &mut jobs, &settings, tell)?;
-        if jobs.list.is_empty() {
-            let manifest = Record::open(options, &jobs, settings, tell)?.finish()?;
-            collected.page = page::begin(options, &jobs)?;
-            collected.finish(options, &labels, manifest.as_deref())?;
-            return Ok(true);
-        }
-        known_sha256 = Some(sha256);
+    let sheet = sheet::begin(options, &jobs)?;
+    let known_sha256 = leave_out_done(options, &mut jobs, &model, tell)?;
+    if let (Some(sha256), true) = (&known_sha256, jobs.list.is_empty()) {
+        return all_done_before(options, &jobs, &model, sha256, sheet, tell);
     }
-    let choice = Choice::new(options, &weights, &classifier, &labels)?;
-    if options.to_stdout {
-        one_file(options, jobs.list.len(), choice.count())?;
-    }
-    collected.page = page::begin(options, &jobs)?;
-    let started = Instant::now();
-    let (gpus, of_first, of_tuning) = gpus(options, jobs.list.len())?;
-    let opened = milliseconds(started);
-    // Those of one kind have the same to say.
-    for note in gpus[0].notes().into_iter().chain(of_tuning) {
+    let choice = Choice::new(options, &model)?;
+    check_stdout(options, jobs.list.len(), choice.count())?;
+    // Where a file that shows all pictures cannot be written, nothing needs to be computed.
+    let collected = Collected::new(page::begin(options, &jobs)?, sheet);
+    let devices = Devices::open(options, jobs.list.len())?;
+    for note in &devices.notes {
         tell(Message::Note(note.clone()));
-        notes.push(note);
     }
     let run = Run {
         options,
         jobs: &jobs,
-        weights: &weights,
-        classifier: &classifier,
-        labels: &labels,
+        model: &model,
         choice: &choice,
-        gpus: &gpus,
-        measured_at_once: of_first
-            .batches(&classifier.network)
-            .and_then(Batches::best),
-        notes: &notes,
+        devices: &devices,
+        notes: [&model.notes[..], &devices.notes].concat(),
         media: options
             .report
             .as_deref()
@@ -143,11 +102,41 @@ pub fn run(
         screen: options
             .preview
             .and_then(|preview| screen(options, preview, tell)),
-        opened,
     };
     with_checks(&run, known_sha256, tell, |checks| {
         run.all(checks, collected, out, tell)
     })
+}
+
+/// Of a run that is resumed, leaves of the jobs those that are not done; gives the weights' digest, which that takes.
+fn leave_out_done(
+    options: &Options,
+    jobs: &mut Jobs,
+    model: &Model,
+    tell: &impl Fn(Message),
+) -> Result<Option<String>, Error> {
+    if !options.many.resume {
+        return Ok(None);
+    }
+    let sha256 = weights::hex(&model.weights.sha256());
+    record::resume(options, jobs, &record::settings(options, &sha256), tell)?;
+    Ok(Some(sha256))
+}
+
+/// Where earlier runs did everything: the files that show all pictures are made of the manifest.
+fn all_done_before(
+    options: &Options,
+    jobs: &Jobs,
+    model: &Model,
+    sha256: &str,
+    sheet: Option<Together>,
+    tell: &impl Fn(Message),
+) -> Result<bool, Error> {
+    let settings = record::settings(options, sha256);
+    let manifest = Record::open(options, jobs, settings, tell)?.finish()?;
+    let collected = Collected::new(page::begin(options, jobs)?, sheet);
+    collected.finish(options, &model.labels, manifest.as_deref())?;
+    Ok(true)
 }
 
 /// The boxes that maps are held against, given to the pictures that they lie on; of a file of boxes the classes too.
@@ -177,12 +166,8 @@ fn with_checks<T>(
     tell: &(impl Fn(Message) + Sync),
     work: impl FnOnce(&WeightChecks<'_>) -> T,
 ) -> T {
-    let Run {
-        options,
-        jobs,
-        weights,
-        ..
-    } = *run;
+    let Run { options, jobs, .. } = *run;
+    let weights = &run.model.weights;
     thread::scope(|scope| {
         scope.spawn(|| {
             if weights.is_tensorflow_vgg16() {
@@ -214,32 +199,6 @@ fn refused(jobs: &Jobs, options: &Options, out: &mut impl Write) -> Result<bool,
     Ok(jobs.list.is_empty())
 }
 
-/// The devices that share the work, at least one and no more than pictures, with the times that are kept for them, what is kept for
-/// the first, and notes.
-fn gpus(options: &Options, pictures: usize) -> Result<(Vec<Gpu>, Tuned, Vec<String>), Error> {
-    let mut gpus = match options.adapter.as_deref() {
-        Some(ALL) => Gpu::open_all(options.backend)?,
-        adapter => vec![Gpu::open(&Selection {
-            adapter: adapter.map(str::to_owned),
-            backend: options.backend,
-        })?],
-    };
-    gpus.truncate(pictures.max(1));
-    let convolution = options.convolution.into();
-    let (mut notes, mut of_first) = (vec![], None);
-    let gpus = gpus.into_iter().map(|gpu| {
-        let (gpu, tuned) = tuned(gpu, &mut notes);
-        of_first.get_or_insert(tuned);
-        gpu.with_winograd(convolution)
-    });
-    let gpus = gpus.collect();
-    notes.dedup();
-    Ok((gpus, of_first.unwrap_or_default(), notes))
-}
-
-/// The name that stands for every adapter of the fastest kind.
-const ALL: &str = "all";
-
 /// Where maps are drawn; a note where there is no such place.
 fn screen(options: &Options, preview: Preview, tell: &impl Fn(Message)) -> Option<Screen> {
     let screen = Screen::find(preview, options.json || options.to_stdout);
@@ -250,8 +209,11 @@ fn screen(options: &Options, preview: Preview, tell: &impl Fn(Message)) -> Optio
     screen
 }
 
-/// An error unless standard output gets one file, and not on a screen.
-fn one_file(options: &Options, pictures: usize, classes: usize) -> Result<(), UsageError> {
+/// An error where results go to standard output, unless it gets one file, and not on a screen.
+fn check_stdout(options: &Options, pictures: usize, classes: usize) -> Result<(), UsageError> {
+    if !options.to_stdout {
+        return Ok(());
+    }
     let files = draw::files(options);
     match [pictures, classes, files] {
         [1, 1, 1] if io::stdout().is_terminal() => Err(UsageError::TerminalStdout),
@@ -267,96 +229,6 @@ fn one_file(options: &Options, pictures: usize, classes: usize) -> Result<(), Us
 fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
     let written = out.write_all(text.as_bytes());
     written.and_then(|()| out.flush()).map_err(Error::Stdout)
-}
-
-/// The network, with the user's preprocessing where there is one.
-fn classifier(options: &Options, weights: &Weights) -> Result<Classifier, Error> {
-    let asked = Overrides {
-        input_size: options.input_size,
-        output: options.graph_output.as_deref(),
-        labels: options.labels.as_deref(),
-        architecture: options.architecture.as_deref(),
-    };
-    let mut classifier =
-        architectures::recognise_as(weights, &asked).map_err(|source| Error::Architecture {
-            path: weights_name(weights),
-            source,
-        })?;
-    if let Some(kind) = options.activation {
-        classifier.network.output_kind = kind;
-    }
-    if let Some(preprocess) = &options.preprocess {
-        let channels = classifier.network.input_shape().c;
-        classifier.scale_by(normalization(preprocess).of_channels(channels));
-    }
-    Ok(classifier)
-}
-
-/// What was left out of the weights and assumed of the network.
-fn notes(options: &Options, weights: &Weights, classifier: &Classifier) -> Vec<String> {
-    let scaling = match (&options.preprocess, classifier.normalization_evidence) {
-        (None, Evidence::Guess(reason)) => Some(format!(
-            "{} does not say how pictures are scaled for it: {} is a guess, since {reason}; --preprocess says otherwise",
-            weights_name(weights).display(),
-            classifier.normalization,
-        )),
-        (Some(_), _) if classifier.scales_itself() => Some(format!(
-            "{} scales pixels itself, after what --preprocess, --mean or --std say",
-            weights_name(weights).display(),
-        )),
-        (Some(_), _) | (None, Evidence::Metadata | Evidence::Known(_)) => None,
-    };
-    let said = weights.notes.iter().chain(&classifier.notes).cloned();
-    let unguided = unguided(options, &classifier.network);
-    said.chain(scaling).chain(unguided).collect()
-}
-
-/// Where a method with a rule of its own for ReLUs was asked for, which activations have none.
-fn unguided(options: &Options, network: &Network) -> Option<String> {
-    let has_rule = |method: &Method| match method {
-        Method::Pixel(method) => method.recipe().rule != ReluRule::Plain,
-        Method::Cam(_) | Method::Perturbation(_) => false,
-    };
-    let method = values::methods(options).into_iter().find(has_rule)?;
-    let kinds = network.unguided_activations();
-    let kinds: Vec<String> = kinds
-        .iter()
-        .map(|(kind, layers)| format!("{kind} ({layers})"))
-        .collect();
-    (!kinds.is_empty()).then(|| {
-        format!(
-            "{method} has a rule for ReLUs alone: through {} the plain gradient goes",
-            kinds.join(", ")
-        )
-    })
-}
-
-fn normalization(preprocess: &Preprocess) -> Normalization {
-    match *preprocess {
-        Preprocess::Named(preprocessing) => preprocessing.normalization(),
-        Preprocess::Given {
-            mean,
-            std,
-            channels,
-        } => {
-            let bgr = channels == Channels::Bgr;
-            // Given as red, green, blue; kept in the network's order.
-            let ordered = |[r, g, b]: [f32; 3]| if bgr { [b, g, r] } else { [r, g, b] };
-            Normalization {
-                bgr,
-                grey: false,
-                scale: 1.0,
-                mean: ordered(mean),
-                std: ordered(std),
-            }
-        }
-    }
-}
-
-/// What messages call a weights file.
-pub(crate) fn weights_name(weights: &Weights) -> PathBuf {
-    let built_in = || PathBuf::from("the built-in network");
-    weights.path.clone().unwrap_or_else(built_in)
 }
 
 fn milliseconds(since: Instant) -> f64 {

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use text::size;
 
 use crate::architectures::{self, ArchitectureError, Classifier, GraphOutput, Overrides};
-use crate::command::explain::weights_name;
+use crate::command::network::weights_name;
 use crate::command::tune::tuned;
 use crate::explainer::{self, Wanted};
 use crate::gpu::{Gpu, GpuError, Selection};

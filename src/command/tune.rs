@@ -1,14 +1,15 @@
 //! `gradcam tune`: measures what computes a network's convolutions on this device, and how many pictures at once take least
 //! time, and keeps it for the runs after it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::architectures::{self, Overrides};
+use crate::architectures::Overrides;
 use crate::cli::Tune;
 use crate::command::Error;
+use crate::command::network::{recognise, weights_name};
 use crate::gpu::{AdapterInfo, Gpu, Selection};
-use crate::network::Shape;
+use crate::network::{Network, Shape};
 use crate::output::{self, Kept};
 use crate::plan::Costs;
 use crate::tuning::{Batches, By, Clock, Tuning, layers, measure, there_and_back};
@@ -81,49 +82,18 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
         labels: None,
         architecture: flags.architecture.as_deref(),
     };
-    let recognised = architectures::recognise_as(&weights, &asked);
-    let network = &recognised
-        .map_err(|source| Error::Architecture {
-            path: super::explain::weights_name(&weights),
-            source,
-        })?
-        .network;
+    let network = &recognise(&weights, &asked)?.network;
     let mut notes = gpu.notes();
-    let known = match kept::read(&path, gpu.info()) {
-        Ok(known) => known,
-        Err(error) => {
-            notes.push(format!("{} {error}: it is written anew", path.display()));
-            None
-        }
-    };
-    let mut tuning = Tuning {
-        adapter: gpu.info().clone(),
-        by: match gpu.has_timestamps() {
-            true => By::Timestamps,
-            false => By::Clock,
-        },
-        costs: Costs::default(),
-        batches: vec![],
-    };
-    if let Some(known) = known {
-        (tuning.costs, tuning.batches) = (known.costs, known.batches);
-    }
-
-    let (began, clock) = (Instant::now(), Clock::new(MOST));
-    let layers = layers(network);
-    let (mut measured, mut left_out) = (0, vec![]);
-    for (at, layer) in layers.iter().enumerate() {
-        if clock.is_over() {
-            left_out.extend(layer.names.clone());
-        } else if let Some(times) = measure(&gpu, layer, layers.len() - at, clock)? {
-            tuning.costs.insert(times);
-            measured += 1;
-        }
-    }
+    let mut tuning = kept_or_new(&path, &gpu, &mut notes);
+    let began = Instant::now();
+    let Measured {
+        layers: measured,
+        left_out,
+    } = measure_layers(&gpu, network, &mut tuning.costs)?;
     let gpu = gpu.with_costs(tuning.costs.clone());
     let batches = batches::measure(&gpu, network, Clock::new(MOST_PICTURES));
     let batches = batches.map_err(|source| Error::Explain {
-        path: super::explain::weights_name(&weights),
+        path: weights_name(&weights),
         source,
     })?;
     let took = began.elapsed();
@@ -149,4 +119,50 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
         batches,
         notes,
     })
+}
+
+/// What is kept of this device, to which more is added; nothing where the file cannot be used, which goes to `notes`.
+fn kept_or_new(path: &Path, gpu: &Gpu, notes: &mut Vec<String>) -> Tuning {
+    let known = kept::read(path, gpu.info()).unwrap_or_else(|error| {
+        notes.push(format!("{} {error}: it is written anew", path.display()));
+        None
+    });
+    let (costs, batches) =
+        known.map_or_else(Default::default, |known| (known.costs, known.batches));
+    Tuning {
+        adapter: gpu.info().clone(),
+        by: match gpu.has_timestamps() {
+            true => By::Timestamps,
+            false => By::Clock,
+        },
+        costs,
+        batches,
+    }
+}
+
+/// How far the measurement of layers came.
+struct Measured {
+    /// Shapes of layers measured.
+    layers: usize,
+    /// Layers for which there was no time.
+    left_out: Vec<String>,
+}
+
+/// Adds the times of the network's convolutions to `costs`, as many as there is time for.
+fn measure_layers(gpu: &Gpu, network: &Network, costs: &mut Costs) -> Result<Measured, Error> {
+    let clock = Clock::new(MOST);
+    let layers = layers(network);
+    let mut measured = Measured {
+        layers: 0,
+        left_out: vec![],
+    };
+    for (at, layer) in layers.iter().enumerate() {
+        if clock.is_over() {
+            measured.left_out.extend(layer.names.clone());
+        } else if let Some(times) = measure(gpu, layer, layers.len() - at, clock)? {
+            costs.insert(times);
+            measured.layers += 1;
+        }
+    }
+    Ok(measured)
 }

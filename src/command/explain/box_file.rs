@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use self::forms::{Boxes, Named};
-use super::{Jobs, Message};
+use super::{Job, Jobs, Message};
 use crate::labels::{ClassNotFound, Labels};
 use crate::methods::known::KnownBox;
 
@@ -122,16 +122,45 @@ pub(super) fn assign(
         list,
         are_categories,
     } = read(path)?;
-    let mut classes = Classes {
-        path: path.to_owned(),
-        names: vec![],
-        are_categories,
-    };
-    let mut numbers: HashMap<String, usize> = HashMap::new();
-    // Pictures as named there, and the boxes of each.
-    let mut pictures: Vec<(PathBuf, Vec<Known>)> = vec![];
-    let mut places: HashMap<PathBuf, usize> = HashMap::new();
     let boxes = list.len();
+    let (pictures, names) = by_picture(list);
+    if let Some((image, known)) = pictures.iter().find(|(_, known)| known.len() > MOST) {
+        return Err(BoxFileError::TooMany {
+            path: path.to_owned(),
+            image: image.clone(),
+            boxes: known.len(),
+        });
+    }
+    let with_boxes = hand_out(&pictures, &mut jobs.list, path)?;
+    let (of, lacking) = (jobs.list.len(), jobs.list.len() - with_boxes);
+    if with_boxes == 0 && lacking > 0 {
+        return Err(BoxFileError::OfOthers {
+            path: path.to_owned(),
+            boxes,
+        });
+    }
+    if lacking > 0 {
+        let note = format!(
+            "{}: {lacking} of {of} pictures have no box in it",
+            path.display()
+        );
+        tell(Message::Note(note));
+    }
+    Ok(Classes {
+        path: path.to_owned(),
+        names,
+        are_categories,
+    })
+}
+
+/// A picture as the file names it, and its boxes.
+type BoxesOf = (PathBuf, Vec<Known>);
+
+/// The boxes of each picture, and the classes' names, of which each box has its number.
+fn by_picture(list: Vec<Named>) -> (Vec<BoxesOf>, Vec<String>) {
+    let (mut pictures, mut names): (Vec<BoxesOf>, Vec<String>) = (vec![], vec![]);
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for Named {
         image,
         place,
@@ -146,25 +175,23 @@ pub(super) fn assign(
         }
         let class = class.map(|name| {
             *numbers.entry(name).or_insert_with_key(|name| {
-                classes.names.push(name.clone());
-                classes.names.len() - 1
+                names.push(name.clone());
+                names.len() - 1
             })
         });
         pictures[*number].1.push(Known { place, class });
     }
-    if let Some((image, known)) = pictures.iter().find(|(_, known)| known.len() > MOST) {
-        return Err(BoxFileError::TooMany {
-            path: path.to_owned(),
-            image: image.clone(),
-            boxes: known.len(),
-        });
-    }
+    (pictures, names)
+}
+
+/// Gives each job the boxes of the name that fits it best; returns how many got some.
+fn hand_out(pictures: &[BoxesOf], jobs: &mut [Job], path: &Path) -> Result<usize, BoxFileError> {
     let mut of_name: HashMap<_, Vec<usize>> = HashMap::new();
     for (index, (image, _)) in pictures.iter().enumerate() {
         of_name.entry(image.file_name()).or_default().push(index);
     }
     let mut owners: HashMap<usize, PathBuf> = HashMap::new();
-    for job in &mut jobs.list {
+    for job in jobs {
         let named = of_name.get(&job.image.file_name());
         let fitting = named.into_iter().flatten().copied();
         let fitting = fitting.filter(|&index| job.image.ends_with(&pictures[index].0));
@@ -182,22 +209,7 @@ pub(super) fn assign(
         }
         job.known_boxes.clone_from(&pictures[index].1);
     }
-    let lacking = jobs.list.len() - owners.len();
-    if owners.is_empty() && lacking > 0 {
-        return Err(BoxFileError::OfOthers {
-            path: path.to_owned(),
-            boxes,
-        });
-    }
-    if lacking > 0 {
-        let of = jobs.list.len();
-        let note = format!(
-            "{}: {lacking} of {of} pictures have no box in it",
-            path.display()
-        );
-        tell(Message::Note(note));
-    }
-    Ok(classes)
+    Ok(owners.len())
 }
 
 impl Classes {

@@ -1,13 +1,11 @@
 //! The classes to explain: those named, or the most likely in each picture.
 
-use super::weights_name;
-use crate::architectures::Classifier;
+use super::model::Model;
 use crate::command::Error;
+use crate::command::network::weights_name;
 use crate::explainer::Prediction;
-use crate::labels::Labels;
 use crate::options::{Classes, DEFAULT_TOP_N, Options};
 use crate::score;
-use crate::weights::Weights;
 
 /// Which classes to explain in each picture.
 pub(super) struct Choice {
@@ -22,12 +20,13 @@ enum Chosen {
 }
 
 impl Choice {
-    pub(super) fn new(
-        options: &Options,
-        weights: &Weights,
-        classifier: &Classifier,
-        labels: &Labels,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(options: &Options, model: &Model) -> Result<Self, Error> {
+        let Model {
+            weights,
+            classifier,
+            labels,
+            ..
+        } = model;
         let versus = options.versus.as_deref().map(|text| labels.find(text));
         let versus = versus.transpose()?;
         let there = classifier.network.classes() - usize::from(versus.is_some());

@@ -13,11 +13,12 @@ use super::from_options::wanted;
 use super::pictures::Run;
 use super::prepare::Prepared;
 use super::settings::settings;
-use super::{Cost, Message, milliseconds, weights_name};
+use super::{Cost, Message, milliseconds};
 use crate::architectures::Classifier;
 use crate::cli;
 use crate::command::Error;
 use crate::command::error::of_run;
+use crate::command::network::weights_name;
 use crate::explainer::{self, ExplainError, Explainer, Explanation, Prediction, Wanted};
 use crate::network::{Network, Shape};
 use crate::output::report;
@@ -65,7 +66,7 @@ impl SetUp {
         let whole = tiles.whole()?;
         let takes = || {
             let network = run.network_at(whole.canvas)?;
-            explainer::fits(&network, &self.wanted, run.gpus[0].limits()).then_some(())
+            explainer::fits(&network, &self.wanted, run.devices.first().limits()).then_some(())
         };
         let mut known = lock(&self.sized.takes);
         let takes = *known
@@ -88,7 +89,7 @@ impl SetUp {
         // Before the next one, which takes as much memory.
         *last = None;
         let network = run.network_at(size).expect("looked at before");
-        let explainer = Explainer::new(&run.gpus[device], &network, self.wanted.clone())?;
+        let explainer = Explainer::new(&run.devices.gpus[device], &network, self.wanted.clone())?;
         let explainer = Arc::new(explainer);
         *last = Some((size, Arc::clone(&explainer)));
         Ok(explainer)
@@ -109,7 +110,7 @@ pub(super) struct Place {
 impl Run<'_> {
     fn at_weights(&self, source: ExplainError) -> Error {
         Error::Explain {
-            path: weights_name(self.weights),
+            path: weights_name(&self.model.weights),
             source,
         }
     }
@@ -120,7 +121,7 @@ impl Run<'_> {
             network,
             normalization,
             ..
-        } = self.classifier;
+        } = &self.model.classifier;
         // Of all parts, done or not: by it kernels are chosen, and what they give must not depend on how much is left.
         let wanted = Wanted {
             at_once: self.at_once(),
@@ -131,23 +132,24 @@ impl Run<'_> {
                 let wanted = wanted.clone();
                 scope.spawn(move || Explainer::new(gpu, network, wanted))
             };
-            let threads: Vec<_> = self.gpus.iter().map(on).collect();
+            let threads: Vec<_> = self.devices.gpus.iter().map(on).collect();
             let ended = threads.into_iter().map(|thread| {
                 let ended = thread.join();
                 ended.unwrap_or_else(|panic| resume_unwind(panic))
             });
             ended.collect::<Result<Vec<_>, _>>()
         });
-        let fits = |network: &_| explainer::fits(network, &wanted, self.gpus[0].limits());
-        let explainers = explainers.map_err(|error| of_run(error, self.weights, network, fits))?;
+        let fits = |network: &_| explainer::fits(network, &wanted, self.devices.first().limits());
+        let explainers =
+            explainers.map_err(|error| of_run(error, &self.model.weights, network, fits))?;
         let channels = explainers[0].channels();
         Ok(SetUp {
-            settings: settings(self.options, self.classifier, &wanted, channels),
+            settings: settings(self.options, &self.model.classifier, &wanted, channels),
             wanted,
             explainers,
             milliseconds: milliseconds(started),
             sized: Sized {
-                last: self.gpus.iter().map(|_| Mutex::default()).collect(),
+                last: self.devices.gpus.iter().map(|_| Mutex::default()).collect(),
                 ..Sized::default()
             },
         })
@@ -155,7 +157,7 @@ impl Run<'_> {
 
     /// The network over pictures of another size, where a larger picture's logits are the means of its parts'.
     fn network_at(&self, (width, height): (u32, u32)) -> Option<Network> {
-        let network = &self.classifier.network;
+        let network = &self.model.classifier.network;
         let input = network.input_shape();
         let input = Shape::new(input.c, height as usize, width as usize);
         let can = network.is_mean_over_positions();
@@ -169,9 +171,10 @@ impl Run<'_> {
         if self.options.fit == cli::Fit::Tiles {
             return 1;
         }
-        let is_software = self.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
+        let is_software = self.devices.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
         let usual = if is_software { 1 } else { GROUP };
-        let usual = self.measured_at_once.unwrap_or(usual);
+        let network = &self.model.classifier.network;
+        let usual = self.devices.measured_at_once(network).unwrap_or(usual);
         let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
         asked.min(self.jobs.of)
     }
@@ -202,7 +205,7 @@ impl Run<'_> {
         if explainer.at_once() > 1 {
             return self.compute_group(explainer, device, pictures, place, tell);
         }
-        let input = self.classifier.network.input_shape();
+        let input = self.model.classifier.network.input_shape();
         let one = pictures.into_iter().map(|picture| {
             let size = picture.tiles.size;
             let explained = if size == (input.w as u32, input.h as u32) {

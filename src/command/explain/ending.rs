@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pictures::{Drawn, Run};
+use super::pictures::Run;
 use super::record::Record;
+use super::results::Drawn;
 use super::sheet::Together;
 use super::{Job, Message, print};
 use crate::command::{Error, whole_page};
@@ -61,7 +62,6 @@ pub(super) struct Ending<'a, W> {
 }
 
 /// Files that show all pictures.
-#[derive(Default)]
 pub(super) struct Collected {
     pub(super) page: Option<Page>,
     pub(super) coco: Coco,
@@ -69,6 +69,14 @@ pub(super) struct Collected {
 }
 
 impl Collected {
+    pub(super) fn new(page: Option<Page>, sheet: Option<Together>) -> Self {
+        Self {
+            page,
+            coco: Coco::default(),
+            sheet,
+        }
+    }
+
     /// Fills them with what a manifest holds, which may be more than this run explained, and gives them their names, unless no
     /// picture has a result. `labels`: of all classes.
     pub(super) fn finish(
@@ -169,7 +177,7 @@ impl<'a, W: Write> Ending<'a, W> {
             return Ok(self.all_well);
         }
         if manifest.is_some() || self.failed < self.done {
-            let (options, labels) = (self.run.options, self.run.labels);
+            let (options, labels) = (self.run.options, &self.run.model.labels);
             self.collected
                 .finish(options, labels, manifest.as_deref())?;
         }

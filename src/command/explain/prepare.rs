@@ -54,50 +54,9 @@ impl Run<'_> {
         } = picture::decode_up_to(&bytes, &job.image, self.options.max_pixels)
             .map_err(Error::from)?;
         drop(bytes);
-        let (width, height) = original.dimensions();
-        let mut boxes = job.known_boxes.iter();
-        if let Some(known) = boxes.find(|known| !known.place.meets((width, height))) {
-            return Err(Failure::from(Error::BoxOutside {
-                image: job.image.clone(),
-                known: known.place,
-                width,
-                height,
-            }));
-        }
-        let input = self.classifier.network.input_shape();
-        let (w, h) = (input.w as u32, input.h as u32);
-        let normalization = &self.classifier.normalization;
-        let fit = |fit| {
-            let (seen, geometry) = preprocess::seen(&original, fit, [w, h], normalization);
-            (seen, geometry, Tiles::one((w, h)))
-        };
-        let (seen, geometry, tiles) = match self.options.fit {
-            cli::Fit::Crop => fit(Fit::Crop),
-            cli::Fit::Squash => fit(Fit::Squash),
-            cli::Fit::Pad => fit(Fit::Pad),
-            cli::Fit::Tiles => {
-                let tiles = Tiles::over((width, height), (w, h), self.options.tiles.unwrap_or(1));
-                let tiles = tiles.map_err(|source| Error::Tiles {
-                    image: job.image.clone(),
-                    source,
-                })?;
-                let asked = self.options.tiles.is_some();
-                let whole = (!asked).then(|| set_up.whole(self, &tiles)).flatten();
-                let tiles = match whole {
-                    Some(whole) => {
-                        let (w, h) = whole.canvas;
-                        notes.push(format!(
-                            "one pass of {w} x {h} pixels rather than {} squares, since the network ends with a mean over all positions; --tiles 1 takes squares",
-                            tiles.corners.len()
-                        ));
-                        whole
-                    }
-                    None => tiles,
-                };
-                let (seen, geometry) = preprocess::tiled(&original, &tiles, normalization);
-                (seen, geometry, tiles)
-            }
-        };
+        check_boxes(job, original.dimensions())?;
+        let normalization = &self.model.classifier.normalization;
+        let (seen, geometry, tiles) = self.seen(set_up, job, &original, &mut notes)?;
         let inputs = tiles.cut(&seen);
         let inputs = inputs.map(|tile| preprocess::to_tensor(&tile, normalization));
         let inputs = inputs.collect();
@@ -119,5 +78,75 @@ impl Run<'_> {
             sha256,
             milliseconds: milliseconds(started),
         })
+    }
+
+    /// What the network sees of a picture and where that lies on it, as `--fit` says, and the tiles that it is cut into.
+    fn seen(
+        &self,
+        set_up: &SetUp,
+        job: &Job,
+        original: &RgbImage,
+        notes: &mut Vec<String>,
+    ) -> Result<(RgbImage, Geometry, Tiles), Error> {
+        let input = self.model.classifier.network.input_shape();
+        let (w, h) = (input.w as u32, input.h as u32);
+        let normalization = &self.model.classifier.normalization;
+        let fit = match self.options.fit {
+            cli::Fit::Crop => Fit::Crop,
+            cli::Fit::Squash => Fit::Squash,
+            cli::Fit::Pad => Fit::Pad,
+            cli::Fit::Tiles => {
+                let tiles = self.tiles(set_up, job, original.dimensions(), notes)?;
+                let (seen, geometry) = preprocess::tiled(original, &tiles, normalization);
+                return Ok((seen, geometry, tiles));
+            }
+        };
+        let (seen, geometry) = preprocess::seen(original, fit, [w, h], normalization);
+        Ok((seen, geometry, Tiles::one((w, h))))
+    }
+
+    /// Squares over a picture of this size, as many as were asked for; or else one rectangle, where it means the same.
+    fn tiles(
+        &self,
+        set_up: &SetUp,
+        job: &Job,
+        picture: (u32, u32),
+        notes: &mut Vec<String>,
+    ) -> Result<Tiles, Error> {
+        let input = self.model.classifier.network.input_shape();
+        let square = (input.w as u32, input.h as u32);
+        let asked = self.options.tiles;
+        let tiles = Tiles::over(picture, square, asked.unwrap_or(1));
+        let tiles = tiles.map_err(|source| Error::Tiles {
+            image: job.image.clone(),
+            source,
+        })?;
+        let whole = match asked {
+            Some(_) => None,
+            None => set_up.whole(self, &tiles),
+        };
+        let Some(whole) = whole else {
+            return Ok(tiles);
+        };
+        let (w, h) = whole.canvas;
+        notes.push(format!(
+            "one pass of {w} x {h} pixels rather than {} squares, since the network ends with a mean over all positions; --tiles 1 takes squares",
+            tiles.corners.len()
+        ));
+        Ok(whole)
+    }
+}
+
+/// An error where a box that maps are held against lies outside its picture.
+fn check_boxes(job: &Job, (width, height): (u32, u32)) -> Result<(), Error> {
+    let mut boxes = job.known_boxes.iter();
+    match boxes.find(|known| !known.place.meets((width, height))) {
+        None => Ok(()),
+        Some(known) => Err(Error::BoxOutside {
+            image: job.image.clone(),
+            known: known.place,
+            width,
+            height,
+        }),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde_json::{Map, Value};
@@ -80,18 +80,50 @@ pub(super) fn resume(
     }
     let manifest = Manifest::read(&path)?;
     manifest.check(run)?;
-    let keys = jobs.list.iter().map(|job| (manifest::key(&job.image), job));
+    let Earlier { there, for_sheet } = earlier(options, &jobs.list, &manifest, &path)?;
+    let are_same = unchanged(&there);
+    let (mut changed, mut done, mut kept) = (0, HashSet::new(), vec![]);
+    for ((job, entry), is_same) in there.into_iter().zip(are_same) {
+        if !is_same {
+            changed += 1;
+        } else if done.insert(job.place) {
+            kept.push((jobs.head(job.place, true, options), entry.clone()));
+        }
+    }
+    keep_lines(&manifest, kept, &path)?;
+    let of = jobs.list.len();
+    for note in notes_of_done(&path, done.len(), of, for_sheet, changed) {
+        tell(Message::Note(note));
+    }
+    jobs.list.retain(|job| !done.contains(&job.place));
+    Ok(())
+}
+
+/// What an earlier run did of the pictures that are asked for.
+struct Earlier<'a> {
+    /// Its pictures whose results are all there still.
+    there: Vec<(&'a Job, &'a Entry)>,
+    /// How many are done again only for a sheet of all pictures.
+    for_sheet: usize,
+}
+
+/// An error where the manifest has pictures that are not asked for.
+fn earlier<'a>(
+    options: &Options,
+    jobs: &'a [Job],
+    manifest: &'a Manifest,
+    path: &Path,
+) -> Result<Earlier<'a>, ManifestError> {
+    let keys = jobs.iter().map(|job| (manifest::key(&job.image), job));
     let by_key: HashMap<String, &Job> = keys.collect();
-    let mut kept: Vec<(Head, Entry)> = vec![];
     let page = options.report.as_deref();
     let is_on_page =
         |entry: &Entry| page.is_none_or(|page| whole_page::missing(page, entry).is_none());
-    let (mut seen, mut others, mut for_sheet) = (HashSet::new(), vec![], 0);
-    let mut there: Vec<(&Job, &Entry)> = vec![];
+    let (mut there, mut others, mut for_sheet) = (vec![], vec![], 0);
     for entry in manifest.entries.iter().filter(|entry| entry.head.is_ok) {
         match by_key.get(&entry.key) {
             Some(_) if !entry.is_complete || !is_on_page(entry) => {}
-            Some(job) => match sheet::shown(options, job) {
+            Some(&job) => match sheet::shown(options, job) {
                 Shown::There => there.push((job, entry)),
                 Shown::Missing => {}
                 Shown::OfAll => for_sheet += 1,
@@ -99,56 +131,55 @@ pub(super) fn resume(
             None => others.push(&entry.key),
         }
     }
-    if let Some(first) = others.first() {
-        return Err(ManifestError::OtherPictures {
-            path,
+    match others.first() {
+        None => Ok(Earlier { there, for_sheet }),
+        Some(first) => Err(ManifestError::OtherPictures {
+            path: path.to_owned(),
             count: others.len(),
             first: first.as_str().into(),
-        }
-        .into());
+        }),
     }
-    let are_same = unchanged(&there);
-    let mut changed = 0;
-    for ((job, entry), is_same) in there.into_iter().zip(are_same) {
-        if !is_same {
-            changed += 1;
-        } else if seen.insert(job.place) {
-            kept.push((jobs.head(job.place, true, options), entry.clone()));
-        }
-    }
+}
+
+/// Leaves of the manifest these lines, in the order of the pictures; the file stays as it is where it has these alone.
+fn keep_lines(manifest: &Manifest, mut kept: Vec<(Head, Entry)>, path: &Path) -> Result<(), Error> {
     kept.sort_by_key(|(head, _)| head.place);
-    let is_as_it_was = kept.len() == manifest.entries.len()
-        && kept
-            .iter()
-            .zip(&manifest.entries)
-            .all(|((head, _), entry)| *head == entry.head);
+    let heads = kept.iter().map(|(head, _)| head);
+    let is_as_it_was = heads.eq(manifest.entries.iter().map(|entry| &entry.head));
     if manifest.is_cut || !is_as_it_was {
-        manifest.rewrite(&path, kept)?;
+        manifest.rewrite(path, kept)?;
     }
-    let note = format!(
-        "{}: {} of {} pictures are done",
-        path.display(),
-        seen.len(),
-        jobs.list.len()
-    );
-    tell(Message::Note(note));
+    Ok(())
+}
+
+/// What is said of a run that goes on: how many pictures are done, and which of them are not taken as done.
+fn notes_of_done(
+    path: &Path,
+    done: usize,
+    of: usize,
+    for_sheet: usize,
+    changed: usize,
+) -> Vec<String> {
+    let mut notes = vec![format!(
+        "{}: {done} of {of} pictures are done",
+        path.display()
+    )];
     if for_sheet > 0 {
-        tell(Message::Note(format!(
+        notes.push(format!(
             "one sheet of all pictures shows maps that no file keeps: {for_sheet} that were done are explained again; \
              --sheet {STEM}.png, a sheet a picture, leaves them out"
-        )));
+        ));
     }
     if changed > 0 {
         let pictures = match changed {
             1 => "1 picture has".to_owned(),
             _ => format!("{changed} pictures have"),
         };
-        tell(Message::Note(format!(
+        notes.push(format!(
             "{pictures} changed since: explained again; earlier files of another name stay where they are"
-        )));
+        ));
     }
-    jobs.list.retain(|job| !seen.contains(&job.place));
-    Ok(())
+    notes
 }
 
 /// Whether the picture of each line is still the file that it was, by its content: dates change when a folder is copied.
