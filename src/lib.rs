@@ -55,27 +55,26 @@
 //!
 //! # To add something
 //!
-//! What is listed here is all; the compiler or a test names what is forgotten.
+//! All places that name a thing of a kind; `tests/house.rs` holds the source against this list, and the compiler or a test names
+//! what is forgotten. Each is tested against numbers of a program that is not ours, kept in `tests/fixtures`.
 //!
 //! | what | where |
 //! | --- | --- |
-//! | a CAM method | its function in `src/methods/cam/`, its name and its row in `src/methods/cam.rs`; a reference's numbers in `tests/fixtures/methods` |
-//! | a method at the pixels, or one that hides parts | its name and its arms in `src/methods/attribution.rs` or `src/methods/perturbation.rs` |
-//! | a colour map | its name in `src/draw/colormap.rs`, its 256 colours in `colormap/tables.rs` |
-//! | a format of weights | a module in `src/weights/` that makes `Contents` of bytes, its arm in `weights::read`, its row of each list in `src/weights/content.rs` (first bytes, extension, words) |
-//! | a format of pictures | a module in `src/picture/` that makes `Decoded` of bytes, and its arm in `src/picture.rs`; to write it as well its name in `picture/write.rs` |
-//! | a family of networks known by its tensors' names | a table in a file of `src/architectures/families/`, and its line in `src/architectures/families.rs` |
-//! | an operator of ONNX or a layer of Keras | its arm in `src/architectures/onnx/layers.rs` or `src/architectures/keras/layers.rs` |
-//! | an op | below |
-//! | a kernel | below |
+//! | a CAM method | its name and its row in `src/methods/cam.rs`; its function in `src/methods/cam/` |
+//! | a method at the pixels | its name and its row in `src/methods/attribution.rs` |
+//! | a method that hides parts | its name, its row and the functions of the row in `src/methods/perturbation.rs` |
+//! | a colour map | its name and its line in `src/draw/colormap.rs`; its 256 colours in `src/draw/colormap/` |
+//! | a format of weights | a module in `src/weights/` that makes `Contents` of bytes; its row in `src/weights/format.rs`; how its files begin in `src/weights/content.rs`; its errors' line in `src/weights.rs` |
+//! | a format of pictures | a module in `src/picture/` that makes `Decoded` of bytes; its arm in `src/picture.rs`; its name in `src/picture/error.rs`; to write it as well its name in `src/picture/write.rs` |
+//! | a family of networks known by its tensors' names | a table in a file of `src/architectures/families/`; its line in `src/architectures/families.rs` |
+//! | an operator of ONNX | its arm in `src/architectures/onnx/layers.rs`, or in the table of activations beside it; its function in `src/architectures/onnx/` |
+//! | a layer of Keras | its arm in `src/architectures/keras/build.rs`; its function in `src/architectures/keras/` |
+//! | an op | its variant and its tensors in `src/network/op.rs`; its shape in `src/network/infer.rs`; its work in `src/network.rs`; whether it sees around a position in `src/network/positions.rs`; its dispatches there and back in `src/plan/ops.rs` and a file of `src/plan/ops/`; where a difference in its input shows in `src/plan/tiles.rs`; its words in files in `src/architectures/node_list.rs`; its words in `info` in `src/command/info.rs` |
+//! | a kernel | its file in `shaders/`; its row in `src/kernels/table.rs`; its uniform in `src/kernels/params.rs`; its row of the page of costs, [`kernels`]; the step that records it, in `src/plan/ops/`; its CPU twin in `tests/common/twins/` |
 //!
-//! An op is a variant of [`network::Op`], and the compiler names the rest: its shape (`src/network/infer.rs`), its dispatches
-//! there and back side by side (`src/plan/ops/`), where a difference in its input shows in its output (`src/plan/tiles.rs`),
-//! its words in files and in `info` (`src/architectures/node_list.rs`, `src/command/info.rs`). A kernel is one file in `shaders/`, one
-//! row of the table (`src/kernels/table.rs`), one uniform (`src/kernels/params.rs`), one row of the page of costs
-//! ([`kernels`]) and one CPU twin (`tests/common/twins/`). An op that `tests/common/interpreter.rs` knows is tested in drawn
-//! graphs. A family of networks that the names of their tensors tell is a table in one file of `src/architectures/families/`, and one
-//! line in the list of them.
+//! Most of an op's places are a `match` without a wildcard over [`network::Op`], where a new variant does not compile before it has
+//! an arm. What makes the op of a file is its reader in [`architectures`]. An op that `tests/common/interpreter.rs` knows is tested
+//! in drawn graphs.
 //!
 //! # Numbers
 //!

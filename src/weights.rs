@@ -10,6 +10,7 @@ mod content;
 mod deflated;
 mod digest;
 mod element;
+mod format;
 mod hdf5;
 mod in_parts;
 mod keras;
@@ -44,6 +45,7 @@ use thiserror::Error;
 pub use content::{Content, OtherFormat};
 pub use digest::{TENSORFLOW_VGG16_SHA1, hex};
 pub use element::DType;
+pub use format::Format;
 pub use hdf5::Hdf5Error;
 pub use in_parts::InPartsError;
 pub use keras::KerasError;
@@ -60,6 +62,7 @@ pub use torch::TorchError;
 pub use zip::ZipError;
 
 use checksum::Checksum;
+use format::Reader;
 use source::Source;
 
 #[cfg(feature = "builtin")]
@@ -103,45 +106,6 @@ impl Weights {
     /// Length of the file in bytes.
     pub fn byte_len(&self) -> usize {
         self.source.bytes().len()
-    }
-}
-
-/// A way to write weights that is read here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A pickled dictionary of arrays in a `.npy` file.
-    Npy,
-    /// Arrays in a zip archive.
-    Npz,
-    /// ONNX.
-    Onnx,
-    /// Safetensors.
-    Safetensors,
-    /// `torch.save`'s zip archive.
-    Torch,
-    /// `torch.save` before version 1.6.
-    TorchLegacy,
-    /// A Python pickle of arrays.
-    Pickle,
-    /// HDF5, as Keras writes.
-    Hdf5,
-    /// Keras 3's zip archive.
-    Keras,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Npy => "npy",
-            Self::Npz => "npz",
-            Self::Onnx => "onnx",
-            Self::Safetensors => "safetensors",
-            Self::Torch => "torch",
-            Self::TorchLegacy => "torch, before 1.6",
-            Self::Pickle => "pickle",
-            Self::Hdf5 => "hdf5",
-            Self::Keras => "keras",
-        })
     }
 }
 
@@ -378,35 +342,26 @@ pub(crate) fn open_or_builtin(path: Option<&Path>) -> Result<Weights, WeightsErr
 fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
     let source = Arc::new(source);
     let bytes = source.bytes();
-    let mut checksums = vec![];
-    let (format, contents) = if bytes.starts_with(zip::MAGIC) {
-        let archive = zip::Archive::read(bytes)?;
-        checksums = archive.checksums();
-        read_archive(&source, &archive)?
-    } else {
-        match identify(bytes, path) {
-            Content::Npy => (Format::Npy, npy::read(&source)?),
-            Content::Onnx => (Format::Onnx, onnx::read(&source, path)?),
-            Content::Safetensors => (Format::Safetensors, safetensors::read(&source)?),
-            Content::Hdf5 => (Format::Hdf5, hdf5::read(&source, 0..bytes.len())?),
-            Content::TorchLegacy => (Format::TorchLegacy, torch::read_legacy(&source)?),
-            Content::Pickle => (Format::Pickle, torch::read_pickle(&source)?),
-            other => return Err(ContentsError::Unreadable(other)),
-        }
+    let is_archive = bytes.starts_with(zip::MAGIC);
+    let archive = is_archive.then(|| zip::Archive::read(bytes)).transpose()?;
+    let content = match &archive {
+        Some(archive) => content::of_members(archive.members.iter().map(|member| member.name)),
+        None => identify(bytes, path),
     };
-    let mut contents = contents;
-    match format {
-        Format::Npy
-        | Format::Npz
-        | Format::Safetensors
-        | Format::Torch
-        | Format::TorchLegacy
-        | Format::Pickle => {
-            in_parts::put_together(&mut contents)?;
-            slots::leave_out(&mut contents);
-        }
-        // A graph says what it does with its tensors, and Keras' layers know no such parts.
-        Format::Onnx | Format::Hdf5 | Format::Keras => {}
+    let unreadable = ContentsError::Unreadable(content);
+    let Content::Weights(format) = content else {
+        return Err(unreadable);
+    };
+    let mut contents = match (format.reader(), &archive) {
+        (Reader::File(read), None) => read(&source, path)?,
+        (Reader::Archive(read), Some(archive)) => read(&source, archive)?,
+        // Of what begins as an archive, its members tell the format.
+        (Reader::File(_), Some(_)) | (Reader::Archive(_), None) => return Err(unreadable),
+    };
+    let checksums = archive.map_or(vec![], |archive| archive.checksums());
+    if format.has_names_alone() {
+        in_parts::put_together(&mut contents)?;
+        slots::leave_out(&mut contents);
     }
     let Contents {
         tensors,
@@ -432,20 +387,6 @@ fn read(source: Source, path: Option<&Path>) -> Result<Weights, ContentsError> {
         notes,
         checksums,
         source,
-    })
-}
-
-/// Reads a zip archive as what its members make it.
-fn read_archive(
-    source: &Arc<Source>,
-    archive: &zip::Archive<'_>,
-) -> Result<(Format, Contents), ContentsError> {
-    let names = archive.members.iter().map(|member| member.name);
-    Ok(match content::of_members(names) {
-        Content::Npz => (Format::Npz, npz::read(source, archive)?),
-        Content::Torch => (Format::Torch, torch::read(source, archive)?),
-        Content::Keras => (Format::Keras, keras::read(source, archive)?),
-        other => return Err(ContentsError::Unreadable(other)),
     })
 }
 

@@ -212,3 +212,80 @@ fn only_gpu_names_wgpu() {
         }
     }
 }
+
+/// A thing that is there, for each row of the crate page's list of places, by the words that name it.
+const SAMPLES: [(&str, &[&str]); 11] = [
+    ("a CAM method", &["LayerCam", "layer_cam"]),
+    ("a method at the pixels", &["SmoothGrad"]),
+    ("a method that hides parts", &["Occlusion"]),
+    ("a colour map", &["Viridis", "VIRIDIS"]),
+    ("a format of weights", &["Safetensors", "SafetensorsError"]),
+    (
+        "a format of pictures",
+        &["ImageFormat::Tiff", "Format::Tiff", "tiff::decode"],
+    ),
+    (
+        "a family of networks known by its tensors' names",
+        &["squeezenet", "SQUEEZENET1_0"],
+    ),
+    ("an operator of ONNX", &["\"LRN\""]),
+    ("a layer of Keras", &["\"LayerScale\""]),
+    ("an op", &["Op::Lrn", "Self::Lrn"]),
+    ("a kernel", &["LrnBackward", "LrnBackwardParams"]),
+];
+
+/// What makes ops of files: a row of its own has it.
+const READERS: [&str; 3] = [
+    "src/architectures/onnx/",
+    "src/architectures/keras/",
+    "src/architectures/families/",
+];
+
+#[test]
+fn the_crate_page_names_all_places_of_what_can_be_added() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let files = house().into_values().flatten();
+    let files: Vec<(String, String)> = files
+        .map(|(file, code)| (format!("src/{}", file.display()), code))
+        .collect();
+    for (what, words) in SAMPLES {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("//! | {what} |")));
+        let row = row.unwrap_or_else(|| panic!("the page has no row of {what}"));
+        let quoted = row.split('`').skip(1).step_by(2);
+        let places: Vec<&str> = quoted.filter(|place| place.starts_with("src/")).collect();
+        assert!(!places.is_empty(), "{row}");
+        let names_it = |code: &str| words.iter().any(|word| has_word(code, word));
+        for (file, _) in files.iter().filter(|(_, code)| names_it(code)) {
+            let is_known = |place: &&str| file.starts_with(*place) && is_whole(file, place);
+            let is_reader = what == "an op" && READERS.iter().any(|r| file.starts_with(r));
+            assert!(
+                is_reader || places.iter().any(is_known),
+                "{file} names {words:?}: {row}"
+            );
+        }
+        for place in places {
+            let has = |(file, code): &&(String, String)| {
+                file.starts_with(place) && is_whole(file, place) && names_it(code)
+            };
+            let is_named = files.iter().any(|file| has(&file));
+            assert!(is_named, "{place} does not name {words:?}: {row}");
+        }
+    }
+}
+
+/// Whether what `file` begins with is a folder, or all of it.
+fn is_whole(file: &str, place: &str) -> bool {
+    place.ends_with('/') || file == place
+}
+
+/// Whether `word` stands in `code`, not as a part of a longer one.
+fn has_word(code: &str, word: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&code[..at], &code[at + word.len()..]);
+        !before.ends_with(is_letter) && !after.starts_with(is_letter)
+    })
+}

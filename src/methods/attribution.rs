@@ -6,8 +6,8 @@
 //! asked for ([`crate::score`]).
 //!
 //! A method is a [`Recipe`]: what ReLUs let through on the way back, the inputs at which gradients are taken, and what is made
-//! of them. Methods that share the first two share their passes. To add one: its variant, its recipe, and its line in
-//! [`Method::settings`].
+//! of them. Methods that share the first two share their passes. To add one: its name in the list of [`Method`]s, and its row of
+//! the table below.
 //!
 //! Where gradients are taken at many inputs, several go there and back at once, and all classes share their forward passes.
 //! How many is settled by memory, for each input holds its activations, and by the length of a dispatch
@@ -136,44 +136,71 @@ impl Value {
     }
 }
 
+/// What makes a method.
+struct Row {
+    recipe: Recipe,
+    settings: &'static [Setting],
+}
+
 impl Method {
+    /// Its row of the table of methods.
+    fn row(self) -> Row {
+        use Inputs::{Noisy, Path, Picture};
+        use ReluRule::{Deconv, Guided, Plain};
+        use Setting::{
+            Baseline, Counterfactual, Layer, Noise, Samples, Score, Seed, Steps, Versus,
+        };
+        use Value::{Mean, MeanSquare, TimesDifference, TimesHeat, Variance};
+        let row = |rule, inputs, value, settings| Row {
+            recipe: Recipe {
+                rule,
+                inputs,
+                value,
+            },
+            settings,
+        };
+        // What all of them read whose values have a sign.
+        const ASKED: &[Setting] = &[Score, Versus, Counterfactual];
+        match self {
+            Self::Gradient => row(Plain, Picture, Mean, ASKED),
+            Self::GradientXInput => {
+                let settings = &[Score, Versus, Counterfactual, Baseline];
+                row(Plain, Picture, TimesDifference, settings)
+            }
+            Self::GuidedBprop => row(Guided, Picture, Mean, ASKED),
+            Self::Deconvnet => row(Deconv, Picture, Mean, ASKED),
+            Self::GuidedGradcam => {
+                let settings = &[Layer, Score, Versus, Counterfactual];
+                row(Guided, Picture, TimesHeat, settings)
+            }
+            Self::SmoothGrad => {
+                let settings = &[Score, Versus, Counterfactual, Samples, Noise, Seed];
+                row(Plain, Noisy, Mean, settings)
+            }
+            // Squares and variances have no sign.
+            Self::SquareGrad => {
+                let settings = &[Score, Versus, Samples, Noise, Seed];
+                row(Plain, Noisy, MeanSquare, settings)
+            }
+            Self::VarGrad => {
+                let settings = &[Score, Versus, Samples, Noise, Seed];
+                row(Plain, Noisy, Variance, settings)
+            }
+            Self::IntegratedGradients => {
+                let settings = &[Score, Versus, Counterfactual, Steps, Baseline];
+                row(Plain, Path, TimesDifference, settings)
+            }
+        }
+    }
+
     /// How it comes about.
     pub fn recipe(self) -> Recipe {
-        use ReluRule::{Deconv, Guided, Plain};
-        let (rule, inputs, value) = match self {
-            Self::Gradient => (Plain, Inputs::Picture, Value::Mean),
-            Self::GradientXInput => (Plain, Inputs::Picture, Value::TimesDifference),
-            Self::GuidedBprop => (Guided, Inputs::Picture, Value::Mean),
-            Self::Deconvnet => (Deconv, Inputs::Picture, Value::Mean),
-            Self::GuidedGradcam => (Guided, Inputs::Picture, Value::TimesHeat),
-            Self::SmoothGrad => (Plain, Inputs::Noisy, Value::Mean),
-            Self::SquareGrad => (Plain, Inputs::Noisy, Value::MeanSquare),
-            Self::VarGrad => (Plain, Inputs::Noisy, Value::Variance),
-            Self::IntegratedGradients => (Plain, Inputs::Path, Value::TimesDifference),
-        };
-        Recipe {
-            rule,
-            inputs,
-            value,
-        }
+        self.row().recipe
     }
 
     /// The options that change its values, in the order of the help.
     pub fn settings(self) -> &'static [Setting] {
-        use Setting::{
-            Baseline, Counterfactual, Layer, Noise, Samples, Score, Seed, Steps, Versus,
-        };
-        match self {
-            Self::Gradient | Self::GuidedBprop | Self::Deconvnet => {
-                &[Score, Versus, Counterfactual]
-            }
-            Self::GradientXInput => &[Score, Versus, Counterfactual, Baseline],
-            Self::GuidedGradcam => &[Layer, Score, Versus, Counterfactual],
-            Self::SmoothGrad => &[Score, Versus, Counterfactual, Samples, Noise, Seed],
-            // Squares and variances have no sign.
-            Self::SquareGrad | Self::VarGrad => &[Score, Versus, Samples, Noise, Seed],
-            Self::IntegratedGradients => &[Score, Versus, Counterfactual, Steps, Baseline],
-        }
+        self.row().settings
     }
 }
 

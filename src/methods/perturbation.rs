@@ -4,7 +4,7 @@
 //! A mask m holds one value a pixel, 1 where the picture x stays and 0 where the baseline x' takes its place: the network
 //! sees x' + m (x - x'). All classes of a picture share the passes, one forward pass a mask.
 //!
-//! To add a method: its variant, its number of masks, its mask and its map, and its line in [`Method::settings`].
+//! To add a method: its name in the list of [`Method`]s, its row of the table below, and the functions that the row names.
 
 use crate::methods::Setting;
 use crate::methods::map::Map;
@@ -69,71 +69,132 @@ const CELLS: usize = 7;
 /// Share of cells that are 1.
 const KEPT: f64 = 0.5;
 
+/// What makes a method.
+struct Row {
+    settings: &'static [Setting],
+    /// Masks for a picture of this shape.
+    count: fn(&Settings, Shape) -> usize,
+    /// Mask of this number for a picture of this shape, H x W.
+    mask: fn(&Settings, Shape, usize) -> Vec<f32>,
+    /// What masks hold in most places.
+    ground: f32,
+    /// Counts a mask, with the picture's score and that under it, in the sums.
+    add: fn(&mut Sums, &[f32], f64, f64),
+    /// Whether a value's sign tells what is for the class and what against.
+    is_signed: bool,
+    /// What shows finer detail, for advice.
+    finer: &'static str,
+}
+
+/// For each pixel of the picture what a map's value is made of: the one divided by the other.
+struct Sums {
+    sum: Vec<f64>,
+    weight: Vec<f64>,
+}
+
 impl Method {
-    /// The options that change its map, in the order of the help.
-    pub fn settings(self) -> &'static [Setting] {
+    /// Its row of the table of methods.
+    fn row(self) -> Row {
         use Setting::{Baseline, Counterfactual, Patch, Samples, Score, Seed, Stride, Versus};
         match self {
-            Self::Occlusion => &[Score, Versus, Counterfactual, Patch, Stride, Baseline],
-            Self::Rise => &[Score, Versus, Counterfactual, Samples, Baseline, Seed],
+            Self::Occlusion => Row {
+                settings: &[Score, Versus, Counterfactual, Patch, Stride, Baseline],
+                count: |settings, shape| steps(shape.h, settings) * steps(shape.w, settings),
+                mask: patch,
+                ground: 1.0,
+                add: add_loss,
+                is_signed: true,
+                finer: "a smaller --patch",
+            },
+            Self::Rise => Row {
+                settings: &[Score, Versus, Counterfactual, Samples, Baseline, Seed],
+                count: |settings, _| settings.masks,
+                mask: cells,
+                ground: 0.0,
+                add: add_score,
+                // All probabilities are above zero, all their logarithms below.
+                is_signed: false,
+                finer: "more --samples",
+            },
         }
+    }
+
+    /// The options that change its map, in the order of the help.
+    pub fn settings(self) -> &'static [Setting] {
+        self.row().settings
     }
 
     /// Masks for a picture of `shape`.
     pub fn count(self, settings: &Settings, shape: Shape) -> usize {
-        match self {
-            Self::Occlusion => steps(shape.h, settings) * steps(shape.w, settings),
-            Self::Rise => settings.masks,
-        }
+        (self.row().count)(settings, shape)
     }
 
-    /// The value that is drawn as nothing: zero for what a score loses, the least for scores themselves, of which no sign tells
-    /// anything: all probabilities are above zero, all their logarithms below.
+    /// Whether a value's sign tells what is for the class and what against, as of what a score loses; of scores themselves it does
+    /// not.
+    pub fn is_signed(self) -> bool {
+        self.row().is_signed
+    }
+
+    /// What shows finer detail, for advice: `more --samples`.
+    pub(super) fn finer(self) -> &'static str {
+        self.row().finer
+    }
+
+    /// The value that is drawn as nothing: zero where the sign tells something, else the least.
     pub fn nothing(self, map: &[f64]) -> f64 {
         let finite = map.iter().copied().filter(|v| v.is_finite());
-        match self {
-            Self::Occlusion => 0.0,
-            Self::Rise => finite.reduce(f64::min).unwrap_or(0.0),
+        match self.is_signed() {
+            true => 0.0,
+            false => finite.reduce(f64::min).unwrap_or(0.0),
         }
     }
 
     /// Mask number `index` for a picture of `shape`, H x W.
     pub fn mask(self, settings: &Settings, shape: Shape, index: usize) -> Vec<f32> {
-        match self {
-            Self::Occlusion => patch(settings, shape, index),
-            Self::Rise => cells(settings, shape, index),
-        }
+        (self.row().mask)(settings, shape, index)
     }
 
     /// What masks hold in most places.
     pub fn ground(self) -> f32 {
-        match self {
-            Self::Occlusion => 1.0,
-            Self::Rise => 0.0,
-        }
+        self.row().ground
     }
 
     /// The map, H x W: `score` is the picture's, `scores` are those under each mask.
     pub fn map(self, settings: &Settings, shape: Shape, score: f64, scores: &[f64]) -> Vec<f64> {
+        let Row { mask, add, .. } = self.row();
         let positions = shape.h * shape.w;
-        let (mut sum, mut weight) = (vec![0.0; positions], vec![0.0; positions]);
+        let mut sums = Sums {
+            sum: vec![0.0; positions],
+            weight: vec![0.0; positions],
+        };
         for (index, &masked) in scores.iter().enumerate() {
-            let mask = self.mask(settings, shape, index);
-            for ((sum, weight), m) in sum.iter_mut().zip(&mut weight).zip(mask) {
-                match self {
-                    Self::Occlusion => {
-                        *sum += f64::from(1.0 - m) * (score - masked);
-                        *weight += f64::from(1.0 - m);
-                    }
-                    Self::Rise => {
-                        *sum += f64::from(m) * masked;
-                        *weight += KEPT;
-                    }
-                }
-            }
+            add(&mut sums, &mask(settings, shape, index), score, masked);
         }
+        let Sums { sum, weight } = sums;
         let mean = |(sum, weight): (f64, f64)| if weight > 0.0 { sum / weight } else { 0.0 };
         sum.into_iter().zip(weight).map(mean).collect()
+    }
+}
+
+impl Sums {
+    fn each(&mut self) -> impl Iterator<Item = (&mut f64, &mut f64)> {
+        self.sum.iter_mut().zip(&mut self.weight)
+    }
+}
+
+/// What the score loses counts for the pixels that are hidden.
+fn add_loss(sums: &mut Sums, mask: &[f32], score: f64, masked: f64) {
+    for ((sum, weight), m) in sums.each().zip(mask) {
+        *sum += f64::from(1.0 - m) * (score - masked);
+        *weight += f64::from(1.0 - m);
+    }
+}
+
+/// The score that is left counts for the pixels that are not hidden; all of them are kept equally often.
+fn add_score(sums: &mut Sums, mask: &[f32], _score: f64, masked: f64) {
+    for ((sum, weight), &m) in sums.each().zip(mask) {
+        *sum += f64::from(m) * masked;
+        *weight += KEPT;
     }
 }
 

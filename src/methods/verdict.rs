@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::methods::attribution::{Inputs, Value};
-use crate::methods::perturbation;
 use crate::methods::{Method, Setting};
 use crate::score::Score;
 
@@ -107,8 +106,7 @@ impl Circumstances<'_> {
                     Method::Cam(_) if method.reads(Setting::Layer, false) => "an earlier --layer",
                     Method::Cam(_) => "another class",
                     Method::Pixel(_) => self.other_noise(method).unwrap_or("another method"),
-                    Method::Perturbation(perturbation::Method::Occlusion) => "a smaller --patch",
-                    Method::Perturbation(perturbation::Method::Rise) => "more --samples",
+                    Method::Perturbation(method) => method.finer(),
                 };
                 format!("{max:.3e} everywhere, so it shows no place; try {finer}")
             }
@@ -176,7 +174,7 @@ impl Circumstances<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::{attribution, cam};
+    use crate::methods::{attribution, cam, perturbation};
 
     #[test]
     fn a_map_is_judged_before_it_is_drawn() {

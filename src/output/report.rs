@@ -11,7 +11,6 @@ use crate::gpu::AdapterInfo;
 use crate::labels::Label;
 use crate::methods::Method;
 use crate::methods::fuse::Fuse;
-use crate::methods::perturbation;
 use crate::methods::spread::Spread;
 use crate::methods::verdict::{Circumstances, Verdict};
 use crate::output::Content;
@@ -249,13 +248,14 @@ impl Map {
         asked: &Circumstances<'_>,
     ) -> Self {
         let max = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let judged: Vec<f64> = match method {
-            Method::Cam(_) | Method::Perturbation(perturbation::Method::Occlusion) => {
-                values.to_vec()
-            }
-            Method::Pixel(_) | Method::Perturbation(perturbation::Method::Rise) => {
-                values.iter().map(|v| v.abs()).collect()
-            }
+        let is_signed = match method {
+            Method::Cam(_) => true,
+            Method::Pixel(_) => false,
+            Method::Perturbation(method) => method.is_signed(),
+        };
+        let judged: Vec<f64> = match is_signed {
+            true => values.to_vec(),
+            false => values.iter().map(|v| v.abs()).collect(),
         };
         let (verdict, max_value) = (Verdict::of(&judged, gradient), max(values) as f32);
         Self {

@@ -1,57 +1,25 @@
-//! What a file is, from its first bytes: the weights that are read, those that are not read yet,
+//! What a file is, from its first bytes: weights in one of the formats that are read, those that are not read yet,
 //! and what people hand over instead when a download went wrong.
 
 mod other;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use other::OtherFormat;
 pub(super) use other::of_folder;
 
+use super::format::{Format, OFFER};
 use super::{hdf5, npy, npz, torch, zip};
 
 /// First bytes that are enough to tell.
 pub(super) const PREFIX: usize = 4096;
 
-/// Extensions that weights have.
-const EXTENSIONS: [&str; 14] = [
-    "npy",
-    "npz",
-    "safetensors",
-    "pth",
-    "pt",
-    "bin",
-    "ckpt",
-    "onnx",
-    "h5",
-    "hdf5",
-    "keras",
-    "pt2",
-    "pkl",
-    "pickle",
-];
-
 /// What a file holds, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A numpy array, or a pickle in one.
-    Npy,
-    /// Safetensors.
-    Safetensors,
-    /// Several numpy arrays in a zip archive.
-    Npz,
-    /// A `torch.save` archive.
-    Torch,
-    /// `torch.save` before version 1.6.
-    TorchLegacy,
-    /// An ONNX model.
-    Onnx,
-    /// HDF5, as Keras 2 writes.
-    Hdf5,
-    /// Keras 3's zip archive.
-    Keras,
-    /// A pickle without a `.npy` header.
-    Pickle,
+    /// Weights in a format that is read here.
+    Weights(Format),
     /// A network of another program.
     Other(OtherFormat),
     /// Nothing at all.
@@ -76,16 +44,7 @@ impl Content {
     /// Whether such a file holds weights, read here or not.
     pub fn is_weights(self) -> bool {
         match self {
-            Self::Npy
-            | Self::Safetensors
-            | Self::Npz
-            | Self::Torch
-            | Self::TorchLegacy
-            | Self::Onnx
-            | Self::Hdf5
-            | Self::Keras
-            | Self::Pickle
-            | Self::Other(_) => true,
+            Self::Weights(_) | Self::Other(_) => true,
             Self::Empty
             | Self::Html
             | Self::GitLfs
@@ -98,26 +57,18 @@ impl Content {
     }
 
     /// What to do with a file that cannot be read as weights, to follow what it is.
-    pub(super) fn advice(self) -> &'static str {
+    pub(super) fn advice(self) -> Cow<'static, str> {
         match self {
-            Self::Npy
-            | Self::Npz
-            | Self::Onnx
-            | Self::Safetensors
-            | Self::Torch
-            | Self::TorchLegacy
-            | Self::Hdf5
-            | Self::Keras
-            | Self::Pickle => "",
-            Self::Other(format) => format.advice(),
-            Self::Empty => ": nothing was downloaded or copied into it",
-            Self::Html => ", not weights: download the file itself, not the page about it",
-            Self::GitLfs => ": run `git lfs pull` in the repository that it comes from",
-            Self::Archive(_) => ": unpack it and give the weights in it",
+            Self::Weights(_) => "".into(),
+            Self::Other(format) => format.advice().into(),
+            Self::Empty => ": nothing was downloaded or copied into it".into(),
+            Self::Html => ", not weights: download the file itself, not the page about it".into(),
+            Self::GitLfs => ": run `git lfs pull` in the repository that it comes from".into(),
+            Self::Archive(_) => ": unpack it and give the weights in it".into(),
             Self::Picture(_) | Self::Pdf | Self::Text => {
-                ", not weights: give a .npy, .npz, .safetensors, .pth, .onnx, .h5 or .keras file"
+                format!(", not weights: {}", *OFFER).into()
             }
-            Self::Unknown => ": give a .npy, .npz, .safetensors, .pth, .onnx, .h5 or .keras file",
+            Self::Unknown => format!(": {}", *OFFER).into(),
         }
     }
 }
@@ -126,15 +77,7 @@ impl fmt::Display for Content {
     /// With its article, for a sentence: `an HTML page`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Npy => "a .npy file",
-            Self::Safetensors => "a safetensors file",
-            Self::Npz => "an .npz archive of numpy arrays",
-            Self::Torch => "a PyTorch file",
-            Self::TorchLegacy => "a PyTorch file of the form before 1.6",
-            Self::Onnx => "an ONNX model",
-            Self::Hdf5 => "an HDF5 file, as Keras writes",
-            Self::Keras => "a Keras 3 archive",
-            Self::Pickle => "a bare Python pickle",
+            Self::Weights(format) => format.words(),
             Self::Other(format) => return format.fmt(f),
             Self::Empty => "an empty file",
             Self::Html => "an HTML page",
@@ -151,8 +94,8 @@ impl fmt::Display for Content {
 /// Tells what a file is from its first [`PREFIX`] bytes, or all of them.
 pub(super) fn of(prefix: &[u8]) -> Content {
     const MAGICS: [(&[u8], Content); 17] = [
-        (npy::MAGIC, Content::Npy),
-        (hdf5::MAGIC, Content::Hdf5),
+        (npy::MAGIC, Content::Weights(Format::Npy)),
+        (hdf5::MAGIC, Content::Weights(Format::Hdf5)),
         (b"version https://git-lfs.github.com/", Content::GitLfs),
         (b"\x89PNG\r\n\x1a\n", Content::Picture("PNG")),
         (b"\xff\xd8\xff", Content::Picture("JPEG")),
@@ -173,7 +116,7 @@ pub(super) fn of(prefix: &[u8]) -> Content {
         return Content::Empty;
     }
     if is_safetensors(prefix) {
-        return Content::Safetensors;
+        return Content::Weights(Format::Safetensors);
     }
     if let Some((_, content)) = MAGICS.iter().find(|(magic, _)| prefix.starts_with(magic)) {
         return *content;
@@ -197,7 +140,7 @@ pub(super) fn of(prefix: &[u8]) -> Content {
         return Content::Other(format);
     }
     if is_onnx(prefix) {
-        return Content::Onnx;
+        return Content::Weights(Format::Onnx);
     }
     text(prefix)
 }
@@ -205,7 +148,7 @@ pub(super) fn of(prefix: &[u8]) -> Content {
 /// What weights with this extension are, for files whose bytes do not tell.
 pub(super) fn of_extension(extension: &str) -> Option<Content> {
     match extension.eq_ignore_ascii_case("onnx") {
-        true => Some(Content::Onnx),
+        true => Some(Content::Weights(Format::Onnx)),
         false => other::of_extension(extension).map(Content::Other),
     }
 }
@@ -217,8 +160,9 @@ pub(super) fn of_end(file: &[u8], name: &str) -> Option<Content> {
 }
 
 pub(super) fn is_weights_extension(extension: &str) -> bool {
-    let known = |known: &&str| known.eq_ignore_ascii_case(extension);
-    EXTENSIONS.iter().any(known) || other::of_extension(extension).is_some()
+    let mut formats = Format::ALL.iter();
+    formats.any(|format| format.has_extension(extension))
+        || other::of_extension(extension).is_some()
 }
 
 /// The length of a JSON object, then the object.
@@ -237,15 +181,15 @@ pub(super) fn of_members<'a>(names: impl Iterator<Item = &'a str>) -> Content {
         // Behind the folder that torch names like the file: `vgg16/data.pkl`.
         let in_folder = name.split_once('/').map_or("", |(_, name)| name);
         if matches!(name, "config.json" | "metadata.json" | "model.weights.h5") {
-            return Content::Keras;
+            return Content::Weights(Format::Keras);
         } else if matches!(
             in_folder,
             "data.pkl" | "constants.pkl" | "byteorder" | ".format_version" | "archive_format"
         ) || name == torch::EXPORTED
         {
-            return Content::Torch;
+            return Content::Weights(Format::Torch);
         } else if npz::array_name(name).is_some() {
-            content = Content::Npz;
+            content = Content::Weights(Format::Npz);
         }
     }
     content
@@ -266,11 +210,11 @@ fn of_pickle(pickle: &[u8]) -> Content {
         .iter()
         .any(|pickle| pickle.starts_with(torch::LEGACY_MAGIC))
     {
-        Content::TorchLegacy
+        Content::Weights(Format::TorchLegacy)
     } else if pickle.windows(8).any(|window| window == b"sklearn.") {
         Content::Other(OtherFormat::ScikitLearn)
     } else {
-        Content::Pickle
+        Content::Weights(Format::Pickle)
     }
 }
 
@@ -329,16 +273,19 @@ mod tests {
     fn files_are_known_by_their_first_bytes() {
         let cases: [(&[u8], Content); 17] = [
             (b"", Content::Empty),
-            (b"\x93NUMPY\x01\x00", Content::Npy),
-            (b"\x40\0\0\0\0\0\0\0{\"a\"", Content::Safetensors),
+            (b"\x93NUMPY\x01\x00", Content::Weights(Format::Npy)),
+            (
+                b"\x40\0\0\0\0\0\0\0{\"a\"",
+                Content::Weights(Format::Safetensors),
+            ),
             (
                 b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
-                Content::TorchLegacy,
+                Content::Weights(Format::TorchLegacy),
             ),
-            (b"\x80\x02}q\x01.", Content::Pickle),
-            (b"\x80\x04\x95", Content::Pickle),
-            (b"\x89HDF\r\n\x1a\n\0", Content::Hdf5),
-            (b"\x08\x07\x12\x07pytorch", Content::Onnx),
+            (b"\x80\x02}q\x01.", Content::Weights(Format::Pickle)),
+            (b"\x80\x04\x95", Content::Weights(Format::Pickle)),
+            (b"\x89HDF\r\n\x1a\n\0", Content::Weights(Format::Hdf5)),
+            (b"\x08\x07\x12\x07pytorch", Content::Weights(Format::Onnx)),
             (b"\xef\xbb\xbf\n <!DOCTYPE HTML><p>", Content::Html),
             (b"<html lang=en>", Content::Html),
             (
@@ -359,9 +306,15 @@ mod tests {
 
     #[test]
     fn zip_archives_are_told_apart_by_their_first_name() {
-        assert_eq!(of(&zip_of("conv1_1_W.npy")), Content::Npz);
-        assert_eq!(of(&zip_of("vgg16/data.pkl")), Content::Torch);
-        assert_eq!(of(&zip_of("metadata.json")), Content::Keras);
+        assert_eq!(of(&zip_of("conv1_1_W.npy")), Content::Weights(Format::Npz));
+        assert_eq!(
+            of(&zip_of("vgg16/data.pkl")),
+            Content::Weights(Format::Torch)
+        );
+        assert_eq!(
+            of(&zip_of("metadata.json")),
+            Content::Weights(Format::Keras)
+        );
         assert_eq!(of(&zip_of("photos/cat.jpg")), Content::Archive("zip"));
         assert_eq!(of(b"PK\x03\x04"), Content::Archive("zip"));
     }

@@ -4,7 +4,6 @@ use crate::architectures::Classifier;
 use crate::cli::{Output, Scale};
 use crate::draw::composite::Overlay;
 use crate::explainer::Wanted;
-use crate::methods::perturbation;
 use crate::methods::{Method, Setting};
 use crate::options::Options;
 use crate::output::report::{Drawing, Preprocess, Regions, Settings};
@@ -29,7 +28,10 @@ pub(super) fn settings(
         .collect();
     let chooses = options.channels.is_some();
     let reads = |setting| methods.iter().any(|method| method.reads(setting, chooses));
-    let rise = methods.contains(&perturbation::Method::Rise.into());
+    let draws_masks = methods.iter().any(|method| match method {
+        Method::Perturbation(method) => method.settings().contains(&Setting::Samples),
+        Method::Cam(_) | Method::Pixel(_) => false,
+    });
     let (pixels, masks) = (&wanted.settings, &wanted.masks);
     Settings {
         smooth: options.smooth.iter().map(ToString::to_string).collect(),
@@ -45,7 +47,7 @@ pub(super) fn settings(
             None => channels,
         }),
         samples: reads(Setting::Noise).then_some(pixels.samples),
-        masks: rise.then_some(masks.masks),
+        masks: draws_masks.then_some(masks.masks),
         noise: reads(Setting::Noise).then_some(pixels.noise),
         steps: reads(Setting::Steps).then_some(pixels.steps),
         patch: reads(Setting::Patch).then_some(masks.patch),
