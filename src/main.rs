@@ -50,9 +50,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
         Some(Command::Bench(flags)) => {
             let report = bench::run(&flags)?;
-            for note in &report.notes {
-                Console::new(false).tell(&Message::Note(note.clone()));
-            }
+            tell_notes(&report.notes);
             let text = if flags.json {
                 report.json()
             } else {
@@ -62,9 +60,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
         Some(Command::Tune(flags)) => {
             let report = tune::run(&flags)?;
-            for note in &report.notes {
-                Console::new(false).tell(&Message::Note(note.clone()));
-            }
+            tell_notes(&report.notes);
             let text = if flags.json {
                 report.json()
             } else {
@@ -89,16 +85,12 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Some(Command::Convert(command)) => {
             let converted = convert::run(&command)?;
             print(converted.to_string().as_bytes())?;
-            for note in converted.notes {
-                Console::new(false).tell(&Message::Note(note));
-            }
+            tell_notes(&converted.notes);
         }
         Some(Command::Merge(flags)) => {
             let merged = merge::run(&flags)?;
             print(merged.to_string().as_bytes())?;
-            for note in &merged.notes {
-                Console::new(false).tell(&Message::Note(note.clone()));
-            }
+            tell_notes(&merged.notes);
             return Ok(merged.is_whole());
         }
         Some(Command::Show { file, json }) => print(show::show(&file, json)?.as_bytes())?,
@@ -116,6 +108,12 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+fn tell_notes(notes: &[String]) {
+    for note in notes {
+        Console::new(false).tell(&Message::Note(note.clone()));
+    }
 }
 
 /// Without a desktop session, Mesa's device selection layer prints `error: XDG_RUNTIME_DIR ...` on standard error, where

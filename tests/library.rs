@@ -20,6 +20,7 @@ use gradcam::wgpu;
 #[allow(dead_code, reason = "every test program uses a part")]
 mod common {
     pub(crate) mod device;
+    pub(crate) mod drawn;
     pub(crate) mod tiny;
 }
 use common::device::{GPU, assert_close, random};

@@ -2,11 +2,13 @@
 
 mod common {
     pub(crate) mod device;
+    pub(crate) mod drawn;
 }
 
 use common::device::{
     GPU, assert_close, backward_within, each_convolution, forward_within, random, to_input,
 };
+use common::drawn;
 use gradcam::low_level::architectures;
 use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{
@@ -19,19 +21,12 @@ const CLASSES: usize = 4;
 
 /// Two convolutions, of which the second is as the fast kernels want it, a max-pool, a mean and a linear layer.
 fn network() -> Network {
-    let drawn = |seed, shape: &[usize]| {
-        Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
-    };
-    let convolution = |seed, outputs, inputs| Op::Conv2d {
-        weight: drawn(seed, &[outputs, inputs, 3, 3]),
-        bias: Some(drawn(seed + 1, &[outputs])),
-        layout: FilterLayout::Oihw,
-        window: Window::square(3, 1, 1),
-        groups: 1,
+    let convolution = |seed, outputs, inputs| {
+        drawn::convolution(seed, outputs, inputs, Window::square(3, 1, 1), 1)
     };
     let linear = Op::Linear {
-        weight: drawn(5, &[CLASSES, 9]),
-        bias: Some(drawn(6, &[CLASSES])),
+        weight: drawn::tensor(5, &[CLASSES, 9]),
+        bias: Some(drawn::tensor(6, &[CLASSES])),
         layout: MatrixLayout::OutIn,
     };
     let mut network = Network::new("small", Shape::new(3, 11, 9));
@@ -121,12 +116,9 @@ fn deep(input: Shape, outputs: &[usize]) -> Network {
                 .unwrap();
             continue;
         }
-        let drawn = |seed, shape: &[usize]| {
-            Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))
-        };
         let convolution = Op::Conv2d {
-            weight: drawn(20 + i, &[outputs, inputs, 3, 3]),
-            bias: Some(drawn(30 + i, &[outputs])),
+            weight: drawn::tensor(20 + i, &[outputs, inputs, 3, 3]),
+            bias: Some(drawn::tensor(30 + i, &[outputs])),
             layout: FilterLayout::Oihw,
             window: Window::square(3, 1, 1),
             groups: 1,

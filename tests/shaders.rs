@@ -1,6 +1,6 @@
 //! Every shader parses and validates, and agrees with the kernel table on the host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gradcam::low_level::kernels::half::{self, Halves, NotHalved};
 use gradcam::low_level::kernels::{
@@ -353,4 +353,47 @@ fn the_kernel_page_has_a_row_for_every_kernel() {
         let has_it = |row: &&str| row.split('|').nth(1).is_some_and(|c| c.contains(&name));
         assert!(rows.iter().any(has_it), "{name} is not in src/kernels.rs");
     }
+}
+
+/// Helpers that shaders have copies of: each file is WGSL as it stands, and a mend of one copy is a mend of all. Those of
+/// convolutions by subgroups are written for their own loops.
+#[test]
+fn copies_of_a_helper_are_the_same_in_all_shaders() {
+    const HELPERS: [&str; 13] = [
+        "block",
+        "end",
+        "half_blocks",
+        "high",
+        "low",
+        "normal",
+        "over",
+        "place",
+        "present",
+        "product",
+        "sigmoid",
+        "sum_over_lanes",
+        "x_at",
+    ];
+    let mut seen: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    let mut names: Vec<(&str, &str)> = Kernel::ALL
+        .iter()
+        .map(|kernel| (kernel.info().name, kernel.info().source))
+        .collect();
+    names.dedup();
+    let mut copies = 0;
+    for (name, source) in names.iter().filter(|(name, _)| !name.starts_with("conv")) {
+        for start in source.match_indices("\nfn ").map(|(at, _)| at + 1) {
+            let function = &source[start..];
+            let function = &function[..function.find("\n}").unwrap()];
+            let (head, body) = function.split_once('{').unwrap();
+            let called = head["fn ".len()..].split('(').next().unwrap();
+            if !HELPERS.contains(&called) {
+                continue;
+            }
+            let (first, expected) = *seen.entry(head).or_insert((name, body));
+            assert_eq!(body, expected, "{called} of {name} and {first}");
+            copies += usize::from(first != *name);
+        }
+    }
+    assert!(copies > 20, "{copies}");
 }

@@ -20,6 +20,22 @@ fn convolution(seed: u32, o: usize, i: usize, window: Window) -> Op {
     }
 }
 
+#[track_caller]
+fn assert_adjoint(input: Shape, op: Op) {
+    let what = format!("{input}, {op:?}");
+    let mut network = Network::new("adjoint", input);
+    network.chain("layer", op).unwrap();
+    let out = network.node(network.output()).shape;
+    let (x, g) = (random(51, input.len()), random(52, out.len()));
+    let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
+    let (left, right) = (dot(&y, &g), dot(&x, &dx));
+    let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
+    assert!(
+        (left - right).abs() < 1e-6 * size,
+        "{what}: {left}, {right}"
+    );
+}
+
 #[test]
 fn a_convolution_and_its_input_gradient_are_adjoint() {
     let windows = [
@@ -29,19 +45,7 @@ fn a_convolution_and_its_input_gradient_are_adjoint() {
     ];
     for (input, outputs) in [(Shape::new(5, 17, 9), 7), (Shape::new(13, 6, 33), 66)] {
         for window in windows {
-            let mut network = Network::new("adjoint", input);
-            network
-                .chain("conv", convolution(50, outputs, input.c, window))
-                .unwrap();
-            let out = network.node(network.output()).shape;
-            let (x, g) = (random(51, input.len()), random(52, out.len()));
-            let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
-            let (left, right) = (dot(&y, &g), dot(&x, &dx));
-            let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
-            assert!(
-                (left - right).abs() < 1e-6 * size,
-                "{input}: {left} and {right}"
-            );
+            assert_adjoint(input, convolution(50, outputs, input.c, window));
         }
     }
 }
@@ -100,17 +104,6 @@ fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
         }),
     ];
     for op in ops {
-        let what = format!("{op:?}");
-        let mut network = Network::new("adjoint", input);
-        network.chain("layer", op).unwrap();
-        let out = network.node(network.output()).shape;
-        let (x, g) = (random(51, input.len()), random(52, out.len()));
-        let (y, dx) = backward(&network, to_input(1, ReluRule::Plain), &x, &g);
-        let (left, right) = (dot(&y, &g), dot(&x, &dx));
-        let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
-        assert!(
-            (left - right).abs() < 1e-6 * size,
-            "{what}: {left}, {right}"
-        );
+        assert_adjoint(input, op);
     }
 }

@@ -2,28 +2,20 @@
 //! takes a ReLU, and a product with a value a channel.
 
 use gradcam::low_level::kernels::Kernel;
-use gradcam::low_level::network::{Activation, FilterLayout, Network, Op, ReluRule, Shape, Window};
+use gradcam::low_level::network::{Activation, Network, Op, ReluRule, Shape, Window};
 use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
     GPU, assert_close, backward_within, each_convolution, forward_within, plain, random, to_input,
 };
+use crate::common::drawn;
 use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE};
 
 /// A convolution of so many groups, and its weights and biases.
 fn convolution(seed: u32, input: Shape, outputs: usize, window: Window, groups: usize) -> Op {
-    let [kh, kw] = window.size;
-    let weight = [outputs, input.c / groups, kh, kw];
-    let values = random(seed, weight.iter().product());
-    Op::Conv2d {
-        weight: Tensor::from_f32(weight.to_vec(), &values),
-        bias: Some(Tensor::from_f32(vec![outputs], &random(seed + 1, outputs))),
-        layout: FilterLayout::Oihw,
-        window,
-        groups,
-    }
+    drawn::convolution(seed, outputs, input.c / groups, window, groups)
 }
 
 /// Its twin.

@@ -16,6 +16,7 @@ mod ties;
 #[path = "../common"]
 mod common {
     pub(crate) mod device;
+    pub(crate) mod drawn;
     pub(crate) mod twins;
 }
 

@@ -1,14 +1,14 @@
 //! Maxima and means over windows, bins and whole maps.
 
 use gradcam::low_level::kernels::Kernel;
-use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
+use gradcam::low_level::network::{Network, Op, ReluRule, Shape, Window};
 use gradcam::low_level::plan::{ForwardRequest, Plan, Request, Winograd};
-use gradcam::weights::Tensor;
 
 use crate::common::device::{
     assert_close, backward, backward_asked, each_convolution, forward, forward_within, random,
     to_input,
 };
+use crate::common::drawn;
 use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE, single};
 
@@ -103,13 +103,8 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
         let weight = random(40, outputs * input.c * 9);
         let bias = random(41, outputs);
         let mut network = Network::new("pooled", input);
-        let convolution = Op::Conv2d {
-            weight: Tensor::from_f32(vec![outputs, input.c, 3, 3], &weight),
-            bias: Some(Tensor::from_f32(vec![outputs], &bias)),
-            layout: FilterLayout::Oihw,
-            window: Window::square(3, 1, 1),
-            groups: 1,
-        };
+        let same = Window::square(3, 1, 1);
+        let convolution = drawn::convolution(40, outputs, input.c, same, 1);
         network.chain("convolution", convolution).unwrap();
         let relu = network.chain("relu", Op::RELU).unwrap();
         let halves = Window::square(2, 2, 0);
@@ -124,7 +119,7 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
             inputs: input.c,
             groups: 1,
         };
-        let before = twins::conv2d(&x, n, input, &filters, Some(&bias), Window::square(3, 1, 1));
+        let before = twins::conv2d(&x, n, input, &filters, Some(&bias), same);
         let (expected, _) = twins::max_pool(&twins::relu(&before), n, middle, halves);
         let dy = random(43, 2 * out.len());
         let one = &x[..input.len()];

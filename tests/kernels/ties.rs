@@ -3,15 +3,13 @@
 
 use gradcam::low_level::gpu::Session;
 use gradcam::low_level::kernels::Kernel;
-use gradcam::low_level::network::{
-    FilterLayout, Network, NodeId, Op, Pad, ReluRule, Shape, Window,
-};
+use gradcam::low_level::network::{Network, NodeId, Op, Pad, ReluRule, Shape, Window};
 use gradcam::low_level::plan::{ForwardRequest, Plan, Request, Winograd};
-use gradcam::weights::Tensor;
 
 use crate::common::device::{
     GPU, assert_close, backward_within, each_convolution, random, to_input,
 };
+use crate::common::drawn;
 use crate::common::twins::{self, Filters};
 
 /// Of the largest value, as elsewhere, and for four layers one after the other.
@@ -47,15 +45,7 @@ fn picture(shape: Shape, seed: u32) -> Vec<f32> {
 }
 
 fn convolution(seed: u32, outputs: usize, inputs: usize, window: Window) -> Op {
-    let [rows, columns] = window.size;
-    let weight = random(seed, outputs * inputs * rows * columns);
-    Op::Conv2d {
-        weight: Tensor::from_f32(vec![outputs, inputs, rows, columns], &weight),
-        bias: Some(Tensor::from_f32(vec![outputs], &random(seed + 1, outputs))),
-        layout: FilterLayout::Oihw,
-        window,
-        groups: 1,
-    }
+    drawn::convolution(seed, outputs, inputs, window, 1)
 }
 
 /// Networks with pools after one, two and three convolutions, disjoint and overlapping, and steps of all kinds between.

@@ -10,6 +10,7 @@ mod properties;
 #[path = "../common"]
 mod common {
     pub(crate) mod device;
+    pub(crate) mod drawn;
     pub(crate) mod tiny;
 }
 

@@ -18,6 +18,17 @@ struct Operand {
     sharing: usize,
 }
 
+impl Operand {
+    /// A value for each of what the pass carries.
+    fn each(buffer: BufferId, shape: Shape) -> Self {
+        Self {
+            buffer,
+            shape,
+            sharing: 1,
+        }
+    }
+}
+
 /// Some channels of `x` that become channels of `y`.
 struct Copied<'a> {
     label: &'a str,
@@ -83,11 +94,7 @@ impl Builder<'_> {
         let dx = self
             .buffers
             .tensor(&format!("d_{}", network.node(input).name), n, shape);
-        let dy = Operand {
-            buffer: dy,
-            shape: node.shape,
-            sharing: 1,
-        };
+        let dy = Operand::each(dy, node.shape);
         let label = format!("{} backward", node.name);
         self.combine(&label, CombineKind::Mul, n, [dy, other], dx, Epilogue::None);
         dx
@@ -103,11 +110,7 @@ impl Builder<'_> {
         let node = self.network.node(id);
         let name = format!("d_{}", node.name);
         let sum = self.buffers.tensor(&name, n, node.shape);
-        let operands = gradients.map(|buffer| Operand {
-            buffer,
-            shape: node.shape,
-            sharing: 1,
-        });
+        let operands = gradients.map(|gradient| Operand::each(gradient, node.shape));
         self.combine(&name, CombineKind::Add, n, operands, sum, Epilogue::None);
         sum
     }
@@ -237,11 +240,7 @@ impl Builder<'_> {
         self.copy_channels(&Copied {
             label: &format!("{} backward", node.name),
             n,
-            x: Operand {
-                buffer: dy,
-                shape: node.shape,
-                sharing: 1,
-            },
+            x: Operand::each(dy, node.shape),
             y: dx,
             y_shape: input.shape,
             from: before,
