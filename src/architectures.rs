@@ -28,6 +28,7 @@ use crate::network::{Network, NetworkError, OutputKind, Shape};
 use crate::picture::preprocess::Normalization;
 use crate::weights::Weights;
 use crate::weights::onnx::Graph;
+use metadata::Stated;
 
 pub use keras::KerasModelError;
 pub(crate) use metadata::{keys, preprocessing_text};
@@ -464,14 +465,11 @@ pub fn recognise_as(
             wanted: wanted.into(),
         });
     }
-    let leaves_none = || ArchitectureError::NoArchitectures {
-        asked: asked.architecture.unwrap_or_default().into(),
-    };
     let says_all = stated.graph.is_some() || weights.graph.is_some() || keras::wrote(weights);
-    if says_all && asked.architecture.is_some() {
-        return Err(leaves_none());
+    if let (true, Some(architecture)) = (says_all, asked.architecture) {
+        return Err(leaves_none(architecture));
     }
-    let mut classifier = match &stated.graph {
+    let classifier = match &stated.graph {
         Some(graph) => at_size(node_list::network(graph, weights)?.into(), size)?,
         None if let Some(graph) = &weights.graph => {
             let asked = Overrides {
@@ -481,34 +479,51 @@ pub fn recognise_as(
             of_graph(graph, &asked, stated.labels.as_deref())?
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
-        None => {
-            several::refuse(weights)?;
-            let told = families::classifier(weights, size, asked.architecture);
-            if told.is_err() {
-                // One with blocks of convolutions may have a family's names.
-                transformers::refuse(weights)?;
-            }
-            let (classifier, allowed) = if let Some(told) = told? {
-                told
-            } else {
-                transformers::refuse(weights)?;
-                if asked.architecture.is_some() {
-                    return Err(leaves_none());
+        None => by_names(weights, size, asked.architecture)?,
+    };
+    Ok(as_known(classifier, weights, stated))
+}
+
+/// Where a file says all of its network, and so leaves none to be chosen.
+fn leaves_none(architecture: &str) -> ArchitectureError {
+    ArchitectureError::NoArchitectures {
+        asked: architecture.into(),
+    }
+}
+
+/// The network that the names of tensors tell: of a family, or else a VGG.
+fn by_names(
+    weights: &Weights,
+    size: Option<usize>,
+    architecture: Option<&str>,
+) -> Result<Classifier, ArchitectureError> {
+    several::refuse(weights)?;
+    let told = families::classifier(weights, size, architecture);
+    if !matches!(told, Ok(Some(_))) {
+        // One with blocks of convolutions may have a family's names.
+        transformers::refuse(weights)?;
+    }
+    let (classifier, allowed) = match (told?, architecture) {
+        (Some(told), _) => told,
+        (None, Some(architecture)) => return Err(leaves_none(architecture)),
+        (None, None) => {
+            let classifier = match several::without_averages(weights)? {
+                None => vgg::classifier(weights, size)?,
+                Some((network, left_out)) => {
+                    let mut classifier = vgg::classifier(&network, size)?;
+                    classifier.notes.push(left_out);
+                    classifier
                 }
-                let classifier = match several::without_averages(weights)? {
-                    None => vgg::classifier(weights, size)?,
-                    Some((network, left_out)) => {
-                        let mut classifier = vgg::classifier(&network, size)?;
-                        classifier.notes.push(left_out);
-                        classifier
-                    }
-                };
-                (classifier, modules::Allowed::default())
             };
-            modules::agree(&weights.modules, &classifier.network, allowed)?;
-            classifier
+            (classifier, modules::Allowed::default())
         }
     };
+    modules::agree(&weights.modules, &classifier.network, allowed)?;
+    Ok(classifier)
+}
+
+/// The classifier with what is known of its weights, and then with what the file states of its use.
+fn as_known(mut classifier: Classifier, weights: &Weights, stated: Stated) -> Classifier {
     known::look(&mut classifier, weights);
     let channels = classifier.network.input_shape().c;
     if channels == 1 && matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
@@ -530,7 +545,7 @@ pub fn recognise_as(
         classifier.network.output_kind = kind;
     }
     classifier.labels = classifier.labels.or(stated.labels);
-    Ok(classifier)
+    classifier
 }
 
 impl From<Network> for Classifier {

@@ -43,31 +43,23 @@ struct Found<'a> {
     bias: Option<&'a Tensor>,
 }
 
+/// The tensors of a file by what they are.
+#[derive(Default)]
+struct Sorted<'a> {
+    layers: BTreeMap<Place, Found<'a>>,
+    /// The mean colour, where a variable has it.
+    mean: Option<Normalization>,
+    /// The first that belongs to no layer of a VGG, nor to its training.
+    strange: Option<&'a String>,
+}
+
 /// The VGG in `weights`, or `None` where no tensor is named as one's first convolution is.
 pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> {
-    let mut layers: BTreeMap<Place, Found<'_>> = BTreeMap::new();
-    let mut strange = None;
-    let mut mean = None;
-    for (name, tensor) in &weights.tensors {
-        let Some((place, word)) = place(name) else {
-            if let Some(stated) = mean_rgb(name, tensor) {
-                mean = Some(stated);
-                continue;
-            }
-            // A counter or a rate belongs to the training.
-            strange = strange.or((tensor.len() > 1).then_some(name));
-            continue;
-        };
-        let layer = layers.entry(place).or_default();
-        let lower = word.to_ascii_lowercase();
-        if WEIGHTS.contains(&&*lower) {
-            layer.weight = Some(Named { name, word, tensor });
-        } else if BIASES.contains(&&*lower) {
-            layer.bias = Some(tensor);
-        } else {
-            strange = strange.or(Some(name));
-        }
-    }
+    let Sorted {
+        layers,
+        mean,
+        strange,
+    } = sorted(weights);
     let first = layers.get(&Place::Convolution(1, 1));
     let Some(named) = first.and_then(|layer| layer.weight) else {
         return Ok(None);
@@ -85,55 +77,14 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         layer: place.to_string(),
         found: names(weights),
     };
-    let mut blocks: Vec<Vec<Parameters>> = vec![];
-    let mut head: Vec<Dense> = vec![];
-    for (&place, found) in &layers {
-        let weight = found.weight.ok_or_else(|| missing(place))?.tensor;
-        let layer = |weight: Tensor| Parameters {
-            name: place.to_string(),
-            weight,
-            bias: found.bias.cloned(),
-        };
-        match place {
-            Place::Convolution(block, i) => {
-                let before = match i {
-                    1 => Place::Convolution(block - 1, 1),
-                    _ => Place::Convolution(block, i - 1),
-                };
-                if (block, i) != (1, 1) && !layers.contains_key(&before) {
-                    return Err(missing(before));
-                }
-                if i == 1 {
-                    blocks.push(vec![]);
-                }
-                let block = blocks.last_mut().expect("the first convolution is there");
-                block.push(layer(weight.clone()));
-            }
-            Place::Dense(number) => {
-                // The authors count dense layers on from the blocks.
-                if head.is_empty() && usize::from(number) > blocks.len() + 1 {
-                    return Err(missing(Place::Convolution(blocks.len() as u8 + 1, 1)));
-                }
-                if let Some(previous) = head.last_mut() {
-                    previous.relu = true;
-                }
-                // One that is no matrix is refused with its shape by the network.
-                let weight = axes.dense(weight).unwrap_or_else(|| weight.clone());
-                head.push(Dense {
-                    layer: layer(weight),
-                    relu: false,
-                });
-            }
-        }
-    }
+    let (blocks, head) = blocks_and_head(&layers, axes).map_err(missing)?;
     vgg::name(&blocks)?;
     let six_to_eight = [6, 7, 8].map(Place::Dense);
-    if six_to_eight.iter().any(|place| layers.contains_key(place))
-        && let Some(absent) = six_to_eight
-            .iter()
-            .find(|place| !layers.contains_key(place))
-    {
-        return Err(missing(*absent));
+    let (there, absent): (Vec<Place>, Vec<Place>) = six_to_eight
+        .into_iter()
+        .partition(|place| layers.contains_key(place));
+    if let (false, Some(&absent)) = (there.is_empty(), absent.first()) {
+        return Err(missing(absent));
     }
     if head.is_empty() {
         return Err(missing(Place::Dense(8)));
@@ -152,6 +103,80 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
         evidence,
         notes: vec![],
     }))
+}
+
+fn sorted(weights: &Weights) -> Sorted<'_> {
+    let mut sorted = Sorted::default();
+    for (name, tensor) in &weights.tensors {
+        let Some((place, word)) = place(name) else {
+            if let Some(stated) = mean_rgb(name, tensor) {
+                sorted.mean = Some(stated);
+                continue;
+            }
+            // A counter or a rate belongs to the training.
+            sorted.strange = sorted.strange.or((tensor.len() > 1).then_some(name));
+            continue;
+        };
+        let layer = sorted.layers.entry(place).or_default();
+        let lower = word.to_ascii_lowercase();
+        if WEIGHTS.contains(&&*lower) {
+            layer.weight = Some(Named { name, word, tensor });
+        } else if BIASES.contains(&&*lower) {
+            layer.bias = Some(tensor);
+        } else {
+            sorted.strange = sorted.strange.or(Some(name));
+        }
+    }
+    sorted
+}
+
+/// The convolutions, block by block, and the dense layers; an error is the place that lacks its layer or its weight.
+fn blocks_and_head(
+    layers: &BTreeMap<Place, Found<'_>>,
+    axes: Axes,
+) -> Result<(Vec<Vec<Parameters>>, Vec<Dense>), Place> {
+    let mut blocks: Vec<Vec<Parameters>> = vec![];
+    let mut head: Vec<Dense> = vec![];
+    for (&place, found) in layers {
+        let weight = found.weight.ok_or(place)?.tensor;
+        let layer = |weight: Tensor| Parameters {
+            name: place.to_string(),
+            weight,
+            bias: found.bias.cloned(),
+        };
+        match place {
+            Place::Convolution(block, i) => {
+                let before = match i {
+                    1 => Place::Convolution(block - 1, 1),
+                    _ => Place::Convolution(block, i - 1),
+                };
+                if (block, i) != (1, 1) && !layers.contains_key(&before) {
+                    return Err(before);
+                }
+                if i == 1 {
+                    blocks.push(vec![]);
+                }
+                let block = blocks.last_mut().expect("the first convolution is there");
+                block.push(layer(weight.clone()));
+            }
+            Place::Dense(number) => {
+                // The authors count dense layers on from the blocks.
+                if head.is_empty() && usize::from(number) > blocks.len() + 1 {
+                    return Err(Place::Convolution(blocks.len() as u8 + 1, 1));
+                }
+                if let Some(previous) = head.last_mut() {
+                    previous.relu = true;
+                }
+                // One that is no matrix is refused with its shape by the network.
+                let weight = axes.dense(weight).unwrap_or_else(|| weight.clone());
+                head.push(Dense {
+                    layer: layer(weight),
+                    relu: false,
+                });
+            }
+        }
+    }
+    Ok((blocks, head))
 }
 
 /// TF-Slim's variable with the mean colour, which is all that its networks' inputs have taken off them.

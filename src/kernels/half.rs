@@ -15,9 +15,6 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-/// The largest finite float16.
-pub const HALF_MAX: f32 = 65504.0;
-
 /// Why a kernel has no such form: a fault of its shader, which the tests find.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotHalved {

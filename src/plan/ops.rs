@@ -62,7 +62,7 @@ impl<'a> Builder<'a> {
         let network = self.network;
         let id = step.node;
         let node = network.node(id);
-        match node.op {
+        match &node.op {
             Op::Add => return self.combined(step, CombineKind::Add),
             Op::Mul => return self.combined(step, CombineKind::Mul),
             Op::Concat => return self.concatenated(id),
@@ -70,21 +70,8 @@ impl<'a> Builder<'a> {
         }
         let input = step.reads(network)[0];
         let x = self.value(input);
-        let (in_shape, out_shape) = (network.node(input).shape, node.shape);
         let n = self.pass.images;
-        let (direction, label) = (Direction::Forward, node.name.as_str());
-        let call = |y| Call {
-            label,
-            direction,
-            n,
-            x,
-            y,
-            in_shape,
-            out_shape,
-        };
         match &node.op {
-            Op::Input => unreachable!("the first node alone, and it is not computed"),
-            Op::Add | Op::Mul | Op::Concat => unreachable!("recorded above"),
             Op::Conv2d { bias, .. } => {
                 let mut call = self.forward_convolution(id, x).expect("it is one");
                 (call.y, call.end) = self.layer_output(step, bias.as_ref());
@@ -102,77 +89,29 @@ impl<'a> Builder<'a> {
                 let (y, end) = self.layer_output(step, bias.as_ref());
                 self.linear(&Linear {
                     name: &node.name,
-                    label,
+                    label: &node.name,
                     weight,
                     layout: *layout,
-                    direction,
+                    direction: Direction::Forward,
                     n,
                     x,
                     y,
                     end,
                 });
             }
-            Op::Activate(activation) => {
-                let call = call(self.output(id));
-                self.activate(id, &call, activation, ReluRule::Plain);
-            }
-            Op::Pad(pad) => {
-                let call = call(self.output(id));
-                self.pad(&call, pad);
-            }
-            Op::Resample(resample) => {
-                let call = call(self.output(id));
-                self.resample(id, &call, resample);
-            }
-            Op::Lrn(lrn) => {
-                let call = call(self.output(id));
-                self.lrn(id, &call, lrn);
-            }
-            Op::MaxPool(window) => {
-                let call = call(self.output(id));
-                self.max_pool(id, &call, window);
-            }
-            Op::AvgPool {
-                window,
-                count_include_pad,
-            } => {
-                let call = call(self.output(id));
-                self.avg_pool(&call, window, *count_include_pad);
-            }
-            Op::Affine { scale, shift } => {
-                let call = call(self.output(step.made()));
+            _ => {
                 let relu = step.activation.map(|_| Epilogue::BiasRelu);
+                let call = Call {
+                    label: &node.name,
+                    direction: Direction::Forward,
+                    n,
+                    x,
+                    y: self.output(step.made()),
+                    in_shape: network.node(input).shape,
+                    out_shape: node.shape,
+                };
                 let epilogue = relu.unwrap_or(Epilogue::None);
-                self.affine(id, &call, [scale, shift], epilogue);
-            }
-            Op::LayerNorm {
-                scale,
-                shift,
-                epsilon,
-            } => {
-                let call = call(self.output(id));
-                self.layer_norm(id, &call, [scale, shift], *epsilon);
-            }
-            Op::GroupNorm {
-                groups,
-                scale,
-                shift,
-                epsilon,
-            } => {
-                let call = call(self.output(id));
-                self.group_norm(id, &call, *groups, [scale, shift], *epsilon);
-            }
-            Op::AdaptiveAvgPool(_) => {
-                let call = call(self.output(id));
-                self.adaptive_avg_pool(&call);
-            }
-            Op::GlobalMean => {
-                let call = call(self.output(id));
-                self.global_mean(&call);
-            }
-            Op::Flatten(order) => {
-                let call = call(self.output(id));
-                self.flatten(&call, *order);
+                self.record_call(id, &call, ReluRule::Plain, epilogue);
             }
         }
     }
@@ -193,12 +132,11 @@ impl<'a> Builder<'a> {
         let input = node.inputs[at];
         let (in_shape, out_shape) = (network.node(input).shape, node.shape);
         let n = self.gradients(request);
-        let (direction, label) = (Direction::Backward, format!("{} backward", node.name));
+        let label = format!("{} backward", node.name);
         let label = label.as_str();
-        let name = format!("d_{}", network.node(input).name);
         let call = |dx| Call {
             label,
-            direction,
+            direction: Direction::Backward,
             n,
             x: dy,
             y: dx,
@@ -206,7 +144,6 @@ impl<'a> Builder<'a> {
             out_shape,
         };
         match &node.op {
-            Op::Input => unreachable!("no gradient goes past the picture"),
             Op::Add => (input, self.sum_backward(id, at, dy, n)),
             Op::Mul => (input, self.product_backward(id, at, dy, n)),
             Op::Concat => (input, self.concatenated_backward(id, at, dy, n)),
@@ -226,7 +163,7 @@ impl<'a> Builder<'a> {
                     window,
                     groups: *groups,
                     traffic: self.traffic(id),
-                    direction,
+                    direction: Direction::Backward,
                     n,
                     x: dy,
                     in_shape: out_shape,
@@ -248,7 +185,7 @@ impl<'a> Builder<'a> {
                     label,
                     weight,
                     layout: *layout,
-                    direction,
+                    direction: Direction::Backward,
                     n,
                     x: dy,
                     y: dx,
@@ -256,84 +193,53 @@ impl<'a> Builder<'a> {
                 });
                 (reached, dx)
             }
-            Op::Activate(activation) => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.activate(id, &call, activation, request.rule);
-                (input, call.y)
-            }
             Op::MaxPool(window) if window.is_disjoint() => {
                 // The activation that a gradient goes to is the maximum, the pool's own output.
                 let (reached, dx, end) = self.masked_gradient(input, id, None, request);
                 self.max_pool_backward_disjoint(id, &call(dx), window, end);
                 (reached, dx)
             }
-            Op::Pad(pad) => {
+            _ => {
+                let name = format!("d_{}", network.node(input).name);
                 let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.pad(&call, pad);
+                self.record_call(id, &call, request.rule, Epilogue::None);
                 (input, call.y)
             }
-            Op::Resample(resample) => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.resample(id, &call, resample);
-                (input, call.y)
+        }
+    }
+
+    /// Records an op that is one call in either direction. `rule` is read on the way back, `epilogue` by an affine step alone.
+    fn record_call(&mut self, id: NodeId, call: &Call<'_>, rule: ReluRule, epilogue: Epilogue) {
+        let network = self.network;
+        match &network.node(id).op {
+            Op::Input => unreachable!("the picture is given, and no gradient goes past it"),
+            Op::Add | Op::Mul | Op::Concat | Op::Conv2d { .. } | Op::Linear { .. } => {
+                unreachable!("recorded by the direction that it is for")
             }
-            Op::Lrn(lrn) => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.lrn(id, &call, lrn);
-                (input, call.y)
-            }
-            Op::MaxPool(window) => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.max_pool(id, &call, window);
-                (input, call.y)
-            }
+            Op::Activate(activation) => self.activate(id, call, activation, rule),
+            Op::Pad(pad) => self.pad(call, pad),
+            Op::Resample(resample) => self.resample(id, call, resample),
+            Op::Lrn(lrn) => self.lrn(id, call, lrn),
+            Op::MaxPool(window) => self.max_pool(id, call, window),
             Op::AvgPool {
                 window,
                 count_include_pad,
-            } => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.avg_pool(&call, window, *count_include_pad);
-                (input, call.y)
-            }
-            Op::Affine { scale, shift } => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.affine(id, &call, [scale, shift], Epilogue::None);
-                (input, call.y)
-            }
+            } => self.avg_pool(call, window, *count_include_pad),
+            Op::Affine { scale, shift } => self.affine(id, call, [scale, shift], epilogue),
             Op::LayerNorm {
                 scale,
                 shift,
                 epsilon,
-            } => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.layer_norm(id, &call, [scale, shift], *epsilon);
-                (input, call.y)
-            }
+            } => self.layer_norm(id, call, [scale, shift], *epsilon),
             Op::GroupNorm {
                 groups,
                 scale,
                 shift,
                 epsilon,
-            } => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.group_norm(id, &call, *groups, [scale, shift], *epsilon);
-                (input, call.y)
-            }
-            Op::AdaptiveAvgPool(_) => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.adaptive_avg_pool(&call);
-                (input, call.y)
-            }
-            Op::GlobalMean => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.global_mean(&call);
-                (input, call.y)
-            }
-            Op::Flatten(order) => {
-                let call = call(self.buffers.tensor(&name, n, in_shape));
-                self.flatten(&call, *order);
-                (input, call.y)
-            }
+            } => self.group_norm(id, call, *groups, [scale, shift], *epsilon),
+            Op::AdaptiveAvgPool(_) => self.adaptive_avg_pool(call),
+            Op::GlobalMean => self.global_mean(call),
+            Op::Flatten(order) => self.flatten(call, *order),
         }
     }
 
