@@ -18,9 +18,11 @@
 //!
 //! | folder | what it is | may know |
 //! | --- | --- | --- |
+//! | `named`, `near` | closed lists of values with names; which of some names was meant | |
+//! | [`sniff`], `printable` | what a file seems to be; names of others as a terminal may be given them | |
 //! | [`weights`] | a file to named tensors, one module a format; knows nothing of networks | |
 //! | [`network`] | the network as data: ops, shapes, target layers | `weights` for its tensors |
-//! | [`picture`] | pictures decoded, cropped and scaled to the input, and the way back; written | [`sniff`]: what a file seems to be |
+//! | [`picture`] | pictures decoded, cropped and scaled to the input, and the way back; written | `sniff` |
 //! | [`labels`] | class names | |
 //! | [`architectures`] | named tensors or a graph to a network, with what is known of its use | `weights`, `network`, `picture`, `labels` |
 //! | [`exact`] | the first layers on the host in float64, for gradients at pixels that rounding would turn over | `network` |
@@ -33,7 +35,7 @@
 //! | [`draw`] | maps to pictures: pure functions | `methods`, `picture` |
 //! | [`explainer`] | one picture through the network and back, for all methods asked for | all above |
 //! | [`cli`], [`options`] | flags; the rules between them | the core's lists of values |
-//! | [`output`] | names of files, writing them whole, the report as text, JSON and CSV; the manifest by which runs are resumed and joined | the core |
+//! | [`output`] | names of files, writing them whole, the report as text, JSON and CSV; the manifest by which runs are resumed and joined | the core, `cli`'s lists of values |
 //! | [`command`] | what the program does, and every error that it may end with: nothing knows it but `main` | everything |
 //!
 //! No folder knows one that knows it, and `tests/house.rs` holds the source against this table. Errors are leaves: each folder has

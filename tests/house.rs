@@ -204,6 +204,23 @@ fn each_folder_knows_only_what_its_task_needs() {
 }
 
 #[test]
+fn the_crate_page_has_a_row_for_every_folder() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs"));
+    let page = page.unwrap();
+    let table = page.split("| folder |").nth(1).unwrap();
+    let table = table.split("//!\n").next().unwrap();
+    let heads = table.lines().filter_map(|row| row.split('|').nth(1));
+    let named: BTreeSet<&str> = heads
+        .flat_map(|head| head.split('`').skip(1).step_by(2))
+        .collect();
+    let house = house();
+    let mut folders: BTreeSet<&str> = house.keys().map(String::as_str).collect();
+    // Named below the table: it joins the others' errors.
+    folders.remove("error");
+    assert_eq!(named, folders);
+}
+
+#[test]
 fn only_gpu_names_wgpu() {
     for (top, files) in house() {
         for (file, code) in files {
