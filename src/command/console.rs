@@ -187,9 +187,9 @@ impl Console {
         Results {
             bar: &self.bar,
             to: match (is_stdout_taken, self.quiet) {
-                (false, _) => To::Stdout,
-                (true, false) => To::Stderr,
-                (true, true) => To::Nowhere,
+                (false, _) => ResultsStream::Stdout,
+                (true, false) => ResultsStream::Stderr,
+                (true, true) => ResultsStream::Nowhere,
             },
         }
     }
@@ -216,11 +216,11 @@ fn pace(a_second: f64) -> String {
 /// Standard output beside a [`Console`].
 pub struct Results<'a> {
     bar: &'a ProgressBar,
-    to: To,
+    to: ResultsStream,
 }
 
 /// Where results go.
-enum To {
+enum ResultsStream {
     Stdout,
     Stderr,
     Nowhere,
@@ -229,9 +229,9 @@ enum To {
 impl Write for Results<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bar.suspend(|| match self.to {
-            To::Stdout => io::stdout().write(bytes),
-            To::Stderr => io::stderr().write(bytes),
-            To::Nowhere => Ok(bytes.len()),
+            ResultsStream::Stdout => io::stdout().write(bytes),
+            ResultsStream::Stderr => io::stderr().write(bytes),
+            ResultsStream::Nowhere => Ok(bytes.len()),
         })
     }
 

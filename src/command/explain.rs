@@ -42,7 +42,7 @@ pub use box_file::BoxFileError;
 pub use list_file::ListError;
 pub use message::{Cost, Message, in_words};
 
-use box_file::Known;
+use box_file::BoxOfClass;
 use choice::Choice;
 use devices::Devices;
 use ending::Collected;
@@ -147,7 +147,7 @@ fn place_boxes(
 ) -> Result<Option<box_file::Classes>, Error> {
     match (&options.known_boxes, &mut jobs.list[..]) {
         (KnownBoxes::Here(boxes), [job]) => {
-            job.known_boxes = boxes.iter().map(|&place| Known::of(place)).collect();
+            job.known_boxes = boxes.iter().map(|&place| BoxOfClass::of(place)).collect();
             Ok(None)
         }
         (KnownBoxes::Here(boxes), list) if !boxes.is_empty() => {

@@ -88,14 +88,14 @@ pub enum BoxFileError {
 
 /// A box of a picture.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Known {
+pub struct BoxOfClass {
     /// Where it is.
     pub place: KnownBox,
     /// The class whose maps alone are held against it; `None`: all maps.
     pub class: Option<usize>,
 }
 
-impl Known {
+impl BoxOfClass {
     /// A box for all maps.
     pub(super) fn of(place: KnownBox) -> Self {
         Self { place, class: None }
@@ -154,7 +154,7 @@ pub(super) fn assign(
 }
 
 /// A picture as the file names it, and its boxes.
-type BoxesOf = (PathBuf, Vec<Known>);
+type BoxesOf = (PathBuf, Vec<BoxOfClass>);
 
 /// The boxes of each picture, and the classes' names, of which each box has its number.
 fn by_picture(list: Vec<Named>) -> (Vec<BoxesOf>, Vec<String>) {
@@ -179,7 +179,7 @@ fn by_picture(list: Vec<Named>) -> (Vec<BoxesOf>, Vec<String>) {
                 names.len() - 1
             })
         });
-        pictures[*number].1.push(Known { place, class });
+        pictures[*number].1.push(BoxOfClass { place, class });
     }
     (pictures, names)
 }

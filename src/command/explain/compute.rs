@@ -45,12 +45,12 @@ pub(super) struct SetUp {
     pub(super) explainers: Vec<Explainer>,
     pub(super) settings: report::Settings,
     pub(super) milliseconds: f64,
-    sized: Sized,
+    other_sizes: OtherSizes,
 }
 
 /// What pictures of other sizes need, of `--fit tiles`.
 #[derive(Default)]
-struct Sized {
+struct OtherSizes {
     /// Whether the network takes a size; by width and height.
     takes: Mutex<HashMap<(u32, u32), bool>>,
     /// For each device the network at the size that it saw last.
@@ -68,7 +68,7 @@ impl SetUp {
             let network = run.network_at(whole.canvas)?;
             explainer::fits(&network, &self.wanted, run.devices.first().limits()).then_some(())
         };
-        let mut known = lock(&self.sized.takes);
+        let mut known = lock(&self.other_sizes.takes);
         let takes = *known
             .entry(whole.canvas)
             .or_insert_with(|| takes().is_some());
@@ -82,7 +82,7 @@ impl SetUp {
         device: usize,
         size: (u32, u32),
     ) -> Result<Arc<Explainer>, ExplainError> {
-        let mut last = lock(&self.sized.last[device]);
+        let mut last = lock(&self.other_sizes.last[device]);
         if let Some((_, explainer)) = last.as_ref().filter(|(of, _)| *of == size) {
             return Ok(Arc::clone(explainer));
         }
@@ -148,9 +148,9 @@ impl Run<'_> {
             wanted,
             explainers,
             milliseconds: milliseconds(started),
-            sized: Sized {
+            other_sizes: OtherSizes {
                 last: self.devices.gpus.iter().map(|_| Mutex::default()).collect(),
-                ..Sized::default()
+                ..OtherSizes::default()
             },
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::Message;
-use super::box_file::Known;
+use super::box_file::BoxOfClass;
 use super::listing::{Named, named};
 use crate::cli::{Format, Output};
 use crate::command::Error;
@@ -22,7 +22,7 @@ pub(super) struct Job {
     /// Or why it has none, in words that were told.
     pub(super) destination: Result<Destination, String>,
     /// Boxes of it that maps are held against.
-    pub(super) known_boxes: Vec<Known>,
+    pub(super) known_boxes: Vec<BoxOfClass>,
 }
 
 /// What there is to do.

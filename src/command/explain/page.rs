@@ -61,13 +61,13 @@ pub(super) fn within(picture: &RgbImage, side: u32) -> RgbImage {
 }
 
 /// Where pictures and maps of one picture go.
-pub(super) struct To<'a> {
+pub(super) struct PictureMedia<'a> {
     pub(super) media: &'a Media,
     /// The picture's, see [`Media::key`].
     pub(super) key: String,
 }
 
-impl To<'_> {
+impl PictureMedia<'_> {
     fn jpeg(&self, picture: &RgbImage, name: &str) -> Result<String, Error> {
         Ok(self.media.jpeg(&encoded(picture)?, &self.key, name)?)
     }
@@ -80,7 +80,7 @@ fn encoded(picture: &RgbImage) -> Result<Vec<u8>, Error> {
 
 /// What the page shows of a picture; `picture` as [`reduced`] made it.
 pub(super) fn shown(
-    to: &To<'_>,
+    to: &PictureMedia<'_>,
     scene: &Scene<'_>,
     explanations: &[Explanation],
     picture: &RgbImage,
@@ -109,7 +109,7 @@ pub(super) fn shown(
 
 /// The maps of one class, by method and layer.
 fn of_class(
-    to: &To<'_>,
+    to: &PictureMedia<'_>,
     scene: &Scene<'_>,
     shared: &Shared,
     rank: usize,
@@ -194,7 +194,7 @@ fn pixels(scene: &Scene<'_>, given: &MethodValues, full: Option<f64>) -> RgbImag
 
 /// A small picture under the map of the most likely class and the first method.
 fn small(
-    to: &To<'_>,
+    to: &PictureMedia<'_>,
     scene: &Scene<'_>,
     explanation: &Explanation,
     picture: &RgbImage,

@@ -190,7 +190,7 @@ impl Run<'_> {
         let (Some(media), Some(reduced)) = (&self.media, &explained.picture.reduced) else {
             return Ok(None);
         };
-        let to = page::To {
+        let to = page::PictureMedia {
             media,
             key: Media::key(&job.image),
         };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
-use super::box_file::Known;
+use super::box_file::BoxOfClass;
 use super::values::{MethodValues, methods, values};
 use crate::cli::{Colormap, PixelScale, Scale, Size};
 use crate::command::Error;
@@ -35,7 +35,7 @@ pub struct Scene<'a> {
     /// The picture as it was opened, where maps are placed back on it.
     pub original: Option<&'a RgbImage>,
     /// Boxes of the picture that maps are held against.
-    pub known_boxes: &'a [Known],
+    pub known_boxes: &'a [BoxOfClass],
     /// The picture as the network saw it.
     pub seen: &'a RgbImage,
     /// Where the one lies on the other.
