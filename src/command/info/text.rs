@@ -119,6 +119,11 @@ fn described(lines: &mut Lines, network: &Described) {
         "target layers",
         format_args!("{} (default {default})", network.targets.join(" ")),
     );
+    layers(lines, network);
+}
+
+/// The layers, a line each.
+fn layers(lines: &mut Lines, network: &Described) {
     lines.plain(format_args!("layers"));
     let widest = network
         .layers
