@@ -50,10 +50,10 @@
 //! A network is a list of nodes in an order in which each reads earlier ones ([`network::Network`]); sums, products and
 //! concatenations read several, and any node may be read by several. A backward pass goes through the list from its end, so
 //! that every reader of a node has given its share of the gradient before the node's own turn comes: the first share is the
-//! gradient, and each later one is added to it by a dispatch of its own (`Builder::record_back` in `src/plan/phases.rs`). There a
-//! skip connection's gradient meets that of the layers it goes around. A value's memory is free again when its last reader is
-//! done. A rerun from a node in the middle reads what goes around it, the other side of a skip, from the picture's own forward
-//! pass.
+//! gradient, and each later one is added to it, by a dispatch of its own or as a convolution stores the share that it makes
+//! (`Builder::record_back` in `src/plan/phases.rs`). There a skip connection's gradient meets that of the layers it goes around. A
+//! value's memory is free again when its last reader is done. A rerun from a node in the middle reads what goes around it, the
+//! other side of a skip, from the picture's own forward pass.
 //!
 //! # To add something
 //!
