@@ -151,6 +151,8 @@ impl Method {
             Baseline, Counterfactual, Layer, Noise, Samples, Score, Seed, Steps, Versus,
         };
         use Value::{Mean, MeanSquare, TimesDifference, TimesHeat, Variance};
+        // What all of them read whose values have a sign.
+        const ASKED: &[Setting] = &[Score, Versus, Counterfactual];
         let row = |rule, inputs, value, settings| Row {
             recipe: Recipe {
                 rule,
@@ -159,8 +161,6 @@ impl Method {
             },
             settings,
         };
-        // What all of them read whose values have a sign.
-        const ASKED: &[Setting] = &[Score, Versus, Counterfactual];
         match self {
             Self::Gradient => row(Plain, Picture, Mean, ASKED),
             Self::GradientXInput => {
