@@ -98,6 +98,8 @@ static FAMILIES: &[&Family] = &[
     &resnet::DEEP_STEM,
     &resnet::DEEP_STEM_BLUR,
     &resnet::DEEP_STEM_MEAN,
+    &resnet::CHILDREN,
+    &resnet::FASTAI,
     &densenet::DENSENET,
     &mobilenet::V2,
     &mobilenet::V3_SMALL,

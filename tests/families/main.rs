@@ -402,13 +402,26 @@ fn tensors_that_a_family_has_not_are_refused_by_their_names() {
         said.contains("batch norm features.8.1: its mean is missing"),
         "{said}"
     );
-    let headless = changed(
-        "convnext.safetensors",
-        |name| name.replace("classifier.2.", "other."),
-        &[],
-    );
-    let said = refused(&headless);
+    // What is beside a network may be its head, but no projection is one that gives classes.
+    let headless = |name: &'static str| {
+        let renamed = move |old: &str| old.replace("classifier.2.", name);
+        changed("convnext.safetensors", renamed, &[])
+    };
+    let said = refused(&headless("projection_head."));
     assert!(said.contains("layer classifier.2 is missing"), "{said}");
+    let classifier = at(&headless("other."), None);
+    let said = classifier.notes.join("\n");
+    assert!(
+        said.contains("classifier.2 is not in the file: other is taken as the head in its place"),
+        "{said}"
+    );
+    let normed = changed(
+        "resnet-children.safetensors",
+        kept,
+        &[("norm.weight", &[64]), ("norm.bias", &[64])],
+    );
+    let said = refused(&normed);
+    assert!(said.contains("norm"), "{said}");
 }
 
 #[test]

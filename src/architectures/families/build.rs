@@ -10,7 +10,7 @@ use super::Family;
 use super::file::File;
 use super::step::{Act, Shortcut, Smoothing, Stage, Step};
 use crate::architectures::ArchitectureError;
-use crate::network::{FlattenOrder, Network, NodeId, Op, Shape};
+use crate::network::{FlattenOrder, Network, NodeId, Op, Shape, Window};
 
 /// Epsilon of the layer norms of every family that has them.
 const LAYER_NORM_EPSILON: f32 = 1e-6;
@@ -168,6 +168,18 @@ impl<'a> Builder<'a> {
                 self.activate(*act, place)
             }
             Step::Mean(at) => self.push(full(at), Op::GlobalMean),
+            Step::Max(at) => {
+                // Rows first, since a pool takes a window of some hundred places at most.
+                let Shape { h, w, .. } = self.shape();
+                let of = |size| {
+                    Op::MaxPool(Window {
+                        size,
+                        ..Window::square(1, 1, 0)
+                    })
+                };
+                self.push(format!("{}.rows", full(at)), of([h, 1]))?;
+                self.push(full(at), of([1, w]))
+            }
             Step::Flatten(at) => self.push(full(at), Op::Flatten(FlattenOrder::Chw)),
             Step::Branches(at, branches) => {
                 let input = self.at;

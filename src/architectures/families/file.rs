@@ -92,6 +92,13 @@ impl<'a> File<'a> {
         !names.is_empty()
     }
 
+    /// The tensors of the module of this name, prefix and all, have their place.
+    pub(super) fn take_module(&mut self, full: &str) {
+        let own = below(self.weights, format!("{full}."));
+        let own = own.filter(|name| !name[full.len() + 1..].contains('.'));
+        self.read.extend(own.cloned());
+    }
+
     /// Refuses tensors below the prefix that have no place in the network.
     pub(super) fn all_read(&self) -> Result<(), ArchitectureError> {
         let strange = self.below("").find(|name| {

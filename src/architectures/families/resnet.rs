@@ -52,6 +52,15 @@ const STAGES: &[Step] = &[
     Step::Head("fc", &[("fc", Act::None)]),
 ];
 
+/// The stages of a network whose children were put in a `Sequential`, which numbers them.
+const NUMBERED: &[Step] = &[
+    Step::MaxPool(pool("3", 3, 2).pad(1)),
+    stage("4.{}", 0, 1, BLOCK).step(),
+    stage("5.{}", 0, 2, BLOCK).step(),
+    stage("6.{}", 0, 2, BLOCK).step(),
+    stage("7.{}", 0, 2, BLOCK).step(),
+];
+
 /// Of blocks of three convolutions, and of those of two.
 const STRIDES: &[(&str, &str)] = &[
     (
@@ -79,6 +88,67 @@ pub(super) const RESNET: Family = Family {
     published: published::RESNET,
     ..FAMILY
 };
+
+/// `nn.Sequential(*resnet.children())`, whole or without its head.
+pub(super) const CHILDREN: Family = Family {
+    marks: &[
+        "4.0.conv1.weight",
+        "7.0.conv1.weight",
+        "0.weight",
+        "1.running_mean",
+    ],
+    lacks: &[],
+    stem: Conv::beside("0", "1").stride(2).taps(7),
+    steps: &[
+        Step::Part("", NUMBERED),
+        Step::Mean("8"),
+        Step::Head("fc", &[("fc", Act::None)]),
+    ],
+    notes: NUMBERED_STRIDES,
+    ..RESNET
+};
+
+/// fastai's body and head: the same children, the largest value and the mean of all positions, and two dense layers with norms
+/// before them.
+pub(super) const FASTAI: Family = Family {
+    marks: &[
+        "0.4.0.conv1.weight",
+        "0.7.0.conv1.weight",
+        "1.2.running_mean",
+        "1.4.weight",
+        "1.6.running_mean",
+        "1.8.weight",
+    ],
+    lacks: &[],
+    stem: Conv::beside("0.0", "0.1").stride(2).taps(7),
+    steps: &[
+        Step::Part("0", NUMBERED),
+        Step::Branches("1.0", &[&[Step::Max("1.0.mp")], &[Step::Mean("1.0.ap")]]),
+        Step::Norm("1.2", Act::None),
+        Step::Dense("1.4", Act::Relu),
+        Step::Norm("1.6", Act::None),
+        Step::Dense("1.8", Act::None),
+    ],
+    evidence: "its tensors are named as fastai's",
+    published: &[],
+    notes: &[
+        (
+            "0.4.0.conv3.weight",
+            "its head is taken to be fastai's: the largest value and the mean of each channel, and a ReLU after the first dense layer; \
+             blocks of three convolutions are taken to halve the map in the second one, as torchvision's do; export the network as \
+             ONNX, which holds it all, if it is another",
+        ),
+        (
+            "",
+            "its head is taken to be fastai's: the largest value and the mean of each channel, and a ReLU after the first dense layer; \
+             export the network as ONNX, which holds it all, if it is another",
+        ),
+    ],
+    ..RESNET
+};
+
+/// As [`STRIDES`], of numbered stages.
+const NUMBERED_STRIDES: &[(&str, &str)] = &[("4.0.conv3.weight", STRIDES[0].1), ("", STRIDES[1].1)];
 
 /// timm's, with three convolutions in place of the first one.
 pub(super) const DEEP_STEM: Family = Family {

@@ -226,6 +226,8 @@ pub(super) enum Step {
     Dense(&'static str, Act),
     /// Of all positions.
     Mean(&'static str),
+    /// The largest value of all positions.
+    Max(&'static str),
     /// A map as a vector.
     Flatten(&'static str),
     /// The same value through several lists of steps, their channels one after the other.
