@@ -73,6 +73,34 @@ fn norms_of_more_weights_than_the_file_holds_are_refused() {
 }
 
 #[test]
+fn a_batch_norm_that_gives_its_statistics_measures_them_before_opset_14() {
+    let model = |further: &str| {
+        let mut model = Model::new(&[1, 3, 8, 8])
+            .constant(floats("ones", &[3], &[1.0; 3]))
+            .constant(floats("m", &[3, 2], &[1.0; 6]))
+            .node(
+                "BatchNormalization",
+                "norm",
+                &["x", "ones", "ones", "ones", "ones"],
+                &[],
+            );
+        model.nodes[0].extend(bytes(2, further.as_bytes()));
+        model.opset = 9;
+        model
+            .node("GlobalAveragePool", "mean", &["norm"], &[])
+            .node("Flatten", "flat", &["mean"], &[])
+            .node("MatMul", "dense", &["flat", "m"], &[])
+    };
+    let error = refused(&model("statistics"));
+    assert!(
+        error.contains("node \"norm\": BatchNormalization in training mode"),
+        "{error}"
+    );
+    // One that is left out is not asked for.
+    network(model("").bytes()).unwrap();
+}
+
+#[test]
 fn blocks_of_positions_that_do_not_fit_or_make_too_many_channels_are_refused() {
     for (size, expected) in [
         (0, "no usable blocksize"),

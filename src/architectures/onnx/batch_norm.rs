@@ -49,9 +49,15 @@ impl Import<'_> {
     }
 }
 
-/// Whether the statistics are those of the input itself.
+/// Whether the statistics are those of the input itself. Before opset 14 that is said by asking for them: more outputs than one.
 fn is_measured(call: &Call<'_>) -> bool {
-    call.node.int("training_mode").unwrap_or(0) != 0
+    let asked = call
+        .node
+        .outputs
+        .iter()
+        .skip(1)
+        .any(|name| !name.is_empty());
+    call.node.int("training_mode").unwrap_or(0) != 0 || (call.opset < 14 && asked)
 }
 
 /// Mean and variance of each channel, which the values hold in runs of `inner`.

@@ -232,14 +232,25 @@ impl Import<'_> {
     }
 
     pub(super) fn average_pool(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
-        let layer = self.map(call)?;
+        let mut layer = self.map(call)?;
         call.open(&layer)?;
-        let shape = self.shape_of(&layer);
-        let window = Self::pool_window(call, shape)?;
-        let ceil = call.node.int("ceil_mode").unwrap_or(0) != 0;
-        let count_include_pad = call.node.int("count_include_pad").unwrap_or(0) != 0;
-        if ceil && count_include_pad {
-            return Err(call.unsupported("with both ceil_mode and count_include_pad"));
+        let mut shape = self.shape_of(&layer);
+        let mut window = Self::pool_window(call, shape)?;
+        let mut count_include_pad = call.node.int("count_include_pad").unwrap_or(0) != 0;
+        let given = call.window(window.size, [shape.h, shape.w])?;
+        if count_include_pad && window != given {
+            // Zeros around the map count and what hangs over them does not: the zeros become a part of the map.
+            let sides = [0, 1].map(|axis| [given.pad_before[axis], given.pad_after[axis]]);
+            if sides != [[0; 2]; 2] {
+                let sides = sides.map(|side| side.map(|n| n as i32));
+                layer = self.pad_by(call.node, layer, sides, 0.0)?;
+                shape = self.shape_of(&layer);
+            }
+            for axis in 0..2 {
+                window.pad_before[axis] = 0;
+                window.pad_after[axis] -= given.pad_after[axis];
+            }
+            count_include_pad = false;
         }
         let whole = window
             == Window {

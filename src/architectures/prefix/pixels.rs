@@ -13,7 +13,11 @@ struct Channel {
 
 /// A picture's channels after the steps so far.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Pixels(Vec<Channel>);
+pub(crate) struct Pixels {
+    channels: Vec<Channel>,
+    /// What the first steps alone told of the input, where they told: learned numbers behind them may hide it.
+    told: Option<Normalization>,
+}
 
 impl Pixels {
     /// As they come.
@@ -23,12 +27,19 @@ impl Pixels {
             a: 1.0,
             b: 0.0,
         };
-        Self((0..channels).map(channel).collect())
+        Self::of((0..channels).map(channel).collect())
+    }
+
+    fn of(channels: Vec<Channel>) -> Self {
+        Self {
+            channels,
+            told: None,
+        }
     }
 
     /// Number of channels.
     pub(in crate::architectures) fn len(&self) -> usize {
-        self.0.len()
+        self.channels.len()
     }
 
     /// Whether nothing was done.
@@ -44,34 +55,48 @@ impl Pixels {
             _ if values.len() == self.len() => Some(values[c]),
             _ => None,
         };
-        let channels = self.0.iter().enumerate().map(|(c, channel)| {
+        let channels = self.channels.iter().enumerate().map(|(c, channel)| {
             let scale = each(scale, c)?;
             let (a, b) = (channel.a * scale, channel.b * scale + each(offset, c)?);
             let kept = (a as f32).is_normal() && (b as f32).is_finite();
             kept.then_some(Channel { a, b, ..*channel })
         });
-        channels.collect::<Option<_>>().map(Self)
+        let mut scaled = Self::of(channels.collect::<Option<_>>()?);
+        scaled.told = self.told.or_else(|| match scaled.by_numbers() {
+            (input, Evidence::Metadata) => Some(input),
+            _ => None,
+        });
+        Some(scaled)
     }
 
     /// Channel `order[i]` in place `i`; `None` where there is no such channel.
     pub(in crate::architectures) fn ordered(&self, order: &[usize]) -> Option<Self> {
-        let channels = order.iter().map(|&c| self.0.get(c).copied());
-        channels.collect::<Option<_>>().map(Self)
+        let channels = order.iter().map(|&c| self.channels.get(c).copied());
+        Some(Self {
+            channels: channels.collect::<Option<_>>()?,
+            told: self.told,
+        })
     }
 
     /// Channels of several, one after the other.
     pub(in crate::architectures) fn joined(parts: &[Self]) -> Self {
-        let channels = parts.iter().flat_map(|pixels| pixels.0.iter().copied());
-        Self(channels.collect())
+        let channels = parts
+            .iter()
+            .flat_map(|pixels| pixels.channels.iter().copied());
+        let told = parts.first().and_then(|first| first.told);
+        Self {
+            channels: channels.collect(),
+            told: told.filter(|_| parts.iter().all(|part| part.told == parts[0].told)),
+        }
     }
 
     /// The same as a matrix over `inputs` channels, a row for each channel, and as summands.
     pub(in crate::architectures) fn matrix(&self, inputs: usize) -> (Vec<f32>, Vec<f32>) {
         let mut matrix = vec![0.0; self.len() * inputs];
-        for (row, channel) in matrix.chunks_mut(inputs).zip(&self.0) {
+        for (row, channel) in matrix.chunks_mut(inputs).zip(&self.channels) {
             row[channel.from] = channel.a as f32;
         }
-        let summands = self.0.iter().map(|channel| channel.b as f32);
+        let summands = self.channels.iter().map(|channel| channel.b as f32);
         (matrix, summands.collect())
     }
 
@@ -99,7 +124,7 @@ impl Pixels {
 
     /// Whether the channels are those of the input from the last to the first; `None` for any other order than that and theirs.
     fn is_reversed(&self) -> Option<bool> {
-        let order: Vec<usize> = self.0.iter().map(|channel| channel.from).collect();
+        let order: Vec<usize> = self.channels.iter().map(|channel| channel.from).collect();
         match order.as_slice() {
             [0, 1, 2] | [0] => Some(false),
             [2, 1, 0] => Some(true),
@@ -113,7 +138,7 @@ impl Pixels {
         let means = &Normalization::CAFFE.mean;
         let three = self.len() == means.len();
         three
-            && self.0.iter().all(|channel| {
+            && self.channels.iter().all(|channel| {
                 let mean = -channel.b / channel.a / f64::from(input.scale);
                 (mean - f64::from(means[channel.from])).abs() < CLOSE
             })
@@ -158,15 +183,22 @@ impl Pixels {
         // The value that becomes zero, and what becomes a difference of one: a mean and a deviation in the input's own units.
         let mean = |channel: &Channel| -channel.b / channel.a;
         let deviation = |channel: &Channel| channel.a.abs().recip();
-        let within = |most: f64| self.0.iter().all(|c| (0.0..=most).contains(&mean(c)));
+        let within = |most: f64| {
+            self.channels
+                .iter()
+                .all(|c| (0.0..=most).contains(&mean(c)))
+        };
         let of_bytes = |c: &Channel| mean(c) > 2.0 || deviation(c) > 16.0;
-        if within(255.0) && self.0.iter().any(of_bytes) {
+        if within(255.0) && self.channels.iter().any(of_bytes) {
             return certain(Normalization::NONE);
         }
         // Values in 0..1 deviate by a half at most; what was scaled to a deviation of one before is not in 0..1.
         let of_fractions = |c: &Channel| mean(c) > 0.0 && deviation(c) <= 0.5;
-        if within(1.0) && self.0.iter().all(of_fractions) {
+        if within(1.0) && self.channels.iter().all(of_fractions) {
             return certain(Normalization::UNIT);
+        }
+        if let Some(input) = self.told {
+            return certain(input);
         }
         let reason =
             "pixels in 0..1 are the most common, and the network's own first steps do not tell";
@@ -176,7 +208,7 @@ impl Pixels {
     /// Whether there is more than an order of channels.
     pub(in crate::architectures) fn changes_values(&self) -> bool {
         let changed = |channel: &Channel| channel.a != 1.0 || channel.b != 0.0;
-        self.0.iter().any(changed)
+        self.channels.iter().any(changed)
     }
 
     /// The steps behind `input` as one normalisation, by its name where it has one. `None` as for
@@ -193,7 +225,7 @@ impl Pixels {
             (f64::from(n.scale) / std, -f64::from(mean) / std)
         };
         let channels: [(f64, f64); 3] = std::array::from_fn(|c| {
-            let Channel { from, a, b } = self.0[c.min(self.len() - 1)];
+            let Channel { from, a, b } = self.channels[c.min(self.len() - 1)];
             let (scale, offset) = factors(&input, from);
             (a * scale, a * offset + b)
         });
@@ -289,6 +321,20 @@ pub(super) mod tests {
             (normalization, evidence),
             (Normalization::NONE, Evidence::Metadata)
         );
+    }
+
+    #[test]
+    fn what_the_first_step_tells_holds_whatever_is_learned_behind_it() {
+        let bytes = Pixels::new(3).scaled(&[1.0 / 255.0], &[0.0]).unwrap();
+        // A batch norm over values whose mean and deviation no picture has.
+        let behind = bytes.scaled(&[0.02, -3.0, 1.5], &[8.0, -0.2, 0.7]).unwrap();
+        let (normalization, evidence) = behind.normalization(false).unwrap();
+        assert_eq!(evidence, Evidence::Metadata);
+        let white = (255.0 - normalization.mean[0]) / normalization.std[0];
+        assert!((white - 8.02).abs() < 1e-4, "{white}");
+        let reversed = behind.ordered(&[2, 1, 0]).unwrap();
+        let (_, evidence) = reversed.normalization(false).unwrap();
+        assert_eq!(evidence, Evidence::Metadata);
     }
 
     #[test]
