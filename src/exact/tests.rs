@@ -156,7 +156,7 @@ fn convolution(outputs: usize, inputs: usize) -> Op {
 #[test]
 fn the_host_goes_up_to_the_last_choice_before_what_it_does_not_know() {
     let mut network = Network::new("some", Shape { c: 2, h: 4, w: 4 });
-    assert_eq!(last(&network), None);
+    assert_eq!(last(&network, 1.0), None);
     network.chain("conv", convolution(2, 2)).unwrap();
     let relu = network
         .chain("relu", Op::Activate(Activation::Relu))
@@ -174,7 +174,11 @@ fn the_host_goes_up_to_the_last_choice_before_what_it_does_not_know() {
         .chain("relu3", Op::Activate(Activation::Relu))
         .unwrap();
     network.chain("mean", Op::GlobalMean).unwrap();
-    assert_eq!(last(&network), Some(second));
+    assert_eq!(last(&network, 1.0), Some(second));
+    // The third convolution is one of three of the same work.
+    assert_eq!(last(&network, 0.7), Some(second));
+    assert_eq!(last(&network, 0.6), Some(relu));
+    assert_eq!(last(&network, 0.3), None);
 
     let input = drawn(32, 5);
     let mut told = vec![];

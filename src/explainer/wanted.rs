@@ -182,11 +182,12 @@ impl Wanted {
         &self,
         network: &Network,
         inputs: impl Fn(Inputs) -> bool,
+        share: f64,
     ) -> Option<NodeId> {
         let is_exact =
             |&(rule, from): &(ReluRule, Inputs)| rule != ReluRule::Guided && inputs(from);
         let is_asked = self.dtype == StoredDtype::F32 && self.walks().iter().any(is_exact);
-        is_asked.then(|| exact::last(network)).flatten()
+        is_asked.then(|| exact::last(network, share)).flatten()
     }
 
     /// The gradients that pixel methods share: rules and inputs, each pair once.
@@ -225,7 +226,7 @@ pub fn request(
         images,
         keep: targets.clone(),
         backs: ways.iter().flat_map(pass).collect(),
-        by_host: wanted.by_host(network, |inputs| inputs == Inputs::Picture),
+        by_host: wanted.by_host(network, |inputs| inputs == Inputs::Picture, 1.0),
         ..ForwardRequest::default()
     };
     let reruns = rerun::requests(network, wanted, &targets, limits);

@@ -100,7 +100,7 @@ pub(crate) fn check_reruns(
     seed: u32,
     by_host: bool,
 ) -> bool {
-    let by_host = exact::last(network).filter(|_| by_host);
+    let by_host = exact::last(network, 1.0).filter(|_| by_host);
     let (input, classes) = (network.input_shape(), Shape::vector(CLASSES));
     let target = middle(network);
     let shape = network.node(target).shape;
