@@ -262,21 +262,31 @@ fn a_stage_of_a_resnet_goes_by_its_name_and_its_sum_is_the_default() {
 fn a_resnet_with_tensors_of_its_own_is_refused_by_the_first_of_them() {
     let file = std::fs::read(fixture("names/resnet-bottleneck.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&file).unwrap();
-    let refused = |change: &dyn Fn(&str) -> String| {
+    let changed = |change: &dyn Fn(&str) -> Option<String>| {
         let tensors = file
             .tensors()
             .into_iter()
-            .map(|(name, tensor)| (change(&name), tensor));
+            .filter_map(|(name, tensor)| Some((change(&name)?, tensor)));
         let weights = weights::from_bytes(safetensors::serialize(tensors, None).unwrap()).unwrap();
-        recognise(&weights).unwrap_err().to_string()
+        recognise(&weights)
     };
-    let attention = refused(&|name| name.replace("layer2.0.bn3.bias", "layer2.0.se.bias"));
+    let attention = changed(&|name| Some(name.replace("layer2.0.bn3.bias", "layer2.0.se.bias")));
+    let attention = attention.unwrap_err().to_string();
     assert!(
         attention.contains("tensor layer2.0.se.bias belongs to no layer"),
         "{attention}"
     );
-    let headless = refused(&|name| name.replace("fc.", "other."));
+    let headless = changed(&|name| (!name.starts_with("fc.")).then(|| name.to_owned()));
+    let headless = headless.unwrap_err().to_string();
     assert!(headless.contains("layer fc is missing"), "{headless}");
+    // A head of another name is one, and a note says so.
+    let renamed = changed(&|name| Some(name.replace("fc.", "other."))).unwrap();
+    let said = "other is taken as the head in its place";
+    assert!(
+        renamed.notes.iter().any(|note| note.contains(said)),
+        "{:?}",
+        renamed.notes
+    );
 }
 
 #[test]
