@@ -326,13 +326,18 @@ fn plain(call: &Convolution<'_>) -> Variant {
     }
 }
 
-/// The direct kernel for subgroups. That of 3 x 3 windows is for who asks for direct convolutions, since its sums are shorter, for
-/// subgroups of 4, for small maps, and for few outputs by subgroups of 8; elsewhere that of any window is faster.
+/// The direct kernel for subgroups. That of 3 x 3 windows is for who asks for direct convolutions, for subgroups of 4, for small maps,
+/// for outputs that leave invocations of the other idle, which makes four each, and for few by subgroups of 8; elsewhere that of any
+/// window is faster.
 fn direct_by_rule(call: &Convolution<'_>, subgroup: Subgroup, winograd: Winograd) -> Variant {
     let most = subgroup.image_rows;
     let fits = call.fits_in_eights(most);
     let positions = call.n * call.out_shape.h * call.out_shape.w;
+    let (outputs, width) = (blocks(call.out_shape.c), subgroup.width as usize);
+    let leaves_idle =
+        3 * 4 * outputs.next_multiple_of(width) > 4 * (4 * outputs).next_multiple_of(width);
     let is_3x3_better = !fits
+        || leaves_idle && !call.makes_few()
         || winograd == Winograd::Never
         || subgroup.width == 4
         || positions <= 2 * CONV2D_SUBGROUP_POSITIONS
