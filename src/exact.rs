@@ -29,26 +29,17 @@ const EQUAL: f64 = 1e-11;
 const POSITIONS: usize = 512;
 
 /// The last ReLU or max-pool before which all nodes are of kinds that are known here, and which takes no more than `share` of the
-/// multiply-adds of the network's convolutions; none where the first layers hold no such.
+/// network's multiply-adds; none where the first layers hold no such.
 pub fn last(network: &Network, share: f64) -> Option<NodeId> {
     let decides = |id: &NodeId| !matches!(network.node(*id).op, Op::Conv2d { .. } | Op::Add);
-    let nodes = || (1..network.output().0).map(NodeId);
-    let all: f64 = nodes().map(|id| multiply_adds(network, id)).sum();
-    let mut so_far = 0.0;
+    let most = share * network.multiply_adds() as f64;
+    let mut so_far = 0;
     let is_within = |&id: &NodeId| {
-        so_far += multiply_adds(network, id);
-        so_far <= share * all && is_known(network, id)
+        so_far += network.node(id).multiply_adds();
+        so_far as f64 <= most && is_known(network, id)
     };
-    nodes().take_while(is_within).filter(decides).last()
-}
-
-/// Those of a convolution; of others none that counts beside them.
-fn multiply_adds(network: &Network, id: NodeId) -> f64 {
-    let node = network.node(id);
-    match &node.op {
-        Op::Conv2d { weight, .. } => weight.len() as f64 * (node.shape.h * node.shape.w) as f64,
-        _ => 0.0,
-    }
+    let nodes = (1..network.output().0).map(NodeId);
+    nodes.take_while(is_within).filter(decides).last()
 }
 
 fn is_known(network: &Network, id: NodeId) -> bool {

@@ -75,7 +75,7 @@ pub enum Direction {
 }
 
 /// So many zeros in place of what is there, in the memory that is there.
-fn zeros(packed: &mut Vec<f32>, len: usize) {
+pub(crate) fn zeros(packed: &mut Vec<f32>, len: usize) {
     packed.clear();
     packed.resize(len, 0.0);
 }

@@ -17,7 +17,7 @@ use super::{Gpu, GpuError};
 use crate::kernels::{IMAGE_ROW, WINOGRAD_POSITIONS};
 use crate::layout::{
     blocks, pack_blocks, pack_depths, pack_depthwise, pack_filters, pack_texels, transform_filters,
-    winograd_block, winograd_blocks,
+    winograd_block, winograd_blocks, zeros,
 };
 use crate::network::{FilterLayout, filter_axes};
 use crate::plan::{BufferId, Contents, Packing, Plan, STAGED, StoredDtype, Sums, Upload};
@@ -231,16 +231,14 @@ fn send_transformed(
         (together * block).is_multiple_of(IMAGE_ROW * 4) && out_blocks.is_multiple_of(together)
     };
     let Some(together) = (1..=out_blocks).find(makes_rows) else {
-        packed.clear();
-        packed.resize(WINOGRAD_POSITIONS * plane, 0.0);
+        zeros(packed, WINOGRAD_POSITIONS * plane);
         transform_filters(values, shape, layout, 0..out_blocks, (packed, plane));
         return write(0, bytemuck::cast_slice(whole_rows(packed)));
     };
     let piece = together * block;
     // A line of the cache apart: what is a power of two apart meets in the same few lines.
     let stride = piece + 16;
-    packed.clear();
-    packed.resize(WINOGRAD_POSITIONS * stride, 0.0);
+    zeros(packed, WINOGRAD_POSITIONS * stride);
     for first in (0..out_blocks).step_by(together) {
         let blocks = first..first + together;
         transform_filters(values, shape, layout, blocks, (packed, stride));

@@ -93,12 +93,7 @@ impl Builder<'_> {
         way: Direction,
         images: usize,
     ) -> Option<Choice> {
-        let there = self.forward_convolution(node, self.nothing)?;
-        let call = match way {
-            Direction::Forward => there,
-            Direction::Backward => there.turned(),
-        };
-        let call = Convolution { n: images, ..call };
+        let call = self.call(node, way, images)?;
         Some(Choice {
             node,
             layer: call.layer(),
@@ -110,17 +105,24 @@ impl Builder<'_> {
         })
     }
 
+    /// The convolution of node `id`, which way it goes, with so many images or gradients, but for where it goes; none where the node
+    /// is something else.
+    fn call(&self, id: NodeId, way: Direction, images: usize) -> Option<Convolution<'_>> {
+        let there = self.forward_convolution(id, self.nothing)?;
+        let call = match way {
+            Direction::Forward => there,
+            Direction::Backward => there.turned(),
+        };
+        Some(Convolution { n: images, ..call })
+    }
+
     /// Whether the kernel of the way back from node `id`, with so many gradients, can add what came back to its input from all other
     /// readers: where it is the last of them, and a convolution whose kernel does that as it stores.
     pub(in crate::plan) fn adds(&self, id: NodeId, gradients: usize) -> bool {
-        let Some(there) = self.forward_convolution(id, self.nothing) else {
+        let Some(call) = self.call(id, Direction::Backward, gradients) else {
             return false;
         };
         let input = self.network.node(id).inputs[0];
-        let call = Convolution {
-            n: gradients,
-            ..there.turned()
-        };
         let [.., up] = call.window_steps();
         let is_last = self.network.consumers(input).next() == Some(id);
         is_last && up == [1, 1] && self.variant(&call) == Variant::Windows
@@ -334,8 +336,12 @@ fn direct_by_rule(call: &Convolution<'_>, subgroup: Subgroup, winograd: Winograd
     let fits = call.fits_in_eights(most);
     let positions = call.n * call.out_shape.h * call.out_shape.w;
     let (outputs, width) = (blocks(call.out_shape.c), subgroup.width as usize);
-    let leaves_idle =
-        3 * 4 * outputs.next_multiple_of(width) > 4 * (4 * outputs).next_multiple_of(width);
+    // Channels that the invocations have room for, by a block each and by one each.
+    let [by_blocks, by_ones] = [
+        4 * outputs.next_multiple_of(width),
+        (4 * outputs).next_multiple_of(width),
+    ];
+    let leaves_idle = 3 * by_blocks > 4 * by_ones;
     let is_3x3_better = !fits
         || leaves_idle && !call.makes_few()
         || winograd == Winograd::Never

@@ -41,24 +41,17 @@ impl Builder<'_> {
                 };
                 let texels = padded_len(call.n, call.in_shape) / 4;
                 let fits = image_rows(texels) <= self.limits.image_rows();
-                if !fits {
-                    let buffers = vec![call.x, call.y, argmax];
-                    return self.each(Kernel::MaxPool, call.label, params.count, &params, buffers);
+                let image = fits.then(|| self.buffers.image(ImageUse::Input, texels));
+                let (kernel, x) = match image {
+                    Some(image) => (Kernel::MaxPoolImage, image),
+                    None => (Kernel::MaxPool, call.x),
+                };
+                let buffers = vec![x, call.y, argmax];
+                self.each(kernel, call.label, params.count, &params, buffers);
+                if let Some(to) = image {
+                    let from = call.x;
+                    self.copy_before_last(CopyToImage { from, to, texels });
                 }
-                let image = self.buffers.image(ImageUse::Input, texels);
-                let buffers = vec![image, call.y, argmax];
-                self.each(
-                    Kernel::MaxPoolImage,
-                    call.label,
-                    params.count,
-                    &params,
-                    buffers,
-                );
-                self.copy_before_last(CopyToImage {
-                    from: call.x,
-                    to: image,
-                    texels,
-                });
             }
             Direction::Backward => {
                 let argmax = self.saved(id);
