@@ -24,9 +24,9 @@ use std::fmt::Write;
 
 use super::modules::Allowed;
 use super::{ArchitectureError, Classifier, Evidence, INPUT_SIZE, several};
-use crate::network::{MAX_SIDE, NetworkError, Shape};
+use crate::network::{MAX_SIDE, Network, NetworkError, Shape};
 use crate::picture::preprocess::Normalization;
-use crate::weights::Weights;
+use crate::weights::{Tensor, Weights};
 use build::Builder;
 use file::{File, has};
 use published::Published;
@@ -185,6 +185,7 @@ pub(super) fn classifier(
     }
     let (mut network, mut notes) = (built.network, built.notes);
     notes.extend(left_out);
+    notes.extend(outside(weights, prefix, &network)?);
     if let Some(known) = known {
         network.architecture = known.name.into();
     }
@@ -194,6 +195,13 @@ pub(super) fn classifier(
     let mut told = family.notes.iter().filter(|(mark, _)| holds(mark));
     if let Some((_, note)) = told.next().filter(|_| open) {
         notes.push((*note).into());
+    }
+    if known.is_none() && architecture.is_none() {
+        notes.push(format!(
+            "no published {family} has filters of these sizes: strides and activations, which tensors do not tell, are taken to be that \
+             family's; --architecture {family} says that they are, an export as ONNX holds its own",
+            family = family.name
+        ));
     }
     if size.is_none() {
         let pixels = network.input_shape().h;
@@ -276,6 +284,32 @@ fn told<'a>(
     Ok(told)
 }
 
+/// Refuses a layer outside of `prefix` that goes on from the classes of the network there, and says what else is left out.
+fn outside(
+    weights: &Weights,
+    prefix: &str,
+    network: &Network,
+) -> Result<Option<String>, ArchitectureError> {
+    let is_outside = |name: &str| !name.starts_with(prefix) && !several::is_average(name);
+    let layers = weights.tensors.iter();
+    let layers = layers.filter(|(name, tensor)| tensor.shape().len() > 1 && is_outside(name));
+    let outside: Vec<_> = layers.collect();
+    let goes_on = |(_, tensor): &&(&String, &Tensor)| tensor.shape()[1] == network.classes();
+    if let Some((name, _)) = outside.iter().find(goes_on) {
+        return Err(ArchitectureError::Stacked {
+            layer: name.trim_end_matches(".weight").into(),
+            last: format!("{prefix}*"),
+        });
+    }
+    Ok(outside.first().map(|(first, _)| {
+        format!(
+            "{} tensors outside of the network that is named {prefix}* are left out, {first} and so on: if it reads them, an export \
+             as ONNX holds it all",
+            outside.len()
+        )
+    }))
+}
+
 /// A mark's name, and the taps that it asks for.
 fn taps(mark: &str) -> (&str, Option<usize>) {
     match mark.split_once('@') {
@@ -296,7 +330,7 @@ fn is_told(family: &Family, weights: &Weights, prefix: &str) -> bool {
 
 /// A network, called by its family and the blocks of its stages, and what was found while it was made.
 struct Built {
-    network: crate::network::Network,
+    network: Network,
     filters: usize,
     notes: Vec<String>,
 }

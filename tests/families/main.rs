@@ -233,6 +233,30 @@ fn of_several_networks_side_by_side_none_is_taken_silently() {
 }
 
 #[test]
+fn layers_outside_of_a_network_are_told_and_none_that_goes_on_from_its_classes_is_left_out() {
+    let beside = |more: &[(&str, &[usize])]| {
+        let weights = changed(
+            "mobilenet_v2.safetensors",
+            |name| format!("backbone.{name}"),
+            more,
+        );
+        asked(&weights, Some(64), None)
+    };
+    let told = |more: &[(&str, &[usize])]| beside(more).unwrap().notes.join("\n");
+    // An attention beside it; the weights of a loss, one a class, are none.
+    let said = told(&[("attention.weight", &[1, 12, 1, 1]), ("loss.weight", &[5])]);
+    let expected = "1 tensors outside of the network that is named backbone.* are left out, attention.weight and so on";
+    assert!(said.contains(expected), "{said}");
+    assert!(!told(&[("loss.weight", &[5])]).contains("outside"));
+    // Centres of classes in the space of the five numbers that the network gives, as ArcFace has them.
+    let error = beside(&[("weight", &[9, 5])]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("layer weight goes on where backbone.* ends"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_running_average_beside_a_network_is_left_out_with_a_note() {
     let file = "mobilenet_v2.safetensors";
     let expected = &numbers()[file];
@@ -313,6 +337,10 @@ fn what_a_family_leaves_open_is_noted_with_the_option_that_changes_it() {
             &["by steps alone", "--architecture resnetblur"],
         ),
         ("timm-resnet-gn.safetensors", &["group norms of 32 groups"]),
+        (
+            "timm-fbnetc.safetensors",
+            &["no published fbnetc", "--architecture fbnetc"],
+        ),
         (
             "efficientnet_pytorch.safetensors",
             &["advprop", "--preprocess tf"],
