@@ -10,6 +10,7 @@ mod convnext;
 mod densenet;
 mod efficientnet;
 mod file;
+mod hugging_face;
 mod inception;
 mod mobilenet;
 mod published;
@@ -138,8 +139,15 @@ static FAMILIES: &[&Family] = &[
     &timm::MOBILENET_V3_LARGE,
     &timm::TF_MOBILENET_V3_LARGE,
     &timm::MOBILENET_V3_RW,
+    &timm::FBNET_V3,
     &timm::MOBILENET_V3_SMALL,
     &timm::TF_MOBILENET_V3_SMALL,
+    &hugging_face::RESNET,
+    &hugging_face::REGNET,
+    &hugging_face::CONVNEXT,
+    &hugging_face::CONVNEXT_V2,
+    &hugging_face::EFFICIENTNET,
+    &hugging_face::MOBILENET_V2,
 ];
 
 /// The network in `weights`, over pictures of `size` x `size` pixels where that is asked for, and of the family of the

@@ -342,6 +342,10 @@ fn what_a_family_leaves_open_is_noted_with_the_option_that_changes_it() {
             &["no published fbnetc", "--architecture fbnetc"],
         ),
         (
+            "hugging_face-resnet.safetensors",
+            &["downsample_in_bottleneck", "224 is a guess"],
+        ),
+        (
             "efficientnet_pytorch.safetensors",
             &["advprop", "--preprocess tf"],
         ),

@@ -12,7 +12,7 @@ use super::step::{Act, Shortcut, Smoothing, Stage, Step};
 use crate::architectures::ArchitectureError;
 use crate::network::{FlattenOrder, Network, NodeId, Op, Shape, Window};
 
-/// Epsilon of the layer norms of every family that has them.
+/// Epsilon of layer norms, where a row names no other.
 const LAYER_NORM_EPSILON: f32 = 1e-6;
 
 /// Where a row stands.
@@ -118,18 +118,8 @@ impl<'a> Builder<'a> {
                 self.push(layer, Op::Affine { scale, shift })?;
                 self.activate(*act, place)
             }
-            Step::LayerNorm(at) => {
-                let layer = full(at);
-                let scale = self.file.weight(&layer)?.clone();
-                // A norm without summands may be one that subtracts no mean.
-                let shift = self.file.optional(&format!("{layer}.bias")).cloned();
-                let op = Op::LayerNorm {
-                    shift: shift.ok_or_else(|| self.file.odd(&layer))?,
-                    scale,
-                    epsilon: LAYER_NORM_EPSILON,
-                };
-                self.push(layer, op)
-            }
+            Step::LayerNorm(at) => self.layer_norm(full(at), LAYER_NORM_EPSILON),
+            Step::LayerNormWith(at, epsilon) => self.layer_norm(full(at), *epsilon),
             Step::MaxPool(pool) if self.family.smoothing != Smoothing::None => {
                 self.smooth_pool(&full(pool.at), pool)
             }
@@ -253,6 +243,18 @@ impl<'a> Builder<'a> {
         }
     }
 
+    fn layer_norm(&mut self, layer: String, epsilon: f32) -> Result {
+        let scale = self.file.weight(&layer)?.clone();
+        // A norm without summands may be one that subtracts no mean.
+        let shift = self.file.optional(&format!("{layer}.bias")).cloned();
+        let op = Op::LayerNorm {
+            shift: shift.ok_or_else(|| self.file.odd(&layer))?,
+            scale,
+            epsilon,
+        };
+        self.push(layer, op)
+    }
+
     /// Lets the last value be asked for by a block's name.
     fn also_call(&mut self, name: &str) {
         let layer = self.network.layer_name(self.at).to_owned();
@@ -289,7 +291,11 @@ impl<'a> Builder<'a> {
         };
         // What people call a stage is what its last block gives.
         let whole = before.trim_end_matches(|c| c != '.').trim_end_matches('.');
-        let whole = whole.strip_suffix(".blocks").unwrap_or(whole);
+        let lists = [".blocks", ".layers"];
+        let whole = lists
+            .iter()
+            .find_map(|list| whole.strip_suffix(list))
+            .unwrap_or(whole);
         let name = |number: usize| format!("{before}{number}{after}");
         let mut number = stage.from;
         loop {

@@ -15,7 +15,7 @@ const BLOCK: &[Step] = &[Step::Sum {
 }];
 
 /// Between stages: the map's sides halve.
-const fn halve(at: &'static str) -> Step {
+pub(super) const fn halve(at: &'static str) -> Step {
     Step::Conv(Conv::bare(at).stride(2).pad(0).taps(2))
 }
 

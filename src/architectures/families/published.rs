@@ -286,8 +286,21 @@ pub(super) const TIMM_MOBILENET_V3_LARGE: &[Published] = &[
 
 pub(super) const MOBILENET_V3_RW: &[Published] = &[row("mobilenetv3_rw", 4_169_448, 224)];
 
+pub(super) const FBNET_V3: &[Published] = &[
+    row("fbnetv3_b", 6_558_224, 224),
+    row("fbnetv3_d", 8_253_552, 224),
+    row("fbnetv3_g", 14_529_648, 240),
+];
+
 pub(super) const TIMM_MOBILENET_V3_SMALL: &[Published] = &[
     row("mobilenetv3_small_050", 559_136, 224),
     row("mobilenetv3_small_075", 1_003_880, 224),
     row("mobilenetv3_small_100", 1_501_832, 224),
+];
+
+pub(super) const HUGGING_FACE_MOBILENET_V2: &[Published] = &[
+    row("mobilenet_v2_0.35_96", 382_048, 96),
+    row("mobilenet_v2_0.75_160", 1_328_784, 160),
+    row("mobilenet_v2_1.0_224", 2_189_760, 224),
+    row("mobilenet_v2_1.4_224", 4_267_840, 224),
 ];

@@ -215,6 +215,8 @@ pub(super) enum Step {
     Norm(&'static str, Act),
     /// Over the channels of each position.
     LayerNorm(&'static str),
+    /// The same with an epsilon of its own.
+    LayerNormWith(&'static str, f32),
     MaxPool(Pool),
     /// Padding counts as zeros.
     MeanPool(Pool),

@@ -320,7 +320,12 @@ pub(super) const MOBILENET_V3_RW: Family = Family {
         "blocks.6.0.conv.weight",
         "conv_head.weight",
     ],
-    lacks: &["blocks.0.0.se.", "blocks.7.", "conv_head.bias"],
+    lacks: &[
+        "blocks.0.0.se.",
+        "blocks.0.1.",
+        "blocks.7.",
+        "conv_head.bias",
+    ],
     steps: &[
         stage("blocks.0.{}", 0, 1, FIRST).act(Act::Relu).step(),
         stage("blocks.1.{}", 0, 2, BLOCK).act(Act::Relu).step(),
@@ -335,6 +340,32 @@ pub(super) const MOBILENET_V3_RW: Family = Family {
     // Between a gate's layers is what the block has.
     gate: [Act::Own, Act::HardSigmoid],
     published: published::MOBILENET_V3_RW,
+    notes: &[],
+    ..V3
+};
+
+/// A `MobileNetV3` of other blocks, whose first stage has several and whose activations are alike throughout.
+pub(super) const FBNET_V3: Family = Family {
+    name: "fbnetv3",
+    marks: &[
+        "blocks.2.0.se.conv_reduce.weight",
+        "blocks.0.1.conv_dw.weight",
+        "blocks.6.0.conv.weight",
+        "conv_head.weight",
+    ],
+    lacks: &["blocks.0.0.se.", "blocks.7.", "conv_head.bias"],
+    steps: &[
+        stage("blocks.0.{}", 0, 1, BLOCK).step(),
+        stage("blocks.1.{}", 0, 2, BLOCK).step(),
+        stage("blocks.2.{}", 0, 2, BLOCK).step(),
+        stage("blocks.3.{}", 0, 2, BLOCK).step(),
+        stage("blocks.4.{}", 0, 1, BLOCK).step(),
+        stage("blocks.5.{}", 0, 2, BLOCK).step(),
+        stage("blocks.6.{}", 0, 1, V3_LAST).step(),
+        Step::Part("", V3_END),
+    ],
+    gate: [Act::Own, Act::HardSigmoid],
+    published: published::FBNET_V3,
     notes: &[],
     ..V3
 };
