@@ -180,6 +180,11 @@ impl Import<'_> {
         if call.node.int("ceil_mode").unwrap_or(0) != 0 {
             for (axis, length) in [shape.h, shape.w].into_iter().enumerate() {
                 let room = length + window.pad_before[axis] + window.pad_after[axis];
+                // One window that is wider than all there is, as some write a mean of all positions.
+                let over = window.size[axis].saturating_sub(room);
+                if window.dilation[axis] == 1 && (1..window.stride[axis]).contains(&over) {
+                    window.size[axis] = room;
+                }
                 let rest = room.saturating_sub(window.size[axis]) % window.stride[axis];
                 // The window that is left over counts where it begins on the map.
                 let begins = (room.saturating_sub(window.size[axis]) / window.stride[axis] + 1)
