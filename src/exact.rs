@@ -6,27 +6,16 @@
 //! float32 tells apart are there in every picture, and most where it is flat. So these layers are computed here, for the
 //! methods that need it, and the device gets their values and the places of their maxima for its way back.
 //!
-//! A convolution is a matrix product a tap: outputs x inputs, times inputs x positions of the padded input, which begin later
-//! by the tap's place. Positions run on over the ends of rows; what comes of the places in the padding is left out. Those of 3 x 3
-//! taps at stride 1 go by `exact/winograd.rs`.
+//! 3 x 3 convolutions at stride 1 go by `exact/winograd.rs`, the others by `exact/direct.rs`.
 
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use crate::cores::{on_all_cores, threads};
+use crate::network::{Activation, Network, Node, NodeId, Op, Shape, Window};
+use bank::{Bank, Filters};
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, ShapeBuilder};
-
-use crate::network::{Activation, FilterLayout, Network, NodeId, Op, Shape, Window};
-
+mod bank;
+mod direct;
+mod pool;
 mod winograd;
-
-/// Values count as equal that are so near to each other, as a part of the channel's largest: sums in float64 of the same numbers in
-/// another order are nearer.
-const EQUAL: f64 = 1e-11;
-
-/// Positions that are multiplied at once, about: what belongs to them stays in a core's own cache.
-const POSITIONS: usize = 512;
 
 /// The last ReLU or max-pool before which all nodes are of kinds that are known here, and which takes no more than `share` of the
 /// network's multiply-adds; none where the first layers hold no such.
@@ -66,245 +55,166 @@ fn is_padded_little(window: &Window, input: Shape) -> bool {
     })
 }
 
-/// Computes the nodes up to `last`, which [`last`] gave, of one input, C x H x W; tells of each, in order, its values and, of a
-/// max-pool, which tap each is of, row by row: of equal ones the first.
-pub fn forward(
-    network: &Network,
+/// The first layers of a network, ready to be computed for one input after the other.
+pub struct Layers<'a> {
+    network: &'a Network,
     last: NodeId,
-    input: &[f32],
-    mut tell: impl FnMut(NodeId, &[f64], Option<&[u8]>),
-) {
-    let mut values: Vec<Vec<f64>> = vec![vec![]; last.0 + 1];
-    values[0] = input.iter().map(|&value| f64::from(value)).collect();
-    for id in (1..=last.0).map(NodeId) {
-        let node = network.node(id);
-        let read = node.inputs[0];
-        let is_done_with = |read: NodeId| {
-            let mut readers = network.consumers(read);
-            readers.all(|reader| reader <= id || reader > last)
-        };
-        let (x, from) = (&values[read.0], network.node(read).shape);
-        let mut maxima = None;
-        let made = match &node.op {
-            Op::Conv2d {
-                weight,
-                bias,
-                layout,
-                window,
-                ..
-            } => {
-                let filters = Filters {
-                    values: weight.to_vec(),
-                    layout: *layout,
-                    outputs: node.shape.c,
-                    inputs: from.c,
-                    taps: window.size,
-                };
-                let bias = match bias {
-                    Some(bias) => bias.to_vec(),
-                    None => vec![0.0; node.shape.c],
-                };
-                let convolve = match winograd::takes(window) {
-                    true => winograd::convolve,
-                    false => convolve,
-                };
-                convolve(x, from, &filters, &bias, window, node.shape)
-            }
-            // What is no number stays none, so that it is found.
-            Op::Activate(_) => {
-                let mut made = match is_done_with(read) {
-                    true => std::mem::take(&mut values[read.0]),
-                    false => x.clone(),
-                };
-                for value in made.iter_mut().filter(|value| **value < 0.0) {
-                    *value = 0.0;
-                }
-                made
-            }
-            Op::MaxPool(window) => {
-                let (made, taps) = pool(x, from, window, node.shape);
-                maxima = Some(taps);
-                made
-            }
-            Op::Add => {
-                let other = &values[node.inputs[1].0];
-                x.iter().zip(other).map(|(a, b)| a + b).collect()
-            }
-            _ => unreachable!("no node before the last is of another kind"),
-        };
-        tell(id, &made, maxima.as_deref());
-        values[id.0] = made;
-        for &read in &node.inputs {
-            if is_done_with(read) {
-                values[read.0] = vec![];
-            }
-        }
-    }
-}
-
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-/// What `make` makes of each of `count` numbers, on all cores, in order.
-fn on_all_cores<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut made = vec![];
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            if at >= count {
-                return made;
-            }
-            made.push((at, make(at)));
-        }
-    };
-    let mut all = std::thread::scope(|scope| {
-        let others = 1..threads().min(count);
-        let others: Vec<_> = others.map(|_| scope.spawn(work)).collect();
-        let mut all = work();
-        for other in others {
-            let made = other.join();
-            all.extend(made.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    });
-    all.sort_unstable_by_key(|&(at, _)| at);
-    all.into_iter().map(|(_, made)| made).collect()
-}
-
-/// Fills chunks of `size` values on all cores, each by its number.
-fn fill_on_all_cores(values: &mut [f64], size: usize, fill: impl Fn(usize, &mut [f64]) + Sync) {
-    let chunks = Mutex::new(values.chunks_mut(size).enumerate());
-    let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        while let Some((number, chunk)) = next() {
-            fill(number, chunk);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads() {
-            scope.spawn(work);
-        }
-        work();
-    });
-}
-
-/// A convolution's filters, in the file's order.
-struct Filters {
-    values: Vec<f32>,
-    layout: FilterLayout,
-    outputs: usize,
+    /// For how many inputs, about.
     inputs: usize,
-    taps: [usize; 2],
+    /// Of each node its filters, once they were made and if they are kept.
+    banks: Vec<Option<Bank>>,
+    scratch: Vec<winograd::Scratch>,
+    /// Memory of values that are done with: to make its pages anew takes longer than to fill them.
+    spare: Vec<Vec<f64>>,
 }
 
-impl Filters {
-    /// The weights of one tap, outputs x inputs.
-    fn tap(&self, row: usize, column: usize) -> ArrayView2<'_, f32> {
-        let [rows, columns] = self.taps;
-        let tap = row * columns + column;
-        let (first, strides) = match self.layout {
-            FilterLayout::Oihw => (tap, (self.inputs * rows * columns, rows * columns)),
-            FilterLayout::Hwio => (tap * self.inputs * self.outputs, (1, self.outputs)),
-        };
-        let shape = (self.outputs, self.inputs).strides(strides);
-        ArrayView2::from_shape(shape, &self.values[first..]).expect("a network's filters are whole")
-    }
-}
+/// Filters that are kept from one input to the next, bytes.
+const KEPT: usize = 256 << 20;
 
-fn convolve(
-    x: &[f64],
-    from: Shape,
-    filters: &Filters,
-    bias: &[f32],
-    window: &Window,
-    to: Shape,
-) -> Vec<f64> {
-    let [top, left] = window.pad_before;
-    let [height, width] = [0, 1]
-        .map(|axis| [from.h, from.w][axis] + window.pad_before[axis] + window.pad_after[axis]);
-    let plane = height * width;
-    let mut padded = vec![0.0; from.c * plane];
-    for (row, values) in x.chunks_exact(from.w).enumerate() {
-        let at = row / from.h * plane + (row % from.h + top) * width + left;
-        padded[at..at + from.w].copy_from_slice(values);
-    }
-    let weights: Vec<Array2<f64>> = (0..window.size[0] * window.size[1])
-        .map(|tap| filters.tap(tap / window.size[1], tap % window.size[1]))
-        .map(|tap| tap.mapv(f64::from))
-        .collect();
-    let [down, right] = window.stride;
-    // Positions of a row, with those between the outputs' own.
-    let across = (to.w - 1) * right + 1;
-    // With a stride rows are made one by one, since those between are nobody's.
-    let rows = match down {
-        1 => (POSITIONS / width).clamp(1, to.h.div_ceil(threads())),
-        _ => 1,
-    };
-    let parts = on_all_cores(to.h.div_ceil(rows), |part| {
-        let first = part * rows;
-        let rows = rows.min(to.h - first);
-        let positions = (rows - 1) * width + across;
-        let mut made = Array2::zeros((to.c, positions));
-        for row in 0..window.size[0] {
-            for column in 0..window.size[1] {
-                let [r, c] = [row * window.dilation[0], column * window.dilation[1]];
-                let begin = (first * down + r) * width + c;
-                let shape = (from.c, positions).strides((plane, 1));
-                let x =
-                    ArrayView2::from_shape(shape, &padded[begin..]).expect("within the padding");
-                let weights = &weights[row * window.size[1] + column];
-                general_mat_mul(1.0, weights, &x, 1.0, &mut made);
-            }
+impl<'a> Layers<'a> {
+    /// The nodes up to `last`, which [`last`] gave, for about `inputs` inputs: where they are many, filters are kept.
+    pub fn new(network: &'a Network, last: NodeId, inputs: usize) -> Self {
+        let mut banks = vec![];
+        banks.resize_with(last.0 + 1, || None);
+        let mut scratch = vec![];
+        scratch.resize_with(threads(), Default::default);
+        Self {
+            network,
+            last,
+            inputs,
+            banks,
+            scratch,
+            spare: vec![],
         }
-        made
-    });
-    let mut y = vec![0.0; to.len()];
-    for (part, made) in parts.iter().enumerate() {
-        for ((channel, values), &bias) in made.outer_iter().enumerate().zip(bias) {
-            let values = values.to_slice().expect("rows lie one after the other");
-            let at = channel * to.h * to.w + part * rows * to.w;
-            let to_rows = y[at..(channel + 1) * to.h * to.w].chunks_exact_mut(to.w);
-            for (y, values) in to_rows.zip(values.chunks(width)) {
-                for (y, value) in y.iter_mut().zip(values.iter().step_by(right)) {
-                    *y = value + f64::from(bias);
+    }
+
+    /// Computes them of one input, C x H x W; tells of each, in order, its values and, of a max-pool, which tap each is of, row by
+    /// row: of equal ones the first.
+    pub fn forward(&mut self, input: &[f32], mut tell: impl FnMut(NodeId, &[f64], Option<&[u8]>)) {
+        let (network, last) = (self.network, self.last);
+        let mut values: Vec<Vec<f64>> = vec![vec![]; last.0 + 1];
+        values[0] = input.iter().map(|&value| f64::from(value)).collect();
+        for id in (1..=last.0).map(NodeId) {
+            let node = network.node(id);
+            let read = node.inputs[0];
+            let is_done_with = |read: NodeId| {
+                let mut readers = network.consumers(read);
+                readers.all(|reader| reader <= id || reader > last)
+            };
+            let (x, from) = (&values[read.0], network.node(read).shape);
+            let mut maxima = None;
+            let made = match &node.op {
+                Op::Conv2d { .. } => {
+                    let mut made = self.room(node.shape);
+                    self.convolve(id, &values[read.0], &mut made);
+                    made
+                }
+                Op::Activate(_) => {
+                    let mut made = match is_done_with(read) {
+                        true => std::mem::take(&mut values[read.0]),
+                        false => x.clone(),
+                    };
+                    rectify(&mut made);
+                    made
+                }
+                Op::MaxPool(window) => {
+                    let mut made = self.room(node.shape);
+                    maxima = Some(pool::pool(x, from, window, node.shape, &mut made));
+                    made
+                }
+                Op::Add => {
+                    let other = &values[node.inputs[1].0];
+                    let mut made = self.room(node.shape);
+                    let both = x.iter().zip(other);
+                    made.iter_mut().zip(both).for_each(|(y, (a, b))| *y = a + b);
+                    made
+                }
+                _ => unreachable!("no node before the last is of another kind"),
+            };
+            tell(id, &made, maxima.as_deref());
+            values[id.0] = made;
+            for &read in &node.inputs {
+                if is_done_with(read) {
+                    self.spare.push(std::mem::take(&mut values[read.0]));
                 }
             }
         }
+        self.spare.append(&mut values);
+        self.spare.retain(|spare| spare.capacity() > 0);
     }
-    y
+
+    /// Memory for a node's values, which are anything.
+    fn room(&mut self, shape: Shape) -> Vec<f64> {
+        let fitting = self
+            .spare
+            .iter()
+            .position(|spare| spare.capacity() >= shape.len());
+        let mut room = fitting.map_or_else(Vec::new, |fitting| self.spare.swap_remove(fitting));
+        room.resize(shape.len(), 0.0);
+        room
+    }
+
+    fn convolve(&mut self, id: NodeId, x: &[f64], y: &mut [f64]) {
+        let node = self.network.node(id);
+        let shapes = [self.network.node(node.inputs[0]).shape, node.shape];
+        let Op::Conv2d { bias, window, .. } = &node.op else {
+            unreachable!("asked for convolutions alone")
+        };
+        let bias = match bias {
+            Some(bias) => bias.to_vec(),
+            None => vec![0.0; node.shape.c],
+        };
+        let by_winograd = winograd::pays(window, node.shape, self.inputs);
+        let kept = self.banks[id.0].take();
+        let bank = kept.unwrap_or_else(|| {
+            let filters = filters(self.network, node);
+            match by_winograd {
+                true => winograd::bank(&filters),
+                false => direct::bank(&filters),
+            }
+        });
+        match by_winograd {
+            true => winograd::convolve(x, shapes, &bank, &bias, window, &mut self.scratch, y),
+            false => direct::convolve(x, shapes, &bank, &bias, window, y),
+        }
+        let kept: usize = self.banks.iter().flatten().map(Bank::bytes).sum();
+        if self.inputs > 1 && kept + bank.bytes() <= KEPT {
+            self.banks[id.0] = Some(bank);
+        }
+    }
 }
 
-fn pool(x: &[f64], from: Shape, window: &Window, to: Shape) -> (Vec<f64>, Vec<u8>) {
-    let taps: Vec<[usize; 2]> = (0..window.size[0] * window.size[1])
-        .map(|tap| [tap / window.size[1], tap % window.size[1]])
-        .collect();
-    let planes = on_all_cores(to.c, |channel| {
-        let x = &x[channel * from.h * from.w..][..from.h * from.w];
-        let equal = EQUAL * x.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
-        let mut maxima = Vec::with_capacity(to.h * to.w);
-        for at in 0..to.h * to.w {
-            let first = [at / to.w * window.stride[0], at % to.w * window.stride[1]];
-            let value = |tap: [usize; 2]| {
-                let [row, column] = [0, 1].map(|axis| {
-                    let padded = first[axis] + tap[axis] * window.dilation[axis];
-                    padded.checked_sub(window.pad_before[axis])
-                });
-                let (row, column) = (row?, column?);
-                (row < from.h && column < from.w).then(|| x[row * from.w + column])
-            };
-            let found = taps.iter().filter_map(|&tap| value(tap));
-            let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
-            let largest = found.reduce(larger).unwrap_or(0.0);
-            let least = largest - equal;
-            let is_largest = |&tap: &[usize; 2]| value(tap).is_some_and(|value| value >= least);
-            let tap = taps.iter().position(is_largest).unwrap_or(0);
-            maxima.push((largest, tap as u8));
-        }
-        maxima
-    });
-    planes.into_iter().flatten().unzip()
+/// Zero for what is below it. What is no number stays none, so that it is found.
+fn rectify(values: &mut [f64]) {
+    let part = values.len().div_ceil(threads()).max(1);
+    on_all_cores(
+        &mut vec![(); threads()],
+        values.chunks_mut(part),
+        |(), values| {
+            for value in values {
+                *value = if *value < 0.0 { 0.0 } else { *value };
+            }
+        },
+    );
+}
+
+fn filters(network: &Network, node: &Node) -> Filters {
+    let Op::Conv2d {
+        weight,
+        layout,
+        window,
+        ..
+    } = &node.op
+    else {
+        unreachable!("asked for convolutions alone")
+    };
+    Filters {
+        values: weight.to_vec(),
+        layout: *layout,
+        outputs: node.shape.c,
+        inputs: network.node(node.inputs[0]).shape.c,
+        taps: window.size,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod sums;
 mod winograd;
 
+use crate::cores::{on_all_cores, threads};
 use crate::network::{FilterLayout, Shape};
 pub use sums::PositionSums;
 pub use winograd::{transform_filters, winograd_block, winograd_blocks};
@@ -36,6 +37,24 @@ pub fn to_blocks<T: Copy + Default>(planar: &[T], n: usize, shape: Shape) -> Vec
     each_channel(n, shape, |plane, block| {
         for (i, &value) in planar[plane].iter().enumerate() {
             out[block + i * 4] = value;
+        }
+    });
+    out
+}
+
+/// One tensor of float64, rounded, by [`to_blocks`].
+pub(crate) fn rounded_to_blocks(planar: &[f64], shape: Shape) -> Vec<f32> {
+    assert_eq!(planar.len(), shape.len());
+    let positions = shape.h * shape.w;
+    let mut out = vec![0.0; padded_len(1, shape)];
+    let each = out
+        .chunks_mut(positions * 4)
+        .zip(planar.chunks(positions * 4));
+    on_all_cores(&mut vec![(); threads()], each, |(), (block, planes)| {
+        for (channel, plane) in planes.chunks_exact(positions).enumerate() {
+            for (to, value) in block[channel..].iter_mut().step_by(4).zip(plane) {
+                *to = *value as f32;
+            }
         }
     });
     out

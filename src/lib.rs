@@ -19,13 +19,14 @@
 //! | folder | what it is | may know |
 //! | --- | --- | --- |
 //! | `named`, `near` | closed lists of values with names; which of some names was meant | |
+//! | `cores` | the host's work on all cores | |
 //! | [`sniff`], `printable` | what a file seems to be; names of others as a terminal may be given them | |
 //! | [`weights`] | a file to named tensors, one module a format; knows nothing of networks | |
 //! | [`network`] | the network as data: ops, shapes, target layers | `weights` for its tensors |
 //! | [`picture`] | pictures decoded, cropped and scaled to the input, and the way back; written | `sniff` |
 //! | [`labels`] | class names | |
 //! | [`architectures`] | named tensors or a graph to a network, with what is known of its use | `weights`, `network`, `picture`, `labels` |
-//! | [`exact`] | the first layers on the host in float64, for gradients at pixels that rounding would turn over | `network` |
+//! | [`exact`] | the first layers on the host in float64, for gradients at pixels that rounding would turn over | `network`, `cores` |
 //! | [`kernels`], [`layout`] | the table of shaders with their uniforms; how tensors lie on the device | `network` |
 //! | [`plan`] | network, request and limits to buffers and dispatches, as data: plans for adapters that nobody has are made and tested without one | `network`, `kernels`, `layout` |
 //! | [`gpu`] | the only place that knows wgpu: choice of the device, upload, passes, errors | `plan` |
@@ -131,6 +132,7 @@
 // The versions whose pictures and devices the functions here take and give.
 pub use {image, wgpu};
 
+mod cores;
 pub mod draw;
 mod error;
 mod named;

@@ -1,4 +1,7 @@
+use super::pool::pool;
+use super::winograd::Scratch;
 use super::*;
+use crate::network::FilterLayout;
 use crate::weights::Tensor;
 
 /// Numbers from -1 to 1 that follow no pattern.
@@ -105,9 +108,19 @@ fn convolutions_of_all_windows_and_both_layouts_are_what_the_formula_says() {
                 inputs: from.c,
                 taps: window.size,
             };
-            let mut found = vec![convolve(&x, from, &filters, &bias, &window, to)];
+            let shapes = [from, to];
+            let mut found = vec![vec![f64::NAN; to.len()]];
+            let bank = direct::bank(&filters);
+            direct::convolve(&x, shapes, &bank, &bias, &window, &mut found[0]);
             if winograd::takes(&window) {
-                found.push(winograd::convolve(&x, from, &filters, &bias, &window, to));
+                let bank = winograd::bank(&filters);
+                let mut scratch = [Scratch::default(), Scratch::default()];
+                // What is left in the scratch memory of another shape is not read.
+                for _ in 0..2 {
+                    let mut y = vec![f64::NAN; to.len()];
+                    winograd::convolve(&x, shapes, &bank, &bias, &window, &mut scratch, &mut y);
+                    found.push(y);
+                }
             }
             for (way, found) in found.iter().enumerate() {
                 assert_eq!(found.len(), expected.len());
@@ -126,7 +139,11 @@ fn convolutions_of_all_windows_and_both_layouts_are_what_the_formula_says() {
 fn a_maximum_is_the_first_of_equal_values_and_of_those_that_rounding_parts() {
     let shape = |h, w| Shape { c: 1, h, w };
     let halves = Window::square(2, 2, 0);
-    let pooled = |x: &[f64]| pool(x, shape(2, 2), &halves, shape(1, 1));
+    let pooled = |x: &[f64]| {
+        let mut values = vec![f64::NAN];
+        let taps = pool(x, shape(2, 2), &halves, shape(1, 1), &mut values);
+        (values, taps)
+    };
     assert_eq!(pooled(&[1.0, 3.0, 3.0, 2.0]), (vec![3.0], vec![1]));
     assert_eq!(pooled(&[1.0, 3.0, 3.0 + 1e-14, 2.0]).1, [1]);
     // Nearer than float32 tells apart, and yet not equal.
@@ -138,7 +155,9 @@ fn a_maximum_is_the_first_of_equal_values_and_of_those_that_rounding_parts() {
     assert!(pooled(&[1.0, f64::NAN, 3.0, 2.0]).0[0].is_nan());
     // Places in the padding do not count, though the values beside them are below zero.
     let padded = window([3, 3], [2, 2], [[1, 1]; 2], [1, 1]);
-    let (values, taps) = pool(&[-4.0, -3.0, -2.0, -1.0], shape(2, 2), &padded, shape(1, 1));
+    let mut values = vec![f64::NAN];
+    let x = [-4.0, -3.0, -2.0, -1.0];
+    let taps = pool(&x, shape(2, 2), &padded, shape(1, 1), &mut values);
     assert_eq!((values, taps), (vec![-1.0], vec![8]));
 }
 
@@ -182,7 +201,7 @@ fn the_host_goes_up_to_the_last_choice_before_what_it_does_not_know() {
 
     let input = drawn(32, 5);
     let mut told = vec![];
-    forward(&network, second, &input, |node, values, maxima| {
+    Layers::new(&network, second, 1).forward(&input, |node, values, maxima| {
         assert_eq!(maxima, None);
         told.push((node, values.to_vec()));
     });

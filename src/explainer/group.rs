@@ -116,16 +116,22 @@ impl Explainer {
         Ok(explained.collect())
     }
 
-    /// Computes what the host computes of a pass, and hands it to the device.
-    pub(super) fn write_by_host(&self, pass: usize, inputs: &[&[f32]]) {
-        let network = &self.network;
-        let planned = &self.session.plan().passes[pass].request;
-        let Some(last) = planned.by_host else {
-            return;
-        };
+    /// What the host computes of a pass, for about `inputs` inputs.
+    pub(super) fn on_host(&self, pass: usize, inputs: usize) -> Option<exact::Layers<'_>> {
+        let last = self.session.plan().passes[pass].request.by_host?;
+        Some(exact::Layers::new(&self.network, last, inputs))
+    }
+
+    /// Computes it, and hands it to the device.
+    pub(super) fn write_by_host(
+        &self,
+        pass: usize,
+        layers: &mut exact::Layers<'_>,
+        inputs: &[&[f32]],
+    ) {
         for (image, input) in inputs.iter().enumerate() {
-            exact::forward(network, last, input, |node, values, maxima| {
-                let shape = network.node(node).shape;
+            layers.forward(input, |node, values, maxima| {
+                let shape = self.network.node(node).shape;
                 let place = [pass, image];
                 self.session
                     .write_by_host(place, node, shape, values, maxima);
@@ -142,7 +148,9 @@ impl Explainer {
                 expected: shape,
             });
         }
-        self.write_by_host(0, inputs);
+        if let Some(mut layers) = self.on_host(0, inputs.len()) {
+            self.write_by_host(0, &mut layers, inputs);
+        }
         self.session.forward(0, &inputs.concat(), shape)?;
         let shape = Shape::vector(self.network.classes());
         let logits = self.session.plan().picture().logits;

@@ -74,12 +74,15 @@ impl Explainer {
         let (images, at_once) = (there.request.images, back.request.classes);
         let mut moments = vec![Moments::new(shape.len()); classes.len()];
         let count = inputs.count(settings);
+        let mut on_host = self.on_host(number, count);
         for first in (0..count).step_by(images) {
             let batch = first..count.min(first + images);
             let input = |index| inputs.at(settings, &prediction.input, shape, index);
             let pictures: Vec<f32> = batch.clone().flat_map(input).collect();
             let each: Vec<&[f32]> = pictures.chunks_exact(shape.len()).collect();
-            self.write_by_host(number, &each);
+            if let Some(layers) = &mut on_host {
+                self.write_by_host(number, layers, &each);
+            }
             self.session.forward(number, &pictures, shape)?;
             let rows = self.session.read(there.logits, images, logits)?;
             let there = || rows.chunks_exact(logits.len()).take(batch.len());

@@ -10,7 +10,7 @@ use super::scaling::Scaling;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
-use crate::layout::{from_blocks, padded_bytes, to_blocks};
+use crate::layout::{from_blocks, padded_bytes, rounded_to_blocks, to_blocks};
 use crate::network::{NodeId, Shape};
 use crate::plan::{Buffer, BufferId, Contents, Dispatch, Lists, Plan, SUBMISSION};
 
@@ -297,8 +297,7 @@ impl Session {
             let offset = self.plan.buffer(id).offset() + before;
             self.gpu.write_at(self.memory[id.0].buffer(), offset, bytes);
         };
-        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-        let values = to_blocks(&values, 1, shape);
+        let values = rounded_to_blocks(values, shape);
         write(to.value, before, bytemuck::cast_slice(&values));
         if let Some((id, maxima)) = to.maxima.zip(maxima) {
             write(id, before / 4, &to_blocks(maxima, 1, shape));

@@ -85,7 +85,7 @@ fn compute_by_host(session: &Session, pass: usize, network: &Network, inputs: &[
     };
     let each = inputs.chunks_exact(network.input_shape().len());
     for (image, input) in each.enumerate() {
-        exact::forward(network, last, input, |node, values, maxima| {
+        exact::Layers::new(network, last, 1).forward(input, |node, values, maxima| {
             let shape = network.node(node).shape;
             session.write_by_host([pass, image], node, shape, values, maxima);
         });
