@@ -11,6 +11,7 @@
 
 mod chunk;
 mod directory;
+mod fax;
 mod layout;
 mod samples;
 
@@ -36,8 +37,9 @@ pub(super) fn decode(
     let directory = Directory::first(bytes).ok_or(Fault::Truncated)?;
     let size = layout::size(&directory)?;
     check(size)?;
-    if layout::is_fax(&directory) {
-        return by_crate::decode(bytes, ImageFormat::Tiff, check);
+    if fax::is_fax(&directory) {
+        let bytes = fax::highest_bits_first(bytes, &directory, size)?;
+        return by_crate::decode(&bytes, ImageFormat::Tiff, check);
     }
     let layout = Layout::of(&directory, size)?;
     let mut notes = vec![];

@@ -3,27 +3,27 @@
 use super::Directory;
 use crate::picture::{Fault, Size};
 
-mod tag {
-    pub(super) const WIDTH: u16 = 256;
-    pub(super) const HEIGHT: u16 = 257;
-    pub(super) const BITS: u16 = 258;
-    pub(super) const COMPRESSION: u16 = 259;
-    pub(super) const PHOTOMETRIC: u16 = 262;
-    pub(super) const FILL_ORDER: u16 = 266;
-    pub(super) const STRIP_OFFSETS: u16 = 273;
-    pub(super) const SAMPLES: u16 = 277;
-    pub(super) const ROWS_PER_STRIP: u16 = 278;
-    pub(super) const STRIP_LENGTHS: u16 = 279;
-    pub(super) const PLANAR: u16 = 284;
-    pub(super) const PREDICTOR: u16 = 317;
-    pub(super) const COLOUR_MAP: u16 = 320;
-    pub(super) const TILE_WIDTH: u16 = 322;
-    pub(super) const TILE_HEIGHT: u16 = 323;
-    pub(super) const TILE_OFFSETS: u16 = 324;
-    pub(super) const TILE_LENGTHS: u16 = 325;
-    pub(super) const EXTRA_SAMPLES: u16 = 338;
-    pub(super) const SAMPLE_FORMAT: u16 = 339;
-    pub(super) const JPEG_TABLES: u16 = 347;
+pub(super) mod tag {
+    pub(in super::super) const WIDTH: u16 = 256;
+    pub(in super::super) const HEIGHT: u16 = 257;
+    pub(in super::super) const BITS: u16 = 258;
+    pub(in super::super) const COMPRESSION: u16 = 259;
+    pub(in super::super) const PHOTOMETRIC: u16 = 262;
+    pub(in super::super) const FILL_ORDER: u16 = 266;
+    pub(in super::super) const STRIP_OFFSETS: u16 = 273;
+    pub(in super::super) const SAMPLES: u16 = 277;
+    pub(in super::super) const ROWS_PER_STRIP: u16 = 278;
+    pub(in super::super) const STRIP_LENGTHS: u16 = 279;
+    pub(in super::super) const PLANAR: u16 = 284;
+    pub(in super::super) const PREDICTOR: u16 = 317;
+    pub(in super::super) const COLOUR_MAP: u16 = 320;
+    pub(in super::super) const TILE_WIDTH: u16 = 322;
+    pub(in super::super) const TILE_HEIGHT: u16 = 323;
+    pub(in super::super) const TILE_OFFSETS: u16 = 324;
+    pub(in super::super) const TILE_LENGTHS: u16 = 325;
+    pub(in super::super) const EXTRA_SAMPLES: u16 = 338;
+    pub(in super::super) const SAMPLE_FORMAT: u16 = 339;
+    pub(in super::super) const JPEG_TABLES: u16 = 347;
 }
 
 /// The most bytes of a row of samples, in the file and as numbers.
@@ -106,11 +106,6 @@ pub(super) enum Predictor {
     Horizontal,
     /// The same of the bytes of a row of floats, the highest of all first.
     Float,
-}
-
-/// Fax of group 4, which packs bilevel pictures.
-pub(super) fn is_fax(directory: &Directory<'_>) -> bool {
-    directory.number(tag::COMPRESSION) == Some(4)
 }
 
 /// Width and height.
@@ -327,10 +322,10 @@ fn palette(directory: &Directory<'_>, bits: u32) -> Result<Vec<[u8; 3]>, Fault> 
         .collect())
 }
 
-type Chunks = ((usize, usize), Vec<u64>, Option<Vec<u64>>);
+pub(super) type Chunks = ((usize, usize), Vec<u64>, Option<Vec<u64>>);
 
 /// The size of a chunk, offsets and lengths.
-fn chunks(directory: &Directory<'_>, (width, height): Size) -> Result<Chunks, Fault> {
+pub(super) fn chunks(directory: &Directory<'_>, (width, height): Size) -> Result<Chunks, Fault> {
     let (tag_offsets, tag_lengths, chunk_size) =
         if let Some(wide) = directory.number(tag::TILE_WIDTH) {
             let high = directory.number(tag::TILE_HEIGHT).unwrap_or(0);
