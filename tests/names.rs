@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use gradcam::low_level::architectures::{Classifier, Evidence, recognise, recognise_at};
+use gradcam::low_level::architectures::{
+    Classifier, Evidence, Overrides, recognise, recognise_as, recognise_at,
+};
 use gradcam::low_level::explainer::{Explainer, Wanted};
 use gradcam::low_level::methods::attribution;
 use gradcam::low_level::methods::cam::Method;
@@ -87,7 +89,7 @@ fn assert_agrees(classifier: &Classifier, name: &str) {
 }
 
 /// File, size asked for, name of its numbers, and what it is called.
-const NETWORKS: [(&str, usize, &str, &str); 11] = [
+const NETWORKS: [(&str, usize, &str, &str); 13] = [
     ("configuration-c.pth", 64, "configuration-c", "vgg16"),
     ("three-blocks.pth", 44, "three-blocks", "vgg-1-2-2"),
     ("three-blocks.npz", 44, "three-blocks", "vgg-1-2-2"),
@@ -103,6 +105,13 @@ const NETWORKS: [(&str, usize, &str, &str); 11] = [
         150,
         "resnet-bottleneck",
         "resnet-2-1-1-1",
+    ),
+    ("cifar.safetensors", 32, "cifar", "resnet-cifar-1-2-1-1"),
+    (
+        "cifar-three.safetensors",
+        32,
+        "cifar-three",
+        "resnet-cifar-2-1-2",
     ),
 ];
 
@@ -220,6 +229,31 @@ fn what_is_taken_for_granted_is_noted_with_the_option_that_changes_it() {
     let error = recognise_at(&open("at-150.pth"), Some(160)).unwrap_err();
     let said = "pictures of 160 pixels do not fit: this network takes 128 to 159, by its first dense layer";
     assert_eq!(error.to_string(), said);
+}
+
+#[test]
+fn whether_a_pool_follows_a_stem_for_small_pictures_is_a_guess_that_an_option_changes() {
+    let weights = open("cifar.safetensors");
+    let guessed = at(&weights, None);
+    assert_eq!(guessed.network.input_shape().h, 32);
+    let notes = guessed.notes.join("\n");
+    for said in ["3 x 3 taps", "--architecture resnet-cifar-pool", "ONNX"] {
+        assert!(notes.contains(said), "{said}: {notes}");
+    }
+    let asked = Overrides {
+        architecture: Some("resnet-cifar-pool"),
+        input_size: Some(32),
+        ..Overrides::default()
+    };
+    let pooled = recognise_as(&weights, &asked).unwrap();
+    assert_eq!(pooled.network.architecture, "resnet-cifar-pool-1-2-1-1");
+    assert!(!pooled.notes.join("\n").contains("3 x 3 taps"));
+    assert_agrees(&scaled(pooled, "cifar-pool"), "cifar-pool");
+    // A head of another name is one, as for every ResNet.
+    let notes = at(&open("cifar-three.safetensors"), None).notes.join("\n");
+    for said in ["3 x 3 taps", "linear is taken as the head"] {
+        assert!(notes.contains(said), "{said}: {notes}");
+    }
 }
 
 /// VGG13 with a head of these names: 392 to 10, 10 to 10 as often as there are names, 10 to 5.

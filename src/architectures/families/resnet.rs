@@ -2,6 +2,7 @@
 
 use super::step::{Act, Conv, Gate, Shortcut, Smoothing, Step, pool, stage};
 use super::{FAMILY, Family, published};
+use crate::picture::preprocess::Normalization;
 
 /// timm's networks whose names begin with `se` or `eca` have them.
 const GATE: Step = Step::Gate(Gate {
@@ -21,6 +22,11 @@ const PROJECTION: &[Step] = &[Step::Forms(&[
         Step::MeanByStride("downsample.0"),
         Step::Conv(Conv::beside("downsample.1", "downsample.2").act(Act::None)),
     ],
+    &[Step::Conv(
+        Conv::beside("shortcut.0", "shortcut.1")
+            .strided()
+            .act(Act::None),
+    )],
 ])];
 
 const BLOCK: &[Step] = &[Step::Sum {
@@ -79,14 +85,89 @@ const STRIDES: &[(&str, &str)] = &[
 pub(super) const RESNET: Family = Family {
     name: "resnet",
     marks: &["layer1.0.conv1.weight"],
-    lacks: &["conv1.0.weight"],
-    // Smaller filters stand without the pool, or with it: names do not tell.
+    lacks: &["conv1.0.weight", "conv1.weight@3"],
     stem: Conv::beside("conv1", "bn1").stride(2).taps(7),
     steps: STAGES,
     group_norms: true,
     notes: STRIDES,
     published: published::RESNET,
     ..FAMILY
+};
+
+/// For pictures as small as CIFAR's: a stem of smaller filters, and no pool after it.
+pub(super) const SMALL: Family = Family {
+    name: "resnet-cifar",
+    marks: SMALL_MARKS,
+    lacks: &["conv1.0.weight"],
+    stem: SMALL_STEM,
+    steps: &[
+        stage("layer1.{}", 0, 1, BLOCK).step(),
+        stage("layer2.{}", 0, 2, BLOCK).step(),
+        stage("layer3.{}", 0, 2, BLOCK).step(),
+        stage("layer4.{}", 0, 2, BLOCK).step(),
+        Step::Mean("avgpool"),
+        Step::Head("fc", &[("fc", Act::None)]),
+    ],
+    size: 32,
+    normalization: CIFAR,
+    evidence: "its first convolution is as small as those of networks for CIFAR-10, whose mean and deviation these are",
+    notes: &[(
+        "",
+        "its first convolution, of 3 x 3 taps, is taken to go by single steps with no max-pool after it, as in networks for CIFAR's \
+         pictures, and blocks of three convolutions to halve the map in the second one: --architecture resnet-cifar-pool says that \
+         torchvision's max-pool follows; export the network as ONNX, which holds it all, if it is another",
+    )],
+    published: &[],
+    ..RESNET
+};
+
+/// The same with the pool.
+pub(super) const SMALL_POOLED: Family = Family {
+    name: "resnet-cifar-pool",
+    steps: STAGES,
+    ..SMALL
+};
+
+/// The paper's own for CIFAR, of three stages.
+pub(super) const THREE_STAGES: Family = Family {
+    marks: &[
+        "layer1.0.conv1.weight",
+        "conv1.weight@3",
+        "bn1.running_mean",
+        "layer3.0.conv1.weight",
+    ],
+    lacks: &["conv1.0.weight", "layer4."],
+    steps: &[
+        stage("layer1.{}", 0, 1, BLOCK).step(),
+        stage("layer2.{}", 0, 2, BLOCK).step(),
+        stage("layer3.{}", 0, 2, BLOCK).step(),
+        Step::Mean("avgpool"),
+        Step::Head("fc", &[("fc", Act::None)]),
+    ],
+    notes: &[(
+        "",
+        "its first convolution, of 3 x 3 taps, is taken to go by single steps with no pool after it, as in networks for CIFAR's \
+         pictures, and blocks of three convolutions to halve the map in the second one; export the network as ONNX, which holds it \
+         all, if it is another",
+    )],
+    ..SMALL
+};
+
+/// Without the norm of the stem, norms stand before convolutions instead (arXiv 1603.05027), under the same names.
+const SMALL_MARKS: &[&str] = &[
+    "layer1.0.conv1.weight",
+    "conv1.weight@3",
+    "bn1.running_mean",
+    "layer4.0.conv1.weight",
+];
+
+const SMALL_STEM: Conv = Conv::beside("conv1", "bn1").taps(3);
+
+/// The mean and the deviation of CIFAR-10 that most programs have.
+const CIFAR: Normalization = Normalization {
+    mean: [0.4914, 0.4822, 0.4465],
+    std: [0.2023, 0.1994, 0.2010],
+    ..Normalization::TORCH
 };
 
 /// `nn.Sequential(*resnet.children())`, whole or without its head.
