@@ -97,6 +97,8 @@ pub enum Contents {
 pub enum ImageUse {
     /// A layer's input, copied from its buffer.
     Input,
+    /// The same of a value that a later layer reads too, or what a layer adds, beside its input.
+    Kept,
     /// Winograd's transformed tiles.
     Tiles,
     /// Their products with the transformed filters.
@@ -223,8 +225,8 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// Where it takes listed tiles, which.
     pub listed: Option<Listed>,
-    /// What is copied before it runs, from a buffer to an image.
-    pub copy: Option<CopyToImage>,
+    /// What is copied before it runs, from buffers to images. It may read of an image too what was copied for one before it.
+    pub copies: Vec<CopyToImage>,
     /// Texels of [`Contents::Image`] that it reads and writes, one of float16 half of one: those images are as large as the largest
     /// layer needs.
     pub image_texels: usize,

@@ -19,7 +19,7 @@ pub(super) struct Work {
 
 /// A dispatch, ready to encode.
 pub(super) struct Call {
-    pub(super) copy: Option<ImageCopy>,
+    pub(super) copies: Vec<ImageCopy>,
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -136,14 +136,14 @@ pub(super) fn record(
             .zip(resources)
             .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
             .collect();
-        let copy = dispatch.copy.map(|copy| ImageCopy {
+        let copies = dispatch.copies.iter().map(|copy| ImageCopy {
             from: memory[copy.from.0].buffer().clone(),
             offset: plan.buffer(copy.from).offset(),
             to: memory[copy.to.0].image().clone(),
             texels: copy.texels as u32,
         });
         Call {
-            copy,
+            copies: copies.collect(),
             bindings: gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(&dispatch.label),
                 layout: &kernel.layout,

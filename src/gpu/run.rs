@@ -393,11 +393,11 @@ impl Session {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut now = calls;
         while let Some(first) = now.first() {
-            if let Some(copy) = &first.copy {
+            for copy in &first.copies {
                 copy.encode(&mut encoder);
             }
             // A pass lasts until a copy must come between two dispatches.
-            let until = now[1..].iter().position(|call| call.copy.is_some());
+            let until = now[1..].iter().position(|call| !call.copies.is_empty());
             let (together, later) = now.split_at(until.map_or(now.len(), |at| at + 1));
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
@@ -460,7 +460,7 @@ impl Session {
         for calls in calls.chunks(Timestamps::PASSES) {
             for (index, call) in calls.iter().enumerate() {
                 let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-                if let Some(copy) = &call.copy {
+                for copy in &call.copies {
                     copy.encode(&mut encoder);
                 }
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {

@@ -167,82 +167,82 @@ kernels! {
     Conv2dTiledSmall: "conv2d_tiled", Conv2dTiledParams, [Read, Read, Read, Write], SMALL;
     SplitSum: "split_sum", SplitSumParams, [Read, Read, Write];
     Conv2dSubgroup: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], PLAIN, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], PLAIN, subgroup;
     /// Two blocks an invocation.
     Conv2dSubgroupWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], PLAIN_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], PLAIN_WIDE, subgroup;
     /// With the mask of an activation.
     Conv2dSubgroupMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], MASKED, subgroup;
     /// With the mask of an activation, two blocks an invocation.
     Conv2dSubgroupMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], MASKED_WIDE, subgroup;
     /// The input gradient of a layer of strides.
     Conv2dSubgroupSpread: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SPREAD, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SPREAD, subgroup;
     /// The input gradient of a layer of strides, two blocks an invocation.
     Conv2dSubgroupSpreadWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SPREAD_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SPREAD_WIDE, subgroup;
     /// The input gradient of a layer of strides, with the mask of an activation.
     Conv2dSubgroupSpreadMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SPREAD_MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SPREAD_MASKED, subgroup;
     /// The input gradient of a layer of strides, with the mask of an activation, two blocks an invocation.
     Conv2dSubgroupSpreadMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SPREAD_MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SPREAD_MASKED_WIDE, subgroup;
     /// Another value is added before it ends.
     Conv2dSubgroupAdded: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], ADDED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], ADDED, subgroup;
     /// Another value is added before it ends, two blocks an invocation.
     Conv2dSubgroupAddedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], ADDED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], ADDED_WIDE, subgroup;
     /// Another gradient is added before the mask of an activation.
     Conv2dSubgroupAddedMasked: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], ADDED_MASKED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], ADDED_MASKED, subgroup;
     /// Another gradient is added before the mask of an activation, two blocks an invocation.
     Conv2dSubgroupAddedMaskedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], ADDED_MASKED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], ADDED_MASKED_WIDE, subgroup;
     /// It ends with a SiLU.
     Conv2dSubgroupSilu: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SILU, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SILU, subgroup;
     /// It ends with a SiLU, two blocks an invocation.
     Conv2dSubgroupSiluWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SILU_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SILU_WIDE, subgroup;
     /// It ends with a hard swish.
     Conv2dSubgroupHardSwish: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], HARD_SWISH, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], HARD_SWISH, subgroup;
     /// It ends with a hard swish, two blocks an invocation.
     Conv2dSubgroupHardSwishWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], HARD_SWISH_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], HARD_SWISH_WIDE, subgroup;
     /// It ends with a sigmoid.
     Conv2dSubgroupSigmoid: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SIGMOID, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SIGMOID, subgroup;
     /// It ends with a sigmoid, two blocks an invocation.
     Conv2dSubgroupSigmoidWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SIGMOID_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SIGMOID_WIDE, subgroup;
     /// It ends with a hard sigmoid.
     Conv2dSubgroupHardSigmoid: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], HARD_SIGMOID, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], HARD_SIGMOID, subgroup;
     /// It ends with a hard sigmoid, two blocks an invocation.
     Conv2dSubgroupHardSigmoidWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], HARD_SIGMOID_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], HARD_SIGMOID_WIDE, subgroup;
     /// Its input is scaled, shifted and goes through a ReLU as it is read.
     Conv2dSubgroupNormed: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], NORMED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], NORMED, subgroup;
     /// Its input is scaled, shifted and goes through a ReLU as it is read, two blocks an invocation.
     Conv2dSubgroupNormedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], NORMED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], NORMED_WIDE, subgroup;
     /// Its input is multiplied by a value a channel as it is read.
     Conv2dSubgroupScaled: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SCALED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SCALED, subgroup;
     /// Its input is multiplied by a value a channel as it is read, two blocks an invocation.
     Conv2dSubgroupScaledWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SCALED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SCALED_WIDE, subgroup;
     /// Its input is multiplied by a value a channel as it is read, another value is added before it ends.
     Conv2dSubgroupScaledAdded: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SCALED_ADDED, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SCALED_ADDED, subgroup;
     /// Its input is multiplied by a value a channel as it is read, another value is added before it ends, two blocks an invocation.
     Conv2dSubgroupScaledAddedWide: "conv2d_subgroup", Conv2dSubgroupParams,
-        [Image, Image, Image, Read, Read, Read, Write], SCALED_ADDED_WIDE, subgroup;
+        [Image, Image, Image, Read, Read, Image, Write], SCALED_ADDED_WIDE, subgroup;
     Conv2dFew: "conv2d_few", Conv2dFewParams, [Image, Image, Read, Write], NONE, subgroup;
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write], NONE, subgroup;
     WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage], NONE, subgroup;

@@ -154,6 +154,7 @@ impl Buffers {
         } else {
             let name = match image_use {
                 ImageUse::Input => "image",
+                ImageUse::Kept => "image kept",
                 ImageUse::Tiles => "tiles",
                 ImageUse::Products => "products",
             };

@@ -4,7 +4,7 @@ use super::buffers::Buffers;
 use super::costs::Through;
 use super::dispatches::{self, Dispatches};
 use super::phases::{OfNodes, Pass};
-use super::{BufferId, CopyToImage, Dispatch, Limits, Listed, Request};
+use super::{BufferId, CopyToImage, Dispatch, ImageUse, Limits, Listed, Request};
 use crate::kernels::Kernel;
 use crate::layout::Direction;
 use crate::network::{Network, NodeId};
@@ -118,17 +118,67 @@ impl<'a> Builder<'a> {
         self.dispatches.push(dispatch);
     }
 
-    /// Has the dispatch recorded last wait for a copy.
-    pub(super) fn copy_before_last(&mut self, copy: CopyToImage) {
+    /// Has the dispatch recorded last wait for a copy, if there is one.
+    pub(super) fn copy_before_last(&mut self, copy: Option<CopyToImage>) {
         self.copy_before(1, copy);
     }
 
     /// Has the first of the dispatches recorded last, so many of them, wait for a copy.
-    pub(super) fn copy_before(&mut self, last: usize, copy: CopyToImage) {
+    pub(super) fn copy_before(&mut self, last: usize, copy: Option<CopyToImage>) {
+        let Some(copy) = copy else { return };
         let (at, dispatch) = self.dispatches.nth_last(last);
-        dispatch.copy = Some(copy);
+        dispatch.copies.push(copy);
         dispatch.image_texels += copy.texels;
         self.buffers.touch(copy.from, at);
+    }
+
+    /// The image through which the next dispatch reads so many texels of a buffer, and what is to be copied to it before. What a later
+    /// layer reads too is kept until another such value comes.
+    pub(super) fn through_image(
+        &mut self,
+        from: BufferId,
+        texels: usize,
+    ) -> (BufferId, Option<CopyToImage>) {
+        let image_use = match self.pass.read_again.contains(&from) {
+            true => ImageUse::Kept,
+            false => ImageUse::Input,
+        };
+        self.in_image(image_use, from, texels)
+    }
+
+    /// The same for what that dispatch adds, which needs another image than `input`, through which it reads `x`.
+    pub(super) fn added_through_image(
+        &mut self,
+        from: BufferId,
+        texels: usize,
+        (x, input): (BufferId, BufferId),
+    ) -> (BufferId, Option<CopyToImage>) {
+        if from == x {
+            return (input, None);
+        }
+        let is_kept = self.buffers.images.get(&ImageUse::Kept) == Some(&input);
+        let image_use = match is_kept {
+            true => ImageUse::Input,
+            false => ImageUse::Kept,
+        };
+        self.in_image(image_use, from, texels)
+    }
+
+    /// The image that is kept where it holds a buffer's values already, else that for `image_use` and their copy to it.
+    fn in_image(
+        &mut self,
+        image_use: ImageUse,
+        from: BufferId,
+        texels: usize,
+    ) -> (BufferId, Option<CopyToImage>) {
+        if self.pass.kept == Some(from) {
+            return (self.buffers.image(ImageUse::Kept, texels), None);
+        }
+        let to = self.buffers.image(image_use, texels);
+        if image_use == ImageUse::Kept {
+            self.pass.kept = Some(from);
+        }
+        (to, Some(CopyToImage { from, to, texels }))
     }
 
     /// Counts texels that the dispatch recorded last reads or writes in images that layers share.
@@ -156,8 +206,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Closes a phase. What it read from earlier phases lives to its end, since it may run again.
+    /// Closes a phase. What it read from earlier phases lives to its end, since it may run again. Another may write over what it
+    /// left in images.
     pub(super) fn end_phase(&mut self) -> Vec<Dispatch> {
+        self.pass.kept = None;
+        self.pass.read_again.clear();
         let (first, last) = (self.dispatches.begin(), self.dispatches.last());
         self.buffers.hold_what_is_read(first, last);
         self.dispatches.end_phase()

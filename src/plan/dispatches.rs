@@ -28,7 +28,7 @@ pub(super) fn dispatch<P: bytemuck::Pod>(
         label: label.into(),
         params: bytemuck::bytes_of(params).to_vec(),
         listed: None,
-        copy: None,
+        copies: vec![],
         image_texels: 0,
         buffers,
         workgroups,

@@ -32,7 +32,8 @@ impl Buffers {
                 }
             }
         }
-        self.part_images(passes);
+        self.part_images(passes, ImageUse::Input);
+        self.part_images(passes, ImageUse::Kept);
     }
 
     /// The buffers that the host writes or reads, and those that are stored one value after the other. Of a part, the whole.
@@ -59,9 +60,9 @@ impl Buffers {
         full.into_iter().map(whole).collect()
     }
 
-    /// Has layers whose input is float16 read it through an image of float16, beside the one of float32.
-    fn part_images(&mut self, passes: &mut [Forward]) {
-        let Some(&image) = self.images.get(&ImageUse::Input) else {
+    /// Has layers whose input is float16 read it through an image of float16, beside the one of float32 for `image_use`.
+    fn part_images(&mut self, passes: &mut [Forward], image_use: ImageUse) {
+        let Some(&image) = self.images.get(&image_use) else {
             return;
         };
         let half_image = self.half_image();
@@ -70,7 +71,8 @@ impl Buffers {
             // A dispatch without a copy reads what the one before it read.
             let mut is_half = false;
             for dispatch in phase {
-                if let Some(copy) = dispatch.copy.as_mut().filter(|copy| copy.to == image) {
+                let copies = dispatch.copies.iter_mut();
+                for copy in copies.filter(|copy| copy.to == image) {
                     is_half = self.drafts[copy.from.0].buffer.half;
                     let most = &mut most[usize::from(is_half)];
                     *most = copy.texels.max(*most);

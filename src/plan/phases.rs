@@ -35,6 +35,10 @@ pub(super) struct Pass {
     pub(super) beside: Option<BesideBase>,
     /// What the host writes of it.
     pub(super) by_host: Vec<ByHost>,
+    /// Of what the step that is being recorded reads that which later ones read too.
+    pub(super) read_again: Vec<BufferId>,
+    /// The buffer whose values are in the image that is kept.
+    pub(super) kept: Option<BufferId>,
 }
 
 /// What a pass beside its base needs.
@@ -135,7 +139,20 @@ impl Builder<'_> {
             self.pass.concats =
                 Concats::new(self.network, &steps, PART * 4 / self.request.dtype.bytes());
         }
+        let reads = steps.iter().flat_map(|step| step.reads(self.network));
+        let mut readers: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for id in reads {
+            *readers.entry(id).or_default() += 1;
+        }
         for step in steps {
+            self.pass.read_again.clear();
+            for id in step.reads(self.network) {
+                let left = readers.get_mut(&id).expect("it was counted");
+                *left -= 1;
+                if *left > 0 {
+                    self.pass.read_again.extend(self.pass.values.get(&id));
+                }
+            }
             if request.by_host.is_some_and(|last| step.made() <= last) {
                 self.leave_to_host(&step);
             } else if step.node <= last {
@@ -232,6 +249,9 @@ impl Builder<'_> {
             let Some(&gradient) = gradients.get(&id) else {
                 continue;
             };
+            let later = gradients.range(..id);
+            let read_again = later.filter(|(_, there)| **there == gradient);
+            self.pass.read_again = read_again.map(|(_, there)| *there).collect();
             if let Some(dense) = dense.filter(|dense| dense.id == id) {
                 return Some(self.record_means(&dense, gradient, request));
             }

@@ -16,6 +16,7 @@ use gradcam::weights::Tensor;
 mod at_once;
 mod costs;
 mod halves;
+mod images;
 mod reached;
 mod replayed;
 mod tiled;
@@ -381,7 +382,7 @@ impl Memory<'_> {
                     .filter(move |(_, access)| **access == wanted)
                     .map(|(id, _)| *id)
             };
-            let copied = dispatch.copy.map(|copy| copy.from);
+            let copied = dispatch.copies.iter().map(|copy| copy.from);
             for id in of(Access::Read).chain(copied) {
                 self.read(id, &dispatch.label);
             }

@@ -67,7 +67,7 @@ pub fn multiply_adds(workgroups: u32, rounds: u32) -> Plan {
         label: "multiply-adds".into(),
         params: bytemuck::bytes_of(&MultiplyAddParams { rounds }).to_vec(),
         listed: None,
-        copy: None,
+        copies: vec![],
         image_texels: 0,
         buffers: vec![y],
         workgroups: [workgroups, 1, 1],

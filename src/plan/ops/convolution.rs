@@ -4,9 +4,8 @@ use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
 use super::{grid, signed, size};
 use crate::kernels::{
-    ActivationKind, COLUMNS_ROWS, CONV2D_SUBGROUP_POSITIONS, CONV2D_TILE, CONV3X3_TILE,
-    Conv2dFewParams, Conv2dParams, Conv2dSubgroupParams, Conv3x3Params, FEW_BLOCKS, IMAGE_ROW,
-    Kernel,
+    ActivationKind, COLUMNS_ROWS, CONV2D_TILE, CONV3X3_TILE, Conv2dFewParams, Conv2dParams,
+    Conv2dSubgroupParams, Conv3x3Params, FEW_BLOCKS, IMAGE_ROW, Kernel, conv2d_subgroup_positions,
 };
 use crate::layout::{
     Direction, GroupBlocks, blocks, blocks_texels, depths, padded_len, texels as texels_of,
@@ -14,7 +13,7 @@ use crate::layout::{
 use crate::network::{FilterLayout, NodeId, Shape, Window};
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::{Builder, Traffic};
-use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily, Packing, Subgroup, Variant};
+use crate::plan::{BufferId, KernelFamily, Packing, Subgroup, Variant};
 use crate::weights::Tensor;
 
 /// A convolution in either direction: y is made from x.
@@ -99,6 +98,12 @@ impl Convolution<'_> {
     pub(super) fn fits_in_eights(&self, most: u32) -> bool {
         let rows = image_rows(self.texels().max(self.block_texels()));
         rows <= most as usize && i32::try_from(rows * IMAGE_ROW).is_ok()
+    }
+
+    /// Whether a value in y's shape is within an image of `most` rows.
+    pub(super) fn output_fits(&self, most: usize) -> bool {
+        let rows = image_rows(padded_len(self.n, self.out_shape) / 4);
+        rows <= most && i32::try_from(rows * IMAGE_ROW).is_ok()
     }
 
     /// Whether it is an input gradient of so few channels that the kernel for many would leave most invocations idle.
@@ -195,15 +200,24 @@ impl Convolution<'_> {
         };
         if wide { of_two } else { narrow }
     }
-}
 
-/// Blocks of outputs that an invocation of `conv2d_subgroup.wgsl` makes: two take seven eighths of the time of one each, where
-/// there are enough for it, and work for more than one core.
-fn blocks_each(out_blocks: usize, of_positions: usize, width: usize) -> usize {
-    let [one, two] = [1, 2].map(|each| out_blocks.div_ceil(each * width));
-    match 14 * two <= 8 * one && of_positions * two > 1 {
-        true => 2,
-        false => 1,
+    /// Blocks of outputs that an invocation of `conv2d_subgroup.wgsl` makes: two of 28 positions take seven quarters of the time of
+    /// one of as many, and a sixteenth more than one of 49. Two where that is less in all, with work for more than one core.
+    pub(super) fn blocks_each(&self, width: usize) -> usize {
+        let positions = self.n * self.out_shape.h * self.out_shape.w;
+        let groups = |each| {
+            let of_positions = positions.div_ceil(conv2d_subgroup_positions(width, each));
+            of_positions * blocks(self.out_shape.c).div_ceil(each * width)
+        };
+        let [one, two] = [groups(1), groups(2)];
+        let is_less = match conv2d_subgroup_positions(width, 1) {
+            49 => 17 * two <= 16 * one,
+            _ => 14 * two <= 8 * one,
+        };
+        match is_less && two > 1 {
+            true => 2,
+            false => 1,
+        }
     }
 }
 
@@ -260,7 +274,7 @@ impl Builder<'_> {
             call.weight,
             Packing::Texels(call.layout, call.direction),
         );
-        let image = self.buffers.image(ImageUse::Input, texels);
+        let (image, copy) = self.through_image(call.x, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let params = Conv3x3Params {
             in_blocks: in_blocks as i32,
@@ -285,11 +299,7 @@ impl Builder<'_> {
             workgroups,
             call.work(),
         );
-        self.copy_before_last(CopyToImage {
-            from: call.x,
-            to: image,
-            texels,
-        });
+        self.copy_before_last(copy);
     }
 
     /// Any window, through images.
@@ -302,12 +312,12 @@ impl Builder<'_> {
             call.weight,
             Packing::TexelBlocks(call.layout, call.direction),
         );
-        let image = self.buffers.image(ImageUse::Input, texels);
+        let (image, copy) = self.through_image(call.x, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let [stride, pad, up] = call.window_steps();
         let count = call.n * call.out_shape.h * call.out_shape.w;
-        let of_positions = count.div_ceil(CONV2D_SUBGROUP_POSITIONS);
-        let each = blocks_each(out_blocks, of_positions, width);
+        let each = call.blocks_each(width);
+        let of_positions = count.div_ceil(conv2d_subgroup_positions(width, each));
         let params = Conv2dSubgroupParams {
             in_blocks: in_blocks as i32,
             in_size: size(call.in_shape),
@@ -325,18 +335,19 @@ impl Builder<'_> {
         };
         let [across, rows, _] = grid(of_positions as u32, self.limits.workgroups);
         let workgroups = [across, out_blocks.div_ceil(each * width) as u32, rows];
-        let other = call.end.added.unwrap_or(self.nothing);
+        let added = call.end.added.map(|added| {
+            let texels = padded_len(call.n, call.out_shape) / 4;
+            self.added_through_image(added, texels, (call.x, image))
+        });
+        let (other, copy_added) = added.unwrap_or((w, None));
         let norm = call.norm.unwrap_or(w);
         let scale = call.scale.unwrap_or(self.nothing);
         let buffers = vec![image, w, norm, scale, call.end.extra, other, call.y];
         let kernel = call.windows_kernel(each == 2);
         let work = call.work();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
-        self.copy_before_last(CopyToImage {
-            from: call.x,
-            to: image,
-            texels,
-        });
+        self.copy_before_last(copy);
+        self.copy_before_last(copy_added);
     }
 
     /// Few outputs, through images.
@@ -348,7 +359,7 @@ impl Builder<'_> {
             call.weight,
             Packing::TexelBlocks(call.layout, call.direction),
         );
-        let image = self.buffers.image(ImageUse::Input, texels);
+        let (image, copy) = self.through_image(call.x, texels);
         let out_blocks = blocks(call.out_shape.c);
         let [stride, pad, up] = call.window_steps();
         let params = Conv2dFewParams {
@@ -370,11 +381,7 @@ impl Builder<'_> {
         let buffers = vec![image, w, call.end.extra, call.y];
         let (kernel, work) = (Kernel::Conv2dFew, call.work());
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
-        self.copy_before_last(CopyToImage {
-            from: call.x,
-            to: image,
-            texels,
-        });
+        self.copy_before_last(copy);
     }
 
     fn convolution_plain(&mut self, call: &Convolution<'_>) {

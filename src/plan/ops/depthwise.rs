@@ -7,9 +7,9 @@ use crate::kernels::{
     DepthwiseSubgroupParams, IMAGE_ROW, Kernel,
 };
 use crate::layout::blocks;
+use crate::plan::Packing;
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::Builder;
-use crate::plan::{CopyToImage, ImageUse, Packing};
 
 impl Convolution<'_> {
     /// Whether each output channel reads the input channel of its own number alone.
@@ -95,13 +95,8 @@ impl Builder<'_> {
             call.weight,
             Packing::DepthwiseTexels(call.layout, call.direction),
         );
-        let image = self.buffers.image(ImageUse::Input, texels);
+        let (image, copy) = self.through_image(call.x, texels);
         let out = call.out_shape;
-        let copy = CopyToImage {
-            from: call.x,
-            to: image,
-            texels,
-        };
         let buffers = vec![image, w, call.end.extra, call.y];
         let work = call.work();
         let [stride, pad, up] = call.window_steps();

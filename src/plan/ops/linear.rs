@@ -120,9 +120,7 @@ impl Builder<'_> {
                 end: call.end,
             });
             // The parts after the first find the image as it left it.
-            if let Some(copy) = copy.filter(|_| first == 0) {
-                self.copy_before_last(copy);
-            }
+            self.copy_before_last(copy.filter(|_| first == 0));
         }
     }
 

@@ -182,9 +182,7 @@ impl<'a> Builder<'a> {
             y,
             end: self.plain_end(),
         });
-        if let Some(copy) = copy {
-            self.copy_before_last(copy);
-        }
+        self.copy_before_last(copy);
         y
     }
 

@@ -10,7 +10,7 @@ use crate::layout::{Direction, blocks, padded_bytes, padded_len};
 use crate::network::{NodeId, Window};
 use crate::plan::buffers::image_rows;
 use crate::plan::builder::Builder;
-use crate::plan::{BufferId, CopyToImage, ImageUse, KernelFamily};
+use crate::plan::{BufferId, KernelFamily};
 
 impl Builder<'_> {
     /// The buffer for where the maxima of a max-pool are; the one that holds its repeated taps, if they are known.
@@ -41,17 +41,15 @@ impl Builder<'_> {
                 };
                 let texels = padded_len(call.n, call.in_shape) / 4;
                 let fits = image_rows(texels) <= self.limits.image_rows();
-                let image = fits.then(|| self.buffers.image(ImageUse::Input, texels));
-                let (kernel, x) = match image {
-                    Some(image) => (Kernel::MaxPoolImage, image),
-                    None => (Kernel::MaxPool, call.x),
+                let (kernel, x, copy) = if fits {
+                    let (image, copy) = self.through_image(call.x, texels);
+                    (Kernel::MaxPoolImage, image, copy)
+                } else {
+                    (Kernel::MaxPool, call.x, None)
                 };
                 let buffers = vec![x, call.y, argmax];
                 self.each(kernel, call.label, params.count, &params, buffers);
-                if let Some(to) = image {
-                    let from = call.x;
-                    self.copy_before_last(CopyToImage { from, to, texels });
-                }
+                self.copy_before_last(copy);
             }
             Direction::Backward => {
                 let argmax = self.saved(id);

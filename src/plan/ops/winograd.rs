@@ -12,8 +12,7 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
 use crate::plan::{
-    BufferId, CopyToImage, Handing, ImageUse, List, Listed, Model, Packing, Subgroup, TileLayer,
-    Variant,
+    BufferId, Handing, ImageUse, List, Listed, Model, Packing, Subgroup, TileLayer, Variant,
 };
 
 /// A convolution with its sizes in tiles and texels.
@@ -211,7 +210,7 @@ impl Builder<'_> {
     pub(super) fn convolution_winograd(&mut self, it: &WinogradCall<'_>) {
         let u = self.transformed_filters(it);
         let texels = it.call.texels();
-        let x = self.buffers.image(ImageUse::Input, texels);
+        let (x, copy) = self.through_image(it.call.x, texels);
         let (tiles, at_once) = (it.tiles(), it.part_tiles());
         let layer = it.call.beside.map(|beside| self.tile_layer(it, beside));
         for first in (0..tiles).step_by(at_once) {
@@ -219,14 +218,7 @@ impl Builder<'_> {
             self.winograd_stages(it, [x, u], part, layer);
             if first == 0 {
                 // The parts after the first find the image as it left it.
-                self.copy_before(
-                    3,
-                    CopyToImage {
-                        from: it.call.x,
-                        to: x,
-                        texels,
-                    },
-                );
+                self.copy_before(3, copy);
             }
         }
         if let Some((beside, layer)) = it.call.beside.zip(layer) {
