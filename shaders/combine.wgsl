@@ -1,7 +1,10 @@
-// The sum or the product of two values, and what the ways back through them need of both.
+// The sum, the product or the larger one of two values, and what the ways back through them need of both.
 //
 //   ADD  y[n, b, i] = end(one[n, b, i] + other[n, b, i])
 //   MUL  y[n, b, i] = end(one[n, b, i] * other[n, b, i])
+//   MAX  y[n, b, i] = end(max(one[n, b, i], other[n, b, i]))
+//   AT_LEAST, ABOVE  y[n, b, i] = 1 where one[n, b, i] is at least other[n, b, i], or above it, else 0: where the gradient of the
+//        larger one goes, of equal ones to the first
 //
 // one, y: N x blocks x positions, four channels an element; other the same, or with one position for all of them where `spread` is
 // set (squeeze and excite). Either may be there once for `sharing` n: activations for all gradients of an image, or what a rerun
@@ -20,6 +23,9 @@ struct Params {
 }
 
 const COMBINE_MUL: u32 = 1u;
+const COMBINE_MAX: u32 = 2u;
+const COMBINE_AT_LEAST: u32 = 3u;
+const COMBINE_ABOVE: u32 = 4u;
 const EPILOGUE_BIAS_RELU: u32 = 2u;
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -52,6 +58,11 @@ fn main(
     let a = one[over(n, p.one_sharing) * p.image + i];
     let other_at = over(n, p.other_sharing) * p.image + i;
     let b = other[select(other_at, over(other_at, p.positions), p.spread != 0u)];
-    let value = select(a + b, a * b, p.kind == COMBINE_MUL);
+    let zero = vec4<f32>();
+    let one_each = zero + 1.0;
+    var value = select(a + b, a * b, p.kind == COMBINE_MUL);
+    value = select(value, max(a, b), p.kind == COMBINE_MAX);
+    value = select(value, select(zero, one_each, a >= b), p.kind == COMBINE_AT_LEAST);
+    value = select(value, select(zero, one_each, a > b), p.kind == COMBINE_ABOVE);
     y[at] = select(value, max(value, vec4<f32>()), p.epilogue == EPILOGUE_BIAS_RELU);
 }

@@ -251,6 +251,12 @@ pub enum CombineKind {
     Add = 0,
     /// Their product.
     Mul = 1,
+    /// The larger one.
+    Max = 2,
+    /// 1 where the first is at least the second, else 0.
+    AtLeast = 3,
+    /// 1 where the first is above the second, else 0.
+    Above = 4,
 }
 
 /// How a kernel uses a buffer.

@@ -440,7 +440,8 @@ impl Network {
     fn last_map(&self) -> Option<usize> {
         let convolution = self.last_convolution()?;
         let has_places = |id: usize| self.nodes[id].shape.h * self.nodes[id].shape.w > 1;
-        let joins = |&id: &usize| matches!(self.nodes[id].op, Op::Add | Op::Mul | Op::Concat);
+        let joins =
+            |&id: &usize| matches!(self.nodes[id].op, Op::Add | Op::Mul | Op::Max | Op::Concat);
         let later = convolution + 1..self.nodes.len();
         let joined = later.rev().filter(joins).find(|&id| has_places(id));
         let mut last = joined.unwrap_or(convolution);
@@ -520,6 +521,7 @@ impl Node {
             | Op::GroupNorm { .. }
             | Op::Add
             | Op::Mul
+            | Op::Max
             | Op::Concat
             | Op::Pad(_)
             | Op::Resample(_)

@@ -298,7 +298,12 @@ fn epilogues_and_activations_have_the_numbers_that_the_host_gives_them() {
     let epilogues = Epilogue::NAMED.map(|(name, epilogue)| (name, epilogue as u32));
     let activations = ActivationKind::NAMED.map(|(name, kind)| (name, kind as u32));
     // What is no product is a sum.
-    let combined = [("COMBINE_MUL", CombineKind::Mul as u32)];
+    let combined = [
+        ("COMBINE_MUL", CombineKind::Mul as u32),
+        ("COMBINE_MAX", CombineKind::Max as u32),
+        ("COMBINE_AT_LEAST", CombineKind::AtLeast as u32),
+        ("COMBINE_ABOVE", CombineKind::Above as u32),
+    ];
     for (prefix, known) in [
         ("EPILOGUE_", &epilogues[..]),
         ("ACTIVATION_", &activations),

@@ -110,6 +110,7 @@ enum Words {
     Reciprocal,
     Add,
     Mul,
+    Max,
     Concat,
     Pad {
         before: [i32; 2],
@@ -197,6 +198,7 @@ fn words(op: &Op) -> Option<Words> {
         Op::Activate(activation) => activation_words(activation),
         Op::Add => Words::Add,
         Op::Mul => Words::Mul,
+        Op::Max => Words::Max,
         Op::Concat => Words::Concat,
         Op::Pad(pad) => Words::Pad {
             before: pad.before,
@@ -372,6 +374,7 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::Reciprocal => Op::Activate(Activation::Reciprocal),
         Words::Add => Op::Add,
         Words::Mul => Op::Mul,
+        Words::Max => Op::Max,
         Words::Concat => Op::Concat,
         Words::Pad {
             before,

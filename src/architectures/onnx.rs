@@ -89,16 +89,16 @@ pub(super) struct Imported {
 pub(super) fn network(graph: &Graph, wanted: Wanted<'_>) -> Result<Imported, GraphError> {
     let unfolded = written_out::joined(inline::unfolded(graph)?);
     let graph = unfolded.as_ref();
-    let read = |output: &str| Import::run(graph, output, wanted.size);
     let mut candidates: Vec<Candidate> = graph
         .outputs
         .iter()
         .take(MAX_OUTPUTS)
         .map(|output| Candidate {
             name: output.name.clone(),
-            read: read(&output.name),
+            read: Import::run(graph, &output.name, wanted.size),
         })
         .collect();
+    read_before_choices(graph, wanted, &mut candidates);
     let (taken, note) = match wanted.output {
         None => outputs::choose(graph, &candidates, wanted.named)?,
         Some(name) => {
@@ -126,6 +126,30 @@ pub(super) fn network(graph: &Graph, wanted: Wanted<'_>) -> Result<Imported, Gra
     imported.outputs = listed;
     imported.notes.extend(note);
     Ok(imported)
+}
+
+/// Reads for outputs that only name or list the largest scores the scores themselves: for the one that is asked for, or where no
+/// output is one number a class. Scores that two outputs compare are read once.
+fn read_before_choices(graph: &Graph, wanted: Wanted<'_>, candidates: &mut [Candidate]) {
+    let has_classes = |c: &Candidate| matches!(&c.read, Ok(read) if read.network.classes() > 1);
+    let needed = !candidates.iter().any(has_classes);
+    let mut compared = BTreeSet::new();
+    for candidate in candidates {
+        let asked = wanted.output.map_or(needed, |name| name == candidate.name);
+        if asked
+            && candidate.read.is_err()
+            && let Some(scores) = outputs::before_choice(graph, &candidate.name)
+            && compared.insert(scores.to_owned())
+        {
+            candidate.read = Import::run(graph, scores, wanted.size).map(|mut imported| {
+                imported.notes.push(format!(
+                    "output {:?} only says which of {scores:?} are the largest: those are the scores that are explained",
+                    candidate.name
+                ));
+                imported
+            });
+        }
+    }
 }
 
 /// A value of the graph.
@@ -526,8 +550,12 @@ fn picture(
     } else {
         &input.shape
     };
-    let &[batch, a, b, c] = shape else {
-        return Err(wrong());
+    // A graph that makes a batch of its one picture itself has no dimension for it here.
+    let alone = shape.len() == 3;
+    let [batch, a, b, c] = match *shape {
+        [a, b, c] => [Some(1), a, b, c],
+        [batch, a, b, c] => [batch, a, b, c],
+        _ => return Err(wrong()),
     };
     let turned = |node: &&&Node| node.inputs.first() == Some(&input.name);
     let last = match (a, c) {
@@ -539,7 +567,7 @@ fn picture(
         _ => nodes
             .iter()
             .find(turned)
-            .is_some_and(|node| node.ints("perm") == Some(&[0, 3, 1, 2])),
+            .is_some_and(|node| matches!(node.ints("perm"), Some(&[0, 3, 1, 2] | &[2, 0, 1]))),
     };
     let (channels, h, w) = if last { (c, a, b) } else { (a, b, c) };
     let (h, w) = match size {
@@ -555,9 +583,12 @@ fn picture(
     if !matches!(channels, 1 | 3) || !sane {
         return Err(wrong());
     }
-    let axes = match last {
+    let mut axes = match last {
         true => vec![Axis::N, Axis::H, Axis::W, Axis::C],
         false => vec![Axis::N, Axis::C, Axis::H, Axis::W],
     };
+    if alone {
+        axes.remove(0);
+    }
     Ok((batch, Shape::new(channels, h, w), axes))
 }

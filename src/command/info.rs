@@ -366,6 +366,7 @@ fn op(op: &Op) -> String {
         Op::GroupNorm { groups, .. } => format!("norm over {groups} groups"),
         Op::Add => "add".into(),
         Op::Mul => "multiply".into(),
+        Op::Max => "larger of two".into(),
         Op::Concat => "concatenate".into(),
         Op::Pad(Pad { before, after, .. }) => {
             let [top, left, bottom, right] = [before[0], before[1], after[0], after[1]];

@@ -20,7 +20,11 @@ pub(crate) fn filter_axes(
 /// The shape of `op`'s value for inputs of these shapes; `name` is for the error.
 pub(super) fn infer_shape(name: &str, op: &Op, inputs: &[Shape]) -> Result<Shape, NetworkError> {
     match op {
-        Op::Add | Op::Mul => match *inputs {
+        Op::Add | Op::Mul | Op::Max => match *inputs {
+            [one, other] if one != other && matches!(op, Op::Max) => Err(NetworkError::Unlike {
+                node: name.into(),
+                shapes: [one, other],
+            }),
             [one, other] => combined(name, one, other),
             _ => Err(NetworkError::InputCount {
                 node: name.into(),
@@ -99,7 +103,7 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
         what,
     };
     match op {
-        Op::Input | Op::Add | Op::Mul | Op::Concat => Ok(input),
+        Op::Input | Op::Add | Op::Mul | Op::Max | Op::Concat => Ok(input),
         Op::Activate(activation) => {
             if !activation.settings().iter().all(|value| value.is_finite()) {
                 return Err(setting(format!("settings {:?}", activation.settings())));

@@ -200,6 +200,8 @@ pub enum Op {
     Add,
     /// The product of two values, likewise.
     Mul,
+    /// At each place the larger of two inputs of one shape. Of equal ones the gradient goes to the first.
+    Max,
     /// The channels of two or more values, one value after the other.
     Concat,
     /// Rows and columns added around a map, or cut off it.
@@ -259,6 +261,7 @@ impl Op {
             | Self::Activate(_)
             | Self::Add
             | Self::Mul
+            | Self::Max
             | Self::Concat
             | Self::Pad(_)
             | Self::Resample(_)

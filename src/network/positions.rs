@@ -54,6 +54,7 @@ impl Op {
             | Self::Activate(_)
             | Self::Add
             | Self::Mul
+            | Self::Max
             | Self::Concat
             | Self::Lrn(_)
             | Self::MaxPool(_)

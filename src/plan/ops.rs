@@ -65,6 +65,7 @@ impl<'a> Builder<'a> {
         match &node.op {
             Op::Add => return self.combined(step, CombineKind::Add),
             Op::Mul => return self.combined(step, CombineKind::Mul),
+            Op::Max => return self.combined(step, CombineKind::Max),
             Op::Concat => return self.concatenated(id),
             _ => {}
         }
@@ -146,6 +147,7 @@ impl<'a> Builder<'a> {
         match &node.op {
             Op::Add => (input, self.sum_backward(id, at, dy, n)),
             Op::Mul => (input, self.product_backward(id, at, dy, n)),
+            Op::Max => (input, self.larger_backward(id, at, dy, n)),
             Op::Concat => (input, self.concatenated_backward(id, at, dy, n)),
             Op::Conv2d {
                 weight,
@@ -213,7 +215,7 @@ impl<'a> Builder<'a> {
         let network = self.network;
         match &network.node(id).op {
             Op::Input => unreachable!("the picture is given, and no gradient goes past it"),
-            Op::Add | Op::Mul | Op::Concat | Op::Conv2d { .. } | Op::Linear { .. } => {
+            Op::Add | Op::Mul | Op::Max | Op::Concat | Op::Conv2d { .. } | Op::Linear { .. } => {
                 unreachable!("recorded by the direction that it is for")
             }
             Op::Activate(activation) => self.activate(id, call, activation, rule),

@@ -162,7 +162,7 @@ fn with_sums(
     })
 }
 
-/// Layers that end with a bias, sums and products take the ReLU after them; a ReLU after a layer without a bias has a kernel of
+/// Layers that end with a bias, sums, products and maxima take the ReLU after them; a ReLU after a layer without a bias has a kernel of
 /// its own: rare, and one epilogue fewer. Some convolutions take other activations, where no way back reads what goes into these.
 fn with_activations(
     network: &Network,
@@ -174,7 +174,7 @@ fn with_activations(
         let op = &network.node(step.node).op;
         let ends = match op {
             Op::Conv2d { bias, .. } | Op::Linear { bias, .. } => bias.is_some(),
-            Op::Add | Op::Mul | Op::Affine { .. } => true,
+            Op::Add | Op::Mul | Op::Max | Op::Affine { .. } => true,
             _ => false,
         };
         let reader = network.only_reader(step.summed()).filter(|_| ends)?;

@@ -134,7 +134,9 @@ fn reached(
                     input.through(window, node.shape)
                 }
                 Op::Pad(pad) => input.padded(pad, node.shape),
-                Op::Add | Op::Mul | Op::Concat if (of.h, of.w) == (node.shape.h, node.shape.w) => {
+                Op::Add | Op::Mul | Op::Max | Op::Concat
+                    if (of.h, of.w) == (node.shape.h, node.shape.w) =>
+                {
                     input.clone()
                 }
                 Op::Activate(_) | Op::Lrn(_) | Op::Affine { .. } | Op::LayerNorm { .. } => {
@@ -143,6 +145,7 @@ fn reached(
                 Op::Input
                 | Op::Add
                 | Op::Mul
+                | Op::Max
                 | Op::Concat
                 | Op::GroupNorm { .. }
                 | Op::Linear { .. }

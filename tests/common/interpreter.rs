@@ -62,6 +62,7 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
             let multiplied = matches!(node.op, Op::Mul);
             twins::combine(of(a), of(b), positions, spread, multiplied)
         }
+        Op::Max => twins::larger(of(0), of(1)),
         Op::Concat => (0..node.inputs.len())
             .flat_map(|at| of(at).to_vec())
             .collect(),
@@ -183,6 +184,7 @@ fn gradient(
             twins::combine(dy, of(1 - at), positions, spread, true)
         }
         Op::Mul => twins::product_sum(dy, Some(of(1 - at)), positions),
+        Op::Max => twins::larger_backward(dy, [of(0), of(1)], at),
         Op::Concat => {
             let from = (0..at).map(|before| shape(before).c).sum();
             twins::copy_channels(dy, node.shape, from, input.c)

@@ -137,7 +137,11 @@ impl Draw {
                 let window = Window::square(3, 2, 1);
                 (self.convolution(shape, 6, window, 1), vec![from])
             }
-            4 | 5 => (Op::Add, vec![from, other]),
+            4 => (Op::Add, vec![from, other]),
+            5 => {
+                let op = if self.below(2) == 0 { Op::Add } else { Op::Max };
+                (op, vec![from, other])
+            }
             6 => (Op::Mul, vec![from, other]),
             7 if !beside.is_empty() => {
                 let other = beside[self.below(beside.len())];

@@ -2,8 +2,8 @@
 
 use gradcam::low_level::network::ReluRule;
 use gradcam::low_level::network::{
-    Filter, FlattenOrder, Lrn, Nearest, Network, Op, Pad, Places, Repeat, Resample, Resize, Shape,
-    To,
+    Filter, FlattenOrder, Lrn, Nearest, Network, NodeId, Op, Pad, Places, Repeat, Resample, Resize,
+    Shape, To,
 };
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -31,6 +31,33 @@ fn affine_and_its_gradient() {
         let (_, dx) = backward(&network, to_input(2, ReluRule::Plain), one, &dy);
         let expected = twins::affine(&dy, input, &scale, &vec![0.0; input.c]);
         assert_close("affine backward", &dx, &expected, input, TOLERANCE);
+    }
+}
+
+#[test]
+fn the_larger_of_two_values_is_one_of_them_to_the_last_bit_and_has_the_gradient() {
+    for input in SHAPES {
+        // Powers of two, so that no product is rounded; sums of the two would be.
+        let scaled = |factor: f32| Op::Affine {
+            scale: Tensor::repeated(vec![input.c], factor),
+            shift: Tensor::repeated(vec![input.c], 0.0),
+        };
+        let (large, small) = (32768.0, 0.125);
+        let mut network = Network::new("larger", input);
+        let picture = NodeId(0);
+        let a = network.push("a", scaled(large), vec![picture]).unwrap();
+        let b = network.push("b", scaled(small), vec![picture]).unwrap();
+        network.push("larger", Op::Max, vec![a, b]).unwrap();
+        let x = random(18, 3 * input.len());
+        let times = |x: f32| if x >= 0.0 { large } else { small };
+        let expected: Vec<f32> = x.iter().map(|&x| x * times(x)).collect();
+        assert_eq!(forward(&network, 3, &x), expected, "{input}");
+        let dy = random(19, 2 * input.len());
+        let one = &x[..input.len()];
+        let (_, dx) = backward(&network, to_input(2, ReluRule::Plain), one, &dy);
+        let taken = one.iter().cycle().map(|&x| times(x));
+        let expected: Vec<f32> = dy.iter().zip(taken).map(|(dy, times)| dy * times).collect();
+        assert_eq!(dx, expected, "{input}");
     }
 }
 

@@ -251,3 +251,22 @@ fn a_pad_that_a_convolution_cannot_take_in_is_a_layer() {
     );
     assert_eq!(classifier(&over(mean, "rows")).network.nodes[1].shape.h, 1);
 }
+
+#[test]
+fn the_scores_before_a_choice_are_taken_where_no_output_gives_them() {
+    let chosen = || {
+        small()
+            .node("ArgMax", "choice", &["dense"], &[attribute_int("axis", 1)])
+            .node("Identity", "scores", &["dense"], &[])
+    };
+    let said = |notes: &[String]| notes.iter().any(|note| note.contains("only says which"));
+    let (name, notes) = taken(&with_outputs(chosen(), &["choice"]), None).unwrap();
+    assert_eq!(name, "choice");
+    assert!(said(&notes), "{notes:?}");
+    let both = with_outputs(chosen(), &["choice", "scores"]);
+    let (name, notes) = taken(&both, None).unwrap();
+    assert_eq!(name, "scores");
+    assert!(!said(&notes), "{notes:?}");
+    let (_, notes) = taken(&both, Some("choice")).unwrap();
+    assert!(said(&notes), "{notes:?}");
+}

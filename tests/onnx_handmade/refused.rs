@@ -118,8 +118,31 @@ fn blocks_of_positions_that_do_not_fit_or_make_too_many_channels_are_refused() {
 }
 
 #[test]
+fn repeats_of_maps_and_a_swish_without_a_slope_are_refused() {
+    let model = || {
+        Model::new(&[1, 3, 8, 8])
+            .constant(floats("weights", &[1], &[0.5]))
+            .constant(ints("rows", &[1, 1, 2, 1]))
+            .constant(ints("short", &[1, 2]))
+            .node("Relu", "relu", &["x"], &[])
+    };
+    for (repeats, expected) in [
+        ("rows", "of other than channels"),
+        ("short", "no usable repeats"),
+    ] {
+        let error = refused(&model().node("Tile", "odd", &["relu", repeats], &[]));
+        assert!(
+            error.contains(expected) && error.contains("\"odd\""),
+            "{repeats}: {error}"
+        );
+    }
+    let swish = model().node("Swish", "odd", &["x"], &[attribute_float("alpha", 0.0)]);
+    assert_eq!(refused(&swish), "node \"odd\": Swish has no usable alpha");
+}
+
+#[test]
 fn what_is_not_supported_is_named_with_its_node() {
-    let cases: [(&str, Vec<Vec<u8>>, &str); 11] = [
+    let cases: [(&str, Vec<Vec<u8>>, &str); 10] = [
         (
             "LSTM",
             vec![],
@@ -134,11 +157,6 @@ fn what_is_not_supported_is_named_with_its_node() {
             "Clip",
             vec![attribute_float("min", 6.0), attribute_float("max", 0.0)],
             "nothing between them",
-        ),
-        (
-            "ReduceMax",
-            vec![attribute_ints("axes", &[1])],
-            "other than rows, columns and channels",
         ),
         ("LayerNormalization", vec![], "over other than channels"),
         ("MeanVarianceNormalization", vec![], "without an epsilon"),

@@ -126,7 +126,8 @@ pub(super) fn branched() -> Network {
     let conv = network.chain("conv", convolution(8, 3)).unwrap();
     let mean = network.chain("mean", Op::GlobalMean).unwrap();
     let gated = network.push("gated", Op::Mul, vec![conv, mean]).unwrap();
-    let both = vec![gated, conv];
+    let larger = network.push("larger", Op::Max, vec![gated, conv]).unwrap();
+    let both = vec![larger, conv];
     network.push("both", Op::Concat, both).unwrap();
     network.chain("vector", Op::GlobalMean).unwrap();
     network

@@ -55,6 +55,10 @@ impl Builder<'_> {
             ("Subtract", false) => (vec![1.0], negative()),
             ("Subtract", true) => (vec![-1.0], values),
             ("Multiply", _) => (values, vec![0.0]),
+            ("Maximum", _) => {
+                let what = "the larger one of a layer and a constant is";
+                return Err(layer.unsupported(what).into());
+            }
             (_, false) => (
                 values.iter().map(|value| value.recip()).collect(),
                 vec![0.0],
@@ -119,14 +123,14 @@ impl Builder<'_> {
                     joined = self.push_joined(name, Op::Concat, &maps)?;
                 }
             }
-            ("Add" | "Multiply" | "Average", rest) => {
+            ("Add" | "Multiply" | "Average" | "Maximum", rest) => {
                 let part = format!("{name}_part");
                 let last = rest.len();
                 for (i, next) in (1..).zip(rest) {
-                    let op = if class == "Multiply" {
-                        Op::Mul
-                    } else {
-                        Op::Add
+                    let op = match class {
+                        "Multiply" => Op::Mul,
+                        "Maximum" => Op::Max,
+                        _ => Op::Add,
                     };
                     let name = if i == last && class != "Average" {
                         name

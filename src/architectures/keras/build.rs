@@ -278,7 +278,7 @@ impl Builder<'_> {
             "Flatten" => self.flatten(layer)?,
             "Reshape" => self.reshape(layer)?,
             "Permute" | "Transpose" => self.permute(layer)?,
-            "Add" | "Subtract" | "Multiply" | "TrueDivide" | "Divide" | "Average"
+            "Add" | "Subtract" | "Multiply" | "Maximum" | "TrueDivide" | "Divide" | "Average"
             | "CustomScaleLayer" => self.arithmetic(layer, class)?,
             "Mean" => self.mean(layer)?,
             "Negative" => {

@@ -275,7 +275,21 @@ impl Import<'_> {
         Some((*node.inputs.first()?, one(scale)?, one(shift)?))
     }
 
-    /// The larger of a layer and a number, or of a layer and a smaller multiple of it.
+    /// x sigmoid(alpha x), of an alpha other than 1.
+    pub(super) fn swish(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
+        let alpha = call.node.float("alpha").unwrap_or(1.0);
+        if !alpha.is_normal() {
+            return Err(call.unusable("alpha"));
+        }
+        let layer = call.layer()?.clone();
+        let channels = self.shape_of(&layer).c;
+        let zeros = vec![0.0; channels];
+        let scaled = self.affine(call, &layer, &vec![alpha; channels], &zeros)?;
+        let made = self.made(call, &scaled, Op::Activate(Activation::Silu))?;
+        self.affine(call, &made, &vec![1.0 / alpha; channels], &zeros)
+    }
+
+    /// The larger of a layer and a number, of a layer and a smaller multiple of it, or of two layers.
     pub(super) fn larger(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let maximum = call.node.op_type == "Max";
         let two = || call.unsupported("of other than a layer and a number");
@@ -304,7 +318,8 @@ impl Import<'_> {
                         return Ok(View::new(id, axes));
                     }
                 }
-                Err(two())
+                let (a, b) = (a.clone(), b.clone());
+                self.larger_of_two(call, &a, &b)
             }
             [Some(Value::Layer(layer))] => Ok(layer.clone()),
             _ => Err(two()),

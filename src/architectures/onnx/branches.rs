@@ -31,7 +31,22 @@ impl Import<'_> {
         for layer in layers {
             all = self.pair(call, op.clone(), &all, &layer)?;
         }
+        if call.node.op_type == "Mean" {
+            let channels = self.shape_of(&all).c;
+            let share = 1.0 / call.inputs.len() as f32;
+            return self.affine(call, &all, &vec![share; channels], &vec![0.0; channels]);
+        }
         Ok(all)
+    }
+
+    /// At each place the larger of two layers.
+    pub(super) fn larger_of_two(
+        &mut self,
+        call: &Call<'_>,
+        a: &View,
+        b: &View,
+    ) -> Result<View, GraphError> {
+        self.pair(call, Op::Max, a, b)
     }
 
     fn negative(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
@@ -70,8 +85,9 @@ impl Import<'_> {
         let [one, other] = [&a, &b].map(|layer| self.shape_of(layer));
         let size = [one.h.max(other.h), one.w.max(other.w)];
         for (layer, shape) in [(&mut a, one), (&mut b, other)] {
-            // A single position is spread by what reads it.
-            if [shape.h, shape.w] != size && shape.h * shape.w > 1 {
+            // A single position is spread by what reads it, sums and products.
+            let is_spread = shape.h * shape.w == 1 && !matches!(op, Op::Max);
+            if [shape.h, shape.w] != size && !is_spread {
                 *layer = self.spread_over_positions(call, layer, size)?;
             }
         }

@@ -57,7 +57,7 @@ pub enum GraphError {
     },
     /// Something else than pictures in.
     #[error(
-        "the graph's input {name:?} has shape {shape}; a picture has [batch, 3, rows, columns] or [batch, rows, columns, 3], in grey 1 for 3"
+        "the graph's input {name:?} has shape {shape}; a picture has [batch, 3, rows, columns] or [batch, rows, columns, 3], in grey 1 for 3, with or without the batch"
     )]
     InputShape {
         /// Its name.

@@ -6,6 +6,7 @@ use crate::weights::Tensor;
 
 use super::activations::MAX_PLACES;
 use super::array::broadcast;
+use super::channels::with_channels;
 use super::layers::Call;
 use super::shapes::Axis;
 use super::{GraphError, Import, Value, View};
@@ -86,6 +87,40 @@ impl Import<'_> {
         }
         made.axes = axes.to_vec();
         Ok(made)
+    }
+
+    /// `Tile`: channels that come several times, one after the other, and rows or columns of which there is one.
+    pub(super) fn tiled(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
+        let mut layer = call.layer()?.clone();
+        call.open(&layer)?;
+        let lengths = self.dimensions(&layer);
+        let repeats = call.ints("repeats", 1).map(|repeats| {
+            let counts = repeats.iter().map(|&n| usize::try_from(n).ok());
+            counts.collect::<Option<Vec<usize>>>()
+        });
+        let repeats = repeats.flatten();
+        let repeats =
+            repeats.filter(|counts| counts.len() == lengths.len() && !counts.contains(&0));
+        let repeats = repeats.ok_or_else(|| call.unusable("repeats"))?;
+        let shape = self.shape_of(&layer);
+        let mut size = [shape.h, shape.w];
+        for (&axis, &count) in layer.axes.clone().iter().zip(&repeats) {
+            match axis {
+                _ if count == 1 => {}
+                Axis::C if shape.c.saturating_mul(count) <= MAX_PLACES => {
+                    let places = (0..shape.c).cycle().take(shape.c * count);
+                    layer = with_channels(&layer, shape.c, &places.collect::<Vec<_>>());
+                }
+                Axis::H if shape.h == 1 => size[0] = count,
+                Axis::W if shape.w == 1 => size[1] = count,
+                _ => return Err(call.unsupported("of other than channels, one row or one column")),
+            }
+        }
+        let layer = self.with_chosen_channels(call.node, layer)?;
+        match size == [shape.h, shape.w] {
+            true => Ok(layer),
+            false => self.spread_over_positions(call, &layer, size),
+        }
     }
 
     /// A convolution of one dimension along the elements of a vector: a dense layer whose matrix is a band.

@@ -116,12 +116,14 @@ impl<'a> Import<'a> {
             "InstanceNormalization" | "GroupNormalization" => self.group_normalization(call)?,
             "LRN" => self.lrn(call)?,
             "Resize" | "Upsample" => self.resized(call)?,
+            "Tile" => self.tiled(call)?,
+            "Swish" => self.swish(call)?,
             "SpaceToDepth" => self.space_to_depth(call)?,
             "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,
             "Celu" => self.celu(call)?,
             "Concat" => self.concatenated(call)?,
-            "Add" | "Sub" | "Mul" | "Div" | "Sum"
+            "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean"
                 if !call.inputs.iter().flatten().any(Value::is_constant) =>
             {
                 self.combined(call)?

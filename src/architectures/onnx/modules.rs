@@ -50,7 +50,7 @@ impl Modules {
             let mut modules = self.0.get(&node.name).into_iter().flatten().filter(ended);
             // Where branches meet a block ends, otherwise the module is the layer itself.
             let module = match node.op {
-                Op::Add | Op::Mul | Op::Concat => modules.next(),
+                Op::Add | Op::Mul | Op::Max | Op::Concat => modules.next(),
                 _ => modules.next_back(),
             };
             if let Some(module) = module.filter(|module| taken.insert((*module).clone())) {

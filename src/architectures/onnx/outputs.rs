@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::network::{Network, NodeId, Op};
-use crate::weights::onnx::Graph;
+use crate::weights::onnx::{Graph, Node};
 
 use super::{GraphError, Imported};
 
@@ -216,6 +216,31 @@ fn depth(network: &Network) -> usize {
     let weighs =
         |id: &NodeId| matches!(network.node(*id).op, Op::Conv2d { .. } | Op::Linear { .. });
     (0..network.nodes.len()).map(NodeId).filter(weighs).count()
+}
+
+/// The scores whose largest an output only names or lists, by `ArgMax` or `TopK`, whatever shape that is brought into then.
+pub(super) fn before_choice<'a>(graph: &'a Graph, output: &'a str) -> Option<&'a str> {
+    const MOST: usize = 8;
+    const AS_IT_IS: [&str; 6] = [
+        "Identity",
+        "Cast",
+        "Squeeze",
+        "Unsqueeze",
+        "Reshape",
+        "Flatten",
+    ];
+    let mut value = output;
+    for _ in 0..MOST {
+        let made = |node: &&Node| node.outputs.iter().any(|name| name == value);
+        let node = graph.nodes.iter().find(made)?;
+        let before = node.inputs.first()?;
+        match node.op_type.as_str() {
+            "ArgMax" | "TopK" if node.is_standard() => return Some(before),
+            op if AS_IT_IS.contains(&op) => value = before,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Names of the values that are made on the way to an output.

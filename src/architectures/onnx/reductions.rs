@@ -4,6 +4,7 @@ use crate::network::{Activation, FilterLayout, MAX_POOL, Op, Window};
 use crate::weights::Tensor;
 
 use super::attributes::axis;
+use super::channels::with_channels;
 use super::layers::Call;
 use super::shapes::Axis;
 use super::{GraphError, Import, View};
@@ -54,7 +55,8 @@ impl Import<'_> {
                 Axis::H => positions[0] = true,
                 Axis::W => positions[1] = true,
                 Axis::Places => positions = [true; 2],
-                Axis::C if of != Of::Largest => made = self.over_channels(call, &made, of)?,
+                Axis::C if of == Of::Largest => made = self.largest_channel(call, &made)?,
+                Axis::C => made = self.over_channels(call, &made, of)?,
                 Axis::Group(count) if of != Of::Largest => {
                     made = self.over_groups(call, &made, count, of)?;
                 }
@@ -168,6 +170,27 @@ impl Import<'_> {
             layer,
             Tensor::repeated(vec![1, channels, 1, 1], share),
         )
+    }
+
+    /// At each position the largest of all channels, the first where several are equal: of neighbours the larger one, and of those again.
+    fn largest_channel(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
+        let mut made = layer.clone();
+        loop {
+            let channels = self.shape_of(&made).c;
+            if channels == 1 {
+                return Ok(made);
+            }
+            let halves = [0, 1].map(|odd| {
+                let places = (0..channels).step_by(2);
+                // A last one without a neighbour is compared with itself.
+                let places = places.map(|even| (even + odd).min(channels - 1));
+                with_channels(&made, channels, &places.collect::<Vec<_>>())
+            });
+            let [even, odd] = halves;
+            let even = self.with_chosen_channels(call.node, even)?;
+            let odd = self.with_chosen_channels(call.node, odd)?;
+            made = self.larger_of_two(call, &even, &odd)?;
+        }
     }
 
     /// At each position and for each channel of a group one value for all groups: a convolution of one tap that adds them up.

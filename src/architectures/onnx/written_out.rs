@@ -1,5 +1,6 @@
-//! Norms that an exporter has written out, as one node each: layer norms, `(x - m) / sqrt(mean((x - m)^2) + epsilon)`, and group
-//! norms, whose groups of channels are for an `InstanceNormalization` what channels are.
+//! What an exporter has written in a longer or a more general form, as one node each: products by `Einsum`; layer norms,
+//! `(x - m) / sqrt(mean((x - m)^2) + epsilon)`; and group norms, whose groups of channels are for an `InstanceNormalization` what
+//! channels are.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ pub(super) fn joined(graph: Cow<'_, Graph>) -> Cow<'_, Graph> {
         nodes
             .filter_map(|(i, node)| {
                 let joined = parts.normalization(node);
-                Some((i, joined.or_else(|| parts.group_normalization(node))?))
+                let joined = joined.or_else(|| parts.group_normalization(node));
+                Some((i, joined.or_else(|| parts.product(node))?))
             })
             .collect()
     };
@@ -159,6 +161,39 @@ impl<'a> Parts<'a> {
             }
             _ => false,
         }
+    }
+
+    /// An `Einsum` of vectors and a matrix, as the `Gemm` that it is.
+    fn product(&self, node: &'a Node) -> Option<Node> {
+        let ("Einsum", true, [a, b]) =
+            (node.op_type.as_str(), node.is_standard(), &node.inputs[..])
+        else {
+            return None;
+        };
+        let equation: String = node.text("equation")?.split_whitespace().collect();
+        let (terms, result) = equation.split_once("->")?;
+        let (of_a, of_b) = terms.split_once(',')?;
+        let is_matrix = |name: &str| matches!(self.constants.get(name), Some(Constant::Floats(matrix)) if matrix.shape().len() == 2);
+        let (vectors, of_vectors, matrix, of_matrix) = match (is_matrix(a), is_matrix(b)) {
+            (false, true) => (a, of_a, b, of_b),
+            (true, false) => (b, of_b, a, of_a),
+            _ => return None,
+        };
+        let letters = |term: &str| <[char; 2]>::try_from(term.chars().collect::<Vec<_>>()).ok();
+        let ([n, i], matrix_of, [out_n, o]) =
+            (letters(of_vectors)?, letters(of_matrix)?, letters(result)?);
+        let turned = match matrix_of {
+            [first, second] if first == i && second == o => 0,
+            [first, second] if first == o && second == i => 1,
+            _ => return None,
+        };
+        let plain = out_n == n && n != i && n != o && i != o && !equation.contains('.');
+        plain.then(|| Node {
+            op_type: "Gemm".into(),
+            inputs: vec![vectors.clone(), matrix.clone()],
+            attributes: BTreeMap::from([("transB".into(), Attribute::Int(turned))]),
+            ..node.clone()
+        })
     }
 
     fn normalization(&self, node: &'a Node) -> Option<Node> {

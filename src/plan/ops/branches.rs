@@ -44,7 +44,7 @@ struct Copied<'a> {
 }
 
 impl Builder<'_> {
-    /// A sum or product of two values, with the ReLU after it where there is one.
+    /// What becomes of two values, with the ReLU after it where there is one.
     pub(super) fn combined(&mut self, step: &Step, kind: CombineKind) {
         let node = self.network.node(step.node);
         let y = self.value_buffer(step.made(), step.node);
@@ -100,6 +100,31 @@ impl Builder<'_> {
         dx
     }
 
+    /// The gradient at input `at` of the larger of two: the larger one's own where that is this input, of equal ones the first.
+    pub(super) fn larger_backward(
+        &mut self,
+        id: NodeId,
+        at: usize,
+        dy: BufferId,
+        n: usize,
+    ) -> BufferId {
+        let node = self.network.node(id);
+        let (name, shape) = (&self.network.node(node.inputs[at]).name, node.shape);
+        let operand = |input: NodeId| Operand {
+            sharing: self.pass.sharing,
+            ..self.operand(input)
+        };
+        let operands = [node.inputs[at], node.inputs[1 - at]].map(operand);
+        let kind = [CombineKind::AtLeast, CombineKind::Above][at];
+        let label = format!("{} backward", node.name);
+        let is_taken = self.buffers.tensor(&format!("{label} {at}"), n, shape);
+        self.combine(&label, kind, n, operands, is_taken, Epilogue::None);
+        let dx = self.buffers.tensor(&format!("d_{name}"), n, shape);
+        let operands = [dy, is_taken].map(|buffer| Operand::each(buffer, shape));
+        self.combine(&label, CombineKind::Mul, n, operands, dx, Epilogue::None);
+        dx
+    }
+
     /// Two gradients of one node as one.
     pub(in crate::plan) fn sum_of_gradients(
         &mut self,
@@ -135,7 +160,7 @@ impl Builder<'_> {
         epilogue: Epilogue,
     ) {
         let positions = |shape: Shape| shape.h * shape.w;
-        // Both kinds are the same the other way round.
+        // Sums and products, which alone spread positions, are the same the other way round.
         let [one, other] = match positions(one.shape) < positions(other.shape) {
             true => [other, one],
             false => [one, other],

@@ -71,6 +71,7 @@ fn made(op: &Op) -> Made {
         Op::Input
         | Op::Add
         | Op::Mul
+        | Op::Max
         | Op::Concat
         | Op::Resample(_)
         | Op::AdaptiveAvgPool(_)

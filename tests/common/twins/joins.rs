@@ -17,6 +17,19 @@ pub(crate) fn combine(
     one.iter().enumerate().map(value).collect()
 }
 
+/// At each place the larger one.
+pub(crate) fn larger(one: &[f32], other: &[f32]) -> Vec<f32> {
+    one.iter().zip(other).map(|(a, b)| a.max(*b)).collect()
+}
+
+/// The gradient at input `at` of the larger of two: of equal ones the first has it.
+pub(crate) fn larger_backward(dy: &[f32], inputs: [&[f32]; 2], at: usize) -> Vec<f32> {
+    let is_first = inputs[0].iter().zip(inputs[1]).map(|(a, b)| a >= b);
+    let taken = dy.iter().zip(is_first);
+    let taken = taken.map(|(dy, first)| if first == (at == 0) { *dy } else { 0.0 });
+    taken.collect()
+}
+
 /// For each channel of each image the sum over positions of x times `other`, or of x alone.
 pub(crate) fn product_sum(x: &[f32], other: Option<&[f32]>, positions: usize) -> Vec<f32> {
     let factor = |at: usize| other.map_or(1.0, |other| f64::from(other[at]));
