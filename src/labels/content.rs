@@ -112,8 +112,12 @@ fn lines_or_table(text: &str, count: usize) -> Result<Names, ContentError> {
     }
 }
 
-/// One class a line; quoted, where every line is.
+/// One class a line, behind the dash of YAML's lists or in quotes, where every line is.
 fn lines(text: &str, count: usize) -> Result<Vec<Label>, ContentError> {
+    let item = |line| str::strip_prefix(line, "- ");
+    let items: Option<Vec<&str>> = text.lines().map(item).collect();
+    let items = items.map(|items| items.join("\n"));
+    let text = items.as_deref().unwrap_or(text);
     let quoted = |line: &str| {
         let inner = line.trim().strip_prefix('"')?.strip_suffix('"')?;
         Some(inner.replace("\"\"", "\""))
@@ -316,6 +320,9 @@ mod tests {
         reads("10 euros\n20 euros", &["10 euros", "20 euros"]);
         reads("0\n1\n2", &["0", "1", "2"]);
         reads("[unused]\ncat", &["[unused]", "cat"]);
+        reads("- cat\n- \"dog\"", &["cat", "\"dog\""]);
+        reads("- \"cat\"\n- \"dog, hound\"", &["cat", "dog, hound"]);
+        reads("- cat\ndog", &["- cat", "dog"]);
         reads("\"cat\"\n\"dog, hound\"", &["cat", "dog, hound"]);
         reads("name\ncat\ndog", &["name", "cat", "dog"]);
         assert_eq!(
@@ -350,6 +357,8 @@ mod tests {
         let one_based = "class 0 is missing: the ids are 1 to 2, the network's classes 0 to 1";
         refuses(r#"{"1": "cat", "2": "dog"}"#, 2, one_based);
         refuses("1,cat\n2,dog", 2, one_based);
+        refuses("1 cat\n2 dog", 2, one_based);
+        refuses("1: cat\n2: dog", 2, one_based);
         refuses("0,cat\n2,dog", 2, "class 1 is missing");
         refuses(r#"{"0": "cat", "1": " "}"#, 2, "class 1 has no name");
         refuses("id,name\n0,cat\n1,", 2, "class 1 has no name");

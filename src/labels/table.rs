@@ -45,7 +45,7 @@ pub(super) fn names(text: &str) -> Result<Option<Names>, ContentError> {
     Ok(numbered_lines(text).map(Names::ById))
 }
 
-/// `0: cat` or `0 cat` line by line, where the numbers are those of all classes: names may begin with a number.
+/// `0: cat` or `0 cat` line by line, where the numbers count the lines, from 0 or from 1: names may begin with a number.
 fn numbered_lines(text: &str) -> Option<Vec<(u64, Label)>> {
     let line = |line: &str| {
         let line = line.trim();
@@ -55,7 +55,10 @@ fn numbered_lines(text: &str) -> Option<Vec<(u64, Label)>> {
         Some((id, Label::parse(name)))
     };
     let labels: Vec<(u64, Label)> = text.lines().map(line).collect::<Option<_>>()?;
-    is_every_class(labels.iter().map(|&(id, _)| id).collect()).then_some(labels)
+    let ids: Vec<u64> = labels.iter().map(|&(id, _)| id).collect();
+    let from_one: Option<Vec<u64>> = ids.iter().map(|id| id.checked_sub(1)).collect();
+    let is_counted = from_one.is_some_and(is_every_class) || is_every_class(ids);
+    is_counted.then_some(labels)
 }
 
 /// Whether these are 0, 1 and so on, each once, in any order.
