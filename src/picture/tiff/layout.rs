@@ -142,8 +142,14 @@ impl<'a> Layout<'a> {
         if number == Number::Float && !matches!(bits, 16 | 32 | 64) {
             return Err(unsupported(format!("{bits}-bit floats")));
         }
+        // Only of these: beside other compressions the tag means nothing, as libtiff has it.
+        let is_predicted = matches!(
+            compression,
+            Compression::Lzw | Compression::Deflate | Compression::Zstd
+        );
         let predictor = match (or(tag::PREDICTOR, 1), bits, number) {
             (1, ..) => Predictor::None,
+            _ if !is_predicted => Predictor::None,
             (2, 8 | 16 | 32 | 64, _) => Predictor::Horizontal,
             (3, _, Number::Float) => Predictor::Float,
             (n, ..) => return Err(unsupported(format!("predictor {n} of {bits}-bit samples"))),
