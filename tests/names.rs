@@ -256,6 +256,19 @@ fn whether_a_pool_follows_a_stem_for_small_pictures_is_a_guess_that_an_option_ch
     }
 }
 
+#[test]
+fn a_shortcut_without_weights_that_changes_the_shape_is_refused() {
+    let file = std::fs::read(fixture("names/cifar-three.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let tensors = file.tensors().into_iter();
+    let tensors = tensors.filter(|(name, _)| !name.contains("shortcut"));
+    let weights = weights::from_bytes(safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let error = recognise(&weights).unwrap_err().to_string();
+    for said in ["block layer2", "no projection of its input", "ONNX"] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
 /// VGG13 with a head of these names: 392 to 10, 10 to 10 as often as there are names, 10 to 5.
 fn with_head(first: &str, middle: &[&str], last: &[&str]) -> Weights {
     let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -80,6 +80,14 @@ pub enum ArchitectureError {
         /// Its name.
         name: String,
     },
+    /// A residual block whose input has another shape than what it adds to it, without weights that would bring it there.
+    #[error(
+        "block {layer} changes the map's shape, and the file has no projection of its input: how programs cut and pad that is theirs{ADVICE}"
+    )]
+    Shortcut {
+        /// The block.
+        layer: String,
+    },
     /// Convolutions and nothing after them.
     #[error(
         "convolutions without a classifier: there are no classes to explain; the file has {found}"

@@ -280,6 +280,11 @@ impl<'a> Builder<'a> {
                 self.at = input;
             }
         }
+        if self.network.node(branch).shape != self.shape() {
+            return Err(ArchitectureError::Shortcut {
+                layer: self.file.full(place.called),
+            });
+        }
         let inputs = vec![branch, self.at];
         self.at = self.network.push(place.called, Op::Add, inputs)?;
         self.activate(act, place)
