@@ -168,9 +168,10 @@ impl<'a> Layers<'a> {
         let kept = self.banks[id.0].take();
         let bank = kept.unwrap_or_else(|| {
             let filters = filters(self.network, node);
+            let room = self.spare.pop().unwrap_or_default();
             match by_winograd {
-                true => winograd::bank(&filters),
-                false => direct::bank(&filters),
+                true => winograd::bank(&filters, room),
+                false => direct::bank(&filters, room),
             }
         });
         match by_winograd {
@@ -180,6 +181,8 @@ impl<'a> Layers<'a> {
         let kept: usize = self.banks.iter().flatten().map(Bank::bytes).sum();
         if self.inputs > 1 && kept + bank.bytes() <= KEPT {
             self.banks[id.0] = Some(bank);
+        } else {
+            self.spare.push(bank.into_values());
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Filters as matrices of float64, ready for products.
 
+use std::iter::StepBy;
+use std::slice;
+
 use ndarray::{ArrayView2, ShapeBuilder};
 
 use crate::network::FilterLayout;
@@ -20,12 +23,18 @@ impl Filters {
         self.outputs * self.inputs
     }
 
-    /// How far apart in the file are pairs, and taps.
-    pub(super) fn strides(&self) -> [usize; 2] {
-        match self.layout {
+    /// Of each pair, in the file's order, a tap's weight.
+    pub(super) fn of_tap(&self, tap: usize) -> StepBy<slice::Iter<'_, f32>> {
+        let [pair_stride, tap_stride] = match self.layout {
             FilterLayout::Oihw => [self.taps[0] * self.taps[1], 1],
             FilterLayout::Hwio => [1, self.pairs()],
-        }
+        };
+        self.values[tap * tap_stride..].iter().step_by(pair_stride)
+    }
+
+    /// The same of all taps, of which there are `N`.
+    pub(super) fn each_tap<const N: usize>(&self) -> [StepBy<slice::Iter<'_, f32>>; N] {
+        std::array::from_fn(|tap| self.of_tap(tap))
     }
 }
 
@@ -50,6 +59,11 @@ impl Bank {
                 FilterLayout::Hwio => [1, outputs],
             },
         }
+    }
+
+    /// Its memory, for another.
+    pub(super) fn into_values(self) -> Vec<f64> {
+        self.values
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -13,17 +13,13 @@ use crate::network::{Shape, Window};
 /// Positions that are multiplied at once, about: what belongs to them stays in a core's own cache.
 const POSITIONS: usize = 512;
 
-/// Filters as they are: a matrix a tap.
-pub(super) fn bank(filters: &Filters) -> Bank {
+/// Filters as they are: a matrix a tap, in the memory of `values`.
+pub(super) fn bank(filters: &Filters, mut values: Vec<f64>) -> Bank {
     let pairs = filters.pairs();
-    let [pair_stride, tap_stride] = filters.strides();
-    let mut values = vec![0.0; filters.values.len()];
+    values.resize(filters.values.len(), 0.0);
     for (tap, made) in values.chunks_exact_mut(pairs).enumerate() {
-        let from = filters.values[tap * tap_stride..]
-            .iter()
-            .step_by(pair_stride);
         made.iter_mut()
-            .zip(from)
+            .zip(filters.of_tap(tap))
             .for_each(|(made, &value)| *made = f64::from(value));
     }
     Bank::new(filters, values)

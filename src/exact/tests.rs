@@ -110,10 +110,10 @@ fn convolutions_of_all_windows_and_both_layouts_are_what_the_formula_says() {
             };
             let shapes = [from, to];
             let mut found = vec![vec![f64::NAN; to.len()]];
-            let bank = direct::bank(&filters);
+            let bank = direct::bank(&filters, vec![]);
             direct::convolve(&x, shapes, &bank, &bias, &window, &mut found[0]);
             if winograd::takes(&window) {
-                let bank = winograd::bank(&filters);
+                let bank = winograd::bank(&filters, vec![7.0; 5]);
                 let mut scratch = [Scratch::default(), Scratch::default()];
                 // What is left in the scratch memory of another shape is not read.
                 for _ in 0..2 {

@@ -56,24 +56,25 @@ pub(super) struct Scratch {
     products: Vec<[f64; LANES]>,
 }
 
-/// What of filters is multiplied, G g G^T: a matrix a point.
-pub(super) fn bank(filters: &Filters) -> Bank {
+/// What of filters is multiplied, G g G^T: a matrix a point, in the memory of `values`.
+pub(super) fn bank(filters: &Filters, mut values: Vec<f64>) -> Bank {
     let pairs = filters.pairs();
-    let [pair_stride, tap_stride] = filters.strides();
-    let mut values = vec![0.0; POINTS * pairs];
+    values.resize(POINTS * pairs, 0.0);
     let rows = values.chunks_exact_mut(SIDE * pairs).zip(FILTER);
     on_all_cores(&mut vec![(); threads()], rows, |(), (made, down)| {
+        let mut points = made.chunks_exact_mut(pairs);
+        let mut points: [&mut [f64]; SIDE] =
+            std::array::from_fn(|_| points.next().expect("a row of points"));
+        let mut taps = filters.each_tap::<{ TAPS * TAPS }>();
         for pair in 0..pairs {
-            let tap = |row: usize, column: usize| {
-                let tap = row * TAPS + column;
-                f64::from(filters.values[pair * pair_stride + tap * tap_stride])
+            let [a, b, c, d, e, f, g, h, i] = taps.each_mut().map(|tap| tap.next().copied());
+            let along = |taps: [Option<f32>; TAPS]| {
+                let [top, middle, bottom] = taps.map(|tap| f64::from(tap.unwrap_or(0.0)));
+                down[0] * top + down[1] * middle + down[2] * bottom
             };
-            let along = |column: usize| {
-                down[0] * tap(0, column) + down[1] * tap(1, column) + down[2] * tap(2, column)
-            };
-            let g = [along(0), along(1), along(2)];
-            for (point, across) in FILTER.iter().enumerate() {
-                made[point * pairs + pair] = across[0] * g[0] + across[1] * g[1] + across[2] * g[2];
+            let [left, centre, right] = [along([a, d, g]), along([b, e, h]), along([c, f, i])];
+            for (point, across) in points.iter_mut().zip(FILTER) {
+                point[pair] = across[0] * left + across[1] * centre + across[2] * right;
             }
         }
     });
