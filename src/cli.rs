@@ -28,7 +28,7 @@ pub use choices::{
     Method, Output, OutputKind, Outputs, Overlay, PixelScale, Precision, Preprocessing, Preview,
     Scale, Score, Size, Smooth, StoredDtype,
 };
-pub use commands::{Bench, Convert, Merge, Tune};
+pub use commands::{Bench, Convert, DeviceFlags, Merge, NetworkFlags, Tune};
 pub use described::{NoSuchCommand, completion_script, manual};
 pub(crate) use described::{command_names, takes_value};
 pub use explain::Explain;

@@ -9,6 +9,34 @@ use super::spelled::spelled;
 use super::whole::{BATCH, INPUT_SIZE, PASSES, whole};
 use super::{Backend, Convolution, OutputKind, Precision, Preprocessing, StoredDtype};
 
+/// What a command that measures is told of the network.
+#[derive(Debug, Args)]
+pub struct NetworkFlags {
+    /// Pixels along each side of what the network sees
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
+    pub input_size: Option<u16>,
+
+    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
+    #[arg(long = "output", value_name = "NAME")]
+    pub graph_output: Option<String>,
+
+    /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
+}
+
+/// The device that a command measures.
+#[derive(Debug, Args)]
+pub struct DeviceFlags {
+    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub adapter: Option<String>,
+
+    /// Use this graphics interface
+    #[arg(long, value_name = "NAME", value_parser = spelled::<Backend>())]
+    pub backend: Option<Backend>,
+}
+
 /// The flags of `gradcam bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
@@ -24,17 +52,9 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<u32>(PASSES), allow_negative_numbers = true)]
     pub runs: u32,
 
-    /// Pixels along each side of what the network sees
-    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
-    pub input_size: Option<u16>,
-
-    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
-    #[arg(long = "output", value_name = "NAME")]
-    pub graph_output: Option<String>,
-
-    /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
-    #[arg(long, value_name = "NAME")]
-    pub architecture: Option<String>,
+    /// The network.
+    #[command(flatten)]
+    pub network: NetworkFlags,
 
     /// Time the forward pass of N pictures at once as well
     #[arg(long, value_name = "N", value_parser = whole::<u16>(BATCH), allow_negative_numbers = true)]
@@ -52,13 +72,9 @@ pub struct Bench {
     #[arg(long, value_name = "HOW", value_parser = spelled::<Convolution>(), default_value_t = Convolution::Fast)]
     pub convolution: Convolution,
 
-    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub adapter: Option<String>,
-
-    /// Use this graphics interface
-    #[arg(long, value_name = "NAME", value_parser = spelled::<Backend>())]
-    pub backend: Option<Backend>,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceFlags,
 }
 
 /// The flags of `gradcam tune`.
@@ -72,25 +88,13 @@ pub struct Tune {
     #[arg(long)]
     pub json: bool,
 
-    /// Pixels along each side of what the network sees
-    #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true)]
-    pub input_size: Option<u16>,
+    /// The network.
+    #[command(flatten)]
+    pub network: NetworkFlags,
 
-    /// Output of an ONNX graph or a Keras model to take as class scores [default: the one that looks like them]
-    #[arg(long = "output", value_name = "NAME")]
-    pub graph_output: Option<String>,
-
-    /// Which network this is, where the names of its tensors stand for several [default: the likeliest, with a note]
-    #[arg(long, value_name = "NAME")]
-    pub architecture: Option<String>,
-
-    /// Use the adapter whose name holds TEXT; `gradcam adapters` lists them
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub adapter: Option<String>,
-
-    /// Use this graphics interface
-    #[arg(long, value_name = "NAME", value_parser = spelled::<Backend>())]
-    pub backend: Option<Backend>,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceFlags,
 }
 
 /// The flags of `gradcam convert`.

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::architectures::{Classifier, Overrides};
+use crate::architectures::Classifier;
 use crate::cli::Bench;
 use crate::command::Error;
 use crate::command::error::of_run;
-use crate::command::network::{recognise, weights_name};
+use crate::command::network::{overrides, recognise, weights_name};
 use crate::command::tune::{rows, tuned};
 use crate::gpu::{Gpu, Selection, Session};
 use crate::methods::cam::{self, Features};
@@ -49,8 +49,8 @@ pub struct Stored {
 pub fn run(flags: &Bench) -> Result<Report, Error> {
     let begun = Instant::now();
     let gpu = Gpu::open(&Selection {
-        adapter: flags.adapter.clone(),
-        backend: flags.backend,
+        adapter: flags.device.adapter.clone(),
+        backend: flags.device.backend,
     })?
     .with_winograd(flags.convolution.into());
     let mut notes = gpu.notes();
@@ -58,7 +58,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let device = milliseconds(begun);
     let started = Instant::now();
     let weights = weights::open_or_builtin(flags.weights.as_deref())?;
-    let classifier = recognise(&weights, &asked(flags))?;
+    let classifier = recognise(&weights, &overrides(&flags.network))?;
     let network = &classifier.network;
     let reading = milliseconds(started);
     let at_weights = |source| Error::Explain {
@@ -123,15 +123,6 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         }),
         notes,
     })
-}
-
-fn asked(flags: &Bench) -> Overrides<'_> {
-    Overrides {
-        input_size: flags.input_size.map(usize::from),
-        output: flags.graph_output.as_deref(),
-        labels: None,
-        architecture: flags.architecture.as_deref(),
-    }
 }
 
 /// Medians of whole passes, in milliseconds.

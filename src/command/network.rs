@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::architectures::{self, Classifier, Overrides};
+use crate::cli::NetworkFlags;
 use crate::command::Error;
 use crate::weights::Weights;
 
@@ -12,6 +13,16 @@ pub(super) fn recognise(weights: &Weights, asked: &Overrides<'_>) -> Result<Clas
         path: weights_name(weights),
         source,
     })
+}
+
+/// What the flags of a command that measures say of the network.
+pub(super) fn overrides(flags: &NetworkFlags) -> Overrides<'_> {
+    Overrides {
+        input_size: flags.input_size.map(usize::from),
+        output: flags.graph_output.as_deref(),
+        labels: None,
+        architecture: flags.architecture.as_deref(),
+    }
 }
 
 /// What messages call a weights file.

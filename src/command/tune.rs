@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::architectures::Overrides;
 use crate::cli::Tune;
 use crate::command::Error;
-use crate::command::network::{recognise, weights_name};
+use crate::command::network::{overrides, recognise, weights_name};
 use crate::gpu::{AdapterInfo, Gpu, Selection};
 use crate::network::{Network, Shape};
 use crate::output::{self, Kept};
@@ -66,8 +65,8 @@ pub struct Report {
 /// Measures the convolutions of the built-in network, or that of `flags.weights`, and its pictures at once, and keeps the times.
 pub fn run(flags: &Tune) -> Result<Report, Error> {
     let gpu = Gpu::open(&Selection {
-        adapter: flags.adapter.clone(),
-        backend: flags.backend,
+        adapter: flags.device.adapter.clone(),
+        backend: flags.device.backend,
     })?;
     let path = match place_of(gpu.info()) {
         kept::Place::Off => return Err(TuneError::Off.into()),
@@ -76,13 +75,7 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
     };
     output::check_file(&path, &Kept::new(flags.weights.as_deref()))?;
     let weights = weights::open_or_builtin(flags.weights.as_deref())?;
-    let asked = Overrides {
-        input_size: flags.input_size.map(usize::from),
-        output: flags.graph_output.as_deref(),
-        labels: None,
-        architecture: flags.architecture.as_deref(),
-    };
-    let network = &recognise(&weights, &asked)?.network;
+    let network = &recognise(&weights, &overrides(&flags.network))?.network;
     let mut notes = gpu.notes();
     let mut tuning = kept_or_new(&path, &gpu, &mut notes);
     let began = Instant::now();
