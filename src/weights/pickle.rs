@@ -4,6 +4,7 @@
 //! the objects their meaning; all others are kept by their names alone.
 
 mod attack;
+mod calls;
 mod input;
 mod machine;
 mod values;

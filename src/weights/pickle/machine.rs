@@ -1,7 +1,6 @@
 //! The stack machine: what each opcode does.
 
 use std::collections::HashMap;
-use std::num::IntErrorKind;
 
 use super::input::{Fault, Input};
 use super::{Dialect, PickleError};
@@ -54,79 +53,33 @@ impl<'a, G: Copy> Machine<'a, G> {
     pub(super) fn step(&mut self) -> Result<Option<Id>, Fault> {
         let [opcode] = self.input.array()?;
         match opcode {
-            op::PROTO => match self.input.array()? {
-                [0..=5] => {}
-                [newer] => return Err(Fault::Other(PickleError::Protocol(newer))),
-            },
-            op::FRAME => {
-                // A frame is for buffered readers; here its length tells early that the file is cut
-                // off.
-                let length = self.input.unsigned(8)?;
-                self.input.check_ahead(length)?;
-            }
+            op::PROTO => self.check_protocol()?,
+            op::FRAME => self.check_frame()?,
             op::STOP => return self.pop().map(Some),
 
             op::MARK => self.marks.push(self.stack.len()),
-            op::POP => {
-                self.pop()?;
-            }
-            op::POP_MARK => {
-                self.pop_mark()?;
-            }
-            op::DUP => {
-                let top = self.top()?;
-                self.stack.push(top);
-            }
+            op::POP => _ = self.pop()?,
+            op::POP_MARK => _ = self.pop_mark()?,
+            op::DUP => self.duplicate()?,
             op::BINPUT => self.memoize(1)?,
             op::LONG_BINPUT => self.memoize(4)?,
-            op::PUT => {
-                let (key, top) = (self.number()?, self.top()?);
-                self.memo.insert(key, top);
-            }
-            op::MEMOIZE => {
-                let (key, top) = (self.memo.len() as u64, self.top()?);
-                self.memo.insert(key, top);
-            }
+            op::PUT => self.memo_key().and_then(|key| self.memoize_as(key))?,
+            op::MEMOIZE => self.memoize_as(self.memo.len() as u64)?,
             op::BINGET => self.recall(1)?,
             op::LONG_BINGET => self.recall(4)?,
-            op::GET => {
-                let key = self.number()?;
-                self.recall_key(key)?;
-            }
+            op::GET => self.memo_key().and_then(|key| self.recall_key(key))?,
 
             op::NONE => self.push(Value::None),
             op::NEWTRUE => self.push(Value::Bool(true)),
             op::NEWFALSE => self.push(Value::Bool(false)),
-            op::BININT => {
-                let int = i32::from_le_bytes(self.input.array()?);
-                self.push(Value::Int(int.into()));
-            }
-            op::BININT1 => {
-                let int = self.input.unsigned(1)?;
-                self.push(Value::Int(int as i64));
-            }
-            op::BININT2 => {
-                let int = self.input.unsigned(2)?;
-                self.push(Value::Int(int as i64));
-            }
+            op::BININT => self.int32()?,
+            op::BININT1 => self.unsigned(1)?,
+            op::BININT2 => self.unsigned(2)?,
             op::LONG1 => self.long(1)?,
             op::LONG4 => self.long(4)?,
-            op::INT | op::LONG => {
-                let value = match self.input.word()? {
-                    "00" => Value::Bool(false),
-                    "01" => Value::Bool(true),
-                    digits => integer(digits).ok_or(Fault::Damaged)?,
-                };
-                self.push(value);
-            }
-            op::FLOAT => {
-                let float = self.input.word()?.parse();
-                self.push(Value::Float(float.map_err(|_| Fault::Damaged)?));
-            }
-            op::BINFLOAT => {
-                let float = f64::from_be_bytes(self.input.array()?);
-                self.push(Value::Float(float));
-            }
+            op::INT | op::LONG => self.decimal_integer()?,
+            op::FLOAT => self.decimal_float()?,
+            op::BINFLOAT => self.float64()?,
 
             op::SHORT_BINSTRING | op::SHORT_BINBYTES => self.bytes(1)?,
             op::BINSTRING | op::BINBYTES => self.bytes(4)?,
@@ -134,131 +87,55 @@ impl<'a, G: Copy> Machine<'a, G> {
             op::SHORT_BINUNICODE => self.text(1)?,
             op::BINUNICODE => self.text(4)?,
             op::BINUNICODE8 => self.text(8)?,
-            op::STRING => {
-                let line = self.input.line()?;
-                let quoted = &self.input.file[line.clone()];
-                let plain = !quoted.contains(&b'\\') && line.len() >= 2;
-                self.push(match plain {
-                    true => Value::Bytes(line.start + 1..line.end - 1),
-                    false => Value::Other,
-                });
-            }
-            op::UNICODE => {
-                let line = self.input.line()?;
-                let plain = !self.input.file[line.clone()].contains(&b'\\');
-                self.push(match plain {
-                    true => Value::Text(line),
-                    false => Value::Other,
-                });
-            }
+            op::STRING => self.quoted_line()?,
+            op::UNICODE => self.text_line()?,
 
             op::EMPTY_TUPLE => self.push(Value::Tuple(Box::default())),
-            op::TUPLE => {
-                let items = self.pop_mark()?;
-                self.push(Value::Tuple(items.into()));
-            }
-            op::TUPLE1 => {
-                let items = [self.pop()?];
-                self.push(Value::Tuple(items.into()));
-            }
-            op::TUPLE2 => {
-                let (b, a) = (self.pop()?, self.pop()?);
-                self.push(Value::Tuple([a, b].into()));
-            }
-            op::TUPLE3 => {
-                let (c, b, a) = (self.pop()?, self.pop()?, self.pop()?);
-                self.push(Value::Tuple([a, b, c].into()));
-            }
+            op::TUPLE => self.pop_mark().map(|items| self.push_tuple(&items))?,
+            op::TUPLE1 => self.pop_last::<1>().map(|items| self.push_tuple(&items))?,
+            op::TUPLE2 => self.pop_last::<2>().map(|items| self.push_tuple(&items))?,
+            op::TUPLE3 => self.pop_last::<3>().map(|items| self.push_tuple(&items))?,
             op::EMPTY_LIST | op::EMPTY_SET => self.push(Value::List(Vec::new())),
-            op::LIST | op::FROZENSET => {
-                let items = self.pop_mark()?;
-                self.push(Value::List(items));
-            }
-            op::APPEND => {
-                let item = self.pop()?;
-                self.append(&[item])?;
-            }
-            op::APPENDS | op::ADDITEMS => {
-                let items = self.pop_mark()?;
-                self.append(&items)?;
-            }
+            op::LIST | op::FROZENSET => self.list()?,
+            op::APPEND => self.pop().and_then(|item| self.append(&[item]))?,
+            op::APPENDS | op::ADDITEMS => self.pop_mark().and_then(|items| self.append(&items))?,
             op::EMPTY_DICT => self.push(Value::Dict(Vec::new())),
-            op::DICT => {
-                let items = self.pop_mark()?;
-                self.push(Value::Dict(Vec::new()));
-                self.set_items(&items)?;
-            }
-            op::SETITEM => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                self.set_items(&[key, value])?;
-            }
-            op::SETITEMS => {
-                let items = self.pop_mark()?;
-                self.set_items(&items)?;
-            }
+            op::DICT => self.dict()?,
+            op::SETITEM => self
+                .pop_last::<2>()
+                .and_then(|item| self.set_items(&item))?,
+            op::SETITEMS => self.pop_mark().and_then(|items| self.set_items(&items))?,
 
-            op::GLOBAL => {
-                let (module, name) = (self.input.word()?, self.input.word()?);
-                let global = self.global(module, name)?;
-                self.push(Value::Global(global));
-            }
-            op::STACK_GLOBAL => {
-                let (name, module) = (self.pop()?, self.pop()?);
-                let (module, name) = (self.name(module)?, self.name(name)?);
-                let global = self.global(module, name)?;
-                self.push(Value::Global(global));
-            }
+            op::GLOBAL => self.global_of_lines()?,
+            op::STACK_GLOBAL => self.global_of_stack()?,
             op::EXT1 => self.extension(1)?,
             op::EXT2 => self.extension(2)?,
             op::EXT4 => self.extension(4)?,
-            op::REDUCE | op::NEWOBJ => {
-                let (args, callable) = (self.pop()?, self.pop()?);
-                let callable = self.callable(callable)?;
-                self.call(callable, args)?;
-            }
-            op::NEWOBJ_EX => {
-                let (_keywords, args, callable) = (self.pop()?, self.pop()?, self.pop()?);
-                let callable = self.callable(callable)?;
-                self.call(callable, args)?;
-            }
-            op::INST => {
-                let (module, name) = (self.input.word()?, self.input.word()?);
-                let callable = self.global(module, name)?;
-                let args = self.pop_mark()?;
-                self.call_with(callable, &args);
-            }
-            op::OBJ => {
-                let items = self.pop_mark()?;
-                let (&callable, args) = items.split_first().ok_or(Fault::Damaged)?;
-                let callable = self.callable(callable)?;
-                self.call_with(callable, args);
-            }
-            op::BINPERSID => {
-                let callable = self.dialect.persistent_id.ok_or(Fault::Unknown)?;
-                let id = self.pop()?;
-                self.call(callable, id)?;
-            }
-            op::BUILD => {
-                let state = self.pop()?;
-                match self.top_mut()? {
-                    Value::Object(object) => object.state = Some(state),
-                    _ => return Err(Fault::Damaged),
-                }
-            }
+            op::REDUCE | op::NEWOBJ => self
+                .pop_last()
+                .and_then(|[callable, args]| self.call(callable, args))?,
+            op::NEWOBJ_EX => self
+                .pop_last()
+                .and_then(|[callable, args, _keywords]| self.call(callable, args))?,
+            op::INST => self.instance()?,
+            op::OBJ => self.object()?,
+            op::BINPERSID => self.persistent()?,
+            op::BUILD => self.set_state()?,
             _ => return Err(Fault::Unknown),
         }
         Ok(None)
     }
-}
 
-/// A whole number as Python 2 writes it; `None` for what is no number.
-fn integer<G>(text: &str) -> Option<Value<G>> {
-    let digits = text.strip_suffix('L').unwrap_or(text);
-    match digits.parse() {
-        Ok(number) => Some(Value::Int(number)),
-        Err(error) => match error.kind() {
-            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Some(Value::Other),
-            _ => None,
-        },
+    fn check_protocol(&mut self) -> Result<(), Fault> {
+        match self.input.array()? {
+            [0..=5] => Ok(()),
+            [newer] => Err(Fault::Other(PickleError::Protocol(newer))),
+        }
+    }
+
+    /// A frame is for buffered readers; here its length tells early that the file is cut off.
+    fn check_frame(&mut self) -> Result<(), Fault> {
+        let length = self.input.unsigned(8)?;
+        self.input.check_ahead(length)
     }
 }

@@ -1,16 +1,13 @@
-//! The machine's stack and memo, its values, and calls, which are noted and not made.
+//! The machine's stack and memo, and its values but for calls.
 
-use super::PickleError;
-use super::attack::is_attack;
-use super::input::{Fault, MAX_WORD, little_endian};
+use std::num::IntErrorKind;
+
+use super::input::{Fault, little_endian};
 use super::machine::Machine;
-use crate::weights::pickled::{Foreign, Id, Object, Value};
+use crate::weights::pickled::{Id, Value};
 
-/// Names of unknown functions and classes that are kept at most; a checkpoint has a few dozen.
-const MAX_FOREIGN: usize = 1 << 12;
-
-impl<'a, G: Copy> Machine<'a, G> {
-    fn value(&self, id: Id) -> &Value<G> {
+impl<G: Copy> Machine<'_, G> {
+    pub(super) fn value(&self, id: Id) -> &Value<G> {
         &self.values[id.0 as usize]
     }
 
@@ -31,10 +28,68 @@ impl<'a, G: Copy> Machine<'a, G> {
         Ok(())
     }
 
+    pub(super) fn int32(&mut self) -> Result<(), Fault> {
+        let int = i32::from_le_bytes(self.input.array()?);
+        self.push(Value::Int(int.into()));
+        Ok(())
+    }
+
+    /// A whole number of `width` bytes, fewer than 8.
+    pub(super) fn unsigned(&mut self, width: u64) -> Result<(), Fault> {
+        let int = self.input.unsigned(width)?;
+        self.push(Value::Int(int as i64));
+        Ok(())
+    }
+
+    pub(super) fn float64(&mut self) -> Result<(), Fault> {
+        let float = f64::from_be_bytes(self.input.array()?);
+        self.push(Value::Float(float));
+        Ok(())
+    }
+
     pub(super) fn long(&mut self, width: u64) -> Result<(), Fault> {
         let bytes = self.input.counted(width)?;
         let int = little_endian(&self.input.file[bytes]);
         self.push(int.map_or(Value::Other, Value::Int));
+        Ok(())
+    }
+
+    /// A whole number as text, or a truth value, which protocol 0 writes as one.
+    pub(super) fn decimal_integer(&mut self) -> Result<(), Fault> {
+        let value = match self.input.word()? {
+            "00" => Value::Bool(false),
+            "01" => Value::Bool(true),
+            digits => integer(digits).ok_or(Fault::Damaged)?,
+        };
+        self.push(value);
+        Ok(())
+    }
+
+    pub(super) fn decimal_float(&mut self) -> Result<(), Fault> {
+        let float = self.input.word()?.parse();
+        self.push(Value::Float(float.map_err(|_| Fault::Damaged)?));
+        Ok(())
+    }
+
+    /// Bytes in quotes, up to the line's end.
+    pub(super) fn quoted_line(&mut self) -> Result<(), Fault> {
+        let line = self.input.line()?;
+        let has_escapes = self.input.file[line.clone()].contains(&b'\\');
+        self.push(match has_escapes || line.len() < 2 {
+            true => Value::Other,
+            false => Value::Bytes(line.start + 1..line.end - 1),
+        });
+        Ok(())
+    }
+
+    /// Text up to the line's end.
+    pub(super) fn text_line(&mut self) -> Result<(), Fault> {
+        let line = self.input.line()?;
+        let has_escapes = self.input.file[line.clone()].contains(&b'\\');
+        self.push(match has_escapes {
+            true => Value::Other,
+            false => Value::Text(line),
+        });
         Ok(())
     }
 
@@ -55,14 +110,35 @@ impl<'a, G: Copy> Machine<'a, G> {
         Ok(top)
     }
 
+    /// The last `N` values, lowest first.
+    pub(super) fn pop_last<const N: usize>(&mut self) -> Result<[Id; N], Fault> {
+        let mut last = [Id(0); N];
+        for id in last.iter_mut().rev() {
+            *id = self.pop()?;
+        }
+        Ok(last)
+    }
+
     /// All values above the last mark, lowest first.
     pub(super) fn pop_mark(&mut self) -> Result<Vec<Id>, Fault> {
         let mark = self.marks.pop().ok_or(Fault::Damaged)?;
         Ok(self.stack.split_off(mark))
     }
 
+    pub(super) fn duplicate(&mut self) -> Result<(), Fault> {
+        let top = self.top()?;
+        self.stack.push(top);
+        Ok(())
+    }
+
     pub(super) fn memoize(&mut self, width: u64) -> Result<(), Fault> {
-        let (key, top) = (self.input.unsigned(width)?, self.top()?);
+        let key = self.input.unsigned(width)?;
+        self.memoize_as(key)
+    }
+
+    /// Keeps the topmost value in the memo.
+    pub(super) fn memoize_as(&mut self, key: u64) -> Result<(), Fault> {
+        let top = self.top()?;
         self.memo.insert(key, top);
         Ok(())
     }
@@ -79,8 +155,26 @@ impl<'a, G: Copy> Machine<'a, G> {
     }
 
     /// A place in the memo that is written as text.
-    pub(super) fn number(&mut self) -> Result<u64, Fault> {
+    pub(super) fn memo_key(&mut self) -> Result<u64, Fault> {
         self.input.word()?.parse().map_err(|_| Fault::Damaged)
+    }
+
+    pub(super) fn push_tuple(&mut self, items: &[Id]) {
+        self.push(Value::Tuple(items.into()));
+    }
+
+    /// A list of the values above the last mark.
+    pub(super) fn list(&mut self) -> Result<(), Fault> {
+        let items = self.pop_mark()?;
+        self.push(Value::List(items));
+        Ok(())
+    }
+
+    /// A dictionary of the keys and values above the last mark.
+    pub(super) fn dict(&mut self) -> Result<(), Fault> {
+        let items = self.pop_mark()?;
+        self.push(Value::Dict(Vec::new()));
+        self.set_items(&items)
     }
 
     pub(super) fn append(&mut self, new: &[Id]) -> Result<(), Fault> {
@@ -105,92 +199,25 @@ impl<'a, G: Copy> Machine<'a, G> {
         Ok(())
     }
 
-    // Functions and classes
-
-    /// The text of a module's or function's name.
-    pub(super) fn name(&self, id: Id) -> Result<&'a str, Fault> {
-        match self.value(id) {
-            Value::Text(span) | Value::Bytes(span) if span.len() <= MAX_WORD => {
-                let file: &'a [u8] = self.input.file;
-                std::str::from_utf8(&file[span.clone()]).map_err(|_| Fault::Damaged)
-            }
-            _ => Err(Fault::Damaged),
+    /// Gives the object below it the topmost value as its state.
+    pub(super) fn set_state(&mut self) -> Result<(), Fault> {
+        let state = self.pop()?;
+        match self.top_mut()? {
+            Value::Object(object) => object.state = Some(state),
+            _ => return Err(Fault::Damaged),
         }
-    }
-
-    pub(super) fn global(&mut self, module: &str, name: &str) -> Result<G, Fault> {
-        if let Some(global) = (self.dialect.find)(module, name) {
-            return Ok(global);
-        }
-        let full = format!("{module}.{name}").escape_debug().to_string();
-        if is_attack(module, name) {
-            return Err(Fault::Other(PickleError::Refused { name: full }));
-        }
-        self.foreign(full)
-    }
-
-    /// A function or class outside the list.
-    pub(super) fn foreign(&mut self, name: String) -> Result<G, Fault> {
-        let Some(foreign) = self.dialect.foreign else {
-            return Err(Fault::Other(PickleError::Refused { name }));
-        };
-        if let Some(&known) = self.foreign_ids.get(&name) {
-            return Ok(foreign(known));
-        }
-        // The last one stands for all that come after it.
-        let id = Foreign(self.foreign.len().min(MAX_FOREIGN - 1) as u16);
-        if self.foreign.len() < MAX_FOREIGN {
-            self.foreign.push(name.clone());
-            self.foreign_ids.insert(name, id);
-        }
-        Ok(foreign(id))
-    }
-
-    /// A class that the process which wrote the file had given a number.
-    pub(super) fn extension(&mut self, width: u64) -> Result<(), Fault> {
-        let code = self.input.unsigned(width)?;
-        let global = self.foreign(format!("extension code {code}"))?;
-        self.push(Value::Global(global));
         Ok(())
     }
+}
 
-    /// What is called. A function that the pickle makes by a call, such as `getattr(Class, 'method')`, goes by the first
-    /// name in that call's arguments.
-    pub(super) fn callable(&self, id: Id) -> Result<G, Fault> {
-        match self.value(id) {
-            Value::Global(global) => Ok(*global),
-            Value::Object(object) => {
-                let Value::Tuple(args) = self.value(object.args) else {
-                    return Err(Fault::Damaged);
-                };
-                let global = args.iter().find_map(|&arg| match self.value(arg) {
-                    Value::Global(global) => Some(*global),
-                    _ => None,
-                });
-                Ok(global.unwrap_or(object.callable))
-            }
-            _ => Err(Fault::Damaged),
-        }
-    }
-
-    /// Notes a call, and calls nothing.
-    pub(super) fn call(&mut self, callable: G, args: Id) -> Result<(), Fault> {
-        if !matches!(self.value(args), Value::Tuple(_)) {
-            return Err(Fault::Damaged);
-        }
-        self.push(Value::Object(Box::new(Object {
-            callable,
-            args,
-            state: None,
-            items: Vec::new(),
-            appended: Vec::new(),
-        })));
-        Ok(())
-    }
-
-    pub(super) fn call_with(&mut self, callable: G, args: &[Id]) {
-        let id = Id(self.values.len() as u32);
-        self.values.push(Value::Tuple(args.into()));
-        self.call(callable, id).ok().expect("a tuple");
+/// A whole number as Python 2 writes it; `None` for what is no number.
+fn integer<G>(text: &str) -> Option<Value<G>> {
+    let digits = text.strip_suffix('L').unwrap_or(text);
+    match digits.parse() {
+        Ok(number) => Some(Value::Int(number)),
+        Err(error) => match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Some(Value::Other),
+            _ => None,
+        },
     }
 }
