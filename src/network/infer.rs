@@ -74,48 +74,12 @@ fn concatenated(name: &str, inputs: &[Shape]) -> Result<Shape, NetworkError> {
     Ok(all)
 }
 
+/// Of an op with one input.
 fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
-    let slide = |window: &Window| {
-        let lengths = [window.size, window.stride, window.dilation];
-        if lengths.as_flattened().contains(&0) {
-            return Err(NetworkError::EmptyWindow(name.into()));
-        }
-        window
-            .output(input.h, input.w)
-            .ok_or_else(|| NetworkError::WindowDoesNotFit {
-                node: name.into(),
-                size: window.size,
-                input,
-            })
-    };
-    let wrong = |what, found: &Tensor, expected: String| NetworkError::WrongShape {
-        node: name.into(),
-        what,
-        found: found.shape().to_vec(),
-        expected,
-    };
-    let check_bias = |bias: &Option<Tensor>, len: usize| match bias {
-        Some(bias) if bias.shape() != [len] => Err(wrong("biases", bias, format!("[{len}]"))),
-        _ => Ok(()),
-    };
-    let setting = |what| NetworkError::Setting {
-        node: name.into(),
-        what,
-    };
+    let node = Node { name, input };
     match op {
         Op::Input | Op::Add | Op::Mul | Op::Max | Op::Concat => Ok(input),
-        Op::Activate(activation) => {
-            if !activation.settings().iter().all(|value| value.is_finite()) {
-                return Err(setting(format!("settings {:?}", activation.settings())));
-            }
-            if let Activation::PRelu { slope } = activation
-                && slope.shape() != [1]
-                && slope.shape() != [input.c]
-            {
-                return Err(wrong("slopes", slope, format!("[{}] or [1]", input.c)));
-            }
-            Ok(input)
-        }
+        Op::Activate(activation) => node.activated(activation),
         Op::Conv2d {
             weight,
             bias,
@@ -123,59 +87,36 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             window,
             groups,
         } => {
-            let axes = filter_axes(weight.shape(), *layout);
-            let [kh, kw] = window.size;
-            let fits = |&(o, i, taps): &(usize, usize, [usize; 2])| {
-                let in_groups = o > 0 && *groups > 0 && o % groups == 0;
-                in_groups && i.checked_mul(*groups) == Some(input.c) && taps == window.size
-            };
-            let Some((out, _, _)) = axes.filter(fits) else {
-                let inputs = input.c / groups.max(&1);
-                let expected = match layout {
-                    FilterLayout::Oihw => format!("[outputs, {inputs}, {kh}, {kw}]"),
-                    FilterLayout::Hwio => format!("[{kh}, {kw}, {inputs}, outputs]"),
-                };
-                return Err(wrong("weights", weight, expected));
-            };
-            check_bias(bias, out)?;
-            let [h, w] = slide(window)?;
-            Ok(Shape::new(out, h, w))
+            let channels = node.filters(weight, *layout, window, *groups)?;
+            node.check_bias(bias.as_ref(), channels)?;
+            let [h, w] = node.slide(window)?;
+            Ok(Shape::new(channels, h, w))
         }
-        Op::LayerNorm { epsilon, .. } | Op::GroupNorm { epsilon, .. }
-            if !(epsilon.is_finite() && *epsilon > 0.0) =>
-        {
-            Err(setting(format!("an epsilon of {epsilon}")))
+        Op::Affine { scale, shift } => node.scaled(scale, shift),
+        Op::LayerNorm {
+            scale,
+            shift,
+            epsilon,
+        } => {
+            node.check_epsilon(*epsilon)?;
+            node.scaled(scale, shift)
         }
-        Op::GroupNorm { groups, .. } if *groups == 0 || !input.c.is_multiple_of(*groups) => {
-            Err(setting(format!("{groups} groups of {} channels", input.c)))
-        }
-        Op::Affine { scale, shift }
-        | Op::LayerNorm { scale, shift, .. }
-        | Op::GroupNorm { scale, shift, .. } => {
-            for (what, values) in [("scales", scale), ("shifts", shift)] {
-                if values.shape() != [input.c] {
-                    return Err(wrong(what, values, format!("[{}]", input.c)));
-                }
+        Op::GroupNorm {
+            groups,
+            scale,
+            shift,
+            epsilon,
+        } => {
+            node.check_epsilon(*epsilon)?;
+            if *groups == 0 || !input.c.is_multiple_of(*groups) {
+                return Err(node.setting(format!("{groups} groups of {} channels", input.c)));
             }
-            Ok(input)
+            node.scaled(scale, shift)
         }
-        Op::Pad(pad) => {
-            if !pad.value.is_finite() {
-                return Err(setting(format!("a padding of {}", pad.value)));
-            }
-            let room = pad.output(input.h, input.w);
-            let wrong = || {
-                let Pad { before, after, .. } = pad;
-                setting(format!(
-                    "a padding of {before:?} before and {after:?} after {input}"
-                ))
-            };
-            let [h, w] = room.ok_or_else(wrong)?;
-            Ok(Shape::new(input.c, h, w))
-        }
+        Op::Pad(pad) => node.padded(pad),
         Op::Resample(resample) => {
             let made = resample.output(input.h, input.w);
-            let [h, w] = made.ok_or_else(|| setting(format!("{resample:?} of {input}")))?;
+            let [h, w] = made.ok_or_else(|| node.setting(format!("{resample:?} of {input}")))?;
             Ok(Shape::new(input.c, h, w))
         }
         Op::Lrn(lrn) => {
@@ -184,23 +125,20 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             let usable = lrn.size > 0 && lrn.alpha >= 0.0 && lrn.bias > 0.0;
             match usable && numbers.iter().all(|number| number.is_finite()) {
                 true => Ok(input),
-                false => Err(setting(format!("{lrn:?}"))),
+                false => Err(node.setting(format!("{lrn:?}"))),
             }
         }
-        Op::MaxPool(window) | Op::AvgPool { window, .. } => {
-            if window.dilation != [1, 1] {
-                return Err(NetworkError::DilatedPool(name.into()));
-            }
+        Op::MaxPool(window) => {
             let [rows, columns] = window.size;
-            if matches!(op, Op::MaxPool(_)) && rows.saturating_mul(columns) > MAX_POOL {
+            if rows.saturating_mul(columns) > MAX_POOL {
                 return Err(NetworkError::PoolTooLarge {
                     node: name.into(),
                     size: window.size,
                 });
             }
-            let [h, w] = slide(window)?;
-            Ok(Shape::new(input.c, h, w))
+            node.pooled(window)
         }
+        Op::AvgPool { window, .. } => node.pooled(window),
         Op::AdaptiveAvgPool([h, w]) => Ok(Shape::new(input.c, *h, *w)),
         Op::GlobalMean => Ok(Shape::vector(input.c)),
         Op::Flatten(_) => Ok(Shape::vector(input.len())),
@@ -209,28 +147,164 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             bias,
             layout,
         } => {
-            if input != Shape::vector(input.c) {
-                return Err(NetworkError::NotAVector {
-                    node: name.into(),
-                    input,
-                });
+            let outputs = node.matrix(weight, *layout)?;
+            node.check_bias(bias.as_ref(), outputs)?;
+            Ok(Shape::vector(outputs))
+        }
+    }
+}
+
+/// A node with one input, whose op and weights are checked against that.
+struct Node<'a> {
+    name: &'a str,
+    input: Shape,
+}
+
+impl Node<'_> {
+    fn activated(&self, activation: &Activation) -> Result<Shape, NetworkError> {
+        let settings = activation.settings();
+        if !settings.iter().all(|value| value.is_finite()) {
+            return Err(self.setting(format!("settings {settings:?}")));
+        }
+        let channels = self.input.c;
+        match activation {
+            Activation::PRelu { slope } if slope.shape() != [1] && slope.shape() != [channels] => {
+                Err(self.wrong_shape("slopes", slope, format!("[{channels}] or [1]")))
             }
-            let out = match (weight.shape(), layout) {
-                (&[o, i], MatrixLayout::OutIn) | (&[i, o], MatrixLayout::InOut)
-                    if o > 0 && i == input.len() =>
-                {
-                    o
-                }
-                _ => {
-                    let expected = match layout {
-                        MatrixLayout::OutIn => format!("[outputs, {}]", input.len()),
-                        MatrixLayout::InOut => format!("[{}, outputs]", input.len()),
-                    };
-                    return Err(wrong("weights", weight, expected));
-                }
-            };
-            check_bias(bias, out)?;
-            Ok(Shape::vector(out))
+            _ => Ok(self.input),
+        }
+    }
+
+    /// Channels that the filters of a convolution make.
+    fn filters(
+        &self,
+        weight: &Tensor,
+        layout: FilterLayout,
+        window: &Window,
+        groups: usize,
+    ) -> Result<usize, NetworkError> {
+        if let Some((outputs, inputs, taps)) = filter_axes(weight.shape(), layout) {
+            let in_groups = outputs > 0 && groups > 0 && outputs % groups == 0;
+            let takes_all = inputs.checked_mul(groups) == Some(self.input.c);
+            if in_groups && takes_all && taps == window.size {
+                return Ok(outputs);
+            }
+        }
+        let [kh, kw] = window.size;
+        let inputs = self.input.c / groups.max(1);
+        let expected = match layout {
+            FilterLayout::Oihw => format!("[outputs, {inputs}, {kh}, {kw}]"),
+            FilterLayout::Hwio => format!("[{kh}, {kw}, {inputs}, outputs]"),
+        };
+        Err(self.wrong_shape("weights", weight, expected))
+    }
+
+    /// Values that the matrix of a dense layer makes.
+    fn matrix(&self, weight: &Tensor, layout: MatrixLayout) -> Result<usize, NetworkError> {
+        let input = self.input;
+        if input != Shape::vector(input.c) {
+            return Err(NetworkError::NotAVector {
+                node: self.name.into(),
+                input,
+            });
+        }
+        match (weight.shape(), layout) {
+            (&[o, i], MatrixLayout::OutIn) | (&[i, o], MatrixLayout::InOut)
+                if o > 0 && i == input.len() =>
+            {
+                Ok(o)
+            }
+            _ => {
+                let expected = match layout {
+                    MatrixLayout::OutIn => format!("[outputs, {}]", input.len()),
+                    MatrixLayout::InOut => format!("[{}, outputs]", input.len()),
+                };
+                Err(self.wrong_shape("weights", weight, expected))
+            }
+        }
+    }
+
+    fn check_bias(&self, bias: Option<&Tensor>, len: usize) -> Result<(), NetworkError> {
+        match bias {
+            Some(bias) if bias.shape() != [len] => {
+                Err(self.wrong_shape("biases", bias, format!("[{len}]")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_epsilon(&self, epsilon: f32) -> Result<(), NetworkError> {
+        match epsilon.is_finite() && epsilon > 0.0 {
+            true => Ok(()),
+            false => Err(self.setting(format!("an epsilon of {epsilon}"))),
+        }
+    }
+
+    /// By a factor and a summand a channel.
+    fn scaled(&self, scale: &Tensor, shift: &Tensor) -> Result<Shape, NetworkError> {
+        let channels = self.input.c;
+        for (what, values) in [("scales", scale), ("shifts", shift)] {
+            if values.shape() != [channels] {
+                return Err(self.wrong_shape(what, values, format!("[{channels}]")));
+            }
+        }
+        Ok(self.input)
+    }
+
+    fn padded(&self, pad: &Pad) -> Result<Shape, NetworkError> {
+        let Pad {
+            before,
+            after,
+            value,
+        } = pad;
+        if !value.is_finite() {
+            return Err(self.setting(format!("a padding of {value}")));
+        }
+        let input = self.input;
+        match pad.output(input.h, input.w) {
+            Some([h, w]) => Ok(Shape::new(input.c, h, w)),
+            None => Err(self.setting(format!(
+                "a padding of {before:?} before and {after:?} after {input}"
+            ))),
+        }
+    }
+
+    fn pooled(&self, window: &Window) -> Result<Shape, NetworkError> {
+        if window.dilation != [1, 1] {
+            return Err(NetworkError::DilatedPool(self.name.into()));
+        }
+        let [h, w] = self.slide(window)?;
+        Ok(Shape::new(self.input.c, h, w))
+    }
+
+    /// Rows and columns of places that a window takes.
+    fn slide(&self, window: &Window) -> Result<[usize; 2], NetworkError> {
+        let lengths = [window.size, window.stride, window.dilation];
+        if lengths.as_flattened().contains(&0) {
+            return Err(NetworkError::EmptyWindow(self.name.into()));
+        }
+        let places = window.output(self.input.h, self.input.w);
+        places.ok_or_else(|| NetworkError::WindowDoesNotFit {
+            node: self.name.into(),
+            size: window.size,
+            input: self.input,
+        })
+    }
+
+    fn wrong_shape(&self, what: &'static str, found: &Tensor, expected: String) -> NetworkError {
+        NetworkError::WrongShape {
+            node: self.name.into(),
+            what,
+            found: found.shape().to_vec(),
+            expected,
+        }
+    }
+
+    /// The error of a number that the op cannot work with.
+    fn setting(&self, what: String) -> NetworkError {
+        NetworkError::Setting {
+            node: self.name.into(),
+            what,
         }
     }
 }
