@@ -85,11 +85,7 @@ impl<'a> Builder<'a> {
     }
 
     fn activate(&mut self, act: Act, place: Place<'_>) -> Result {
-        let own = match place.act {
-            Act::Own => self.family.act,
-            act => act,
-        };
-        let act = if act == Act::Own { own } else { act };
+        let act = act.or(place.act).or(self.family.act);
         match act.function() {
             Some(function) => {
                 let name = format!("{}.act", self.network.node(self.at).name);
@@ -111,11 +107,7 @@ impl<'a> Builder<'a> {
         match step {
             Step::Conv(conv) => self.conv(conv, place),
             Step::Norm(at, act) => {
-                let (layer, channels) = (full(at), self.shape().c);
-                let name = self.file.full(&layer);
-                let norm = self.file.norm(&layer, &name, self.family.epsilon);
-                let (scale, shift) = norm.alone(channels)?;
-                self.push(layer, Op::Affine { scale, shift })?;
+                self.batch_norm(full(at))?;
                 self.activate(*act, place)
             }
             Step::LayerNorm(at) => self.layer_norm(full(at), LAYER_NORM_EPSILON),
@@ -128,19 +120,13 @@ impl<'a> Builder<'a> {
                 self.push(full(pool.at), Op::MaxPool(window))
             }
             Step::MeanPool(pool) => {
-                let op = Op::AvgPool {
-                    window: self.window_of(pool),
-                    count_include_pad: true,
-                };
-                self.push(full(pool.at), op)
+                let window = self.window_of(pool);
+                self.push(full(pool.at), mean_pool(window, true))
             }
             Step::MeanByStride(at) if place.stride > 1 => {
                 let pool = super::step::pool(at, place.stride, place.stride).ceil();
-                let op = Op::AvgPool {
-                    window: self.window_of(&pool),
-                    count_include_pad: false,
-                };
-                self.push(full(at), op)
+                let window = self.window_of(&pool);
+                self.push(full(at), mean_pool(window, false))
             }
             Step::MeanByStride(_) => Ok(()),
             Step::Bins(at, bins) => {
@@ -151,75 +137,24 @@ impl<'a> Builder<'a> {
                 }
             }
             Step::Dense(at, act) => {
-                let layer = full(at);
-                let weight = self.file.weight(&layer)?;
-                self.filters = self.filters.saturating_add(weight.len());
-                self.linear(&layer, weight)?;
+                self.dense(&full(at))?;
                 self.activate(*act, place)
             }
             Step::Mean(at) => self.push(full(at), Op::GlobalMean),
-            Step::Max(at) => {
-                // Rows first, since a pool takes a window of some hundred places at most.
-                let Shape { h, w, .. } = self.shape();
-                let of = |size| {
-                    Op::MaxPool(Window {
-                        size,
-                        ..Window::square(1, 1, 0)
-                    })
-                };
-                self.push(format!("{}.rows", full(at)), of([h, 1]))?;
-                self.push(full(at), of([1, w]))
-            }
+            Step::Max(at) => self.global_max(full(at)),
             Step::Flatten(at) => self.push(full(at), Op::Flatten(FlattenOrder::Chw)),
-            Step::Branches(at, branches) => {
-                let input = self.at;
-                let mut parts = vec![];
-                for branch in *branches {
-                    self.at = input;
-                    self.run(branch, place)?;
-                    parts.push(self.at);
-                }
-                let name = match *at {
-                    "" => place.called.to_owned(),
-                    at => full(at),
-                };
-                self.at = self.network.push(name, Op::Concat, parts)?;
-                Ok(())
-            }
+            Step::Branches("", branches) => self.branches(place.called.to_owned(), branches, place),
+            Step::Branches(at, branches) => self.branches(full(at), branches, place),
             Step::Sum {
                 body,
                 shortcut,
                 act,
             } => self.sum(body, *shortcut, *act, place),
-            Step::Grow(body) => {
-                let input = self.at;
-                self.run(body, place)?;
-                // The layer itself gives what is new.
-                let layer = place.scope.trim_end_matches('.');
-                self.also_call(layer);
-                let name = match place.called == layer {
-                    true => format!("{layer}.joined"),
-                    false => place.called.to_owned(),
-                };
-                let parts = vec![input, self.at];
-                self.at = self.network.push(name, Op::Concat, parts)?;
-                Ok(())
-            }
+            Step::Grow(body) => self.grow(body, place),
             Step::Shuffle(first, second) => self.shuffle(first, second, place),
             Step::Gate(gate) => self.gate(gate, place),
             Step::Part("", steps) => self.run(steps, place),
-            Step::Part(at, steps) => {
-                let name = full(at);
-                let scope = format!("{name}.");
-                let part = Place {
-                    scope: &scope,
-                    called: &name,
-                    ..place
-                };
-                self.run(steps, part)?;
-                self.also_call(&name);
-                Ok(())
-            }
+            Step::Part(at, steps) => self.part(&full(at), steps, place),
             Step::Stage(stage) => self.stage(stage, place),
             Step::Stages {
                 at,
@@ -243,22 +178,49 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn layer_norm(&mut self, layer: String, epsilon: f32) -> Result {
-        let scale = self.file.weight(&layer)?.clone();
-        // A norm without summands may be one that subtracts no mean.
-        let shift = self.file.optional(&format!("{layer}.bias")).cloned();
-        let op = Op::LayerNorm {
-            shift: shift.ok_or_else(|| self.file.odd(&layer))?,
-            scale,
-            epsilon,
-        };
-        self.push(layer, op)
-    }
-
     /// Lets the last value be asked for by a block's name.
     fn also_call(&mut self, name: &str) {
         let layer = self.network.layer_name(self.at).to_owned();
         self.network.also_call(name, layer);
+    }
+
+    fn part(&mut self, name: &str, steps: &[Step], place: Place<'_>) -> Result {
+        let scope = format!("{name}.");
+        let inside = Place {
+            scope: &scope,
+            called: name,
+            ..place
+        };
+        self.run(steps, inside)?;
+        self.also_call(name);
+        Ok(())
+    }
+
+    fn branches(&mut self, name: String, branches: &[&[Step]], place: Place<'_>) -> Result {
+        let input = self.at;
+        let mut parts = vec![];
+        for branch in branches {
+            self.at = input;
+            self.run(branch, place)?;
+            parts.push(self.at);
+        }
+        self.at = self.network.push(name, Op::Concat, parts)?;
+        Ok(())
+    }
+
+    fn grow(&mut self, body: &[Step], place: Place<'_>) -> Result {
+        let input = self.at;
+        self.run(body, place)?;
+        // The layer itself gives what is new.
+        let layer = place.scope.trim_end_matches('.');
+        self.also_call(layer);
+        let name = match place.called == layer {
+            true => format!("{layer}.joined"),
+            false => place.called.to_owned(),
+        };
+        let parts = vec![input, self.at];
+        self.at = self.network.push(name, Op::Concat, parts)?;
+        Ok(())
     }
 
     fn sum(&mut self, body: &[Step], shortcut: Shortcut, act: Act, place: Place<'_>) -> Result {
@@ -392,5 +354,12 @@ impl<'a> Builder<'a> {
             Step::Forms(forms) => forms.iter().any(|form| self.has_all(form, scope)),
             _ => true,
         })
+    }
+}
+
+fn mean_pool(window: Window, count_include_pad: bool) -> Op {
+    Op::AvgPool {
+        window,
+        count_include_pad,
     }
 }

@@ -20,6 +20,14 @@ pub(super) enum Act {
 }
 
 impl Act {
+    /// This one, or `usual` where it leaves that open.
+    pub(super) fn or(self, usual: Self) -> Self {
+        match self {
+            Self::Own => usual,
+            act => act,
+        }
+    }
+
     pub(super) fn function(self) -> Option<Activation> {
         Some(match self {
             Self::None | Self::Own => return None,

@@ -1,4 +1,4 @@
-//! Convolutions with what is folded into them, windows, gates and dense layers.
+//! Convolutions with what is folded into them, norms, windows, gates and dense layers.
 
 use super::{Builder, Place, Result};
 use crate::architectures::ArchitectureError;
@@ -27,29 +27,19 @@ impl Builder<'_> {
             return Err(self.file.odd(&own));
         }
         let weight = self.over_all_channels(weight)?;
-        let bias = self.file.optional(&format!("{own}.bias"));
+        let bias = self.file.optional(&format!("{own}.bias")).cloned();
         let norm = match conv.norm {
             "" => None,
             norm if norm.starts_with('.') => Some(format!("{name}{norm}")),
             norm => Some(format!("{}{norm}", place.scope)),
         };
-        let group_norm = match &norm {
-            Some(layer) => self.group_norm(layer, weight.shape()[0])?,
-            None => None,
-        };
-        let (mut weight, mut bias) = match norm {
-            None => (weight, bias.cloned()),
-            Some(_) if group_norm.is_some() => (weight, bias.cloned()),
-            Some(layer) => {
-                let full = self.file.full(&layer);
-                let norm = self.file.norm(&layer, &full, self.family.epsilon);
-                let (weight, bias) = norm.fold(&weight, 0, bias)?;
-                (weight, Some(bias))
-            }
+        let (mut weight, mut bias, group_norm) = match norm {
+            None => (weight, bias, None),
+            Some(layer) => self.normed(&layer, weight, bias)?,
         };
         if !conv.scale.is_empty() {
-            (weight, bias) =
-                self.scaled(&format!("{}{}", place.scope, conv.scale), weight, bias)?;
+            let scale = format!("{}{}", place.scope, conv.scale);
+            (weight, bias) = self.scaled(&scale, weight, bias)?;
         }
         let smoothed =
             conv.smoothed && self.family.smoothing != Smoothing::None && place.stride > 1;
@@ -78,6 +68,42 @@ impl Builder<'_> {
             true => self.smooth(&name, place.stride),
             false => Ok(()),
         }
+    }
+
+    /// Filters and biases with the norm of that name: a batch norm is folded into them, a group norm goes after them.
+    fn normed(
+        &mut self,
+        layer: &str,
+        weight: Tensor,
+        bias: Option<Tensor>,
+    ) -> Result<(Tensor, Option<Tensor>, Option<Op>)> {
+        if let Some(groups) = self.group_norm(layer, weight.shape()[0])? {
+            return Ok((weight, bias, Some(groups)));
+        }
+        let full = self.file.full(layer);
+        let norm = self.file.norm(layer, &full, self.family.epsilon);
+        let (weight, bias) = norm.fold(&weight, 0, bias.as_ref())?;
+        Ok((weight, Some(bias), None))
+    }
+
+    /// A batch norm by itself.
+    pub(super) fn batch_norm(&mut self, layer: String) -> Result {
+        let full = self.file.full(&layer);
+        let norm = self.file.norm(&layer, &full, self.family.epsilon);
+        let (scale, shift) = norm.alone(self.shape().c)?;
+        self.push(layer, Op::Affine { scale, shift })
+    }
+
+    pub(super) fn layer_norm(&mut self, layer: String, epsilon: f32) -> Result {
+        let scale = self.file.weight(&layer)?.clone();
+        // A norm without summands may be one that subtracts no mean.
+        let shift = self.file.optional(&format!("{layer}.bias")).cloned();
+        let op = Op::LayerNorm {
+            shift: shift.ok_or_else(|| self.file.odd(&layer))?,
+            scale,
+            epsilon,
+        };
+        self.push(layer, op)
     }
 
     /// The group norm of that name, where its tensors are one's: those of a batch norm but for its statistics.
@@ -169,6 +195,19 @@ impl Builder<'_> {
         window
     }
 
+    /// The largest value of all positions: of rows first, since a pool takes a window of some hundred places at most.
+    pub(super) fn global_max(&mut self, name: String) -> Result {
+        let Shape { h, w, .. } = self.shape();
+        let of = |size| {
+            Op::MaxPool(Window {
+                size,
+                ..Window::square(1, 1, 0)
+            })
+        };
+        self.push(format!("{name}.rows"), of([h, 1]))?;
+        self.push(name, of([1, w]))
+    }
+
     pub(super) fn gate(&mut self, gate: &Gate, place: Place<'_>) -> Result {
         let name = format!("{}{}", place.scope, gate.at);
         if let Some(weight) = self.file.optional(&format!("{name}.conv.weight")) {
@@ -181,13 +220,18 @@ impl Builder<'_> {
         let map = self.at;
         self.push(format!("{name}.mean"), Op::GlobalMean)?;
         for (layer, act) in [reduce, expand].into_iter().zip(self.family.gate) {
-            let weight = self.file.weight(&layer)?;
-            self.filters = self.filters.saturating_add(weight.len());
-            self.linear(&layer, weight)?;
+            self.dense(&layer)?;
             self.activate(act, place)?;
         }
         self.at = self.network.push(name, Op::Mul, vec![map, self.at])?;
         Ok(())
+    }
+
+    /// A dense layer that is not of the head.
+    pub(super) fn dense(&mut self, layer: &str) -> Result {
+        let weight = self.file.weight(layer)?;
+        self.filters = self.filters.saturating_add(weight.len());
+        self.linear(layer, weight)
     }
 
     pub(super) fn linear(&mut self, layer: &str, weight: &Tensor) -> Result {
