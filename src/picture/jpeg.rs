@@ -92,8 +92,12 @@ struct Stored {
 
 const UNKNOWN: u8 = u8::MAX;
 
+/// Markers: the picture's start and end, frames (baseline, extended and progressive), a scan.
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
+const SOF0: u8 = 0xc0;
+const SOF2: u8 = 0xc2;
+const SOS: u8 = 0xda;
 
 /// Decodes the first picture in a file.
 pub(super) fn decode(
@@ -109,15 +113,7 @@ pub(super) fn decode_as(
     colour: Option<Colour>,
     check: impl Fn(Size) -> Result<(), Fault>,
 ) -> Result<Decoded, Fault> {
-    let mut state = State {
-        colour,
-        ..State::default()
-    };
-    let mut frame: Option<Frame> = None;
-    let mut stored: Option<Stored> = None;
-    let mut rgb: Option<Vec<u8>> = None;
-    let mut notes = vec![];
-    let mut left_over = 0;
+    let mut decoder = Decoder::new(bytes, colour);
     let mut at = 0;
     let ended = loop {
         let Some((code, next)) = marker(bytes, at) else {
@@ -134,80 +130,118 @@ pub(super) fn decode_as(
         let Some((segment, next)) = segment(bytes, next) else {
             break false;
         };
-        at = next;
-        match code {
-            0xc4 => state.codes(segment)?,
-            0xdb => state.steps(segment)?,
-            0xdd => state.restart_interval = usize::from(u16_at(segment, 0)?),
-            0xe0 => state.jfif |= segment.starts_with(b"JFIF\0") && segment.len() >= 12,
-            0xe1 if state.exif.is_none() => state.exif = segment.strip_prefix(b"Exif\0\0"),
-            0xee if segment.starts_with(b"Adobe") => state.adobe = segment.get(11).copied(),
-            0xc0..=0xc2 if frame.is_some() => {
-                return Err(Fault::damaged("it has a second frame header"));
+        at = match code {
+            SOS if decoder.rgb.is_none() => decoder.read_scan(segment, next)?,
+            SOF0..=SOF2 => {
+                decoder.read_frame(segment, code == SOF2, &check)?;
+                next
             }
-            0xc0..=0xc2 => {
-                let read = read_frame(segment, code == 0xc2)?;
-                check((read.width as u32, read.height as u32))?;
-                frame = Some(read);
+            _ => {
+                decoder.state.read(code, segment)?;
+                next
             }
-            0xc3 => return Err(Fault::unsupported("lossless JPEG")),
-            0xc5..=0xc7 | 0xcd..=0xcf | 0xde => {
-                return Err(Fault::unsupported("hierarchical JPEG"));
-            }
-            0xf7 => return Err(Fault::unsupported("JPEG-LS")),
-            0xc9..=0xcc => return Err(Fault::unsupported("arithmetic coding")),
-            0xda if rgb.is_none() => {
-                let frame = frame
-                    .as_mut()
-                    .ok_or(Fault::damaged("a scan comes before its frame"))?;
-                let scan = state.scan(segment, frame)?;
-                let one_scan = !frame.progressive && scan.members.len() == frame.components.len();
-                let end = if one_scan && stored.is_none() {
-                    let mut reader = Reader::new(&scan, false, bytes, at);
-                    rgb = Some(paint(frame, state.colour(frame), |planes, row| {
-                        read_band(&mut reader, frame, row, planes)
-                    })?);
-                    reader.end()
-                } else {
-                    let stored = stored.get_or_insert_with(|| Stored::new(frame));
-                    stored.read(&scan, frame, bytes, at)?
-                };
-                left_over = end.0;
-                at = end.1;
-                if left_over > 0 && marker(bytes, at).is_some() {
-                    notes.push(left_over_note(left_over));
-                }
-            }
-            _ => {}
-        }
+        };
     };
-    let frame = frame.ok_or(match ended {
-        true => Fault::damaged("it has no picture"),
-        false => Fault::Truncated,
-    })?;
-    if let Some(stored) = &stored {
-        let finest = stored.check(ended)?;
-        notes.extend(finest);
-        rgb = Some(paint(&frame, state.colour(&frame), |planes, row| {
-            stored.band(&frame, row, planes);
-            Ok(())
-        })?);
-    }
-    match rgb {
-        Some(_) if !ended && left_over > 0 => Err(Fault::Truncated),
-        None if !ended => Err(Fault::Truncated),
-        None => Err(Fault::damaged("it has no picture")),
-        Some(rgb) => {
-            if !ended {
-                notes.push("its end marker is missing, though all pixels are there".to_owned());
-            }
-            Ok(Decoded {
-                size: (frame.width as u32, frame.height as u32),
-                rgb,
-                orientation: state.exif.and_then(orientation::of_exif),
-                notes,
-            })
+    decoder.finish(ended)
+}
+
+/// A picture in the making.
+struct Decoder<'a> {
+    bytes: &'a [u8],
+    state: State<'a>,
+    frame: Option<Frame>,
+    /// The coefficients, where one scan does not make the picture.
+    stored: Option<Stored>,
+    rgb: Option<Vec<u8>>,
+    /// Bytes of the last scan that were not read.
+    left_over: usize,
+    notes: Vec<String>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(bytes: &'a [u8], colour: Option<Colour>) -> Self {
+        Self {
+            bytes,
+            state: State {
+                colour,
+                ..State::default()
+            },
+            frame: None,
+            stored: None,
+            rgb: None,
+            left_over: 0,
+            notes: vec![],
         }
+    }
+
+    fn read_frame(
+        &mut self,
+        segment: &[u8],
+        progressive: bool,
+        check: impl Fn(Size) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.frame.is_some() {
+            return Err(Fault::damaged("it has a second frame header"));
+        }
+        let frame = Frame::read(segment, progressive)?;
+        check((frame.width as u32, frame.height as u32))?;
+        self.frame = Some(frame);
+        Ok(())
+    }
+
+    /// Reads the codes of a scan, which begin at `at`; returns where they end.
+    fn read_scan(&mut self, segment: &[u8], at: usize) -> Result<usize, Fault> {
+        let missing = Fault::damaged("a scan comes before its frame");
+        let frame = self.frame.as_mut().ok_or(missing)?;
+        let scan = self.state.scan(segment, frame)?;
+        let is_only_one = !frame.progressive && scan.members.len() == frame.components.len();
+        let (left_over, end) = if is_only_one && self.stored.is_none() {
+            let mut reader = Reader::new(&scan, false, self.bytes, at);
+            let colour = self.state.colour(frame);
+            self.rgb = Some(paint(frame, colour, |planes, row| {
+                read_band(&mut reader, frame, row, planes)
+            })?);
+            reader.end()
+        } else {
+            let stored = self.stored.get_or_insert_with(|| Stored::new(frame));
+            stored.read(&scan, frame, self.bytes, at)?
+        };
+        self.left_over = left_over;
+        if left_over > 0 && marker(self.bytes, end).is_some() {
+            self.notes.push(left_over_note(left_over));
+        }
+        Ok(end)
+    }
+
+    /// The picture, if all of it is there; `ended`: whether the end marker is.
+    fn finish(mut self, ended: bool) -> Result<Decoded, Fault> {
+        let missing = || match ended {
+            true => Fault::damaged("it has no picture"),
+            false => Fault::Truncated,
+        };
+        let frame = self.frame.ok_or_else(missing)?;
+        if let Some(stored) = &self.stored {
+            self.notes.extend(stored.check(ended)?);
+            let colour = self.state.colour(&frame);
+            self.rgb = Some(paint(&frame, colour, |planes, row| {
+                stored.band(&frame, row, planes);
+                Ok(())
+            })?);
+        }
+        let rgb = self.rgb.ok_or_else(missing)?;
+        if !ended {
+            if self.left_over > 0 {
+                return Err(Fault::Truncated);
+            }
+            let note = "its end marker is missing, though all pixels are there";
+            self.notes.push(note.to_owned());
+        }
+        Ok(Decoded {
+            size: (frame.width as u32, frame.height as u32),
+            rgb,
+            orientation: self.state.exif.and_then(orientation::of_exif),
+            notes: self.notes,
+        })
     }
 }
 
@@ -247,67 +281,89 @@ fn u16_at(segment: &[u8], at: usize) -> Result<u16, Fault> {
     ]))
 }
 
-fn read_frame(segment: &[u8], progressive: bool) -> Result<Frame, Fault> {
-    let bits = byte(segment, 0)?;
-    if bits != 8 {
-        return Err(Fault::Unsupported(format!("{bits} bits a sample").into()));
-    }
-    let height = usize::from(u16_at(segment, 1)?);
-    let width = usize::from(u16_at(segment, 3)?);
-    let count = byte(segment, 5)?;
-    if height == 0 {
-        return Err(Fault::unsupported("a height that comes after the picture"));
-    }
-    if !matches!(count, 1 | 3 | 4) {
-        return Err(Fault::Unsupported(format!("{count} components").into()));
-    }
-    let mut components = vec![];
-    for i in 0..usize::from(count) {
-        let factors = byte(segment, 7 + 3 * i)?;
-        let mut factors = (usize::from(factors >> 4), usize::from(factors & 15));
-        if !(1..=4).contains(&factors.0) || !(1..=4).contains(&factors.1) {
-            return Err(Fault::damaged("a sampling factor is not 1 to 4"));
+impl Frame {
+    fn read(segment: &[u8], progressive: bool) -> Result<Self, Fault> {
+        let bits = byte(segment, 0)?;
+        if bits != 8 {
+            return Err(Fault::Unsupported(format!("{bits} bits a sample").into()));
         }
-        // A component alone comes block by block, whatever its factors.
-        if count == 1 {
-            factors = (1, 1);
+        let height = usize::from(u16_at(segment, 1)?);
+        let width = usize::from(u16_at(segment, 3)?);
+        let count = byte(segment, 5)?;
+        if height == 0 {
+            return Err(Fault::unsupported("a height that comes after the picture"));
         }
-        components.push(Component {
-            name: byte(segment, 6 + 3 * i)?,
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(Fault::Unsupported(format!("{count} components").into()));
+        }
+        let mut components = vec![];
+        for i in 0..usize::from(count) {
+            let factors = byte(segment, 7 + 3 * i)?;
+            let mut factors = (usize::from(factors >> 4), usize::from(factors & 15));
+            if !(1..=4).contains(&factors.0) || !(1..=4).contains(&factors.1) {
+                return Err(Fault::damaged("a sampling factor is not 1 to 4"));
+            }
+            // A component alone comes block by block, whatever its factors.
+            if count == 1 {
+                factors = (1, 1);
+            }
+            components.push(Component {
+                name: byte(segment, 6 + 3 * i)?,
+                factors,
+                size: (0, 0),
+                table: usize::from(byte(segment, 8 + 3 * i)?),
+                steps: None,
+            });
+        }
+        let largest = |of: fn(&Component) -> usize| components.iter().map(of).max().unwrap_or(1);
+        let factors = (largest(|c| c.factors.0), largest(|c| c.factors.1));
+        for component in &mut components {
+            let (wide, high) = component.factors;
+            if factors.0 % wide != 0 || factors.1 % high != 0 {
+                return Err(Fault::unsupported(
+                    "colour sampled at a fraction that is not whole",
+                ));
+            }
+            component.size = (
+                (width * wide).div_ceil(factors.0),
+                (height * high).div_ceil(factors.1),
+            );
+        }
+        Ok(Self {
+            width,
+            height,
+            progressive,
+            components,
             factors,
-            size: (0, 0),
-            table: usize::from(byte(segment, 8 + 3 * i)?),
-            steps: None,
-        });
+            units: (
+                width.div_ceil(8 * factors.0),
+                height.div_ceil(8 * factors.1),
+            ),
+        })
     }
-    let largest = |of: fn(&Component) -> usize| components.iter().map(of).max().unwrap_or(1);
-    let factors = (largest(|c| c.factors.0), largest(|c| c.factors.1));
-    for component in &mut components {
-        let (wide, high) = component.factors;
-        if factors.0 % wide != 0 || factors.1 % high != 0 {
-            return Err(Fault::unsupported(
-                "colour sampled at a fraction that is not whole",
-            ));
-        }
-        component.size = (
-            (width * wide).div_ceil(factors.0),
-            (height * high).div_ceil(factors.1),
-        );
-    }
-    Ok(Frame {
-        width,
-        height,
-        progressive,
-        components,
-        factors,
-        units: (
-            width.div_ceil(8 * factors.0),
-            height.div_ceil(8 * factors.1),
-        ),
-    })
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
+    /// Reads a segment that is neither a frame nor a scan.
+    fn read(&mut self, code: u8, segment: &'a [u8]) -> Result<(), Fault> {
+        match code {
+            0xc4 => self.codes(segment)?,
+            0xdb => self.steps(segment)?,
+            0xdd => self.restart_interval = usize::from(u16_at(segment, 0)?),
+            0xe0 => self.jfif |= segment.starts_with(b"JFIF\0") && segment.len() >= 12,
+            0xe1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
+            0xee if segment.starts_with(b"Adobe") => self.adobe = segment.get(11).copied(),
+            0xc3 => return Err(Fault::unsupported("lossless JPEG")),
+            0xc5..=0xc7 | 0xcd..=0xcf | 0xde => {
+                return Err(Fault::unsupported("hierarchical JPEG"));
+            }
+            0xf7 => return Err(Fault::unsupported("JPEG-LS")),
+            0xc9..=0xcc => return Err(Fault::unsupported("arithmetic coding")),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Tables of codes.
     fn codes(&mut self, mut segment: &[u8]) -> Result<(), Fault> {
         while let Some((&kind, rest)) = segment.split_first() {
