@@ -105,72 +105,16 @@ fn source(gpu: &Gpu, (kernel, halves): Form) -> Cow<'static, str> {
     }
 }
 
-fn pipeline(gpu: &Gpu, (kernel, halves): Form, subgroup: u32) -> Pipeline {
-    let info = kernel.info();
+fn pipeline(gpu: &Gpu, form: Form, subgroup: u32) -> Pipeline {
+    let info = form.0.info();
     let mut constants = info.constants.to_vec();
     if info.by_subgroup {
         constants.push(("SUBGROUP", f64::from(subgroup)));
     }
     let device = &gpu.device;
-    let buffer = |binding: usize, ty, size: usize| wgpu::BindGroupLayoutEntry {
-        binding: binding as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty,
-            has_dynamic_offset: false,
-            min_binding_size: wgpu::BufferSize::new(size as u64),
-        },
-        count: None,
-    };
-    let mut entries = vec![buffer(
-        0,
-        wgpu::BufferBindingType::Uniform,
-        info.params_size,
-    )];
-    for (i, &access) in info.bindings.iter().enumerate() {
-        let read_only = access == Access::Read;
-        entries.push(match access {
-            Access::Read | Access::Write | Access::WriteSingly => {
-                buffer(i + 1, wgpu::BufferBindingType::Storage { read_only }, 0)
-            }
-            Access::Image | Access::Words if gpu.samples() => wgpu::BindGroupLayoutEntry {
-                ty: wgpu::BindingType::Texture {
-                    sample_type: if access == Access::Words {
-                        wgpu::TextureSampleType::Uint
-                    } else {
-                        wgpu::TextureSampleType::Float { filterable: false }
-                    },
-                    view_dimension: wgpu::TextureViewDimension::D2,
-                    multisampled: false,
-                },
-                ..buffer(i + 1, wgpu::BufferBindingType::Uniform, 0)
-            },
-            Access::Image | Access::Words | Access::WriteImage => wgpu::BindGroupLayoutEntry {
-                ty: wgpu::BindingType::StorageTexture {
-                    access: if access == Access::WriteImage {
-                        wgpu::StorageTextureAccess::WriteOnly
-                    } else {
-                        wgpu::StorageTextureAccess::ReadOnly
-                    },
-                    format: match access {
-                        Access::Words => WORDS,
-                        _ if halves.contains(i as u32 + 1) => HALF_TEXEL,
-                        _ => TEXEL,
-                    },
-                    view_dimension: wgpu::TextureViewDimension::D2,
-                },
-                ..buffer(i + 1, wgpu::BufferBindingType::Uniform, 0)
-            },
-        });
-    }
-    let overflow = tells_overflow((kernel, halves));
-    entries.extend(overflow.map(|binding| {
-        let ty = wgpu::BufferBindingType::Storage { read_only: false };
-        buffer(binding as usize, ty, 4)
-    }));
     let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some(info.name),
-        entries: &entries,
+        entries: &layout_entries(gpu, form),
     });
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: Some(info.name),
@@ -183,7 +127,7 @@ fn pipeline(gpu: &Gpu, (kernel, halves): Form, subgroup: u32) -> Pipeline {
     // --unchecked`).
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(info.name),
-        source: wgpu::ShaderSource::Wgsl(source(gpu, (kernel, halves))),
+        source: wgpu::ShaderSource::Wgsl(source(gpu, form)),
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(info.name),
@@ -200,4 +144,67 @@ fn pipeline(gpu: &Gpu, (kernel, halves): Form, subgroup: u32) -> Pipeline {
         cache: None,
     });
     Pipeline { pipeline, layout }
+}
+
+/// What a kernel binds: its uniform, its buffers and images, and the word that tells of overflow.
+fn layout_entries(gpu: &Gpu, form: Form) -> Vec<wgpu::BindGroupLayoutEntry> {
+    let (kernel, halves) = form;
+    let info = kernel.info();
+    let entry = |binding: u32, ty| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty,
+        count: None,
+    };
+    let uniform = buffer(wgpu::BufferBindingType::Uniform, info.params_size as u64);
+    let own = (1..).zip(info.bindings).map(|(binding, &access)| {
+        let is_half = halves.contains(binding);
+        entry(binding, binding_type(access, gpu.samples(), is_half))
+    });
+    let overflow = tells_overflow(form).map(|binding| {
+        let word = wgpu::BufferBindingType::Storage { read_only: false };
+        entry(binding, buffer(word, 4))
+    });
+    let uniform = [entry(0, uniform)];
+    uniform.into_iter().chain(own).chain(overflow).collect()
+}
+
+/// `samples`: whether images are sampled, and not read as storage.
+fn binding_type(access: Access, samples: bool, is_half: bool) -> wgpu::BindingType {
+    let view_dimension = wgpu::TextureViewDimension::D2;
+    match access {
+        Access::Read | Access::Write | Access::WriteSingly => {
+            let read_only = access == Access::Read;
+            buffer(wgpu::BufferBindingType::Storage { read_only }, 0)
+        }
+        Access::Image | Access::Words if samples => wgpu::BindingType::Texture {
+            sample_type: match access {
+                Access::Words => wgpu::TextureSampleType::Uint,
+                _ => wgpu::TextureSampleType::Float { filterable: false },
+            },
+            view_dimension,
+            multisampled: false,
+        },
+        Access::Image | Access::Words | Access::WriteImage => wgpu::BindingType::StorageTexture {
+            access: match access {
+                Access::WriteImage => wgpu::StorageTextureAccess::WriteOnly,
+                _ => wgpu::StorageTextureAccess::ReadOnly,
+            },
+            format: match access {
+                Access::Words => WORDS,
+                _ if is_half => HALF_TEXEL,
+                _ => TEXEL,
+            },
+            view_dimension,
+        },
+    }
+}
+
+/// A buffer of at least so many bytes.
+fn buffer(ty: wgpu::BufferBindingType, bytes: u64) -> wgpu::BindingType {
+    wgpu::BindingType::Buffer {
+        ty,
+        has_dynamic_offset: false,
+        min_binding_size: wgpu::BufferSize::new(bytes),
+    }
 }

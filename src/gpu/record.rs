@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::held::Held;
 use super::memory::Memory;
 use super::overflow::Overflow;
 use super::pipelines::{self, Form, Pipeline};
 use super::texels::ImageCopy;
 use super::{Gpu, GpuError};
-use crate::plan::{Contents, Dispatch, Listed, Lists, Plan};
+use crate::plan::{BufferId, Contents, CopyToImage, Dispatch, Listed, Lists, Plan};
 
 /// A phase, ready to encode.
 #[derive(Default)]
@@ -78,77 +79,26 @@ pub(super) fn record(
     memory: &[Memory],
 ) -> Work {
     let overflow = Overflow::new(gpu, plan, dispatches);
-    let stride = gpu.limits.min_uniform_buffer_offset_alignment as usize;
-    let mut uniforms = vec![];
-    let offsets: Vec<usize> = dispatches
-        .iter()
-        .map(|dispatch| {
-            let offset = uniforms.len();
-            uniforms.extend_from_slice(&dispatch.params);
-            uniforms.resize(uniforms.len().next_multiple_of(stride), 0);
-            offset
-        })
-        .collect();
-    let uniform_buffer = gpu.buffer(&wgpu::BufferDescriptor {
-        label: Some("uniforms"),
-        size: uniforms.len().max(stride) as u64,
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    gpu.write(&uniform_buffer, &uniforms);
+    let (uniforms, offsets) = uniforms(gpu, dispatches);
     let numbered = dispatches.iter().zip(offsets).enumerate();
     let calls = numbered.map(|(at, (dispatch, offset))| {
         let form = (dispatch.kernel, plan.halves(dispatch));
         let kernel = &pipelines[&form];
-        let part = |buffer, offset: u64, size: u64| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset,
-                size: wgpu::BufferSize::new(size),
-            })
-        };
+        let buffers = &dispatch.buffers;
+        let views: Vec<_> = buffers.iter().map(|id| view(&memory[id.0])).collect();
         let params = dispatch.params.len() as u64;
-        let views: Vec<Option<wgpu::TextureView>> = dispatch
-            .buffers
-            .iter()
-            .map(|id| match &memory[id.0] {
-                Memory::Image(image) => Some(image.create_view(&Default::default())),
-                Memory::Buffer(_) | Memory::Gone => None,
-            })
-            .collect();
-        let mut resources = vec![part(&uniform_buffer, offset as u64, params)];
-        for (id, view) in dispatch.buffers.iter().zip(&views) {
-            resources.push(if let Some(view) = view {
-                wgpu::BindingResource::TextureView(view)
-            } else {
-                let buffer = plan.buffer(*id);
-                let bytes = buffer.bytes.next_multiple_of(16);
-                part(memory[id.0].buffer(), buffer.offset(), bytes)
-            });
+        let mut resources = vec![part(&uniforms, offset as u64, params)];
+        let own = buffers.iter().zip(&views);
+        resources.extend(own.map(|(&id, view)| resource(plan, memory, id, view.as_ref())));
+        if pipelines::tells_overflow(form).is_some() {
+            let word = overflow.as_ref().map(|overflow| overflow.word(at));
+            resources.extend(word.map(wgpu::BindingResource::Buffer));
         }
-        if let Some(overflow) = overflow
-            .as_ref()
-            .filter(|_| pipelines::tells_overflow(form).is_some())
-        {
-            resources.push(wgpu::BindingResource::Buffer(overflow.word(at)));
-        }
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-            .zip(resources)
-            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
-            .collect();
-        let copies = dispatch.copies.iter().map(|copy| ImageCopy {
-            from: memory[copy.from.0].buffer().clone(),
-            offset: plan.buffer(copy.from).offset(),
-            to: memory[copy.to.0].image().clone(),
-            texels: copy.texels as u32,
-        });
+        let copies = dispatch.copies.iter();
+        let copies = copies.map(|copy| image_copy(plan, memory, copy));
         Call {
             copies: copies.collect(),
-            bindings: gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(&dispatch.label),
-                layout: &kernel.layout,
-                entries: &entries,
-            }),
+            bindings: bind_group(gpu, &dispatch.label, &kernel.layout, resources),
             pipeline: kernel.pipeline.clone(),
             workgroups: dispatch.workgroups,
             listed: dispatch.listed,
@@ -158,5 +108,83 @@ pub(super) fn record(
     Work {
         calls: calls.collect(),
         overflow,
+    }
+}
+
+/// The uniforms of all dispatches in one buffer, and where each dispatch's begin.
+fn uniforms(gpu: &Gpu, dispatches: &[Dispatch]) -> (Held<wgpu::Buffer>, Vec<usize>) {
+    let stride = gpu.limits.min_uniform_buffer_offset_alignment as usize;
+    let mut bytes = vec![];
+    let mut offsets = vec![];
+    for dispatch in dispatches {
+        offsets.push(bytes.len());
+        bytes.extend_from_slice(&dispatch.params);
+        bytes.resize(bytes.len().next_multiple_of(stride), 0);
+    }
+    let buffer = gpu.buffer(&wgpu::BufferDescriptor {
+        label: Some("uniforms"),
+        size: bytes.len().max(stride) as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    gpu.write(&buffer, &bytes);
+    (buffer, offsets)
+}
+
+/// The view of an image; none of a buffer.
+fn view(memory: &Memory) -> Option<wgpu::TextureView> {
+    match memory {
+        Memory::Image(image) => Some(image.create_view(&Default::default())),
+        Memory::Buffer(_) | Memory::Gone => None,
+    }
+}
+
+/// What a dispatch binds for `id`: its view, or its part of a buffer.
+fn resource<'a>(
+    plan: &Plan,
+    memory: &'a [Memory],
+    id: BufferId,
+    view: Option<&'a wgpu::TextureView>,
+) -> wgpu::BindingResource<'a> {
+    if let Some(view) = view {
+        return wgpu::BindingResource::TextureView(view);
+    }
+    let buffer = plan.buffer(id);
+    let bytes = buffer.bytes.next_multiple_of(16);
+    part(memory[id.0].buffer(), buffer.offset(), bytes)
+}
+
+fn part(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        buffer,
+        offset,
+        size: wgpu::BufferSize::new(bytes),
+    })
+}
+
+/// `resources` by their places in `layout`.
+fn bind_group(
+    gpu: &Gpu,
+    label: &str,
+    layout: &wgpu::BindGroupLayout,
+    resources: Vec<wgpu::BindingResource<'_>>,
+) -> wgpu::BindGroup {
+    let numbered = (0..).zip(resources);
+    let entries: Vec<_> = numbered
+        .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+        .collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(label),
+        layout,
+        entries: &entries,
+    })
+}
+
+fn image_copy(plan: &Plan, memory: &[Memory], copy: &CopyToImage) -> ImageCopy {
+    ImageCopy {
+        from: memory[copy.from.0].buffer().clone(),
+        offset: plan.buffer(copy.from).offset(),
+        to: memory[copy.to.0].image().clone(),
+        texels: copy.texels as u32,
     }
 }
