@@ -77,22 +77,15 @@ pub fn draw(sheet: &Sheet) -> RgbImage {
     let left = MARGIN + tile + 2 * GAP;
     let width = left + row_width + MARGIN;
     let room = (width - 2 * MARGIN) as f32;
-    let headings: Vec<[Vec<String>; 2]> = sheet
-        .columns
-        .iter()
-        .map(|[method, layer]| {
-            let of = |text: &str, most| text::lines(text, PLAIN, tile as f32, most);
-            [of(method, 2), of(layer, 2)]
-        })
+    let plain = text::line_height(PLAIN);
+    let headings: Vec<Heading> = { sheet.columns.iter() }
+        .map(|column| heading(column, tile))
         .collect();
-    let deepest = headings
-        .iter()
-        .map(|[method, layer]| method.len() + layer.len());
-    let heading = deepest.max().unwrap_or(0) as u32 * text::line_height(PLAIN) + HEAD;
+    let lines = headings.iter().map(Vec::len).max();
+    let heading = lines.unwrap_or(0) as u32 * plain + HEAD;
     let title = text::line_height(TITLE);
     let subtitle = text::lines(&sheet.subtitle, PLAIN, room, 2);
     let footer = text::lines(&sheet.footer, PLAIN - 1.0, room, 3);
-    let plain = text::line_height(PLAIN);
     let top = MARGIN + title + subtitle.len() as u32 * plain + BETWEEN;
 
     let rows: Vec<RowLayout> = sheet
@@ -121,19 +114,11 @@ pub fn draw(sheet: &Sheet) -> RgbImage {
     for (i, words) in (0..).zip(&footer) {
         line(words, MARGIN, top + body + i * plain, PLAIN - 1.0, SOFT);
     }
-    for (i, [method, layer]) in (0..).zip(&headings) {
-        let all = method.iter().map(|words| (words, INK));
-        let all = all.chain(layer.iter().map(|words| (words, SOFT)));
+    for (i, lines) in (0..).zip(&headings) {
         // The last line stands at the pictures.
-        let first = heading - HEAD - (method.len() + layer.len()) as u32 * plain;
-        for (j, (words, colour)) in (0..).zip(all) {
-            line(
-                words,
-                left + i * step,
-                top + first + j * plain,
-                PLAIN,
-                colour,
-            );
+        let first = top + heading - HEAD - lines.len() as u32 * plain;
+        for (j, (words, colour)) in (0..).zip(lines) {
+            line(words, left + i * step, first + j * plain, PLAIN, *colour);
         }
     }
     line(
@@ -155,6 +140,16 @@ pub fn draw(sheet: &Sheet) -> RgbImage {
         y += layout.height + BETWEEN;
     }
     out
+}
+
+/// The lines above a column, each with its colour.
+type Heading = Vec<(String, [u8; 3])>;
+
+fn heading([method, layer]: &[String; 2], width: u32) -> Heading {
+    let lines = |text: &str| text::lines(text, PLAIN, width as f32, 2);
+    let method = lines(method).into_iter().map(|line| (line, INK));
+    let layer = lines(layer).into_iter().map(|line| (line, SOFT));
+    method.chain(layer).collect()
 }
 
 /// Where the parts of a row are, from its top.

@@ -194,53 +194,34 @@ fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> Rgb
         ([_], _) | (_, None) => report.layer.clone(),
         (_, Some(fuse)) => format!("{fuse} of {}", scene.layers.join(", ")),
     };
+    let of_method = |method: Method| match method.reads(Setting::Layer, false) {
+        true => all.clone(),
+        false => String::new(),
+    };
     let mut columns: Vec<[String; 2]> = vec![];
-    let rows = explanations
-        .iter()
-        .zip(&report.classes)
-        .map(|(explanation, class)| {
-            let mut cells = vec![];
-            columns.clear();
-            for (method, given) in values(scene, explanation) {
-                let shared = full_of(&shared, method);
-                let remark = remark(class, &method.to_string());
-                let has_layer = method.reads(Setting::Layer, false);
-                columns.push([
-                    method.to_string(),
-                    if has_layer {
-                        all.clone()
-                    } else {
-                        String::new()
-                    },
-                ]);
-                cells.push(cell(scene, &given, shared, (&picture, &geometry), remark));
-                for (map, layer) in explanation.layers_of(method).iter().zip(scene.layers) {
-                    columns.push([method.to_string(), layer.clone()]);
-                    cells.push(cell(
-                        scene,
-                        &MethodValues::of_map(map),
-                        None,
-                        (&picture, &geometry),
-                        None,
-                    ));
-                }
+    let rows = explanations.iter().zip(&report.classes);
+    let rows = rows.map(|(explanation, class)| {
+        let place = (&picture, &geometry);
+        let mut cells = vec![];
+        columns.clear();
+        for (method, given) in values(scene, explanation) {
+            let shared = full_of(&shared, method);
+            let remark = remark(class, &method.to_string());
+            columns.push([method.to_string(), of_method(method)]);
+            cells.push(cell(scene, &given, shared, place, remark));
+            for (map, layer) in explanation.layers_of(method).iter().zip(scene.layers) {
+                let given = MethodValues::of_map(map);
+                columns.push([method.to_string(), layer.clone()]);
+                cells.push(cell(scene, &given, None, place, None));
             }
-            Row {
-                name: class.name.replace('_', " "),
-                detail: class.synset.as_ref().map_or_else(
-                    || format!("class {}", class.id),
-                    |synset| {
-                        format!(
-                            "class {}, {}",
-                            class.id,
-                            synset.split(' ').next().unwrap_or_default()
-                        )
-                    },
-                ),
-                probability: class.probability,
-                cells,
-            }
-        });
+        }
+        Row {
+            name: class.name.replace('_', " "),
+            detail: detail(class),
+            probability: class.probability,
+            cells,
+        }
+    });
     let rows = rows.collect();
     let name = report.image.file_name().unwrap_or(report.image.as_os_str());
     let weights = report.weights.path.as_deref();
@@ -264,6 +245,15 @@ fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> Rgb
             report.adapter.backend,
         ),
     })
+}
+
+/// The number of a class, and its synset where it has one.
+fn detail(class: &Class) -> String {
+    let Class { id, synset, .. } = class;
+    match synset.as_ref().and_then(|synset| synset.split(' ').next()) {
+        Some(synset) => format!("class {id}, {synset}"),
+        None => format!("class {id}"),
+    }
 }
 
 fn full_of(shared: &Shared, method: Method) -> Option<f64> {
