@@ -106,44 +106,15 @@ impl Builder<'_> {
                 .into());
         }
         let name = &layer.name;
-        let mut joined = *first;
-        match (class, rest) {
-            ("Concatenate", _) => {
-                let lengths = joined.axes.lengths(self.shape(&joined));
-                // A layer says nothing where it means the last axis.
-                let axis = match layer.setting(&["axis"], 1) {
-                    None => Some(lengths.len() - 1),
-                    Some(_) => layer.axis(lengths.len()),
-                };
-                if axis != Some(joined.axes.channels()) {
-                    let what = "joining along another axis than the channels is";
-                    return Err(layer.unsupported(what).into());
-                }
-                if !rest.is_empty() {
-                    joined = self.push_joined(name, Op::Concat, &maps)?;
-                }
-            }
-            ("Add" | "Multiply" | "Average" | "Maximum", rest) => {
-                let part = format!("{name}_part");
-                let last = rest.len();
-                for (i, next) in (1..).zip(rest) {
-                    let op = match class {
-                        "Multiply" => Op::Mul,
-                        "Maximum" => Op::Max,
-                        _ => Op::Add,
-                    };
-                    let name = if i == last && class != "Average" {
-                        name
-                    } else {
-                        &part
-                    };
-                    joined = self.push_joined(name, op, &[joined, *next])?;
-                }
-                if class == "Average" {
-                    let share = vec![1.0 / count as f64; self.shape(&joined).c];
-                    let nothing = vec![0.0; share.len()];
-                    joined = self.affine(name, &joined, &share, &nothing)?;
-                }
+        let part = format!("{name}_part");
+        let joined = match (class, rest) {
+            ("Concatenate", _) => self.concatenated(layer, &maps)?,
+            ("Add", _) => self.combined([&part, name], &Op::Add, &maps)?,
+            ("Multiply", _) => self.combined([&part, name], &Op::Mul, &maps)?,
+            ("Maximum", _) => self.combined([&part, name], &Op::Max, &maps)?,
+            ("Average", _) => {
+                let sum = self.combined([&part, &part], &Op::Add, &maps)?;
+                self.times(name, &sum, 1.0 / count as f64)?
             }
             // Of InceptionResNetV2: the first and `scale` times the second.
             ("Subtract" | "CustomScaleLayer", [second]) => {
@@ -151,16 +122,53 @@ impl Builder<'_> {
                     "Subtract" => Some(-1.0),
                     _ => layer.config["scale"].as_f64(),
                 };
-                let factor = factor.ok_or_else(unsupported)?;
-                let factors = vec![factor; self.shape(second).c];
-                let nothing = vec![0.0; factors.len()];
                 let scaled = format!("{name}_scaled");
-                let second = self.affine(&scaled, second, &factors, &nothing)?;
-                joined = self.push_joined(name, Op::Add, &[joined, second])?;
+                let second = self.times(&scaled, second, factor.ok_or_else(unsupported)?)?;
+                self.push_joined(name, Op::Add, &[*first, second])?
             }
             _ => return Err(unsupported().into()),
-        }
+        };
         Ok(Signal::Map(joined))
+    }
+
+    /// The channels of all of `maps`, which have the same axes.
+    fn concatenated(&mut self, layer: &KerasLayer, maps: &[Map]) -> Result<Map, ArchitectureError> {
+        let first = maps[0];
+        let lengths = first.axes.lengths(self.shape(&first));
+        // A layer says nothing where it means the last axis.
+        let axis = match layer.setting(&["axis"], 1) {
+            None => Some(lengths.len() - 1),
+            Some(_) => layer.axis(lengths.len()),
+        };
+        if axis != Some(first.axes.channels()) {
+            let what = "joining along another axis than the channels is";
+            return Err(layer.unsupported(what).into());
+        }
+        match maps {
+            [_] => Ok(first),
+            _ => self.push_joined(&layer.name, Op::Concat, maps),
+        }
+    }
+
+    /// The first of `maps` with each of the others in turn; the names are for all nodes but the last, and for that.
+    fn combined(
+        &mut self,
+        [part, last]: [&str; 2],
+        op: &Op,
+        maps: &[Map],
+    ) -> Result<Map, ArchitectureError> {
+        let mut all = maps[0];
+        for (i, next) in (2..).zip(&maps[1..]) {
+            let name = if i == maps.len() { last } else { part };
+            all = self.push_joined(name, op.clone(), &[all, *next])?;
+        }
+        Ok(all)
+    }
+
+    fn times(&mut self, name: &str, map: &Map, factor: f64) -> Result<Map, ArchitectureError> {
+        let factors = vec![factor; self.shape(map).c];
+        let nothing = vec![0.0; factors.len()];
+        self.affine(name, map, &factors, &nothing)
     }
 
     /// The mean over rows and columns, written as an operation.

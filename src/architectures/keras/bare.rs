@@ -371,57 +371,36 @@ fn input(
             .unwrap_or_default();
         return Err(KerasModelError::NoHead { layer });
     };
-    let ambiguous = KerasModelError::Ambiguous {
-        layer: layers[at].name.clone(),
-    };
     let rows = layers[at].weights[0].shape()[0];
     let before = &layers[..at];
-    let kernel = before.iter().rev().find(|layer| layer.class == "Conv2D");
-    let channels = kernel.map_or(0, |layer| layer.weights[0].shape()[3]);
+    let has = |is: fn(&str) -> bool| before.iter().any(|layer| is(&layer.class));
+    let is_flat = has(|class| class == "Flatten");
+    let is_global = has(|class| class.starts_with("Global"));
     let halvings = before.iter().filter(|layer| is_window(&layer.class));
     let halvings = u32::try_from(halvings.count()).unwrap_or(u32::MAX);
-    let flat = before.iter().any(|layer| layer.class == "Flatten");
-    let global = before.iter().any(|layer| layer.class.starts_with("Global"));
+    let kernel = before.iter().rev().find(|layer| layer.class == "Conv2D");
+    let channels = kernel.map_or(0, |layer| layer.weights[0].shape()[3]);
     let side = match rows.checked_div(channels) {
-        Some(1) if global || !flat => None,
-        Some(positions) if !global => {
-            let side = positions.isqrt();
-            let fits = side * side * channels == rows;
-            let side = 1_usize
-                .checked_shl(halvings)
-                .and_then(|step| side.checked_mul(step));
-            let side = side.filter(|&side| fits && side <= crate::network::MAX_SIDE);
-            Some(side.ok_or(ambiguous)?)
+        Some(1) if is_global || !is_flat => Some(None),
+        Some(positions) if !is_global && positions * channels == rows => {
+            side_of(positions, halvings).map(Some)
         }
-        _ => return Err(ambiguous),
+        _ => None,
     };
-    match side {
-        None => notes.push(
-            "weights alone do not say for which size of pictures they are: taken as 224 x 224; --input-size says otherwise".into(),
-        ),
-        Some(side) => {
-            let most = side + (1 << halvings) - 1;
-            notes.push(format!(
-                "weights alone do not say for which size of pictures they are: taken as {side} x {side}, the smallest of {side} to \
-                 {most} that fit; --input-size says otherwise"
-            ));
-        }
-    }
-    if !flat && !global {
-        let class = if side.is_some() {
-            "Flatten"
-        } else {
-            "GlobalAveragePooling2D"
+    let side = side.ok_or_else(|| KerasModelError::Ambiguous {
+        layer: layers[at].name.clone(),
+    })?;
+    notes.push(note_of_size(side, halvings));
+    if !is_flat && !is_global {
+        let class = match side {
+            Some(_) => "Flatten",
+            None => "GlobalAveragePooling2D",
         };
         // Before a normalisation of all its values.
-        let wide = |layer: &KerasLayer| {
+        let is_of_all = |layer: &KerasLayer| {
             layer.class == "BatchNormalization" && layer.weights[0].len() == rows
         };
-        let at = if at > 0 && wide(&layers[at - 1]) {
-            at - 1
-        } else {
-            at
-        };
+        let at = at - usize::from(at > 0 && is_of_all(&layers[at - 1]));
         layers.insert(at, layer(class, "flatten", json!({}), vec![]));
     }
     if let Some(last) = layers.iter_mut().rev().find(|layer| layer.class == "Dense") {
@@ -434,4 +413,23 @@ fn input(
         json!({ "batch_shape": [null, side, side, 3] }),
         vec![],
     ))
+}
+
+/// The side of the smallest square picture of which so many positions are left after so many halvings.
+fn side_of(positions: usize, halvings: u32) -> Option<usize> {
+    let side = positions.isqrt();
+    let step = 1_usize.checked_shl(halvings)?;
+    let picture = side.checked_mul(step)?;
+    (side * side == positions && picture <= crate::network::MAX_SIDE).then_some(picture)
+}
+
+fn note_of_size(side: Option<usize>, halvings: u32) -> String {
+    let Some(side) = side else {
+        return "weights alone do not say for which size of pictures they are: taken as 224 x 224; --input-size says otherwise".into();
+    };
+    let most = side + (1 << halvings) - 1;
+    format!(
+        "weights alone do not say for which size of pictures they are: taken as {side} x {side}, the smallest of {side} to \
+         {most} that fit; --input-size says otherwise"
+    )
 }
