@@ -6,6 +6,7 @@
 //! file keeps the place of each tensor instead, and the few messages that a classifier needs are short. Messages are
 //! read to a fixed depth, graphs within graphs too; what is kept is charged against a budget.
 
+mod attribute;
 mod external;
 mod graph;
 mod tensor;
@@ -339,90 +340,6 @@ impl<'a> Reader<'a> {
             modules.push(name.to_owned());
         }
         Ok(Some(modules))
-    }
-
-    /// AttributeProto.
-    fn attribute(&mut self, range: Range<usize>) -> Result<(String, Attribute), OnnxError> {
-        self.charge(ENTRY)?;
-        let mut name = String::new();
-        let mut kind = None;
-        let mut int = 0;
-        let mut float = 0.0;
-        let mut string = None;
-        let mut tensor = None;
-        let mut graph = None;
-        let mut reference = None;
-        let mut floats = vec![];
-        let mut ints = vec![];
-        let file = self.file();
-        let read = |range: Range<usize>| {
-            let bytes = file[range].try_into();
-            bytes.map_or(0.0, f32::from_le_bytes)
-        };
-        let mut message = self.message(range);
-        while let Some((number, field)) = message.next()? {
-            match (number, field) {
-                (1, Field::Bytes(range)) => name = self.string(range)?,
-                (2, Field::Fixed32(range)) => float = read(range),
-                (3, field) => int = field.int().unwrap_or(0),
-                (4, Field::Bytes(range)) => string = Some(range),
-                (5, Field::Bytes(range)) => tensor = Some(range),
-                (6, Field::Bytes(range)) => graph = Some(range),
-                (21, Field::Bytes(range)) => reference = Some(self.string(range)?),
-                (7, Field::Fixed32(range)) => floats.push(read(range)),
-                (7, Field::Bytes(range)) => {
-                    self.charge(range.len())?;
-                    let whole = range.step_by(4).map(|at| at..at + 4);
-                    floats.extend(
-                        whole
-                            .filter(|four| four.end <= message.position())
-                            .map(read),
-                    );
-                }
-                (8, Field::Varint(value)) => ints.push(value as i64),
-                (8, Field::Bytes(range)) => {
-                    self.charge(range.len() * size_of::<i64>())?;
-                    ints.extend(tensor::varints(&file[range]).map(|value| value as i64));
-                }
-                (20, field) => kind = field.int(),
-                _ => {}
-            }
-            self.charge(size_of::<i64>())?;
-        }
-        if let Some(reference) = reference {
-            return Ok((name, Attribute::Reference(reference)));
-        }
-        // Files of the first version leave the type out: it is that of the field that is there.
-        let kind = kind.unwrap_or(match (&tensor, &string, ints.is_empty()) {
-            (Some(_), _, _) => 4,
-            (None, Some(_), _) => 3,
-            (None, None, false) => 7,
-            (None, None, true) => 0,
-        });
-        let attribute = match kind {
-            1 => Attribute::Float(float),
-            2 => Attribute::Int(int),
-            3 => Attribute::String(string.map_or(Ok(String::new()), |range| self.string(range))?),
-            4 => match tensor {
-                Some(range) => Attribute::Tensor(tensor::read(self, range)?.1),
-                None => Attribute::Other,
-            },
-            5 => match graph.filter(|_| self.depth < MAX_DEPTH) {
-                Some(range) => {
-                    let mut inner = Box::new(Graph::default());
-                    self.charge(size_of::<Graph>())?;
-                    self.depth += 1;
-                    self.graph(range, &mut inner)?;
-                    self.depth -= 1;
-                    Attribute::Graph(inner)
-                }
-                None => Attribute::Other,
-            },
-            6 => Attribute::Floats(floats),
-            7 => Attribute::Ints(ints),
-            _ => Attribute::Other,
-        };
-        Ok((name, attribute))
     }
 
     /// ValueInfoProto, of which the name and the shape are wanted.
