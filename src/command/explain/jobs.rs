@@ -43,39 +43,54 @@ pub(super) struct Jobs {
     pub(super) kept: Kept,
 }
 
+impl Job {
+    /// Of what was named, with what speaks against it.
+    fn of(named: Named, place: usize, options: &Options) -> (Self, Option<Error>) {
+        let out_dir = options.out_dir.as_ref().map(|folder| {
+            // Joined with nothing, a folder would end in a separator.
+            match named.below.as_os_str().is_empty() {
+                true => folder.clone(),
+                false => folder.join(&named.below),
+            }
+        });
+        let job = Self {
+            destination: Ok(Destination::of(
+                &named.image,
+                out_dir.as_deref(),
+                options.format,
+            )),
+            image: named.image,
+            named: named.typed,
+            place,
+            known_boxes: vec![],
+        };
+        (job, named.refused)
+    }
+}
+
+/// Tells what is refused, and leaves the reason in its place.
+fn refuse(all: Vec<(Job, Option<Error>)>, tell: &impl Fn(Message)) -> Vec<Job> {
+    let mut told = HashSet::new();
+    let jobs = all.into_iter().map(|(mut job, refused)| {
+        if let Some(error) = refused {
+            let words = error.to_string();
+            job.destination = Err(words.clone());
+            // A folder's error is that of each of its pictures: all have their place in the results, one is told.
+            if told.insert(words) {
+                tell(Message::Error(error));
+            }
+        }
+        job
+    });
+    jobs.collect()
+}
+
 impl Jobs {
     /// Those of `options`. What is wrong with one picture is told, and leaves the others be.
     pub(super) fn new(options: &Options, tell: &impl Fn(Message)) -> Result<Self, Error> {
-        let named = named(options, tell)?;
-        let destination = |named: &Named| {
-            let out_dir = options.out_dir.as_ref().map(|folder| {
-                // Joined with nothing, a folder would end in a separator.
-                match named.below.as_os_str().is_empty() {
-                    true => folder.clone(),
-                    false => folder.join(&named.below),
-                }
-            });
-            Destination::of(&named.image, out_dir.as_deref(), options.format)
-        };
-        let destinations: Vec<Destination> = named.iter().map(destination).collect();
-        let list = named.into_iter().zip(destinations).enumerate();
-        let mut all: Vec<(Job, Option<Error>)> = list
-            .map(|(place, (it, destination))| {
-                let Named {
-                    image,
-                    typed,
-                    refused,
-                    ..
-                } = it;
-                let job = Job {
-                    image,
-                    named: typed,
-                    place,
-                    known_boxes: vec![],
-                    destination: Ok(destination),
-                };
-                (job, refused)
-            })
+        let named = named(options, tell)?.into_iter().enumerate();
+        let mut all: Vec<(Job, Option<Error>)> = named
+            .map(|(place, named)| Job::of(named, place, options))
             .collect();
         let of = all.len();
         let given = options.weights.iter().chain(&options.labels);
@@ -89,34 +104,16 @@ impl Jobs {
                 "part {shard}: {pictures} of {of} pictures"
             )));
         }
-        let mut told = HashSet::new();
-        let list = all.into_iter().map(|(mut job, refused)| {
-            if let Some(error) = refused {
-                let words = error.to_string();
-                job.destination = Err(words.clone());
-                // A folder's error is that of each of its pictures: all have their place in the results, one is told.
-                if told.insert(words) {
-                    tell(Message::Error(error));
-                }
-            }
-            job
-        });
-        let list: Vec<Job> = list.collect();
+        let list = refuse(all, tell);
+        let used = list.iter().filter_map(|job| job.destination.as_ref().ok());
+        let are_several = of > 1 || options.images.len() != 1;
+        let is_batch = |path: &PathBuf| path.is_dir() || !path.exists();
         Ok(Self {
-            folders: list
-                .iter()
-                .filter_map(|job| job.destination.as_ref().ok())
-                .map(|to| to.folder.clone())
-                .collect(),
+            folders: used.map(|to| to.folder.clone()).collect(),
             list,
             of,
-            is_batch: of > 1
-                || options.images.len() != 1
-                || options
-                    .images
-                    .iter()
-                    .any(|path| path.is_dir() || !path.exists()),
-            are_several: of > 1 || options.images.len() != 1,
+            is_batch: are_several || options.images.iter().any(is_batch),
+            are_several,
             new_folders,
             kept,
         })
