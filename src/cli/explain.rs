@@ -389,8 +389,9 @@ pub struct Explain {
 
     /// Pixels along each side of what the network sees [default: what the weights ask for]
     ///
-    /// Pixels along each side of what the network sees. A network over the mean of all positions
-    /// takes any multiple of 32, and a larger one gives a finer map; others take one size only.
+    /// Pixels along each side of what the network sees. A network that ends with a mean over
+    /// positions takes a larger size, which gives a finer map; others take the sizes that their
+    /// dense layers allow.
     #[arg(long, value_name = "N", value_parser = whole::<u16>(INPUT_SIZE), allow_negative_numbers = true,
         help_heading = "What the network sees")]
     pub input_size: Option<u16>,
