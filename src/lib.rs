@@ -56,6 +56,18 @@
 //! value's memory is free again when its last reader is done. A rerun from a node in the middle reads what goes around it, the
 //! other side of a skip, from the picture's own forward pass.
 //!
+//! # What always holds
+//!
+//! | of | what | kept by |
+//! | --- | --- | --- |
+//! | a network | a node reads earlier nodes alone; the first is the picture, the last a vector of one logit a class; each has the shape that its op gives | [`network::Network::push`] |
+//! | a plan | it says where every value lies and which kernel makes it, and needs no device; a buffer shares memory with others whose life does not overlap its own | `src/plan/slots.rs`, `tests/plan` |
+//! | the picture's pass | its values stay, for its ways back and for reruns that begin in the middle | [`plan::Request`] |
+//! | a gradient | each reader gives its share once, and all have before it goes further back | `Builder::record_back` |
+//! | the result | which kernels, how many pictures and classes at once and which memory change rounding and nothing else; two runs on one device are the same to the bit | `tests/kernels`, `tests/graphs` |
+//! | what a file leaves open | is told in a note with the option that changes it, or refused with the readings | `notes` of [`Classifier`] and [`Picture`] |
+//! | an output | a file is written whole or not at all, and never over one that the run reads; standard output has results alone | [`output`], [`command`] |
+//!
 //! # To add something
 //!
 //! All places that name a thing of a kind; `tests/house.rs` holds the source against this list, and the compiler or a test names
