@@ -43,30 +43,27 @@ fn main() -> ExitCode {
 
 /// Whether all went well; an error is one that leaves nothing to do.
 fn run(cli: Cli) -> Result<bool, Error> {
-    let print = |text: &[u8]| io::stdout().write_all(text).map_err(Error::Stdout);
     match cli.command {
         Some(Command::Adapters { json }) => {
-            print(report::adapters(&gpu::adapters()?, json).as_bytes())?;
+            print(report::adapters(&gpu::adapters()?, json))?;
         }
         Some(Command::Bench(flags)) => {
             let report = bench::run(&flags)?;
             tell_notes(&report.notes);
-            let text = if flags.json {
+            print(if flags.json {
                 report.json()
             } else {
                 report.text()
-            };
-            print(text.as_bytes())?;
+            })?;
         }
         Some(Command::Tune(flags)) => {
             let report = tune::run(&flags)?;
             tell_notes(&report.notes);
-            let text = if flags.json {
+            print(if flags.json {
                 report.json()
             } else {
                 report.text()
-            };
-            print(text.as_bytes())?;
+            })?;
         }
         Some(Command::Info {
             file,
@@ -79,23 +76,23 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 graph_output.as_deref(),
                 architecture.as_deref(),
             );
-            print(if json { info.json() } else { info.text() }.as_bytes())?;
+            print(if json { info.json() } else { info.text() })?;
             info.problem.map_or(Ok(()), Err)?;
         }
         Some(Command::Convert(command)) => {
             let converted = convert::run(&command)?;
-            print(converted.to_string().as_bytes())?;
+            print(converted.to_string())?;
             tell_notes(&converted.notes);
         }
         Some(Command::Merge(flags)) => {
             let merged = merge::run(&flags)?;
-            print(merged.to_string().as_bytes())?;
+            print(merged.to_string())?;
             tell_notes(&merged.notes);
             return Ok(merged.is_whole());
         }
-        Some(Command::Show { file, json }) => print(show::show(&file, json)?.as_bytes())?,
-        Some(Command::Man { command }) => print(&cli::manual(command.as_deref())?)?,
-        Some(Command::Completions { shell }) => print(&cli::completion_script(shell))?,
+        Some(Command::Show { file, json }) => print(show::show(&file, json)?)?,
+        Some(Command::Man { command }) => print(cli::manual(command.as_deref())?)?,
+        Some(Command::Completions { shell }) => print(cli::completion_script(shell))?,
         None => {
             let words = std::env::args_os().skip(1);
             let options = Options {
@@ -108,6 +105,10 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+fn print(text: impl AsRef<[u8]>) -> Result<(), Error> {
+    io::stdout().write_all(text.as_ref()).map_err(Error::Stdout)
 }
 
 fn tell_notes(notes: &[String]) {
