@@ -29,7 +29,7 @@ use crate::network::{Network, OutputKind, Shape};
 use crate::picture::preprocess::Normalization;
 use crate::weights::Weights;
 use crate::weights::onnx::Graph;
-use metadata::Stated;
+use metadata::StatedMetadata;
 
 use error::ADVICE;
 pub use error::{ArchitectureError, BatchNormProblem};
@@ -99,7 +99,7 @@ const INPUT_SIZE: usize = 224;
 
 /// The network that an ONNX `graph` computes. Where it leaves the picture's size open, `size` rows and columns.
 pub fn graph_network(graph: &Graph, size: usize) -> Result<Network, GraphError> {
-    let wanted = onnx::Wanted {
+    let wanted = onnx::GraphRequest {
         size: onnx::Size::Open(size),
         output: None,
         named: &|_| false,
@@ -132,7 +132,7 @@ fn of_graph(
         (None, None) => false,
     };
     let read = |size| {
-        let wanted = onnx::Wanted {
+        let wanted = onnx::GraphRequest {
             size,
             output: asked.output,
             named: &named,
@@ -295,7 +295,7 @@ fn by_names(
 }
 
 /// The classifier with what is known of its weights, and then with what the file states of its use.
-fn as_known(mut classifier: Classifier, weights: &Weights, stated: Stated) -> Classifier {
+fn as_known(mut classifier: Classifier, weights: &Weights, stated: StatedMetadata) -> Classifier {
     known::look(&mut classifier, weights);
     let channels = classifier.network.input_shape().c;
     if channels == 1 && matches!(classifier.normalization_evidence, Evidence::Guess(_)) {

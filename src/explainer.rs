@@ -123,8 +123,8 @@ use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{ForwardRequest, Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed};
 use backward::Picture;
-use maps::OfClasses;
-use rerun::Counter;
+use maps::CamMaps;
+use rerun::WorkCounter;
 
 /// Why a network cannot be explained.
 #[derive(Debug, thiserror::Error)]
@@ -366,9 +366,9 @@ impl Explainer {
         let mut held = self.held();
         self.hold(&mut held, prediction)?;
         let picture = std::mem::take(&mut *held);
-        let counter = Counter::new(&self.network, self.work(), tell);
+        let counter = WorkCounter::new(&self.network, self.work(), tell);
         let of_score = self.of_score(prediction, classes, Picture::Asked)?;
-        let OfClasses { maps, layers, kept } = match self.wanted.augments() {
+        let CamMaps { maps, layers, kept } = match self.wanted.augments() {
             true => self.augmented_maps(prediction, classes, &of_score, &counter)?,
             false => self.maps(prediction, classes, &of_score, &counter)?,
         };

@@ -15,7 +15,9 @@ mod tests;
 pub(crate) use activation::SELU;
 pub use activation::{Activation, Remembers};
 pub use op::{FilterLayout, FlattenOrder, Lrn, MatrixLayout, Op, Pad, ReluRule, Window};
-pub use resample::{Filter, Nearest, Places, Repeat, Resample, Resize, Taps, To};
+pub use resample::{
+    Coordinates, Interpolation, NearestMode, RepeatMode, Resample, Resize, ResizeTo, Taps,
+};
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -69,9 +69,9 @@ pub enum WriteError {
 
 /// The files that a run reads, none of which it writes over.
 #[derive(Debug, Default)]
-pub struct Kept(HashSet<PathBuf>);
+pub struct ProtectedFiles(HashSet<PathBuf>);
 
-impl Kept {
+impl ProtectedFiles {
     /// These files.
     pub fn new<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         Self(files.into_iter().map(place).collect())
@@ -110,18 +110,18 @@ pub fn write_with<E: From<WriteError>>(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut begun = Begun::new(path)?;
+    let mut begun = FileInProgress::new(path)?;
     fill(&mut begun.file)?;
     Ok(begun.finish()?)
 }
 
 /// A file that is written piece by piece, and has its name once it is finished. Dropped before, it is gone.
-pub struct Begun {
+pub struct FileInProgress {
     path: PathBuf,
     file: BufWriter<Unfinished>,
 }
 
-impl Begun {
+impl FileInProgress {
     /// An empty one that will be `path`; makes its folder if need be.
     pub fn new(path: &Path) -> Result<Self, WriteError> {
         let error = |error| at(path, error);

@@ -10,4 +10,4 @@ mod measure;
 
 pub use batches::{Batches, network_key};
 pub use file::{FileError, Tuning, kernels};
-pub use measure::{By, Clock, LayersOfShape, layers, measure, measure_within, there_and_back};
+pub use measure::{Clock, LayersOfShape, TimedBy, layers, measure, measure_within, there_and_back};

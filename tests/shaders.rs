@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gradcam::low_level::kernels::half::{self, Halves, NotHalved};
+use gradcam::low_level::kernels::half::{self, HalfError, Halves};
 use gradcam::low_level::kernels::{
     Access, ActivationKind, CombineKind, Epilogue, Kernel, KernelInfo, SUBGROUPS, sampled,
 };
@@ -254,16 +254,16 @@ fn first(z: vec4<f32>, at: u32) -> f32 {{ return z[0] + z[at]; }}
     };
     let refused =
         |uses: &str, binding| half::halved(&source(uses), Halves::of([binding]), 4).unwrap_err();
-    assert_eq!(refused("", 1), NotHalved::Type(1));
-    assert_eq!(refused("", 2), NotHalved::Type(2));
-    assert_eq!(refused("", 5), NotHalved::Absent(5));
+    assert_eq!(refused("", 1), HalfError::Type(1));
+    assert_eq!(refused("", 2), HalfError::Type(2));
+    assert_eq!(refused("", 5), HalfError::Absent(5));
     for uses in [
         "z[0].x = 1.0;",
         "z[0][1] = 1.0;",
         "z[0] += vec4(1.0);",
         "let z = 1;",
     ] {
-        assert_eq!(refused(uses, 3), NotHalved::Use(3), "{uses}");
+        assert_eq!(refused(uses, 3), HalfError::Use(3), "{uses}");
     }
     let made = half::halved(
         &source("z[i32(z[1].x)] = z[2] * z[3].w; // z is\n"),

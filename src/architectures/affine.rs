@@ -151,7 +151,7 @@ fn into_layers_after(mut network: Network) -> Network {
         let Op::Affine { scale, shift } = &network.node(id).op else {
             continue;
         };
-        let Some((linear, spread)) = linear_after(&network, &readers, id) else {
+        let Some((linear, order)) = linear_after(&network, &readers, id) else {
             continue;
         };
         let node = network.node(linear);
@@ -163,8 +163,8 @@ fn into_layers_after(mut network: Network) -> Network {
             continue;
         }
         left = rest;
-        let scale = spread.each(&factors(scale));
-        let shift = spread.each(&factors(shift));
+        let scale = order.each(&factors(scale));
+        let shift = order.each(&factors(shift));
         if let Some(op) = preceded(&node.op, node.shape.c, scale, &shift) {
             gone.insert(id, network.node(id).inputs[0]);
             network.nodes[linear.0].op = op;
@@ -188,12 +188,12 @@ fn into_layers_after(mut network: Network) -> Network {
 
 /// How values a channel lie in the vector that a linear layer reads.
 #[derive(Clone, Copy)]
-enum Spread {
+enum VectorOrder {
     Channels,
     Flattened(FlattenOrder, Shape),
 }
 
-impl Spread {
+impl VectorOrder {
     /// A value for each element.
     fn each(self, values: &[f64]) -> Vec<f64> {
         match self {
@@ -208,19 +208,19 @@ impl Spread {
 }
 
 /// The linear layer that alone reads `id`, perhaps as a vector or as the mean of its positions.
-fn linear_after(network: &Network, readers: &[usize], id: NodeId) -> Option<(NodeId, Spread)> {
+fn linear_after(network: &Network, readers: &[usize], id: NodeId) -> Option<(NodeId, VectorOrder)> {
     let mut at = id;
-    let mut spread = Spread::Channels;
+    let mut order = VectorOrder::Channels;
     loop {
         if readers[at.0] != 1 {
             return None;
         }
         let next = network.consumers(at).next()?;
         match &network.node(next).op {
-            Op::Linear { .. } => return Some((next, spread)),
+            Op::Linear { .. } => return Some((next, order)),
             Op::GlobalMean => {}
-            Op::Flatten(order) if matches!(spread, Spread::Channels) => {
-                spread = Spread::Flattened(*order, network.node(at).shape);
+            Op::Flatten(flatten) if matches!(order, VectorOrder::Channels) => {
+                order = VectorOrder::Flattened(*flatten, network.node(at).shape);
             }
             _ => return None,
         }

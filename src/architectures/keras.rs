@@ -1,6 +1,7 @@
 //! Keras: from `model_config` where the file has one, else from the names that layers have in keras.applications.
 //!
-//! Either way the result is a chain of [layers](Layer) in Keras' own words, which [`chain`] turns into a network.
+//! Either way the result is a [`Model`] in Keras' own words: its [layers](KerasLayer), each after what it reads, which [`build`]
+//! turns into a network.
 
 mod activations;
 mod arithmetic;

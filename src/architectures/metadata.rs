@@ -28,7 +28,7 @@ pub(crate) mod keys {
 }
 
 /// What the metadata say.
-pub(super) struct Stated {
+pub(super) struct StatedMetadata {
     pub(super) architecture: Option<String>,
     pub(super) normalization: Option<Normalization>,
     pub(super) input_size: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Stated {
 /// Longest name of an architecture that is shown.
 const MAX_ARCHITECTURE: usize = 64;
 
-pub(super) fn read(weights: &Weights) -> Result<Stated, ArchitectureError> {
+pub(super) fn read(weights: &Weights) -> Result<StatedMetadata, ArchitectureError> {
     let get = |key| weights.metadata.get(key);
     let error = |key, value: &str, expected| ArchitectureError::Metadata {
         key,
@@ -50,7 +50,7 @@ pub(super) fn read(weights: &Weights) -> Result<Stated, ArchitectureError> {
     let shown = |name: &&String| {
         name.len() <= MAX_ARCHITECTURE && !name.is_empty() && !name.contains(char::is_control)
     };
-    Ok(Stated {
+    Ok(StatedMetadata {
         architecture: get(keys::ARCHITECTURE).filter(shown).cloned(),
         normalization: match get(keys::PREPROCESSING) {
             None => None,

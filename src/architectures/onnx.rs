@@ -63,7 +63,7 @@ pub(super) enum Size {
 
 /// What is wanted of a graph.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct GraphRequest<'a> {
     pub(super) size: Size,
     /// The output that the user names.
     pub(super) output: Option<&'a str>,
@@ -86,7 +86,7 @@ pub(super) struct Imported {
 }
 
 /// The network that `graph` computes: the output that is asked for, else the one that looks like class scores.
-pub(super) fn network(graph: &Graph, wanted: Wanted<'_>) -> Result<Imported, GraphError> {
+pub(super) fn network(graph: &Graph, wanted: GraphRequest<'_>) -> Result<Imported, GraphError> {
     let unfolded = written_out::joined(inline::unfolded(graph)?);
     let graph = unfolded.as_ref();
     let mut candidates: Vec<Candidate> = graph
@@ -130,7 +130,7 @@ pub(super) fn network(graph: &Graph, wanted: Wanted<'_>) -> Result<Imported, Gra
 
 /// Reads for outputs that only name or list the largest scores the scores themselves: for the one that is asked for, or where no
 /// output is one number a class. Scores that two outputs compare are read once.
-fn read_before_choices(graph: &Graph, wanted: Wanted<'_>, candidates: &mut [Candidate]) {
+fn read_before_choices(graph: &Graph, wanted: GraphRequest<'_>, candidates: &mut [Candidate]) {
     let has_classes = |c: &Candidate| matches!(&c.read, Ok(read) if read.network.classes() > 1);
     let needed = !candidates.iter().any(has_classes);
     let mut compared = BTreeSet::new();

@@ -15,7 +15,7 @@ use crate::weights::Tensor;
 pub(crate) use pixels::Pixels;
 
 /// What [`take`] finds at the start of a network.
-pub(super) struct Taken {
+pub(super) struct TakenPrefix {
     /// The network without the factors and summands that were taken out.
     pub(super) network: Network,
     /// What these do.
@@ -24,7 +24,7 @@ pub(super) struct Taken {
     pub(super) all: Pixels,
 }
 
-impl Taken {
+impl TakenPrefix {
     /// As [`Pixels::normalization`], for the network that is left; what stayed in it tells too what goes in.
     pub(super) fn normalization(&self, bytes: bool) -> Option<(Normalization, Evidence)> {
         self.steps.normalization_told_by(&self.all, bytes)
@@ -36,7 +36,7 @@ impl Taken {
 /// They may come after a change of the picture's size, a cut, a pad or a mean of neighbours: each value of those is a mean of
 /// the picture's, so that it does not matter which comes first. What is added around the picture is of one value in all channels; where
 /// they would need several, factors and summands stay where they are.
-pub(super) fn take(network: Network) -> Taken {
+pub(super) fn take(network: Network) -> TakenPrefix {
     let (mut network, mut steps) = together(network);
     let mut all = steps.clone();
     // The last node of those that were gone through, and which of them add values.
@@ -87,7 +87,7 @@ pub(super) fn take(network: Network) -> Taken {
             _ => break,
         }
     }
-    Taken {
+    TakenPrefix {
         network,
         steps,
         all,
@@ -101,13 +101,13 @@ fn only_reader(network: &Network, id: NodeId) -> Option<NodeId> {
 }
 
 /// What a layer does where it takes each of its channels from one channel.
-struct Step {
+struct ChannelwiseLayer {
     order: Vec<usize>,
     scale: Vec<f64>,
     shift: Vec<f64>,
 }
 
-impl Step {
+impl ChannelwiseLayer {
     /// The channels after it.
     fn after(&self, pixels: &Pixels) -> Option<Pixels> {
         let ordered = pixels.ordered(&self.order)?;
@@ -115,10 +115,10 @@ impl Step {
     }
 }
 
-fn step(op: &Op) -> Option<Step> {
+fn step(op: &Op) -> Option<ChannelwiseLayer> {
     let numbers = |tensor: &Tensor| tensor.to_vec().into_iter().map(f64::from).collect();
     match op {
-        Op::Affine { scale, shift } => Some(Step {
+        Op::Affine { scale, shift } => Some(ChannelwiseLayer {
             order: (0..scale.len()).collect(),
             scale: numbers(scale),
             shift: numbers(shift),
@@ -141,7 +141,7 @@ fn step(op: &Op) -> Option<Step> {
                 FilterLayout::Oihw => weights[o * inputs + i],
                 FilterLayout::Hwio => weights[i * outputs + o],
             };
-            let mut step = Step {
+            let mut step = ChannelwiseLayer {
                 order: vec![],
                 scale: vec![],
                 shift: bias.as_ref().map_or_else(|| vec![0.0; outputs], numbers),
@@ -223,7 +223,7 @@ fn without_all(mut network: Network, concat: NodeId, gone: &BTreeSet<NodeId>) ->
 }
 
 /// What the node adds around its map after a step; `None` where that differs between channels.
-fn added(network: &Network, pad: NodeId, step: &Step) -> Option<f32> {
+fn added(network: &Network, pad: NodeId, step: &ChannelwiseLayer) -> Option<f32> {
     let Op::Pad(Pad { value, .. }) = network.node(pad).op else {
         return None;
     };
@@ -267,7 +267,7 @@ mod tests {
             network.chain(name, op).unwrap();
         }
         network.chain("mean", Op::GlobalMean).unwrap();
-        let Taken { network, steps, .. } = take(network);
+        let TakenPrefix { network, steps, .. } = take(network);
         let names: Vec<&str> = network
             .nodes
             .iter()
@@ -279,7 +279,7 @@ mod tests {
     }
 
     /// A network of `first`, then each value less its channel's mean and divided by a deviation.
-    fn scaled_after(first: Op, means: [f32; 3], deviation: f32) -> Taken {
+    fn scaled_after(first: Op, means: [f32; 3], deviation: f32) -> TakenPrefix {
         let mut network = Network::new("test", Shape::new(3, 8, 8));
         network.chain("first", first).unwrap();
         let op = Op::Affine {

@@ -38,15 +38,15 @@ struct Named<'a> {
 }
 
 #[derive(Default)]
-struct Found<'a> {
+struct LayerTensors<'a> {
     weight: Option<Named<'a>>,
     bias: Option<&'a Tensor>,
 }
 
 /// The tensors of a file by what they are.
 #[derive(Default)]
-struct Sorted<'a> {
-    layers: BTreeMap<Place, Found<'a>>,
+struct SortedTensors<'a> {
+    layers: BTreeMap<Place, LayerTensors<'a>>,
     /// The mean colour, where a variable has it.
     mean: Option<Normalization>,
     /// The first that belongs to no layer of a VGG, nor to its training.
@@ -55,7 +55,7 @@ struct Sorted<'a> {
 
 /// The VGG in `weights`, or `None` where no tensor is named as one's first convolution is.
 pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> {
-    let Sorted {
+    let SortedTensors {
         layers,
         mean,
         strange,
@@ -105,8 +105,8 @@ pub(super) fn read(weights: &Weights) -> Result<Option<Vgg>, ArchitectureError> 
     }))
 }
 
-fn sorted(weights: &Weights) -> Sorted<'_> {
-    let mut sorted = Sorted::default();
+fn sorted(weights: &Weights) -> SortedTensors<'_> {
+    let mut sorted = SortedTensors::default();
     for (name, tensor) in &weights.tensors {
         let Some((place, word)) = place(name) else {
             if let Some(stated) = mean_rgb(name, tensor) {
@@ -132,7 +132,7 @@ fn sorted(weights: &Weights) -> Sorted<'_> {
 
 /// The convolutions, block by block, and the dense layers; an error is the place that lacks its layer or its weight.
 fn blocks_and_head(
-    layers: &BTreeMap<Place, Found<'_>>,
+    layers: &BTreeMap<Place, LayerTensors<'_>>,
     axes: Axes,
 ) -> Result<(Vec<Vec<Parameters>>, Vec<Dense>), Place> {
     let mut blocks: Vec<Vec<Parameters>> = vec![];

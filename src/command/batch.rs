@@ -45,37 +45,44 @@ pub fn run<I, A, B, C, E>(
     E: Send,
 {
     let (prepare, compute, draw) = (&prepare, &compute, &draw);
-    let door = &Door::new(items.len(), width.in_flight());
+    let limiter = &Limiter::new(items.len(), width.in_flight());
     thread::scope(|scope| {
         let (prepared_in, prepared) = channel();
         let (computed_in, computed) = channel();
         let (drawn_in, drawn) = channel();
         for _ in 0..width.prepare {
             let prepared_in = prepared_in.clone();
-            scope.spawn(move || prepare_items(items, door, prepare, &prepared_in));
+            scope.spawn(move || prepare_items(items, limiter, prepare, &prepared_in));
         }
         let prepared = Arc::new(Mutex::new(InOrder::new(prepared)));
         for device in 0..width.devices {
             let (prepared, computed_in) = (Arc::clone(&prepared), computed_in.clone());
             let compute = move |group: Vec<_>| compute(device, group);
             scope.spawn(move || {
-                compute_groups(items, door, width.at_once, compute, &prepared, &computed_in);
+                compute_groups(
+                    items,
+                    limiter,
+                    width.at_once,
+                    compute,
+                    &prepared,
+                    &computed_in,
+                );
             });
         }
         let computed = Arc::new(Mutex::new(computed));
         for _ in 0..width.draw {
             let (computed, drawn_in) = (Arc::clone(&computed), drawn_in.clone());
-            scope.spawn(move || draw_items(items, door, draw, &computed, &drawn_in));
+            scope.spawn(move || draw_items(items, limiter, draw, &computed, &drawn_in));
         }
         // A stage ends when no thread of the one before it can send: here nobody sends.
         drop((prepared_in, prepared, computed_in, computed, drawn_in));
-        let _open = door.guard();
+        let _open = limiter.guard();
         let mut drawn = InOrder::new(drawn);
         while let Some((index, outcome)) = drawn.next() {
             let next = finish(&items[index], outcome);
-            door.leave();
+            limiter.leave();
             if next.is_break() {
-                door.close();
+                limiter.close();
                 break;
             }
         }
@@ -88,12 +95,12 @@ type Outcome<T, E> = (usize, Result<T, E>);
 /// A thread of the first stage.
 fn prepare_items<I, A, E>(
     items: &[I],
-    door: &Door,
+    limiter: &Limiter,
     prepare: impl Fn(&I) -> Result<A, E>,
     prepared: &Sender<Outcome<A, E>>,
 ) {
-    let _open = door.guard();
-    while let Some(index) = door.enter() {
+    let _open = limiter.guard();
+    while let Some(index) = limiter.enter() {
         // Nobody receives once the run has ended.
         if prepared.send((index, prepare(&items[index]))).is_err() {
             break;
@@ -104,16 +111,16 @@ fn prepare_items<I, A, E>(
 /// A thread of the second stage: what failed before goes past it.
 fn compute_groups<'a, I, A, B, E>(
     items: &'a [I],
-    door: &Door,
+    limiter: &Limiter,
     at_once: usize,
     compute: impl Fn(Vec<(&'a I, A)>) -> Vec<Result<B, E>>,
     prepared: &Mutex<InOrder<Result<A, E>>>,
     computed: &Sender<Outcome<B, E>>,
 ) {
-    let _open = door.guard();
+    let _open = limiter.guard();
     loop {
         let group = lock(prepared).take(at_once);
-        if group.is_empty() || door.is_closed() {
+        if group.is_empty() || limiter.is_closed() {
             return;
         }
         let (mut indices, mut ready) = (vec![], vec![]);
@@ -140,15 +147,15 @@ fn compute_groups<'a, I, A, B, E>(
 /// A thread of the third stage.
 fn draw_items<I, B, C, E>(
     items: &[I],
-    door: &Door,
+    limiter: &Limiter,
     draw: impl Fn(&I, B) -> Result<C, E>,
     computed: &Mutex<Receiver<Outcome<B, E>>>,
     drawn: &Sender<Outcome<C, E>>,
 ) {
-    let _open = door.guard();
+    let _open = limiter.guard();
     loop {
         let next = lock(computed).recv();
-        let Some((index, outcome)) = next.ok().filter(|_| !door.is_closed()) else {
+        let Some((index, outcome)) = next.ok().filter(|_| !limiter.is_closed()) else {
             return;
         };
         let outcome = outcome.and_then(|computed| draw(&items[index], computed));
@@ -163,7 +170,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Lets items in, one after the other, while fewer than so many are inside.
-struct Door {
+struct Limiter {
     items: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -175,7 +182,7 @@ struct State {
     is_closed: bool,
 }
 
-impl Door {
+impl Limiter {
     fn new(items: usize, room: usize) -> Self {
         Self {
             items,
@@ -188,7 +195,7 @@ impl Door {
         }
     }
 
-    /// The next item's number, when there is room for it; `None` when there is none, or the door is closed.
+    /// The next item's number, when there is room for it; `None` when there is none, or the limiter is closed.
     fn enter(&self) -> Option<usize> {
         let is_full =
             |state: &mut State| state.room == 0 && !state.is_closed && state.next < self.items;
@@ -217,15 +224,15 @@ impl Door {
         self.changed.notify_all();
     }
 
-    /// Closes the door when a thread panics: the others must not wait for its item.
-    fn guard(&self) -> Guard<'_> {
-        Guard(self)
+    /// Closes the limiter when a thread panics: the others must not wait for its item.
+    fn guard(&self) -> CloseOnPanic<'_> {
+        CloseOnPanic(self)
     }
 }
 
-struct Guard<'a>(&'a Door);
+struct CloseOnPanic<'a>(&'a Limiter);
 
-impl Drop for Guard<'_> {
+impl Drop for CloseOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.close();

@@ -24,7 +24,7 @@ mod check;
 mod report;
 
 pub use ceilings::{Ceilings, multiply_adds};
-pub use check::{Check, Wrong};
+pub use check::{Check, WrongResults};
 pub use report::{Batch, KernelTime, LayerTime, Report, StartUp, Tuned};
 
 /// Runs that the plan counts on: more than repay whatever is prepared once.

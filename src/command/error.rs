@@ -165,7 +165,7 @@ pub enum Error {
     Write(#[from] WriteError),
     /// Results that must not be timed.
     #[error(transparent)]
-    Bench(#[from] bench::Wrong),
+    Bench(#[from] bench::WrongResults),
     /// `gradcam info` found a file that cannot be used.
     #[error(transparent)]
     Info(Box<Problem>),

@@ -50,7 +50,7 @@ use jobs::{Job, Jobs};
 use model::Model;
 use pictures::Run;
 use record::Record;
-use sheet::Together;
+use sheet::JointSheet;
 use weight_checks::WeightChecks;
 
 /// Explains every picture of `options`. Results go to `out`, notes and errors of single pictures to `tell`. Returns
@@ -129,7 +129,7 @@ fn all_done_before(
     jobs: &Jobs,
     model: &Model,
     sha256: &str,
-    sheet: Option<Together>,
+    sheet: Option<JointSheet>,
     tell: &impl Fn(Message),
 ) -> Result<bool, Error> {
     let settings = record::settings(options, sha256);

@@ -18,7 +18,7 @@ use crate::methods::Method;
 use crate::methods::attribution;
 use crate::methods::cam;
 use crate::network::{
-    Filter, Network, NetworkError, Op, Pad, Repeat, Resample, Resize, Shape, Window,
+    Interpolation, Network, NetworkError, Op, Pad, RepeatMode, Resample, Resize, Shape, Window,
 };
 use crate::options::DEFAULT_TOP_N;
 use crate::output::report::paths;
@@ -44,7 +44,7 @@ pub struct Info {
     #[serde(flatten)]
     pub contents: Option<Contents>,
     /// The network, where there is one.
-    pub network: Option<Described>,
+    pub network: Option<NetworkInfo>,
 }
 
 /// A file of tensors.
@@ -61,14 +61,14 @@ pub struct Contents {
     /// The published file that this is.
     pub known_as: Option<&'static str>,
     /// Tensors of floats.
-    pub tensors: Vec<Listed>,
+    pub tensors: Vec<TensorRow>,
     /// What was left out or worked out on reading; with what was assumed of the network, where there is one.
     pub notes: Vec<String>,
 }
 
 /// A tensor in a file.
 #[derive(Debug, Serialize)]
-pub struct Listed {
+pub struct TensorRow {
     /// Its name.
     pub name: String,
     /// As in `float32`.
@@ -79,7 +79,7 @@ pub struct Listed {
 
 /// A network in words and numbers.
 #[derive(Debug, Serialize)]
-pub struct Described {
+pub struct NetworkInfo {
     /// As in `vgg16`.
     pub architecture: String,
     /// Channels, rows, columns.
@@ -265,7 +265,7 @@ fn contents(weights: &Weights) -> Contents {
         tensors: weights
             .tensors
             .iter()
-            .map(|(name, tensor)| Listed {
+            .map(|(name, tensor)| TensorRow {
                 name: name.clone(),
                 dtype: tensor.dtype().name(),
                 shape: tensor.shape().to_vec(),
@@ -289,7 +289,7 @@ fn producer(weights: &Weights) -> Option<String> {
         .or_else(framework)
 }
 
-fn describe(classifier: &Classifier, labels: &Labels) -> Described {
+fn describe(classifier: &Classifier, labels: &Labels) -> NetworkInfo {
     const SHOWN: usize = 5;
     let network = &classifier.network;
     let shape = |shape: Shape| [shape.c, shape.h, shape.w];
@@ -298,7 +298,7 @@ fn describe(classifier: &Classifier, labels: &Labels) -> Described {
         Ok(memory) => (Some(memory), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    Described {
+    NetworkInfo {
         architecture: network.architecture.clone(),
         input: shape(network.input_shape()),
         preprocessing: classifier.normalization.to_string(),
@@ -373,16 +373,16 @@ fn op(op: &Op) -> String {
             format!("pad {top},{left},{bottom},{right}")
         }
         Op::Resample(Resample::Resize(Resize { filter, .. })) => match filter {
-            Filter::Nearest(_) => "resize, nearest".into(),
-            Filter::Linear => "resize, linear".into(),
-            Filter::Cubic(_) => "resize, cubic".into(),
+            Interpolation::Nearest(_) => "resize, nearest".into(),
+            Interpolation::Linear => "resize, linear".into(),
+            Interpolation::Cubic(_) => "resize, cubic".into(),
         },
         Op::Resample(Resample::Repeat { before, after, by }) => {
             let [top, left, bottom, right] = [before[0], before[1], after[0], after[1]];
             let by = match by {
-                Repeat::Reflect => "reflection",
-                Repeat::Edge => "the edge",
-                Repeat::Wrap => "the other side",
+                RepeatMode::Reflect => "reflection",
+                RepeatMode::Edge => "the edge",
+                RepeatMode::Wrap => "the other side",
             };
             format!("pad {top},{left},{bottom},{right} by {by}")
         }

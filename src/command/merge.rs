@@ -10,7 +10,7 @@ use crate::options::{Shard, UsageError, page_name};
 use crate::output::csv;
 use crate::output::manifest::{self, Entry, Head, Manifest, ManifestError};
 use crate::output::page::Page;
-use crate::output::{Kept, WriteError, at, write_with};
+use crate::output::{ProtectedFiles, WriteError, at, write_with};
 use crate::printable::quoted_os;
 
 /// Why there is no whole of the parts.
@@ -119,7 +119,7 @@ pub fn run(flags: &Merge) -> Result<Merged, MergeError> {
     let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
     let page = page_name(flags.report.clone())?;
     if let Some(page) = &page {
-        Kept::new(paths.iter().map(PathBuf::as_path)).check(page)?;
+        ProtectedFiles::new(paths.iter().map(PathBuf::as_path)).check(page)?;
     }
     let mut merged = Merged {
         path: to.clone(),

@@ -17,7 +17,7 @@ const WIDEST: u16 = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
     stream: Stream,
-    way: Way,
+    way: Protocol,
     columns: u16,
     rows: u16,
 }
@@ -29,7 +29,7 @@ enum Stream {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Protocol {
     Kitty,
     Iterm,
     Sixel,
@@ -45,7 +45,7 @@ impl Screen {
             () if io::stdout().is_terminal() && !results => Stream::Stdout,
             () => return None,
         };
-        let way = Way::of(preview, |name| std::env::var(name).ok())?;
+        let way = Protocol::of(preview, |name| std::env::var(name).ok())?;
         let size = match stream {
             Stream::Stdout => terminal_size::terminal_size_of(io::stdout()),
             Stream::Stderr => terminal_size::terminal_size_of(io::stderr()),
@@ -87,15 +87,15 @@ impl Screen {
         let fine = at(columns * 10.0);
         let png = || picture::encode(&fine, ::image::ImageFormat::Png);
         Ok(match self.way {
-            Way::Kitty => terminal::kitty(&png()?, columns_wide),
-            Way::Iterm => terminal::iterm(&png()?, columns_wide),
-            Way::Sixel => terminal::sixel(&fine),
-            Way::Blocks(colours) => terminal::half_blocks(&at(columns), colours),
+            Protocol::Kitty => terminal::kitty(&png()?, columns_wide),
+            Protocol::Iterm => terminal::iterm(&png()?, columns_wide),
+            Protocol::Sixel => terminal::sixel(&fine),
+            Protocol::Blocks(colours) => terminal::half_blocks(&at(columns), colours),
         })
     }
 }
 
-impl Way {
+impl Protocol {
     /// What the user says, else what the terminal's own variables tell; `None` for one that shows nothing but text.
     fn of(preview: Preview, variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let is = |name: &str, values: &[&str]| {
@@ -141,8 +141,8 @@ impl Way {
 mod tests {
     use super::*;
 
-    fn way(variables: &[(&str, &str)]) -> Option<Way> {
-        Way::of(Preview::Auto, |name| {
+    fn way(variables: &[(&str, &str)]) -> Option<Protocol> {
+        Protocol::of(Preview::Auto, |name| {
             let found = variables.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn a_terminal_is_known_by_its_variables() {
-        let cube = Some(Way::Blocks(Colours::Cube));
+        let cube = Some(Protocol::Blocks(Colours::Cube));
         assert_eq!(way(&[("TERM", "xterm-256color")]), cube);
-        let deep = Some(Way::Blocks(Colours::All));
+        let deep = Some(Protocol::Blocks(Colours::All));
         assert_eq!(way(&[("TERM", "xterm"), ("COLORTERM", "truecolor")]), deep);
-        assert_eq!(way(&[("TERM", "xterm-kitty")]), Some(Way::Kitty));
-        assert_eq!(way(&[("TERM_PROGRAM", "iTerm.app")]), Some(Way::Iterm));
-        assert_eq!(way(&[("TERM", "foot-extra")]), Some(Way::Sixel));
+        assert_eq!(way(&[("TERM", "xterm-kitty")]), Some(Protocol::Kitty));
+        assert_eq!(way(&[("TERM_PROGRAM", "iTerm.app")]), Some(Protocol::Iterm));
+        assert_eq!(way(&[("TERM", "foot-extra")]), Some(Protocol::Sixel));
         assert_eq!(
             way(&[("TERM", "tmux-256color"), ("KITTY_WINDOW_ID", "1")]),
             cube
@@ -169,7 +169,7 @@ mod tests {
         for (width, height) in [(224, 224), (2000, 100), (100, 2000), (3, 3)] {
             let screen = Screen {
                 stream: Stream::Stderr,
-                way: Way::Blocks(Colours::All),
+                way: Protocol::Blocks(Colours::All),
                 columns: 60,
                 rows: 20,
             };

@@ -9,9 +9,9 @@ use crate::command::Error;
 use crate::command::network::{overrides, recognise, weights_name};
 use crate::gpu::{AdapterInfo, Gpu, Selection};
 use crate::network::{Network, Shape};
-use crate::output::{self, Kept};
+use crate::output::{self, ProtectedFiles};
 use crate::plan::Costs;
-use crate::tuning::{Batches, By, Clock, Tuning, layers, measure, there_and_back};
+use crate::tuning::{Batches, Clock, TimedBy, Tuning, layers, measure, there_and_back};
 use crate::weights;
 
 mod batches;
@@ -48,7 +48,7 @@ pub struct Report {
     weights: Option<PathBuf>,
     architecture: String,
     input: Shape,
-    by: By,
+    by: TimedBy,
     took: Duration,
     /// Shapes of layers measured.
     measured: usize,
@@ -73,7 +73,7 @@ pub fn run(flags: &Tune) -> Result<Report, Error> {
         kept::Place::Nowhere => return Err(TuneError::NoFolder.into()),
         kept::Place::Folder(path) | kept::Place::Named(path) => path,
     };
-    output::check_file(&path, &Kept::new(flags.weights.as_deref()))?;
+    output::check_file(&path, &ProtectedFiles::new(flags.weights.as_deref()))?;
     let weights = weights::open_or_builtin(flags.weights.as_deref())?;
     let network = &recognise(&weights, &overrides(&flags.network))?.network;
     let mut notes = gpu.notes();
@@ -125,8 +125,8 @@ fn kept_or_new(path: &Path, gpu: &Gpu, notes: &mut Vec<String>) -> Tuning {
     Tuning {
         adapter: gpu.info().clone(),
         by: match gpu.has_timestamps() {
-            true => By::Timestamps,
-            false => By::Clock,
+            true => TimedBy::Timestamps,
+            false => TimedBy::Clock,
         },
         costs,
         batches,

@@ -1,8 +1,8 @@
 //! CAM maps averaged over the picture changed a little, as pytorch-grad-cam's `aug_smooth` does it.
 
 use super::backward::{Gradients, Picture};
-use super::maps::OfClasses;
-use super::rerun::Counter;
+use super::maps::CamMaps;
+use super::rerun::WorkCounter;
 use super::{ExplainError, Explainer, Prediction};
 use crate::methods::fuse::unit;
 use crate::methods::map::RawMap;
@@ -25,8 +25,8 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         of_score: &[Gradients],
-        counter: &Counter<'_>,
-    ) -> Result<OfClasses, ExplainError> {
+        counter: &WorkCounter<'_>,
+    ) -> Result<CamMaps, ExplainError> {
         let shape = self.network.input_shape();
         // The picture as it is comes first: its forward pass is still there.
         let mut all = self.maps(prediction, classes, of_score, counter)?;
@@ -42,7 +42,7 @@ impl Explainer {
                 let there = self.run(&changed(&prediction.input, shape, flipped, factor))?;
                 counter.advance_one();
                 let of_score = self.of_score(&there, classes, Picture::Changed)?;
-                let OfClasses { maps, .. } = self.maps(&there, classes, &of_score, counter)?;
+                let CamMaps { maps, .. } = self.maps(&there, classes, &of_score, counter)?;
                 for (mean, map) in mean.iter_mut().flatten().zip(maps.iter().flatten()) {
                     let map = scaled(map, flipped);
                     for (mean, value) in mean.values.iter_mut().zip(map.values) {
@@ -57,7 +57,7 @@ impl Explainer {
         // Leaves the device with the picture.
         self.run(&prediction.input)?;
         counter.advance_one();
-        Ok(OfClasses {
+        Ok(CamMaps {
             maps: mean,
             // Those of one picture out of six would not be what became the mean.
             layers: vec![vec![]; classes.len()],

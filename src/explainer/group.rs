@@ -1,7 +1,7 @@
 //! Several pictures through the network at once, there and back: weights are read once for all of them.
 
 use super::backward::{Gradients, Picture, Way};
-use super::maps::OfLayers;
+use super::maps::LayerMaps;
 use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted, check_class};
 use crate::exact;
 use crate::methods::Method;
@@ -180,7 +180,7 @@ impl Explainer {
     }
 
     /// For each method the map of a class; and of several layers those before they were fused.
-    fn maps_of(&self, activations: &[Vec<f32>], gradients: &Gradients) -> (Vec<RawMap>, OfLayers) {
+    fn maps_of(&self, activations: &[Vec<f32>], gradients: &Gradients) -> (Vec<RawMap>, LayerMaps) {
         self.of_each_cam(|method| {
             let gradients = (method.reads() == Reads::Gradients).then_some(gradients);
             let layers = self.each_layer(method, activations, gradients, |_| &[]);

@@ -1,7 +1,7 @@
 //! The CAM methods: one map a class and method, of the target layer or fused from several.
 
 use super::backward::{Gradients, Way};
-use super::rerun::{Counter, Tried};
+use super::rerun::{ChannelScores, WorkCounter};
 use super::{ExplainError, Explainer, PIXELS, Prediction};
 use crate::methods::Method;
 use crate::methods::cam::{self, Bias, Features, Reads};
@@ -10,14 +10,14 @@ use crate::network::{Network, NodeId, Op};
 use crate::weights::Tensor;
 
 /// The maps of each target layer, of the methods that have such.
-pub(super) type OfLayers = Vec<(Method, Vec<RawMap>)>;
+pub(super) type LayerMaps = Vec<(Method, Vec<RawMap>)>;
 
 /// What the CAM methods give.
-pub(super) struct OfClasses {
+pub(super) struct CamMaps {
     /// For each class, for each method the map.
     pub(super) maps: Vec<Vec<RawMap>>,
     /// For each class [`Explanation::layers`](super::Explanation::layers).
-    pub(super) layers: Vec<OfLayers>,
+    pub(super) layers: Vec<LayerMaps>,
     /// [`Explanation::kept`](super::Explanation::kept), of none or of each.
     pub(super) kept: Vec<f64>,
 }
@@ -29,10 +29,10 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         of_score: &[Gradients],
-        counter: &Counter<'_>,
-    ) -> Result<OfClasses, ExplainError> {
+        counter: &WorkCounter<'_>,
+    ) -> Result<CamMaps, ExplainError> {
         if self.wanted.cams().next().is_none() {
-            return Ok(OfClasses {
+            return Ok(CamMaps {
                 maps: vec![vec![]; classes.len()],
                 layers: vec![vec![]; classes.len()],
                 kept: vec![],
@@ -66,10 +66,10 @@ impl Explainer {
         };
         let maps = |class| self.of_each_cam(|method| map(method, class));
         let (maps, layers) = (0..classes.len()).map(maps).unzip();
-        Ok(OfClasses {
+        Ok(CamMaps {
             maps,
             layers,
-            kept: Tried::kept(&tried),
+            kept: ChannelScores::kept(&tried),
         })
     }
 
@@ -77,12 +77,12 @@ impl Explainer {
     pub(super) fn of_each_cam(
         &self,
         map: impl Fn(cam::Method) -> (RawMap, Vec<RawMap>),
-    ) -> (Vec<RawMap>, OfLayers) {
+    ) -> (Vec<RawMap>, LayerMaps) {
         let of = |method: cam::Method| {
             let (map, layers) = map(method);
             (map, (Method::from(method), layers))
         };
-        let (maps, mut layers): (_, OfLayers) = self.wanted.cams().map(of).unzip();
+        let (maps, mut layers): (_, LayerMaps) = self.wanted.cams().map(of).unzip();
         layers.retain(|(_, maps)| maps.len() > 1);
         (maps, layers)
     }

@@ -1,7 +1,7 @@
 //! The pixel methods: gradients at the picture, and at others like it.
 
 use super::backward::{self, Gradients, Way};
-use super::rerun::Counter;
+use super::rerun::WorkCounter;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
 use crate::methods::attribution::{Inputs, Moments, Recipe};
 use crate::methods::cam::{self, Reads};
@@ -20,7 +20,7 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         of_score: &[Gradients],
-        counter: &Counter<'_>,
+        counter: &WorkCounter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
         let heats = self.heats(of_score)?;
         let walks = self.wanted.walks();
@@ -58,7 +58,7 @@ impl Explainer {
         inputs: Inputs,
         prediction: &Prediction,
         classes: &[usize],
-        counter: &Counter<'_>,
+        counter: &WorkCounter<'_>,
     ) -> Result<Vec<Moments>, ExplainError> {
         let shape = self.network.input_shape();
         let logits = Shape::vector(self.network.classes());

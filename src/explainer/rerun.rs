@@ -19,14 +19,14 @@ const VALUES: u64 = 256 << 20;
 
 /// What came of trying channels of a target layer, for each class.
 #[derive(Default)]
-pub(super) struct Tried {
+pub(super) struct ChannelScores {
     masked: Vec<Vec<(usize, f64)>>,
     ablated: Vec<Vec<(usize, f64)>>,
     /// Share of the weight that the channels hold; none where all were tried.
     kept: Vec<f64>,
 }
 
-impl Tried {
+impl ChannelScores {
     /// What a method that `reads` so finds for class number `class`.
     pub(super) fn of(&self, reads: Reads, class: usize) -> &[(usize, f64)] {
         match reads {
@@ -47,14 +47,14 @@ impl Tried {
 }
 
 /// Counts work in multiply-adds, and tells it in passes through the whole network.
-pub(super) struct Counter<'a> {
+pub(super) struct WorkCounter<'a> {
     whole: u64,
     done: Cell<u64>,
     all: Cell<u64>,
     tell: &'a dyn Fn(Progress),
 }
 
-impl<'a> Counter<'a> {
+impl<'a> WorkCounter<'a> {
     pub(super) fn new(network: &Network, all: u64, tell: &'a dyn Fn(Progress)) -> Self {
         let counter = Self {
             whole: whole(network),
@@ -217,7 +217,7 @@ impl Explainer {
         from: NodeId,
         base: &[f32],
         values: impl Iterator<Item = Vec<f32>>,
-        counter: &Counter<'_>,
+        counter: &WorkCounter<'_>,
     ) -> Result<Vec<Vec<f32>>, ExplainError> {
         let shape = self.network.node(from).shape;
         let classes = self.network.classes();
@@ -264,8 +264,8 @@ impl Explainer {
         classes: &[usize],
         activations: &[Vec<f32>],
         gradients: &[Gradients],
-        counter: &Counter<'_>,
-    ) -> Result<Vec<Tried>, ExplainError> {
+        counter: &WorkCounter<'_>,
+    ) -> Result<Vec<ChannelScores>, ExplainError> {
         let of_layer = |(i, target): (usize, &NodeId)| {
             let shape = self.network.node(*target).shape;
             let activations = &activations[i];
@@ -292,9 +292,9 @@ impl Explainer {
                 activations,
                 channels,
             };
-            let mut tried = Tried {
+            let mut tried = ChannelScores {
                 kept,
-                ..Tried::default()
+                ..ChannelScores::default()
             };
             if self.wanted.reads(Reads::Masked) {
                 tried.masked = self.masked(prediction, classes, &layer, counter)?;
@@ -314,7 +314,7 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         layer: &TargetValue<'_>,
-        counter: &Counter<'_>,
+        counter: &WorkCounter<'_>,
     ) -> Result<Vec<Vec<(usize, f64)>>, ExplainError> {
         let Shape { h, w, .. } = layer.shape;
         let mut flat = None;
@@ -357,7 +357,7 @@ impl Explainer {
         prediction: &Prediction,
         classes: &[usize],
         layer: &TargetValue<'_>,
-        counter: &Counter<'_>,
+        counter: &WorkCounter<'_>,
     ) -> Result<Vec<Vec<(usize, f64)>>, ExplainError> {
         let is_live = |k: &usize| layer.channel(*k).iter().any(|&a| a != 0.0);
         let live: Vec<usize> = layer.channels.iter().copied().filter(is_live).collect();
@@ -397,7 +397,7 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        counter: &Counter<'_>,
+        counter: &WorkCounter<'_>,
     ) -> Result<Vec<Vec<RawMap>>, ExplainError> {
         let shape = self.network.input_shape();
         let settings = &self.wanted.masks;

@@ -74,8 +74,8 @@ impl Explainer {
         if let [only] = &prediction.parts[..] {
             return self.explain_telling(only, classes, tell);
         }
-        let whole = || Whole::new(tiles, &self.wanted, self.network.input_shape().c);
-        let mut wholes: Vec<Whole<'_>> = classes.iter().map(|_| whole()).collect();
+        let whole = || BlendedExplanation::new(tiles, &self.wanted, self.network.input_shape().c);
+        let mut wholes: Vec<BlendedExplanation<'_>> = classes.iter().map(|_| whole()).collect();
         for (index, part) in prediction.parts.iter().enumerate() {
             let tell = |Progress { done, all }| {
                 tell(Progress {
@@ -96,7 +96,7 @@ impl Explainer {
 }
 
 /// The explanation of a class as its parts come: not all of them are held at once.
-struct Whole<'a> {
+struct BlendedExplanation<'a> {
     tiles: &'a Tiles,
     /// For each method its map, or each channel of its values at the pixels.
     values: Vec<(Method, Vec<Blend<'a>>)>,
@@ -105,7 +105,7 @@ struct Whole<'a> {
     gradient: f64,
 }
 
-impl<'a> Whole<'a> {
+impl<'a> BlendedExplanation<'a> {
     fn new(tiles: &'a Tiles, wanted: &Wanted, channels: usize) -> Self {
         let blends = |&method: &Method| {
             let planes = match method {

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 /// Why a kernel has no such form: a fault of its shader, which the tests find.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotHalved {
+pub enum HalfError {
     /// The shader declares nothing there.
     #[error("there is no binding {0}")]
     Absent(u32),
@@ -55,7 +55,7 @@ impl Halves {
 }
 
 /// A buffer that is halved.
-struct Halved<'a> {
+struct HalfBuffer<'a> {
     binding: u32,
     name: &'a str,
     /// The word in which it is declared, and what stands there now.
@@ -67,18 +67,18 @@ struct Halved<'a> {
 /// for values that are too large at binding `overflow`.
 ///
 /// # Errors
-/// See [`NotHalved`].
-pub fn halved(source: &str, halves: Halves, overflow: u32) -> Result<String, NotHalved> {
+/// See [`HalfError`].
+pub fn halved(source: &str, halves: Halves, overflow: u32) -> Result<String, HalfError> {
     let mut buffers = vec![];
     let mut functions = String::new();
     let mut is_written = false;
     for binding in (0..u32::BITS).filter(|&binding| halves.contains(binding)) {
-        let declaration = Declaration::find(source, binding).ok_or(NotHalved::Absent(binding))?;
+        let declaration = Declaration::find(source, binding).ok_or(HalfError::Absent(binding))?;
         let Declaration { name, ty, is_read } = declaration;
         let declared = at(source, ty);
         let (packed, unpack, pack) = match &source[declared.clone()] {
             "texture_storage_2d<rgba32float, read>" => {
-                buffers.push(Halved {
+                buffers.push(HalfBuffer {
                     binding,
                     // Its loads are as they were.
                     name: "",
@@ -91,14 +91,14 @@ pub fn halved(source: &str, halves: Halves, overflow: u32) -> Result<String, Not
             "array<vec2<f32>>" => ("array<u32>", TWO, Some(STORE_TWO)),
             "array<vec4<f32>>" => ("array<vec2<u32>>", FOUR, Some(STORE_FOUR)),
             "array<mat4x4<f32>>" if is_read => ("array<array<vec2<u32>, 4>>", MATRIX, None),
-            _ => return Err(NotHalved::Type(binding)),
+            _ => return Err(HalfError::Type(binding)),
         };
         functions += &unpack.replace("BUFFER", name);
         if let Some(pack) = pack.filter(|_| !is_read) {
             is_written = true;
             functions += &pack.replace("BUFFER", name);
         }
-        buffers.push(Halved {
+        buffers.push(HalfBuffer {
             binding,
             name,
             declared,
@@ -279,7 +279,7 @@ struct Rewriting<'a> {
     source: &'a str,
     functions: Vec<Function<'a>>,
     tokens: Vec<Range<usize>>,
-    buffers: &'a [Halved<'a>],
+    buffers: &'a [HalfBuffer<'a>],
 }
 
 impl Rewriting<'_> {
@@ -290,7 +290,7 @@ impl Rewriting<'_> {
     }
 
     /// Writes a part of the shader as it is to be.
-    fn write(&self, part: Range<usize>, made: &mut String) -> Result<(), NotHalved> {
+    fn write(&self, part: Range<usize>, made: &mut String) -> Result<(), HalfError> {
         let mut from = part.start;
         let mut token = self
             .tokens
@@ -320,7 +320,7 @@ impl Rewriting<'_> {
     }
 
     /// The buffer whose name stands at a token; none where it is a member's or a parameter's, or where the buffer is declared.
-    fn named(&self, token: usize) -> Option<&Halved<'_>> {
+    fn named(&self, token: usize) -> Option<&HalfBuffer<'_>> {
         let is_member = token > 0 && self.text(token - 1) == ".";
         let declares = self.text(token + 1) == ":";
         let name = self.text(token);
@@ -334,11 +334,11 @@ impl Rewriting<'_> {
     /// Writes a load, or a store with its value, of a buffer whose name stands at a token; returns what comes after it.
     fn write_use(
         &self,
-        buffer: &Halved<'_>,
+        buffer: &HalfBuffer<'_>,
         token: usize,
         made: &mut String,
-    ) -> Result<(usize, usize), NotHalved> {
-        let not_halved = NotHalved::Use(buffer.binding);
+    ) -> Result<(usize, usize), HalfError> {
+        let not_halved = HalfError::Use(buffer.binding);
         if self.text(token + 1) != "[" {
             return Err(not_halved);
         }

@@ -21,7 +21,7 @@ pub enum Resample {
         /// After the last.
         after: [i32; 2],
         /// Which are repeated.
-        by: Repeat,
+        by: RepeatMode,
     },
     /// Every so many rows and columns.
     Pick {
@@ -37,7 +37,7 @@ pub enum Resample {
 /// Which places are repeated around a map `abcd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Repeat {
+pub enum RepeatMode {
     /// `cb|abcd|cb`
     Reflect,
     /// `aa|abcd|dd`
@@ -50,11 +50,11 @@ pub enum Repeat {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resize {
     /// Rows and columns.
-    pub to: To,
+    pub to: ResizeTo,
     /// What lies between places.
-    pub filter: Filter,
+    pub filter: Interpolation,
     /// Where an output's place lies among the input's.
-    pub places: Places,
+    pub places: Coordinates,
     /// Whether a smaller map takes the mean over all that an output's place covers, instead of the nearest places only.
     pub antialias: bool,
     /// Whether what lies beyond the edge counts as the edge; else only the places that there are count.
@@ -64,7 +64,7 @@ pub struct Resize {
 /// How large a map becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum To {
+pub enum ResizeTo {
     /// So many rows and columns.
     Size([usize; 2]),
     /// So many times as many, rounded down.
@@ -74,9 +74,9 @@ pub enum To {
 /// What lies between places.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Filter {
+pub enum Interpolation {
     /// The nearest place.
-    Nearest(Nearest),
+    Nearest(NearestMode),
     /// The two places around, by distance.
     Linear,
     /// The four places around, by a cubic of this parameter.
@@ -86,7 +86,7 @@ pub enum Filter {
 /// The nearest of two places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Nearest {
+pub enum NearestMode {
     /// The nearer one, the first of two as near.
     RoundDown,
     /// The nearer one, the second of two as near.
@@ -100,7 +100,7 @@ pub enum Nearest {
 /// Where an output's place lies among the input's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Places {
+pub enum Coordinates {
     /// Places have a width, and both maps cover the same: `PyTorch`'s and Keras' usual.
     HalfPixel,
     /// The same, but in the middle of all where the size that was asked for was not whole.
@@ -187,21 +187,21 @@ impl Resample {
 }
 
 /// The length with so many places before and after, or `None` where a map has not so many to repeat, or none are left.
-fn repeated(length: usize, before: i32, after: i32, by: Repeat) -> Option<usize> {
+fn repeated(length: usize, before: i32, after: i32, by: RepeatMode) -> Option<usize> {
     let length = i64::try_from(length).ok()?;
     let (before, after) = (i64::from(before), i64::from(after));
     let kept = length.checked_add(before.min(0) + after.min(0))?;
     let most = match by {
-        Repeat::Reflect => kept - 1,
-        Repeat::Edge => i64::MAX,
-        Repeat::Wrap => kept,
+        RepeatMode::Reflect => kept - 1,
+        RepeatMode::Edge => i64::MAX,
+        RepeatMode::Wrap => kept,
     };
     let fits = kept > 0 && before <= most && after <= most;
     let made = kept + before.max(0) + after.max(0);
     usize::try_from(made).ok().filter(|_| fits)
 }
 
-impl Repeat {
+impl RepeatMode {
     /// The place that stands at `at`, which may lie outside of 0..length.
     fn place(self, at: i64, length: usize) -> usize {
         let length = length as i64;
@@ -218,11 +218,11 @@ impl Repeat {
 
 impl Resize {
     fn output(&self, axis: usize, length: usize) -> Option<usize> {
-        let cubic = matches!(self.filter, Filter::Cubic(a) if !a.is_finite());
-        let smooth = !matches!(self.filter, Filter::Nearest(_)) || !self.antialias;
+        let cubic = matches!(self.filter, Interpolation::Cubic(a) if !a.is_finite());
+        let smooth = !matches!(self.filter, Interpolation::Nearest(_)) || !self.antialias;
         let made = match self.to {
-            To::Size(size) => size[axis],
-            To::Times(times) => {
+            ResizeTo::Size(size) => size[axis],
+            ResizeTo::Times(times) => {
                 let made = (length as f32 * times[axis]).floor();
                 (made >= 1.0 && made <= MAX_SIDE as f32).then_some(made as usize)?
             }
@@ -233,8 +233,8 @@ impl Resize {
     /// Of place `to` of `made`, from a map of `length`.
     fn taps(&self, axis: usize, length: usize, made: usize, to: usize) -> Vec<(usize, f32)> {
         let scale = match self.to {
-            To::Size(_) => made as f32 / length as f32,
-            To::Times(times) => times[axis],
+            ResizeTo::Size(_) => made as f32 / length as f32,
+            ResizeTo::Times(times) => times[axis],
         };
         let at = self.places.of(to, length, made, scale);
         let last = length - 1;
@@ -243,8 +243,8 @@ impl Resize {
             return self.averaged(at, length, scale);
         }
         match self.filter {
-            Filter::Nearest(nearest) => vec![(clamped(nearest.of(at)), 1.0)],
-            Filter::Linear => {
+            Interpolation::Nearest(nearest) => vec![(clamped(nearest.of(at)), 1.0)],
+            Interpolation::Linear => {
                 let at = at.clamp(0.0, last as f32);
                 let before = at.floor() as usize;
                 let share = at - at.floor();
@@ -252,7 +252,7 @@ impl Resize {
                 let there = taps.into_iter().filter(|&(_, weight)| weight != 0.0);
                 there.collect()
             }
-            Filter::Cubic(a) => {
+            Interpolation::Cubic(a) => {
                 let before = at.floor() as i64;
                 let taps =
                     (before - 1..=before + 2).map(|place| (place, cubic(at - place as f32, a)));
@@ -264,7 +264,7 @@ impl Resize {
     /// The mean over all that an output's place covers, by the filter made as wide as that.
     fn averaged(&self, at: f32, length: usize, scale: f32) -> Vec<(usize, f32)> {
         let (reach, a) = match self.filter {
-            Filter::Cubic(a) => (2.0, Some(a)),
+            Interpolation::Cubic(a) => (2.0, Some(a)),
             _ => (1.0, None),
         };
         let (centre, reach) = (at + 0.5, reach / scale);
@@ -311,7 +311,7 @@ fn cubic(away: f32, a: f32) -> f32 {
     }
 }
 
-impl Nearest {
+impl NearestMode {
     fn of(self, at: f32) -> f32 {
         match self {
             Self::RoundDown => (at - 0.5).ceil(),
@@ -322,7 +322,7 @@ impl Nearest {
     }
 }
 
-impl Places {
+impl Coordinates {
     /// Where place `to` of `made` lies among `length`, the first at 0; `scale` outputs are one input.
     fn of(self, to: usize, length: usize, made: usize, scale: f32) -> f32 {
         let at = to as f32;
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     /// The places of `abcd` that a repeated axis has.
-    fn around(by: Repeat, before: i32, after: i32) -> Option<String> {
+    fn around(by: RepeatMode, before: i32, after: i32) -> Option<String> {
         let sides = |n| [n, 0];
         let op = Resample::Repeat {
             before: sides(before),
@@ -361,16 +361,16 @@ mod tests {
     #[test]
     fn places_around_are_repeated_as_onnx_has_them() {
         let at = |by, before, after| around(by, before, after).unwrap();
-        assert_eq!(at(Repeat::Reflect, 2, 3), "cbabcdcba");
-        assert_eq!(at(Repeat::Edge, 2, 5), "aaabcdddddd");
-        assert_eq!(at(Repeat::Wrap, 4, 1), "abcdabcda");
+        assert_eq!(at(RepeatMode::Reflect, 2, 3), "cbabcdcba");
+        assert_eq!(at(RepeatMode::Edge, 2, 5), "aaabcdddddd");
+        assert_eq!(at(RepeatMode::Wrap, 4, 1), "abcdabcda");
         // What is cut off is not repeated.
-        assert_eq!(at(Repeat::Reflect, -1, 2), "bcdcb");
-        assert_eq!(at(Repeat::Wrap, 2, -2), "abab");
-        assert_eq!(around(Repeat::Reflect, 4, 0), None);
-        assert_eq!(around(Repeat::Wrap, 0, 5), None);
-        assert_eq!(around(Repeat::Edge, -2, -2), None);
-        assert_eq!(around(Repeat::Edge, i32::MIN, i32::MAX), None);
+        assert_eq!(at(RepeatMode::Reflect, -1, 2), "bcdcb");
+        assert_eq!(at(RepeatMode::Wrap, 2, -2), "abab");
+        assert_eq!(around(RepeatMode::Reflect, 4, 0), None);
+        assert_eq!(around(RepeatMode::Wrap, 0, 5), None);
+        assert_eq!(around(RepeatMode::Edge, -2, -2), None);
+        assert_eq!(around(RepeatMode::Edge, i32::MIN, i32::MAX), None);
     }
 
     #[test]
@@ -379,29 +379,29 @@ mod tests {
             Resample::Resize(Resize {
                 to,
                 filter,
-                places: Places::HalfPixel,
+                places: Coordinates::HalfPixel,
                 antialias,
                 edge: true,
             })
         };
-        let linear = |to| resize(to, Filter::Linear, false).output(8, 8);
-        assert_eq!(linear(To::Times([1.5, 0.25])), Some([12, 2]));
+        let linear = |to| resize(to, Interpolation::Linear, false).output(8, 8);
+        assert_eq!(linear(ResizeTo::Times([1.5, 0.25])), Some([12, 2]));
         for to in [
-            To::Size([0, 4]),
-            To::Size([4, MAX_SIDE + 1]),
-            To::Times([0.1, 1.0]),
-            To::Times([f32::NAN, 1.0]),
-            To::Times([f32::INFINITY, 1.0]),
-            To::Times([-1.0, 1.0]),
+            ResizeTo::Size([0, 4]),
+            ResizeTo::Size([4, MAX_SIDE + 1]),
+            ResizeTo::Times([0.1, 1.0]),
+            ResizeTo::Times([f32::NAN, 1.0]),
+            ResizeTo::Times([f32::INFINITY, 1.0]),
+            ResizeTo::Times([-1.0, 1.0]),
         ] {
             assert_eq!(linear(to), None, "{to:?}");
         }
-        let size = To::Size([4, 4]);
+        let size = ResizeTo::Size([4, 4]);
         assert_eq!(
-            resize(size, Filter::Cubic(f32::NAN), false).output(8, 8),
+            resize(size, Interpolation::Cubic(f32::NAN), false).output(8, 8),
             None
         );
-        let nearest = Filter::Nearest(Nearest::Before);
+        let nearest = Interpolation::Nearest(NearestMode::Before);
         assert_eq!(resize(size, nearest, true).output(8, 8), None);
         let pick = |first, step, count| {
             let both = |n| [n; 2];
@@ -423,9 +423,9 @@ mod tests {
     #[test]
     fn the_way_back_has_each_tap_once() {
         let op = Resample::Resize(Resize {
-            to: To::Size([7, 3]),
-            filter: Filter::Cubic(-0.75),
-            places: Places::HalfPixel,
+            to: ResizeTo::Size([7, 3]),
+            filter: Interpolation::Cubic(-0.75),
+            places: Coordinates::HalfPixel,
             antialias: false,
             edge: true,
         });

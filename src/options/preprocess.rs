@@ -22,12 +22,12 @@ pub enum Preprocess {
 }
 
 /// What `--channels` says, in either meaning.
-pub(super) struct EachChannels {
+pub(super) struct ChannelsSetting {
     pub(super) count: Option<NonZeroUsize>,
     pub(super) order: Option<Channels>,
 }
 
-pub(super) fn each_channels(flags: &[ChannelsFlag]) -> Result<EachChannels, UsageError> {
+pub(super) fn each_channels(flags: &[ChannelsFlag]) -> Result<ChannelsSetting, UsageError> {
     let (mut count, mut order) = (None, None);
     for flag in flags {
         let twice = match *flag {
@@ -38,7 +38,7 @@ pub(super) fn each_channels(flags: &[ChannelsFlag]) -> Result<EachChannels, Usag
             return Err(UsageError::TwoChannels(twice));
         }
     }
-    Ok(EachChannels { count, order })
+    Ok(ChannelsSetting { count, order })
 }
 
 pub(super) fn preprocess(

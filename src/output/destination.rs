@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::name::{Content, STEM_MAX, Subject, file_name, short_stem};
-use super::{Kept, WriteError, at, or_here, temporary_file};
+use super::{ProtectedFiles, WriteError, at, or_here, temporary_file};
 use crate::picture::{Format, is_stdin};
 
 /// Why the files of a picture could not be written. Found before any work.
@@ -160,7 +160,7 @@ pub fn tell_apart<'a>(
 
 /// Whether the file at `path`, which is none of `kept`, can be written, as far as can be known before the work. Leaves
 /// nothing behind.
-pub fn check_file(path: &Path, kept: &Kept) -> Result<(), WriteError> {
+pub fn check_file(path: &Path, kept: &ProtectedFiles) -> Result<(), WriteError> {
     kept.check(path)?;
     if path.is_dir() {
         return Err(at(path, io::ErrorKind::IsADirectory.into()));

@@ -1,7 +1,7 @@
 //! The page of `--report`: one HTML file of every picture and its maps, written piece by piece.
 //!
 //! The page is `assets/report.html` with two blocks of JSON in it: what is the same for all pictures ([`Common`]), and one line
-//! a picture, that of `--json` with the field `page` ([`Shown`]). Maps are in it as numbers of the size that they were made in,
+//! a picture, that of `--json` with the field `page` ([`PagePicture`]). Maps are in it as numbers of the size that they were made in,
 //! a few hundred bytes each, which the page's script resizes and colours as `draw` does: so colours, threshold and scale can
 //! be chosen by who looks at it, and the page stays small. Pixel values are pictures, which JPEG holds in less.
 //!
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::report::{Report, paths};
-use super::{Begun, WriteError, write};
+use super::{FileInProgress, WriteError, write};
 use crate::weights::hex;
 
 const TEMPLATE: &str = include_str!("../../assets/report.html");
@@ -64,7 +64,7 @@ pub struct Drawing {
 
 /// What a page shows of one picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Shown {
+pub struct PagePicture {
     /// Where the picture is: its data. None of one beside the page, whose maps bring it: what is a file there may be shown, and
     /// not read to add colours to it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct Shown {
 #[serde(untagged)]
 pub enum Maps {
     /// In the page.
-    Inside(Vec<ShownMap>),
+    Inside(Vec<PageMap>),
     /// In a file beside it, a script that hands them to the page with the picture: one that was opened from a folder may load
     /// nothing else.
     Beside(String),
@@ -93,7 +93,7 @@ pub enum Maps {
 
 /// What one method, and layer, gave for a class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShownMap {
+pub struct PageMap {
     /// The class's rank.
     pub class: usize,
     /// As on the command line.
@@ -162,7 +162,7 @@ pub struct Media {
 
 /// A page that is being written.
 pub struct Page {
-    file: Begun,
+    file: FileInProgress,
     entries: usize,
 }
 
@@ -208,7 +208,7 @@ impl Media {
     pub fn picture_and_maps(
         &self,
         bytes: &[u8],
-        maps: Vec<ShownMap>,
+        maps: Vec<PageMap>,
         key: &str,
     ) -> Result<(Option<String>, Maps), WriteError> {
         let picture = data(bytes);
@@ -229,7 +229,7 @@ impl Media {
 #[derive(Serialize)]
 struct InScript<'a> {
     picture: String,
-    maps: &'a [ShownMap],
+    maps: &'a [PageMap],
 }
 
 /// A JPEG as an address that is its data.
@@ -252,7 +252,7 @@ impl Page {
     pub fn begin(path: &Path, common: &Common) -> Result<Self, WriteError> {
         let (head, rest) = TEMPLATE.split_once(COMMON).expect("the page has the mark");
         let (middle, _) = rest.split_once(ENTRIES).expect("the page has the mark");
-        let mut file = Begun::new(path)?;
+        let mut file = FileInProgress::new(path)?;
         file.write(head.as_bytes())?;
         file.write(in_script(&json(common)).as_bytes())?;
         file.write(middle.as_bytes())?;
@@ -260,7 +260,7 @@ impl Page {
     }
 
     /// Adds a picture.
-    pub fn add(&mut self, report: &Report, shown: &Shown) -> Result<(), WriteError> {
+    pub fn add(&mut self, report: &Report, shown: &PagePicture) -> Result<(), WriteError> {
         self.line(&report.json_with(Some(shown)))
     }
 

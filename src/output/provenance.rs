@@ -33,7 +33,7 @@ pub struct Origin(Map<String, Value>);
 
 /// What a picture's files say of how they were made, beside class and method.
 #[derive(Debug)]
-pub struct Made<'a> {
+pub struct Provenance<'a> {
     /// The picture, as named on the command line.
     pub image: &'a Path,
     /// The network.
@@ -52,27 +52,27 @@ pub struct Made<'a> {
 
 impl Origin {
     /// As it will be written.
-    pub fn new(made: &Made<'_>) -> Self {
+    pub fn new(provenance: &Provenance<'_>) -> Self {
         let mut map = Map::new();
-        let command = made.command.iter().map(|word| word.to_string_lossy());
+        let command = provenance.command.iter().map(|word| word.to_string_lossy());
         let command: Vec<_> = command.collect();
         for (what, value) in [
             ("program", PROGRAM.into()),
-            ("image", made.image.to_string_lossy().into()),
-            ("weights", as_printed(made.weights)),
-            ("adapter", as_printed(made.adapter)),
-            ("layer", made.layer.into()),
-            ("score", made.score.into()),
-            ("settings", as_printed(made.settings)),
+            ("image", provenance.image.to_string_lossy().into()),
+            ("weights", as_printed(provenance.weights)),
+            ("adapter", as_printed(provenance.adapter)),
+            ("layer", provenance.layer.into()),
+            ("score", provenance.score.into()),
+            ("settings", as_printed(provenance.settings)),
             ("command", command.into()),
         ] {
             map.insert(what.into(), value);
         }
-        if let Some(bytes) = paths::bytes(made.image) {
+        if let Some(bytes) = paths::bytes(provenance.image) {
             map.insert("image_bytes".into(), bytes.into());
         }
         // Of words that are not Unicode their bytes, as the report has them of paths; of the others nothing.
-        let bytes = made
+        let bytes = provenance
             .command
             .iter()
             .map(|word| paths::bytes(Path::new(word)));

@@ -14,7 +14,7 @@ use crate::methods::fuse::Fuse;
 use crate::methods::spread::Spread;
 use crate::methods::verdict::{Circumstances, Verdict};
 use crate::output::Content;
-use crate::output::page::Shown;
+use crate::output::page::PagePicture;
 use crate::printable::printable_lines;
 use crate::score::Score;
 
@@ -295,7 +295,7 @@ impl Report {
 
     /// [`Report::json`] with what a page shows of the picture.
     #[allow(clippy::missing_panics_doc)] // never does
-    pub fn json_with(&self, page: Option<&Shown>) -> String {
+    pub fn json_with(&self, page: Option<&PagePicture>) -> String {
         #[derive(Serialize)]
         struct Versioned<'a> {
             schema: u32,
@@ -303,7 +303,7 @@ impl Report {
             report: &'a Report,
             program: &'static str,
             #[serde(skip_serializing_if = "Option::is_none")]
-            page: Option<&'a Shown>,
+            page: Option<&'a PagePicture>,
         }
         let versioned = Versioned {
             schema: SCHEMA,

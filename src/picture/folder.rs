@@ -120,7 +120,7 @@ pub(super) fn list(
         root: folder.to_owned(),
         ..Listed::default()
     };
-    let mut below = Below::new(folder, depth);
+    let mut below = FolderWalk::new(folder, depth);
     while let Some(folder) = below.next() {
         match entries(&folder) {
             Ok(entries) => {
@@ -157,7 +157,7 @@ pub(super) fn list(
 
 /// The folders from one on, each once however many links lead to it: those that are there before those that links lead to, and
 /// both in the order of their names, so that the same tree is always the same list.
-struct Below {
+struct FolderWalk {
     depth: Depth,
     folders: Vec<PathBuf>,
     links: BTreeSet<PathBuf>,
@@ -165,7 +165,7 @@ struct Below {
     seen: HashSet<PathBuf>,
 }
 
-impl Below {
+impl FolderWalk {
     fn new(folder: &Path, depth: Depth) -> Self {
         Self {
             depth,
@@ -208,7 +208,7 @@ impl Below {
 
 /// `folder` and every folder below it that is not hidden, each once.
 pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
-    let mut below = Below::new(folder, Depth::All);
+    let mut below = FolderWalk::new(folder, Depth::All);
     let mut all = vec![];
     while let Some(folder) = below.next() {
         for path in entries(&folder).unwrap_or_default() {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Batches, By};
+use super::{Batches, TimedBy};
 use crate::gpu::AdapterInfo;
 use crate::kernels::Kernel;
 use crate::plan::{Costs, LayerShape, Measured, Times, Variant};
@@ -19,7 +19,7 @@ pub struct Tuning {
     /// The adapter.
     pub adapter: AdapterInfo,
     /// By what clock.
-    pub by: By,
+    pub by: TimedBy,
     /// The times.
     pub costs: Costs,
     /// Those of whole networks by pictures at once, each network once.
@@ -225,7 +225,7 @@ mod tests {
         };
         Tuning {
             adapter: adapter(),
-            by: By::Timestamps,
+            by: TimedBy::Timestamps,
             costs: Costs {
                 layers: vec![measured(1), measured(8)],
             },

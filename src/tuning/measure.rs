@@ -14,7 +14,7 @@ use crate::weights::Tensor;
 
 named! {
     /// What times are read from.
-    pub enum By {
+    pub enum TimedBy {
         /// Timestamps that the device writes
         Timestamps = "timestamps",
         /// The host's clock

@@ -1,8 +1,8 @@
 //! An op and its gradient are each other's transpose: `<f(x), g> = <x, f_backward(g)>` for every x and g.
 
 use gradcam::low_level::network::{
-    Filter, FilterLayout, Nearest, Network, Op, Pad, Places, ReluRule, Repeat, Resample, Resize,
-    Shape, To, Window,
+    Coordinates, FilterLayout, Interpolation, NearestMode, Network, Op, Pad, ReluRule, RepeatMode,
+    Resample, Resize, ResizeTo, Shape, Window,
 };
 use gradcam::weights::Tensor;
 
@@ -68,7 +68,7 @@ fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
     });
     let resize = |filter, places, antialias| {
         Op::Resample(Resample::Resize(Resize {
-            to: To::Size([7, 14]),
+            to: ResizeTo::Size([7, 14]),
             filter,
             places,
             antialias,
@@ -87,16 +87,16 @@ fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
         depthwise(5, 2),
         pad,
         resize(
-            Filter::Nearest(Nearest::RoundDown),
-            Places::HalfPixel,
+            Interpolation::Nearest(NearestMode::RoundDown),
+            Coordinates::HalfPixel,
             false,
         ),
-        resize(Filter::Linear, Places::AlignCorners, false),
-        resize(Filter::Linear, Places::HalfPixel, true),
-        resize(Filter::Cubic(-0.75), Places::Asymmetric, false),
-        around(Repeat::Reflect),
-        around(Repeat::Edge),
-        around(Repeat::Wrap),
+        resize(Interpolation::Linear, Coordinates::AlignCorners, false),
+        resize(Interpolation::Linear, Coordinates::HalfPixel, true),
+        resize(Interpolation::Cubic(-0.75), Coordinates::Asymmetric, false),
+        around(RepeatMode::Reflect),
+        around(RepeatMode::Edge),
+        around(RepeatMode::Wrap),
         Op::Resample(Resample::Pick {
             first: [1, 8],
             step: [3, -2],

@@ -1,8 +1,8 @@
 //! Networks with branches, drawn at random.
 
 use gradcam::low_level::network::{
-    Activation, Filter, FilterLayout, Lrn, MatrixLayout, Nearest, Network, NodeId, Op, Pad, Places,
-    Repeat, Resample, Resize, Shape, To, Window,
+    Activation, Coordinates, FilterLayout, Interpolation, Lrn, MatrixLayout, NearestMode, Network,
+    NodeId, Op, Pad, RepeatMode, Resample, Resize, ResizeTo, Shape, Window,
 };
 use gradcam::weights::Tensor;
 
@@ -83,20 +83,20 @@ impl Draw {
     fn resample(&mut self, shape: Shape) -> Resample {
         let to = [shape.h, shape.w].map(|length| (length + self.below(5)).saturating_sub(2).max(1));
         let filter = match self.below(3) {
-            0 => Filter::Nearest(Nearest::RoundDown),
-            1 => Filter::Linear,
-            _ => Filter::Cubic(-0.75),
+            0 => Interpolation::Nearest(NearestMode::RoundDown),
+            1 => Interpolation::Linear,
+            _ => Interpolation::Cubic(-0.75),
         };
         match self.below(3) {
             0 => Resample::Repeat {
                 before: [1, 0],
                 after: [0, 2],
-                by: Repeat::Edge,
+                by: RepeatMode::Edge,
             },
             _ => Resample::Resize(Resize {
-                to: To::Size(to),
+                to: ResizeTo::Size(to),
                 filter,
-                places: Places::HalfPixel,
+                places: Coordinates::HalfPixel,
                 antialias: false,
                 edge: self.below(2) == 0,
             }),

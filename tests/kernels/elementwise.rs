@@ -2,8 +2,8 @@
 
 use gradcam::low_level::network::ReluRule;
 use gradcam::low_level::network::{
-    Filter, FlattenOrder, Lrn, Nearest, Network, NodeId, Op, Pad, Places, Repeat, Resample, Resize,
-    Shape, To,
+    Coordinates, FlattenOrder, Interpolation, Lrn, NearestMode, Network, NodeId, Op, Pad,
+    RepeatMode, Resample, Resize, ResizeTo, Shape,
 };
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -219,26 +219,36 @@ fn other_sizes_and_repeated_edges_and_their_gradients() {
             edge: true,
         })
     };
-    let nearest = Filter::Nearest(Nearest::RoundDown);
+    let nearest = Interpolation::Nearest(NearestMode::RoundDown);
     let edge = |before, after| Resample::Repeat {
         before,
         after,
-        by: Repeat::Edge,
+        by: RepeatMode::Edge,
     };
     for input in SHAPES {
         for rule in [
-            resize(To::Size([9, 70]), nearest, Places::HalfPixel, false),
-            resize(To::Size([1, 3]), Filter::Linear, Places::HalfPixel, true),
             resize(
-                To::Times([2.0; 2]),
-                Filter::Linear,
-                Places::AlignCorners,
+                ResizeTo::Size([9, 70]),
+                nearest,
+                Coordinates::HalfPixel,
                 false,
             ),
             resize(
-                To::Size([5, 2]),
-                Filter::Cubic(-0.5),
-                Places::HalfPixel,
+                ResizeTo::Size([1, 3]),
+                Interpolation::Linear,
+                Coordinates::HalfPixel,
+                true,
+            ),
+            resize(
+                ResizeTo::Times([2.0; 2]),
+                Interpolation::Linear,
+                Coordinates::AlignCorners,
+                false,
+            ),
+            resize(
+                ResizeTo::Size([5, 2]),
+                Interpolation::Cubic(-0.5),
+                Coordinates::HalfPixel,
                 false,
             ),
             edge([1, 65], [70, 0]),

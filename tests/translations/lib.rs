@@ -98,12 +98,12 @@ fn each_choice(file: &str, source: &str, check: &impl Fn(&Kernel)) -> usize {
 }
 
 /// A shader with float16 in every buffer and image that may hold it.
-fn in_halves(source: &str) -> Result<String, half::NotHalved> {
+fn in_halves(source: &str) -> Result<String, half::HalfError> {
     let mut halves = vec![];
     for binding in 1..16 {
         match half::halved(source, half::Halves::of([binding]), 16) {
             Ok(_) => halves.push(binding),
-            Err(half::NotHalved::Absent(_) | half::NotHalved::Type(_)) => {}
+            Err(half::HalfError::Absent(_) | half::HalfError::Type(_)) => {}
             Err(error) => return Err(error),
         }
     }

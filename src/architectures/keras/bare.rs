@@ -36,7 +36,7 @@ pub(super) fn model(weights: &Weights) -> Result<Model, KerasModelError> {
         Store::Groups { root, .. } => (in_order(weights, root), true),
         Store::Vars { .. } => (by_class(weights), false),
     };
-    let kinds = named.iter().map(Named::kind);
+    let kinds = named.iter().map(NamedLayer::kind);
     let kinds: Vec<Kind> = kinds.collect::<Result<_, _>>()?;
     let blocks = kinds
         .iter()
@@ -51,7 +51,7 @@ pub(super) fn model(weights: &Weights) -> Result<Model, KerasModelError> {
         16 => "vgg19".into(),
         n => format!("vgg of {n} convolutions"),
     };
-    let parts: Vec<(Kind, Named)> = kinds.into_iter().zip(named).collect();
+    let parts: Vec<(Kind, NamedLayer)> = kinds.into_iter().zip(named).collect();
     let mut layers = match in_order {
         true => listed(parts),
         false => sorted(parts)?,
@@ -98,14 +98,14 @@ enum Kind {
 }
 
 /// A layer of which only its weights are known.
-struct Named {
+struct NamedLayer {
     /// The name that Keras gave to layers of its class, where it has no better one.
     class: String,
     name: String,
     weights: Vec<Tensor>,
 }
 
-impl Named {
+impl NamedLayer {
     fn kind(&self) -> Result<Kind, KerasModelError> {
         let ranks: Vec<usize> = self
             .weights
@@ -137,17 +137,17 @@ impl Named {
 }
 
 /// Groups in the order of `layer_names`; a model inside the model in that of its weights.
-fn in_order(weights: &Weights, root: &str) -> Vec<Named> {
+fn in_order(weights: &Weights, root: &str) -> Vec<NamedLayer> {
     let key = match root.strip_suffix('/') {
         Some(group) => format!("{group}@layer_names"),
         None => "layer_names".into(),
     };
-    let mut all: Vec<Named> = vec![];
+    let mut all: Vec<NamedLayer> = vec![];
     for name in strings(weights.metadata.get(&key)) {
         let parts = in_group(weights, &format!("{root}{name}"));
         let nested = parts.iter().any(|(owner, _)| is_convolution(owner)) && !is_convolution(&name);
         if !nested {
-            all.push(Named {
+            all.push(NamedLayer {
                 class: name.clone(),
                 name,
                 weights: parts.into_iter().map(|(_, tensor)| tensor).collect(),
@@ -157,7 +157,7 @@ fn in_order(weights: &Weights, root: &str) -> Vec<Named> {
         for (owner, tensor) in parts {
             match all.iter_mut().find(|named| named.name == owner) {
                 Some(named) => named.weights.push(tensor),
-                None => all.push(Named {
+                None => all.push(NamedLayer {
                     class: owner.clone(),
                     name: owner,
                     weights: vec![tensor],
@@ -169,7 +169,7 @@ fn in_order(weights: &Weights, root: &str) -> Vec<Named> {
 }
 
 /// Folders of Keras 3, those of one class in their order.
-fn by_class(weights: &Weights) -> Vec<Named> {
+fn by_class(weights: &Weights) -> Vec<NamedLayer> {
     let paths = weights
         .tensors
         .keys()
@@ -192,7 +192,7 @@ fn by_class(weights: &Weights) -> Vec<Named> {
                 && ["functional", "sequential", "model"]
                     .iter()
                     .any(|m| last.starts_with(m));
-            (!is_model).then(|| Named {
+            (!is_model).then(|| NamedLayer {
                 class: last.into(),
                 name: name.cloned().unwrap_or_else(|| last.into()),
                 weights: weights_of,
@@ -233,7 +233,7 @@ fn is_window(class: &str) -> bool {
 }
 
 /// A layer with the settings that it has in keras.applications, or by default.
-fn of_kind(kind: Kind, Named { name, weights, .. }: Named) -> Option<KerasLayer> {
+fn of_kind(kind: Kind, NamedLayer { name, weights, .. }: NamedLayer) -> Option<KerasLayer> {
     let use_bias = weights.len() > 1;
     Some(match kind {
         Kind::Convolution(..) => {
@@ -253,7 +253,7 @@ fn of_kind(kind: Kind, Named { name, weights, .. }: Named) -> Option<KerasLayer>
 }
 
 /// Layers in the file's own order. A base that is one layer of the model has its pools after its blocks.
-fn listed(parts: Vec<(Kind, Named)>) -> Vec<KerasLayer> {
+fn listed(parts: Vec<(Kind, NamedLayer)>) -> Vec<KerasLayer> {
     let own_pools = parts.iter().any(|(kind, _)| matches!(kind, Kind::Pool(_)));
     let mut layers = vec![];
     let mut current = None;
@@ -273,7 +273,7 @@ fn listed(parts: Vec<(Kind, Named)>) -> Vec<KerasLayer> {
 
 /// Layers that are kept by their classes: convolutions and their pools, what is between, dense layers, each among batch
 /// normalisations that have its width.
-fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<KerasLayer>, KerasModelError> {
+fn sorted(parts: Vec<(Kind, NamedLayer)>) -> Result<Vec<KerasLayer>, KerasModelError> {
     let (mut trunk, mut between, mut dense, mut normalizations) = (vec![], vec![], vec![], vec![]);
     let mut pools = vec![];
     for (kind, named) in parts {
@@ -292,7 +292,7 @@ fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<KerasLayer>, KerasModelError>
     };
     trunk.sort_by_key(|(kind, _)| place(kind));
     // Versions that do not keep the names of layers without weights do not tell the pools of blocks from others.
-    let named = |(_, named): &(&str, Named)| named.name != named.class;
+    let named = |(_, named): &(&str, NamedLayer)| named.name != named.class;
     if pools.is_empty() && !between.iter().any(named) {
         between.retain(|(class, _)| *class != "MaxPooling2D");
     }
@@ -327,14 +327,14 @@ fn sorted(parts: Vec<(Kind, Named)>) -> Result<Vec<KerasLayer>, KerasModelError>
 
 /// Dense layers with batch normalisations before those whose inputs have their width.
 fn among(
-    dense: Vec<Named>,
-    normalizations: Vec<Named>,
+    dense: Vec<NamedLayer>,
+    normalizations: Vec<NamedLayer>,
 ) -> Result<Vec<KerasLayer>, KerasModelError> {
-    let width = |named: &Named| named.weights[0].shape()[0];
-    let ambiguous = |named: &Named| KerasModelError::Ambiguous {
+    let width = |named: &NamedLayer| named.weights[0].shape()[0];
+    let ambiguous = |named: &NamedLayer| KerasModelError::Ambiguous {
         layer: named.name.clone(),
     };
-    let mut places: Vec<Option<Named>> = dense.iter().map(|_| None).collect();
+    let mut places: Vec<Option<NamedLayer>> = dense.iter().map(|_| None).collect();
     let mut first = 0;
     for named in normalizations {
         let mut fitting = (first..dense.len()).filter(|&i| width(&dense[i]) == width(&named));

@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 8;
 
 /// The outermost model.
 pub(super) fn model(config: &Value, weights: &Weights) -> Result<Model, KerasModelError> {
-    let mut unfolded = Unfolded {
+    let mut unfolded = Unfolder {
         weights,
         layers: vec![],
     };
@@ -39,7 +39,7 @@ fn is_keras_2(weights: &Weights) -> bool {
 }
 
 /// A model's layers with their uses: what each use reads by the layer's index, the use and the value.
-struct Frame<'a> {
+struct ModelUses<'a> {
     list: &'a [Value],
     numbers: Vec<String>,
     calls: Vec<Vec<Call<Link<'a>>>>,
@@ -48,7 +48,7 @@ struct Frame<'a> {
     outputs: Vec<Link<'a>>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> ModelUses<'a> {
     fn of(model: &'a Value) -> Result<Self, KerasModelError> {
         // Before Keras 2.2.3 a Sequential's configuration was the list itself.
         let list = model["config"]
@@ -64,7 +64,7 @@ impl<'a> Frame<'a> {
             .iter()
             .map(|layer| name_of(layer).ok_or(KerasModelError::Config("a layer without a name")));
         let names: Vec<&str> = names.collect::<Result<_, _>>()?;
-        let mut frame = Frame {
+        let mut uses = ModelUses {
             list,
             numbers: numbers.collect(),
             calls: vec![],
@@ -76,15 +76,15 @@ impl<'a> Frame<'a> {
             inputs: ends(&model["config"]["input_layers"]),
             outputs: ends(&model["config"]["output_layers"]),
         };
-        if frame.index.len() != list.len() {
+        if uses.index.len() != list.len() {
             return Err(KerasModelError::Config("two layers of one name"));
         }
-        if frame.outputs.is_empty() {
-            frame.in_a_row(&names)?;
+        if uses.outputs.is_empty() {
+            uses.in_a_row(&names)?;
         } else {
-            frame.calls = list.iter().map(calls).collect::<Result<_, _>>()?;
+            uses.calls = list.iter().map(calls).collect::<Result<_, _>>()?;
         }
-        Ok(frame)
+        Ok(uses)
     }
 
     /// Of a Sequential: each layer reads the one before it.
@@ -171,12 +171,12 @@ impl<'a> Frame<'a> {
     }
 }
 
-struct Unfolded<'a> {
+struct Unfolder<'a> {
     weights: &'a Weights,
     layers: Vec<KerasLayer>,
 }
 
-impl Unfolded<'_> {
+impl Unfolder<'_> {
     /// Adds the layers of `model`, over `given` where it is a layer of another, and says where its outputs come from.
     fn model(
         &mut self,
@@ -188,22 +188,22 @@ impl Unfolded<'_> {
         let depth = depth
             .checked_sub(1)
             .ok_or(KerasModelError::Config("too many models inside models"))?;
-        let frame = Frame::of(model)?;
+        let uses = ModelUses::of(model)?;
         let mut given: Vec<Source> = given.map(<[_]>::to_vec).unwrap_or_default();
-        if given.is_empty() && frame.inputs.is_empty() {
+        if given.is_empty() && uses.inputs.is_empty() {
             given.push(self.input(model)?);
         }
         // Values of each use of a layer.
         let mut values: HashMap<(usize, usize), Vec<Source>> = HashMap::new();
-        for at in frame.order()? {
+        for at in uses.order()? {
             let (index, node) = at;
-            let config = &frame.list[index];
+            let config = &uses.list[index];
             let name = name_of(config).unwrap_or_default();
             let mut from = |link: &Link<'_>| {
-                let sources = values.get(&frame.find(link)?);
+                let sources = values.get(&uses.find(link)?);
                 let source = sources.and_then(|sources| match **sources {
                     // An operation says itself how many values it gives.
-                    [source] if !is_model(class(&frame.list[frame.index[link.layer]])) => {
+                    [source] if !is_model(class(&uses.list[uses.index[link.layer]])) => {
                         Some(Source {
                             output: source.output + link.tensor,
                             ..source
@@ -216,11 +216,11 @@ impl Unfolded<'_> {
                 ))
             };
             let found = if class(config) == "InputLayer" && !given.is_empty() {
-                let place = frame.inputs.iter().position(|input| input.layer == name);
+                let place = uses.inputs.iter().position(|input| input.layer == name);
                 let source = given.get(place.unwrap_or(0));
                 vec![*source.ok_or(KerasModelError::Config("a model without its input"))?]
             } else {
-                let arguments: Call<Source> = match frame.calls[index].get(node) {
+                let arguments: Call<Source> = match uses.calls[index].get(node) {
                     Some(call) => call
                         .iter()
                         .map(|(name, argument)| Ok((name.clone(), argument.map(&mut from)?)))
@@ -232,17 +232,17 @@ impl Unfolded<'_> {
                         .into_iter()
                         .collect(),
                 };
-                self.used(config, &frame.numbers[index], arguments, store, depth)?
+                self.used(config, &uses.numbers[index], arguments, store, depth)?
             };
             values.insert(at, found);
         }
         let output = |link: &Link<'_>| {
-            let sources = values.get(&frame.find(link)?);
+            let sources = values.get(&uses.find(link)?);
             let source = sources.and_then(|sources| sources.get(link.tensor).or(sources.first()));
             let source = source.ok_or(KerasModelError::Config("an output that is not there"))?;
             Ok((link.layer.to_owned(), *source))
         };
-        frame.outputs.iter().map(output).collect()
+        uses.outputs.iter().map(output).collect()
     }
 
     /// Adds one use of a layer, or of a model inside.

@@ -2,7 +2,7 @@
 
 use super::KerasLayer;
 use super::build::{Builder, Input};
-use super::value::{Change, Map, Picture, Signal, Step};
+use super::value::{Change, Map, Picture, PictureStep, Signal};
 use crate::architectures::ArchitectureError;
 use crate::architectures::prefix::Pixels;
 use crate::network::{FilterLayout, Network, Op, Resample, Shape, Window};
@@ -75,7 +75,7 @@ impl Builder<'_> {
     }
 
     /// What a layer does to the places of the picture, as a node.
-    fn step(&mut self, step: &Step, map: &Map) -> Result<Map, ArchitectureError> {
+    fn step(&mut self, step: &PictureStep, map: &Map) -> Result<Map, ArchitectureError> {
         match step.change {
             Change::Cut(sides) => {
                 let sides = sides.map(|sides| sides.map(|side| -(side as i32)));

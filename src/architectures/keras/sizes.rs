@@ -7,7 +7,9 @@ use super::build::Builder;
 use super::nodes::expect_axes;
 use super::value::{Axes, Change, Picture, Signal};
 use crate::architectures::ArchitectureError;
-use crate::network::{Filter, MAX_SIDE, Nearest, Op, Places, Resample, Resize, Shape, To};
+use crate::network::{
+    Coordinates, Interpolation, MAX_SIDE, NearestMode, Op, Resample, Resize, ResizeTo, Shape,
+};
 
 impl Builder<'_> {
     /// A picture or a map in another size; where Keras' filter is none of ours, or a picture may have any size, the network takes
@@ -36,7 +38,7 @@ impl Builder<'_> {
         let alike = there[0] * size[1] == there[1] * size[0];
         let stretches = !is("crop_to_aspect_ratio") && !is("pad_to_aspect_ratio");
         let rule =
-            resize(To::Size(size), kind).filter(|_| !is("antialias") && (stretches || alike));
+            resize(ResizeTo::Size(size), kind).filter(|_| !is("antialias") && (stretches || alike));
         match (signal, rule) {
             (Signal::Picture(picture), Some(rule)) if !self.input.open => {
                 let resized = picture.changed(&layer.name, Change::Resize(rule));
@@ -58,7 +60,7 @@ impl Builder<'_> {
         if h.max(w) > MAX_SIDE {
             return Err(unsupported().into());
         }
-        let rule = resize(To::Times([h as f32, w as f32]), kind);
+        let rule = resize(ResizeTo::Times([h as f32, w as f32]), kind);
         let rule = rule.ok_or_else(|| layer.unsupported(format!("the filter {kind:?} is")))?;
         match signal {
             // Its pixels may still be scaled after it.
@@ -170,10 +172,13 @@ impl Builder<'_> {
 }
 
 /// Keras' filter of that name, where all of its backends have the same.
-fn resize(to: To, kind: &str) -> Option<Resize> {
+fn resize(to: ResizeTo, kind: &str) -> Option<Resize> {
     let (filter, places) = match kind {
-        "nearest" => (Filter::Nearest(Nearest::Before), Places::HalfOutput),
-        "bilinear" => (Filter::Linear, Places::HalfPixel),
+        "nearest" => (
+            Interpolation::Nearest(NearestMode::Before),
+            Coordinates::HalfOutput,
+        ),
+        "bilinear" => (Interpolation::Linear, Coordinates::HalfPixel),
         _ => return None,
     };
     Some(Resize {

@@ -79,12 +79,12 @@ pub(super) struct Picture {
     /// Rows and columns of what goes in.
     pub(super) input: [usize; 2],
     /// What is done to its places, in order. Factors and summands of the channels may as well come before.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<PictureStep>,
 }
 
 /// What a layer does to the places of the picture.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Step {
+pub(super) struct PictureStep {
     /// The layer.
     pub(super) name: String,
     pub(super) change: Change,
@@ -115,7 +115,7 @@ impl Picture {
                 }
             };
         }
-        self.steps.push(Step {
+        self.steps.push(PictureStep {
             name: name.into(),
             change,
         });

@@ -7,7 +7,7 @@ use crate::network::{Activation, NodeId, Op, OutputKind};
 use crate::weights::Tensor;
 use crate::weights::onnx::{Constant, Node};
 
-use super::gates::{Above, Squares};
+use super::gates::{Comparison, Squares};
 use super::layers::Call;
 use super::{GraphError, Import, Value, View};
 
@@ -25,7 +25,7 @@ pub(super) enum Pending {
     /// A part of a local response normalisation.
     Squares(Squares),
     /// Whether the value is above or below a number.
-    Above(Above),
+    Above(Comparison),
 }
 
 impl Pending {

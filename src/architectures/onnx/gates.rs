@@ -26,7 +26,7 @@ pub(super) struct Squares {
 
 /// A comparison with a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Above {
+pub(super) struct Comparison {
     limit: f32,
     /// Whether it is true above the limit, else below.
     above: bool,
@@ -127,7 +127,7 @@ impl Import<'_> {
                     return Ok(Some(with(layer, Pending::Polynomial(power))));
                 }
                 let compared = |above| {
-                    Pending::Above(Above {
+                    Pending::Above(Comparison {
                         limit: value,
                         above,
                     })
@@ -178,7 +178,7 @@ impl Import<'_> {
         let Some(Value::Layer(condition)) = call.input(0) else {
             return Err(unknown());
         };
-        let Some(Pending::Above(Above { limit, above })) = condition.pending else {
+        let Some(Pending::Above(Comparison { limit, above })) = condition.pending else {
             return Err(unknown());
         };
         let (large, small) = if above { (1, 2) } else { (2, 1) };

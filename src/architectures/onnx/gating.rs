@@ -1,7 +1,9 @@
 //! What weighs channels by one another: a value that is spread over channels or positions, a convolution along the channels of a
 //! vector, values that are stacked in a dimension of their own, and the shares of two that a softmax gives.
 
-use crate::network::{Activation, Filter, MAX_SIDE, NodeId, Op, Places, Resample, Resize, To};
+use crate::network::{
+    Activation, Coordinates, Interpolation, MAX_SIDE, NodeId, Op, Resample, Resize, ResizeTo,
+};
 use crate::weights::Tensor;
 
 use super::activations::MAX_PLACES;
@@ -38,9 +40,9 @@ impl Import<'_> {
             return Err(call.unsupported("of two layers of different shapes"));
         }
         let op = Op::Resample(Resample::Resize(Resize {
-            to: To::Size(size),
-            filter: Filter::Linear,
-            places: Places::HalfPixel,
+            to: ResizeTo::Size(size),
+            filter: Interpolation::Linear,
+            places: Coordinates::HalfPixel,
             antialias: false,
             edge: true,
         }));

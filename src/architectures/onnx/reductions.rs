@@ -11,7 +11,7 @@ use super::{GraphError, Import, View};
 
 /// What is made of all values over the dimensions that go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+enum Reduction {
     Mean,
     Sum,
     Largest,
@@ -27,13 +27,13 @@ impl Import<'_> {
         call.open(&layer)?;
         let rank = layer.axes.len();
         let (of, reduces) = match call.node.op_type.as_str() {
-            "GlobalAveragePool" => (Of::Mean, false),
-            "GlobalMaxPool" => (Of::Largest, false),
-            "ReduceMax" => (Of::Largest, true),
-            "ReduceSum" => (Of::Sum, true),
-            "ReduceL2" => (Of::Length, true),
-            "ReduceSumSquare" => (Of::SumOfSquares, true),
-            _ => (Of::Mean, true),
+            "GlobalAveragePool" => (Reduction::Mean, false),
+            "GlobalMaxPool" => (Reduction::Largest, false),
+            "ReduceMax" => (Reduction::Largest, true),
+            "ReduceSum" => (Reduction::Sum, true),
+            "ReduceL2" => (Reduction::Length, true),
+            "ReduceSumSquare" => (Reduction::SumOfSquares, true),
+            _ => (Reduction::Mean, true),
         };
         let axes: Option<Vec<usize>> = if reduces {
             let axes = call.ints("axes", 1).unwrap_or_default();
@@ -44,7 +44,7 @@ impl Import<'_> {
         let axes = axes.ok_or_else(|| call.unusable("axes"))?;
         let lengths = self.dimensions(&layer);
         let mut made = match of {
-            Of::Length | Of::SumOfSquares => {
+            Reduction::Length | Reduction::SumOfSquares => {
                 self.made(call, &layer, Op::Activate(Activation::Square))?
             }
             _ => layer.clone(),
@@ -55,9 +55,9 @@ impl Import<'_> {
                 Axis::H => positions[0] = true,
                 Axis::W => positions[1] = true,
                 Axis::Places => positions = [true; 2],
-                Axis::C if of == Of::Largest => made = self.largest_channel(call, &made)?,
+                Axis::C if of == Reduction::Largest => made = self.largest_channel(call, &made)?,
                 Axis::C => made = self.over_channels(call, &made, of)?,
-                Axis::Group(count) if of != Of::Largest => {
+                Axis::Group(count) if of != Reduction::Largest => {
                     made = self.over_groups(call, &made, count, of)?;
                 }
                 _ => return Err(call.unsupported("over other than rows, columns and channels")),
@@ -72,7 +72,7 @@ impl Import<'_> {
         if positions != [false; 2] || shape.h * shape.w == 1 && axes.iter().any(spatial) {
             made = self.over_positions(call, &made, positions, of)?;
         }
-        if of == Of::Length {
+        if of == Reduction::Length {
             made = self.made(call, &made, Op::Activate(Activation::Sqrt))?;
         }
         if reduces && call.node.int("keepdims").unwrap_or(1) == 0 {
@@ -101,15 +101,15 @@ impl Import<'_> {
         call: &Call<'_>,
         layer: &View,
         [rows, columns]: [bool; 2],
-        of: Of,
+        of: Reduction,
     ) -> Result<View, GraphError> {
         let shape = self.shape_of(layer);
         let whole = (rows || shape.h == 1) && (columns || shape.w == 1);
-        let pooled = match of != Of::Largest && whole {
+        let pooled = match of != Reduction::Largest && whole {
             true => self.pool(call, layer, Op::GlobalMean)?,
-            false => self.over(call, layer, [rows, columns], of != Of::Largest)?,
+            false => self.over(call, layer, [rows, columns], of != Reduction::Largest)?,
         };
-        if matches!(of, Of::Mean | Of::Largest) {
+        if matches!(of, Reduction::Mean | Reduction::Largest) {
             return Ok(pooled);
         }
         let places = if rows { shape.h } else { 1 } * if columns { shape.w } else { 1 };
@@ -158,9 +158,14 @@ impl Import<'_> {
     }
 
     /// At each position one value for all channels: a convolution of one tap to one channel.
-    fn over_channels(&mut self, call: &Call<'_>, layer: &View, of: Of) -> Result<View, GraphError> {
+    fn over_channels(
+        &mut self,
+        call: &Call<'_>,
+        layer: &View,
+        of: Reduction,
+    ) -> Result<View, GraphError> {
         let channels = self.shape_of(layer).c;
-        let share = if of == Of::Mean {
+        let share = if of == Reduction::Mean {
             1.0 / channels as f32
         } else {
             1.0
@@ -199,11 +204,11 @@ impl Import<'_> {
         call: &Call<'_>,
         layer: &View,
         groups: usize,
-        of: Of,
+        of: Reduction,
     ) -> Result<View, GraphError> {
         let channels = self.shape_of(layer).c;
         let within = channels / groups;
-        let share = if of == Of::Mean {
+        let share = if of == Reduction::Mean {
             1.0 / groups as f32
         } else {
             1.0

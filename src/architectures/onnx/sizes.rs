@@ -1,6 +1,6 @@
 //! `Resize`, `Upsample`: maps in another size.
 
-use crate::network::{Filter, Nearest, Op, Places, Resample, Resize, To};
+use crate::network::{Coordinates, Interpolation, NearestMode, Op, Resample, Resize, ResizeTo};
 use crate::weights::onnx::Constant;
 
 use super::attributes::axis;
@@ -12,7 +12,7 @@ use super::{GraphError, Import, View};
 const MAX_RANK: usize = 8;
 
 /// What becomes of each dimension.
-enum Asked {
+enum AskedSize {
     Lengths(Vec<i64>),
     Times(Vec<f32>),
 }
@@ -39,8 +39,8 @@ impl Import<'_> {
         let along = along.ok_or_else(|| call.unusable("axes"))?;
         let asked = call.asked()?;
         let count = match &asked {
-            Asked::Lengths(lengths) => lengths.len(),
-            Asked::Times(times) => times.len(),
+            AskedSize::Lengths(lengths) => lengths.len(),
+            AskedSize::Times(times) => times.len(),
         };
         if count != along.len() || count > MAX_RANK {
             return Err(call.unusable("scales or sizes"));
@@ -53,8 +53,8 @@ impl Import<'_> {
                 Axis::W => 1,
                 _ => {
                     let stays = match &asked {
-                        Asked::Lengths(asked) => asked[i] == lengths[at] as i64,
-                        Asked::Times(times) => times[i] == 1.0,
+                        AskedSize::Lengths(asked) => asked[i] == lengths[at] as i64,
+                        AskedSize::Times(times) => times[i] == 1.0,
                     };
                     match stays {
                         true => continue,
@@ -64,35 +64,35 @@ impl Import<'_> {
             };
             sides += 1;
             match &asked {
-                Asked::Lengths(asked) => {
+                AskedSize::Lengths(asked) => {
                     let length = usize::try_from(asked[i]).ok();
                     size[side] = length.ok_or_else(|| call.unusable("sizes"))?;
                 }
-                Asked::Times(asked) => times[side] = asked[i],
+                AskedSize::Times(asked) => times[side] = asked[i],
             }
         }
         let shape = self.shape_of(&layer);
         let to = match asked {
             // A dimension that is not listed stays as it is.
-            Asked::Lengths(_) if sides == 2 => To::Size(size),
-            Asked::Lengths(_) if sides == 0 => return Ok(layer),
-            Asked::Lengths(_) => {
+            AskedSize::Lengths(_) if sides == 2 => ResizeTo::Size(size),
+            AskedSize::Lengths(_) if sides == 0 => return Ok(layer),
+            AskedSize::Lengths(_) => {
                 let has = |wanted| along.iter().any(|&at| layer.axes[at] == wanted);
-                To::Size([
+                ResizeTo::Size([
                     if has(Axis::H) { size[0] } else { shape.h },
                     if has(Axis::W) { size[1] } else { shape.w },
                 ])
             }
-            Asked::Times(_) => To::Times(times),
+            AskedSize::Times(_) => ResizeTo::Times(times),
         };
         let shrinks = match to {
-            To::Size([h, w]) => h < shape.h || w < shape.w,
-            To::Times(times) => times.iter().any(|&times| times < 1.0),
+            ResizeTo::Size([h, w]) => h < shape.h || w < shape.w,
+            ResizeTo::Times(times) => times.iter().any(|&times| times < 1.0),
         };
         let resize = call.resize(to, shrinks)?;
-        let kept = matches!(to, To::Size(size) if size == [shape.h, shape.w])
-            || matches!(to, To::Times(times) if times == [1.0; 2]);
-        if kept && resize.places != Places::HalfOutput {
+        let kept = matches!(to, ResizeTo::Size(size) if size == [shape.h, shape.w])
+            || matches!(to, ResizeTo::Times(times) if times == [1.0; 2]);
+        if kept && resize.places != Coordinates::HalfOutput {
             return Ok(layer);
         }
         let op = Op::Resample(Resample::Resize(resize));
@@ -103,11 +103,11 @@ impl Import<'_> {
 
 impl Call<'_> {
     /// The scales or the sizes, of which one is given.
-    fn asked(&self) -> Result<Asked, GraphError> {
+    fn asked(&self) -> Result<AskedSize, GraphError> {
         if let Some(crate::weights::onnx::Attribute::Floats(times)) =
             self.node.attributes.get("scales")
         {
-            return Ok(Asked::Times(times.clone()));
+            return Ok(AskedSize::Times(times.clone()));
         }
         // Before opset 11 there was no region of interest, and no sizes.
         let scales = match self.node.op_type == "Upsample" || self.opset < 11 {
@@ -116,60 +116,60 @@ impl Call<'_> {
         };
         match (self.input(3), self.constant(3)) {
             (Some(_), Some(Constant::Ints(sizes))) => {
-                return Ok(Asked::Lengths(sizes.values.clone()));
+                return Ok(AskedSize::Lengths(sizes.values.clone()));
             }
             (Some(_), _) => return Err(self.unsupported("to a size that is not known")),
             (None, _) => {}
         }
         match self.constant(scales) {
             Some(Constant::Floats(times)) if times.len() <= MAX_RANK => {
-                Ok(Asked::Times(times.to_vec()))
+                Ok(AskedSize::Times(times.to_vec()))
             }
             _ => Err(self.unsupported("to a size that is not known")),
         }
     }
 
-    fn resize(&self, to: To, shrinks: bool) -> Result<Resize, GraphError> {
+    fn resize(&self, to: ResizeTo, shrinks: bool) -> Result<Resize, GraphError> {
         let text = |name: &str, usual| self.node.text(name).unwrap_or(usual).to_owned();
         let mode = text("mode", "nearest");
         let antialias = self.node.int("antialias").unwrap_or(0) != 0;
         if self.node.op_type == "Upsample" || self.opset < 11 {
             // The standard did not say which place is the nearest; onnxruntime takes the next one where the map gets smaller.
             let filter = match mode.as_str() {
-                "nearest" if shrinks => Filter::Nearest(Nearest::After),
-                "nearest" => Filter::Nearest(Nearest::Before),
-                "linear" | "bilinear" => Filter::Linear,
+                "nearest" if shrinks => Interpolation::Nearest(NearestMode::After),
+                "nearest" => Interpolation::Nearest(NearestMode::Before),
+                "linear" | "bilinear" => Interpolation::Linear,
                 _ => return Err(self.unusable("mode")),
             };
             return Ok(Resize {
                 to,
                 filter,
-                places: Places::Asymmetric,
+                places: Coordinates::Asymmetric,
                 antialias: false,
                 edge: true,
             });
         }
         let filter = match mode.as_str() {
             "nearest" => {
-                Filter::Nearest(match text("nearest_mode", "round_prefer_floor").as_str() {
-                    "round_prefer_floor" => Nearest::RoundDown,
-                    "round_prefer_ceil" => Nearest::RoundUp,
-                    "floor" => Nearest::Before,
-                    "ceil" => Nearest::After,
+                Interpolation::Nearest(match text("nearest_mode", "round_prefer_floor").as_str() {
+                    "round_prefer_floor" => NearestMode::RoundDown,
+                    "round_prefer_ceil" => NearestMode::RoundUp,
+                    "floor" => NearestMode::Before,
+                    "ceil" => NearestMode::After,
                     _ => return Err(self.unusable("nearest_mode")),
                 })
             }
-            "linear" => Filter::Linear,
-            "cubic" => Filter::Cubic(self.node.float("cubic_coeff_a").unwrap_or(-0.75)),
+            "linear" => Interpolation::Linear,
+            "cubic" => Interpolation::Cubic(self.node.float("cubic_coeff_a").unwrap_or(-0.75)),
             _ => return Err(self.unusable("mode")),
         };
         let places = match text("coordinate_transformation_mode", "half_pixel").as_str() {
-            "half_pixel" => Places::HalfPixel,
-            "half_pixel_symmetric" => Places::HalfPixelSymmetric,
-            "pytorch_half_pixel" => Places::HalfPixelOrFirst,
-            "align_corners" => Places::AlignCorners,
-            "asymmetric" => Places::Asymmetric,
-            "tf_half_pixel_for_nn" => Places::HalfOutput,
+            "half_pixel" => Coordinates::HalfPixel,
+            "half_pixel_symmetric" => Coordinates::HalfPixelSymmetric,
+            "pytorch_half_pixel" => Coordinates::HalfPixelOrFirst,
+            "align_corners" => Coordinates::AlignCorners,
+            "asymmetric" => Coordinates::Asymmetric,
+            "tf_half_pixel_for_nn" => Coordinates::HalfOutput,
             "tf_crop_and_resize" => return Err(self.unsupported("of a region")),
             _ => return Err(self.unusable("coordinate_transformation_mode")),
         };

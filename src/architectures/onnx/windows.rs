@@ -1,7 +1,7 @@
 //! Operators that slide a window over a map.
 
 use crate::network::{
-    FilterLayout, Lrn, MAX_POOL, MAX_SIDE, Op, Pad, Repeat, Resample, Shape, Window,
+    FilterLayout, Lrn, MAX_POOL, MAX_SIDE, Op, Pad, RepeatMode, Resample, Shape, Window,
 };
 use crate::weights::onnx::{Constant, Node};
 
@@ -80,9 +80,9 @@ impl Import<'_> {
         }
         let repeats = match call.node.text("mode").unwrap_or("constant") {
             "constant" => None,
-            "reflect" => Some(Repeat::Reflect),
-            "edge" => Some(Repeat::Edge),
-            "wrap" => Some(Repeat::Wrap),
+            "reflect" => Some(RepeatMode::Reflect),
+            "edge" => Some(RepeatMode::Edge),
+            "wrap" => Some(RepeatMode::Wrap),
             _ => return Err(call.unusable("mode")),
         };
         let mut rows_and_columns = [[0; 2]; 2];

@@ -35,8 +35,8 @@ pub(super) fn choose(
     let side = side(vgg)?;
     let blocks = vgg.blocks.len();
     // Names tell a pool after each block but the last: only the paper's own networks are known to end with one.
-    let all = Fit::new(vgg, side, blocks);
-    let open = Fit::new(vgg, side, blocks - 1);
+    let all = HeadFit::new(vgg, side, blocks);
+    let open = HeadFit::new(vgg, side, blocks - 1);
     let known = VGG
         .iter()
         .any(|(_, known)| vgg.blocks.iter().map(Vec::len).eq(*known));
@@ -65,7 +65,7 @@ pub(super) fn choose(
 }
 
 /// The sizes of pictures that a head and so many pools go with.
-struct Fit {
+struct HeadFit {
     side: usize,
     pools: usize,
     /// From the smallest to the largest.
@@ -74,7 +74,7 @@ struct Fit {
     averaged: bool,
 }
 
-impl Fit {
+impl HeadFit {
     fn new(vgg: &Vgg, side: usize, pools: usize) -> Self {
         let stride = 1usize.checked_shl(pools as u32).unwrap_or(usize::MAX);
         let averaged = side == 1 || vgg.adaptive && side == BINS;

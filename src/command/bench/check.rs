@@ -22,7 +22,7 @@ pub struct Check {
 
 /// Results that no clock should be started for.
 #[derive(Debug, thiserror::Error, PartialEq)]
-pub enum Wrong {
+pub enum WrongResults {
     /// NaN or infinity.
     #[error("logit {class} is {value}: there is nothing to time")]
     NotFinite {
@@ -54,7 +54,7 @@ pub enum Wrong {
 #[derive(Debug)]
 pub(super) enum CheckError {
     Explain(ExplainError),
-    Wrong(Wrong),
+    Wrong(WrongResults),
 }
 
 impl From<ExplainError> for CheckError {
@@ -63,8 +63,8 @@ impl From<ExplainError> for CheckError {
     }
 }
 
-impl From<Wrong> for CheckError {
-    fn from(error: Wrong) -> Self {
+impl From<WrongResults> for CheckError {
+    fn from(error: WrongResults) -> Self {
         Self::Wrong(error)
     }
 }
@@ -95,12 +95,12 @@ fn check_passes(
     let first = forward(input)?;
     if let Some(class) = first.iter().position(|logit| !logit.is_finite()) {
         let value = first[class];
-        return Err(Wrong::NotFinite { class, value }.into());
+        return Err(WrongResults::NotFinite { class, value }.into());
     }
     let second = forward(input)?;
     if let Some(class) = (0..first.len()).find(|&class| first[class] != second[class]) {
         let (first, second) = (first[class], second[class]);
-        return Err(Wrong::NotRepeatable {
+        return Err(WrongResults::NotRepeatable {
             class,
             first,
             second,
@@ -139,7 +139,7 @@ fn check_passes(
             return Ok(Check { gradient_ratio });
         }
     }
-    Err(Wrong::Gradient(ratio).into())
+    Err(WrongResults::Gradient(ratio).into())
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
     fn checked(
         logits: impl Fn(&[f32]) -> Vec<f32>,
         gradient: [f32; 3],
-    ) -> Result<Option<f64>, Wrong> {
+    ) -> Result<Option<f64>, WrongResults> {
         let forward = |x: &[f32]| Ok(logits(x));
         match check_passes(&INPUT, &SEED, (STEPS, TOLERANCE), forward, || {
             Ok(gradient.to_vec())
@@ -190,7 +190,7 @@ mod tests {
         let against = WEIGHTS[1].map(|w| -w);
         let of_another_class = WEIGHTS[0];
         for (gradient, expected) in [(twice, 0.5), (against, -1.0), (of_another_class, -2.25)] {
-            let Err(Wrong::Gradient(ratio)) = checked(logits, gradient) else {
+            let Err(WrongResults::Gradient(ratio)) = checked(logits, gradient) else {
                 panic!("{gradient:?} was taken for the gradient");
             };
             assert!((ratio - expected).abs() < 1e-2, "{ratio}");
@@ -216,7 +216,7 @@ mod tests {
         let gradient = [f32::NAN, 0.0, 0.0];
         assert!(matches!(
             checked(logits, gradient),
-            Err(Wrong::Gradient(ratio)) if ratio.is_nan()
+            Err(WrongResults::Gradient(ratio)) if ratio.is_nan()
         ));
     }
 
@@ -239,7 +239,7 @@ mod tests {
         let wrong = checked(drifting, WEIGHTS[1]).unwrap_err();
         assert_eq!(
             wrong,
-            Wrong::NotRepeatable {
+            WrongResults::NotRepeatable {
                 class: 1,
                 first: 1.0,
                 second: 2.0

@@ -40,7 +40,7 @@ pub(super) struct Explained {
 }
 
 /// The network on each device, and what the report says of it.
-pub(super) struct SetUp {
+pub(super) struct Engines {
     pub(super) wanted: Wanted,
     pub(super) explainers: Vec<Explainer>,
     pub(super) settings: report::Settings,
@@ -60,7 +60,7 @@ struct OtherSizes {
 /// A width and a height, and the network at these.
 type AtSize = ((u32, u32), Arc<Explainer>);
 
-impl SetUp {
+impl Engines {
     /// One rectangle in place of many, where that means the same to the network and the device holds it.
     pub(super) fn whole(&self, run: &Run<'_>, tiles: &Tiles) -> Option<Tiles> {
         let whole = tiles.whole()?;
@@ -102,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A picture's number, from 0, of so many.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct PictureNumber {
     pub(super) index: usize,
     pub(super) of: usize,
 }
@@ -115,7 +115,7 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn set_up(&self) -> Result<SetUp, Error> {
+    pub(super) fn set_up(&self) -> Result<Engines, Error> {
         let started = Instant::now();
         let Classifier {
             network,
@@ -143,7 +143,7 @@ impl Run<'_> {
         let explainers =
             explainers.map_err(|error| of_run(error, &self.model.weights, network, fits))?;
         let channels = explainers[0].channels();
-        Ok(SetUp {
+        Ok(Engines {
             settings: settings(self.options, &self.model.classifier, &wanted, channels),
             wanted,
             explainers,
@@ -180,8 +180,8 @@ impl Run<'_> {
     }
 
     /// Says where fewer pictures go through at once than were asked for.
-    pub(super) fn tell_fewer_at_once(&self, set_up: &SetUp, tell: &impl Fn(Message)) {
-        let (asked, at_once) = (self.options.many.batch, set_up.explainers[0].at_once());
+    pub(super) fn tell_fewer_at_once(&self, engines: &Engines, tell: &impl Fn(Message)) {
+        let (asked, at_once) = (self.options.many.batch, engines.explainers[0].at_once());
         let Some(asked) = asked.filter(|asked| asked.get().min(self.jobs.of) > at_once) else {
             return;
         };
@@ -195,13 +195,13 @@ impl Run<'_> {
     /// Runs the network for a group of pictures.
     pub(super) fn compute(
         &self,
-        set_up: &SetUp,
+        engines: &Engines,
         device: usize,
         pictures: Vec<Prepared>,
-        place: Place,
+        place: PictureNumber,
         tell: &impl Fn(Message),
     ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
-        let explainer = &set_up.explainers[device];
+        let explainer = &engines.explainers[device];
         if explainer.at_once() > 1 {
             return self.compute_group(explainer, device, pictures, place, tell);
         }
@@ -211,7 +211,7 @@ impl Run<'_> {
             let explained = if size == (input.w as u32, input.h as u32) {
                 compute_one(explainer, self.choice, picture, device, place, tell)?
             } else {
-                let sized = set_up.explainer(self, device, size)?;
+                let sized = engines.explainer(self, device, size)?;
                 compute_one(&sized, self.choice, picture, device, place, tell)?
             };
             Ok(Ok(explained))
@@ -224,7 +224,7 @@ impl Run<'_> {
         explainer: &Explainer,
         device: usize,
         pictures: Vec<Prepared>,
-        place: Place,
+        place: PictureNumber,
         tell: &impl Fn(Message),
     ) -> Result<Vec<Result<Explained, Failure>>, ExplainError> {
         if place.index == 0 {
@@ -276,7 +276,7 @@ fn compute_one(
     choice: &Choice,
     picture: Prepared,
     device: usize,
-    place: Place,
+    place: PictureNumber,
     tell: &impl Fn(Message),
 ) -> Result<Explained, ExplainError> {
     let started = Instant::now();

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::pictures::Run;
 use super::record::Record;
-use super::results::Drawn;
-use super::sheet::Together;
+use super::results::DrawnPicture;
+use super::sheet::JointSheet;
 use super::{Job, Message, print};
 use crate::command::{Error, whole_page};
 use crate::labels::Labels;
@@ -65,11 +65,11 @@ pub(super) struct Ending<'a, W> {
 pub(super) struct Collected {
     pub(super) page: Option<Page>,
     pub(super) coco: Coco,
-    pub(super) sheet: Option<Together>,
+    pub(super) sheet: Option<JointSheet>,
 }
 
 impl Collected {
-    pub(super) fn new(page: Option<Page>, sheet: Option<Together>) -> Self {
+    pub(super) fn new(page: Option<Page>, sheet: Option<JointSheet>) -> Self {
         Self {
             page,
             coco: Coco::default(),
@@ -141,7 +141,7 @@ impl<'a, W: Write> Ending<'a, W> {
     pub(super) fn of_picture(
         &mut self,
         job: &Job,
-        outcome: Result<Drawn, Failure>,
+        outcome: Result<DrawnPicture, Failure>,
         tell: &impl Fn(Message),
     ) -> ControlFlow<()> {
         self.done += 1;
@@ -198,7 +198,7 @@ impl<'a, W: Write> Ending<'a, W> {
     fn succeeds(
         &mut self,
         job: &Job,
-        mut drawn: Drawn,
+        mut drawn: DrawnPicture,
         tell: &impl Fn(Message),
     ) -> Result<(), Error> {
         let shown = drawn.shown.as_ref();
@@ -230,7 +230,7 @@ impl<'a, W: Write> Ending<'a, W> {
     }
 
     /// Draws the maps of a picture's classes in the terminal.
-    fn preview(&self, drawn: &Drawn, tell: &impl Fn(Message)) -> Result<(), Error> {
+    fn preview(&self, drawn: &DrawnPicture, tell: &impl Fn(Message)) -> Result<(), Error> {
         let Some(screen) = self.run.screen else {
             return Ok(());
         };

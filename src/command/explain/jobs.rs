@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use super::Message;
 use super::box_file::BoxOfClass;
-use super::listing::{Named, named};
+use super::listing::{NamedPicture, named};
 use crate::cli::{Format, Output};
 use crate::command::Error;
 use crate::options::{Options, Shard};
 use crate::output::manifest::Head;
-use crate::output::{self, Checked, Destination, Kept};
+use crate::output::{self, Checked, Destination, ProtectedFiles};
 
 /// One picture and where its files go.
 pub(super) struct Job {
     pub(super) image: PathBuf,
-    /// What was named for it, as [`Named`] has it.
+    /// What was named for it, as [`NamedPicture`] has it.
     pub(super) named: PathBuf,
     /// Its number, from 0, among all pictures of all parts.
     pub(super) place: usize,
@@ -40,12 +40,12 @@ pub(super) struct Jobs {
     /// Folders that will be made.
     pub(super) new_folders: Vec<PathBuf>,
     /// Files that are not written over.
-    pub(super) kept: Kept,
+    pub(super) kept: ProtectedFiles,
 }
 
 impl Job {
     /// Of what was named, with what speaks against it.
-    fn of(named: Named, place: usize, options: &Options) -> (Self, Option<Error>) {
+    fn of(named: NamedPicture, place: usize, options: &Options) -> (Self, Option<Error>) {
         let out_dir = options.out_dir.as_ref().map(|folder| {
             // Joined with nothing, a folder would end in a separator.
             match named.below.as_os_str().is_empty() {
@@ -95,7 +95,7 @@ impl Jobs {
         let of = all.len();
         let given = options.weights.iter().chain(&options.labels);
         let read = all.iter().map(|(job, _)| &job.image).chain(given);
-        let kept = Kept::new(read.map(PathBuf::as_path));
+        let kept = ProtectedFiles::new(read.map(PathBuf::as_path));
         let new_folders = check(&mut all, options)?;
         if let Some(shard) = options.many.shard {
             keep(&mut all, shard);

@@ -11,7 +11,7 @@ use crate::output::{self, provenance};
 use crate::picture::{self, Listed};
 
 /// A picture to explain, or a name that leads to none.
-pub(super) struct Named {
+pub(super) struct NamedPicture {
     /// As it was named, or found in a folder.
     pub(super) image: PathBuf,
     /// What was named: itself, its folder, a pattern, or the name on a list.
@@ -23,7 +23,10 @@ pub(super) struct Named {
 }
 
 /// Those of `options`. What folders leave out is told.
-pub(super) fn named(options: &Options, tell: &impl Fn(Message)) -> Result<Vec<Named>, Error> {
+pub(super) fn named(
+    options: &Options,
+    tell: &impl Fn(Message),
+) -> Result<Vec<NamedPicture>, Error> {
     let mut all = vec![];
     // With several trees each has a folder of its own, since their pictures may have the same names.
     let trees = options.images.iter().filter(|path| path.is_dir()).count();
@@ -51,7 +54,7 @@ pub(super) fn named(options: &Options, tell: &impl Fn(Message)) -> Result<Vec<Na
         true => image.to_owned(),
         false => output::place(image),
     };
-    all.retain(|named: &Named| seen.insert(place(&named.image)));
+    all.retain(|named: &NamedPicture| seen.insert(place(&named.image)));
     Ok(all)
 }
 
@@ -60,10 +63,10 @@ fn list(
     name: &Path,
     options: &Options,
     tell: &impl Fn(Message),
-    all: &mut Vec<Named>,
+    all: &mut Vec<NamedPicture>,
     below: impl Fn(&Path, &Path) -> PathBuf,
 ) {
-    let refused = |image: &Path, error| Named {
+    let refused = |image: &Path, error| NamedPicture {
         image: image.to_owned(),
         typed: name.to_owned(),
         below: PathBuf::new(),
@@ -85,7 +88,7 @@ fn list(
         let note = format!("{}: {left_out}", name.display());
         tell(Message::Note(note));
     }
-    all.extend(pictures.into_iter().map(|image| Named {
+    all.extend(pictures.into_iter().map(|image| NamedPicture {
         below: below(&image, &root),
         image,
         typed: name.to_owned(),

@@ -12,7 +12,7 @@ use crate::draw::composite::{self, Rectangle};
 use crate::explainer::Explanation;
 use crate::methods::map::Map;
 use crate::options::Options;
-use crate::output::page::{Media, Page, Shown, ShownMap, Values};
+use crate::output::page::{Media, Page, PageMap, PagePicture, Values};
 use crate::output::provenance::Origin;
 use crate::picture;
 use crate::picture::preprocess::Geometry;
@@ -84,7 +84,7 @@ pub(super) fn shown(
     scene: &Scene<'_>,
     explanations: &[Explanation],
     picture: &RgbImage,
-) -> Result<Shown, Error> {
+) -> Result<PagePicture, Error> {
     let geometry = scaled(scene.geometry, picture);
     let shared = scene.shared(explanations);
     let mut maps = vec![];
@@ -98,7 +98,7 @@ pub(super) fn shown(
     let (address, maps) = to
         .media
         .picture_and_maps(&encoded(picture)?, maps, &to.key)?;
-    Ok(Shown {
+    Ok(PagePicture {
         picture: address,
         small,
         size: picture.dimensions().into(),
@@ -114,10 +114,10 @@ fn of_class(
     shared: &Shared,
     rank: usize,
     explanation: &Explanation,
-) -> Result<Vec<ShownMap>, Error> {
+) -> Result<Vec<PageMap>, Error> {
     let mut maps = vec![];
     for (method, given) in values(scene, explanation) {
-        let shown = |layer: Option<String>, size, values| ShownMap {
+        let shown = |layer: Option<String>, size, values| PageMap {
             class: rank,
             method: method.to_string(),
             layer,

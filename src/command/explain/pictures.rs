@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::choice::Choice;
-use super::compute::{Place, SetUp};
+use super::compute::{Engines, PictureNumber};
 use super::devices::Devices;
 use super::draw;
 use super::ending::{Collected, Ending};
@@ -45,11 +45,11 @@ impl Run<'_> {
         out: &mut (impl Write + Send),
         tell: &(impl Fn(Message) + Sync),
     ) -> Result<bool, Error> {
-        let set_up = self.set_up()?;
+        let engines = self.set_up()?;
         self.tell_of_folders(tell);
         self.sweep(tell);
-        self.tell_fewer_channels(&set_up, tell);
-        self.tell_fewer_at_once(&set_up, tell);
+        self.tell_fewer_channels(&engines, tell);
+        self.tell_fewer_at_once(&engines, tell);
         let list = &self.jobs.list;
         let computed = AtomicUsize::new(0);
         let record = match record::is_kept(self.options, self.jobs) {
@@ -62,21 +62,21 @@ impl Run<'_> {
         let mut ending = Ending::new(self, record, collected, out);
         batch::run(
             list,
-            self.width(&set_up),
-            |job| self.prepare(&set_up, job),
+            self.width(&engines),
+            |job| self.prepare(&engines, job),
             |device, pictures| {
                 let at_once = pictures.len();
-                let place = Place {
+                let place = PictureNumber {
                     index: computed.fetch_add(at_once, Ordering::Relaxed),
                     of: list.len(),
                 };
                 let pictures = pictures.into_iter().map(|(_, picture)| picture).collect();
-                let explained = self.compute(&set_up, device, pictures, place, tell);
+                let explained = self.compute(&engines, device, pictures, place, tell);
                 explained.unwrap_or_else(|error| self.all_fail(at_once, error))
             },
             |job, explained| {
                 checks.sound()?;
-                Ok(self.draw(job, &explained, &set_up, checks.sha256())?)
+                Ok(self.draw(job, &explained, &engines, checks.sha256())?)
             },
             |job, outcome| ending.of_picture(job, outcome, tell),
         );
@@ -100,12 +100,12 @@ impl Run<'_> {
         }
     }
 
-    fn width(&self, set_up: &SetUp) -> Width {
+    fn width(&self, engines: &Engines) -> Width {
         let threads = cores().min(self.jobs.list.len());
         Width {
             prepare: threads,
-            devices: set_up.explainers.len(),
-            at_once: set_up.explainers[0].at_once(),
+            devices: engines.explainers.len(),
+            at_once: engines.explainers[0].at_once(),
             draw: threads,
         }
     }
@@ -129,12 +129,12 @@ impl Run<'_> {
     }
 
     /// Says where the layer has fewer channels than are to be tried.
-    fn tell_fewer_channels(&self, set_up: &SetUp, tell: &impl Fn(Message)) {
-        let all = set_up.explainers[0].channels();
+    fn tell_fewer_channels(&self, engines: &Engines, tell: &impl Fn(Message)) {
+        let all = engines.explainers[0].channels();
         let tried = self.options.channels.map(NonZeroUsize::get);
-        let is_read = set_up.settings.channels.is_some();
+        let is_read = engines.settings.channels.is_some();
         if let Some(tried) = tried.filter(|&tried| tried > all && is_read) {
-            let layers = set_up.explainers[0].layers().join("+");
+            let layers = engines.explainers[0].layers().join("+");
             let note = format!("--channels {tried}: {layers} has {all}, and all of them are tried");
             tell(Message::Note(note));
         }

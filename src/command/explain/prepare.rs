@@ -5,7 +5,7 @@ use std::time::Instant;
 use ::image::RgbImage;
 use sha2::{Digest, Sha256};
 
-use super::compute::SetUp;
+use super::compute::Engines;
 use super::ending::Failure;
 use super::pictures::Run;
 use super::{Job, milliseconds, page, record};
@@ -38,7 +38,7 @@ pub(super) struct Prepared {
 
 impl Run<'_> {
     /// The picture from its file to what the network takes.
-    pub(super) fn prepare(&self, set_up: &SetUp, job: &Job) -> Result<Prepared, Failure> {
+    pub(super) fn prepare(&self, engines: &Engines, job: &Job) -> Result<Prepared, Failure> {
         let started = Instant::now();
         let destination = job
             .destination
@@ -56,7 +56,7 @@ impl Run<'_> {
         drop(bytes);
         check_boxes(job, original.dimensions())?;
         let normalization = &self.model.classifier.normalization;
-        let (seen, geometry, tiles) = self.seen(set_up, job, &original, &mut notes)?;
+        let (seen, geometry, tiles) = self.seen(engines, job, &original, &mut notes)?;
         let inputs = tiles.cut(&seen);
         let inputs = inputs.map(|tile| preprocess::to_tensor(&tile, normalization));
         let inputs = inputs.collect();
@@ -83,7 +83,7 @@ impl Run<'_> {
     /// What the network sees of a picture and where that lies on it, as `--fit` says, and the tiles that it is cut into.
     fn seen(
         &self,
-        set_up: &SetUp,
+        engines: &Engines,
         job: &Job,
         original: &RgbImage,
         notes: &mut Vec<String>,
@@ -96,7 +96,7 @@ impl Run<'_> {
             cli::Fit::Squash => Fit::Squash,
             cli::Fit::Pad => Fit::Pad,
             cli::Fit::Tiles => {
-                let tiles = self.tiles(set_up, job, original.dimensions(), notes)?;
+                let tiles = self.tiles(engines, job, original.dimensions(), notes)?;
                 let (seen, geometry) = preprocess::tiled(original, &tiles, normalization);
                 return Ok((seen, geometry, tiles));
             }
@@ -108,7 +108,7 @@ impl Run<'_> {
     /// Squares over a picture of this size, as many as were asked for; or else one rectangle, where it means the same.
     fn tiles(
         &self,
-        set_up: &SetUp,
+        engines: &Engines,
         job: &Job,
         picture: (u32, u32),
         notes: &mut Vec<String>,
@@ -123,7 +123,7 @@ impl Run<'_> {
         })?;
         let whole = match asked {
             Some(_) => None,
-            None => set_up.whole(self, &tiles),
+            None => engines.whole(self, &tiles),
         };
         let Some(whole) = whole else {
             return Ok(tiles);

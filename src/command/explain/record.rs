@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::Message;
 use super::jobs::{Job, Jobs};
-use super::sheet::{self, Shown};
+use super::sheet::{self, SheetState};
 use crate::command::{Error, whole_page};
 use crate::options::{KnownBoxes, Options, STEM};
 use crate::output::csv;
@@ -124,9 +124,9 @@ fn earlier<'a>(
         match by_key.get(&entry.key) {
             Some(_) if !entry.is_complete || !is_on_page(entry) => {}
             Some(&job) => match sheet::shown(options, job) {
-                Shown::There => there.push((job, entry)),
-                Shown::Missing => {}
-                Shown::OfAll => for_sheet += 1,
+                SheetState::There => there.push((job, entry)),
+                SheetState::Missing => {}
+                SheetState::OfAll => for_sheet += 1,
             },
             None => others.push(&entry.key),
         }

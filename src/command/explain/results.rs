@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use ::image::RgbImage;
 
-use super::compute::{Explained, SetUp};
+use super::compute::{Engines, Explained};
 use super::draw::{self, AllDrawn, DrawnClass};
 use super::pictures::{Run, cores};
 use super::scene::Scene;
-use super::sheet::{self, OnSheet};
+use super::sheet::{self, SheetPart};
 use super::{Job, milliseconds, page};
 use crate::cli::{self, Score};
 use crate::command::Error;
@@ -21,26 +21,26 @@ use crate::explainer::{Explainer, Explanation};
 use crate::methods::verdict::Circumstances;
 use crate::options::Options;
 use crate::output::Question;
-use crate::output::page::{Media, Shown};
-use crate::output::provenance::{Made, Origin};
+use crate::output::page::{Media, PagePicture};
+use crate::output::provenance::{Origin, Provenance};
 use crate::output::report::{self, Report};
 use crate::picture;
 
 /// A picture whose files are written.
-pub(super) struct Drawn {
+pub(super) struct DrawnPicture {
     pub(super) report: Report,
     /// For the page.
-    pub(super) shown: Option<Shown>,
+    pub(super) shown: Option<PagePicture>,
     /// By rank, maps for the terminal.
     pub(super) previews: Vec<(usize, RgbImage)>,
     /// For the sheet of all pictures.
-    pub(super) sheet: Option<OnSheet>,
+    pub(super) sheet: Option<SheetPart>,
     /// To be told when its turn comes.
     pub(super) notes: Vec<String>,
 }
 
 /// How a picture's maps were made, as the report and the files that can say it have it.
-struct Making {
+struct ReportContext {
     weights: report::Weights,
     adapter: report::Adapter,
     layers: Vec<String>,
@@ -50,7 +50,7 @@ struct Making {
     settings: report::Settings,
 }
 
-impl Making {
+impl ReportContext {
     /// The target layers in one text.
     fn layer(&self) -> String {
         self.layers.join("+")
@@ -63,21 +63,21 @@ impl Run<'_> {
         &self,
         job: &Job,
         explained: &Explained,
-        set_up: &SetUp,
+        engines: &Engines,
         sha256: &str,
-    ) -> Result<Drawn, Error> {
+    ) -> Result<DrawnPicture, Error> {
         let started = Instant::now();
-        let making = self.making(job, explained.device, set_up, sha256);
-        let origin = Origin::new(&Made {
+        let context = self.context(job, explained.device, engines, sha256);
+        let origin = Origin::new(&Provenance {
             image: &job.image,
-            weights: &making.weights,
-            adapter: &making.adapter,
-            layer: &making.layer(),
-            score: &making.score,
-            settings: &making.settings,
+            weights: &context.weights,
+            adapter: &context.adapter,
+            layer: &context.layer(),
+            score: &context.score,
+            settings: &context.settings,
             command: &command(self.options, job),
         });
-        let scene = self.scene(job, explained, set_up, &making, &origin);
+        let scene = self.scene(job, explained, engines, &context, &origin);
         let explanations = &explained.explanations;
         let AllDrawn { classes, writing } = draw::classes(
             &scene,
@@ -92,14 +92,14 @@ impl Run<'_> {
         });
         let classes: Vec<report::Class> = classes.collect();
         let shown = self.shown(job, explained, &scene)?;
-        let timings = self.all_timings(set_up, explained, milliseconds(started), writing);
-        let report = self.report(job, explained, &making, classes, timings);
+        let timings = self.all_timings(engines, explained, milliseconds(started), writing);
+        let report = self.report(job, explained, &context, classes, timings);
         let sheet = sheet::make(&scene, explanations, &report)?;
-        let mut notes = self.notes_of_kept(explanations, &set_up.explainers[0]);
+        let mut notes = self.notes_of_kept(explanations, &engines.explainers[0]);
         let of_picture = explained.picture.notes.iter();
         notes.extend(of_picture.map(|note| format!("{}: {note}", picture::shown(&job.image))));
         notes.extend(report.notes());
-        Ok(Drawn {
+        Ok(DrawnPicture {
             report,
             shown,
             previews,
@@ -108,8 +108,8 @@ impl Run<'_> {
         })
     }
 
-    fn making(&self, job: &Job, device: usize, set_up: &SetUp, sha256: &str) -> Making {
-        let layers = set_up.explainers[0].layers().into_iter();
+    fn context(&self, job: &Job, device: usize, engines: &Engines, sha256: &str) -> ReportContext {
+        let layers = engines.explainers[0].layers().into_iter();
         let question = Question {
             versus: self.choice.versus,
             counterfactual: self.options.counterfactual,
@@ -122,7 +122,7 @@ impl Run<'_> {
             _ => (None, Some(boxes)),
         };
         let gpu = self.devices.gpus[device].info();
-        Making {
+        ReportContext {
             weights: report::Weights {
                 path: self.model.weights.path.clone(),
                 sha256: sha256.into(),
@@ -139,7 +139,7 @@ impl Run<'_> {
             settings: report::Settings {
                 known_box,
                 known_boxes,
-                ..set_up.settings.clone()
+                ..engines.settings.clone()
             },
         }
     }
@@ -149,8 +149,8 @@ impl Run<'_> {
         &'a self,
         job: &'a Job,
         explained: &'a Explained,
-        set_up: &SetUp,
-        making: &'a Making,
+        engines: &Engines,
+        context: &'a ReportContext,
         origin: &'a Origin,
     ) -> Scene<'a> {
         let (options, picture) = (self.options, &explained.picture);
@@ -164,16 +164,16 @@ impl Run<'_> {
             seen: &picture.seen,
             geometry: &picture.geometry,
             normalization: &self.model.classifier.normalization,
-            question: making.question,
+            question: context.question,
             origin,
-            score: &making.score,
-            layers: &making.layers,
+            score: &context.score,
+            layers: &context.layers,
             writing: AtomicU64::new(0),
             asked: Circumstances {
                 score: options.score,
                 counterfactual: options.counterfactual,
-                samples: set_up.wanted.settings.samples,
-                noise: set_up.wanted.settings.noise,
+                samples: engines.wanted.settings.samples,
+                noise: engines.wanted.settings.noise,
                 signed: options.signed,
                 not_finite: explained.not_finite.as_deref(),
             },
@@ -186,7 +186,7 @@ impl Run<'_> {
         job: &Job,
         explained: &Explained,
         scene: &Scene<'_>,
-    ) -> Result<Option<Shown>, Error> {
+    ) -> Result<Option<PagePicture>, Error> {
         let (Some(media), Some(reduced)) = (&self.media, &explained.picture.reduced) else {
             return Ok(None);
         };
@@ -201,7 +201,7 @@ impl Run<'_> {
         &self,
         job: &Job,
         explained: &Explained,
-        making: &Making,
+        context: &ReportContext,
         classes: Vec<report::Class>,
         timings_ms: Vec<(&'static str, f64)>,
     ) -> Report {
@@ -212,13 +212,13 @@ impl Run<'_> {
             image_sha256: picture.sha256.clone(),
             image_size: picture.geometry.picture.into(),
             tiles: (options.fit == cli::Fit::Tiles).then_some(picture.tiles.corners.len()),
-            weights: making.weights.clone(),
-            adapter: making.adapter.clone(),
-            layer: making.layer(),
-            fuse: (making.layers.len() > 1).then_some(options.fuse),
+            weights: context.weights.clone(),
+            adapter: context.adapter.clone(),
+            layer: context.layer(),
+            fuse: (context.layers.len() > 1).then_some(options.fuse),
             score: options.score,
-            settings: making.settings.clone(),
-            versus: making.question.versus.map(|id| {
+            settings: context.settings.clone(),
+            versus: context.question.versus.map(|id| {
                 let label = self.model.labels.get(id).expect("one label a class");
                 report::Versus::new(id, label)
             }),
@@ -234,14 +234,14 @@ impl Run<'_> {
     /// `drawn`, of which `writing` is a part from 0 to 1.
     fn all_timings(
         &self,
-        set_up: &SetUp,
+        engines: &Engines,
         explained: &Explained,
         drawn: f64,
         writing: f64,
     ) -> Vec<(&'static str, f64)> {
         let mut timings = vec![
             ("open_device", self.devices.milliseconds),
-            ("set_up", set_up.milliseconds),
+            ("set_up", engines.milliseconds),
         ];
         timings.extend(&explained.timings);
         // The threads' shares: they draw and write side by side.

@@ -19,7 +19,7 @@ use crate::methods::map::Map;
 use crate::methods::verdict::Circumstances;
 use crate::options::Options;
 use crate::output::provenance::Origin;
-use crate::output::{self, Content, Destination, Kept, Question, Subject};
+use crate::output::{self, Content, Destination, ProtectedFiles, Question, Subject};
 use crate::picture::preprocess::{Geometry, Normalization};
 
 /// What all classes of a picture share.
@@ -31,7 +31,7 @@ pub struct Scene<'a> {
     /// How many classes are drawn at once, at most.
     pub threads: usize,
     /// Files that are not written over.
-    pub kept: &'a Kept,
+    pub kept: &'a ProtectedFiles,
     /// The picture as it was opened, where maps are placed back on it.
     pub original: Option<&'a RgbImage>,
     /// Boxes of the picture that maps are held against.

@@ -33,12 +33,12 @@ const CELL: u32 = 256;
 
 /// The one sheet of several pictures, which is written once all are there.
 #[derive(Default)]
-pub(super) struct Together {
-    sheets: Vec<OnSheet>,
+pub(super) struct JointSheet {
+    sheets: Vec<SheetPart>,
 }
 
 /// A picture's part of it.
-pub(super) struct OnSheet {
+pub(super) struct SheetPart {
     drawn: RgbImage,
     image: String,
     origin: Origin,
@@ -46,14 +46,14 @@ pub(super) struct OnSheet {
 
 /// What is wrong with the names of sheets is known before anything is computed. Gives the one of all pictures, where there is
 /// to be one.
-pub(super) fn begin(options: &Options, jobs: &Jobs) -> Result<Option<Together>, Error> {
+pub(super) fn begin(options: &Options, jobs: &Jobs) -> Result<Option<JointSheet>, Error> {
     let Some(path) = &options.sheet else {
         return Ok(None);
     };
     if !is_each(path) {
         jobs.kept.check(path)?;
         return match jobs.list.len() <= TOGETHER {
-            true => Ok(Some(Together::default())),
+            true => Ok(Some(JointSheet::default())),
             false => Err(Error::SheetOfMany {
                 pictures: jobs.list.len(),
                 most: TOGETHER,
@@ -95,7 +95,7 @@ fn of(path: &Path, destination: &Destination) -> PathBuf {
 }
 
 /// What is there of a picture that an earlier run explained.
-pub(super) enum Shown {
+pub(super) enum SheetState {
     /// Its own sheet, or it needs none.
     There,
     /// No sheet of its own.
@@ -105,15 +105,15 @@ pub(super) enum Shown {
 }
 
 /// Whether a picture that an earlier run explained needs to be explained for its sheet.
-pub(super) fn shown(options: &Options, job: &Job) -> Shown {
+pub(super) fn shown(options: &Options, job: &Job) -> SheetState {
     let Some(path) = &options.sheet else {
-        return Shown::There;
+        return SheetState::There;
     };
     let file = job.destination.as_ref().map(|to| of(path, to));
     match file {
-        _ if !is_each(path) => Shown::OfAll,
-        Ok(file) if holds_something(&file) => Shown::There,
-        Ok(_) | Err(_) => Shown::Missing,
+        _ if !is_each(path) => SheetState::OfAll,
+        Ok(file) if holds_something(&file) => SheetState::There,
+        Ok(_) | Err(_) => SheetState::Missing,
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn make(
     scene: &Scene<'_>,
     explanations: &[Explanation],
     report: &Report,
-) -> Result<Option<OnSheet>, Error> {
+) -> Result<Option<SheetPart>, Error> {
     let Some(path) = &scene.options.sheet else {
         return Ok(None);
     };
@@ -137,22 +137,22 @@ pub(super) fn make(
         )?;
         return Ok(None);
     }
-    Ok(Some(OnSheet {
+    Ok(Some(SheetPart {
         drawn,
         image,
         origin: scene.origin.clone(),
     }))
 }
 
-impl Together {
+impl JointSheet {
     /// Adds the next picture's.
-    pub(super) fn add(&mut self, sheet: OnSheet) {
+    pub(super) fn add(&mut self, sheet: SheetPart) {
         self.sheets.push(sheet);
     }
 
     /// Writes it, if anything is on it.
     pub(super) fn finish(self, path: &Path) -> Result<(), Error> {
-        let Some(OnSheet { origin, .. }) = self.sheets.first() else {
+        let Some(SheetPart { origin, .. }) = self.sheets.first() else {
             return Ok(());
         };
         let drawn: Vec<&RgbImage> = self.sheets.iter().map(|sheet| &sheet.drawn).collect();

@@ -1,6 +1,6 @@
 //! The two renderings of [`Info`]: lines for people and one line of JSON.
 
-use super::{Contents, Described, Info, NodeRow};
+use super::{Contents, Info, NetworkInfo, NodeRow};
 use crate::architectures::GraphOutput;
 use crate::printable::printable_lines;
 
@@ -66,7 +66,7 @@ fn file(lines: &mut Lines, contents: &Contents) {
     }
 }
 
-fn described(lines: &mut Lines, network: &Described) {
+fn described(lines: &mut Lines, network: &NetworkInfo) {
     let (parameters, work) = (
         thousands(network.parameters as u64),
         thousands(network.multiply_adds),
@@ -123,7 +123,7 @@ fn described(lines: &mut Lines, network: &Described) {
 }
 
 /// The layers, a line each.
-fn layers(lines: &mut Lines, network: &Described) {
+fn layers(lines: &mut Lines, network: &NetworkInfo) {
     lines.plain(format_args!("layers"));
     let widest = network
         .layers

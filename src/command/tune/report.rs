@@ -28,8 +28,8 @@ impl Report {
                 self.measured,
                 self.took.as_secs_f64(),
                 match self.by {
-                    crate::tuning::By::Timestamps => "the device's timestamps",
-                    crate::tuning::By::Clock => "the clock",
+                    crate::tuning::TimedBy::Timestamps => "the device's timestamps",
+                    crate::tuning::TimedBy::Clock => "the clock",
                 },
                 table(&self.rows)
             );

@@ -2,7 +2,7 @@
 
 use super::{Builder, Result};
 use crate::architectures::families::step::{Pool, Smoothing};
-use crate::network::{FilterLayout, Op, Repeat, Resample, Window};
+use crate::network::{FilterLayout, Op, RepeatMode, Resample, Window};
 use crate::weights::Tensor;
 
 impl Builder<'_> {
@@ -20,7 +20,7 @@ impl Builder<'_> {
         let mirrored = Op::Resample(Resample::Repeat {
             before: [1; 2],
             after: [1; 2],
-            by: Repeat::Reflect,
+            by: RepeatMode::Reflect,
         });
         self.push(format!("{layer}.mirrored"), mirrored)?;
         let channels = self.shape().c;
