@@ -67,8 +67,8 @@
 //! | `flatten` | 0.00 | 0.2 | 0.0002 ms | 0.0001 ms | 0.003 ms |
 //! | fc6, fc7, fc8 | 0.25 | 494.7 | 0.491 ms | 0.148 ms | 7.28 ms |
 //!
-//! And the way back to the pixels for one class, with the masks of the ReLUs, of which deconvolution reads none. Grad-CAM's
-//! way back ends after pool5.
+//! And the backward pass to the pixels for one class, with the masks of the ReLUs, of which deconvolution reads none. Grad-CAM's
+//! backward pass ends after pool5.
 //!
 //! | layers | GFLOP | MB | RTX 4090 | H100 | Iris Xe |
 //! | --- | --- | --- | --- | --- | --- |
@@ -83,8 +83,8 @@
 //! | conv1_* | 3.87 | 52.3 | 0.058 ms | 0.059 ms | 2.05 ms |
 //! | the 13 convolutions | 30.69 | 179.3 | 0.383 ms | 0.460 ms | 15.5 ms |
 //!
-//! `linear_means` of fc6, once, moves 419.4 MB: 0.416, 0.125 and 6.17 ms. With its sums plain Grad-CAM's way back is fc8, fc7
-//! and 8.4 MB: 0.091, 0.027 and 1.35 ms.
+//! `linear_means` of fc6, once, moves 419.4 MB: 0.416, 0.125 and 6.17 ms. With its sums plain Grad-CAM's backward pass is fc8,
+//! fc7 and 8.4 MB: 0.091, 0.027 and 1.35 ms.
 //!
 //! A tensor of a few megabytes may stay in the caches of the first two, and then beats the bound of its bytes. `gradcam
 //! bench` prints the same quotients against the ceilings that it measures on the device at hand.
@@ -140,8 +140,8 @@
 //! have it for large layers, would leave a card idle: of one picture, the layers of VGG16 that have 128 outputs make 252, 144 and
 //! 144 of them for their products (conv2, conv3, conv4), and 98 at most directly.
 //!
-//! The other kernels have one tile for every adapter, see the constants below. Only the software adapter runs `copy_tiles`, `depthwise_square`
-//! and the kernels that end in `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
+//! The other kernels have one tile for every adapter, see the constants below. Only the software adapter runs `copy_tiles`,
+//! `depthwise_square` and the kernels that end in `_subgroup` or begin with `winograd_` and do not end in `_tiled`.
 //!
 //! # How the software adapter loads and stores
 //!
@@ -342,7 +342,8 @@ pub const CONV2D_TILE: [u32; 2] = [8, 32];
 pub const DEPTHWISE_ROWS: usize = 4;
 /// Rows of y that a workgroup of `depthwise_subgroup.wgsl` and `conv2d_few.wgsl` makes, of a column for each invocation.
 pub const COLUMNS_ROWS: usize = 7;
-/// Blocks of outputs up to which `conv2d_few.wgsl` makes an input gradient: `conv2d_subgroup.wgsl` has an invocation for each of eight.
+/// Blocks of outputs up to which `conv2d_few.wgsl` makes an input gradient: `conv2d_subgroup.wgsl` has an invocation for each
+/// of eight.
 pub const FEW_BLOCKS: usize = 2;
 /// Columns and rows of y that a workgroup of `depthwise_square.wgsl` makes, of a block for each invocation.
 pub const DEPTHWISE_SQUARE_TILE: [usize; 2] = [4, 14];
@@ -368,8 +369,8 @@ pub const CONV3X3_TILE: [u32; 2] = [7, 4];
 pub const WINOGRAD_PRODUCT_TILES: usize = 17;
 /// The same where many images go through.
 pub const WINOGRAD_PRODUCT_WIDE: usize = 49;
-/// Tiles that a workgroup of `winograd_input_tiled.wgsl`, `winograd_output_tiled.wgsl` and `winograd_output_pool_tiled.wgsl`, and elements
-/// that one of `winograd_filters_tiled.wgsl` takes.
+/// Tiles that a workgroup of `winograd_input_tiled.wgsl`, `winograd_output_tiled.wgsl` and `winograd_output_pool_tiled.wgsl`,
+/// and elements that one of `winograd_filters_tiled.wgsl` takes.
 pub const WINOGRAD_TILED_TILES: usize = 64;
 /// Rows and columns of outputs that a Winograd tile makes.
 pub const WINOGRAD_SIZE: usize = 4;

@@ -39,12 +39,12 @@
 //! | [`output`] | names of files, writing them whole, the report as text, JSON and CSV; the manifest by which runs are resumed and joined | the core, `cli`'s lists of values |
 //! | [`command`] | what the program does, and every error that it may end with: nothing knows it but `main` | everything |
 //!
-//! No folder knows one that knows it, and `tests/house.rs` holds the source against this table. Errors are leaves: each folder has
-//! its own, and only [`command`] (for the program) and [`Error`] (for a library's user) join them. What has a name that is typed or
-//! shown, such as a method or a colour map, is listed with its names by `named!` (`src/named.rs`), once.
+//! No folder knows one that knows it, and `tests/house.rs` holds the source against this table. Errors are leaves: each folder
+//! has its own, and only [`command`] (for the program) and [`Error`] (for a library's user) join them. What has a name that is
+//! typed or shown, such as a method or a colour map, is listed with its names by `named!` (`src/named.rs`), once.
 //!
-//! Without the feature `cli` the last three rows are absent, and with them clap, temporary files, signals and the terminal; without
-//! `builtin` the network of the program itself; without `mmap` weights are read rather than mapped.
+//! Without the feature `cli` the last three rows are absent, and with them clap, temporary files, signals and the terminal;
+//! without `builtin` the network of the program itself; without `mmap` weights are read rather than mapped.
 //!
 //! # Branches, and where the gradient of a skip connection is added
 //!
@@ -52,9 +52,9 @@
 //! concatenations read several, and any node may be read by several. A backward pass goes through the list from its end, so
 //! that every reader of a node has given its share of the gradient before the node's own turn comes: the first share is the
 //! gradient, and each later one is added to it, by a dispatch of its own or as a convolution stores the share that it makes
-//! (`Builder::record_back` in `src/plan/phases.rs`). There a skip connection's gradient meets that of the layers it goes around. A
-//! value's memory is free again when its last reader is done. A rerun from a node in the middle reads what goes around it, the
-//! other side of a skip, from the picture's own forward pass.
+//! (`Builder::record_back` in `src/plan/phases.rs`). There a skip connection's gradient meets that of the layers it goes
+//! around. A value's memory is free again when its last reader is done. A rerun from a node in the middle reads what goes
+//! around it, the other side of a skip, from the picture's own forward pass.
 //!
 //! # What always holds
 //!
@@ -62,7 +62,7 @@
 //! | --- | --- | --- |
 //! | a network | a node reads earlier nodes alone; the first is the picture, the last a vector of one logit a class; each has the shape that its op gives | [`network::Network::push`] |
 //! | a plan | it says where every value lies and which kernel makes it, and needs no device; a buffer shares memory with others whose life does not overlap its own | `src/plan/slots.rs`, `tests/plan` |
-//! | the picture's pass | its values stay, for its ways back and for reruns that begin in the middle | [`plan::Request`] |
+//! | the picture's pass | its values stay, for its backward passes and for reruns that begin in the middle | [`plan::Request`] |
 //! | a gradient | each reader gives its share once, and all have before it goes further back | `Builder::record_back` |
 //! | the result | which kernels, how many pictures and classes at once and which memory change rounding and nothing else; two runs on one device are the same to the bit | `tests/kernels`, `tests/graphs` |
 //! | what a file leaves open | is told in a note with the option that changes it, or refused with the readings | `notes` of [`Classifier`] and [`Picture`] |
@@ -87,18 +87,19 @@
 //! | an op | its variant and its tensors in `src/network/op.rs`; its shape in `src/network/infer.rs`; its work in `src/network.rs`; whether it sees around a position in `src/network/positions.rs`; its dispatches there and back in `src/plan/ops.rs` and a file of `src/plan/ops/`; where a difference in its input shows in `src/plan/tiles.rs`; its words in files in `src/architectures/node_list.rs`; its words in `info` in `src/command/info.rs` |
 //! | a kernel | its file in `shaders/`; its row in `src/kernels/table.rs`; its uniform in `src/kernels/params.rs`; its row of the page of costs, [`kernels`]; the step that records it, in `src/plan/ops/`; its CPU twin in `tests/common/twins/` |
 //!
-//! Most of an op's places are a `match` without a wildcard over [`network::Op`], where a new variant does not compile before it has
-//! an arm. What makes the op of a file is its reader in [`architectures`]. An op that `tests/common/interpreter.rs` knows is tested
-//! in drawn graphs.
+//! Most of an op's places are a `match` without a wildcard over [`network::Op`], where a new variant does not compile before it
+//! has an arm. What makes the op of a file is its reader in [`architectures`]. An op that `tests/common/interpreter.rs` knows
+//! is tested in drawn graphs.
 //!
 //! # Numbers
 //!
-//! All arithmetic of the device is float32; what decides which way gradients at the pixels go is computed by the host in float64
-//! first ([`exact`]). float32 is also what the device stores, but for what was asked for in float16 ([`plan::StoredDtype`]):
-//! matrices of dense layers alone, or with them filters, values and gradients. Nobody writes a kernel twice for that: one for
-//! float16 is made of the shader as it stands ([`kernels::half`]), and which buffers hold it is data in the plan
-//! (`src/plan/half.rs`). A value too large for it is found where it is stored, and refuses the run (`src/gpu/overflow.rs`); gradients
-//! start from powers of two, so that they are neither too small nor too large (`src/gpu/scaling.rs`). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
+//! All arithmetic of the device is float32; what decides which way gradients at the pixels go is computed by the host in
+//! float64 first ([`exact`]). float32 is also what the device stores, but for what was asked for in float16
+//! ([`plan::StoredDtype`]): matrices of dense layers alone, or with them filters, values and gradients. Nobody writes a kernel
+//! twice for that: one for float16 is made of the shader as it stands ([`kernels::half`]), and which buffers hold it is data in
+//! the plan (`src/plan/half.rs`). A value too large for it is found where it is stored, and refuses the run
+//! (`src/gpu/overflow.rs`); gradients start from powers of two, so that they are neither too small nor too large
+//! (`src/gpu/scaling.rs`). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
 //! that all classes share their dispatches. A workgroup of a dense layer reads its part of the matrix once for up to four of
 //! them ([`kernels::LINEAR_BATCH`]), on the software adapter for up to ten ([`kernels::LINEAR_MANY`]), and its neighbours read
 //! the same for the others while a cache has it. Tensors lie in blocks of four channels ([`layout`]). The softmax and its

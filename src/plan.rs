@@ -1,14 +1,14 @@
 //! From a network and what is asked of it to buffers and dispatches: pure data, made and tested without a GPU.
 //!
-//! A plan is made of passes: forward from the picture or from a node in the middle, with many values at once or one, and from
-//! each any number of ways back, from the logits to an earlier node through what the pass left. Before all of them a preparation
-//! runs once, for what is made of weights alone.
+//! A plan is a list of passes. A pass goes forward from the picture or from a node in the middle, with one value or many at once,
+//! and has any number of backward passes, from the logits to an earlier node through what the forward pass left. Before all of
+//! them a preparation runs once, for what is made of weights alone.
 //!
-//! The first pass is that of the picture: no other writes over what its ways back read, so that the others, with their own ways
-//! back, may run at any time. A pass from a node in the middle reads of the picture's what goes around that node, the other branch
-//! of a skip connection say. Where a pass's values share a [`Base`], the base has a pass of its own before it. A phase may run again
-//! as it is (the next picture, the next classes): what it reads of an earlier one stays until it is over. All else shares memory as
-//! soon as it is no longer read.
+//! The first pass is the picture's. What its backward passes read is never written over, so that other passes, with their own
+//! backward passes, may run at any time. A pass from a node in the middle reads the picture's own values of what goes around that
+//! node, such as the other branch of a skip connection. Where the values of a pass share a [`Base`], the base's pass runs before
+//! it. A phase may run again as it is (the next picture, the next classes): what it reads of an earlier phase stays until it is
+//! over. All else shares memory as soon as it is no longer read.
 //!
 //! Nodes go together into steps first, one a kernel (`schedule.rs`); the steps are recorded as dispatches (`ops.rs` and below).
 
@@ -249,7 +249,7 @@ pub struct CopyToImage {
     pub texels: usize,
 }
 
-/// A forward pass with its ways back.
+/// A forward pass with its backward passes.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// What was asked.
@@ -260,13 +260,13 @@ pub struct Forward {
     pub logits: BufferId,
     /// Where the values of `request.keep` are afterwards, in its order.
     pub kept: Vec<BufferId>,
-    /// What makes tiles of the base's; none where no base was asked for or no layer gains by it.
+    /// The pass of the base; none where no base was asked for or no layer gains by it.
     pub base: Option<Base>,
-    /// What the host writes beside it, in order.
+    /// The nodes that the host computes, in order.
     pub by_host: Vec<ByHost>,
     /// The work, in order.
     pub dispatches: Vec<Dispatch>,
-    /// The ways back, in the order asked.
+    /// The backward passes, in the order asked.
     pub backs: Vec<Backward>,
 }
 
@@ -281,7 +281,7 @@ pub struct ByHost {
     pub maxima: Option<BufferId>,
 }
 
-/// A way back from a forward pass.
+/// A backward pass of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Backward {
     /// What was asked.
@@ -459,7 +459,7 @@ impl Plan {
         &self.passes[0]
     }
 
-    /// The work of every phase: of each pass that of its base, its own and its ways back.
+    /// The work of every phase: of each pass that of its base, its own and its backward passes.
     pub fn phases(&self) -> impl Iterator<Item = &[Dispatch]> {
         dispatches::phases(&self.passes)
     }

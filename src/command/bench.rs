@@ -30,7 +30,8 @@ pub use report::{Batch, KernelTime, LayerTime, Report, StartUp, Tuned};
 /// Runs that the plan counts on: more than repay whatever is prepared once.
 const MANY: usize = 1000;
 
-/// Passes of the plan and their ways back: one as Grad-CAM alone asks for it, one that leaves what the ways to the pixels read.
+/// Passes of the plan and their backward passes: one as Grad-CAM alone asks for it, one that leaves what the ways to the pixels
+/// read.
 const GRAD_CAM: [usize; 2] = [0, 0];
 const GUIDED: [usize; 2] = [1, 0];
 /// Only for the check: the true gradient at the pixels.
@@ -236,7 +237,7 @@ impl<'a> Run<'a> {
         self.forward_of(&self.input)
     }
 
-    /// The gradient that a way back gives, after the forward pass that it belongs to.
+    /// The gradient that a backward pass gives, after the forward pass that it belongs to.
     fn backward(&self, [pass, back]: [usize; 2]) -> Result<Vec<f32>> {
         self.session
             .backward([pass, back], &self.seed, self.logits_shape())?;
@@ -244,7 +245,7 @@ impl<'a> Run<'a> {
         Ok(self.session.read(backward.gradient, 1, backward.shape)?)
     }
 
-    /// The gradient at the pixels that a way back gives.
+    /// The gradient at the pixels that a backward pass gives.
     fn to_pixels(&self, [pass, back]: [usize; 2]) -> Result<Vec<f32>> {
         let shape = self.network.input_shape();
         self.session.forward(pass, &self.input, shape)?;
@@ -325,7 +326,7 @@ fn layers(run: &Run<'_>, runs: usize) -> Result<Vec<LayerTime>> {
     let (input, logits) = (run.network.input_shape(), run.logits_shape());
     let back = |[pass, back]: [usize; 2]| &plan.passes[pass].backs[back].dispatches;
     let mut layers = vec![];
-    // A way back reads what the pass before it left.
+    // A backward pass reads what the pass before it left.
     run.to_pixels(GUIDED)?;
     for (name, dispatches, way) in [
         ("forward", &plan.picture().dispatches, None),

@@ -1,5 +1,5 @@
-//! Gradients that float16 can hold: a way back is linear in what it starts from, but for masks that ask for signs alone, so it
-//! starts from a power of two of each gradient, and what comes of it is divided by that.
+//! Gradients that float16 can hold: a backward pass is linear in what it starts from, but for masks that ask for signs alone,
+//! so it starts from a power of two of each gradient, and what comes of it is divided by that.
 //!
 //! A probability's gradient may be smaller than float16's smallest number by any factor, while those inside a network are
 //! mostly smaller than where they come from, so the largest number of each start is taken close to float16's largest.
@@ -17,14 +17,14 @@ const LEAST: i32 = EXPONENT - 3 * STEP;
 /// By what gradients are multiplied.
 #[derive(Default)]
 pub(super) struct Scaling {
-    /// Of ways back that met too large gradients.
+    /// Of backward passes that met too large gradients.
     exponents: BTreeMap<[usize; 2], i32>,
     /// Of buffers that the host reads the factor of each gradient in it.
     factors: BTreeMap<BufferId, Vec<f64>>,
 }
 
 impl Scaling {
-    /// The start of a way back, gradients of `len` values, as it is written; of `read` the factors are known from then on.
+    /// The start of a backward pass, gradients of `len` values, as it is written; of `read` the factors are known from then on.
     pub(super) fn scaled(
         &mut self,
         way: [usize; 2],
@@ -49,7 +49,7 @@ impl Scaling {
         .collect()
     }
 
-    /// Has a way back start lower from now on; false where it already is as low as it may be.
+    /// Has a backward pass start lower from now on; false where it already is as low as it may be.
     pub(super) fn lower(&mut self, way: [usize; 2]) -> bool {
         let exponent = self.exponents.entry(way).or_insert(EXPONENT);
         let can_be = *exponent > LEAST;

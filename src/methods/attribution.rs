@@ -1,13 +1,13 @@
 //! The pixel methods: pure functions from gradients at the network's input to a value for each channel of each pixel.
 //!
 //! x is the network's input, x' the baseline, g the gradient of the score with respect to x, all C x H x W in the network's
-//! order and units; [`crate::picture::preprocess::to_picture`] carries the result to the picture. Formulas agree with captum 0.9.0,
-//! see `tests/fixtures/methods`. captum differentiates what the network puts out, a logit as a rule; here it is the score
-//! asked for ([`crate::score`]).
+//! order and units; [`crate::picture::preprocess::to_picture`] carries the result to the picture. Formulas agree with captum
+//! 0.9.0, see `tests/fixtures/methods`. captum differentiates what the network puts out, a logit as a rule; here it is the
+//! score asked for ([`crate::score`]).
 //!
-//! A method is a [`Recipe`]: what ReLUs let through on the way back, the inputs at which gradients are taken, and what is made
-//! of them. Methods that share the first two share their passes. To add one: its name in the list of [`Method`]s, and its row of
-//! the table below.
+//! A method is a [`Recipe`]: what ReLUs let through on the backward pass, the inputs at which gradients are taken, and what is
+//! made of them. Methods that share the first two share their passes. To add one: its name in the list of [`Method`]s, and its
+//! row of the table below.
 //!
 //! Where gradients are taken at many inputs, several go there and back at once, and all classes share their forward passes.
 //! How many is settled by memory, for each input holds its activations, and by the length of a dispatch
@@ -23,14 +23,14 @@ named! {
     /// Method that gives values at the pixels.
     ///
     /// One pass is a forward pass and a backward pass to the pixels; all classes of a picture share the former, and methods
-    /// with the same rule and inputs share both. Of the methods of one pass, the forward pass is the picture's own, and CAM methods
-    /// share the backward pass of the plain rule.
+    /// with the same rule and inputs share both. Of the methods of one pass, the forward pass is the picture's own, and CAM
+    /// methods share the backward pass of the plain rule.
     pub enum Method {
         /// The gradient itself: what a small change of a pixel does to the score
         ///
-        /// g (Simonyan et al., arXiv 1312.6034). One pass. For what the score is sensitive to, exact for small changes, and noisy;
-        /// the other methods are made of it. captum's `Saliency` returns its magnitude unless told `abs=False`; the paper draws
-        /// the largest magnitude over channels, as the heat map here does.
+        /// g (Simonyan et al., arXiv 1312.6034). One pass. For what the score is sensitive to, exact for small changes, and
+        /// noisy; the other methods are made of it. captum's `Saliency` returns its magnitude unless told `abs=False`; the
+        /// paper draws the largest magnitude over channels, as the heat map here does.
         Gradient = "gradient" | "saliency",
         /// Gradient times input
         ///
@@ -40,50 +40,53 @@ named! {
         GradientXInput = "gradient-x-input" | "input-x-gradient" | "gradient-input",
         /// Guided backpropagation: gradients above zero through active neurons
         ///
-        /// g with each ReLU passing what is above zero where its input was (Springenberg et al., arXiv 1412.6806). One pass. For
-        /// fine structure, beside a map of the class: sharp, and hardly of the class, it shows edges that the network sees. captum's
-        /// `GuidedBackprop` and pytorch-grad-cam's `GuidedBackpropReLUModel` have the same rule, but only at modules of the class
-        /// `ReLU`; here it holds at every ReLU of the graph, and at a ReLU6 where its input was between the bounds.
+        /// g with each ReLU passing what is above zero where its input was (Springenberg et al., arXiv 1412.6806). One pass.
+        /// For fine structure, beside a map of the class: sharp, and hardly of the class, it shows edges that the network sees.
+        /// captum's `GuidedBackprop` and pytorch-grad-cam's `GuidedBackpropReLUModel` have the same rule, but only at modules
+        /// of the class `ReLU`; here it holds at every ReLU of the graph, and at a ReLU6 where its input was between the
+        /// bounds.
         GuidedBprop = "guided-bprop" | "guided-backprop" | "guided-backpropagation",
         /// Deconvolution: gradients above zero, active or not
         ///
-        /// g with each ReLU passing what is above zero, whatever its input was (Zeiler and Fergus, arXiv 1311.2901). One pass. For
-        /// what could raise the score rather than what did: neurons that were silent pass gradients too, so that it is less of
-        /// this picture than guided backpropagation. The paper starts from one neuron of a layer, here and in captum's
+        /// g with each ReLU passing what is above zero, whatever its input was (Zeiler and Fergus, arXiv 1311.2901). One pass.
+        /// For what could raise the score rather than what did: neurons that were silent pass gradients too, so that it is less
+        /// of this picture than guided backpropagation. The paper starts from one neuron of a layer, here and in captum's
         /// `Deconvolution` from the score. Its unpooling by switches is what the gradient of a max-pool does.
         Deconvnet = "deconvnet" | "deconvolution",
         /// Guided backpropagation lit by the Grad-CAM map
         ///
-        /// Guided backpropagation times the map, resized, above zero, its largest value 1 (Selvaraju et al., arXiv 1610.02391). One
-        /// pass, and one back to the target layer. For fine structure where the class is. captum's `GuidedGradCam` takes what is
-        /// above zero before it resizes, resizes to the nearest position unless told otherwise, and does not scale.
+        /// Guided backpropagation times the map, resized, above zero, its largest value 1 (Selvaraju et al., arXiv 1610.02391).
+        /// One pass, and one back to the target layer. For fine structure where the class is. captum's `GuidedGradCam` takes
+        /// what is above zero before it resizes, resizes to the nearest position unless told otherwise, and does not scale.
         GuidedGradcam = "guided-gradcam",
         /// SmoothGrad: the gradient, averaged over noisy copies
         ///
         /// Mean of g at x + noise (Smilkov et al., arXiv 1706.03825). --samples passes. For a gradient that can be read: what
         /// differs from copy to copy cancels. The noise is normal, its deviation a share of the input's range (--noise), as in
         /// the authors' code, whose defaults of 0.15 and 25 copies these are; that code averages squares unless told otherwise.
-        /// captum's `NoiseTunnel` takes the deviation itself, 1 in the input's units by default, and 5 copies; around `Saliency` it
-        /// averages magnitudes unless told `abs=False`.
+        /// captum's `NoiseTunnel` takes the deviation itself, 1 in the input's units by default, and 5 copies; around
+        /// `Saliency` it averages magnitudes unless told `abs=False`.
         SmoothGrad = "smoothgrad",
         /// SmoothGrad of squares
         ///
-        /// Mean of g^2 over the same copies (Hooker et al., arXiv 1806.10758). --samples passes. For where the score is sensitive,
-        /// whichever way: opposite signs do not cancel, and strong places stand out more. captum's `smoothgrad_sq`, but for the
-        /// defaults named under SmoothGrad.
+        /// Mean of g^2 over the same copies (Hooker et al., arXiv 1806.10758). --samples passes. For where the score is
+        /// sensitive, whichever way: opposite signs do not cancel, and strong places stand out more. captum's `smoothgrad_sq`,
+        /// but for the defaults named under SmoothGrad.
         SquareGrad = "squaregrad" | "smoothgrad-sq",
         /// Variance of the gradient over noisy copies
         ///
-        /// Mean of g^2 less the square of the mean of g (Adebayo et al., arXiv 1810.03292). --samples passes. For where the gradient
-        /// depends on the noise, and so on details; a gradient that is the same in all copies gives nothing. captum's `vargrad`, but
-        /// for the same defaults, and for its float32, in which rounding may take a variance below zero; here none is.
+        /// Mean of g^2 less the square of the mean of g (Adebayo et al., arXiv 1810.03292). --samples passes. For where the
+        /// gradient depends on the noise, and so on details; a gradient that is the same in all copies gives nothing. captum's
+        /// `vargrad`, but for the same defaults, and for its float32, in which rounding may take a variance below zero; here
+        /// none is.
         VarGrad = "vargrad",
         /// Integrated gradients: the score's rise from a baseline, shared out to the pixels
         ///
-        /// (x - x') times the mean of g on the straight line from x' to x (Sundararajan et al., arXiv 1703.01365). --steps passes.
-        /// For values that add up: they sum to the difference of the scores at x and x', but for the error of the steps. A pixel
-        /// that is like the baseline counts for nothing. Gradients are taken at the middles of equal steps, captum's
-        /// `riemann_middle`; its default is the points of Gauss and Legendre, and the paper takes the ends of the steps.
+        /// (x - x') times the mean of g on the straight line from x' to x (Sundararajan et al., arXiv 1703.01365). --steps
+        /// passes. For values that add up: they sum to the difference of the scores at x and x', but for the error of the
+        /// steps. A pixel that is like the baseline counts for nothing. Gradients are taken at the middles of equal steps,
+        /// captum's `riemann_middle`; its default is the points of Gauss and Legendre, and the paper takes the ends of the
+        /// steps.
         IntegratedGradients = "integrated-gradients",
     }
 }
@@ -91,7 +94,7 @@ named! {
 /// How a method comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipe {
-    /// What each ReLU lets through on the way back.
+    /// What each ReLU lets through on the backward pass.
     pub rule: ReluRule,
     /// Where gradients are taken.
     pub inputs: Inputs,

@@ -1,4 +1,4 @@
-//! Functions of each value alone, and what the way back through one must remember.
+//! Functions of each value alone, and what the backward pass through one must remember.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ pub enum Activation {
 /// Scale and alpha of SELU.
 pub(crate) const SELU: [f32; 2] = [1.050_701, 1.673_263_2];
 
-/// Which value the way back through an activation reads.
+/// Which value the backward pass through an activation reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remembers {
     /// Its own.
@@ -77,8 +77,8 @@ pub enum Remembers {
 }
 
 impl Activation {
-    /// What the way back reads. A ReLU's own value tells as much as its input, and a kernel that takes a ReLU with it leaves no
-    /// other.
+    /// What the backward pass reads. A ReLU's own value tells as much as its input, and a kernel that takes a ReLU with it
+    /// leaves no other.
     pub const fn remembers(&self) -> Remembers {
         match self {
             Self::Relu | Self::Clip { .. } | Self::Sigmoid | Self::Tanh => Remembers::Output,
@@ -99,9 +99,9 @@ impl Activation {
         }
     }
 
-    /// Whether guided backpropagation and deconvolution have a rule of their own for it. Their papers (arXiv 1412.6806, 1311.2901)
-    /// speak of ReLUs, which pass a value or nothing; a clip does so too. Through all others the plain gradient goes, as in
-    /// Captum and pytorch-grad-cam, whose hooks are on ReLUs alone.
+    /// Whether guided backpropagation and deconvolution have a rule of their own for it. Their papers (arXiv 1412.6806,
+    /// 1311.2901) speak of ReLUs, which pass a value or nothing; a clip does so too. Through all others the plain gradient
+    /// goes, as in Captum and pytorch-grad-cam, whose hooks are on ReLUs alone.
     pub const fn has_rule(&self) -> bool {
         matches!(self, Self::Relu | Self::Clip { .. })
     }

@@ -89,7 +89,7 @@ pub enum FlattenOrder {
     Hwc,
 }
 
-/// What a ReLU, or a clip, lets through on the way back; for other activations see [`Activation::has_rule`].
+/// What a ReLU, or a clip, lets through on the backward pass; for other activations see [`Activation::has_rule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReluRule {
     /// The gradient where the activation was above zero.
@@ -182,8 +182,8 @@ pub enum Op {
         /// Above zero.
         epsilon: f32,
     },
-    /// The same with m and v of the channels of its group at all positions: `groups` equal parts of the channels, as many as there
-    /// are channels for an instance norm.
+    /// The same with m and v of the channels of its group at all positions: `groups` equal parts of the channels, as many as
+    /// there are channels for an instance norm.
     GroupNorm {
         /// A divisor of the number of channels.
         groups: usize,

@@ -1,8 +1,8 @@
 //! Maps whose rows and columns are each made of a few rows and columns of another: other sizes, places around a map that repeat
 //! it, every so many places.
 //!
-//! All are linear, alike for all channels, and rows do not depend on columns: a list of [`Taps`] for each of the two says all that a
-//! kernel needs, and the way back has the same lists turned round.
+//! All are linear, alike for all channels, and rows do not depend on columns: a list of [`Taps`] for each of the two says all
+//! that a kernel needs, and the backward pass has the same lists turned round.
 
 use serde::{Deserialize, Serialize};
 
@@ -125,7 +125,7 @@ pub struct Taps {
 }
 
 impl Taps {
-    /// The way back: of each place of the other axis the places that are made of it.
+    /// The backward pass: of each place of the other axis the places that are made of it.
     #[must_use]
     pub fn transposed(&self) -> Self {
         let mut of = vec![vec![]; self.inputs];

@@ -11,8 +11,8 @@ use crate::network::{Network, Node, NodeId};
 pub struct Budget {
     /// As much.
     pub bytes: u64,
-    /// What they are stored as between layers. What the host writes or reads is float32 in any case, and so is every tensor where it
-    /// is held against the adapter's bindings, since some kernels write nothing else.
+    /// What they are stored as between layers. What the host writes or reads is float32 in any case, and so is every tensor
+    /// where it is held against the adapter's bindings, since some kernels write nothing else.
     pub dtype: StoredDtype,
 }
 
@@ -51,7 +51,7 @@ pub fn images_at_once(
 }
 
 /// Most images that one pass there and back to the picture may carry with the gradients of `classes` each, so that what
-/// the way back reads and its gradients stay within `budget`, and by the same measures; at least 1.
+/// the backward pass reads and its gradients stay within `budget`, and by the same measures; at least 1.
 pub fn walks_at_once(
     network: &Network,
     classes: usize,

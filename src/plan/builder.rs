@@ -23,7 +23,7 @@ pub(super) struct Builder<'a> {
     pub(super) nothing: BufferId,
 }
 
-/// What goes through a node, as far as is known.
+/// How many images and gradients go through a node, as far as is known.
 #[derive(Clone)]
 pub(super) struct Traffic {
     /// Of each pass the images or gradients at once, and how often it runs for one run of all.
@@ -118,12 +118,12 @@ impl<'a> Builder<'a> {
         self.dispatches.push(dispatch);
     }
 
-    /// Has the dispatch recorded last wait for a copy, if there is one.
+    /// Puts a copy before the dispatch recorded last, if there is one.
     pub(super) fn copy_before_last(&mut self, copy: Option<CopyToImage>) {
         self.copy_before(1, copy);
     }
 
-    /// Has the first of the dispatches recorded last, so many of them, wait for a copy.
+    /// Puts a copy before the first of the `last` dispatches recorded, if there is one.
     pub(super) fn copy_before(&mut self, last: usize, copy: Option<CopyToImage>) {
         let Some(copy) = copy else { return };
         let (at, dispatch) = self.dispatches.nth_last(last);
@@ -187,7 +187,7 @@ impl<'a> Builder<'a> {
         dispatch.image_texels += texels;
     }
 
-    /// Has the dispatch recorded last take part of a list.
+    /// Gives the dispatch recorded last the part of a list that it takes.
     pub(super) fn list_last(&mut self, listed: Option<Listed>) {
         let (_, dispatch) = self.dispatches.nth_last(1);
         dispatch.listed = listed;

@@ -26,7 +26,8 @@ pub struct Choice {
     pub taken: Variant,
 }
 
-/// The choices for the picture's pass of `request` and its ways back, layer by layer; those back of the way that goes furthest.
+/// The choices for the picture's pass of `request` and its backward passes, layer by layer; those back of the way that goes
+/// furthest.
 pub fn choices(network: &Network, request: &Request, limits: Limits<'_>) -> Vec<Choice> {
     let picture = &request.passes[0];
     let mut builder = Builder::new(network, request, limits);

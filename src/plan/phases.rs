@@ -1,4 +1,4 @@
-//! The phases of a plan: forward passes, each with the pass of its base where layers gain by one, and the ways back from them.
+//! The phases of a plan: forward passes, each after the pass of its base where layers gain by one, and their backward passes.
 
 use std::collections::BTreeMap;
 
@@ -14,26 +14,26 @@ use crate::network::{NodeId, Op, Shape};
 /// Buffers by the node that they belong to.
 pub(super) type OfNodes = BTreeMap<NodeId, BufferId>;
 
-/// A forward pass that is being recorded, or was.
+/// What is known of the forward pass that is recorded, and of its backward passes after it.
 #[derive(Default)]
 pub(super) struct Pass {
     /// Images at once.
     pub(super) images: usize,
-    /// Gradients that go back through the same image.
+    /// Gradients of the backward pass for each image.
     pub(super) sharing: usize,
     /// Where the value of each step is.
     pub(super) values: OfNodes,
-    /// What nodes leave for the way back beside their values: where a max-pool's maxima were, what an LRN divided by.
+    /// What nodes leave for the backward pass beside their values: where a max-pool's maxima were, what an LRN divided by.
     pub(super) saved: OfNodes,
     /// Of each max-pool whose repeated taps are to be known the buffer that holds them, and where its maxima were after it.
     pub(super) repeats: OfNodes,
     /// Where values lie in concatenations.
     pub(super) concats: Concats,
-    /// The buffers of those that others are the beginning of.
+    /// The buffers of concatenations in which other values lie.
     pub(super) wholes: OfNodes,
-    /// Where it goes beside a base, what that needs.
-    pub(super) beside: Option<BesideBase>,
-    /// What the host writes of it.
+    /// Of a pass whose values share a base.
+    pub(super) beside: Option<BasePass>,
+    /// The nodes that the host computes.
     pub(super) by_host: Vec<ByHost>,
     /// Of what the step that is being recorded reads that which later ones read too.
     pub(super) read_again: Vec<BufferId>,
@@ -41,8 +41,8 @@ pub(super) struct Pass {
     pub(super) kept: Option<BufferId>,
 }
 
-/// What a pass beside its base needs.
-pub(super) struct BesideBase {
+/// The base of a pass: what its values have in common is computed once, in a pass of its own.
+pub(super) struct BasePass {
     /// Where the base's own values are.
     pub(super) values: OfNodes,
     /// The layers recorded so far that compute listed tiles.
@@ -60,12 +60,12 @@ impl Pass {
 }
 
 impl Builder<'_> {
-    /// Records a forward pass, without its ways back.
+    /// Records a forward pass, without its backward passes.
     pub(super) fn forward(&mut self, request: &ForwardRequest, input: &str) -> Forward {
         let output = self.network.output();
         let base = self.base(request).map(|(input, values)| {
             let layers = vec![];
-            (input, self.end_phase(), BesideBase { values, layers })
+            (input, self.end_phase(), BasePass { values, layers })
         });
         self.pass = Pass::of(request.images);
         let base = base.map(|(input, dispatches, beside)| {
@@ -179,7 +179,7 @@ impl Builder<'_> {
         });
     }
 
-    /// What passes from `from` read of the picture's: what goes around that node.
+    /// The picture's values that a pass from `from` reads: of the nodes beside those that `from` reaches.
     pub(super) fn read_around(&self, from: NodeId) -> Vec<BufferId> {
         let network = self.network;
         let reached = network.descendants(from);
@@ -196,13 +196,13 @@ impl Builder<'_> {
             .collect()
     }
 
-    /// Records the ways back from the pass that is there.
+    /// Records the backward passes of the pass recorded last.
     pub(super) fn backs(&mut self, request: &ForwardRequest) -> Vec<Backward> {
         let backs = request.backs.iter();
         backs.map(|back| self.back(back)).collect()
     }
 
-    /// Records a way back.
+    /// Records a backward pass.
     fn back(&mut self, request: &BackwardRequest) -> Backward {
         self.pass.sharing = request.classes;
         let network = self.network;
@@ -235,8 +235,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Records the way back from the gradient at the output, and notes where the others are; returns the means at the target where
-    /// it ends with them.
+    /// Records the backward pass from the gradient at the output, and notes where the others are; returns the means at the
+    /// target where it ends with them.
     fn record_back(
         &mut self,
         request: &BackwardRequest,
@@ -277,13 +277,13 @@ impl Builder<'_> {
         None
     }
 
-    /// Gradients that a way back carries, those of an image one after the other.
+    /// Gradients that a backward pass carries, those of an image one after the other.
     pub(super) fn gradients(&self, request: &BackwardRequest) -> usize {
         self.pass.images * request.classes
     }
 
-    /// The buffer of a node's value, and of how many images of this pass it is one's: of all where a pass that begins in the middle
-    /// reads what goes around that node, which is the picture's own value.
+    /// The buffer of a node's value, and how many images of this pass share each value in it: one, or all where a pass that
+    /// begins in the middle reads the picture's own value of a node around that.
     pub(super) fn value_for(&self, id: NodeId) -> (BufferId, usize) {
         match (self.pass.values.get(&id), self.picture.get(&id)) {
             (None, Some(&around)) => (around, self.pass.images),
@@ -308,7 +308,7 @@ impl Builder<'_> {
         buffer
     }
 
-    /// The buffer of a concatenation that others are the beginning of; made when it is first needed.
+    /// The buffer of a concatenation in which other values lie; made when it is first needed.
     pub(super) fn whole_buffer(&mut self, whole: NodeId) -> BufferId {
         if let Some(&buffer) = self.pass.wholes.get(&whole) {
             return buffer;
@@ -330,7 +330,7 @@ impl Builder<'_> {
             .unwrap_or_else(|| unreachable!("{} is no step's value", self.network.node(id).name))
     }
 
-    /// A buffer for what node `id` leaves for the way back beside its value.
+    /// A buffer for what node `id` leaves for the backward pass beside its value.
     pub(super) fn save(&mut self, id: NodeId, what: &str, bytes: u64) -> BufferId {
         let name = format!("{}_{what}", self.network.node(id).name);
         let saved = self.buffers.scratch(name, bytes);
@@ -338,7 +338,7 @@ impl Builder<'_> {
         saved
     }
 
-    /// What node `id` left for the way back.
+    /// What node `id` left for the backward pass.
     pub(super) fn saved(&self, id: NodeId) -> BufferId {
         self.pass.saved[&id]
     }

@@ -3,7 +3,7 @@
 use super::StoredDtype;
 use crate::network::{NodeId, ReluRule};
 
-/// Whether a backward pass gives each channel's mean gradient over positions in place of the gradient. Where the way back
+/// Whether a backward pass gives each channel's mean gradient over positions in place of the gradient. Where the backward pass
 /// ends with pools after a dense layer, the means are that layer's matrix away, summed over positions once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Means {
@@ -31,20 +31,20 @@ pub struct BackwardRequest {
     pub means: Means,
 }
 
-/// A forward pass, from values that the host writes to the logits, and the ways back from there.
+/// A forward pass, from values that the host writes to the logits, and the backward passes from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardRequest {
     /// The node whose values are written; [`NodeId`] 0 is the picture.
     pub from: NodeId,
     /// Values at once.
     pub images: usize,
-    /// How often it runs for each run of the first pass, as far as is known.
+    /// Runs for each run of the first pass, as far as is known.
     pub times: usize,
     /// Nodes whose values are read back.
     pub keep: Vec<NodeId>,
-    /// The ways back; none where `from` is not the picture.
+    /// The backward passes; none where `from` is not the picture.
     pub backs: Vec<BackwardRequest>,
-    /// Whether the values share a base, from which they differ in places only.
+    /// Whether the values share a base, see [`Base`](super::Base), and differ from it in some places only.
     pub based: bool,
     /// The last node that the host computes, with all before it, see [`ByHost`](super::ByHost). Only where `from` is the picture.
     pub by_host: Option<NodeId>,
@@ -68,8 +68,8 @@ impl Default for ForwardRequest {
 /// What is asked of a network.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The forward passes. The first is that of the picture, and what it leaves stays: others read it that begin in the middle of
-    /// the network, and its ways back may be gone at any time.
+    /// The forward passes. The first is the picture's, and what it leaves stays: passes that begin in the middle of the network
+    /// read it, and its backward passes may run at any time.
     pub passes: Vec<ForwardRequest>,
     /// How often all of this will run, as far as is known; 0 counts as once. What is prepared once pays by it.
     pub runs: usize,
@@ -80,7 +80,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// One forward pass with its ways back, once.
+    /// One forward pass with its backward passes, once.
     pub fn of(pass: ForwardRequest) -> Self {
         Self {
             passes: vec![pass],
@@ -99,7 +99,7 @@ impl Default for Request {
 }
 
 impl ForwardRequest {
-    /// Gradients that a way back carries, those of an image one after the other.
+    /// Gradients that a backward pass carries, those of an image one after the other.
     pub fn gradients(&self, back: &BackwardRequest) -> usize {
         self.images * back.classes
     }

@@ -162,8 +162,9 @@ fn with_sums(
     })
 }
 
-/// Layers that end with a bias, sums, products and maxima take the ReLU after them; a ReLU after a layer without a bias has a kernel of
-/// its own: rare, and one epilogue fewer. Some convolutions take other activations, where no way back reads what goes into these.
+/// Layers that end with a bias, sums, products and maxima take the ReLU after them; a ReLU after a layer without a bias has a
+/// kernel of its own: rare, and one epilogue fewer. Some convolutions take other activations, where no backward pass reads what
+/// goes into these.
 fn with_activations(
     network: &Network,
     request: &ForwardRequest,
@@ -194,7 +195,7 @@ fn with_activations(
     })
 }
 
-/// Whether a way back leads through a node.
+/// Whether a backward pass leads through a node.
 fn passes_through(network: &Network, request: &ForwardRequest, id: NodeId) -> bool {
     let mut backs = request.backs.iter();
     backs.any(|back| id != back.to && network.descendants(back.to)[id.0])
@@ -230,8 +231,8 @@ fn with_pools(
     })
 }
 
-/// Convolutions take the scale and shift before them, with the ReLU between, where no way back reads what that has made and nobody
-/// asks for it.
+/// Convolutions take the scale and shift before them, with the ReLU between, where no backward pass reads what that has made
+/// and nobody asks for it.
 fn with_norms(
     network: &Network,
     request: &ForwardRequest,
@@ -263,8 +264,8 @@ fn with_norms(
     })
 }
 
-/// Convolutions take the product before them of a map and a value a channel, where nobody asks for it: a way back reads what goes
-/// into a product, and not what comes out of it.
+/// Convolutions take the product before them of a map and a value a channel, where nobody asks for it: a backward pass reads
+/// what goes into a product, and not what comes out of it.
 fn with_scales(
     network: &Network,
     request: &ForwardRequest,
@@ -324,9 +325,9 @@ fn joined(mut steps: Vec<Step>, take: impl Fn(&mut Step) -> Option<NodeId>) -> V
     steps
 }
 
-/// On the way back, whether the kernel that makes the gradient at `input` applies the mask of the ReLU that `input` is, so that
-/// what it makes is the gradient before the ReLU: where nobody asks for the one after it, and what it makes is `whole`, with what
-/// comes back from other readers, or there are none.
+/// On the backward pass, whether the kernel that makes the gradient at `input` applies the mask of the ReLU that `input` is, so
+/// that what it makes is the gradient before the ReLU: where nobody asks for the one after it, and what it makes is `whole`,
+/// with what comes back from other readers, or there are none.
 pub(super) fn takes_mask(
     network: &Network,
     input: NodeId,

@@ -1,14 +1,15 @@
-//! Reruns of values that differ in places only from one that they share, the base: layers compute the tiles that the
-//! difference reaches, and take what else is read from the base's own pass.
+//! Passes of many values that differ in some places only from one value, the base: a picture of which a patch is hidden, say. The
+//! base goes through the network once. Of each other value layers compute the tiles that the difference reaches, and copy from the
+//! base's pass what else is read.
 
 use super::{BufferId, Dispatch};
 use crate::kernels::WINOGRAD_SIZE;
 use crate::network::{Network, NodeId, Op, Pad, Shape, Window};
 
-/// What a rerun has where its layers compute listed tiles.
+/// The base of a pass, and the layers that compute listed tiles beside it.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// The base's value of the rerun's node. The host writes it.
+    /// The base's value of the node that the pass begins with. The host writes it.
     pub input: BufferId,
     /// Its pass, as far as those layers go.
     pub dispatches: Vec<Dispatch>,

@@ -127,7 +127,7 @@ fn a_backward_pass_can_run_again() {
     }
 }
 
-/// What reads a picture's activations on the way back: masks within layers and by themselves, and maxima.
+/// What reads a picture's activations on the backward pass: masks within layers and by themselves, and maxima.
 fn masks_of_every_kind() -> Network {
     let drawn = |seed, shape: &[usize]| {
         Tensor::from_f32(shape.to_vec(), &random(seed, shape.iter().product()))

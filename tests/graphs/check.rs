@@ -165,7 +165,7 @@ pub(crate) fn check_reruns(
         let logits = session.read(rerun.logits, images, classes).unwrap();
         let part = format!("rerun from {target:?}, round {round}");
         assert_close(&what(&part), &logits, &expected, classes, 1e-4);
-        // Neither a walk nor the way back disturbs the next one.
+        // Neither a walk nor the backward pass disturbs the next one.
         let walked = random(seed + 4, 2 * input.len());
         compute_by_host(&session, 2, network, &walked);
         session.forward(2, &walked, input).unwrap();

@@ -1,5 +1,5 @@
-//! What convolutions take with them: as they store activations and the sum with an earlier value, as they read a scale and shift that
-//! takes a ReLU, and a product with a value a channel.
+//! What convolutions take with them: as they store activations and the sum with an earlier value, as they read a scale and
+//! shift that takes a ReLU, and a product with a value a channel.
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{Activation, Network, Op, ReluRule, Shape, Window};
@@ -168,7 +168,7 @@ fn activations_end_convolutions_of_any_window_and_depth() {
     }
 }
 
-/// On the way back the activation's input is read, so that nothing is taken with the convolution that loses it.
+/// On the backward pass the activation's input is read, so that nothing is taken with the convolution that loses it.
 #[test]
 fn gradients_through_activations_after_convolutions_find_what_they_read() {
     let input = Shape::new(6, 9, 7);
@@ -359,8 +359,8 @@ fn a_scale_and_shift_takes_the_relu_after_it() {
     }
 }
 
-/// Of channels that end within a block and eights of blocks, of outputs for one block an invocation and for two, at every place and
-/// at every other.
+/// Of channels that end within a block and eights of blocks, of outputs for one block an invocation and for two, at every place
+/// and at every other.
 #[test]
 fn a_convolution_of_one_tap_takes_the_scale_shift_and_relu_before_it() {
     for (at, input) in SHAPES.into_iter().enumerate() {
@@ -508,7 +508,7 @@ fn a_convolution_of_one_tap_multiplies_what_it_reads_by_a_value_a_channel() {
     }
 }
 
-/// The way back reads the map and the gate, not their product.
+/// The backward pass reads the map and the gate, not their product.
 #[test]
 fn gradients_go_back_through_a_product_that_was_never_stored() {
     for input in [Shape::new(6, 4, 7), Shape::new(17, 5, 17)] {

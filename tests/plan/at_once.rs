@@ -100,7 +100,7 @@ fn pictures_go_there_and_back_together_as_far_as_what_they_leave_on_the_way_fits
         let limits = adapter(2048 * MIB);
         walks_at_once(&network, classes, limits, f32(budget * MIB))
     };
-    // A picture leaves 58 MiB behind it, and takes 24.5 more for each class on the way back.
+    // A picture leaves 58 MiB behind it, and takes 24.5 more for each class on the backward pass.
     assert_eq!(at_once(1, 512), 4);
     assert_eq!(at_once(1, 200), 2);
     assert_eq!(at_once(2, 512), 2);

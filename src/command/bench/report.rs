@@ -105,7 +105,7 @@ pub struct StartUp {
 pub struct LayerTime {
     /// `forward`, or `gradcam` and `guided_bprop` for their backward passes.
     pub phase: &'static str,
-    /// The layer, with `backward` after it on the way back.
+    /// The layer, with `backward` after it on the backward pass.
     pub layer: String,
     /// What it ran.
     pub kernel: Kernel,

@@ -83,7 +83,7 @@ fn residual() -> Network {
     network
 }
 
-/// A way back to a node, with what it keeps.
+/// A backward pass to a node, with what it keeps.
 fn back(to: usize, keep: Vec<NodeId>) -> BackwardRequest {
     BackwardRequest {
         to: NodeId(to),
