@@ -115,6 +115,7 @@ pub use picture::{Classes, ExplainedPicture, PictureRequest};
 pub use tiles::TiledPrediction;
 pub use wanted::{Wanted, request};
 
+use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::gpu::{Gpu, GpuError, Session};
@@ -122,7 +123,7 @@ use crate::methods::cam::Reads;
 use crate::network::{Network, NetworkError, NodeId, Shape};
 use crate::plan::{ForwardRequest, Plan, PlanError, Request};
 use crate::score::{self, Objective, Seed};
-use backward::Picture;
+use backward::Source;
 use maps::CamMaps;
 use rerun::WorkCounter;
 
@@ -321,12 +322,12 @@ impl Explainer {
 
     /// How often the network runs for a picture, beside [`Explainer::predict`], see [`Progress::all`]; at most.
     pub fn passes(&self) -> usize {
-        rerun::passes(rerun::whole(&self.network), self.work())
+        rerun::passes_of(rerun::network_work(&self.network), self.work())
     }
 
     /// What those passes take, in times of [`Explainer::predict`]: one more for each class that a pass goes back for.
     pub fn cost(&self) -> f64 {
-        let forward = self.work() as f64 / rerun::whole(&self.network) as f64;
+        let forward = self.work() as f64 / rerun::network_work(&self.network) as f64;
         forward + self.walked() as f64 * self.wanted.classes as f64
     }
 
@@ -357,38 +358,47 @@ impl Explainer {
         classes: &[usize],
         tell: &dyn Fn(Progress),
     ) -> Result<Vec<Explanation>, ExplainError> {
+        self.check(classes)?;
+        let mut held = self.held();
+        self.hold(&mut held, prediction)?;
+        let picture = take(&mut *held);
+        let counter = WorkCounter::new(&self.network, self.work(), tell);
+        let score_gradients = self.score_gradients(prediction, classes, Source::Picture)?;
+        let CamMaps {
+            mut maps,
+            mut layers,
+            kept,
+        } = match self.wanted.augments() {
+            true => self.augmented_maps(prediction, classes, &score_gradients, &counter)?,
+            false => self.maps(prediction, classes, &score_gradients, &counter)?,
+        };
+        let mut pixels = self.pixels(prediction, classes, &score_gradients, &counter)?;
+        let mut perturbed = self.perturbations(prediction, classes, &counter)?;
+        *held = picture;
+        drop(held);
+        let seeds = self.seeds(Reads::Gradients, prediction, classes);
+        let explanation = |rank: usize| {
+            let [maps, perturbed] = [&mut maps, &mut perturbed].map(|of| take(&mut of[rank]));
+            Explanation {
+                class: classes[rank],
+                values: (self.wanted).in_order(maps, take(&mut pixels[rank]), perturbed),
+                layers: take(&mut layers[rank]),
+                kept: kept.get(rank).copied(),
+                gradient: seeds[rank].scale,
+            }
+        };
+        Ok((0..classes.len()).map(explanation).collect())
+    }
+
+    /// Whether the network has all these classes, and none is compared with itself.
+    fn check(&self, classes: &[usize]) -> Result<(), ExplainError> {
         for &class in classes {
             check_class(&self.network, class)?;
             if self.wanted.versus == Some(class) {
                 return Err(ExplainError::VersusItself(class));
             }
         }
-        let mut held = self.held();
-        self.hold(&mut held, prediction)?;
-        let picture = std::mem::take(&mut *held);
-        let counter = WorkCounter::new(&self.network, self.work(), tell);
-        let of_score = self.of_score(prediction, classes, Picture::Asked)?;
-        let CamMaps { maps, layers, kept } = match self.wanted.augments() {
-            true => self.augmented_maps(prediction, classes, &of_score, &counter)?,
-            false => self.maps(prediction, classes, &of_score, &counter)?,
-        };
-        let pixels = self.pixels(prediction, classes, &of_score, &counter)?;
-        let perturbed = self.perturbations(prediction, classes, &counter)?;
-        *held = picture;
-        drop(held);
-        let seeds = self.seeds(Reads::Gradients, prediction, classes);
-        let mut kept = kept.into_iter();
-        let each = classes.iter().zip(maps).zip(pixels).zip(perturbed);
-        let each = each.zip(layers).zip(seeds);
-        let explanation =
-            |(((((&class, maps), pixels), perturbed), layers), seed): (_, Seed)| Explanation {
-                class,
-                values: self.wanted.in_order(maps, pixels, perturbed),
-                layers,
-                kept: kept.next(),
-                gradient: seed.scale,
-            };
-        Ok(each.map(explanation).collect())
+        Ok(())
     }
 
     /// What is asked of each class.

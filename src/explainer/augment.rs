@@ -1,6 +1,6 @@
 //! CAM maps averaged over the picture changed a little, as pytorch-grad-cam's `aug_smooth` does it.
 
-use super::backward::{Gradients, Picture};
+use super::backward::{Gradients, Source};
 use super::maps::CamMaps;
 use super::rerun::WorkCounter;
 use super::{ExplainError, Explainer, Prediction};
@@ -24,12 +24,12 @@ impl Explainer {
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        of_score: &[Gradients],
+        score_gradients: &[Gradients],
         counter: &WorkCounter<'_>,
     ) -> Result<CamMaps, ExplainError> {
         let shape = self.network.input_shape();
         // The picture as it is comes first: its forward pass is still there.
-        let mut all = self.maps(prediction, classes, of_score, counter)?;
+        let mut all = self.maps(prediction, classes, score_gradients, counter)?;
         let mut mean = std::mem::take(&mut all.maps);
         for map in mean.iter_mut().flatten() {
             *map = scaled(map, false);
@@ -41,8 +41,8 @@ impl Explainer {
                 }
                 let there = self.run(&changed(&prediction.input, shape, flipped, factor))?;
                 counter.advance_one();
-                let of_score = self.of_score(&there, classes, Picture::Changed)?;
-                let CamMaps { maps, .. } = self.maps(&there, classes, &of_score, counter)?;
+                let score_gradients = self.score_gradients(&there, classes, Source::Changed)?;
+                let CamMaps { maps, .. } = self.maps(&there, classes, &score_gradients, counter)?;
                 for (mean, map) in mean.iter_mut().flatten().zip(maps.iter().flatten()) {
                     let map = scaled(map, flipped);
                     for (mean, value) in mean.values.iter_mut().zip(map.values) {

@@ -1,4 +1,4 @@
-//! Backward passes: where they lead, what of the way is kept, and how many classes go at once.
+//! Backward passes: where they end, what they keep, and how many classes go at once.
 
 use std::collections::BTreeMap;
 
@@ -23,20 +23,22 @@ pub(super) struct Gradients {
 impl Gradients {
     /// The gradient at a node; where means do, perhaps those of each channel.
     pub(super) fn at(&self, id: NodeId) -> &[f32] {
-        self.at.get(&id).expect("a way leads to whatever is read")
+        self.at
+            .get(&id)
+            .expect("a backward pass gives whatever is read")
     }
 }
 
-/// A kind of backward pass: where it ends, the nodes kept on the way, and what ReLUs let through.
+/// A kind of backward pass: where it ends, the nodes whose gradients it keeps, and what ReLUs let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct BackwardKind {
     pub(super) to: NodeId,
     pub(super) keep: Vec<NodeId>,
     rule: ReluRule,
     means: Means,
 }
 
-impl Way {
+impl BackwardKind {
     /// To the picture.
     pub(super) fn to_pixels(rule: ReluRule) -> Self {
         Self {
@@ -65,13 +67,13 @@ impl Way {
         (self.to, self.rule) == (pass.to, pass.rule) && self.keep == pass.keep
     }
 
-    /// The ways of the score's own gradient after the picture's forward pass: one for all that reads it, as far as one leads
-    /// there. Other pictures are those of `--smooth aug`, of which CAM methods alone read.
-    pub(super) fn of_score(
+    /// Those of the score's own gradient: one for all that reads it, as far as one leads there. Of changed pictures CAM methods alone
+    /// read it.
+    pub(super) fn for_score(
         network: &Network,
         targets: &[NodeId],
         wanted: &Wanted,
-        picture: Picture,
+        source: Source,
     ) -> Vec<Self> {
         let targets = match wanted.needs_targets() {
             true => targets,
@@ -81,7 +83,7 @@ impl Way {
         let gradient = recipes
             .any(|recipe| (recipe.rule, recipe.inputs) == (ReluRule::Plain, Inputs::Picture));
         let biases = wanted.reads(Reads::Biases);
-        if !(biases || gradient && picture == Picture::Asked) {
+        if !(biases || gradient && source == Source::Picture) {
             return Self::to_targets(network, targets, wanted);
         }
         let biased = biased(network).map(|(id, _)| id).filter(|_| biases);
@@ -98,11 +100,11 @@ impl Way {
     pub(super) fn to_targets(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Vec<Self> {
         let mut rest = targets.to_vec();
         rest.sort();
-        let mut ways = vec![];
+        let mut kinds = vec![];
         while let Some(&to) = rest.first() {
             let reached = network.descendants(to);
             let (keep, others) = rest[1..].iter().partition(|id| reached[id.0]);
-            ways.push(Self {
+            kinds.push(Self {
                 to,
                 keep,
                 rule: ReluRule::Plain,
@@ -113,58 +115,68 @@ impl Way {
             });
             rest = others;
         }
-        ways
+        kinds
     }
 }
 
-/// Which picture a backward pass is of.
+/// What a backward pass explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Picture {
-    /// The one that is explained.
-    Asked,
-    /// One made of it, for the mean of CAM maps.
+pub(super) enum Source {
+    /// The picture itself.
+    Picture,
+    /// One made of it, for the mean of CAM maps (`--smooth aug`).
     Changed,
 }
 
-/// Every way that methods need after a forward pass, each once.
-pub(super) fn ways(network: &Network, targets: &[NodeId], wanted: &Wanted) -> Vec<Way> {
-    let mut all = Way::of_score(network, targets, wanted, Picture::Asked);
+/// Every kind that methods need after the forward pass, each once.
+pub(super) fn all_kinds(
+    network: &Network,
+    targets: &[NodeId],
+    wanted: &Wanted,
+) -> Vec<BackwardKind> {
+    let mut all = BackwardKind::for_score(network, targets, wanted, Source::Picture);
     if wanted.augments() {
-        all.extend(Way::of_score(network, targets, wanted, Picture::Changed));
+        all.extend(BackwardKind::for_score(
+            network,
+            targets,
+            wanted,
+            Source::Changed,
+        ));
     }
     if wanted.reads(Reads::FinerGradients) {
-        all.extend(Way::to_targets(network, targets, wanted));
+        all.extend(BackwardKind::to_targets(network, targets, wanted));
     }
     let recipes = wanted.recipes();
     let ruled =
         recipes.filter(|recipe| recipe.inputs == Inputs::Picture && recipe.rule != ReluRule::Plain);
-    all.extend(ruled.map(|recipe| Way::to_pixels(recipe.rule)));
-    let mut each: Vec<Way> = vec![];
-    for way in all {
-        if !each.contains(&way) {
-            each.push(way);
+    all.extend(ruled.map(|recipe| BackwardKind::to_pixels(recipe.rule)));
+    let mut each: Vec<BackwardKind> = vec![];
+    for kind in all {
+        if !each.contains(&kind) {
+            each.push(kind);
         }
     }
     each
 }
 
-/// Backward passes that carry the wanted classes of each of `images` along a way: as many as go at once, and one for what is left over.
+/// The backward passes of a kind that carry the wanted classes of each of `images`: of as many as go at once, and of what is left
+/// over.
 pub(super) fn passes(
     network: &Network,
-    way: &Way,
+    kind: &BackwardKind,
     wanted: &Wanted,
     images: usize,
     limits: Limits<'_>,
 ) -> Vec<BackwardRequest> {
     let classes = wanted.classes;
-    let most = way.at_once(network, wanted.dtype, limits) / images;
+    let most = kind.at_once(network, wanted.dtype, limits) / images;
     let most = most.clamp(1, classes.max(1));
     let pass = |classes| BackwardRequest {
-        to: way.to,
-        keep: way.keep.clone(),
+        to: kind.to,
+        keep: kind.keep.clone(),
         classes,
-        rule: way.rule,
-        means: way.means,
+        rule: kind.rule,
+        means: kind.means,
     };
     [most, classes % most]
         .into_iter()
@@ -174,34 +186,34 @@ pub(super) fn passes(
 }
 
 impl Explainer {
-    /// For each class the score's gradients wherever methods read them, after the forward pass of `picture`; of no class where
+    /// For each class the score's gradients wherever methods read them, after the forward pass of `source`; of no class where
     /// none does.
-    pub(super) fn of_score(
+    pub(super) fn score_gradients(
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        picture: Picture,
+        source: Source,
     ) -> Result<Vec<Gradients>, ExplainError> {
-        let ways = Way::of_score(&self.network, &self.targets, &self.wanted, picture);
-        if ways.is_empty() {
+        let kinds = BackwardKind::for_score(&self.network, &self.targets, &self.wanted, source);
+        if kinds.is_empty() {
             return Ok(vec![]);
         }
-        self.gradients(&ways, &self.seeds(Reads::Gradients, prediction, classes))
+        self.gradients(&kinds, &self.seeds(Reads::Gradients, prediction, classes))
     }
 
-    /// For each seed the gradients that the ways lead to.
+    /// For each seed the gradients that passes of these kinds give.
     pub(super) fn gradients(
         &self,
-        ways: &[Way],
+        kinds: &[BackwardKind],
         seeds: &[Seed],
     ) -> Result<Vec<Gradients>, ExplainError> {
-        Ok(self.gradients_of_group(ways, &[seeds])?.remove(0))
+        Ok(self.gradients_of_group(kinds, &[seeds])?.remove(0))
     }
 
-    /// For each picture for each of its seeds the gradients that the ways lead to.
+    /// For each picture for each of its seeds the gradients that passes of these kinds give.
     pub(super) fn gradients_of_group(
         &self,
-        ways: &[Way],
+        kinds: &[BackwardKind],
         seeds: &[&[Seed]],
     ) -> Result<Vec<Vec<Gradients>>, ExplainError> {
         let none = |seed: &Seed| Gradients {
@@ -210,16 +222,16 @@ impl Explainer {
         };
         let none = |seeds: &&[Seed]| seeds.iter().map(none).collect();
         let mut gradients: Vec<Vec<Gradients>> = seeds.iter().map(none).collect();
-        for way in ways {
-            self.go_back(way, seeds, &mut gradients)?;
+        for kind in kinds {
+            self.go_back(kind, seeds, &mut gradients)?;
         }
         Ok(gradients)
     }
 
-    /// Adds to the gradients of each picture's seeds those that one way leads to.
+    /// Adds to the gradients of each picture's seeds those that passes of one kind give.
     fn go_back(
         &self,
-        way: &Way,
+        kind: &BackwardKind,
         seeds: &[&[Seed]],
         gradients: &mut [Vec<Gradients>],
     ) -> Result<(), ExplainError> {
@@ -235,12 +247,12 @@ impl Explainer {
                 .iter()
                 .map(|backward| &backward.request)
                 .enumerate()
-                .filter(|(_, pass)| way.is_of(pass))
+                .filter(|(_, pass)| kind.is_of(pass))
                 .max_by_key(|(_, pass)| match pass.classes <= rest {
                     true => (1, pass.classes.cast_signed()),
                     false => (0, -pass.classes.cast_signed()),
                 })
-                .expect("every way that methods need is planned");
+                .expect("every kind that methods need is planned");
             // A row of classes for each picture, filled up with nothing.
             let mut directions = vec![0.0; images * request.classes * logits.len()];
             let rows = directions.chunks_exact_mut(request.classes * logits.len());
@@ -252,8 +264,8 @@ impl Explainer {
             }
             self.session.backward([0, phase], &directions, logits)?;
             let backward = &phases[phase];
-            let end = (backward.gradient, way.to, backward.shape);
-            let kept = backward.kept.iter().zip(&way.keep);
+            let end = (backward.gradient, kind.to, backward.shape);
+            let kept = backward.kept.iter().zip(&kind.keep);
             let kept = kept.map(|(&buffer, &id)| (buffer, id, self.network.node(id).shape));
             for (buffer, id, shape) in std::iter::once(end).chain(kept) {
                 let all = self.session.read(buffer, images * request.classes, shape)?;

@@ -1,8 +1,8 @@
 //! Several pictures through the network at once, there and back: weights are read once for all of them.
 
-use super::backward::{Gradients, Picture, Way};
+use super::backward::{BackwardKind, Gradients, Source};
 use super::maps::LayerMaps;
-use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted, check_class};
+use super::{ExplainError, Explainer, Explanation, PIXELS, Prediction, Wanted};
 use crate::exact;
 use crate::methods::Method;
 use crate::methods::cam::Reads;
@@ -27,7 +27,7 @@ pub(super) fn is_grouped(wanted: &Wanted) -> bool {
 pub(super) fn images(
     network: &Network,
     wanted: &Wanted,
-    ways: &[Way],
+    kinds: &[BackwardKind],
     limits: Limits<'_>,
 ) -> usize {
     if !is_grouped(wanted) {
@@ -38,9 +38,9 @@ pub(super) fn images(
         dtype: wanted.dtype,
     };
     let there = images_at_once(network, PIXELS, limits, budget);
-    let back = ways
+    let back = kinds
         .iter()
-        .map(|way| way.at_once(network, wanted.dtype, limits));
+        .map(|kind| kind.at_once(network, wanted.dtype, limits));
     back.fold(wanted.at_once.min(there), usize::min)
 }
 
@@ -77,42 +77,32 @@ impl Explainer {
         let predictions = self.predict_group(inputs)?;
         let activations = self.kept_of_group()?;
         let classes: Vec<Vec<usize>> = predictions.iter().map(classes).collect();
-        for &class in classes.iter().flatten() {
-            check_class(&self.network, class)?;
-            if self.wanted.versus == Some(class) {
-                return Err(ExplainError::VersusItself(class));
-            }
-        }
+        classes.iter().try_for_each(|each| self.check(each))?;
         let seeds = predictions.iter().zip(&classes);
         let seeds =
             seeds.map(|(prediction, classes)| self.seeds(Reads::Gradients, prediction, classes));
         let seeds: Vec<Vec<Seed>> = seeds.collect();
-        let ways = Way::of_score(&self.network, &self.targets, &self.wanted, Picture::Asked);
+        let kinds =
+            BackwardKind::for_score(&self.network, &self.targets, &self.wanted, Source::Picture);
         let each: Vec<&[Seed]> = seeds.iter().map(Vec::as_slice).collect();
-        let gradients = self.gradients_of_group(&ways, &each)?;
+        let gradients = self.gradients_of_group(&kinds, &each)?;
         drop(held);
-        let explained = predictions
-            .into_iter()
-            .zip(activations)
-            .zip(classes)
-            .zip(seeds)
-            .zip(gradients);
-        let explained = explained.map(
-            |((((prediction, activations), classes), seeds), gradients)| {
-                let each = classes.into_iter().zip(seeds).zip(gradients);
-                let each = each.map(|((class, seed), gradients)| {
-                    let (maps, layers) = self.maps_of(&activations, &gradients);
-                    Explanation {
-                        class,
-                        values: self.wanted.in_order(maps, vec![], vec![]),
-                        layers,
-                        kept: None,
-                        gradient: seed.scale,
-                    }
-                });
-                (prediction, each.collect())
-            },
-        );
+        let explanation = |picture: usize, rank: usize| {
+            let (maps, layers) = self.maps_of(&activations[picture], &gradients[picture][rank]);
+            Explanation {
+                class: classes[picture][rank],
+                values: self.wanted.in_order(maps, vec![], vec![]),
+                layers,
+                kept: None,
+                gradient: seeds[picture][rank].scale,
+            }
+        };
+        let explained = predictions.into_iter().enumerate();
+        let explained = explained.map(|(picture, prediction)| {
+            let ranks = 0..classes[picture].len();
+            let explanations = ranks.map(|rank| explanation(picture, rank)).collect();
+            (prediction, explanations)
+        });
         Ok(explained.collect())
     }
 

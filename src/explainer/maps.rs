@@ -1,6 +1,6 @@
 //! The CAM methods: one map a class and method, of the target layer or fused from several.
 
-use super::backward::{Gradients, Way};
+use super::backward::{BackwardKind, Gradients};
 use super::rerun::{ChannelScores, WorkCounter};
 use super::{ExplainError, Explainer, PIXELS, Prediction};
 use crate::methods::Method;
@@ -23,12 +23,12 @@ pub(super) struct CamMaps {
 }
 
 impl Explainer {
-    /// Those of each class. `of_score` is from [`Explainer::of_score`].
+    /// Those of each class. `score_gradients` is from [`Explainer::score_gradients`].
     pub(super) fn maps(
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        of_score: &[Gradients],
+        score_gradients: &[Gradients],
         counter: &WorkCounter<'_>,
     ) -> Result<CamMaps, ExplainError> {
         if self.wanted.cams().next().is_none() {
@@ -39,24 +39,24 @@ impl Explainer {
             });
         }
         let activations = self.kept()?;
-        let of_finer = match self.wanted.reads(Reads::FinerGradients) {
+        let finer_gradients = match self.wanted.reads(Reads::FinerGradients) {
             true => {
-                let ways = Way::to_targets(&self.network, &self.targets, &self.wanted);
+                let kinds = BackwardKind::to_targets(&self.network, &self.targets, &self.wanted);
                 self.gradients(
-                    &ways,
+                    &kinds,
                     &self.seeds(Reads::FinerGradients, prediction, classes),
                 )?
             }
             false => vec![],
         };
-        let tried = self.tried(prediction, classes, &activations, of_score, counter)?;
+        let tried = self.tried(prediction, classes, &activations, score_gradients, counter)?;
         let map = |method: cam::Method, class: usize| {
             let gradients = match method.reads() {
                 Reads::Activations | Reads::Masked | Reads::Ablated => None,
-                Reads::Gradients => Some(&of_score[class]),
-                Reads::FinerGradients => Some(&of_finer[class]),
+                Reads::Gradients => Some(&score_gradients[class]),
+                Reads::FinerGradients => Some(&finer_gradients[class]),
                 Reads::Biases => {
-                    let map = self.full_grad(&prediction.input, &of_score[class]);
+                    let map = self.full_grad(&prediction.input, &score_gradients[class]);
                     return (map, vec![]);
                 }
             };

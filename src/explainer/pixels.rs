@@ -1,6 +1,6 @@
 //! The pixel methods: gradients at the picture, and at others like it.
 
-use super::backward::{self, Gradients, Way};
+use super::backward::{self, BackwardKind, Gradients};
 use super::rerun::WorkCounter;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
 use crate::methods::attribution::{Inputs, Moments, Recipe};
@@ -14,23 +14,23 @@ use crate::score::Seed;
 const HELD: u64 = 512 << 20;
 
 impl Explainer {
-    /// For each class, for each pixel method its values. `of_score` is from [`Explainer::of_score`].
+    /// For each class, for each pixel method its values. `score_gradients` is from [`Explainer::score_gradients`].
     pub(super) fn pixels(
         &self,
         prediction: &Prediction,
         classes: &[usize],
-        of_score: &[Gradients],
+        score_gradients: &[Gradients],
         counter: &WorkCounter<'_>,
     ) -> Result<Vec<Vec<Vec<f64>>>, ExplainError> {
-        let heats = self.heats(of_score)?;
+        let heats = self.heats(score_gradients)?;
         let walks = self.wanted.walks();
         let mut walked = vec![];
         for &(rule, inputs) in &walks {
             walked.push(match inputs {
-                Inputs::Picture if rule == ReluRule::Plain => moments(of_score),
+                Inputs::Picture if rule == ReluRule::Plain => moments(score_gradients),
                 Inputs::Picture => {
                     let seeds = self.seeds(Reads::Gradients, prediction, classes);
-                    moments(&self.gradients(&[Way::to_pixels(rule)], &seeds)?)
+                    moments(&self.gradients(&[BackwardKind::to_pixels(rule)], &seeds)?)
                 }
                 _ => self.walk(rule, inputs, prediction, classes, counter)?,
             });
@@ -116,7 +116,7 @@ impl Explainer {
     }
 
     /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
-    fn heats(&self, of_score: &[Gradients]) -> Result<Vec<Map>, ExplainError> {
+    fn heats(&self, score_gradients: &[Gradients]) -> Result<Vec<Map>, ExplainError> {
         if !self.wanted.needs_heat() {
             return Ok(vec![]);
         }
@@ -128,7 +128,7 @@ impl Explainer {
             let map = self.fused(&maps);
             map.scaled().resize(input.w, input.h).heat()
         };
-        Ok(of_score.iter().map(heat).collect())
+        Ok(score_gradients.iter().map(heat).collect())
     }
 }
 
@@ -167,8 +167,8 @@ pub(super) fn requests(
         }
         let count = inputs.count(&wanted.settings);
         let by_host = on_path.filter(|_| inputs == Inputs::Path);
-        let way = Way::to_pixels(rule);
-        let back = backward::passes(network, &way, wanted, 1, limits).swap_remove(0);
+        let kind = BackwardKind::to_pixels(rule);
+        let back = backward::passes(network, &kind, wanted, 1, limits).swap_remove(0);
         let budget = Budget {
             bytes: HELD,
             dtype: wanted.dtype,

@@ -57,7 +57,7 @@ pub(super) struct WorkCounter<'a> {
 impl<'a> WorkCounter<'a> {
     pub(super) fn new(network: &Network, all: u64, tell: &'a dyn Fn(Progress)) -> Self {
         let counter = Self {
-            whole: whole(network),
+            whole: network_work(network),
             done: Cell::new(0),
             all: Cell::new(all),
             tell,
@@ -84,7 +84,7 @@ impl<'a> WorkCounter<'a> {
 
     fn tell(&self) {
         let (done, all) = (self.done.get(), self.all.get());
-        let passes = passes(self.whole, all);
+        let passes = passes_of(self.whole, all);
         if all > 0 {
             let done = u128::from(done) * passes as u128 / u128::from(all);
             (self.tell)(Progress {
@@ -96,17 +96,17 @@ impl<'a> WorkCounter<'a> {
 }
 
 /// Passes through the whole network that take as long as `work`.
-pub(super) fn passes(whole: u64, work: u64) -> usize {
+pub(super) fn passes_of(whole: u64, work: u64) -> usize {
     work.div_ceil(whole) as usize
 }
 
 /// Multiply-adds of a pass through the network.
-pub(super) fn whole(network: &Network) -> u64 {
-    after(network, PIXELS)
+pub(super) fn network_work(network: &Network) -> u64 {
+    work_after(network, PIXELS)
 }
 
 /// Multiply-adds of the layers that read of `from`; at least 1, so that nothing counts as nothing.
-fn after(network: &Network, from: NodeId) -> u64 {
+fn work_after(network: &Network, from: NodeId) -> u64 {
     let reached = network.descendants(from);
     let nodes = network.nodes.iter().zip(reached).skip(from.0 + 1);
     let later = nodes.filter(|(_, reached)| *reached);
@@ -187,18 +187,18 @@ impl Explainer {
         let passes = hidden.fold(self.walked(), usize::saturating_add);
         let tried = |&target: &NodeId| {
             let each = wanted.cams().map(|method| match method.reads() {
-                Reads::Masked => whole(network),
-                Reads::Ablated => after(network, target),
+                Reads::Masked => network_work(network),
+                Reads::Ablated => work_after(network, target),
                 _ => 0,
             });
             channels(network, wanted, target) as u64 * each.sum::<u64>()
         };
         let tried: u64 = self.targets.iter().map(tried).sum();
         let maps = match self.wanted.augments() {
-            true => augment::PASSES as u64 * (whole(network) + tried),
+            true => augment::PASSES as u64 * (network_work(network) + tried),
             false => tried,
         };
-        let passes = (passes as u64).saturating_mul(whole(network));
+        let passes = (passes as u64).saturating_mul(network_work(network));
         passes.saturating_add(maps)
     }
 
@@ -252,7 +252,7 @@ impl Explainer {
                 .read(pass.logits, images, Shape::vector(classes))?;
             let each = rows.chunks_exact(classes).take(count);
             logits.extend(each.map(<[f32]>::to_vec));
-            counter.advance(count as u64 * after(&self.network, from));
+            counter.advance(count as u64 * work_after(&self.network, from));
         }
         Ok(logits)
     }
@@ -333,7 +333,7 @@ impl Explainer {
             }
             pass_of.push(pass);
         }
-        counter.skip((layer.channels.len() - passes.len()) as u64 * whole(&self.network));
+        counter.skip((layer.channels.len() - passes.len()) as u64 * network_work(&self.network));
         let input = self.network.input_shape();
         let value = |&k| cam::masked(&prediction.input, input, layer.channel(k), [h, w]);
         // Where a channel is least, nothing of the picture is seen.
@@ -362,7 +362,7 @@ impl Explainer {
         let is_live = |k: &usize| layer.channel(*k).iter().any(|&a| a != 0.0);
         let live: Vec<usize> = layer.channels.iter().copied().filter(is_live).collect();
         let dead = layer.channels.len() - live.len();
-        counter.skip(dead as u64 * after(&self.network, layer.target));
+        counter.skip(dead as u64 * work_after(&self.network, layer.target));
         let value = |&k| cam::without(layer.activations, layer.shape, k);
         let (base, values) = (layer.activations, live.iter().map(value));
         let logits = self.rerun(layer.target, base, values, counter)?;

@@ -219,13 +219,13 @@ pub fn request(
     if targets.is_empty() {
         targets.push(network.target(None)?);
     }
-    let ways = backward::ways(network, &targets, wanted);
-    let images = group::images(network, wanted, &ways, limits);
-    let pass = |way| backward::passes(network, way, wanted, images, limits);
+    let kinds = backward::all_kinds(network, &targets, wanted);
+    let images = group::images(network, wanted, &kinds, limits);
+    let pass = |kind| backward::passes(network, kind, wanted, images, limits);
     let picture = ForwardRequest {
         images,
         keep: targets.clone(),
-        backs: ways.iter().flat_map(pass).collect(),
+        backs: kinds.iter().flat_map(pass).collect(),
         by_host: wanted.by_host(network, |inputs| inputs == Inputs::Picture, 1.0),
         ..ForwardRequest::default()
     };
