@@ -4,7 +4,6 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use gradcam::weights::{ContentsError, DType, Hdf5Error, KerasError};
 
@@ -125,7 +124,7 @@ fn random_damage_gives_an_error_or_data_but_no_panic() {
         .iter()
         .map(|file| (0..file.len()).filter(|&i| file[i] != 0).collect())
         .collect();
-    let (mut errors, mut slowest) = (0, Duration::ZERO);
+    let mut errors = 0;
     for round in 0..12_000 {
         let which = round % files.len();
         let mut bytes = files[which].clone();
@@ -151,9 +150,7 @@ fn random_damage_gives_an_error_or_data_but_no_panic() {
             }
         }
         let copy = bytes.clone();
-        let start = Instant::now();
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| open(bytes).is_err()));
-        slowest = slowest.max(start.elapsed());
         let at = |i: &usize| copy[*i] != files[which][*i];
         let changed = || {
             (0..copy.len())
@@ -168,7 +165,6 @@ fn random_damage_gives_an_error_or_data_but_no_panic() {
         errors > 1000,
         "only {errors} errors: the damage misses what matters"
     );
-    assert!(slowest < Duration::from_secs(5), "{slowest:?} for one file");
 }
 
 // Files made by hand: <https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html>
@@ -415,13 +411,12 @@ fn entries_that_all_have_one_name_or_one_dataset_are_bounded() {
         tree.extend((node_at as u64).to_le_bytes());
     }
     tree.extend([0; 8]);
-    let start = Instant::now();
+    // Read to its end it would take hours.
     let error = hdf5_error(file(
         &[table(tree_at, heap_at), heap, set, node, tree].concat(),
     ))
     .to_string();
     assert!(error.contains("structure that repeats itself"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

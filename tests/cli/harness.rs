@@ -140,6 +140,20 @@ impl Folder {
     }
 }
 
+/// More pictures than a run has at work at once, which is two groups on the device and two threads for each core.
+pub(crate) fn more_than_at_work() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from) + 40
+}
+
+/// A picture that never comes: a run that reads it neither goes on nor ends by itself.
+#[cfg(unix)]
+pub(crate) fn put_pipe(folder: &Folder, name: &str) {
+    let made = Command::new("mkfifo")
+        .arg(folder.path().join(name))
+        .status();
+    assert!(made.unwrap().success());
+}
+
 #[track_caller]
 pub(crate) fn json_lines(stdout: &str) -> Vec<Value> {
     let value = |line| {

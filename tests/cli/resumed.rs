@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Folder, Run, json_lines};
+#[cfg(target_os = "linux")]
+use crate::harness::{more_than_at_work, put_pipe};
 
 const ASK: &str = "tiny.npy -c 1 --outputs heatmap,segmented -r -o maps";
 
@@ -424,12 +426,9 @@ fn a_place_that_stops_taking_files_fails_its_pictures_alone() {
 /// A folder of pictures behind a pipe, at which the run waits.
 #[cfg(target_os = "linux")]
 fn waiting(folder: &Folder, pictures: usize) -> std::process::Child {
-    let made = Command::new("mkfifo")
-        .arg(folder.path().join("pipe.png"))
-        .status();
-    assert!(made.unwrap().success());
+    put_pipe(folder, "pipe.png");
     for i in 0..pictures {
-        folder.put(format!("in/{i:02}.png"), &folder.read("cat.png"));
+        folder.put(format!("in/{i:04}.png"), &folder.read("cat.png"));
     }
     let line = "pipe.png in tiny.npy -c 1 --outputs heatmap -o maps";
     let mut command = folder.command(&line.split(' ').collect::<Vec<_>>());
@@ -465,7 +464,8 @@ fn go_on(folder: &Folder, child: std::process::Child) -> (Option<i32>, String) {
 #[test]
 fn a_folder_that_vanishes_is_told_once_and_its_pictures_fail() {
     let folder = Folder::new();
-    let mut child = waiting(&folder, 60);
+    let pictures = more_than_at_work();
+    let mut child = waiting(&folder, pictures);
     until_it_has_begun(&folder, &mut child);
     fs::remove_dir_all(folder.path().join("in")).unwrap();
     let (code, stderr) = go_on(&folder, child);
@@ -477,15 +477,16 @@ fn a_folder_that_vanishes_is_told_once_and_its_pictures_fail() {
     );
     assert!(stderr.matches("no such file").count() < 2, "{stderr}");
     let lines = manifest(&folder, "maps/manifest.jsonl");
-    assert_eq!(lines.len(), 61);
-    assert!(lines[60].contains("no such file: in/59.png"));
+    assert_eq!(lines.len(), pictures + 1);
+    let last = format!("no such file: in/{:04}.png", pictures - 1);
+    assert!(lines[pictures].contains(&last), "{}", lines[pictures]);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn results_whose_folder_is_removed_end_the_run() {
     let folder = Folder::new();
-    let mut child = waiting(&folder, 20);
+    let mut child = waiting(&folder, 1);
     until_it_has_begun(&folder, &mut child);
     fs::remove_dir_all(folder.path().join("maps")).unwrap();
     let (code, stderr) = go_on(&folder, child);
