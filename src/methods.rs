@@ -17,7 +17,7 @@ mod setting;
 pub mod spread;
 pub mod verdict;
 
-pub use setting::Setting;
+pub use setting::{Setting, TriedChannels};
 
 /// A method of any kind. Each kind's list is in its own module; this one only joins them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -129,6 +129,14 @@ struct Source {
     output: usize,
 }
 
+/// The version of Keras, as far as functions have another meaning in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// The second, or one before it.
+    Two,
+    Three,
+}
+
 /// Layers in an order in which a picture passes them.
 #[derive(Debug)]
 struct Model {
@@ -136,8 +144,8 @@ struct Model {
     layers: Vec<KerasLayer>,
     /// With their names.
     outputs: Vec<(String, Source)>,
-    /// Whether a version before Keras 3 wrote it.
-    from_keras_2: bool,
+    /// Which Keras wrote it.
+    version: Version,
     /// What was assumed, a sentence each.
     notes: Vec<String>,
 }
@@ -157,7 +165,7 @@ impl Model {
             name: name.into(),
             layers,
             outputs: output.into_iter().collect(),
-            from_keras_2: false,
+            version: Version::Three,
             notes: vec![],
         }
     }

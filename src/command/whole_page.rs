@@ -77,7 +77,7 @@ impl Look {
             (map.to_string(), digits.concat().into())
         });
         let methods = Method::all().map(|method| {
-            let has_layer = method.reads(Setting::Layer, false);
+            let has_layer = method.reads(Setting::Layer);
             let kind = if has_layer { "layer" } else { "picture" };
             (method.to_string(), kind.into())
         });

@@ -42,7 +42,7 @@ mod perturbed;
 mod principal;
 mod weighted;
 
-use crate::methods::Setting;
+use crate::methods::{Setting, TriedChannels};
 use crate::named::named;
 use crate::network::Shape;
 
@@ -195,11 +195,10 @@ impl Method {
         self.row().is_smoothed
     }
 
-    /// The options that change its map, in the order of the help. `chooses`: whether gradients of the score say which
-    /// channels are tried.
-    pub fn settings(self, chooses: bool) -> &'static [Setting] {
-        match self {
-            Self::ScoreCam if chooses => Self::AblationCam.row().settings,
+    /// The options that change its map where it tries these channels, in the order of the help.
+    pub fn settings(self, tried: TriedChannels) -> &'static [Setting] {
+        match (self, tried) {
+            (Self::ScoreCam, TriedChannels::Chosen) => Self::AblationCam.row().settings,
             _ => self.row().settings,
         }
     }

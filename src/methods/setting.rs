@@ -57,19 +57,32 @@ impl Setting {
     }
 }
 
+/// Which channels of a layer Score-CAM and Ablation-CAM try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriedChannels {
+    /// All.
+    All,
+    /// Those that gradients of the score say to matter, so that they read what these read.
+    Chosen,
+}
+
 impl Method {
-    /// The options that change its values, in the order of the help. `chooses`: whether gradients of the score say which
-    /// channels are tried.
-    pub fn settings(self, chooses: bool) -> &'static [Setting] {
+    /// The options that change its values where it tries these channels, in the order of the help.
+    pub fn settings(self, tried: TriedChannels) -> &'static [Setting] {
         match self {
-            Self::Cam(method) => method.settings(chooses),
+            Self::Cam(method) => method.settings(tried),
             Self::Pixel(method) => method.settings(),
             Self::Perturbation(method) => method.settings(),
         }
     }
 
-    /// Whether the option changes its values; `chooses` as for [`Method::settings`].
-    pub fn reads(self, setting: Setting, chooses: bool) -> bool {
-        self.settings(chooses).contains(&setting)
+    /// Whether the option changes its values where it tries all channels.
+    pub fn reads(self, setting: Setting) -> bool {
+        self.reads_trying(TriedChannels::All, setting)
+    }
+
+    /// Whether the option changes its values where it tries these channels.
+    pub fn reads_trying(self, tried: TriedChannels, setting: Setting) -> bool {
+        self.settings(tried).contains(&setting)
     }
 }

@@ -103,7 +103,7 @@ impl Circumstances<'_> {
             ),
             Verdict::Flat => {
                 let finer = match method {
-                    Method::Cam(_) if method.reads(Setting::Layer, false) => "an earlier --layer",
+                    Method::Cam(_) if method.reads(Setting::Layer) => "an earlier --layer",
                     Method::Cam(_) => "another class",
                     Method::Pixel(_) => self.other_noise(method).unwrap_or("another method"),
                     Method::Perturbation(method) => method.finer(),
@@ -125,7 +125,7 @@ impl Circumstances<'_> {
         if let Some(noise) = self.other_noise(method) {
             return noise.to_owned();
         }
-        let reads = |setting| method.reads(setting, false);
+        let reads = |setting| method.reads(setting);
         let mut tries = vec![];
         if [Setting::Score, Setting::Versus, Setting::Counterfactual].map(reads) != [false; 3] {
             tries.push("another class");

@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use crate::cli::{ChannelsFlag, Explain, Method, Output, Overlay};
-use crate::methods::Setting;
+use crate::methods::{Setting, TriedChannels};
 
 /// An option that nothing asked for reads, or that a method asked for does not. Shown in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +80,16 @@ fn list(mut names: Vec<String>) -> String {
 pub(super) fn unread(flags: &Explain, outputs: &[Output]) -> Vec<Unread> {
     let channels = flags.channels.iter();
     let channels = channels.filter(|flag| matches!(flag, ChannelsFlag::Count(_)));
-    let chooses = channels.count() > 0;
+    let tried = match channels.count() {
+        0 => TriedChannels::All,
+        _ => TriedChannels::Chosen,
+    };
     let given = [
         (Setting::Layer, !flags.layers.is_empty()),
         (Setting::Score, flags.score.is_some()),
         (Setting::Versus, flags.versus.is_some()),
         (Setting::Counterfactual, flags.counterfactual),
-        (Setting::Channels, chooses),
+        (Setting::Channels, tried == TriedChannels::Chosen),
         (Setting::Samples, flags.samples.is_some()),
         (Setting::Noise, flags.noise.is_some()),
         (Setting::Steps, flags.steps.is_some()),
@@ -96,7 +99,7 @@ pub(super) fn unread(flags: &Explain, outputs: &[Output]) -> Vec<Unread> {
         (Setting::Seed, flags.seed.is_some()),
     ];
     let given = given.into_iter().filter(|(_, given)| *given);
-    let of_methods = given.filter_map(|(setting, _)| not_read(setting, chooses, flags, outputs));
+    let of_methods = given.filter_map(|(setting, _)| not_read(setting, tried, flags, outputs));
     of_methods
         .chain(unread_by_outputs(flags, outputs))
         .collect()
@@ -106,11 +109,11 @@ pub(super) fn unread(flags: &Explain, outputs: &[Output]) -> Vec<Unread> {
 /// any, or by that of an output.
 fn not_read(
     setting: Setting,
-    chooses: bool,
+    tried: TriedChannels,
     flags: &Explain,
     outputs: &[Output],
 ) -> Option<Unread> {
-    let reads = |method: Method| method.reads(setting, chooses);
+    let reads = |method: Method| method.reads_trying(tried, setting);
     let shown = outputs.iter().filter_map(|output| output.own_method());
     let mut by: Vec<Method> = vec![];
     if setting.is_question() {

@@ -141,11 +141,9 @@ impl Question {
     /// What of it `method` reads: the rest changes nothing of its files.
     #[must_use]
     pub fn of(self, method: Method) -> Self {
-        // Whatever channels are tried.
-        let reads = |setting| method.reads(setting, false);
         Self {
-            versus: self.versus.filter(|_| reads(Setting::Versus)),
-            counterfactual: self.counterfactual && reads(Setting::Counterfactual),
+            versus: self.versus.filter(|_| method.reads(Setting::Versus)),
+            counterfactual: self.counterfactual && method.reads(Setting::Counterfactual),
         }
     }
 }

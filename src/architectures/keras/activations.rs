@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::build::Builder;
 use super::value::{Map, Signal};
-use super::{KerasLayer, KerasModelError};
+use super::{KerasLayer, KerasModelError, Version};
 use crate::architectures::ArchitectureError;
 use crate::network::{Activation, Op, OutputKind, Shape};
 use crate::weights::Tensor;
@@ -87,7 +87,7 @@ fn one(activation: Activation) -> Function {
 pub(super) fn named(
     layer: &KerasLayer,
     value: &Value,
-    keras_2: bool,
+    version: Version,
 ) -> Result<Function, KerasModelError> {
     let name = match value {
         Value::Null => return Ok(Function::Each(vec![])),
@@ -95,7 +95,7 @@ pub(super) fn named(
         // A layer as an activation.
         object if object["config"].is_object() => {
             let class = object["class_name"].as_str().unwrap_or_default();
-            return settings(layer, class, &object["config"], keras_2)?
+            return settings(layer, class, &object["config"], version)?
                 .ok_or_else(|| layer.unsupported(format!("the activation {class} is")));
         }
         object => object["config"]
@@ -103,10 +103,10 @@ pub(super) fn named(
             .or(object["class_name"].as_str())
             .unwrap_or(""),
     };
-    by_name(layer, name, keras_2)
+    by_name(layer, name, version)
 }
 
-fn by_name(layer: &KerasLayer, name: &str, keras_2: bool) -> Result<Function, KerasModelError> {
+fn by_name(layer: &KerasLayer, name: &str, version: Version) -> Result<Function, KerasModelError> {
     Ok(match name {
         "linear" => Function::Each(vec![]),
         "softmax" => Function::Scores(OutputKind::Softmax),
@@ -120,7 +120,7 @@ fn by_name(layer: &KerasLayer, name: &str, keras_2: bool) -> Result<Function, Ke
         "hard_tanh" => Function::Each(vec![Op::clip(-1.0, 1.0)]),
         "silu" | "swish" => one(Activation::Silu),
         "hard_silu" | "hard_swish" => one(Activation::HardSwish),
-        "hard_sigmoid" => one(hard_sigmoid(keras_2)),
+        "hard_sigmoid" => one(hard_sigmoid(version)),
         "gelu" => one(Activation::Gelu),
         "softplus" => one(Activation::Softplus),
         "mish" => one(Activation::Mish),
@@ -129,8 +129,11 @@ fn by_name(layer: &KerasLayer, name: &str, keras_2: bool) -> Result<Function, Ke
 }
 
 /// Keras 3 has made its slope that of `PyTorch`.
-const fn hard_sigmoid(keras_2: bool) -> Activation {
-    let alpha = if keras_2 { 0.2 } else { 1.0 / 6.0 };
+const fn hard_sigmoid(version: Version) -> Activation {
+    let alpha = match version {
+        Version::Two => 0.2,
+        Version::Three => 1.0 / 6.0,
+    };
     Activation::HardSigmoid { alpha, beta: 0.5 }
 }
 
@@ -139,7 +142,7 @@ pub(super) fn settings(
     layer: &KerasLayer,
     class: &str,
     config: &Value,
-    keras_2: bool,
+    version: Version,
 ) -> Result<Option<Function>, KerasModelError> {
     let number = |keys: &[&str], default: f64| {
         let found = keys.iter().find_map(|key| config[*key].as_f64());
@@ -147,7 +150,7 @@ pub(super) fn settings(
     };
     let approximate = config["approximate"].as_bool();
     Ok(Some(match class {
-        "Activation" => return named(layer, &config["activation"], keras_2).map(Some),
+        "Activation" => return named(layer, &config["activation"], version).map(Some),
         "ReLU" | "Relu" => relu(layer, config)?,
         "LeakyReLU" => one(Activation::LeakyRelu {
             alpha: number(&["negative_slope", "alpha"], 0.3),
@@ -160,18 +163,18 @@ pub(super) fn settings(
         }),
         // The operation is by the tanh unless it says otherwise; the activation called by name is not.
         "Gelu" if approximate != Some(false) => one(Activation::GeluTanh),
-        "Relu6" => by_name(layer, "relu6", keras_2)?,
-        "Silu" | "Swish" => by_name(layer, "silu", keras_2)?,
-        "Gelu" => by_name(layer, "gelu", keras_2)?,
-        "Selu" => by_name(layer, "selu", keras_2)?,
-        "Sigmoid" => by_name(layer, "sigmoid", keras_2)?,
-        "Softmax" => by_name(layer, "softmax", keras_2)?,
-        "Tanh" => by_name(layer, "tanh", keras_2)?,
-        "HardTanh" => by_name(layer, "hard_tanh", keras_2)?,
-        "Softplus" => by_name(layer, "softplus", keras_2)?,
-        "HardSilu" | "HardSwish" => by_name(layer, "hard_silu", keras_2)?,
-        "HardSigmoid" => by_name(layer, "hard_sigmoid", keras_2)?,
-        "Mish" => by_name(layer, "mish", keras_2)?,
+        "Relu6" => by_name(layer, "relu6", version)?,
+        "Silu" | "Swish" => by_name(layer, "silu", version)?,
+        "Gelu" => by_name(layer, "gelu", version)?,
+        "Selu" => by_name(layer, "selu", version)?,
+        "Sigmoid" => by_name(layer, "sigmoid", version)?,
+        "Softmax" => by_name(layer, "softmax", version)?,
+        "Tanh" => by_name(layer, "tanh", version)?,
+        "HardTanh" => by_name(layer, "hard_tanh", version)?,
+        "Softplus" => by_name(layer, "softplus", version)?,
+        "HardSilu" | "HardSwish" => by_name(layer, "hard_silu", version)?,
+        "HardSigmoid" => by_name(layer, "hard_sigmoid", version)?,
+        "Mish" => by_name(layer, "mish", version)?,
         _ => return Ok(None),
     }))
 }

@@ -301,8 +301,8 @@ impl Builder<'_> {
             }
             _ => {
                 let config = layer.settings();
-                let keras_2 = self.model.from_keras_2;
-                let function = activations::settings(layer, class, &config, keras_2)?;
+                let version = self.model.version;
+                let function = activations::settings(layer, class, &config, version)?;
                 let function = function.ok_or_else(|| layer.unsupported("this layer is"))?;
                 let map = self.map(layer)?;
                 self.expect_softmax_over_channels(layer, class, &map)?;

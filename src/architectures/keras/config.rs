@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::links::{Argument, Call, Link, calls, ends};
 use super::store::{Numbers, Store, name_of};
-use super::{KerasLayer, KerasModelError, Model, Source};
+use super::{KerasLayer, KerasModelError, Model, Source, Version};
 use crate::weights::Weights;
 
 /// Layers of one model at most: the largest of keras.applications has a thousand.
@@ -26,16 +26,19 @@ pub(super) fn model(config: &Value, weights: &Weights) -> Result<Model, KerasMod
         name: config["config"]["name"].as_str().unwrap_or("keras").into(),
         layers: unfolded.layers,
         outputs,
-        from_keras_2: is_keras_2(weights),
+        version: version(weights),
         notes: vec![],
     })
 }
 
-/// Whether the file is from before Keras 3, which gave some functions another meaning.
-fn is_keras_2(weights: &Weights) -> bool {
+/// The version that wrote the file: the newest where it does not say.
+fn version(weights: &Weights) -> Version {
     let keys = ["keras_version", "model_weights@keras_version"];
-    let version = keys.iter().find_map(|key| weights.metadata.get(*key));
-    version.is_some_and(|version| version.starts_with(['1', '2']))
+    let stated = keys.iter().find_map(|key| weights.metadata.get(*key));
+    match stated {
+        Some(stated) if stated.starts_with(['1', '2']) => Version::Two,
+        _ => Version::Three,
+    }
 }
 
 /// A model's layers with their uses: what each use reads by the layer's index, the use and the value.

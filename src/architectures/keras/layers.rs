@@ -341,7 +341,7 @@ impl Builder<'_> {
     ) -> Result<Signal, ArchitectureError> {
         let name = format!("{}_activation", layer.name);
         let function =
-            super::activations::named(layer, &layer.config["activation"], self.model.from_keras_2)?;
+            super::activations::named(layer, &layer.config["activation"], self.model.version)?;
         self.activate(layer, function, &name, map)
     }
 }

@@ -100,7 +100,7 @@ impl Drawing {
     fn judge(&mut self, scene: &Scene<'_>, explanation: &Explanation) -> report::Map {
         let Self { method, values, .. } = self;
         // Of no gradient is lost what is not made of one.
-        let gradient = match method.reads(Setting::Score, false) {
+        let gradient = match method.reads(Setting::Score) {
             true => explanation.gradient,
             false => 1.0,
         };

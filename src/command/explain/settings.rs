@@ -4,7 +4,7 @@ use crate::architectures::Classifier;
 use crate::cli::{Output, Scale};
 use crate::draw::composite::Overlay;
 use crate::explainer::Wanted;
-use crate::methods::{Method, Setting};
+use crate::methods::{Method, Setting, TriedChannels};
 use crate::options::Options;
 use crate::output::report::{Drawing, Preprocess, Regions, Settings};
 
@@ -26,8 +26,15 @@ pub(super) fn settings(
         .copied()
         .chain(shown.map(Method::from))
         .collect();
-    let chooses = options.channels.is_some();
-    let reads = |setting| methods.iter().any(|method| method.reads(setting, chooses));
+    let tried = match options.channels {
+        None => TriedChannels::All,
+        Some(_) => TriedChannels::Chosen,
+    };
+    let reads = |setting| {
+        methods
+            .iter()
+            .any(|method| method.reads_trying(tried, setting))
+    };
     let draws_masks = methods.iter().any(|method| match method {
         Method::Perturbation(method) => method.settings().contains(&Setting::Samples),
         Method::Cam(_) | Method::Pixel(_) => false,

@@ -194,7 +194,7 @@ fn draw(scene: &Scene<'_>, explanations: &[Explanation], report: &Report) -> Rgb
         ([_], _) | (_, None) => report.layer.clone(),
         (_, Some(fuse)) => format!("{fuse} of {}", scene.layers.join(", ")),
     };
-    let of_method = |method: Method| match method.reads(Setting::Layer, false) {
+    let of_method = |method: Method| match method.reads(Setting::Layer) {
         true => all.clone(),
         false => String::new(),
     };
