@@ -128,80 +128,91 @@ pub(super) fn fastest(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) ->
     }
 }
 
+const LABEL: Option<&str> = Some("a trial of subgroups");
+
+fn pipeline(device: &wgpu::Device, width: u32, handing: Handing) -> wgpu::ComputePipeline {
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: LABEL,
+        source: wgpu::ShaderSource::Wgsl(match handing {
+            Handing::Shuffles | Handing::Loads => SOURCE.into(),
+            Handing::Quads => sampled(SOURCE).into(),
+        }),
+    });
+    let constants = [
+        ("SUBGROUP", f64::from(width)),
+        ("HANDING", f64::from(handing as u8)),
+        ("TURNS", f64::from(TURNS)),
+    ];
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: LABEL,
+        layout: None,
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &constants,
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    })
+}
+
+/// The image that the kernel reads.
+fn inputs(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    width: u32,
+    handing: Handing,
+) -> wgpu::Texture {
+    let size = wgpu::Extent3d {
+        width: TEXELS + width,
+        height: 1,
+        depth_or_array_layers: 1,
+    };
+    let read_as = match handing {
+        Handing::Shuffles | Handing::Loads => wgpu::TextureUsages::STORAGE_BINDING,
+        Handing::Quads => wgpu::TextureUsages::TEXTURE_BINDING,
+    };
+    let image = device.create_texture(&wgpu::TextureDescriptor {
+        label: LABEL,
+        size,
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba32Float,
+        usage: wgpu::TextureUsages::COPY_DST | read_as,
+        view_formats: &[],
+    });
+    let texels: Vec<[f32; 4]> = (0..size.width).map(texel).collect();
+    queue.write_texture(
+        image.as_image_copy(),
+        bytemuck::cast_slice(&texels),
+        wgpu::TexelCopyBufferLayout::default(),
+        size,
+    );
+    image
+}
+
 impl<'a> Trial<'a> {
     fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue, width: u32, handing: Handing) -> Self {
-        let label = Some("a trial of subgroups");
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label,
-            source: wgpu::ShaderSource::Wgsl(match handing {
-                Handing::Shuffles | Handing::Loads => SOURCE.into(),
-                Handing::Quads => sampled(SOURCE).into(),
-            }),
-        });
-        let constants = [
-            ("SUBGROUP", f64::from(width)),
-            ("HANDING", f64::from(handing as u8)),
-            ("TURNS", f64::from(TURNS)),
-        ];
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &constants,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        let size = wgpu::Extent3d {
-            width: TEXELS + width,
-            height: 1,
-            depth_or_array_layers: 1,
-        };
-        let x = device.create_texture(&wgpu::TextureDescriptor {
-            label,
-            size,
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::COPY_DST
-                | match handing {
-                    Handing::Shuffles | Handing::Loads => wgpu::TextureUsages::STORAGE_BINDING,
-                    Handing::Quads => wgpu::TextureUsages::TEXTURE_BINDING,
-                },
-            view_formats: &[],
-        });
-        let texels: Vec<[f32; 4]> = (0..size.width).map(texel).collect();
-        let layout = wgpu::TexelCopyBufferLayout::default();
-        queue.write_texture(
-            x.as_image_copy(),
-            bytemuck::cast_slice(&texels),
-            layout,
-            size,
-        );
+        let pipeline = pipeline(device, width, handing);
+        let x = inputs(device, queue, width, handing);
         let y = device.create_buffer(&wgpu::BufferDescriptor {
-            label,
+            label: LABEL,
             size: u64::from(width) * 16,
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
+        let view = x.create_view(&Default::default());
+        let resources = [
+            wgpu::BindingResource::TextureView(&view),
+            y.as_entire_binding(),
+        ];
+        let entries = (0..).zip(resources);
+        let entries = entries.map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource });
         let bindings = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label,
+            label: LABEL,
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &[
-                wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: wgpu::BindingResource::TextureView(
-                        &x.create_view(&Default::default()),
-                    ),
-                },
-                wgpu::BindGroupEntry {
-                    binding: 1,
-                    resource: y.as_entire_binding(),
-                },
-            ],
+            entries: &entries.collect::<Vec<_>>(),
         });
         Self {
             device,

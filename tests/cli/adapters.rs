@@ -96,6 +96,7 @@ fn an_adapter_that_matches_none_is_answered_with_those_present() {
 #[cfg(target_os = "linux")]
 mod linux {
     use super::*;
+    use crate::safetensors_writer::safetensors;
 
     /// The loader looks for drivers where nothing is; the second name is the older one.
     fn without_drivers(folder: &Folder, line: &str) -> Run {
@@ -200,19 +201,12 @@ mod linux {
         }
         shapes.push(("classifier.weight".into(), vec![5, inputs]));
         shapes.push(("classifier.bias".into(), vec![5]));
-        let mut header = serde_json::json!({
-            "__metadata__": { "input_size": side.to_string(), "preprocessing": "unit" },
+        let metadata =
+            serde_json::json!({ "input_size": side.to_string(), "preprocessing": "unit" });
+        let tensors = shapes.iter().map(|(name, shape): &(String, Vec<usize>)| {
+            let zeros = vec![0.0; shape.iter().product()];
+            (name.as_str(), shape.as_slice(), zeros)
         });
-        let mut bytes = 0;
-        for (name, shape) in shapes {
-            let end = bytes + 4 * shape.iter().product::<usize>();
-            header[name] =
-                serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [bytes, end] });
-            bytes = end;
-        }
-        let header = header.to_string();
-        let mut file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
-        file.resize(file.len() + bytes, 0);
-        file
+        safetensors(&metadata, tensors)
     }
 }

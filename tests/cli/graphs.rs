@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Folder, json_lines};
+use crate::safetensors_writer::safetensors;
 
 /// A skip connection around a convolution, gated by its own means; two classes. The graph is what `convert` writes.
 fn branched(activation: &str) -> Vec<u8> {
@@ -26,25 +27,17 @@ fn branched(activation: &str) -> Vec<u8> {
         {"name": "mean", "inputs": [10], "op": "global_mean"},
         {"name": "dense", "inputs": [11], "op": "linear", "layout": "out_in"},
     ]});
-    let tensors = [
-        ("stem.weight", vec![4, 3, 3, 3]),
-        ("body.weight", vec![4, 4, 3, 3]),
-        ("dense.weight", vec![2, 8]),
+    let tensors: [(&str, &[usize]); 3] = [
+        ("stem.weight", &[4, 3, 3, 3]),
+        ("body.weight", &[4, 4, 3, 3]),
+        ("dense.weight", &[2, 8]),
     ];
-    let mut header =
-        json!({"__metadata__": {"gradcam_graph": graph.to_string(), "preprocessing": "unit"}});
-    let mut data = vec![];
-    for (name, shape) in tensors {
-        let start = data.len();
+    let tensors = tensors.map(|(name, shape)| {
         let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * 1.3).sin() * 0.4);
-        data.extend(values.flat_map(f32::to_le_bytes));
-        header[name] = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
-    }
-    let header = header.to_string().into_bytes();
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header);
-    file.extend(data);
-    file
+        (name, shape, values.collect())
+    });
+    let metadata = json!({"gradcam_graph": graph.to_string(), "preprocessing": "unit"});
+    safetensors(&metadata, tensors)
 }
 
 #[test]

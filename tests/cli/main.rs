@@ -39,6 +39,8 @@ mod whole_page;
 #[allow(dead_code, reason = "every test program uses a part")]
 #[path = "../common/npy_writer.rs"]
 mod npy_writer;
+#[path = "../common/safetensors_writer.rs"]
+mod safetensors_writer;
 #[allow(dead_code, reason = "every test program uses a part")]
 #[path = "../common/seeded.rs"]
 mod seeded;

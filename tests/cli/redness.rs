@@ -1,6 +1,8 @@
 //! A network whose map is known: how red the picture is at each place, grey and the colour of bars not at all, in cells of 2 x 2 pixels.
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::safetensors_writer::safetensors;
 
 /// Sees 64 x 64 pixels; class 0 is red, class 1 is not. Its target layer, `red`, has 32 x 32 positions.
 pub(crate) fn network() -> Vec<u8> {
@@ -12,23 +14,12 @@ pub(crate) fn network() -> Vec<u8> {
         {"name": "mean", "inputs": [3], "op": "global_mean"},
         {"name": "dense", "inputs": [4], "op": "linear", "layout": "out_in"},
     ]});
-    let tensors: [(&str, &[usize], &[f32]); 2] = [
-        ("conv.weight", &[1, 3, 1, 1], &[1.0, -1.541, 0.54]),
-        ("dense.weight", &[2, 1], &[1.0, -1.0]),
+    let tensors: [(&str, &[usize], Vec<f32>); 2] = [
+        ("conv.weight", &[1, 3, 1, 1], vec![1.0, -1.541, 0.54]),
+        ("dense.weight", &[2, 1], vec![1.0, -1.0]),
     ];
-    let mut header: Value =
-        json!({"__metadata__": {"gradcam_graph": graph.to_string(), "preprocessing": "unit"}});
-    let mut data = vec![];
-    for (name, shape, values) in tensors {
-        let start = data.len();
-        data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-        header[name] = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
-    }
-    let header = header.to_string().into_bytes();
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header);
-    file.extend(data);
-    file
+    let metadata = json!({"gradcam_graph": graph.to_string(), "preprocessing": "unit"});
+    safetensors(&metadata, tensors)
 }
 
 /// A grey picture with a red disc, whose centre and radius are in pixels from the upper left corner.
