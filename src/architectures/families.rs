@@ -153,6 +153,27 @@ static FAMILIES: &[&Family] = &[
     &hugging_face::MOBILENET_V2,
 ];
 
+/// Those of the families that the names stand for which are most like the architecture that is asked for; at least one.
+fn asked_for(
+    all: &[(&'static Family, &str)],
+    architecture: Option<&str>,
+) -> Result<Vec<&'static Family>, ArchitectureError> {
+    let likeness = |family: &Family| architecture.map(|asked| likeness(family, asked));
+    let all_families = || all.iter().map(|(family, _)| *family);
+    let most = all_families().map(likeness).max().flatten();
+    let families: Vec<&Family> = all_families()
+        .filter(|&family| likeness(family) == most && most != Some(None))
+        .collect();
+    if families.is_empty() {
+        let names: Vec<&str> = all_families().map(|family| family.name).collect();
+        return Err(ArchitectureError::Architecture {
+            asked: architecture.unwrap_or_default().into(),
+            allowed: names.join(" or "),
+        });
+    }
+    Ok(families)
+}
+
 /// The network in `weights`, over pictures of `size` x `size` pixels where that is asked for, and of the family of the
 /// architecture that is; `None` where its names are those of no family.
 pub(super) fn classifier(
@@ -165,19 +186,8 @@ pub(super) fn classifier(
     let Some((_, prefix)) = all.first().copied() else {
         return Ok(None);
     };
-    let all_families = || all.iter().map(|(family, _)| *family);
-    let likeness = |family: &Family| architecture.map(|asked| likeness(family, asked));
-    let most = all_families().map(likeness).max().flatten();
-    let families: Vec<&Family> = all_families()
-        .filter(|&family| likeness(family) == most && most != Some(None))
-        .collect();
-    let Some(&first) = families.first() else {
-        let names: Vec<&str> = all.iter().map(|(family, _)| family.name).collect();
-        return Err(ArchitectureError::Architecture {
-            asked: architecture.unwrap_or_default().into(),
-            allowed: names.join(" or "),
-        });
-    };
+    let families = asked_for(&all, architecture)?;
+    let first = families[0];
     let at = |family: &Family, size: usize| built(family, weights, prefix, size);
     let mut chosen = (first, at(first, size.unwrap_or(first.size))?, None);
     // Of no others there is anything to be found out.
