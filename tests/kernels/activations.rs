@@ -39,7 +39,7 @@ fn each(channels: usize) -> Vec<Activation> {
 }
 
 #[test]
-fn activations_and_their_gradients() {
+fn activations_and_their_gradients_are_those_of_the_twins() {
     for input in SHAPES {
         for activation in each(input.c) {
             let network = single(input, Op::Activate(activation.clone()));

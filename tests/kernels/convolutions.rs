@@ -84,14 +84,14 @@ fn check_grouped_convolution(
 }
 
 #[test]
-fn convolution_3x3_of_odd_shapes() {
+fn convolutions_3x3_of_odd_shapes_are_the_twins() {
     for input in SHAPES {
         check_convolution(input, 5, Window::square(3, 1, 1), true);
     }
 }
 
 #[test]
-fn convolution_with_many_outputs_and_without_a_bias() {
+fn convolutions_with_many_outputs_and_without_a_bias_are_the_twins() {
     check_convolution(Shape::new(5, 14, 18), 67, Window::square(3, 1, 1), false);
 }
 
@@ -272,10 +272,10 @@ fn the_software_adapter_runs_the_subgroup_convolution() {
 #[test]
 fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
     const TESTS: [&str; 7] = [
-        "convolutions::convolution_3x3_of_odd_shapes",
-        "convolutions::convolution_with_many_outputs_and_without_a_bias",
-        "convolutions::convolution_with_any_window",
-        "convolutions::convolution_with_any_window_and_two_blocks_an_invocation",
+        "convolutions::convolutions_3x3_of_odd_shapes_are_the_twins",
+        "convolutions::convolutions_with_many_outputs_and_without_a_bias_are_the_twins",
+        "convolutions::convolutions_with_any_window_are_the_twins",
+        "convolutions::convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins",
         "convolutions::a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule",
         "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
         "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types",
@@ -310,7 +310,7 @@ const UNEVEN: Window = Window {
 };
 
 #[test]
-fn convolution_with_any_window() {
+fn convolutions_with_any_window_are_the_twins() {
     let input = Shape::new(5, 11, 9);
     check_convolution(input, 6, Window::square(1, 1, 0), true);
     check_convolution(input, 6, Window::square(5, 2, 2), true);
@@ -321,7 +321,7 @@ fn convolution_with_any_window() {
 /// More outputs and inputs than an invocation's first block covers, more positions than one workgroup makes, of three images
 /// as well, so that a workgroup's positions lie in two of them; and the last blocks and positions left over.
 #[test]
-fn convolution_with_any_window_and_two_blocks_an_invocation() {
+fn convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins() {
     for channels in [61, 65, 70] {
         let input = Shape::new(channels, 11, 9);
         check_convolution(input, channels, Window::square(1, 1, 0), true);
@@ -381,7 +381,7 @@ fn a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule() {
 
 /// Groups of whole blocks of four channels, groups that straddle them, and one channel a group.
 #[test]
-fn convolution_in_groups() {
+fn convolutions_in_groups_are_the_twins() {
     let any = Window {
         size: [3, 2],
         stride: [2, 1],
@@ -401,7 +401,7 @@ fn convolution_in_groups() {
 
 /// Windows whose taps follow the stride, skip by it, and neither; maps of fewer rows than an invocation makes.
 #[test]
-fn depthwise_convolutions_of_any_window() {
+fn depthwise_convolutions_of_any_window_are_the_twins() {
     let window = |size, stride, dilation| Window {
         size,
         stride,
@@ -424,7 +424,7 @@ fn depthwise_convolutions_of_any_window() {
 /// By the kernel that rows go through one after the other: more rows and columns than a workgroup makes, fewer, and strips whose last
 /// column or row is alone; blocks that fill up their subgroups and one more.
 #[test]
-fn depthwise_convolutions_of_three_and_five_taps_of_any_size() {
+fn depthwise_convolutions_of_three_and_five_taps_of_any_size_are_the_twins() {
     for size in [3, 5] {
         for stride in [1, 2] {
             for (channels, h, w) in [

@@ -13,7 +13,7 @@ use crate::common::twins;
 use crate::{SHAPES, TOLERANCE, single};
 
 #[test]
-fn affine_and_its_gradient() {
+fn scale_and_shift_and_their_gradient_are_the_twins() {
     for input in SHAPES {
         let (scale, shift) = (random(14, input.c), random(15, input.c));
         let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
@@ -62,7 +62,7 @@ fn the_larger_of_two_values_is_one_of_them_to_the_last_bit_and_has_the_gradient(
 }
 
 #[test]
-fn normalisation_over_channels_and_its_gradient() {
+fn normalisation_over_channels_and_its_gradient_are_the_twins() {
     for input in SHAPES {
         let (scale, shift) = (random(54, input.c), random(55, input.c));
         let tensor = |values: &[f32]| Tensor::from_f32(vec![values.len()], values);
@@ -97,7 +97,7 @@ fn normalisation_over_channels_and_its_gradient() {
 }
 
 #[test]
-fn normalisation_over_groups_of_channels_and_its_gradient() {
+fn normalisation_over_groups_of_channels_and_its_gradient_are_the_twins() {
     for input in SHAPES {
         // One group, one a channel, and as few as divide the channels: of three, five or six channels, that lie across blocks of four.
         let some = (2..=input.c).find(|&groups| input.c.is_multiple_of(groups));
@@ -182,7 +182,7 @@ fn a_clip_lets_through_what_each_rule_says() {
 }
 
 #[test]
-fn pads_and_cuts_and_their_gradients() {
+fn pads_and_cuts_and_their_gradients_are_the_twins() {
     let input = Shape::new(6, 9, 7);
     for (before, after, value) in [
         ([1, 2], [3, 0], 0.0),
@@ -209,7 +209,7 @@ fn pads_and_cuts_and_their_gradients() {
 }
 
 #[test]
-fn other_sizes_and_repeated_edges_and_their_gradients() {
+fn other_sizes_and_repeated_edges_and_their_gradients_are_the_twins() {
     let resize = |to, filter, places, antialias| {
         Resample::Resize(Resize {
             to,
@@ -272,7 +272,7 @@ fn other_sizes_and_repeated_edges_and_their_gradients() {
 }
 
 #[test]
-fn response_normalisation_and_its_gradient() {
+fn response_normalisation_and_its_gradient_are_the_twins() {
     for input in SHAPES {
         for (size, alpha, beta, bias) in [
             (5, 1e-4, 0.75, 1.0),
@@ -371,7 +371,7 @@ fn pads_and_normalisations_that_nothing_computes_with_are_refused() {
 }
 
 #[test]
-fn flatten_in_both_orders_and_back() {
+fn vectors_in_both_orders_and_their_gradients_are_the_twins() {
     for input in SHAPES {
         for order in [FlattenOrder::Chw, FlattenOrder::Hwc] {
             let network = single(input, Op::Flatten(order));

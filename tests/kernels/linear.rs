@@ -87,7 +87,7 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: S
 }
 
 #[test]
-fn linear_layers_of_odd_sizes_in_both_file_orders_and_both_types() {
+fn linear_layers_of_odd_sizes_in_both_file_orders_and_both_types_are_the_twins() {
     for layout in [MatrixLayout::OutIn, MatrixLayout::InOut] {
         for (inputs, outputs) in [(1, 1), (5, 3), (64, 65), (257, 21), (1031, 130)] {
             for matrices in [StoredDtype::F32, StoredDtype::F16] {

@@ -13,7 +13,7 @@ use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE, single};
 
 #[test]
-fn average_pool_and_its_gradient() {
+fn average_pools_and_their_gradients_are_the_twins() {
     let uneven = Window {
         pad_before: [1, 0],
         pad_after: [0, 1],
@@ -59,7 +59,7 @@ fn average_pool_and_its_gradient() {
 }
 
 #[test]
-fn max_pool_and_its_gradient() {
+fn max_pools_and_their_gradients_are_the_twins() {
     let windows = [
         Window::square(2, 2, 0),
         Window::square(3, 2, 1),
@@ -166,7 +166,7 @@ fn a_pool_taken_into_a_convolution_gives_what_it_gives_alone() {
 }
 
 #[test]
-fn adaptive_average_pool_and_its_gradient() {
+fn adaptive_average_pools_and_their_gradients_are_the_twins() {
     // Fewer bins than places, as many, more; bins of different sizes, and such that share places.
     for input in SHAPES {
         for size in [[7, 7], [3, 2], [1, 5], [input.h, input.w]] {
