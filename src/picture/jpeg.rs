@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! markers, tables -> codes of a scan -> coefficients -> samples of a component -> rows of RGB
-//!    (here)          huffman, scan                         idct                     rows
+//!    (here), state   huffman, scan, stored                 idct                     rows
 //! ```
 //!
 //! A picture of one sequential scan goes through in rows of blocks and costs no memory but its pixels; others keep their
@@ -17,21 +17,18 @@ mod huffman;
 mod idct;
 mod rows;
 mod scan;
+mod state;
+mod stored;
 
 use super::orientation;
 use super::{Decoded, Fault, Size};
-use huffman::Codes;
 use rows::{Plane, Rows};
-use scan::{Member, Reader, Scan};
+use scan::Reader;
+use state::State;
+use stored::Stored;
 
 /// Coefficients of a block, 8 x 8.
 const BLOCK: usize = 64;
-
-/// More than any encoder makes, and few enough that a small file cannot ask for hours.
-const MAX_SCANS: usize = 256;
-
-/// What libjpeg's scans must have given before it stops making up detail: the coefficients of the lowest frequencies.
-const LOW_FREQUENCIES: usize = 10;
 
 /// What the frame header says.
 struct Frame {
@@ -65,32 +62,6 @@ pub(super) enum Colour {
     Cmyk,
     Ycck,
 }
-
-/// What was read so far.
-#[derive(Default)]
-struct State<'a> {
-    steps: [Option<Box<[u16; BLOCK]>>; 4],
-    dc: [Option<Codes>; 4],
-    ac: [Option<Codes>; 4],
-    restart_interval: usize,
-    jfif: bool,
-    /// The transform of Adobe's marker: 0 none, 1 YCbCr, 2 YCCK.
-    adobe: Option<u8>,
-    exif: Option<&'a [u8]>,
-    /// What the components are, if that is known beforehand.
-    colour: Option<Colour>,
-}
-
-/// Coefficients of a picture of several scans.
-struct Stored {
-    /// By component: blocks in rows of so many, in row order each.
-    blocks: Vec<(usize, Vec<[i16; BLOCK]>)>,
-    /// By component and index: the lowest bit known; [`UNKNOWN`] of those that no scan gave.
-    known: Vec<[u8; BLOCK]>,
-    scans: usize,
-}
-
-const UNKNOWN: u8 = u8::MAX;
 
 /// Markers: the picture's start and end, frames (baseline, extended and progressive), a scan.
 const SOI: u8 = 0xd8;
@@ -162,10 +133,7 @@ impl<'a> Decoder<'a> {
     fn new(bytes: &'a [u8], colour: Option<Colour>) -> Self {
         Self {
             bytes,
-            state: State {
-                colour,
-                ..State::default()
-            },
+            state: State::new(colour),
             frame: None,
             stored: None,
             rgb: None,
@@ -343,137 +311,6 @@ impl Frame {
     }
 }
 
-impl<'a> State<'a> {
-    /// Reads a segment that is neither a frame nor a scan.
-    fn read(&mut self, code: u8, segment: &'a [u8]) -> Result<(), Fault> {
-        match code {
-            0xc4 => self.codes(segment)?,
-            0xdb => self.steps(segment)?,
-            0xdd => self.restart_interval = usize::from(u16_at(segment, 0)?),
-            0xe0 => self.jfif |= segment.starts_with(b"JFIF\0") && segment.len() >= 12,
-            0xe1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
-            0xee if segment.starts_with(b"Adobe") => self.adobe = segment.get(11).copied(),
-            0xc3 => return Err(Fault::unsupported("lossless JPEG")),
-            0xc5..=0xc7 | 0xcd..=0xcf | 0xde => {
-                return Err(Fault::unsupported("hierarchical JPEG"));
-            }
-            0xf7 => return Err(Fault::unsupported("JPEG-LS")),
-            0xc9..=0xcc => return Err(Fault::unsupported("arithmetic coding")),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Tables of codes.
-    fn codes(&mut self, mut segment: &[u8]) -> Result<(), Fault> {
-        while let Some((&kind, rest)) = segment.split_first() {
-            let (lengths, rest) = rest.split_first_chunk().ok_or(Fault::damaged(SHORT))?;
-            let count = lengths.iter().map(|&n| usize::from(n)).sum();
-            let (symbols, rest) = rest.split_at_checked(count).ok_or(Fault::damaged(SHORT))?;
-            let tables = if kind >> 4 == 0 {
-                &mut self.dc
-            } else {
-                &mut self.ac
-            };
-            let table = tables.get_mut(usize::from(kind & 15));
-            *table.ok_or(Fault::damaged(NO_SUCH_TABLE))? = Some(Codes::new(lengths, symbols)?);
-            segment = rest;
-        }
-        Ok(())
-    }
-
-    /// Tables of the steps by which coefficients are multiplied.
-    fn steps(&mut self, mut segment: &[u8]) -> Result<(), Fault> {
-        while let Some((&kind, rest)) = segment.split_first() {
-            let width = if kind >> 4 == 0 { 1 } else { 2 };
-            let (values, rest) = rest
-                .split_at_checked(width * BLOCK)
-                .ok_or(Fault::damaged(SHORT))?;
-            let mut steps = Box::new([0; BLOCK]);
-            for (value, place) in values.chunks(width).zip(scan::PLACES) {
-                steps[usize::from(place)] = value.iter().fold(0, |sum, &b| sum << 8 | u16::from(b));
-            }
-            let table = self.steps.get_mut(usize::from(kind & 15));
-            *table.ok_or(Fault::damaged(NO_SUCH_TABLE))? = Some(steps);
-            segment = rest;
-        }
-        Ok(())
-    }
-
-    fn scan(&self, segment: &[u8], frame: &mut Frame) -> Result<Scan, Fault> {
-        let count = usize::from(byte(segment, 0)?);
-        let mut members: Vec<Member> = vec![];
-        for i in 0..count {
-            let name = byte(segment, 1 + 2 * i)?;
-            let component = frame.components.iter().position(|c| c.name == name);
-            let component = component.ok_or(Fault::damaged("a scan of an unknown component"))?;
-            if members.iter().any(|m| m.component == component) {
-                return Err(Fault::damaged("a scan has a component twice"));
-            }
-            let tables = byte(segment, 2 + 2 * i)?;
-            let of = |tables: &[Option<Codes>; 4], i: u8| tables.get(usize::from(i))?.clone();
-            members.push(Member {
-                component,
-                dc: of(&self.dc, tables >> 4),
-                ac: of(&self.ac, tables & 15),
-            });
-            // The steps are those of the component's first scan.
-            let component = &mut frame.components[component];
-            if component.steps.is_none() {
-                component.steps = self.steps.get(component.table).cloned().flatten();
-            }
-            if component.steps.is_none() {
-                return Err(Fault::damaged("a table of its steps is missing"));
-            }
-        }
-        let [first, last, bits] = [1, 2, 3].map(|i| byte(segment, 2 * count + i));
-        let (first, last, bits) = (usize::from(first?), usize::from(last?), bits?);
-        let scan = match frame.progressive {
-            // The other fields have no meaning there.
-            false => Scan {
-                members,
-                band: (0, BLOCK - 1),
-                refines: false,
-                low: 0,
-                restart_interval: self.restart_interval,
-            },
-            true => Scan {
-                members,
-                band: (first, last),
-                refines: bits >> 4 > 0,
-                low: bits & 15,
-                restart_interval: self.restart_interval,
-            },
-        };
-        let possible = match (first, scan.members.len()) {
-            (_, 0) => false,
-            _ if !frame.progressive => true,
-            (0, _) => last == 0,
-            (_, members) => members == 1 && first <= last && last < BLOCK,
-        };
-        if !possible || scan.low > 13 {
-            return Err(Fault::damaged("a scan of coefficients that cannot be"));
-        }
-        Ok(scan)
-    }
-
-    /// As libjpeg decides: JFIF is always YCbCr; else Adobe's marker tells; else the components' names.
-    fn colour(&self, frame: &Frame) -> Colour {
-        let names: Vec<u8> = frame.components.iter().map(|c| c.name).collect();
-        match (&names[..], self.adobe) {
-            ([_, _, _], _) if self.colour.is_some() => self.colour.unwrap_or(Colour::YCbCr),
-            ([_], _) => Colour::Grey,
-            ([_, _, _, _], None | Some(0)) => Colour::Cmyk,
-            ([_, _, _, _], _) => Colour::Ycck,
-            _ if self.jfif => Colour::YCbCr,
-            (_, Some(0)) | (b"RGB", None) => Colour::Rgb,
-            _ => Colour::YCbCr,
-        }
-    }
-}
-
-const NO_SUCH_TABLE: &str = "a table has a number beyond 3";
-
 /// The pixels, from bands of samples that `band` writes: all of the blocks in a row of units.
 fn paint(
     frame: &Frame,
@@ -518,80 +355,4 @@ fn read_band(
         }
         Ok(())
     })
-}
-
-impl Stored {
-    fn new(frame: &Frame) -> Self {
-        let (wide, high) = frame.units;
-        let blocks = frame.components.iter().map(|c| {
-            let (wide, high) = (c.factors.0 * wide, c.factors.1 * high);
-            (wide, vec![[0; BLOCK]; wide * high])
-        });
-        Self {
-            blocks: blocks.collect(),
-            known: vec![[UNKNOWN; BLOCK]; frame.components.len()],
-            scans: 0,
-        }
-    }
-
-    fn read(
-        &mut self,
-        scan: &Scan,
-        frame: &Frame,
-        bytes: &[u8],
-        at: usize,
-    ) -> Result<(usize, usize), Fault> {
-        self.scans += 1;
-        if self.scans > MAX_SCANS {
-            return Err(Fault::unsupported("more than 256 scans"));
-        }
-        let mut reader = Reader::new(scan, frame.progressive, bytes, at);
-        for row in 0..scan.size(frame).1 {
-            reader.row(frame, row, |reader, member, index, y, x| {
-                let (wide, blocks) = &mut self.blocks[member.component];
-                reader.block(member, index, &mut blocks[y * *wide + x])
-            })?;
-        }
-        for member in &scan.members {
-            self.known[member.component][scan.band.0..=scan.band.1].fill(scan.low);
-        }
-        Ok(reader.end())
-    }
-
-    /// An error unless the scans gave what makes a picture; a note if only its finest detail is missing.
-    fn check(&self, ended: bool) -> Result<Option<String>, Fault> {
-        let all = |range: std::ops::Range<usize>| {
-            self.known
-                .iter()
-                .all(|known| known[range.clone()].iter().all(|&low| low == 0))
-        };
-        if all(0..BLOCK) {
-            Ok(None)
-        } else if !ended {
-            Err(Fault::Truncated)
-        } else if all(0..LOW_FREQUENCIES) {
-            Ok(Some(
-                "the scans of its finest detail are missing".to_owned(),
-            ))
-        } else {
-            Err(Fault::damaged("its scans do not make a whole picture"))
-        }
-    }
-
-    fn band(&self, frame: &Frame, row: usize, planes: &mut [Plane]) {
-        for ((component, (wide, blocks)), plane) in
-            frame.components.iter().zip(&self.blocks).zip(planes)
-        {
-            let Some(steps) = &component.steps else {
-                continue;
-            };
-            let stride = plane.stride;
-            let high = component.factors.1;
-            let band = &blocks[row * high * wide..(row + 1) * high * wide];
-            for (i, block) in band.iter().enumerate() {
-                let (y, x) = (row * high + i / wide, i % wide);
-                idct::samples(block, steps, plane.block(y, x), stride);
-            }
-        }
-    }
 }
