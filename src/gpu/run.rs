@@ -1,4 +1,4 @@
-//! Runs a plan: makes its pipelines and buffers, and encodes its passes. No other file encodes.
+//! Runs a plan: makes its pipelines and buffers, and encodes its passes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ pub struct StartUp {
     pub preparation: Duration,
 }
 
-/// Work that is run as a whole: a forward pass by its number, or a way back by its pass's number and its own.
+/// Work that is run as a whole: a forward pass by its number, or a backward pass by its forward pass's number and its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// See [`Session::forward`].

@@ -38,7 +38,7 @@ pub(super) struct Convolution<'a> {
     pub(super) norm: Option<BufferId>,
     /// A value a channel of each image by which x is multiplied as it is read.
     pub(super) scale: Option<BufferId>,
-    /// Where it is there, y is the pool's, see [`Builder::takes_pool`].
+    /// Where it is there, y is the pool's, see [`Takes::pool`](crate::plan::schedule::Takes::pool).
     pub(super) pool: Option<Pooled>,
     /// Whether listed tiles will do, which the same algorithm alone computes by themselves.
     pub(super) in_tiles: bool,
