@@ -15,12 +15,12 @@
 // buffer. w: [out / 32][tap][in_blocks][out % 32] texels of four inputs each. norm: of each block of inputs its scales, then its shifts.
 // scale: N x in_blocks.
 //
-// A workgroup is one subgroup and makes one or two blocks of four outputs an invocation of 28 positions, where a subgroup is 16
-// invocations one of 49, counted through all images, those of a row of workgroups after those of the row before.
+// A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images, those of
+// a row of workgroups after those of the row before.
 // An invocation loads the 4 x 4 weights of its own blocks; the positions' inputs are spread over the invocations and handed
 // round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written. Loads are half of the
 // inner loop of a kernel of 16 positions and one block; more products a turn than these no longer fit the processor's caches of
-// instructions. 28 divides the positions of maps of 14, 28, 56 and 112, and two of them hold the 49 of a map of 7; 49 divides all of these.
+// instructions. 28 divides the positions of maps of 14, 28, 56 and 112, and two of them hold the 49 of a map of 7.
 // CPU twin: conv2d in tests/common/twins.rs.
 
 struct Params {
@@ -140,10 +140,6 @@ var<private> next_at: i32;
 var<private> bias: vec4<f32>;
 var<private> bounds: vec2<f32>;
 var<private> epilogue: u32;
-// What is stored is no less than this, no more than the second of the bounds, where there are such.
-var<private> least: f32;
-var<private> has_least: bool;
-var<private> has_most: bool;
 
 // Before the first of a block's outputs, those from `first` on, is stored.
 fn begin(first: i32, block: i32) {
@@ -152,16 +148,13 @@ fn begin(first: i32, block: i32) {
     next_at = first - next_n * plane;
     bias = vec4<f32>();
     bounds = vec2<f32>(p.low, p.high);
-    has_most = epilogue == EPILOGUE_BIAS_CLIP;
-    has_least = has_most || epilogue == EPILOGUE_BIAS_RELU || epilogue == EPILOGUE_MASK_DECONV || epilogue == EPILOGUE_MASK_GUIDED;
-    least = select(0.0, bounds.x, has_most);
     switch epilogue {
         case EPILOGUE_BIAS, EPILOGUE_BIAS_RELU, EPILOGUE_BIAS_CLIP: { bias = extra[min(block, p.out_blocks - 1)]; }
         default: {}
     }
 }
 
-fn store(q: i32, end_q: i32, block: i32, value: vec4<f32>) {
+fn store(q: i32, block: i32, value: vec4<f32>) {
     let plane = p.out_h * p.out_w;
     let image = p.out_blocks * plane;
     let n = next_n;
@@ -169,7 +162,7 @@ fn store(q: i32, end_q: i32, block: i32, value: vec4<f32>) {
     let wraps = next_at + 1 == plane;
     next_at = select(next_at + 1, 0, wraps);
     next_n += select(0, 1, wraps);
-    if q >= end_q || block >= p.out_blocks {
+    if q >= p.count || block >= p.out_blocks {
         return;
     }
     let zero = vec4<f32>();
@@ -192,9 +185,11 @@ fn store(q: i32, end_q: i32, block: i32, value: vec4<f32>) {
     if ACTIVATION == ACTIVATION_HARD_SWISH {
         end *= clamp(end / 6.0 + 0.5, zero, vec4<f32>(1.0));
     }
-    // By selection: the minimum and maximum of 16 numbers this adapter's driver takes eight by eight.
-    end = select(end, vec4<f32>(least), (end < vec4<f32>(least)) & vec4<bool>(has_least));
-    end = select(end, vec4<f32>(bounds.y), (end > vec4<f32>(bounds.y)) & vec4<bool>(has_most));
+    switch epilogue {
+        case EPILOGUE_BIAS_RELU, EPILOGUE_MASK_DECONV, EPILOGUE_MASK_GUIDED: { end = max(end, zero); }
+        case EPILOGUE_BIAS_CLIP: { end = clamp(end, vec4<f32>(bounds.x), vec4<f32>(bounds.y)); }
+        default: {}
+    }
     if MASKED != 0u {
         end = select(zero, end, extra[over(n, p.sharing) * image + at] > zero);
     }
@@ -208,9 +203,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let lane = i32(local.x);
-    let is_tall = SUBGROUP == 16u && BLOCKS == 1;
-    let positions_each = select(28, 49, is_tall);
-    let first = i32(group.z * groups.x + group.x) * positions_each;
+    let first = i32(group.z * groups.x + group.x) * 28;
     let block = i32(group.y) * i32(SUBGROUP) * BLOCKS + lane;
     // What loops read stays out of the uniform, which this adapter would read invocation by invocation.
     let in_size = vec2<i32>(p.in_h, p.in_w);
@@ -229,7 +222,7 @@ fn main(
     var positions: array<Position, 7>;
     positions[0] = position(first + lane);
     positions[1] = position(first + lane + 1 * i32(SUBGROUP));
-    if SUBGROUP <= 8u || is_tall {
+    if SUBGROUP <= 8u {
         positions[2] = position(first + lane + 2 * i32(SUBGROUP));
         positions[3] = position(first + lane + 3 * i32(SUBGROUP));
     }
@@ -329,7 +322,7 @@ fn main(
         var v: array<vec4<f32>, 7>;
         v[0] = textureLoad(x, place(texel(positions[0], tap, offset, in_size, up)));
         v[1] = textureLoad(x, place(texel(positions[1], tap, offset, in_size, up)));
-        if SUBGROUP <= 8u || is_tall {
+        if SUBGROUP <= 8u {
             v[2] = textureLoad(x, place(texel(positions[2], tap, offset, in_size, up)));
             v[3] = textureLoad(x, place(texel(positions[3], tap, offset, in_size, up)));
         }
@@ -343,7 +336,7 @@ fn main(
             let shift = textureLoad(norm, place(2 * turn + 1));
             v[0] = max(v[0] * factor + shift, vec4<f32>());
             v[1] = max(v[1] * factor + shift, vec4<f32>());
-            if SUBGROUP <= 8u || is_tall {
+            if SUBGROUP <= 8u {
                 v[2] = max(v[2] * factor + shift, vec4<f32>());
                 v[3] = max(v[3] * factor + shift, vec4<f32>());
             }
@@ -357,7 +350,7 @@ fn main(
             let factor = scale[scales + turn];
             v[0] *= factor;
             v[1] *= factor;
-            if SUBGROUP <= 8u || is_tall {
+            if SUBGROUP <= 8u {
                 v[2] *= factor;
                 v[3] *= factor;
             }
@@ -460,54 +453,29 @@ fn main(
             t26 += v26 * next_weights;
             t27 += v27 * next_weights;
         }
-        if is_tall {
-            t0 += subgroupShuffle(v[1], 12u) * weights;
-            t1 += subgroupShuffle(v[1], 13u) * weights;
-            t2 += subgroupShuffle(v[1], 14u) * weights;
-            t3 += subgroupShuffle(v[1], 15u) * weights;
-            t4 += subgroupShuffle(v[2], 0u) * weights;
-            t5 += subgroupShuffle(v[2], 1u) * weights;
-            t6 += subgroupShuffle(v[2], 2u) * weights;
-            t7 += subgroupShuffle(v[2], 3u) * weights;
-            t8 += subgroupShuffle(v[2], 4u) * weights;
-            t9 += subgroupShuffle(v[2], 5u) * weights;
-            t10 += subgroupShuffle(v[2], 6u) * weights;
-            t11 += subgroupShuffle(v[2], 7u) * weights;
-            t12 += subgroupShuffle(v[2], 8u) * weights;
-            t13 += subgroupShuffle(v[2], 9u) * weights;
-            t14 += subgroupShuffle(v[2], 10u) * weights;
-            t15 += subgroupShuffle(v[2], 11u) * weights;
-            t16 += subgroupShuffle(v[2], 12u) * weights;
-            t17 += subgroupShuffle(v[2], 13u) * weights;
-            t18 += subgroupShuffle(v[2], 14u) * weights;
-            t19 += subgroupShuffle(v[2], 15u) * weights;
-            t20 += subgroupShuffle(v[3], 0u) * weights;
-        }
         w_at += 32;
     }
-    // 14 sums at a time, so that the end is there for as many, and compiled once: a loop whose end is known would be unrolled. The
-    // second sums are the next block's, or those of more positions.
-    let parts = select(2 * BLOCKS, 4, is_tall);
-    let end = min(p.count, first + positions_each);
-    for (var part = 0; part < parts + i32(zero); part++) {
+    // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once: a loop whose end is known
+    // would be unrolled.
+    for (var part = 0; part < 2 * BLOCKS + i32(zero); part++) {
         let is_next = part >= 2;
         let is_half = (part & 1) == 1;
-        let made = select(block, next, is_next && !is_tall);
-        let q = first + select(0, 14, is_half) + select(0, 28, is_next && is_tall);
+        let made = select(block, next, is_next);
+        let q = select(first, first + 14, is_half);
         begin(q, made);
-        store(q + 0, end, made, select(select(s0, s14, is_half), select(t0, t14, is_half), is_next));
-        store(q + 1, end, made, select(select(s1, s15, is_half), select(t1, t15, is_half), is_next));
-        store(q + 2, end, made, select(select(s2, s16, is_half), select(t2, t16, is_half), is_next));
-        store(q + 3, end, made, select(select(s3, s17, is_half), select(t3, t17, is_half), is_next));
-        store(q + 4, end, made, select(select(s4, s18, is_half), select(t4, t18, is_half), is_next));
-        store(q + 5, end, made, select(select(s5, s19, is_half), select(t5, t19, is_half), is_next));
-        store(q + 6, end, made, select(select(s6, s20, is_half), select(t6, t20, is_half), is_next));
-        store(q + 7, end, made, select(select(s7, s21, is_half), select(t7, t21, is_half), is_next));
-        store(q + 8, end, made, select(select(s8, s22, is_half), select(t8, t22, is_half), is_next));
-        store(q + 9, end, made, select(select(s9, s23, is_half), select(t9, t23, is_half), is_next));
-        store(q + 10, end, made, select(select(s10, s24, is_half), select(t10, t24, is_half), is_next));
-        store(q + 11, end, made, select(select(s11, s25, is_half), select(t11, t25, is_half), is_next));
-        store(q + 12, end, made, select(select(s12, s26, is_half), select(t12, t26, is_half), is_next));
-        store(q + 13, end, made, select(select(s13, s27, is_half), select(t13, t27, is_half), is_next));
+        store(q + 0, made, select(select(s0, s14, is_half), select(t0, t14, is_half), is_next));
+        store(q + 1, made, select(select(s1, s15, is_half), select(t1, t15, is_half), is_next));
+        store(q + 2, made, select(select(s2, s16, is_half), select(t2, t16, is_half), is_next));
+        store(q + 3, made, select(select(s3, s17, is_half), select(t3, t17, is_half), is_next));
+        store(q + 4, made, select(select(s4, s18, is_half), select(t4, t18, is_half), is_next));
+        store(q + 5, made, select(select(s5, s19, is_half), select(t5, t19, is_half), is_next));
+        store(q + 6, made, select(select(s6, s20, is_half), select(t6, t20, is_half), is_next));
+        store(q + 7, made, select(select(s7, s21, is_half), select(t7, t21, is_half), is_next));
+        store(q + 8, made, select(select(s8, s22, is_half), select(t8, t22, is_half), is_next));
+        store(q + 9, made, select(select(s9, s23, is_half), select(t9, t23, is_half), is_next));
+        store(q + 10, made, select(select(s10, s24, is_half), select(t10, t24, is_half), is_next));
+        store(q + 11, made, select(select(s11, s25, is_half), select(t11, t25, is_half), is_next));
+        store(q + 12, made, select(select(s12, s26, is_half), select(t12, t26, is_half), is_next));
+        store(q + 13, made, select(select(s13, s27, is_half), select(t13, t27, is_half), is_next));
     }
 }

@@ -355,14 +355,8 @@ pub const TILED_SMALL: usize = 32;
 /// Invocations of a subgroup that the kernels `*_subgroup.wgsl` are written for. A workgroup of theirs, of `winograd_input.wgsl`,
 /// `winograd_output.wgsl`, `winograd_output_pool.wgsl` and `copy_tiles.wgsl` is a subgroup.
 pub const SUBGROUPS: [u32; 3] = [4, 8, 16];
-/// Positions of y that a workgroup of `conv2d_subgroup.wgsl` makes by subgroups of `width`, of one or two blocks of four outputs an
-/// invocation.
-pub const fn conv2d_subgroup_positions(width: usize, blocks: usize) -> usize {
-    match (width, blocks) {
-        (16, 1) => 49,
-        _ => 28,
-    }
-}
+/// Positions of y that a workgroup of `conv2d_subgroup.wgsl` makes, for one or two blocks of four outputs an invocation.
+pub const CONV2D_SUBGROUP_POSITIONS: usize = 28;
 /// Columns and rows of y that a workgroup of `conv3x3_subgroup.wgsl` makes, for an output an invocation.
 pub const CONV3X3_TILE: [u32; 2] = [7, 4];
 /// Tiles that a workgroup of `winograd_product_subgroup.wgsl` makes, for a block of four channels an invocation.

@@ -5,7 +5,7 @@ use super::convolution::Convolution;
 use super::tiled::Cut;
 use super::winograd::{LISTED, WinogradCall};
 use super::winograd_tiled::WinogradTiled;
-use crate::kernels::{TILED_LARGE, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, conv2d_subgroup_positions};
+use crate::kernels::{CONV2D_SUBGROUP_POSITIONS, TILED_LARGE, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE};
 use crate::layout::{Direction, blocks};
 use crate::network::{Activation, NodeId};
 use crate::plan::builder::Builder;
@@ -49,9 +49,8 @@ impl Takes for Builder<'_> {
         let call = self.forward_convolution(id, self.nothing);
         call.is_some_and(|call| {
             let positions = call.out_shape.h * call.out_shape.w;
-            let width = self.limits.subgroup() as usize;
-            let each = || conv2d_subgroup_positions(width, call.blocks_each(width));
-            Takes::norm(self, id) && (call.n == 1 || positions.is_multiple_of(each()))
+            let of_one = call.n == 1 || positions.is_multiple_of(CONV2D_SUBGROUP_POSITIONS);
+            of_one && Takes::norm(self, id)
         })
     }
 }
@@ -335,9 +334,6 @@ fn plain(call: &Convolution<'_>) -> Variant {
     }
 }
 
-/// Positions of a map, or of several together, for which the kernel of 3 x 3 windows is faster than that of any by narrow subgroups.
-const SMALL_MAP: usize = 56;
-
 /// The direct kernel for subgroups. That of 3 x 3 windows is for who asks for direct convolutions, for subgroups of 4, for small maps,
 /// for outputs that leave invocations of the other idle, which makes four each, and for few by subgroups of 8; elsewhere that of any
 /// window is faster.
@@ -356,7 +352,7 @@ fn direct_by_rule(call: &Convolution<'_>, subgroup: Subgroup, winograd: Winograd
         || leaves_idle && !call.makes_few()
         || winograd == Winograd::Never
         || subgroup.width == 4
-        || subgroup.width < 16 && positions <= SMALL_MAP
+        || positions <= 2 * CONV2D_SUBGROUP_POSITIONS
         || call.makes_few() && subgroup.width == 8;
     if is_3x3_better && call.window.is_3x3_same() && call.fits(most) {
         return Variant::Direct3x3;

@@ -4,8 +4,9 @@ use super::end::{End, Pooled};
 use super::winograd::WinogradCall;
 use super::{grid, signed, size};
 use crate::kernels::{
-    ActivationKind, COLUMNS_ROWS, CONV2D_TILE, CONV3X3_TILE, Conv2dFewParams, Conv2dParams,
-    Conv2dSubgroupParams, Conv3x3Params, FEW_BLOCKS, IMAGE_ROW, Kernel, conv2d_subgroup_positions,
+    ActivationKind, COLUMNS_ROWS, CONV2D_SUBGROUP_POSITIONS, CONV2D_TILE, CONV3X3_TILE,
+    Conv2dFewParams, Conv2dParams, Conv2dSubgroupParams, Conv3x3Params, FEW_BLOCKS, IMAGE_ROW,
+    Kernel,
 };
 use crate::layout::{
     Direction, GroupBlocks, blocks, blocks_texels, depths, padded_len, texels as texels_of,
@@ -200,24 +201,15 @@ impl Convolution<'_> {
         };
         if wide { of_two } else { narrow }
     }
+}
 
-    /// Blocks of outputs that an invocation of `conv2d_subgroup.wgsl` makes: two of 28 positions take seven quarters of the time of
-    /// one of as many, and a sixteenth more than one of 49. Two where that is less in all, with work for more than one core.
-    pub(super) fn blocks_each(&self, width: usize) -> usize {
-        let positions = self.n * self.out_shape.h * self.out_shape.w;
-        let groups = |each| {
-            let of_positions = positions.div_ceil(conv2d_subgroup_positions(width, each));
-            of_positions * blocks(self.out_shape.c).div_ceil(each * width)
-        };
-        let [one, two] = [groups(1), groups(2)];
-        let is_less = match conv2d_subgroup_positions(width, 1) {
-            49 => 17 * two <= 16 * one,
-            _ => 14 * two <= 8 * one,
-        };
-        match is_less && two > 1 {
-            true => 2,
-            false => 1,
-        }
+/// Blocks of outputs that an invocation of `conv2d_subgroup.wgsl` makes: two take seven eighths of the time of one each, where
+/// there are enough for it, and work for more than one core.
+fn blocks_each(out_blocks: usize, of_positions: usize, width: usize) -> usize {
+    let [one, two] = [1, 2].map(|each| out_blocks.div_ceil(each * width));
+    match 14 * two <= 8 * one && of_positions * two > 1 {
+        true => 2,
+        false => 1,
     }
 }
 
@@ -316,8 +308,8 @@ impl Builder<'_> {
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let [stride, pad, up] = call.window_steps();
         let count = call.n * call.out_shape.h * call.out_shape.w;
-        let each = call.blocks_each(width);
-        let of_positions = count.div_ceil(conv2d_subgroup_positions(width, each));
+        let of_positions = count.div_ceil(CONV2D_SUBGROUP_POSITIONS);
+        let each = blocks_each(out_blocks, of_positions, width);
         let params = Conv2dSubgroupParams {
             in_blocks: in_blocks as i32,
             in_size: size(call.in_shape),
