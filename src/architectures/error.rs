@@ -28,7 +28,7 @@ pub enum ArchitectureError {
     },
     /// Convolutions of none of the four VGGs.
     #[error(
-        "not a VGG: {found:?} convolutions in its blocks, where VGG 11, 13, 16 and 19 have {}, and no network of the \
+        "names of no family that is known, and no VGG: {found:?} convolutions in its blocks, where VGG 11, 13, 16 and 19 have {}, and no network of the \
          kind has fewer in a later block{ADVICE}",
         vgg::known_depths()
     )]
@@ -38,7 +38,7 @@ pub enum ArchitectureError {
     },
     /// A gap in the numbers of the modules that a VGG has not.
     #[error(
-        "not a VGG: {modules} modules without weights between {first} and {second}, where a VGG has a ReLU, or a \
+        "names of no family that is known, and no VGG: {modules} modules without weights between {first} and {second}, where a VGG has a ReLU, or a \
          ReLU and a pool{ADVICE}"
     )]
     UnknownModules {
