@@ -278,7 +278,7 @@ fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
         "convolutions::convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins",
         "convolutions::a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule",
         "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
-        "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types",
+        "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types_are_the_twins",
     ];
     if !GPU.info().driver.contains("llvmpipe") {
         return;
