@@ -217,7 +217,8 @@ pub(super) fn classifier(
     if let Some((_, note)) = told.next().filter(|_| open) {
         notes.push((*note).into());
     }
-    if known.is_none() && architecture.is_none() {
+    // Families without published members have notes of their own.
+    if known.is_none() && architecture.is_none() && !family.published.is_empty() {
         notes.push(format!(
             "no published {family} has filters of these sizes: strides and activations, which tensors do not tell, are taken to be that \
              family's; --architecture {family} says that they are, an export as ONNX holds its own",

@@ -371,6 +371,9 @@ fn what_a_family_leaves_open_is_noted_with_the_option_that_changes_it() {
             );
         }
     }
+    // What families without published members leave open is in their own notes.
+    let said = at(&open("fastai.safetensors"), None).notes.join("\n");
+    assert!(!said.contains("no published"), "{said}");
     let normalization = at(&open("inception_v3.safetensors"), None).normalization;
     assert_eq!(normalization, Normalization::TF);
 }
