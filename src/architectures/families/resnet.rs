@@ -50,6 +50,11 @@ const BLOCK: &[Step] = &[Step::Sum {
 
 const STAGES: &[Step] = &[
     Step::MaxPool(pool("maxpool", 3, 2).pad(1)),
+    Step::Part("", STAGES_ALONE),
+];
+
+/// Without the pool before them.
+const STAGES_ALONE: &[Step] = &[
     stage("layer1.{}", 0, 1, BLOCK).step(),
     stage("layer2.{}", 0, 2, BLOCK).step(),
     stage("layer3.{}", 0, 2, BLOCK).step(),
@@ -100,14 +105,7 @@ pub(super) const SMALL: Family = Family {
     marks: SMALL_MARKS,
     lacks: &["conv1.0.weight"],
     stem: SMALL_STEM,
-    steps: &[
-        stage("layer1.{}", 0, 1, BLOCK).step(),
-        stage("layer2.{}", 0, 2, BLOCK).step(),
-        stage("layer3.{}", 0, 2, BLOCK).step(),
-        stage("layer4.{}", 0, 2, BLOCK).step(),
-        Step::Mean("avgpool"),
-        Step::Head("fc", &[("fc", Act::None)]),
-    ],
+    steps: STAGES_ALONE,
     size: 32,
     normalization: CIFAR,
     evidence: "its first convolution is as small as those of networks for CIFAR-10, whose mean and deviation these are",

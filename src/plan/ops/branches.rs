@@ -84,10 +84,7 @@ impl Builder<'_> {
         let node = network.node(id);
         let (input, other) = (node.inputs[at], node.inputs[1 - at]);
         let shape = network.node(input).shape;
-        let other = Operand {
-            sharing: self.pass.sharing,
-            ..self.operand(other)
-        };
+        let other = self.backward_operand(other);
         if shape != node.shape {
             return self.product_sum(id, at, dy, n, Some(other));
         }
@@ -110,11 +107,8 @@ impl Builder<'_> {
     ) -> BufferId {
         let node = self.network.node(id);
         let (name, shape) = (&self.network.node(node.inputs[at]).name, node.shape);
-        let operand = |input: NodeId| Operand {
-            sharing: self.pass.sharing,
-            ..self.operand(input)
-        };
-        let operands = [node.inputs[at], node.inputs[1 - at]].map(operand);
+        let operands =
+            [node.inputs[at], node.inputs[1 - at]].map(|input| self.backward_operand(input));
         let kind = [CombineKind::AtLeast, CombineKind::Above][at];
         let label = format!("{} backward", node.name);
         let is_taken = self.buffers.tensor(&format!("{label} {at}"), n, shape);
@@ -123,6 +117,14 @@ impl Builder<'_> {
         let operands = [dy, is_taken].map(|buffer| Operand::each(buffer, shape));
         self.combine(&label, CombineKind::Mul, n, operands, dx, Epilogue::None);
         dx
+    }
+
+    /// A value of the forward pass beside gradients, as many of which go back through each image as the pass says.
+    fn backward_operand(&self, id: NodeId) -> Operand {
+        Operand {
+            sharing: self.pass.sharing,
+            ..self.operand(id)
+        }
     }
 
     /// Two gradients of one node as one.
