@@ -206,7 +206,6 @@ pub(super) fn classifier(
     }
     let (mut network, mut notes) = (built.network, built.notes);
     notes.extend(left_out);
-    notes.extend(outside(weights, prefix, &network)?);
     if let Some(known) = known {
         network.architecture = known.name.into();
     }
@@ -306,14 +305,13 @@ fn told<'a>(
     Ok(told)
 }
 
-/// Refuses a layer outside of `prefix` that goes on from the classes of the network there, and says what else is left out.
-fn outside(
-    weights: &Weights,
-    prefix: &str,
-    network: &Network,
-) -> Result<Option<String>, ArchitectureError> {
-    let is_outside = |name: &str| !name.starts_with(prefix) && !several::is_average(name);
-    let layers = weights.tensors.iter();
+/// Refuses a layer outside of the file's prefix that goes on from the classes of the network there, and says what else is left out.
+fn outside(file: &File<'_>, network: &Network) -> Result<Option<String>, ArchitectureError> {
+    let prefix = file.prefix;
+    // A head of somebody's own may stand there too.
+    let has_place = |name: &str| name.starts_with(prefix) || file.is_read(name);
+    let is_outside = |name: &str| !has_place(name) && !several::is_average(name);
+    let layers = file.weights.tensors.iter();
     let layers = layers.filter(|(name, tensor)| tensor.shape().len() > 1 && is_outside(name));
     let outside: Vec<_> = layers.collect();
     let goes_on = |(_, tensor): &&(&String, &Tensor)| tensor.shape()[1] == network.classes();
@@ -403,6 +401,8 @@ fn built(
         ));
     }
     builder.file.all_read()?;
+    let left_out = outside(&builder.file, &builder.network)?;
+    builder.notes.extend(left_out);
     for count in builder.blocks {
         write!(builder.network.architecture, "-{count}").expect("a string takes all text");
     }

@@ -248,6 +248,11 @@ fn layers_outside_of_a_network_are_told_and_none_that_goes_on_from_its_classes_i
     let expected = "1 tensors outside of the network that is named backbone.* are left out, attention.weight and so on";
     assert!(said.contains(expected), "{said}");
     assert!(!told(&[("loss.weight", &[5])]).contains("outside"));
+    // A head of one's own beside the network is no such layer.
+    let said = at(&open("resnet-backbone.safetensors"), None)
+        .notes
+        .join("\n");
+    assert!(!said.contains("outside"), "{said}");
     // Centres of classes in the space of the five numbers that the network gives, as ArcFace has them.
     let error = beside(&[("weight", &[9, 5])]).unwrap_err().to_string();
     assert!(
