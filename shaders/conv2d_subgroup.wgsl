@@ -17,6 +17,8 @@
 //
 // A workgroup is one subgroup and makes BLOCKS blocks of four outputs an invocation of 28 positions, counted through all images, those of
 // a row of workgroups after those of the row before.
+// SPREAD counts outputs by phase, their row and column modulo `up`: those of a phase meet the same taps, `tap_step` apart, and read x
+// as if it were not spread. A workgroup's are all of one phase.
 // An invocation loads the 4 x 4 weights of its own blocks; the positions' inputs are spread over the invocations and handed
 // round by shuffles from literal lanes. Inputs outside x read the zeros; outputs outside y are not written. Loads are half of the
 // inner loop of a kernel of 16 positions and one block; more products a turn than these no longer fit the processor's caches of
@@ -40,7 +42,9 @@ struct Params {
     dilation_w: i32,
     up_h: i32,
     up_w: i32,
-    count: i32, // positions of all images: N * out_h * out_w
+    tap_step_h: i32, // from one tap of a phase to the next
+    tap_step_w: i32,
+    count: i32, // positions of all images: N * out_h * out_w, where SPREAD those of a phase, rounded up
     epilogue: u32,
     sharing: i32, // n of an image
     low: f32, // bounds of EPILOGUE_BIAS_CLIP, or a and b of ACTIVATION_HARD_SIGMOID
@@ -100,52 +104,109 @@ fn over(at: i32, by: i32) -> i32 {
     return quotient + select(0, 1, rest >= by) - select(0, 1, rest < 0);
 }
 
+// The outputs that a workgroup's are counted through: all, or those of its phase.
+struct Outputs {
+    size: vec2<i32>,
+    phase: vec2<i32>, // row and column of the first
+    tap: vec2<i32>, // the first that gives something to them
+    at: vec2<i32>, // the place in x that it reads for the first
+    taps: vec2<i32>,
+    step: vec2<i32>, // from one tap's place in x to the next one's
+}
+
+fn outputs_of(number: i32) -> Outputs {
+    let size = vec2<i32>(p.out_h, p.out_w);
+    let pad = vec2<i32>(p.pad_h, p.pad_w);
+    let taps = vec2<i32>(p.taps_h, p.taps_w);
+    let dilation = vec2<i32>(p.dilation_h, p.dilation_w);
+    if !SPREAD {
+        return Outputs(size, vec2<i32>(), vec2<i32>(), -pad, taps, dilation);
+    }
+    let up = vec2<i32>(p.up_h, p.up_w);
+    let tap_step = vec2<i32>(p.tap_step_h, p.tap_step_w);
+    let row = over(number, up.y);
+    let phase = vec2<i32>(row, number - row * up.y);
+    let first = vec2<i32>(
+        first_tap(phase.x - pad.x, taps.x, dilation.x, up.x),
+        first_tap(phase.y - pad.y, taps.y, dilation.y, up.y),
+    );
+    return Outputs(
+        vec2<i32>(over(size.x + up.x - 1, up.x), over(size.y + up.y - 1, up.y)),
+        phase,
+        first,
+        vec2<i32>(
+            over(phase.x - pad.x + first.x * dilation.x, up.x),
+            over(phase.y - pad.y + first.y * dilation.y, up.y),
+        ),
+        vec2<i32>(
+            over(taps.x - first.x + tap_step.x - 1, tap_step.x),
+            over(taps.y - first.y + tap_step.y - 1, tap_step.y),
+        ),
+        vec2<i32>(over(tap_step.x * dilation.x, up.x), over(tap_step.y * dilation.y, up.y)),
+    );
+}
+
+// The first tap that gives something to an output whose first tap lies at `at`, where x is spread, or their number.
+fn first_tap(at: i32, taps: i32, dilation: i32, up: i32) -> i32 {
+    var tap = 0;
+    for (; tap < taps; tap++) {
+        let spread = at + tap * dilation;
+        if over(spread, up) * up == spread {
+            break;
+        }
+    }
+    return tap;
+}
+
 // Where a position's taps begin.
 struct Position {
-    texel: i32, // of the first block at the first tap's place, as if x went on outside; where x is spread, the image's first
+    texel: i32, // of the first block at the first tap's place, as if x went on outside
     row: i32, // of the first tap
     col: i32,
 }
 
 // Position `q` of all, or the last.
-fn position(q: i32) -> Position {
-    let plane = p.out_h * p.out_w;
+fn position(q: i32, outputs: Outputs) -> Position {
+    let plane = outputs.size.x * outputs.size.y;
     let n = over(min(q, p.count - 1), plane);
     let at = min(q, p.count - 1) - n * plane;
-    let out_row = over(at, p.out_w);
-    let row = out_row * p.stride_h - p.pad_h;
-    let col = (at - out_row * p.out_w) * p.stride_w - p.pad_w;
+    let out_row = over(at, outputs.size.y);
+    let row = out_row * p.stride_h + outputs.at.x;
+    let col = (at - out_row * outputs.size.y) * p.stride_w + outputs.at.y;
     let image = IMAGE_ROW + n * p.in_blocks * p.in_h * p.in_w;
-    return Position(select(image + row * p.in_w + col, image, SPREAD), row, col);
+    return Position(image + row * p.in_w + col, row, col);
 }
 
 // The texel at the place of a tap, `tap` away from a position's first, or that of the zeros. `offset`: texels from the first tap
-// in the first block, where x is spread those of the blocks before alone.
-fn texel(position: Position, tap: vec2<i32>, offset: i32, in_size: vec2<i32>, up: vec2<i32>) -> i32 {
+// in the first block.
+fn texel(position: Position, tap: vec2<i32>, offset: i32, in_size: vec2<i32>) -> i32 {
     let place = vec2<i32>(position.row, position.col) + tap;
-    if SPREAD {
-        // By way of floats, as above; exact below 2^20, rounded down below zero.
-        let at = vec2<i32>(floor((vec2<f32>(place) + 0.5) / vec2<f32>(up)));
-        let inside = all(place >= vec2<i32>()) && all(at < in_size) && all(at * up == place);
-        return select(0, position.texel + offset + at.x * in_size.y + at.y, inside);
-    }
     // What is below zero is above all as a number without sign.
     let inside = all(vec2<u32>(place) < vec2<u32>(in_size));
     return select(0, position.texel + offset, inside);
 }
 
-// Where the next output of an invocation goes, image and place there, which are counted on, and what all of them have in common.
+// Where the next output of an invocation goes, image and place there, where SPREAD row and column of its phase there, which are counted
+// on, and what all of them have in common.
 var<private> next_n: i32;
 var<private> next_at: i32;
+var<private> next_row: i32;
+var<private> next_col: i32;
+var<private> phase_size: vec2<i32>;
+var<private> phase: vec2<i32>;
 var<private> bias: vec4<f32>;
 var<private> bounds: vec2<f32>;
 var<private> epilogue: u32;
 
 // Before the first of a block's outputs, those from `first` on, is stored.
 fn begin(first: i32, block: i32) {
-    let plane = p.out_h * p.out_w;
+    let plane = phase_size.x * phase_size.y;
     next_n = over(first, plane);
     next_at = first - next_n * plane;
+    if SPREAD {
+        next_row = over(next_at, phase_size.y);
+        next_col = next_at - next_row * phase_size.y;
+    }
     bias = vec4<f32>();
     bounds = vec2<f32>(p.low, p.high);
     switch epilogue {
@@ -158,11 +219,24 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
     let plane = p.out_h * p.out_w;
     let image = p.out_blocks * plane;
     let n = next_n;
-    let at = block * plane + next_at;
-    let wraps = next_at + 1 == plane;
-    next_at = select(next_at + 1, 0, wraps);
-    next_n += select(0, 1, wraps);
-    if q >= p.count || block >= p.out_blocks {
+    var at = block * plane + next_at;
+    var inside = q < p.count && block < p.out_blocks;
+    if SPREAD {
+        let row = next_row * p.up_h + phase.x;
+        let col = next_col * p.up_w + phase.y;
+        at = block * plane + row * p.out_w + col;
+        inside = inside && row < p.out_h && col < p.out_w;
+        let is_row = next_col + 1 == phase_size.y;
+        let is_image = is_row && next_row + 1 == phase_size.x;
+        next_col = select(next_col + 1, 0, is_row);
+        next_row = select(next_row + select(0, 1, is_row), 0, is_image);
+        next_n += select(0, 1, is_image);
+    } else {
+        let wraps = next_at + 1 == plane;
+        next_at = select(next_at + 1, 0, wraps);
+        next_n += select(0, 1, wraps);
+    }
+    if !inside {
         return;
     }
     let zero = vec4<f32>();
@@ -203,40 +277,51 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let lane = i32(local.x);
-    let first = i32(group.z * groups.x + group.x) * 28;
+    let number = i32(group.z * groups.x + group.x);
+    let of_phase = (p.count + 27) / 28;
+    let phase_number = select(0, over(number, of_phase), SPREAD);
+    let outputs = outputs_of(phase_number);
+    let first = (number - phase_number * of_phase) * 28;
+    phase = outputs.phase;
+    phase_size = outputs.size;
     let block = i32(group.y) * i32(SUBGROUP) * BLOCKS + lane;
     // What loops read stays out of the uniform, which this adapter would read invocation by invocation.
     let in_size = vec2<i32>(p.in_h, p.in_w);
     let in_plane = in_size.x * in_size.y;
     let in_blocks = p.in_blocks;
-    let up = vec2<i32>(p.up_h, p.up_w);
-    let dilation = vec2<i32>(p.dilation_h, p.dilation_w);
-    let taps_w = p.taps_w;
+    let step = outputs.step;
+    let taps_w = outputs.taps.y;
     // Where a branch or a loop's end is known from the uniform alone and much of a kernel then falls away, this adapter's driver puts
     // the numbers in as constants, and compiles the kernel anew for each dispatch. This is zero, which the driver cannot know.
     let zero = select(0u, 1u, group.x >= groups.x);
-    let turns = p.taps_h * taps_w * in_blocks + i32(zero);
+    let turns = outputs.taps.x * taps_w * in_blocks + i32(zero);
     epilogue = p.epilogue + zero;
     // The positions whose inputs this invocation loads: position k of the workgroup's is element k / SUBGROUP of invocation
     // k % SUBGROUP.
     var positions: array<Position, 7>;
-    positions[0] = position(first + lane);
-    positions[1] = position(first + lane + 1 * i32(SUBGROUP));
+    positions[0] = position(first + lane, outputs);
+    positions[1] = position(first + lane + 1 * i32(SUBGROUP), outputs);
     if SUBGROUP <= 8u {
-        positions[2] = position(first + lane + 2 * i32(SUBGROUP));
-        positions[3] = position(first + lane + 3 * i32(SUBGROUP));
+        positions[2] = position(first + lane + 2 * i32(SUBGROUP), outputs);
+        positions[3] = position(first + lane + 3 * i32(SUBGROUP), outputs);
     }
     if SUBGROUP == 4u {
-        positions[4] = position(first + lane + 4 * i32(SUBGROUP));
-        positions[5] = position(first + lane + 5 * i32(SUBGROUP));
-        positions[6] = position(first + lane + 6 * i32(SUBGROUP));
+        positions[4] = position(first + lane + 4 * i32(SUBGROUP), outputs);
+        positions[5] = position(first + lane + 5 * i32(SUBGROUP), outputs);
+        positions[6] = position(first + lane + 6 * i32(SUBGROUP), outputs);
     }
     // Blocks past the last eight read that one's weights, and are not written.
     let last_eight = (p.out_blocks + 7) / 8 - 1;
-    let of_eight = turns * 8;
+    let of_eight = p.taps_h * p.taps_w * in_blocks * 8;
     let next = block + i32(SUBGROUP);
     var w_at = (min(block / 8, last_eight) * of_eight + block % 8) * 4;
     let to_next = (min(next / 8, last_eight) * of_eight + next % 8) * 4 - w_at;
+    // Weights of the taps between one of a phase and the next, and between the last of a row and the first of the next row.
+    let past_tap = (p.tap_step_w - 1) * in_blocks * 32;
+    let past_row = (p.tap_step_h * p.taps_w - taps_w * p.tap_step_w) * in_blocks * 32;
+    if SPREAD {
+        w_at += (outputs.tap.x * p.taps_w + outputs.tap.y) * in_blocks * 32;
+    }
     let scales = over(first, p.out_h * p.out_w) * in_blocks;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
@@ -309,9 +394,9 @@ fn main(
         plane = select(plane + in_plane, 0, next_is_tap);
         let next_is_row = next_is_tap && kc + 1 == taps_w;
         kc = select(kc + select(0, 1, next_is_tap), 0, next_is_row);
-        next_tap.x += select(0, dilation.x, next_is_row);
-        next_tap.y = select(next_tap.y + select(0, dilation.y, next_is_tap), 0, next_is_row);
-        next_offset = plane + select(next_tap.x * in_size.y + next_tap.y, 0, SPREAD);
+        next_tap.x += select(0, step.x, next_is_row);
+        next_tap.y = select(next_tap.y + select(0, step.y, next_is_tap), 0, next_is_row);
+        next_offset = plane + next_tap.x * in_size.y + next_tap.y;
         let w_place = place(w_at);
         let weights = mat4x4<f32>(
             textureLoad(w, w_place),
@@ -320,16 +405,16 @@ fn main(
             textureLoad(w, w_place + vec2<i32>(3, 0)),
         );
         var v: array<vec4<f32>, 7>;
-        v[0] = textureLoad(x, place(texel(positions[0], tap, offset, in_size, up)));
-        v[1] = textureLoad(x, place(texel(positions[1], tap, offset, in_size, up)));
+        v[0] = textureLoad(x, place(texel(positions[0], tap, offset, in_size)));
+        v[1] = textureLoad(x, place(texel(positions[1], tap, offset, in_size)));
         if SUBGROUP <= 8u {
-            v[2] = textureLoad(x, place(texel(positions[2], tap, offset, in_size, up)));
-            v[3] = textureLoad(x, place(texel(positions[3], tap, offset, in_size, up)));
+            v[2] = textureLoad(x, place(texel(positions[2], tap, offset, in_size)));
+            v[3] = textureLoad(x, place(texel(positions[3], tap, offset, in_size)));
         }
         if SUBGROUP == 4u {
-            v[4] = textureLoad(x, place(texel(positions[4], tap, offset, in_size, up)));
-            v[5] = textureLoad(x, place(texel(positions[5], tap, offset, in_size, up)));
-            v[6] = textureLoad(x, place(texel(positions[6], tap, offset, in_size, up)));
+            v[4] = textureLoad(x, place(texel(positions[4], tap, offset, in_size)));
+            v[5] = textureLoad(x, place(texel(positions[5], tap, offset, in_size)));
+            v[6] = textureLoad(x, place(texel(positions[6], tap, offset, in_size)));
         }
         if NORMED {
             let factor = textureLoad(norm, place(2 * turn));
@@ -454,6 +539,9 @@ fn main(
             t27 += v27 * next_weights;
         }
         w_at += 32;
+        if SPREAD {
+            w_at += select(0, past_tap, next_is_tap) + select(0, past_row, next_is_row);
+        }
     }
     // Half of a block's positions at a time, so that the end is there for 14 of all sums, and compiled once: a loop whose end is known
     // would be unrolled.

@@ -38,7 +38,7 @@ uniforms! {
     /// Uniform of `conv2d_subgroup.wgsl`.
     Conv2dSubgroupParams {
         in_blocks: i32, in_size: [i32; 2], out_blocks: i32, out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
-        pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], count: i32, epilogue: u32, sharing: i32, bounds: [f32; 2],
+        pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], tap_step: [i32; 2], count: i32, epilogue: u32, sharing: i32, bounds: [f32; 2],
     }
 
     /// Uniform of `conv2d_few.wgsl`.

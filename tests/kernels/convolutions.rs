@@ -271,11 +271,12 @@ fn the_software_adapter_runs_the_subgroup_convolution() {
 /// its own.
 #[test]
 fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
-    const TESTS: [&str; 7] = [
+    const TESTS: [&str; 8] = [
         "convolutions::convolutions_3x3_of_odd_shapes_are_the_twins",
         "convolutions::convolutions_with_many_outputs_and_without_a_bias_are_the_twins",
         "convolutions::convolutions_with_any_window_are_the_twins",
         "convolutions::convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins",
+        "convolutions::gradients_of_any_stride_are_the_twins",
         "convolutions::a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule",
         "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
         "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types_are_the_twins",
@@ -329,6 +330,29 @@ fn convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins() {
         check_convolution(input, 66, Window::square(1, 2, 0), true);
     }
     check_convolution(Shape::new(64, 13, 10), 64, UNEVEN, true);
+}
+
+/// Input gradients go by phases of the stride: some of no tap, dilations that share a factor with it, and maps of fewer rows or
+/// columns than there are phases.
+#[test]
+fn gradients_of_any_stride_are_the_twins() {
+    let window = |size, stride, dilation| Window {
+        size,
+        stride,
+        pad_before: [1, 0],
+        pad_after: [2, 1],
+        dilation,
+    };
+    for (h, w) in [(23, 17), (5, 2), (2, 8)] {
+        for channels in [5, 35, 66] {
+            let input = Shape::new(channels, h, w);
+            check_convolution(input, 9, Window::square(1, 3, 0), true);
+            check_convolution(input, 9, window([2, 2], [4, 3], [1, 1]), false);
+            check_convolution(input, 9, window([2, 2], [2, 2], [2, 2]), true);
+            check_convolution(input, 9, window([3, 2], [4, 2], [2, 1]), true);
+            check_convolution(input, 9, window([4, 3], [1, 3], [1, 1]), false);
+        }
+    }
 }
 
 /// A ReLU before a layer of strides goes into its backward kernel, of few channels and of many.

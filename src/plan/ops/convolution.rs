@@ -307,8 +307,11 @@ impl Builder<'_> {
         let (image, copy) = self.through_image(call.x, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let [stride, pad, up] = call.window_steps();
-        let count = call.n * call.out_shape.h * call.out_shape.w;
-        let of_positions = count.div_ceil(CONV2D_SUBGROUP_POSITIONS);
+        // Where x is spread, each phase has its own workgroups.
+        let phases = up.map(|up| up as usize);
+        let rows = call.out_shape.h.div_ceil(phases[0]);
+        let count = call.n * rows * call.out_shape.w.div_ceil(phases[1]);
+        let of_positions = phases[0] * phases[1] * count.div_ceil(CONV2D_SUBGROUP_POSITIONS);
         let each = blocks_each(out_blocks, of_positions, width);
         let params = Conv2dSubgroupParams {
             in_blocks: in_blocks as i32,
@@ -320,6 +323,7 @@ impl Builder<'_> {
             pad,
             dilation: signed(window.dilation),
             up,
+            tap_step: call.tap_steps(),
             count: count as i32,
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
