@@ -27,6 +27,7 @@ mod ops;
 mod phases;
 mod request;
 mod schedule;
+mod slices;
 mod slots;
 mod tiles;
 

@@ -57,9 +57,16 @@ impl Buffers {
         self.add(name, bytes, Contents::Scratch { slot: 0 })
     }
 
-    /// Part of a scratch buffer, from byte `offset` on.
+    /// Part of a scratch buffer or of a part of one, from byte `offset` on.
     pub(super) fn part(&mut self, name: &str, of: BufferId, offset: u64, bytes: u64) -> BufferId {
-        self.add(name.into(), bytes, Contents::Part { of, offset })
+        let contents = match self.drafts[of.0].buffer.contents {
+            Contents::Part { of, offset: before } => Contents::Part {
+                of,
+                offset: before + offset,
+            },
+            _ => Contents::Part { of, offset },
+        };
+        self.add(name.into(), bytes, contents)
     }
 
     /// The same for `n` tensors of `shape`, values or gradients of a layer.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::concats::Concats;
 use super::schedule::{self, Step};
+use super::slices::Slice;
 use super::{
     Backward, BackwardRequest, Base, BufferId, ByHost, Forward, ForwardRequest, PART, TileLayer,
 };
@@ -31,6 +32,8 @@ pub(super) struct Pass {
     pub(super) concats: Concats,
     /// The buffers of concatenations in which other values lie.
     pub(super) wholes: OfNodes,
+    /// Gradients that are still part of a concatenation's.
+    pub(super) slices: BTreeMap<NodeId, Slice>,
     /// Of a pass whose values share a base.
     pub(super) beside: Option<BasePass>,
     /// The nodes that the host computes.
@@ -136,8 +139,7 @@ impl Builder<'_> {
         self.find_repeats(request);
         let steps = schedule::steps(self.network, request, self);
         if self.pass.images == 1 {
-            self.pass.concats =
-                Concats::new(self.network, &steps, PART * 4 / self.request.dtype.bytes());
+            self.pass.concats = Concats::new(self.network, &steps, self.part());
         }
         let reads = steps.iter().flat_map(|step| step.reads(self.network));
         let mut readers: BTreeMap<NodeId, usize> = BTreeMap::new();
@@ -205,6 +207,7 @@ impl Builder<'_> {
     /// Records a backward pass.
     fn back(&mut self, request: &BackwardRequest) -> Backward {
         self.pass.sharing = request.classes;
+        self.pass.slices.clear();
         let network = self.network;
         let output = network.output();
         let seed = self.buffers.tensor(
@@ -245,7 +248,9 @@ impl Builder<'_> {
         let network = self.network;
         let dense = self.ends_at(request);
         let on_the_way = network.descendants(request.to);
+        let n = self.gradients(request);
         for id in (request.to.0 + 1..network.nodes.len()).rev().map(NodeId) {
+            self.cut_out(id, gradients, n);
             let Some(&gradient) = gradients.get(&id) else {
                 continue;
             };
@@ -255,26 +260,37 @@ impl Builder<'_> {
             if let Some(dense) = dense.filter(|dense| dense.id == id) {
                 return Some(self.record_means(&dense, gradient, request));
             }
+            if matches!(network.node(id).op, Op::Concat) {
+                self.slice(id, gradient, &on_the_way, gradients, n);
+                continue;
+            }
             for (at, input) in network.node(id).inputs.iter().enumerate() {
                 if !on_the_way[input.0] {
                     continue;
                 }
                 // A node with several readers has the sum of what comes back from each: all of them come after it in the list.
-                let added = match self.adds(id, self.gradients(request)) {
-                    true => gradients.remove(input),
+                let added = match self.adds(id, n) {
+                    true => {
+                        self.cut_out(*input, gradients, n);
+                        gradients.remove(input)
+                    }
                     false => None,
                 };
                 let (reached, more) = self.record_backward(id, at, gradient, added, request);
                 let sum = match gradients.get(&reached) {
                     None => more,
-                    Some(&before) => {
-                        self.sum_of_gradients(reached, [before, more], self.gradients(request))
-                    }
+                    Some(&before) => self.sum_of_gradients(reached, [before, more], n),
                 };
                 gradients.insert(reached, sum);
             }
         }
+        self.cut_out(request.to, gradients, n);
         None
+    }
+
+    /// At a multiple of how many bytes of float32 a part of a buffer may begin.
+    pub(super) fn part(&self) -> u64 {
+        PART * 4 / self.request.dtype.bytes()
     }
 
     /// Gradients that a backward pass carries, those of an image one after the other.

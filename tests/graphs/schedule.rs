@@ -7,7 +7,7 @@ use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, P
 
 use crate::CLASSES;
 use crate::check::check;
-use crate::common::device::{GPU, assert_close, plain, random, tiled};
+use crate::common::device::{GPU, assert_close, plain, random, tiled, to_input};
 use crate::common::interpreter::{gradients, values};
 use crate::draw::Draw;
 
@@ -129,8 +129,79 @@ fn concatenations_of_concatenations_give_the_values_and_gradients_of_their_twins
         let copies = copies.filter(|call| call.kernel == Kernel::CopyChannels);
         // What is grown by six begins where no adapter binds, or has a block with its neighbour.
         assert_eq!(copies.count(), if growth == 6 { 5 } else { 0 });
+        // What comes back from a concatenation is added to what came from the longer ones in one sum, and cut up once. The
+        // stem has another reader.
+        let way_back = Request::of(ForwardRequest {
+            backs: vec![to_input(1, ReluRule::Plain)],
+            ..ForwardRequest::default()
+        });
+        let plan = Plan::new(&network, &way_back, GPU.limits()).unwrap();
+        let back = || plan.picture().backs[0].dispatches.iter();
+        let count = |kernel| back().filter(|call| call.kernel == kernel).count();
+        let [sums, copies] = [Kernel::Combine, Kernel::CopyChannels].map(count);
+        if growth != 6 {
+            assert_eq!([sums, copies], [3, 0], "nested: {nested}");
+        }
         for limits in [GPU.limits(), plain()] {
             check(limits, &network, growth as u32);
+        }
+    }
+}
+
+/// Concatenations that begin alike, the shorter before the longer and after it, in another order, of one input twice, and of no whole
+/// blocks, whose inputs others read too.
+#[test]
+fn gradients_of_concatenations_that_share_inputs_are_their_twins() {
+    for channels in [[4, 8, 4], [4, 3, 5], [2, 2, 4]] {
+        let mut draw = Draw::new(3100);
+        let input = Shape::new(3, 8, 8);
+        let mut network = Network::new("shared", input);
+        let one = Window::square(1, 1, 0);
+        let stem = draw.convolution(input, 8, one, 1);
+        let stem = network.chain("stem", stem).unwrap();
+        let shape = network.node(stem).shape;
+        let parts = [0, 1, 2].map(|at| {
+            let part = draw.convolution(shape, channels[at], one, 1);
+            network.push(format!("part{at}"), part, vec![stem]).unwrap()
+        });
+        let [a, b, c] = parts;
+        let mut read = vec![b];
+        for (at, inputs) in [
+            vec![a, b],
+            vec![a, b, c],
+            vec![a, b],
+            vec![b, a],
+            vec![c, c],
+            vec![a, b, c, a],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let concat = network.push(format!("concat{at}"), Op::Concat, inputs);
+            read.push(concat.unwrap());
+        }
+        let mut sum = None;
+        for (at, from) in read.into_iter().enumerate() {
+            let layer = draw.convolution(network.node(from).shape, 4, one, 1);
+            let layer = network
+                .push(format!("layer{at}"), layer, vec![from])
+                .unwrap();
+            sum = Some(match sum {
+                None => layer,
+                Some(sum) => network
+                    .push(format!("sum{at}"), Op::Add, vec![sum, layer])
+                    .unwrap(),
+            });
+        }
+        network.chain("mean", Op::GlobalMean).unwrap();
+        let head = Op::Linear {
+            weight: draw.tensor(&[CLASSES, 4], 1.0),
+            bias: None,
+            layout: MatrixLayout::OutIn,
+        };
+        network.chain("head", head).unwrap();
+        for limits in [GPU.limits(), plain()] {
+            check(limits, &network, channels[0] as u32);
         }
     }
 }

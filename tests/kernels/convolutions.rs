@@ -343,15 +343,11 @@ fn gradients_of_any_stride_are_the_twins() {
         pad_after: [2, 1],
         dilation,
     };
-    for (h, w) in [(23, 17), (5, 2), (2, 8)] {
-        for channels in [5, 35, 66] {
-            let input = Shape::new(channels, h, w);
-            check_convolution(input, 9, Window::square(1, 3, 0), true);
-            check_convolution(input, 9, window([2, 2], [4, 3], [1, 1]), false);
-            check_convolution(input, 9, window([2, 2], [2, 2], [2, 2]), true);
-            check_convolution(input, 9, window([3, 2], [4, 2], [2, 1]), true);
-            check_convolution(input, 9, window([4, 3], [1, 3], [1, 1]), false);
-        }
+    for input in [Shape::new(66, 23, 17), Shape::new(5, 2, 8)] {
+        check_convolution(input, 9, Window::square(1, 3, 0), true);
+        check_convolution(input, 9, window([2, 2], [4, 3], [1, 1]), false);
+        check_convolution(input, 9, window([2, 2], [2, 2], [2, 2]), true);
+        check_convolution(input, 9, window([4, 3], [1, 3], [1, 1]), false);
     }
 }
 

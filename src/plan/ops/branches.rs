@@ -5,7 +5,7 @@ use crate::kernels::{
     CombineKind, CombineParams, CopyChannelsParams, Epilogue, Kernel, ProductSumParams,
 };
 use crate::layout::{blocks, padded_bytes, padded_len};
-use crate::network::{NodeId, Shape};
+use crate::network::{Node, NodeId, Shape};
 use crate::plan::BufferId;
 use crate::plan::builder::Builder;
 use crate::plan::schedule::Step;
@@ -248,31 +248,28 @@ impl Builder<'_> {
         }
     }
 
-    /// The gradient at input `at` of a concatenation: its channels.
-    pub(super) fn concatenated_backward(
+    /// Of a gradient of concatenation `concat` the channels of node `id`, after `before` others.
+    pub(in crate::plan) fn channels_of_gradient(
         &mut self,
         id: NodeId,
-        at: usize,
-        dy: BufferId,
+        concat: &Node,
+        gradient: BufferId,
+        before: usize,
         n: usize,
     ) -> BufferId {
-        let network = self.network;
-        let node = network.node(id);
-        let input = network.node(node.inputs[at]);
-        let before = node.inputs[..at].iter();
-        let before = before.map(|&input| network.node(input).shape.c).sum();
+        let node = self.network.node(id);
         let dx = self
             .buffers
-            .tensor(&format!("d_{}", input.name), n, input.shape);
+            .tensor(&format!("d_{}", node.name), n, node.shape);
         self.copy_channels(&Copied {
-            label: &format!("{} backward", node.name),
+            label: &format!("{} backward", concat.name),
             n,
-            x: Operand::each(dy, node.shape),
+            x: Operand::each(gradient, concat.shape),
             y: dx,
-            y_shape: input.shape,
+            y_shape: node.shape,
             from: before,
             to: 0,
-            channels: input.shape.c,
+            channels: node.shape.c,
             keep: false,
         });
         dx
