@@ -194,6 +194,20 @@ impl<'a> WinogradCall<'a> {
         }
     }
 
+    fn product_kernel(&self) -> Kernel {
+        use Direction::{Backward, Forward};
+        match (self.variant, self.call.direction) {
+            (Variant::WinogradWide, Forward) => Kernel::WinogradProductWide,
+            (Variant::WinogradWide, Backward) => Kernel::WinogradProductWideTurned,
+            (Variant::WinogradLoads, Forward) => Kernel::WinogradProductLoaded,
+            (Variant::WinogradLoads, Backward) => Kernel::WinogradProductLoadedTurned,
+            (Variant::WinogradQuads, Forward) => Kernel::WinogradProductQuads,
+            (Variant::WinogradQuads, Backward) => Kernel::WinogradProductQuadsTurned,
+            (_, Forward) => Kernel::WinogradProduct,
+            (_, Backward) => Kernel::WinogradProductTurned,
+        }
+    }
+
     /// Texels of one position of the transformed filters; outputs in whole eights.
     fn filter_plane(&self) -> usize {
         let [outputs, inputs] = self.layer_blocks();
@@ -202,6 +216,32 @@ impl<'a> WinogradCall<'a> {
 
     fn filter_texels(&self) -> usize {
         WINOGRAD_POSITIONS * self.filter_plane()
+    }
+}
+
+/// Tiles that go through the three stages together.
+struct Part {
+    tiles: Range<usize>,
+    /// `tiles` in whole workgroups of the product.
+    stride: usize,
+    /// The images of the transformed tiles and of their products.
+    v: BufferId,
+    m: BufferId,
+    /// Which layer beside a base this is, if it is one, and the list of the tiles that it computes.
+    layer: Option<usize>,
+    list: BufferId,
+}
+
+impl Part {
+    /// What a dispatch with `each` tiles in a workgroup takes of the list.
+    fn listed(&self, each: usize) -> Option<Listed> {
+        self.layer.map(|layer| Listed {
+            layer,
+            list: List::Computed,
+            first: self.tiles.start,
+            most: self.tiles.len(),
+            each,
+        })
     }
 }
 
@@ -285,100 +325,89 @@ impl Builder<'_> {
         &mut self,
         it: &WinogradCall<'_>,
         [x, u]: [BufferId; 2],
-        part: Range<usize>,
+        tiles: Range<usize>,
         layer: Option<usize>,
     ) {
-        let call = it.call;
-        let tiles = part.len();
-        let listed = |each| {
-            layer.map(|layer| Listed {
-                layer,
-                list: List::Computed,
-                first: part.start,
-                most: tiles,
-                each,
-            })
-        };
-        let beside = self.pass.beside.as_ref().zip(layer);
-        let list = beside.map_or(self.nothing, |(beside, layer)| {
-            beside.layers[layer].computed
-        });
-        let stride = it.stride(tiles);
+        let stride = it.stride(tiles.len());
         let v_texels = WINOGRAD_POSITIONS * it.in_blocks * stride;
-        let v = self.buffers.image(ImageUse::Tiles, v_texels);
         let m_texels = WINOGRAD_POSITIONS * it.made_blocks * stride;
-        let m = self.buffers.image(ImageUse::Products, m_texels);
-        let groups_of_tiles = tiles.div_ceil(it.width) as u32;
-        let (first, end) = (part.start as i32, part.end as i32);
-        let is_listed = u32::from(layer.is_some());
-        let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
-        let stride = stride as i32;
+        let beside = self.pass.beside.as_ref().zip(layer);
+        let part = Part {
+            v: self.buffers.image(ImageUse::Tiles, v_texels),
+            m: self.buffers.image(ImageUse::Products, m_texels),
+            tiles,
+            stride,
+            layer,
+            list: beside.map_or(self.nothing, |(beside, layer)| {
+                beside.layers[layer].computed
+            }),
+        };
+        self.winograd_input(it, x, &part);
+        self.list_last(part.listed(it.width));
+        self.count_image_texels(v_texels);
+        self.winograd_product(it, u, &part);
+        self.list_last(part.listed(it.product_tiles));
+        self.count_image_texels(v_texels + m_texels);
+        self.winograd_output(it, &part);
+        self.list_last(part.listed(it.width));
+        self.count_image_texels(m_texels);
+    }
 
+    fn winograd_input(&mut self, it: &WinogradCall<'_>, x: BufferId, part: &Part) {
         let params = WinogradInputParams {
             blocks: it.in_blocks as i32,
-            size: size(call.in_shape),
-            row_tiles,
-            first,
-            end,
-            stride,
-            listed: is_listed,
+            size: size(it.call.in_shape),
+            row_tiles: it.row_tiles as i32,
+            first: part.tiles.start as i32,
+            end: part.tiles.end as i32,
+            stride: part.stride as i32,
+            listed: u32::from(part.layer.is_some()),
             transform: TRANSFORM_OF_INPUTS,
         };
-        let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
-        let (kernel, buffers) = (Kernel::WinogradInput, vec![x, list, v]);
-        self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
-        self.list_last(listed(it.width));
-        self.count_image_texels(v_texels);
+        let across = part.tiles.len().div_ceil(it.width) as u32;
+        let workgroups = [across, it.in_blocks as u32, 1];
+        let buffers = vec![x, part.list, part.v];
+        let kernel = Kernel::WinogradInput;
+        self.dispatch(kernel, it.call.label, &params, buffers, workgroups, 0);
+    }
 
+    fn winograd_product(&mut self, it: &WinogradCall<'_>, u: BufferId, part: &Part) {
+        let call = it.call;
         let [_, layer_inputs] = it.layer_blocks();
-        let across = layer_inputs as i32 * 4;
-        let [narrow, wide, loaded, quads] = match call.direction {
-            Direction::Forward => [
-                Kernel::WinogradProduct,
-                Kernel::WinogradProductWide,
-                Kernel::WinogradProductLoaded,
-                Kernel::WinogradProductQuads,
-            ],
-            Direction::Backward => [
-                Kernel::WinogradProductTurned,
-                Kernel::WinogradProductWideTurned,
-                Kernel::WinogradProductLoadedTurned,
-                Kernel::WinogradProductQuadsTurned,
-            ],
-        };
-        let kernel = match it.variant {
-            Variant::WinogradWide => wide,
-            Variant::WinogradLoads => loaded,
-            Variant::WinogradQuads => quads,
-            _ => narrow,
-        };
+        let row = layer_inputs as i32 * 4;
         let [u_lane, u_step] = match call.direction {
-            Direction::Forward => [across, 4],
-            Direction::Backward => [4, across],
+            Direction::Forward => [row, 4],
+            Direction::Backward => [4, row],
         };
         let params = WinogradProductParams {
             depth: it.in_blocks as i32,
-            stride,
+            stride: part.stride as i32,
             u_lane,
             u_step,
             u_plane: it.filter_plane() as i32,
             m_blocks: it.made_blocks as i32,
         };
         let workgroups = [
-            tiles.div_ceil(it.product_tiles) as u32,
+            part.tiles.len().div_ceil(it.product_tiles) as u32,
             (it.made_blocks / it.width) as u32,
             WINOGRAD_POSITIONS as u32,
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
-        let work = call.work() / it.tiles() as u64 * tiles as u64;
-        let buffers = vec![u, v, m];
+        let work = call.work() / it.tiles() as u64 * part.tiles.len() as u64;
+        let buffers = vec![u, part.v, part.m];
+        let kernel = it.product_kernel();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
-        self.list_last(listed(it.product_tiles));
-        self.count_image_texels(v_texels + m_texels);
+    }
 
-        let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
+    fn winograd_output(&mut self, it: &WinogradCall<'_>, part: &Part) {
+        let call = it.call;
+        let across = part.tiles.len().div_ceil(it.width) as u32;
+        let workgroups = [across, it.out_blocks as u32, 1];
         let blocks = it.out_blocks as i32;
-        let m_blocks = it.made_blocks as i32;
+        let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
+        let (first, end) = (part.tiles.start as i32, part.tiles.end as i32);
+        let (stride, m_blocks) = (part.stride as i32, it.made_blocks as i32);
+        let listed = u32::from(part.layer.is_some());
         if let Some(pool) = call.pool {
             let params = WinogradOutputPoolParams {
                 blocks,
@@ -389,10 +418,10 @@ impl Builder<'_> {
                 end,
                 stride,
                 m_blocks,
-                listed: is_listed,
+                listed,
                 known: u32::from(pool.known),
             };
-            let buffers = vec![m, call.end.extra, list, call.y, pool.argmax];
+            let buffers = vec![part.m, call.end.extra, part.list, call.y, pool.argmax];
             let kernel = Kernel::WinogradOutputPool;
             self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
         } else {
@@ -408,14 +437,12 @@ impl Builder<'_> {
                 rows: WINOGRAD_SIZE as i32,
                 epilogue: call.end.epilogue as u32,
                 sharing: self.pass.sharing as i32,
-                listed: is_listed,
+                listed,
             };
-            let buffers = vec![m, call.end.extra, list, call.y];
+            let buffers = vec![part.m, call.end.extra, part.list, call.y];
             let kernel = Kernel::WinogradOutput;
             self.dispatch(kernel, call.label, &params, buffers, workgroups, 0);
         }
-        self.list_last(listed(it.width));
-        self.count_image_texels(m_texels);
     }
 
     /// The layer's transformed filters, the same for both directions.

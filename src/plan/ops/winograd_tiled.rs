@@ -242,30 +242,45 @@ impl Builder<'_> {
         part: Range<usize>,
         hardware: Hardware,
     ) {
-        let call = it.call;
-        let tiles = part.len();
-        let bytes = |blocks: usize| (it.positions * blocks) as u64 * tiles as u64 * 16;
-        let v = self
-            .buffers
-            .scratch(format!("{} tiles", call.label), bytes(it.in_blocks));
-        let m = self
-            .buffers
-            .scratch(format!("{} products", call.label), bytes(it.out_blocks));
-        let groups_of_tiles = tiles.div_ceil(WINOGRAD_TILED_TILES) as u32;
-        let [_, input, output, output_pool] = it.transforms();
+        let label = it.call.label;
+        let bytes = |blocks: usize| (it.positions * blocks * part.len()) as u64 * 16;
+        let mut scratch = |what, blocks| {
+            self.buffers
+                .scratch(format!("{label} {what}"), bytes(blocks))
+        };
+        let v = scratch("tiles", it.in_blocks);
+        let m = scratch("products", it.out_blocks);
+        self.winograd_input_tiled(it, v, &part);
+        self.winograd_product_tiled(it, [u, v, m], part.len(), hardware);
+        self.winograd_output_tiled(it, m, &part);
+    }
 
+    /// Stores the transformed tiles in `v`.
+    fn winograd_input_tiled(&mut self, it: &WinogradTiled<'_>, v: BufferId, part: &Range<usize>) {
+        let call = it.call;
         let params = WinogradInputTiledParams {
             blocks: it.in_blocks as i32,
             size: size(call.in_shape),
             row_tiles: it.row_tiles as i32,
             image_tiles: it.image_tiles as i32,
             first: part.start as i32,
-            tiles: tiles as i32,
+            tiles: part.len() as i32,
         };
-        let workgroups = [groups_of_tiles, it.in_blocks as u32, 1];
-        let buffers = vec![call.x, v];
-        self.dispatch(input, call.label, &params, buffers, workgroups, 0);
+        let across = part.len().div_ceil(WINOGRAD_TILED_TILES) as u32;
+        let workgroups = [across, it.in_blocks as u32, 1];
+        let [_, kernel, ..] = it.transforms();
+        self.dispatch(kernel, call.label, &params, vec![call.x, v], workgroups, 0);
+    }
 
+    /// `m` = filters `u` x tiles `v`, at each position of the transform.
+    fn winograd_product_tiled(
+        &mut self,
+        it: &WinogradTiled<'_>,
+        [u, v, m]: [BufferId; 3],
+        tiles: usize,
+        hardware: Hardware,
+    ) {
+        let call = it.call;
         let [outputs, _] = it.layer_blocks();
         let params = WinogradProductTiledParams {
             depth: it.in_blocks as u32,
@@ -289,11 +304,17 @@ impl Builder<'_> {
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
         let work = call.work() / (call.n * it.image_tiles) as u64 * tiles as u64;
         self.dispatch(kernel, call.label, &params, vec![u, v, m], workgroups, work);
+    }
 
-        let workgroups = [groups_of_tiles, it.out_blocks as u32, 1];
+    /// Transforms the products in `m` back, and ends the convolution.
+    fn winograd_output_tiled(&mut self, it: &WinogradTiled<'_>, m: BufferId, part: &Range<usize>) {
+        let call = it.call;
+        let across = part.len().div_ceil(WINOGRAD_TILED_TILES) as u32;
+        let workgroups = [across, it.out_blocks as u32, 1];
         let (row_tiles, image_tiles) = (it.row_tiles as i32, it.image_tiles as i32);
-        let (first, tiles) = (part.start as i32, tiles as i32);
+        let (first, tiles) = (part.start as i32, part.len() as i32);
         let blocks = it.out_blocks as i32;
+        let [_, _, output, output_pool] = it.transforms();
         if let Some(pool) = call.pool {
             let params = WinogradOutputPoolTiledParams {
                 blocks,
