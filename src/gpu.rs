@@ -29,7 +29,7 @@ pub use timestamps::DispatchTime;
 
 use crate::kernels::{IMAGE_ROW, SUBGROUPS};
 use crate::named::named;
-use crate::plan::{Costs, Handing, Hardware, KernelFamily, Limits, Subgroup, Winograd};
+use crate::plan::{Broadcast, Costs, Hardware, KernelFamily, Limits, Subgroup, Winograd};
 
 /// An adapter that wgpu reaches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -187,8 +187,8 @@ fn kernel_family(device: &wgpu::Device, queue: &wgpu::Queue) -> KernelFamily {
                 return KernelFamily::Plain;
             };
             match subgroups::fastest(device, queue, width) {
-                Some(handing) => KernelFamily::Subgroup(Subgroup {
-                    handing,
+                Some(broadcast) => KernelFamily::Subgroup(Subgroup {
+                    broadcast,
                     ..Subgroup::new(width, device.limits().max_texture_dimension_2d)
                 }),
                 None => KernelFamily::Plain,
@@ -208,7 +208,7 @@ impl Gpu {
         matches!(
             self.family,
             KernelFamily::Subgroup(Subgroup {
-                handing: Handing::Quads,
+                broadcast: Broadcast::Quads,
                 ..
             })
         )

@@ -13,7 +13,7 @@ mod resample;
 mod tests;
 
 pub(crate) use activation::SELU;
-pub use activation::{Activation, Remembers};
+pub use activation::{Activation, SavedValue};
 pub use op::{FilterLayout, FlattenOrder, Lrn, MatrixLayout, Op, Pad, ReluRule, Window};
 pub use resample::{
     Coordinates, Interpolation, NearestMode, RepeatMode, Resample, Resize, ResizeTo, Taps,

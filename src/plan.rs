@@ -43,11 +43,11 @@ pub use at_once::{Budget, classes_at_once, images_at_once, walks_at_once};
 use builder::Builder;
 pub use choices::{Choice, choices};
 pub use costs::{Costs, LayerShape, Measured, Times, Variant};
-pub use limits::{Handing, Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
+pub use limits::{Broadcast, Hardware, KernelFamily, Limits, SUBMISSION, Subgroup, Winograd};
 pub(crate) use memory::STAGED;
 pub use model::Model;
 pub use request::{BackwardRequest, ForwardRequest, Means, Request};
-pub use tiles::{Base, List, Listed, Lists, TileLayer, lists};
+pub use tiles::{Base, TileLayer, TileList, TileListPart, TileLists, lists};
 
 /// Index of a buffer in [`Plan::buffers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -225,7 +225,7 @@ pub struct Dispatch {
     /// The kernel's uniform.
     pub params: Vec<u8>,
     /// Where it takes listed tiles, which.
-    pub listed: Option<Listed>,
+    pub listed: Option<TileListPart>,
     /// What is copied before it runs, from buffers to images. It may read of an image too what was copied for one before it.
     pub copies: Vec<CopyToImage>,
     /// Texels of [`Contents::Image`] that it reads and writes, one of float16 half of one: those images are as large as the largest

@@ -9,7 +9,7 @@ use crate::methods::cam::{self, Features, Reads};
 use crate::methods::map::RawMap;
 use crate::methods::perturbation::under;
 use crate::network::{Network, Node, NodeId, Shape};
-use crate::plan::{Budget, ForwardRequest, Limits, Lists, images_at_once, lists};
+use crate::plan::{Budget, ForwardRequest, Limits, TileLists, images_at_once, lists};
 use crate::score::{Objective, Score};
 
 /// Device memory that the values of one rerun may take, bytes. wgpu does not tell how much there is; this much every adapter
@@ -234,7 +234,7 @@ impl Explainer {
         let mut values = values.fuse();
         let layers = pass.base.as_ref();
         let layers = layers.map_or(&[][..], |base| &base.layers);
-        let mut next_batch = || -> (Vec<f32>, Vec<Lists>) {
+        let mut next_batch = || -> (Vec<f32>, Vec<TileLists>) {
             let batch: Vec<f32> = values.by_ref().take(images).flatten().collect();
             let lists = lists(&self.network, from, layers, base, &batch);
             (batch, lists)

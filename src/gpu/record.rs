@@ -8,7 +8,7 @@ use super::overflow::Overflow;
 use super::pipelines::{self, Form, Pipeline};
 use super::texels::ImageCopy;
 use super::{Gpu, GpuError};
-use crate::plan::{BufferId, Contents, CopyToImage, Dispatch, Listed, Lists, Plan};
+use crate::plan::{BufferId, Contents, CopyToImage, Dispatch, Plan, TileListPart, TileLists};
 
 /// A phase, ready to encode.
 #[derive(Default)]
@@ -24,12 +24,12 @@ pub(super) struct Call {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
-    listed: Option<Listed>,
+    listed: Option<TileListPart>,
     pub(super) multiply_adds: u64,
 }
 
 impl Call {
-    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, lists: &[Lists]) {
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, lists: &[TileLists]) {
         let [all, y, z] = self.workgroups;
         let x = self.listed.map_or(all, |listed| listed.workgroups(lists));
         if x == 0 {

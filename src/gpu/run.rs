@@ -12,7 +12,7 @@ use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
 use crate::layout::{from_blocks, padded_bytes, rounded_to_blocks, to_blocks};
 use crate::network::{NodeId, Shape};
-use crate::plan::{Buffer, BufferId, Contents, Dispatch, Lists, Plan, SUBMISSION};
+use crate::plan::{Buffer, BufferId, Contents, Dispatch, Plan, SUBMISSION, TileLists};
 
 /// Bytes that [`Session::poison`] copies at a time: whole rows of images.
 const POISON: usize = 1 << 20;
@@ -188,7 +188,7 @@ impl Session {
         pass: usize,
         values: &[f32],
         shape: Shape,
-        lists: &[Lists],
+        lists: &[TileLists],
     ) -> Result<(), GpuError> {
         self.write_values(pass, values, shape);
         let base = self.plan.passes[pass].base.as_ref();
@@ -352,7 +352,7 @@ impl Session {
         &self,
         work: &Work,
         dispatches: &[Dispatch],
-        lists: &[Lists],
+        lists: &[TileLists],
         doing: &str,
     ) -> Result<(), GpuError> {
         let Some(overflow) = &work.overflow else {
@@ -364,7 +364,7 @@ impl Session {
     }
 
     /// Submits a phase; `lists` for the calls that take parts of them.
-    fn submit(&self, calls: &[Call], lists: &[Lists], doing: &str) -> Result<(), GpuError> {
+    fn submit(&self, calls: &[Call], lists: &[TileLists], doing: &str) -> Result<(), GpuError> {
         let mut rest = calls;
         while !rest.is_empty() {
             let mut work = 0;
@@ -387,7 +387,7 @@ impl Session {
     fn encode(
         &self,
         calls: &[Call],
-        lists: &[Lists],
+        lists: &[TileLists],
         end: Option<&wgpu::ComputePassTimestampWrites<'_>>,
     ) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());

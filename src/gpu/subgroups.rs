@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::kernels::sampled;
-use crate::plan::Handing;
+use crate::plan::Broadcast;
 
 /// Times of a dispatch, of which the least counts: others may use the machine meanwhile.
 const TIMES: usize = 9;
@@ -22,15 +22,15 @@ const TURNS: u32 = 48;
 /// `winograd_product_quads.wgsl`.
 const SOURCE: &str = "
 override SUBGROUP: u32;
-override HANDING: u32;
+override BROADCAST: u32;
 override TURNS: u32;
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
-fn hand(loaded: vec4<f32>, lane: u32, at: u32) -> vec4<f32> {
-    if HANDING == 1u {
+fn broadcast(loaded: vec4<f32>, lane: u32, at: u32) -> vec4<f32> {
+    if BROADCAST == 1u {
         return textureLoad(x, vec2<u32>(at, 0u));
     }
-    if HANDING == 0u {
+    if BROADCAST == 0u {
         return subgroupShuffle(loaded, lane);
     }
     if lane == 0u {
@@ -50,9 +50,9 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>) {
     for (var k = 0u; k < TURNS; k++) {
         let loaded = textureLoad(x, vec2<u32>(k + local.x, 0u));
         sum += loaded;
-        sum += hand(loaded, 0u, k) + hand(loaded, 1u, k + 1u) + hand(loaded, 2u, k + 2u);
-        sum += hand(loaded, 3u, k + 3u) - hand(loaded, 0u, k + 4u) - hand(loaded, 1u, k + 5u);
-        sum -= hand(loaded, 2u, k + 6u) * hand(loaded, 3u, k + 7u);
+        sum += broadcast(loaded, 0u, k) + broadcast(loaded, 1u, k + 1u) + broadcast(loaded, 2u, k + 2u);
+        sum += broadcast(loaded, 3u, k + 3u) - broadcast(loaded, 0u, k + 4u) - broadcast(loaded, 1u, k + 5u);
+        sum -= broadcast(loaded, 2u, k + 6u) * broadcast(loaded, 3u, k + 7u);
     }
     y[local.x] = sum;
 }";
@@ -63,15 +63,15 @@ fn texel(at: u32) -> [f32; 4] {
 }
 
 /// What the kernel gives in a lane.
-fn expected(lane: u32, handing: Handing) -> [f32; 4] {
+fn expected(lane: u32, broadcast: Broadcast) -> [f32; 4] {
     let mut sum = [0.0; 4];
     for k in 0..TURNS {
         // The place that value `j` is loaded from, or that the lane which hands it over has loaded.
         let at = |j: u32| {
-            texel(match handing {
-                Handing::Shuffles => k + j % 4,
-                Handing::Loads => k + j,
-                Handing::Quads => k + (lane ^ (j % 4)),
+            texel(match broadcast {
+                Broadcast::Shuffles => k + j % 4,
+                Broadcast::Loads => k + j,
+                Broadcast::Quads => k + (lane ^ (j % 4)),
             })
         };
         for (c, sum) in sum.iter_mut().enumerate() {
@@ -85,9 +85,9 @@ fn expected(lane: u32, handing: Handing) -> [f32; 4] {
 }
 
 /// Whether the kernel gave these values, four a lane.
-fn are_right(values: &[f32], handing: Handing) -> bool {
+fn are_right(values: &[f32], broadcast: Broadcast) -> bool {
     let mut lanes = values.chunks_exact(4).zip(0..);
-    lanes.all(|(values, lane)| values == expected(lane, handing))
+    lanes.all(|(values, lane)| values == expected(lane, broadcast))
 }
 
 /// The kernel, its image filled, and where its results go.
@@ -101,46 +101,46 @@ struct Trial<'a> {
 
 /// What is fastest in subgroups of `width`; `None` where values are wrong. Each means is held against the host first. Subgroups of
 /// 8 are those for which drivers have an instruction of the processor, and need no measurement.
-pub(super) fn fastest(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) -> Option<Handing> {
-    let handings: &[Handing] = match width {
-        4 => &[Handing::Shuffles, Handing::Loads, Handing::Quads],
-        _ => &[Handing::Shuffles, Handing::Loads],
+pub(super) fn fastest(device: &wgpu::Device, queue: &wgpu::Queue, width: u32) -> Option<Broadcast> {
+    let broadcasts: &[Broadcast] = match width {
+        4 => &[Broadcast::Shuffles, Broadcast::Loads, Broadcast::Quads],
+        _ => &[Broadcast::Shuffles, Broadcast::Loads],
     };
-    let each = handings.iter();
-    let trials: Vec<(Handing, Trial<'_>)> = each
-        .map(|&handing| (handing, Trial::new(device, queue, width, handing)))
+    let each = broadcasts.iter();
+    let trials: Vec<(Broadcast, Trial<'_>)> = each
+        .map(|&broadcast| (broadcast, Trial::new(device, queue, width, broadcast)))
         .collect();
-    let mut right = trials.iter().map(|(handing, trial)| {
+    let mut right = trials.iter().map(|(broadcast, trial)| {
         trial.run();
         // A device that fails tells it by the first work that follows.
         trial
             .values()
-            .is_none_or(|values| are_right(&values, *handing))
+            .is_none_or(|values| are_right(&values, *broadcast))
     });
     match right.all(|right| right) {
         false => None,
-        true if width == 8 => Some(Handing::Shuffles),
+        true if width == 8 => Some(Broadcast::Shuffles),
         // The first of equals.
         true => trials
             .iter()
             .min_by_key(|(_, trial)| trial.time())
-            .map(|&(handing, _)| handing),
+            .map(|&(broadcast, _)| broadcast),
     }
 }
 
 const LABEL: Option<&str> = Some("a trial of subgroups");
 
-fn pipeline(device: &wgpu::Device, width: u32, handing: Handing) -> wgpu::ComputePipeline {
+fn pipeline(device: &wgpu::Device, width: u32, broadcast: Broadcast) -> wgpu::ComputePipeline {
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: LABEL,
-        source: wgpu::ShaderSource::Wgsl(match handing {
-            Handing::Shuffles | Handing::Loads => SOURCE.into(),
-            Handing::Quads => sampled(SOURCE).into(),
+        source: wgpu::ShaderSource::Wgsl(match broadcast {
+            Broadcast::Shuffles | Broadcast::Loads => SOURCE.into(),
+            Broadcast::Quads => sampled(SOURCE).into(),
         }),
     });
     let constants = [
         ("SUBGROUP", f64::from(width)),
-        ("HANDING", f64::from(handing as u8)),
+        ("BROADCAST", f64::from(broadcast as u8)),
         ("TURNS", f64::from(TURNS)),
     ];
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -161,16 +161,16 @@ fn inputs(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
     width: u32,
-    handing: Handing,
+    broadcast: Broadcast,
 ) -> wgpu::Texture {
     let size = wgpu::Extent3d {
         width: TEXELS + width,
         height: 1,
         depth_or_array_layers: 1,
     };
-    let read_as = match handing {
-        Handing::Shuffles | Handing::Loads => wgpu::TextureUsages::STORAGE_BINDING,
-        Handing::Quads => wgpu::TextureUsages::TEXTURE_BINDING,
+    let read_as = match broadcast {
+        Broadcast::Shuffles | Broadcast::Loads => wgpu::TextureUsages::STORAGE_BINDING,
+        Broadcast::Quads => wgpu::TextureUsages::TEXTURE_BINDING,
     };
     let image = device.create_texture(&wgpu::TextureDescriptor {
         label: LABEL,
@@ -193,9 +193,14 @@ fn inputs(
 }
 
 impl<'a> Trial<'a> {
-    fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue, width: u32, handing: Handing) -> Self {
-        let pipeline = pipeline(device, width, handing);
-        let x = inputs(device, queue, width, handing);
+    fn new(
+        device: &'a wgpu::Device,
+        queue: &'a wgpu::Queue,
+        width: u32,
+        broadcast: Broadcast,
+    ) -> Self {
+        let pipeline = pipeline(device, width, broadcast);
+        let x = inputs(device, queue, width, broadcast);
         let y = device.create_buffer(&wgpu::BufferDescriptor {
             label: LABEL,
             size: u64::from(width) * 16,
@@ -271,14 +276,14 @@ mod tests {
 
     #[test]
     fn a_wrong_value_in_any_lane_is_found() {
-        let each = [Handing::Shuffles, Handing::Loads, Handing::Quads];
-        for handing in each {
-            let mut values: Vec<f32> = (0..16).flat_map(|lane| expected(lane, handing)).collect();
+        let each = [Broadcast::Shuffles, Broadcast::Loads, Broadcast::Quads];
+        for broadcast in each {
+            let mut values: Vec<f32> = (0..16).flat_map(|lane| expected(lane, broadcast)).collect();
             for other in each {
-                assert_eq!(are_right(&values, other), other == handing);
+                assert_eq!(are_right(&values, other), other == broadcast);
             }
             values[61] += 1.0;
-            assert!(!are_right(&values, handing));
+            assert!(!are_right(&values, broadcast));
         }
     }
 }

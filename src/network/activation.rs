@@ -1,4 +1,4 @@
-//! Functions of each value alone, and what the backward pass through one must remember.
+//! Functions of each value alone, and what the backward pass through one reads.
 
 use std::fmt;
 
@@ -69,7 +69,7 @@ pub(crate) const SELU: [f32; 2] = [1.050_701, 1.673_263_2];
 
 /// Which value the backward pass through an activation reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remembers {
+pub enum SavedValue {
     /// Its own.
     Output,
     /// The one that it was made from.
@@ -79,9 +79,9 @@ pub enum Remembers {
 impl Activation {
     /// What the backward pass reads. A ReLU's own value tells as much as its input, and a kernel that takes a ReLU with it
     /// leaves no other.
-    pub const fn remembers(&self) -> Remembers {
+    pub const fn saved_value(&self) -> SavedValue {
         match self {
-            Self::Relu | Self::Clip { .. } | Self::Sigmoid | Self::Tanh => Remembers::Output,
+            Self::Relu | Self::Clip { .. } | Self::Sigmoid | Self::Tanh => SavedValue::Output,
             Self::LeakyRelu { .. }
             | Self::PRelu { .. }
             | Self::Elu { .. }
@@ -95,7 +95,7 @@ impl Activation {
             | Self::Mish
             | Self::Square
             | Self::Sqrt
-            | Self::Reciprocal => Remembers::Input,
+            | Self::Reciprocal => SavedValue::Input,
         }
     }
 

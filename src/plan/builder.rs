@@ -1,10 +1,10 @@
 //! A plan under construction.
 
 use super::buffers::Buffers;
-use super::costs::Through;
+use super::costs::Batch;
 use super::dispatches::{self, Dispatches};
 use super::phases::{OfNodes, Pass};
-use super::{BufferId, CopyToImage, Dispatch, ImageUse, Limits, Listed, Request};
+use super::{BufferId, CopyToImage, Dispatch, ImageUse, Limits, Request, TileListPart};
 use crate::kernels::Kernel;
 use crate::layout::Direction;
 use crate::network::{Network, NodeId};
@@ -27,7 +27,7 @@ pub(super) struct Builder<'a> {
 #[derive(Clone)]
 pub(super) struct Traffic {
     /// Of each pass the images or gradients at once, and how often it runs for one run of all.
-    pub(super) passes: Vec<Through>,
+    pub(super) passes: Vec<Batch>,
     /// How often all the passes run.
     pub(super) runs: usize,
     /// Bytes of a value and of a filter's weight.
@@ -38,16 +38,16 @@ impl Traffic {
     fn new(request: &Request, id: NodeId) -> Self {
         let mut passes = vec![];
         for pass in &request.passes {
-            let through = |way, images| Through {
+            let batch = |way, images| Batch {
                 way,
                 images,
                 times: pass.times,
             };
             if id > pass.from {
-                passes.push(through(Direction::Forward, pass.images));
+                passes.push(batch(Direction::Forward, pass.images));
             }
             let backs = pass.backs.iter().filter(|back| id > back.to);
-            passes.extend(backs.map(|back| through(Direction::Backward, pass.gradients(back))));
+            passes.extend(backs.map(|back| batch(Direction::Backward, pass.gradients(back))));
         }
         Self {
             passes,
@@ -59,7 +59,7 @@ impl Traffic {
     /// Images and gradients in all.
     pub(super) fn images(&self) -> usize {
         let passes = self.passes.iter();
-        let images = passes.map(|through| through.images.saturating_mul(through.times));
+        let images = passes.map(|batch| batch.images.saturating_mul(batch.times));
         let images = images.fold(0, usize::saturating_add);
         images.saturating_mul(self.runs)
     }
@@ -188,7 +188,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Gives the dispatch recorded last the part of a list that it takes.
-    pub(super) fn list_last(&mut self, listed: Option<Listed>) {
+    pub(super) fn list_last(&mut self, listed: Option<TileListPart>) {
         let (_, dispatch) = self.dispatches.nth_last(1);
         dispatch.listed = listed;
     }

@@ -200,20 +200,20 @@ pub struct Costs {
 /// A difference of less than a part of so many is noise, and changes no plan.
 const NOISE: u64 = 16;
 
-/// Images, or gradients, at once.
+/// Images, or gradients, that go through a layer at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Through {
+pub(super) struct Batch {
     pub(super) way: Direction,
     pub(super) images: usize,
-    /// How often.
+    /// How often so many do.
     pub(super) times: usize,
 }
 
 /// A call of a layer, as far as the choice of its variant depends on it.
-pub(super) struct Question<'q> {
+pub(super) struct LayerCall<'q> {
     pub(super) layer: LayerShape,
-    /// What goes through the layer in all.
-    pub(super) through: &'q [Through],
+    /// All that goes through the layer.
+    pub(super) batches: &'q [Batch],
     /// What is to be computed now.
     pub(super) way: Direction,
     pub(super) images: usize,
@@ -225,7 +225,7 @@ pub(super) struct Question<'q> {
     pub(super) listed: u64,
 }
 
-impl Question<'_> {
+impl LayerCall<'_> {
     fn computing(&self, way: Direction) -> &[Variant] {
         match way {
             Direction::Forward => self.variants[0],
@@ -239,9 +239,9 @@ impl Question<'_> {
     }
 }
 
-/// What measurements answer.
+/// What measurements say of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Decision {
     /// This one.
     Variant(Variant),
     /// What the model takes within this algorithm.
@@ -294,29 +294,31 @@ impl Costs {
         }
     }
 
-    /// The answer to a question; the model's own choice where that has not been measured or nothing is faster.
-    pub(super) fn answer(&self, question: &Question<'_>) -> Answer {
-        let model = question.model;
-        let by_model = Answer::Variant(model);
-        let Some(of_model) = self.whole_time(question, model.algorithm()) else {
+    /// What computes a call; the model's own choice where that has not been measured or nothing is faster.
+    pub(super) fn decide(&self, call: &LayerCall<'_>) -> Decision {
+        let model = call.model;
+        let by_model = Decision::Variant(model);
+        let Some(of_model) = self.whole_time(call, model.algorithm()) else {
             return by_model;
         };
         let others = Algorithm::ALL.into_iter().filter(|&other| {
-            let mut variants = question.here().iter();
+            let mut variants = call.here().iter();
             other != model.algorithm() && variants.any(|variant| variant.algorithm() == other)
         });
-        let others = others.filter_map(|other| Some((self.whole_time(question, other)?, other)));
+        let others = others.filter_map(|other| Some((self.whole_time(call, other)?, other)));
         match others.min_by_key(|&(time, _)| time) {
             Some((time, other)) if is_less(time, of_model) => self
-                .within(question, other)
-                .map_or(Answer::Algorithm(other), |(_, best)| Answer::Variant(best)),
-            _ => match self.within(question, model.algorithm()) {
+                .within(call, other)
+                .map_or(Decision::Algorithm(other), |(_, best)| {
+                    Decision::Variant(best)
+                }),
+            _ => match self.within(call, model.algorithm()) {
                 Some((time, best))
                     if self
-                        .image_time(question, model)
+                        .image_time(call, model)
                         .is_some_and(|of_model| is_less(time, of_model)) =>
                 {
-                    Answer::Variant(best)
+                    Decision::Variant(best)
                 }
                 _ => by_model,
             },
@@ -324,45 +326,40 @@ impl Costs {
     }
 
     /// What all images take that go through the layer, with what is made once; none where one of these has not been measured.
-    fn whole_time(&self, question: &Question<'_>, algorithm: Algorithm) -> Option<u64> {
+    fn whole_time(&self, call: &LayerCall<'_>, algorithm: Algorithm) -> Option<u64> {
         let mut whole = 0_u64;
         let mut once = 0;
-        for through in question.through {
-            let measured = self.of(&question.layer, through.images)?;
+        for batch in call.batches {
+            let measured = self.of(&call.layer, batch.images)?;
             let variants = measured.variants.iter();
             let variants = variants.filter(|(variant, _)| {
-                variant.algorithm() == algorithm
-                    && question.computing(through.way).contains(variant)
+                variant.algorithm() == algorithm && call.computing(batch.way).contains(variant)
             });
-            let times =
-                variants.filter_map(|(_, times)| Some((times.of(through.way)?, times.once)));
+            let times = variants.filter_map(|(_, times)| Some((times.of(batch.way)?, times.once)));
             let (mut time, of_filters) = times.min()?;
-            if algorithm == Algorithm::F4x4 && through.way == Direction::Forward {
-                time /= question.listed;
+            if algorithm == Algorithm::F4x4 && batch.way == Direction::Forward {
+                time /= call.listed;
             }
             once = once.max(of_filters);
-            let images = through.images.saturating_mul(through.times) as u64;
+            let images = batch.images.saturating_mul(batch.times) as u64;
             whole = whole.saturating_add(time.saturating_mul(images));
         }
         Some(whole.saturating_add(once))
     }
 
-    /// The fastest variant of an algorithm for the images of the question, with its time.
-    fn within(&self, question: &Question<'_>, algorithm: Algorithm) -> Option<(u64, Variant)> {
-        let variants = question.here().iter();
+    /// The fastest variant of an algorithm for the call's images, with its time.
+    fn within(&self, call: &LayerCall<'_>, algorithm: Algorithm) -> Option<(u64, Variant)> {
+        let variants = call.here().iter();
         let variants = variants.filter(|variant| variant.algorithm() == algorithm);
         let times =
-            variants.filter_map(|&variant| Some((self.image_time(question, variant)?, variant)));
+            variants.filter_map(|&variant| Some((self.image_time(call, variant)?, variant)));
         times.min_by_key(|&(time, _)| time)
     }
 
-    fn image_time(&self, question: &Question<'_>, variant: Variant) -> Option<u64> {
-        let measured = self.of(&question.layer, question.images)?;
-        let is_meant = !variant.is_for_a_number_of_images() || measured.images == question.images;
-        measured
-            .times(variant)?
-            .of(question.way)
-            .filter(|_| is_meant)
+    fn image_time(&self, call: &LayerCall<'_>, variant: Variant) -> Option<u64> {
+        let measured = self.of(&call.layer, call.images)?;
+        let is_meant = !variant.is_for_a_number_of_images() || measured.images == call.images;
+        measured.times(variant)?.of(call.way).filter(|_| is_meant)
     }
 }
 

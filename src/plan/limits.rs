@@ -60,7 +60,7 @@ pub struct Subgroup {
     /// Rows and columns that an image may have.
     pub image_rows: u32,
     /// How values that one of them has loaded get to the others. Measured when the device is opened.
-    pub handing: Handing,
+    pub broadcast: Broadcast,
     /// What its kernels cost where nothing is measured.
     pub model: Model,
 }
@@ -71,7 +71,7 @@ impl Subgroup {
         Self {
             width,
             image_rows,
-            handing: Handing::Shuffles,
+            broadcast: Broadcast::Shuffles,
             model: Model::of(width),
         }
     }
@@ -79,7 +79,7 @@ impl Subgroup {
 
 /// How the invocations of a subgroup come by what they all need, whichever is fastest with a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handing {
+pub enum Broadcast {
     /// One loads it, and shuffles from literal lanes hand it round.
     Shuffles,
     /// Each loads it.

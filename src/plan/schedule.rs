@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BackwardRequest, ForwardRequest};
-use crate::network::{Activation, Network, NodeId, Op, Remembers, Shape, Window};
+use crate::network::{Activation, Network, NodeId, Op, SavedValue, Shape, Window};
 
 /// Nodes that are computed together, each but the first the only reader of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,9 +182,9 @@ fn with_activations(
         let Op::Activate(activation) = &network.node(reader).op else {
             return None;
         };
-        let remembered =
-            activation.remembers() == Remembers::Input && passes_through(network, request, reader);
-        let alone = matches!(op, Op::Conv2d { .. }) && step.sum.is_none() && !remembered;
+        let saved = activation.saved_value() == SavedValue::Input
+            && passes_through(network, request, reader);
+        let alone = matches!(op, Op::Conv2d { .. }) && step.sum.is_none() && !saved;
         let is_taken = matches!(activation, Activation::Relu)
             || alone && takes.activation(step.node, activation);
         (is_taken && !request.keep.contains(&step.summed())).then_some(reader)

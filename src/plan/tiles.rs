@@ -36,7 +36,7 @@ pub struct TileLayer {
 
 /// A layer's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum List {
+pub enum TileList {
     /// [`TileLayer::computed`]
     Computed,
     /// [`TileLayer::copied`]
@@ -45,11 +45,11 @@ pub enum List {
 
 /// The part of a list that a dispatch takes; its workgroups along x are those for a list of all tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct TileListPart {
     /// Index in [`Base::layers`].
     pub layer: usize,
     /// Which of its lists.
-    pub list: List,
+    pub list: TileList,
     /// The first tile.
     pub first: usize,
     /// The most tiles.
@@ -58,13 +58,13 @@ pub struct Listed {
     pub each: usize,
 }
 
-impl Listed {
+impl TileListPart {
     /// Workgroups along x for lists so long.
-    pub fn workgroups(&self, lists: &[Lists]) -> u32 {
+    pub fn workgroups(&self, lists: &[TileLists]) -> u32 {
         let lists = &lists[self.layer];
         let list = match self.list {
-            List::Computed => &lists.computed,
-            List::Copied => &lists.copied,
+            TileList::Computed => &lists.computed,
+            TileList::Copied => &lists.copied,
         };
         let tiles = list.len().saturating_sub(self.first).min(self.most);
         tiles.div_ceil(self.each) as u32
@@ -73,7 +73,7 @@ impl Listed {
 
 /// A layer's tiles for some values, counted row by row of tiles through all values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lists {
+pub struct TileLists {
     /// Those that are computed.
     pub computed: Vec<u32>,
     /// Those that are read and the same as the base's.
@@ -87,8 +87,8 @@ pub fn lists(
     layers: &[TileLayer],
     base: &[f32],
     values: &[f32],
-) -> Vec<Lists> {
-    let mut lists = vec![Lists::default(); layers.len()];
+) -> Vec<TileLists> {
+    let mut lists = vec![TileLists::default(); layers.len()];
     let Some(last) = layers.last() else {
         return lists;
     };
@@ -372,14 +372,14 @@ mod tests {
             (&second.computed[..], &second.copied[..]),
             (&[3, 4][..], &[0, 1, 2, 5][..])
         );
-        let part = Listed {
+        let part = TileListPart {
             layer: 1,
-            list: List::Copied,
+            list: TileList::Copied,
             first: 1,
             most: 9,
             each: 2,
         };
         assert_eq!(part.workgroups(&lists), 2);
-        assert_eq!(Listed { first: 4, ..part }.workgroups(&lists), 0);
+        assert_eq!(TileListPart { first: 4, ..part }.workgroups(&lists), 0);
     }
 }

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
 use gradcam::low_level::network::{Network, NodeId, Op, Pad, Shape};
 use gradcam::low_level::plan::{
-    BackwardRequest, ForwardRequest, Handing, Hardware, KernelFamily, Limits, Means, Plan, Request,
-    StoredDtype, Subgroup, Winograd,
+    BackwardRequest, Broadcast, ForwardRequest, Hardware, KernelFamily, Limits, Means, Plan,
+    Request, StoredDtype, Subgroup, Winograd,
 };
 
 /// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
@@ -185,13 +185,14 @@ pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
     add(tiled(u32::MAX), &forms);
     if let KernelFamily::Subgroup(subgroup) = own.family {
         add(own.family, &forms[..2]);
-        let handings = [Handing::Shuffles, Handing::Loads, Handing::Quads];
-        let others = handings.into_iter().filter(|&handing| {
-            handing != subgroup.handing && (handing != Handing::Quads || subgroup.width == 4)
+        let broadcasts = [Broadcast::Shuffles, Broadcast::Loads, Broadcast::Quads];
+        let others = broadcasts.into_iter().filter(|&broadcast| {
+            broadcast != subgroup.broadcast
+                && (broadcast != Broadcast::Quads || subgroup.width == 4)
         });
-        for handing in others {
+        for broadcast in others {
             let otherwise = Subgroup {
-                handing,
+                broadcast,
                 ..subgroup
             };
             add(KernelFamily::Subgroup(otherwise), &forms[1..2]);

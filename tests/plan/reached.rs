@@ -8,7 +8,7 @@ use gradcam::low_level::network::{
     Window,
 };
 use gradcam::low_level::plan::{
-    Handing, KernelFamily, Limits, Means, Plan, Request, StoredDtype, Subgroup, Winograd,
+    Broadcast, KernelFamily, Limits, Means, Plan, Request, StoredDtype, Subgroup, Winograd,
 };
 use gradcam::weights::Tensor;
 
@@ -16,13 +16,13 @@ use super::{FAMILIES, MIB, adapter, convolution, request, tiled, vgg16, with_rer
 
 /// Subgroups that shuffle slower than they load.
 const LOADING: KernelFamily = KernelFamily::Subgroup(Subgroup {
-    handing: Handing::Loads,
+    broadcast: Broadcast::Loads,
     ..Subgroup::new(8, 16_384)
 });
 
 /// Subgroups for which nothing is as fast as swaps in quads.
 const SWAPPING: KernelFamily = KernelFamily::Subgroup(Subgroup {
-    handing: Handing::Quads,
+    broadcast: Broadcast::Quads,
     ..Subgroup::new(4, 8192)
 });
 

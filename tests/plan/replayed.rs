@@ -10,7 +10,7 @@ use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::layout::Direction;
 use gradcam::low_level::network::MatrixLayout;
 use gradcam::low_level::plan::{
-    Handing, KernelFamily, Limits, Measured, Plan, Request, Subgroup, Variant, choices,
+    Broadcast, KernelFamily, Limits, Measured, Plan, Request, Subgroup, Variant, choices,
 };
 use gradcam::low_level::tuning::{Tuning, kernels};
 
@@ -112,14 +112,14 @@ fn time(measured: &Measured, variant: Variant, way: Direction) -> Option<u64> {
 
 #[test]
 fn the_files_of_three_software_drivers_are_gone_by_and_slow_nothing_down() {
-    for (name, width, handing) in [
-        ("mesa-22.3.6.json", 8, Handing::Shuffles),
-        ("mesa-25.0.7.json", 8, Handing::Shuffles),
-        ("swiftshader.json", 4, Handing::Quads),
+    for (name, width, broadcast) in [
+        ("mesa-22.3.6.json", 8, Broadcast::Shuffles),
+        ("mesa-25.0.7.json", 8, Broadcast::Shuffles),
+        ("swiftshader.json", 4, Broadcast::Quads),
     ] {
         let tuning = replayed(name);
         let subgroup = Subgroup {
-            handing,
+            broadcast,
             ..Subgroup::new(width, 16_384)
         };
         let limits = Limits {

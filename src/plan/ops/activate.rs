@@ -7,7 +7,7 @@ use crate::kernels::{
     ReluParams,
 };
 use crate::layout::{Direction, blocks, padded_len};
-use crate::network::{Activation, NodeId, ReluRule, Remembers, SELU};
+use crate::network::{Activation, NodeId, ReluRule, SELU, SavedValue};
 use crate::plan::BufferId;
 use crate::plan::builder::Builder;
 
@@ -21,10 +21,10 @@ impl Builder<'_> {
         rule: ReluRule,
     ) {
         let input = self.network.node(id).inputs[0];
-        let kept = match (call.direction, activation.remembers()) {
+        let kept = match (call.direction, activation.saved_value()) {
             (Direction::Forward, _) => None,
-            (Direction::Backward, Remembers::Output) => Some(self.value(id)),
-            (Direction::Backward, Remembers::Input) => Some(self.value(input)),
+            (Direction::Backward, SavedValue::Output) => Some(self.value(id)),
+            (Direction::Backward, SavedValue::Input) => Some(self.value(input)),
         };
         match activation {
             Activation::Relu => self.relu(call, rule, kept),

@@ -2,7 +2,7 @@
 //! what measured times say.
 
 use super::convolution::Convolution;
-use super::tiled::Cut;
+use super::tiled::Tiling;
 use super::winograd::{LISTED, WinogradCall};
 use super::winograd_tiled::WinogradTiled;
 use crate::kernels::{CONV2D_SUBGROUP_POSITIONS, TILED_LARGE, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE};
@@ -10,7 +10,7 @@ use crate::layout::{Direction, blocks};
 use crate::network::{Activation, NodeId};
 use crate::plan::builder::Builder;
 use crate::plan::choices::Choice;
-use crate::plan::costs::{Algorithm, Answer, LayerShape, Question, Through, Variant};
+use crate::plan::costs::{Algorithm, Batch, Decision, LayerCall, LayerShape, Variant};
 use crate::plan::schedule::Takes;
 use crate::plan::{Hardware, KernelFamily, Subgroup, Winograd};
 
@@ -160,10 +160,10 @@ impl Builder<'_> {
         }
         let runs = call.traffic.runs;
         let passes = call.traffic.passes.iter();
-        let through: Vec<Through> = passes
-            .map(|&through| Through {
-                times: through.times.saturating_mul(runs),
-                ..through
+        let batches: Vec<Batch> = passes
+            .map(|&batch| Batch {
+                times: batch.times.saturating_mul(runs),
+                ..batch
             })
             .collect();
         let [here, other] = [call, &call.turned()].map(|call| self.variants(call));
@@ -171,18 +171,18 @@ impl Builder<'_> {
             Direction::Forward => [&here[..], &other],
             Direction::Backward => [&other[..], &here],
         };
-        let answer = self.limits.costs.answer(&Question {
+        let decision = self.limits.costs.decide(&LayerCall {
             layer: call.layer(),
-            through: &through,
+            batches: &batches,
             way: call.direction,
             images: call.n,
             variants,
             model,
             listed: if call.in_tiles { LISTED } else { 1 },
         });
-        match answer {
-            Answer::Variant(variant) => variant,
-            Answer::Algorithm(algorithm) => self.by_model_within(call, algorithm),
+        match decision {
+            Decision::Variant(variant) => variant,
+            Decision::Algorithm(algorithm) => self.by_model_within(call, algorithm),
         }
     }
 
@@ -234,7 +234,7 @@ impl Builder<'_> {
                     |size| is_3x3 && WinogradTiled::new(call, size, &self.limits).is_some();
                 match variant {
                     Variant::TilesLarge | Variant::TilesSmall => true,
-                    Variant::TilesParts => Cut::can_be_parted(call),
+                    Variant::TilesParts => Tiling::can_be_parted(call),
                     Variant::F4x4Large | Variant::F4x4Small => winograd(WINOGRAD_SIZE),
                     Variant::F2x2Large | Variant::F2x2Small => winograd(WINOGRAD_SMALL_SIZE),
                     _ => false,
@@ -305,7 +305,7 @@ impl Builder<'_> {
                     it.expect("it was chosen").tile_by_model(hardware)
                 };
                 match algorithm {
-                    Algorithm::Direct => cut_by_model(call, hardware),
+                    Algorithm::Direct => tiling_by_model(call, hardware),
                     Algorithm::F4x4 if tile(WINOGRAD_SIZE) == TILED_LARGE => Variant::F4x4Large,
                     Algorithm::F4x4 => Variant::F4x4Small,
                     Algorithm::F2x2 if tile(WINOGRAD_SMALL_SIZE) == TILED_LARGE => {
@@ -319,11 +319,11 @@ impl Builder<'_> {
 }
 
 /// How the model cuts a direct convolution on a GPU.
-fn cut_by_model(call: &Convolution<'_>, hardware: Hardware) -> Variant {
+fn tiling_by_model(call: &Convolution<'_>, hardware: Hardware) -> Variant {
     let positions = call.out_shape.h * call.out_shape.w;
     let channels = blocks(call.out_shape.c) * 4;
     let steps = call.steps();
-    Cut::new([positions, channels], call.n, steps, hardware).variant()
+    Tiling::new([positions, channels], call.n, steps, hardware).variant()
 }
 
 /// What needs no feature of the adapter.

@@ -26,26 +26,26 @@ const MOST: usize = 8;
 /// Of all its dispatches: they belong to no layer.
 const LABEL: &str = "ties";
 
-/// What an op's output at a position is made of.
-enum Made {
-    /// The input at the same position.
-    There,
-    /// A window of the input; padding is the same everywhere.
-    From(Reach),
-    /// More than that.
-    Else,
+/// What of its input an op's output at a position depends on.
+enum ReceptiveField {
+    /// The same position.
+    Position,
+    /// A window; padding is the same everywhere.
+    Window(FieldWindow),
+    /// More than that, or several inputs.
+    Other,
 }
 
 /// A window over rows and columns. Padding that is negative cuts off.
 #[derive(Clone, Copy)]
-struct Reach {
+struct FieldWindow {
     taps: [i32; 2],
     stride: [usize; 2],
     pad: [i32; 2],
     dilation: [i32; 2],
 }
 
-impl Reach {
+impl FieldWindow {
     fn of(window: &Window) -> Self {
         Self {
             taps: signed(window.size),
@@ -56,18 +56,20 @@ impl Reach {
     }
 }
 
-fn made(op: &Op) -> Made {
+fn receptive_field(op: &Op) -> ReceptiveField {
     match op {
         Op::Conv2d { window, .. } | Op::MaxPool(window) | Op::AvgPool { window, .. } => {
-            Made::From(Reach::of(window))
+            ReceptiveField::Window(FieldWindow::of(window))
         }
-        Op::Pad(pad) => Made::From(Reach {
+        Op::Pad(pad) => ReceptiveField::Window(FieldWindow {
             taps: [1; 2],
             stride: [1; 2],
             pad: pad.before,
             dilation: [1; 2],
         }),
-        Op::Affine { .. } | Op::Activate(_) | Op::Lrn(_) | Op::LayerNorm { .. } => Made::There,
+        Op::Affine { .. } | Op::Activate(_) | Op::Lrn(_) | Op::LayerNorm { .. } => {
+            ReceptiveField::Position
+        }
         Op::Input
         | Op::Add
         | Op::Mul
@@ -78,7 +80,7 @@ fn made(op: &Op) -> Made {
         | Op::GlobalMean
         | Op::GroupNorm { .. }
         | Op::Flatten(_)
-        | Op::Linear { .. } => Made::Else,
+        | Op::Linear { .. } => ReceptiveField::Other,
     }
 }
 
@@ -95,14 +97,14 @@ fn steps(network: &Network) -> Vec<Option<[usize; 2]>> {
             [input] => steps[input.0],
             _ => None,
         };
-        let step = match made(&node.op) {
+        let step = match receptive_field(&node.op) {
             _ if matches!(node.op, Op::Input) => Some([1; 2]),
-            Made::There => input,
-            Made::From(reach) => input.and_then(|[rows, columns]| {
-                let [down, right] = reach.stride;
+            ReceptiveField::Position => input,
+            ReceptiveField::Window(window) => input.and_then(|[rows, columns]| {
+                let [down, right] = window.stride;
                 Some([rows.checked_mul(down)?, columns.checked_mul(right)?])
             }),
-            Made::Else => None,
+            ReceptiveField::Other => None,
         };
         steps.push(step);
     }
@@ -159,14 +161,14 @@ impl Builder<'_> {
         for id in (0..needed.len()).map(NodeId).filter(|id| needed[id.0]) {
             let there = shifts(&distances, step(id));
             let of_input = || alike[self.input_of(id).0].expect("found before");
-            alike[id.0] = Some(match made(&self.network.node(id).op) {
-                Made::There => of_input(),
-                Made::From(reach) => {
+            alike[id.0] = Some(match receptive_field(&self.network.node(id).op) {
+                ReceptiveField::Position => of_input(),
+                ReceptiveField::Window(window) => {
                     let before = shifts(&distances, step(self.input_of(id)));
                     let of_input = of_input();
-                    self.alike_window(id, of_input, reach, [before, there], distances.len())
+                    self.alike_window(id, of_input, window, [before, there], distances.len())
                 }
-                Made::Else => self.alike(id, there),
+                ReceptiveField::Other => self.alike(id, there),
             });
         }
         for (id, window) in pools {
@@ -243,7 +245,7 @@ impl Builder<'_> {
         &mut self,
         id: NodeId,
         x: BufferId,
-        reach: Reach,
+        window: FieldWindow,
         [before, after]: [[[i32; 2]; MOST]; 2],
         levels: usize,
     ) -> BufferId {
@@ -266,10 +268,10 @@ impl Builder<'_> {
             levels: levels as u32,
             in_size,
             out_size,
-            taps: reach.taps,
-            stride: signed(reach.stride),
-            pad: reach.pad,
-            dilation: reach.dilation,
+            taps: window.taps,
+            stride: signed(window.stride),
+            pad: window.pad,
+            dilation: window.dilation,
         };
         self.each(Kernel::AlikeWindow, LABEL, count, &params, vec![x, y]);
         y

@@ -52,12 +52,12 @@ impl Builder<'_> {
         let positions = call.out_shape.h * call.out_shape.w;
         let most = self.limits.workgroups as usize;
         let channels = out_blocks * 4;
-        let cut = Cut::of(variant, [positions, channels], call.n, steps, hardware);
-        let across = channels.div_ceil(cut.tile);
+        let tiling = Tiling::of(variant, [positions, channels], call.n, steps, hardware);
+        let across = channels.div_ceil(tiling.tile);
         let fit = self.limits.tensor() as usize / (call.n * positions * channels * 4).max(1);
-        let cut = cut.into_parts(cut.parts.min(fit).min(most / (call.n * across).max(1)));
+        let tiling = tiling.into_parts(tiling.parts.min(fit).min(most / (call.n * across).max(1)));
         // Parts are stored as they are, and added by another kernel.
-        let (y, end) = match cut.parts {
+        let (y, end) = match tiling.parts {
             1 => (call.y, call.end),
             parts => {
                 let elements = (parts * call.n) as u64 * (out_blocks * positions) as u64;
@@ -78,21 +78,21 @@ impl Builder<'_> {
             up,
             images: call.n as u32,
             steps: steps as u32,
-            part_steps: cut.part_steps as u32,
+            part_steps: tiling.part_steps as u32,
             epilogue: end.epilogue as u32,
             sharing: self.pass.sharing as u32,
         };
-        let kernel = match cut.tile {
+        let kernel = match tiling.tile {
             TILED_LARGE => Kernel::Conv2dTiledLarge,
             _ => Kernel::Conv2dTiledSmall,
         };
-        let [columns, rows, _] = grid(positions.div_ceil(cut.tile) as u32, most as u32);
-        let workgroups = [columns, rows, (cut.parts * call.n * across) as u32];
+        let [columns, rows, _] = grid(positions.div_ceil(tiling.tile) as u32, most as u32);
+        let workgroups = [columns, rows, (tiling.parts * call.n * across) as u32];
         let buffers = vec![call.x, w, end.extra, y];
         let work = call.work();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
-        if cut.parts > 1 {
-            self.split_sum(call, y, cut.parts);
+        if tiling.parts > 1 {
+            self.split_sum(call, y, tiling.parts);
         }
     }
 
@@ -133,7 +133,7 @@ const PART_STEPS: usize = 8;
 
 /// How a direct convolution is cut into workgroups.
 #[derive(Clone, Copy)]
-pub(super) struct Cut {
+pub(super) struct Tiling {
     pub(super) tile: usize,
     /// Parts of the sums, and steps of each but the last.
     pub(super) parts: usize,
@@ -141,19 +141,19 @@ pub(super) struct Cut {
     steps: usize,
 }
 
-impl Cut {
+impl Tiling {
     /// Of `n` images of `size` (positions and channels) and sums of `steps`: in parts where even small tiles make too few
     /// workgroups.
     pub(super) fn new(size: [usize; 2], n: usize, steps: usize, hardware: Hardware) -> Self {
         let tile = tile(size, n, hardware);
         let wanted = (hardware.workgroups as usize).div_ceil((n * groups(size, tile)).max(1));
-        let cut = Self {
+        let tiling = Self {
             tile,
             parts: 1,
             part_steps: steps,
             steps,
         };
-        cut.into_parts(wanted.min(steps / PART_STEPS))
+        tiling.into_parts(wanted.min(steps / PART_STEPS))
     }
 
     /// As `variant` says; parts are at least two, and as many as the model would take.

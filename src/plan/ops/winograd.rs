@@ -12,7 +12,8 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
 use crate::plan::{
-    BufferId, Handing, ImageUse, List, Listed, Model, Packing, Subgroup, TileLayer, Variant,
+    Broadcast, BufferId, ImageUse, Model, Packing, Subgroup, TileLayer, TileList, TileListPart,
+    Variant,
 };
 
 /// A convolution with its sizes in tiles and texels.
@@ -109,11 +110,11 @@ impl<'a> WinogradCall<'a> {
         } = subgroup.model;
         let wide = u64::from(product_wide) * tiles.div_ceil(WINOGRAD_PRODUCT_WIDE) as u64;
         let narrow = u64::from(product) * tiles.div_ceil(WINOGRAD_PRODUCT_TILES) as u64;
-        match subgroup.handing {
-            Handing::Shuffles if call.is_worth_wide() && wide < narrow => Variant::WinogradWide,
-            Handing::Shuffles => Variant::Winograd,
-            Handing::Loads => Variant::WinogradLoads,
-            Handing::Quads => Variant::WinogradQuads,
+        match subgroup.broadcast {
+            Broadcast::Shuffles if call.is_worth_wide() && wide < narrow => Variant::WinogradWide,
+            Broadcast::Shuffles => Variant::Winograd,
+            Broadcast::Loads => Variant::WinogradLoads,
+            Broadcast::Quads => Variant::WinogradQuads,
         }
     }
 
@@ -234,10 +235,10 @@ struct Part {
 
 impl Part {
     /// What a dispatch with `each` tiles in a workgroup takes of the list.
-    fn listed(&self, each: usize) -> Option<Listed> {
-        self.layer.map(|layer| Listed {
+    fn listed(&self, each: usize) -> Option<TileListPart> {
+        self.layer.map(|layer| TileListPart {
             layer,
-            list: List::Computed,
+            list: TileList::Computed,
             first: self.tiles.start,
             most: self.tiles.len(),
             each,
@@ -311,9 +312,9 @@ impl Builder<'_> {
             [groups, it.out_blocks as u32, 1],
             0,
         );
-        self.list_last(Some(Listed {
+        self.list_last(Some(TileListPart {
             layer,
-            list: List::Copied,
+            list: TileList::Copied,
             first: 0,
             most: tiles,
             each: it.width,

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::convolution::Convolution;
-use super::tiled::{Cut, tile};
+use super::tiled::{Tiling, tile};
 use super::{grid, size};
 use crate::kernels::{
     Kernel, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE, WINOGRAD_SMALL_SIZE, WINOGRAD_TILED_TILES,
@@ -112,9 +112,8 @@ impl<'a> WinogradTiled<'a> {
         let traffic = &self.call.traffic;
         let sum = |time: fn(&Self, Hardware, usize) -> u64| {
             let passes = traffic.passes.iter();
-            let times = passes.map(|through| {
-                time(self, hardware, through.images).saturating_mul(through.times as u64)
-            });
+            let times = passes
+                .map(|batch| time(self, hardware, batch.images).saturating_mul(batch.times as u64));
             times.fold(0, u64::saturating_add)
         };
         let gained = sum(Self::direct_time).saturating_sub(sum(Self::winograd_time));
@@ -132,13 +131,13 @@ impl<'a> WinogradTiled<'a> {
         let positions = self.call.out_shape.h * self.call.out_shape.w;
         let [outputs, inputs] = self.layer_blocks().map(|blocks| blocks * 4);
         let steps = depths(9, inputs) / 4;
-        let cut = Cut::new([positions, outputs], n, steps, hardware);
-        let whole = |len: usize| len.next_multiple_of(cut.tile) as u64;
+        let tiling = Tiling::new([positions, outputs], n, steps, hardware);
+        let whole = |len: usize| len.next_multiple_of(tiling.tile) as u64;
         let made = n as u64 * whole(positions) * whole(outputs);
         let [n, positions, outputs, inputs] = [n, positions, outputs, inputs].map(|len| len as u64);
         let moved = n * positions * (inputs + outputs) + 9 * inputs * outputs;
         // Parts of sums are written and read.
-        let sums = match cut.parts as u64 {
+        let sums = match tiling.parts as u64 {
             1 => 0,
             parts => 2 * parts * n * positions * outputs * 4 + DISPATCH_BYTES,
         };
