@@ -1,7 +1,7 @@
 //! Every shader of the program in SPIR-V, MSL 2.4 and HLSL 6.0, by naga with the options that wgpu gives it for Vulkan, Metal and
 //! DX12, for all values of its constants, as it stands and with float16 in its buffers. `spirv-val` (Debian's spirv-tools) judges the SPIR-V.
 //!
-//! `cargo test --release --manifest-path tests/translations/Cargo.toml --target-dir target/translations`
+//! `cargo test --release --manifest-path tests/translations/Cargo.toml --target-dir target`
 #![cfg(test)]
 
 use std::io::Write;
