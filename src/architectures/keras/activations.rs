@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::build::Builder;
-use super::value::{Map, Signal};
+use super::value::{Axes, Map, Signal};
 use super::{KerasLayer, KerasModelError, Version};
 use crate::architectures::ArchitectureError;
 use crate::network::{Activation, Op, OutputKind, Shape};
@@ -55,6 +55,17 @@ impl Builder<'_> {
                 })
             }
         }
+    }
+
+    /// A `PReLU`: a slope for each channel, or one.
+    pub(super) fn prelu(
+        &mut self,
+        layer: &KerasLayer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
+        let map = self.padded(layer, &map)?;
+        let op = prelu(layer, self.shape(&map), map.axes)?;
+        Ok(Signal::Map(self.push(&layer.name, op, &map)?))
     }
 
     pub(super) fn expect_softmax_over_channels(
@@ -201,8 +212,8 @@ fn relu(layer: &KerasLayer, config: &Value) -> Result<Function, KerasModelError>
     }))
 }
 
-/// A `PReLU` over a value of `shape`: a slope for each channel, or one.
-pub(super) fn prelu(layer: &KerasLayer, shape: Shape) -> Result<Op, KerasModelError> {
+/// The op of a `PReLU` over a value of `shape`.
+fn prelu(layer: &KerasLayer, shape: Shape, axes: Axes) -> Result<Op, KerasModelError> {
     let [alpha] = layer.weights.as_slice() else {
         return Err(KerasModelError::Weights {
             layer: layer.name.clone(),
@@ -210,10 +221,14 @@ pub(super) fn prelu(layer: &KerasLayer, shape: Shape) -> Result<Op, KerasModelEr
             expected: "its slopes",
         });
     };
-    // An axis that shares its slopes has length 1.
+    // An axis that shares its slopes has length 1; there may be as many rows as channels.
+    let of_channels = match axes {
+        Axes::First => alpha.shape().first(),
+        Axes::Last | Axes::Vector => alpha.shape().last(),
+    };
     let slope = match alpha.len() {
         1 => Some(vec![1]),
-        len if len == shape.c => Some(vec![len]),
+        len if len == shape.c && of_channels == Some(&len) => Some(vec![len]),
         _ => None,
     };
     let values = alpha.to_vec();

@@ -2,7 +2,7 @@
 
 use super::activations;
 use super::layers::factors;
-use super::nodes::{expect_axes, zero_padding};
+use super::nodes::zero_padding;
 use super::picture::{rescaling, usual};
 use super::value::{Axes, Map, Picture, Signal};
 use super::{KerasLayer, KerasModelError, Model, Source, steps};
@@ -123,7 +123,10 @@ fn needed(model: &Model, output: Source) -> Vec<bool> {
     needed
 }
 
-impl Builder<'_> {
+/// What a layer makes of the one feature map that it reads.
+type OfOneMap<'a> = fn(&mut Builder<'a>, &KerasLayer, Map) -> Result<Signal, ArchitectureError>;
+
+impl<'a> Builder<'a> {
     fn finish(mut self, last: &KerasLayer, end: &Signal) -> Result<Built, ArchitectureError> {
         let no_head = || KerasModelError::NoHead {
             layer: last.name.clone(),
@@ -204,35 +207,16 @@ impl Builder<'_> {
         if ONLY_IN_TRAINING.contains(&class) || is_random(class) {
             return Ok(vec![self.reads(layer)?]);
         }
+        if let Some(of_map) = Self::of_one_map(class) {
+            let map = self.map(layer)?;
+            return Ok(vec![of_map(self, layer, map)?]);
+        }
         let signal = match class {
             "InputLayer" => self.picture(layer)?,
-            "Conv2D" | "Convolution2D" => {
-                let map = self.map(layer)?;
-                self.convolution(layer, map)?
-            }
-            "DepthwiseConv2D" | "DepthwiseConvolution2D" => {
-                let map = self.map(layer)?;
-                self.depthwise(layer, map)?
-            }
-            "SeparableConv2D" | "SeparableConvolution2D" => {
-                let map = self.map(layer)?;
-                self.separable(layer, map)?
-            }
-            "Dense" => {
-                let map = self.map(layer)?;
-                self.dense(layer, map)?
-            }
-            "BatchNormalization" | "BatchNormalizationV1" | "SyncBatchNormalization" => {
+            "Rescaling" | "Normalization" => {
                 let signal = self.reads(layer)?;
-                self.batch_normalization(layer, signal)?
-            }
-            "LayerNormalization" => {
-                let map = self.map(layer)?;
-                self.layer_normalization(layer, map)?
-            }
-            "GroupNormalization" => {
-                let map = self.map(layer)?;
-                self.group_normalization(layer, map)?
+                let [scale, offset] = rescaling(layer)?;
+                self.scaled(layer, signal, &scale, &offset)?
             }
             // Of ConvNeXt: a factor a channel.
             "LayerScale" => {
@@ -240,40 +224,13 @@ impl Builder<'_> {
                 let scale = factors(layer)?;
                 self.scaled(layer, signal, &scale, &[0.0])?
             }
-            "MaxPooling2D" | "MaxPool2D" => {
-                let map = self.map(layer)?;
-                self.pool(layer, map, Op::MaxPool)?
-            }
-            "AveragePooling2D" | "AvgPool2D" => {
-                let map = self.map(layer)?;
-                self.pool(layer, map, |window| Op::AvgPool {
-                    window,
-                    count_include_pad: false,
-                })?
-            }
-            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => {
-                let map = self.map(layer)?;
-                self.global_pool(layer, map, false)?
-            }
-            "GlobalMaxPooling2D" | "GlobalMaxPool2D" => {
-                let map = self.map(layer)?;
-                self.global_pool(layer, map, true)?
-            }
-            "Rescaling" | "Normalization" => {
+            "Negative" => {
                 let signal = self.reads(layer)?;
-                let [scale, offset] = rescaling(layer)?;
-                self.scaled(layer, signal, &scale, &offset)?
+                self.scaled(layer, signal, &[-1.0], &[0.0])?
             }
-            "PReLU" => {
-                let map = self.map(layer)?;
-                let map = self.padded(layer, &map)?;
-                let op = activations::prelu(layer, self.shape(&map))?;
-                Signal::Map(self.push(&layer.name, op, &map)?)
-            }
-            "ZeroPadding2D" => {
-                let map = self.map(layer)?;
-                expect_axes(layer, &map)?;
-                zero_padding(layer, map)?
+            "BatchNormalization" | "BatchNormalizationV1" | "SyncBatchNormalization" => {
+                let signal = self.reads(layer)?;
+                self.batch_normalization(layer, signal)?
             }
             "Flatten" => self.flatten(layer)?,
             "Reshape" => self.reshape(layer)?,
@@ -281,10 +238,6 @@ impl Builder<'_> {
             "Add" | "Subtract" | "Multiply" | "Maximum" | "TrueDivide" | "Divide" | "Average"
             | "CustomScaleLayer" => self.arithmetic(layer, class)?,
             "Mean" => self.mean(layer)?,
-            "Negative" => {
-                let signal = self.reads(layer)?;
-                self.scaled(layer, signal, &[-1.0], &[0.0])?
-            }
             "GetItem" => self.get_item(layer)?,
             "Flip" => self.flip(layer)?,
             "Split" | "Unstack" => return self.split(layer, class == "Unstack"),
@@ -299,17 +252,42 @@ impl Builder<'_> {
                 }
                 .into());
             }
-            _ => {
-                let config = layer.settings();
-                let version = self.model.version;
-                let function = activations::settings(layer, class, &config, version)?;
-                let function = function.ok_or_else(|| layer.unsupported("this layer is"))?;
-                let map = self.map(layer)?;
-                self.expect_softmax_over_channels(layer, class, &map)?;
-                self.activate(layer, function, &layer.name, map)?
-            }
+            _ => self.activation_layer(layer, class)?,
         };
         Ok(vec![signal])
+    }
+
+    /// The layers that read one feature map and give one value.
+    fn of_one_map(class: &str) -> Option<OfOneMap<'a>> {
+        Some(match class {
+            "Conv2D" | "Convolution2D" => Self::convolution,
+            "DepthwiseConv2D" | "DepthwiseConvolution2D" => Self::depthwise,
+            "SeparableConv2D" | "SeparableConvolution2D" => Self::separable,
+            "Dense" => Self::dense,
+            "LayerNormalization" => Self::layer_normalization,
+            "GroupNormalization" => Self::group_normalization,
+            "MaxPooling2D" | "MaxPool2D" => Self::max_pool,
+            "AveragePooling2D" | "AvgPool2D" => Self::average_pool,
+            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => Self::global_mean,
+            "GlobalMaxPooling2D" | "GlobalMaxPool2D" => Self::global_max,
+            "PReLU" => Self::prelu,
+            "ZeroPadding2D" => |_, layer, map| zero_padding(layer, map),
+            _ => return None,
+        })
+    }
+
+    /// An activation that is a layer of its own; any other layer is refused.
+    fn activation_layer(
+        &mut self,
+        layer: &KerasLayer,
+        class: &str,
+    ) -> Result<Signal, ArchitectureError> {
+        let config = layer.settings();
+        let function = activations::settings(layer, class, &config, self.model.version)?;
+        let function = function.ok_or_else(|| layer.unsupported("this layer is"))?;
+        let map = self.map(layer)?;
+        self.expect_softmax_over_channels(layer, class, &map)?;
+        self.activate(layer, function, &layer.name, map)
     }
 
     pub(super) fn note(&mut self, note: String) {

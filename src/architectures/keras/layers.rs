@@ -289,8 +289,26 @@ impl Builder<'_> {
         Ok([next(scales, 1.0), next(centers, 0.0)])
     }
 
-    /// Largest or mean values of windows.
-    pub(super) fn pool(
+    pub(super) fn max_pool(
+        &mut self,
+        layer: &KerasLayer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
+        self.pool(layer, map, Op::MaxPool)
+    }
+
+    pub(super) fn average_pool(
+        &mut self,
+        layer: &KerasLayer,
+        map: Map,
+    ) -> Result<Signal, ArchitectureError> {
+        self.pool(layer, map, |window| Op::AvgPool {
+            window,
+            count_include_pad: false,
+        })
+    }
+
+    fn pool(
         &mut self,
         layer: &KerasLayer,
         map: Map,
@@ -302,12 +320,21 @@ impl Builder<'_> {
         Ok(Signal::Map(self.push(&layer.name, of(window), &map)?))
     }
 
-    /// Of all places, as a vector or, with `keepdims`, as a map of one place.
-    pub(super) fn global_pool(
+    pub(super) fn global_mean(
         &mut self,
         layer: &KerasLayer,
         map: Map,
-        largest: bool,
+    ) -> Result<Signal, ArchitectureError> {
+        expect_axes(layer, &map)?;
+        let map = self.padded(layer, &map)?;
+        let mean = self.push(&layer.name, Op::GlobalMean, &map)?;
+        Ok(globally_pooled(layer, mean))
+    }
+
+    pub(super) fn global_max(
+        &mut self,
+        layer: &KerasLayer,
+        map: Map,
     ) -> Result<Signal, ArchitectureError> {
         expect_axes(layer, &map)?;
         let map = self.padded(layer, &map)?;
@@ -318,19 +345,14 @@ impl Builder<'_> {
                 ..Window::square(1, 1, 0)
             })
         };
-        let mut pooled = match largest {
-            false => self.push(&layer.name, Op::GlobalMean, &map)?,
-            true if h * w <= MOST_PLACES => self.push(&layer.name, over([h, w]), &map)?,
-            true => {
-                // The first in row order of equal values stays the first: columns come before rows.
-                let rows = self.push(&format!("{}_rows", layer.name), over([1, w]), &map)?;
-                self.push(&layer.name, over([h, 1]), &rows)?
-            }
+        let largest = if h * w <= MOST_PLACES {
+            self.push(&layer.name, over([h, w]), &map)?
+        } else {
+            // The first in row order of equal values stays the first: columns come before rows.
+            let rows = self.push(&format!("{}_rows", layer.name), over([1, w]), &map)?;
+            self.push(&layer.name, over([h, 1]), &rows)?
         };
-        if layer.config["keepdims"].as_bool() != Some(true) {
-            pooled.axes = Axes::Vector;
-        }
-        Ok(Signal::Map(pooled))
+        Ok(globally_pooled(layer, largest))
     }
 
     /// The activation that is a part of a layer.
@@ -344,6 +366,14 @@ impl Builder<'_> {
             super::activations::named(layer, &layer.config["activation"], self.model.version)?;
         self.activate(layer, function, &name, map)
     }
+}
+
+/// A value of all places, as a vector or, with `keepdims`, as a map of one place.
+fn globally_pooled(layer: &KerasLayer, mut pooled: Map) -> Signal {
+    if layer.config["keepdims"].as_bool() != Some(true) {
+        pooled.axes = Axes::Vector;
+    }
+    Signal::Map(pooled)
 }
 
 /// Filters of a depthwise convolution as those of one with a group an input: output i m + j is the j-th of input i's m.

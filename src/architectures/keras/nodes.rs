@@ -85,6 +85,7 @@ pub(super) fn expect_axes(layer: &KerasLayer, map: &Map) -> Result<(), KerasMode
 
 /// Zeros that the next layer puts around its map.
 pub(super) fn zero_padding(layer: &KerasLayer, mut map: Map) -> Result<Signal, ArchitectureError> {
+    expect_axes(layer, &map)?;
     let more = padding(layer)?;
     let sides = map.padding.as_flattened_mut();
     for (side, more) in sides.iter_mut().zip(more.as_flattened()) {

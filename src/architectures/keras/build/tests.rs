@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::architectures::Evidence;
 use crate::architectures::keras::outputs;
+use crate::network::Activation;
 use crate::weights::Tensor;
 
 fn layer(class: &str, name: &str, config: Value, shapes: &[&[usize]]) -> KerasLayer {
@@ -194,6 +195,26 @@ fn means_of_windows_leave_padding_out() {
     };
     assert!(!count_include_pad);
     assert_eq!((window.pad_before, window.pad_after), ([0, 0], [1, 1]));
+}
+
+#[test]
+fn slopes_of_rows_are_not_taken_for_those_of_as_many_channels() {
+    let config = json!({ "kernel_size": 3, "padding": "same" });
+    let layers = |slopes: &[usize]| {
+        let prelu = layer("PReLU", "p", json!({}), &[slopes]);
+        [
+            input(4),
+            convolution(config.clone()),
+            prelu,
+            mean(),
+            head(4),
+        ]
+    };
+    let known = network(layers(&[1, 1, 4]));
+    let is_prelu = |op: &Op| matches!(op, Op::Activate(Activation::PRelu { .. }));
+    assert!(known.nodes.iter().any(|node| is_prelu(&node.op)));
+    let error = error(layers(&[4, 1, 1]));
+    assert!(error.contains("a slope for each place"), "{error}");
 }
 
 #[test]
