@@ -219,6 +219,23 @@ fn a_network_that_is_no_vgg_comes_back_from_its_graph() {
 }
 
 #[test]
+fn a_node_without_its_bias_is_told_so() {
+    let graph = r#"{"input":[3,64,48],"nodes":[{"name":"a","inputs":[0],"op":"affine"}]}"#;
+    let bytes = rewritten("plain", &[("gradcam_graph", graph)], |name, shape| {
+        (name == "features.0.weight").then(|| ("a.weight".into(), shape.to_vec()))
+    });
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("in.safetensors"), bytes).unwrap();
+    let output = gradcam(
+        &["convert", "in.safetensors", "out.safetensors"],
+        home.path(),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("node a has no tensor a.bias"), "{told}");
+}
+
+#[test]
 fn what_tensors_cannot_say_is_written_beside_them() {
     let home = tempfile::tempdir().unwrap();
     let labels = home.path().join("labels.txt");

@@ -36,8 +36,13 @@ pub enum NodeListError {
     #[error("node {0} has bounds with nothing between them")]
     Bounds(String),
     /// A tensor that is not there.
-    #[error("node {0} has no tensor {0}.weight")]
-    MissingTensor(String),
+    #[error("node {node} has no tensor {node}.{part}")]
+    MissingTensor {
+        /// The node.
+        node: String,
+        /// `weight` or `bias`.
+        part: &'static str,
+    },
     /// An output that is not one value a class.
     #[error("the last node gives {0}, not one value a class")]
     Output(Shape),
@@ -292,57 +297,40 @@ pub(super) fn network(graph: &NodeList, weights: &Weights) -> Result<Network, No
 }
 
 fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
-    let window = |window: &Window| {
-        let lengths = [
-            window.size,
-            window.stride,
-            window.dilation,
-            window.pad_before,
-            window.pad_after,
-        ];
-        let fits = |&length: &usize| length <= MAX_SIDE;
-        let refused = || NodeListError::Window(node.name.clone());
-        let usable = lengths.as_flattened().iter().all(fits);
-        usable.then_some(*window).ok_or_else(refused)
+    let tensor = |part| weights.tensor(&format!("{}.{part}", node.name)).cloned();
+    let required = |part| {
+        let missing = || NodeListError::MissingTensor {
+            node: node.name.clone(),
+            part,
+        };
+        tensor(part).ok_or_else(missing)
     };
-    let tensor = |what| weights.tensor(&format!("{}.{what}", node.name)).cloned();
-    let weight = || {
-        let missing = || NodeListError::MissingTensor(node.name.clone());
-        tensor("weight").ok_or_else(missing)
-    };
-    Ok(match &node.op {
+    Ok(match node.op {
         Words::Conv2d {
             layout,
-            window: w,
+            window,
             groups,
         } => Op::Conv2d {
-            weight: weight()?,
+            weight: required("weight")?,
             bias: tensor("bias"),
-            layout: *layout,
-            window: window(w)?,
-            groups: *groups,
+            layout,
+            window: node.usable_window(window)?,
+            groups,
         },
         Words::Affine => Op::Affine {
-            scale: weight()?,
-            shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
+            scale: required("weight")?,
+            shift: required("bias")?,
         },
         Words::LayerNorm { epsilon } => Op::LayerNorm {
-            scale: weight()?,
-            shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
-            epsilon: *epsilon,
+            scale: required("weight")?,
+            shift: required("bias")?,
+            epsilon,
         },
         Words::GroupNorm { groups, epsilon } => Op::GroupNorm {
-            groups: *groups,
-            scale: weight()?,
-            shift: tensor("bias").ok_or_else(|| NodeListError::MissingTensor(node.name.clone()))?,
-            epsilon: *epsilon,
-        },
-        Words::AvgPool {
-            window: w,
-            count_include_pad,
-        } => Op::AvgPool {
-            window: window(w)?,
-            count_include_pad: *count_include_pad,
+            groups,
+            scale: required("weight")?,
+            shift: required("bias")?,
+            epsilon,
         },
         Words::Relu => Op::RELU,
         Words::Clip { low, high } => {
@@ -353,17 +341,16 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
             }
             Op::clip(low, high)
         }
-        Words::LeakyRelu { alpha } => Op::Activate(Activation::LeakyRelu { alpha: *alpha }),
-        Words::Prelu => Op::Activate(Activation::PRelu { slope: weight()? }),
-        Words::Elu { alpha } => Op::Activate(Activation::Elu { alpha: *alpha }),
+        Words::LeakyRelu { alpha } => Op::Activate(Activation::LeakyRelu { alpha }),
+        Words::Prelu => Op::Activate(Activation::PRelu {
+            slope: required("weight")?,
+        }),
+        Words::Elu { alpha } => Op::Activate(Activation::Elu { alpha }),
         Words::Selu => Op::Activate(Activation::Selu),
         Words::Sigmoid => Op::Activate(Activation::Sigmoid),
         Words::Tanh => Op::Activate(Activation::Tanh),
         Words::Silu => Op::Activate(Activation::Silu),
-        Words::HardSigmoid { alpha, beta } => Op::Activate(Activation::HardSigmoid {
-            alpha: *alpha,
-            beta: *beta,
-        }),
+        Words::HardSigmoid { alpha, beta } => Op::Activate(Activation::HardSigmoid { alpha, beta }),
         Words::HardSwish => Op::Activate(Activation::HardSwish),
         Words::Gelu => Op::Activate(Activation::Gelu),
         Words::GeluTanh => Op::Activate(Activation::GeluTanh),
@@ -381,40 +368,69 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
             after,
             value,
         } => {
-            let usable = |&side: &i32| side.unsigned_abs() as usize <= MAX_SIDE;
-            if !before.iter().chain(after).all(usable) {
-                return Err(NodeListError::Window(node.name.clone()));
-            }
+            let sides = [before, after].concat();
+            node.expect_lengths(sides.iter().map(|side| side.unsigned_abs() as usize))?;
             Op::Pad(Pad {
-                before: *before,
-                after: *after,
-                value: *value,
+                before,
+                after,
+                value,
             })
         }
-        Words::Resample { rule } => Op::Resample(*rule),
+        Words::Resample { rule } => Op::Resample(rule),
         Words::Lrn {
             size,
             alpha,
             beta,
             bias,
         } => Op::Lrn(Lrn {
-            size: *size,
-            alpha: *alpha,
-            beta: *beta,
-            bias: *bias,
+            size,
+            alpha,
+            beta,
+            bias,
         }),
-        Words::MaxPool { window: w } => Op::MaxPool(window(w)?),
+        Words::MaxPool { window } => Op::MaxPool(node.usable_window(window)?),
+        Words::AvgPool {
+            window,
+            count_include_pad,
+        } => Op::AvgPool {
+            window: node.usable_window(window)?,
+            count_include_pad,
+        },
         Words::AdaptiveAvgPool { size } => {
-            let usable = size.iter().all(|&side| side <= MAX_SIDE);
-            let refused = || NodeListError::Window(node.name.clone());
-            Op::AdaptiveAvgPool(usable.then_some(*size).ok_or_else(refused)?)
+            node.expect_lengths(size)?;
+            Op::AdaptiveAvgPool(size)
         }
         Words::GlobalMean => Op::GlobalMean,
-        Words::Flatten { order } => Op::Flatten(*order),
+        Words::Flatten { order } => Op::Flatten(order),
         Words::Linear { layout } => Op::Linear {
-            weight: weight()?,
+            weight: required("weight")?,
             bias: tensor("bias"),
-            layout: *layout,
+            layout,
         },
     })
+}
+
+impl Node {
+    fn usable_window(&self, window: Window) -> Result<Window, NodeListError> {
+        let lengths = [
+            window.size,
+            window.stride,
+            window.dilation,
+            window.pad_before,
+            window.pad_after,
+        ];
+        self.expect_lengths(lengths.concat())?;
+        Ok(window)
+    }
+
+    /// Refuses lengths beyond any picture.
+    fn expect_lengths(
+        &self,
+        lengths: impl IntoIterator<Item = usize>,
+    ) -> Result<(), NodeListError> {
+        match lengths.into_iter().all(|length| length <= MAX_SIDE) {
+            true => Ok(()),
+            false => Err(NodeListError::Window(self.name.clone())),
+        }
+    }
 }
