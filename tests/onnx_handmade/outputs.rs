@@ -99,6 +99,29 @@ fn outputs_that_look_alike_are_refused_with_their_names() {
 }
 
 #[test]
+fn layers_tell_apart_only_outputs_with_as_many_classes() {
+    let heads = |classes: i64| {
+        let weights = vec![0.5; 2 * classes as usize];
+        small()
+            .constant(floats("w2", &[2, 3], &[0.5; 6]))
+            .constant(floats("w3", &[2, 2], &[0.5; 4]))
+            .constant(floats("w4", &[2, classes], &weights))
+            .node("MatMul", "age", &["flat", "w2"], &[])
+            .node("MatMul", "between", &["flat", "w3"], &[])
+            .node("MatMul", "kind", &["between", "w4"], &[])
+    };
+    for names in [["age", "kind"], ["kind", "age"]] {
+        let (name, notes) = taken(&with_outputs(heads(3), &names), None).unwrap();
+        assert_eq!(name, "kind");
+        assert!(notes[0].contains("the most layers before it"), "{notes:?}");
+        let error = taken(&with_outputs(heads(4), &names), None).unwrap_err();
+        for part in ["\"age\" (3 numbers)", "\"kind\" (4 numbers)"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_class_name_for_each_number_speaks_for_an_output() {
     let folder = tempfile::tempdir().unwrap();
     let labels = folder.path().join("labels.txt");

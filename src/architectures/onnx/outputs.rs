@@ -89,91 +89,99 @@ fn classifies(network: &Network) -> bool {
     }
 }
 
-/// The output that is taken, and what is to be told of the choice.
+/// A candidate that could be read.
+struct Ranked<'a> {
+    signs: Signs,
+    /// Its place among the candidates.
+    index: usize,
+    network: &'a Network,
+}
+
+/// The output that is taken, and what is to be told of the choice. `named`: whether there are class names for so many classes.
 pub(super) fn choose(
     graph: &Graph,
     candidates: &[Candidate],
     named: &dyn Fn(usize) -> bool,
 ) -> Result<(usize, Option<String>), GraphError> {
-    let read: Vec<(usize, &Imported)> = candidates
-        .iter()
-        .enumerate()
-        .filter_map(|(i, candidate)| Some((i, candidate.read.as_ref().ok()?)))
-        .collect();
-    let made = |i: usize| made_for(graph, &candidates[i].name);
-    let signs = |i: usize, imported: &Imported| {
-        let name = &candidates[i].name;
-        let before = made(i);
-        let made_before = |other: usize| before.contains(candidates[other].name.as_str());
+    let ranked = ranked(graph, candidates, named);
+    let Some(first) = ranked.first() else {
+        return Err(first_error(candidates));
+    };
+    // Features are no answer where the scores are what could not be read.
+    let is_unread = |candidate: &Candidate| candidate.read.is_err() && !is_map(candidate);
+    let [fits, scores, ..] = first.signs;
+    if !fits && !scores && candidates.iter().any(is_unread) {
+        return Err(GraphError::OnlyFeatures {
+            taken: candidates[first.index].name.clone(),
+        });
+    }
+    if candidates.len() == 1 {
+        return Ok((first.index, None));
+    }
+    let (taken, reason) = match ranked.get(1) {
+        None => (first, "no other is one number a class"),
+        Some(second) if second.signs < first.signs => (first, reason(first.signs, second.signs)),
+        Some(_) => {
+            let equal = ranked.iter().filter(|other| other.signs == first.signs);
+            let equal: Vec<&Ranked<'_>> = equal.collect();
+            let deepest = deepest(&equal).ok_or_else(|| GraphError::Ambiguous {
+                outputs: equal
+                    .iter()
+                    .map(|other| described(&candidates[other.index]))
+                    .collect(),
+            })?;
+            (deepest, "it has the most layers before it")
+        }
+    };
+    Ok((taken.index, Some(note(candidates, taken.index, reason))))
+}
+
+/// The candidates that could be read, the likeliest first, and in the file's order where nothing tells them apart.
+fn ranked<'a>(
+    graph: &Graph,
+    candidates: &'a [Candidate],
+    named: &dyn Fn(usize) -> bool,
+) -> Vec<Ranked<'a>> {
+    let read = candidates.iter().enumerate();
+    let read = read.filter_map(|(index, candidate)| Some((index, candidate.read.as_ref().ok()?)));
+    let read: Vec<(usize, &Imported)> = read.collect();
+    let signs = |index: usize, imported: &Imported| {
+        let name = &candidates[index].name;
+        let before = made_for(graph, name);
+        let is_before = |other: usize| before.contains(candidates[other].name.as_str());
+        let mut others = read.iter().filter(|(other, _)| *other != index);
         [
             named(imported.network.classes()),
             !is_auxiliary(name) && !speaks_of(name, &FEATURES),
-            read.iter()
-                .any(|&(other, _)| other != i && made_before(other)),
+            others.any(|&(other, _)| is_before(other)),
             imported.ends,
             speaks_of(name, &SCORES) || name.eq_ignore_ascii_case("out"),
             classifies(&imported.network),
         ]
     };
-    let mut ranked: Vec<(Signs, usize, &Imported)> = read
-        .iter()
-        .map(|&(i, imported)| (signs(i, imported), i, imported))
-        .collect();
-    // Stable: in the file's order where nothing tells them apart.
-    ranked.sort_by_key(|(signs, ..)| Reverse(*signs));
-    let refused = |candidate: &Candidate| candidate.read.is_err();
-    let Some(&(best, taken, network)) = ranked.first() else {
-        return Err(first_error(candidates));
-    };
-    // Features are no answer where the scores are what could not be read.
-    let [fits, scores, ..] = best;
-    if !fits && !scores && candidates.iter().any(|c| refused(c) && !is_map(c)) {
-        return Err(GraphError::OnlyFeatures {
-            taken: candidates[taken].name.clone(),
-        });
+    let ranked = read.iter().map(|&(index, imported)| Ranked {
+        signs: signs(index, imported),
+        index,
+        network: &imported.network,
+    });
+    let mut ranked: Vec<Ranked<'_>> = ranked.collect();
+    ranked.sort_by_key(|candidate| Reverse(candidate.signs));
+    ranked
+}
+
+/// The one with more layers than all others, where all have as many classes.
+fn deepest<'r, 'a>(ranked: &[&'r Ranked<'a>]) -> Option<&'r Ranked<'a>> {
+    let depths = ranked.iter().map(|candidate| depth(candidate.network));
+    let most = depths.clone().max()?;
+    if depths.filter(|&depth| depth == most).count() > 1 {
+        return None;
     }
-    if candidates.len() == 1 {
-        return Ok((taken, None));
-    }
-    let told = match ranked.get(1) {
-        None => "no other is one number a class",
-        Some(&(second, _, _)) if second < best => reason(best, second),
-        Some(_) => {
-            let equal: Vec<&(Signs, usize, &Imported)> =
-                ranked.iter().filter(|(signs, ..)| *signs == best).collect();
-            let deepest = equal
-                .iter()
-                .max_by_key(|(_, _, imported)| depth(&imported.network));
-            let deepest = deepest.copied().filter(|(_, _, deepest)| {
-                let same = |other: &Imported| other.network.classes() == network.network.classes();
-                let less = |other: &Imported| depth(&other.network) < depth(&deepest.network);
-                equal.iter().all(|(_, _, other)| {
-                    std::ptr::eq(*other, *deepest) || same(other) && less(other)
-                })
-            });
-            let Some(&(_, deepest, _)) = deepest else {
-                let outputs = equal.iter().map(|(_, i, imported)| {
-                    format!(
-                        "{:?} ({} numbers)",
-                        candidates[*i].name,
-                        imported.network.classes()
-                    )
-                });
-                return Err(GraphError::Ambiguous {
-                    outputs: outputs.collect(),
-                });
-            };
-            return Ok((
-                deepest,
-                Some(note(
-                    candidates,
-                    deepest,
-                    "it has the most layers before it",
-                )),
-            ));
-        }
-    };
-    Ok((taken, Some(note(candidates, taken, told))))
+    let mut candidates = ranked.iter();
+    let deepest = *candidates.find(|candidate| depth(candidate.network) == most)?;
+    let mut classes = ranked.iter().map(|candidate| candidate.network.classes());
+    classes
+        .all(|classes| classes == deepest.network.classes())
+        .then_some(deepest)
 }
 
 fn is_map(candidate: &Candidate) -> bool {
@@ -192,15 +200,19 @@ pub(super) fn first_error(candidates: &[Candidate]) -> GraphError {
     found.map_or(GraphError::NoOutput, |(_, error)| error.clone())
 }
 
-fn note(candidates: &[Candidate], taken: usize, reason: &str) -> String {
-    let described = |candidate: &Candidate| match &candidate.read {
+/// Its name, and of one that could be read how many classes it has.
+fn described(candidate: &Candidate) -> String {
+    match &candidate.read {
         Ok(imported) => format!(
             "{:?} ({} numbers)",
             candidate.name,
             imported.network.classes()
         ),
         Err(_) => format!("{:?}", candidate.name),
-    };
+    }
+}
+
+fn note(candidates: &[Candidate], taken: usize, reason: &str) -> String {
     let others = candidates.iter().enumerate().filter(|(i, _)| *i != taken);
     let others: Vec<String> = others.map(|(_, candidate)| described(candidate)).collect();
     format!(
