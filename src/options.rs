@@ -212,20 +212,13 @@ impl Options {
         let shard = many.shard;
         let of_part = |file: PathBuf| many::of_part(file, shard);
         let usual = attribution::Settings::default();
-        let noise = flags.noise.unwrap_or(usual.noise);
-        if !(noise.is_finite() && noise >= 0.0) {
-            return Err(UsageError::NoiseOutOfRange(noise));
-        }
+        let noise = noise(flags.noise.unwrap_or(usual.noise))?;
         check_smooth(&flags.smooth, &flags.methods)?;
         let layers = each_once(flags.layers);
         check_tiles(flags.fit, flags.tiles, &flags.smooth, layers.len())?;
         let [patch, stride] = patch_and_stride(flags.patch, flags.stride)?;
         check_versus(flags.versus.as_deref(), &flags.methods)?;
-        // A probability moves with all classes, the difference of two logits with these two alone.
-        let score = match flags.versus {
-            Some(_) => Score::Logit,
-            None => Score::Prob,
-        };
+        let usual_score = usual_score(flags.versus.as_deref());
         Ok(Self {
             images,
             many,
@@ -234,7 +227,7 @@ impl Options {
             methods: each_once(flags.methods),
             fuse: fuse(flags.fuse, &layers)?,
             layers,
-            score: flags.score.unwrap_or(score),
+            score: flags.score.unwrap_or(usual_score),
             versus: flags.versus,
             counterfactual: flags.counterfactual,
             channels: channels.count,
@@ -331,6 +324,21 @@ fn check_pictures(
         (None, Some(count)) => UsageError::OnlyCount(count),
         (None, None) => UsageError::NoImage,
     })
+}
+
+/// A probability moves with all classes, the difference of two logits with these two alone.
+fn usual_score(versus: Option<&str>) -> Score {
+    match versus {
+        Some(_) => Score::Logit,
+        None => Score::Prob,
+    }
+}
+
+fn noise(noise: f64) -> Result<f64, UsageError> {
+    match noise.is_finite() && noise >= 0.0 {
+        true => Ok(noise),
+        false => Err(UsageError::NoiseOutOfRange(noise)),
+    }
 }
 
 /// Pixels along each side of what is hidden, and from one place to the next: half of that unless told.

@@ -46,14 +46,27 @@ pub struct Stored {
     pub dtype: StoredDtype,
 }
 
+impl Stored {
+    fn of(flags: &Bench) -> Self {
+        Self {
+            matrices: flags.weights_dtype.unwrap_or(flags.dtype),
+            dtype: flags.dtype,
+        }
+    }
+}
+
+fn open_device(flags: &Bench) -> Result<Gpu, Error> {
+    let selection = Selection {
+        adapter: flags.device.adapter.clone(),
+        backend: flags.device.backend,
+    };
+    Ok(Gpu::open(&selection)?.with_winograd(flags.convolution.into()))
+}
+
 /// Measures the built-in network, or that of `flags.weights`.
 pub fn run(flags: &Bench) -> Result<Report, Error> {
     let begun = Instant::now();
-    let gpu = Gpu::open(&Selection {
-        adapter: flags.device.adapter.clone(),
-        backend: flags.device.backend,
-    })?
-    .with_winograd(flags.convolution.into());
+    let gpu = open_device(flags)?;
     let mut notes = gpu.notes();
     let (gpu, tuning) = tuned(gpu, &mut notes);
     let device = milliseconds(begun);
@@ -66,10 +79,7 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
         path: weights_name(&weights),
         source,
     };
-    let stored = Stored {
-        dtype: flags.dtype,
-        matrices: flags.weights_dtype.unwrap_or(flags.dtype),
-    };
+    let stored = Stored::of(flags);
     let run = Run::new(&gpu, &classifier, stored);
     let fits = |network: &Network| plan(network, stored, gpu.limits()).is_ok();
     let mut run = run.map_err(|error| of_run(error, &weights, network, fits))?;
@@ -92,13 +102,8 @@ pub fn run(flags: &Bench) -> Result<Report, Error> {
     let layers = layers(&run, runs).map_err(at_weights)?;
     // The batch has weights and activations of its own.
     drop(run);
-    let batch = flags.batch.map(usize::from).map(|pictures| {
-        let milliseconds = forward_of(&gpu, &classifier, stored, pictures, runs);
-        milliseconds.map(|milliseconds| Batch {
-            pictures,
-            milliseconds,
-        })
-    });
+    let batch = flags.batch.map(usize::from);
+    let batch = batch.map(|pictures| batch_of(pictures, &gpu, &classifier, stored, runs));
     Ok(Report {
         adapter: gpu.info().clone(),
         weights: weights.path.clone(),
@@ -277,14 +282,14 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Median of the forward pass of `pictures` at once, milliseconds.
-fn forward_of(
+/// The forward pass of `pictures` at once.
+fn batch_of(
+    pictures: usize,
     gpu: &Gpu,
     classifier: &Classifier,
     stored: Stored,
-    pictures: usize,
     runs: usize,
-) -> Result<f64> {
+) -> Result<Batch> {
     let network = &classifier.network;
     let request = Request {
         runs: MANY,
@@ -305,7 +310,10 @@ fn forward_of(
         Ok(())
     };
     forward()?;
-    median(runs, forward)
+    Ok(Batch {
+        pictures,
+        milliseconds: median(runs, forward)?,
+    })
 }
 
 /// A picture with ramps and edges, as the network sees it.

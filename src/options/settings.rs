@@ -68,35 +68,9 @@ impl Options {
             backend: _,
             command: _,
         } = self;
-        let (top_n, class) = match classes {
-            Classes::Default => (Value::from(DEFAULT_TOP_N), vec![]),
-            Classes::Top(count) => (count.get().into(), vec![]),
-            Classes::Named(names) => (Value::Null, names.clone()),
-        };
-        let preprocess = preprocess.map(|preprocess| match preprocess {
-            Preprocess::Named(name) => name.to_string(),
-            Preprocess::Given {
-                mean,
-                std,
-                channels,
-            } => format!("mean {mean:?}, std {std:?}, {channels}"),
-        });
-        let text = |share: f32| Some(share.to_string());
-        let (overlay, alpha, threshold) = match *overlay {
-            Overlay::Sum => ("sum", None, None),
-            Overlay::Blend(alpha) => ("blend", text(alpha), None),
-            Overlay::Threshold { alpha, least } => ("threshold", text(alpha), text(least)),
-        };
-        let regions = regions.map(|rule| {
-            let Regions {
-                threshold,
-                which,
-                least_area,
-            } = rule;
-            format!("{which}, threshold {threshold}, area {least_area}")
-        });
-        let mut settings = Map::new();
-        for (name, value) in [
+        let (top_n, class) = count_and_names(classes);
+        let (overlay, alpha, threshold) = overlay_in_words(*overlay);
+        let settings = [
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("top-n", top_n),
             ("class", class.into()),
@@ -120,7 +94,7 @@ impl Options {
             ("size", size.to_string().into()),
             ("fit", fit.to_string().into()),
             ("tiles", (*tiles).into()),
-            ("preprocess", preprocess.into()),
+            ("preprocess", preprocess.map(preprocess_in_words).into()),
             ("input-size", (*input_size).into()),
             ("max-pixels", (*max_pixels).into()),
             ("output", graph_output.clone().into()),
@@ -133,7 +107,7 @@ impl Options {
             ("scale", scale.to_string().into()),
             ("signed", (*signed).into()),
             ("boxes", (*boxes).into()),
-            ("regions", regions.into()),
+            ("regions", regions.map(regions_in_words).into()),
             ("box", boxes_in_words(known_boxes)),
             ("colorbar", (*colorbar).into()),
             ("report", report.is_some().into()),
@@ -143,22 +117,63 @@ impl Options {
                 json!(labels.as_ref().map(|path| path.to_string_lossy())),
             ),
             ("weights-dtype", weights_dtype.to_string().into()),
-            // Runs of before there was a choice are of float32.
-            (
-                "dtype",
-                match dtype {
-                    StoredDtype::F32 => Value::Null,
-                    StoredDtype::F16 => dtype.to_string().into(),
-                },
-            ),
+            ("dtype", dtype_in_words(*dtype)),
             ("convolution", convolution.to_string().into()),
-        ] {
-            // What was not given needs no place in every line.
-            if !(value.is_null() || value == json!([]) || value == json!(false)) {
-                settings.insert(name.to_owned(), value);
-            }
-        }
-        settings
+        ];
+        // What was not given needs no place in every line.
+        let given = settings.into_iter().filter(|(_, value)| {
+            !(value.is_null() || *value == json!([]) || *value == json!(false))
+        });
+        given
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}
+
+/// `top-n` and `class`.
+fn count_and_names(classes: &Classes) -> (Value, Vec<String>) {
+    match classes {
+        Classes::Default => (DEFAULT_TOP_N.into(), vec![]),
+        Classes::Top(count) => (count.get().into(), vec![]),
+        Classes::Named(names) => (Value::Null, names.clone()),
+    }
+}
+
+fn preprocess_in_words(preprocess: Preprocess) -> String {
+    match preprocess {
+        Preprocess::Named(name) => name.to_string(),
+        Preprocess::Given {
+            mean,
+            std,
+            channels,
+        } => format!("mean {mean:?}, std {std:?}, {channels}"),
+    }
+}
+
+/// `overlay`, `alpha` and `threshold`.
+fn overlay_in_words(overlay: Overlay) -> (&'static str, Option<String>, Option<String>) {
+    let text = |share: f32| Some(share.to_string());
+    match overlay {
+        Overlay::Sum => ("sum", None, None),
+        Overlay::Blend(alpha) => ("blend", text(alpha), None),
+        Overlay::Threshold { alpha, least } => ("threshold", text(alpha), text(least)),
+    }
+}
+
+fn regions_in_words(regions: Regions) -> String {
+    let Regions {
+        threshold,
+        which,
+        least_area,
+    } = regions;
+    format!("{which}, threshold {threshold}, area {least_area}")
+}
+
+/// Nothing for float32, as in the manifests of runs from before there was a choice.
+fn dtype_in_words(dtype: StoredDtype) -> Value {
+    match dtype {
+        StoredDtype::F32 => Value::Null,
+        StoredDtype::F16 => dtype.to_string().into(),
     }
 }
 

@@ -149,34 +149,16 @@ impl<'a> Builder<'a> {
             Op::Mul => (input, self.product_backward(id, at, dy, n)),
             Op::Max => (input, self.larger_backward(id, at, dy, n)),
             Op::Concat => unreachable!("its gradient goes on as slices"),
-            Op::Conv2d {
-                weight,
-                layout,
-                window,
-                groups,
-                ..
-            } => {
+            Op::Conv2d { .. } => {
                 let (reached, dx, end) = self.masked_gradient(input, input, added, request);
+                let there = self.forward_convolution(id, dy).expect("it is one");
                 self.convolution(&Convolution {
-                    name: &node.name,
                     label,
-                    weight,
-                    layout: *layout,
-                    window,
-                    groups: *groups,
-                    traffic: self.traffic(id),
-                    direction: Direction::Backward,
                     n,
-                    x: dy,
-                    in_shape: out_shape,
                     y: dx,
-                    out_shape: in_shape,
                     end,
-                    norm: None,
-                    scale: None,
-                    pool: None,
                     in_tiles: false,
-                    beside: None,
+                    ..there.turned()
                 });
                 (reached, dx)
             }

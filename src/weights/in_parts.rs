@@ -95,8 +95,11 @@ struct Parts {
     name: String,
     /// The part that has its shape.
     values: String,
-    steps: Vec<(Kind, Vec<String>)>,
+    steps: Vec<Step>,
 }
+
+/// What is done with the values so far, and the tensors that it takes for that.
+type Step = (Kind, Vec<String>);
 
 /// Puts together what is kept in parts, in the place of the parts.
 pub(super) fn put_together(contents: &mut Contents) -> Result<(), InPartsError> {
@@ -132,34 +135,44 @@ pub(super) fn put_together(contents: &mut Contents) -> Result<(), InPartsError> 
 
 /// The parts of the tensor whose values are `values`; `None` where that is a tensor of its own.
 fn parts(contents: &Contents, values: &str) -> Result<Option<Parts>, InPartsError> {
-    const PARAMETRIZATIONS: &str = "parametrizations";
-    let has = |name: &str| contents.tensors.contains_key(name);
-    let parts = |name: &str, steps| {
-        let (name, values) = (name.to_owned(), values.to_owned());
-        Some(Parts {
-            name,
-            values,
-            steps,
-        })
+    let found = match hooked(contents, values) {
+        None => parametrized(contents, values)?,
+        found => found,
     };
-    // `module.weight_orig` of torch.nn.utils.prune and spectral_norm, `module.weight_v` of weight_norm
+    Ok(found.map(|(name, steps)| Parts {
+        name,
+        values: values.to_owned(),
+        steps,
+    }))
+}
+
+/// Where hooks put the tensor together, its name and the steps: `module.weight_orig` of torch.nn.utils.prune and spectral_norm,
+/// `module.weight_v` of weight_norm.
+fn hooked(contents: &Contents, values: &str) -> Option<(String, Vec<Step>)> {
+    let has = |name: &str| contents.tensors.contains_key(name);
     if let Some(name) = values.strip_suffix("_orig").filter(|&name| !has(name)) {
         let [mask, u, v] = ["_mask", "_u", "_v"].map(|part| format!("{name}{part}"));
-        return Ok(if has(&mask) {
-            parts(name, vec![(Kind::Pruned, vec![mask])])
+        let step = if has(&mask) {
+            (Kind::Pruned, vec![mask])
         } else if has(&u) && has(&v) {
-            parts(name, vec![(Kind::SpectralNorm, vec![u, v])])
+            (Kind::SpectralNorm, vec![u, v])
         } else {
-            None
-        });
+            return None;
+        };
+        return Some((name.to_owned(), vec![step]));
     }
-    if let Some(name) = values.strip_suffix("_v").filter(|&name| !has(name)) {
-        let [length, original] = ["_g", "_orig"].map(|part| format!("{name}{part}"));
-        if has(&length) && !has(&original) {
-            return Ok(parts(name, vec![(Kind::WeightNorm, vec![length])]));
-        }
-    }
-    // `module.parametrizations.weight.original` of torch.nn.utils.parametrize
+    let name = values.strip_suffix("_v").filter(|&name| !has(name))?;
+    let [length, original] = ["_g", "_orig"].map(|part| format!("{name}{part}"));
+    let is_norm = has(&length) && !has(&original);
+    is_norm.then(|| (name.to_owned(), vec![(Kind::WeightNorm, vec![length])]))
+}
+
+/// The same of torch.nn.utils.parametrize: `module.parametrizations.weight.original`.
+fn parametrized(
+    contents: &Contents,
+    values: &str,
+) -> Result<Option<(String, Vec<Step>)>, InPartsError> {
+    const PARAMETRIZATIONS: &str = "parametrizations";
     let Some((module, tensor, part)) = values.rsplit_once('.').and_then(|(path, part)| {
         let (path, tensor) = path.rsplit_once('.')?;
         let module = path.strip_suffix(PARAMETRIZATIONS)?;
@@ -173,39 +186,42 @@ fn parts(contents: &Contents, values: &str) -> Result<Option<Parts>, InPartsErro
     let from_folder = contents.tensors.range::<str, _>(from);
     let in_folder = from_folder.map_while(|(name, _)| name.strip_prefix(folder));
     let others: Vec<&str> = in_folder.filter(|&other| other != part).collect();
-    let full = |part: &str| format!("{folder}{part}");
-    let unknown = || InPartsError::Unknown {
-        name: name.clone(),
-        parts: [&[part][..], &others].concat().join(", "),
-    };
-    match (part, &others[..]) {
-        ("original1", ["original0"]) => Ok(parts(
-            &name,
-            vec![(Kind::WeightNorm, vec![full("original0")])],
-        )),
-        ("original", _) => {
-            let mut steps = vec![];
-            let mut known = 0;
-            for number in 0..others.len() {
-                let [mask, u, v] = ["mask", "_u", "_v"].map(|part| format!("{number}.{part}"));
-                let is_there = |part: &String| others.contains(&part.as_str());
-                if is_there(&mask) {
-                    steps.push((Kind::Pruned, vec![full(&mask)]));
-                    known += 1;
-                } else if is_there(&u) && is_there(&v) {
-                    steps.push((Kind::SpectralNorm, vec![full(&u), full(&v)]));
-                    known += 2;
-                }
-            }
-            match known == others.len() && known > 0 {
-                true => Ok(parts(&name, steps)),
-                false => Err(unknown()),
-            }
+    let steps = match (part, &others[..]) {
+        ("original1", ["original0"]) => {
+            Some(vec![(Kind::WeightNorm, vec![format!("{folder}original0")])])
         }
-        ("original0", _) if others.contains(&"original1") && others.len() == 1 => Ok(None),
-        (part, _) if part.starts_with("original") => Err(unknown()),
-        _ => Ok(None),
+        ("original", _) => numbered_steps(folder, &others),
+        ("original0", ["original1"]) => return Ok(None),
+        (part, _) if part.starts_with("original") => None,
+        _ => return Ok(None),
+    };
+    match steps {
+        Some(steps) => Ok(Some((name, steps))),
+        None => Err(InPartsError::Unknown {
+            name,
+            parts: [&[part][..], &others].concat().join(", "),
+        }),
     }
+}
+
+/// The steps that `others` in `folder` are the tensors of, as `0.mask` or `1._u` and `1._v`; none where there are more.
+fn numbered_steps(folder: &str, others: &[&str]) -> Option<Vec<Step>> {
+    let has = |part: &String| others.contains(&part.as_str());
+    let mut steps = vec![];
+    for number in 0..others.len() {
+        let [mask, u, v] = ["mask", "_u", "_v"].map(|part| format!("{number}.{part}"));
+        let (kind, parts) = if has(&mask) {
+            (Kind::Pruned, vec![mask])
+        } else if has(&u) && has(&v) {
+            (Kind::SpectralNorm, vec![u, v])
+        } else {
+            continue;
+        };
+        let full = parts.iter().map(|part| format!("{folder}{part}"));
+        steps.push((kind, full.collect()));
+    }
+    let known: usize = steps.iter().map(|(_, parts): &Step| parts.len()).sum();
+    (known == others.len() && known > 0).then_some(steps)
 }
 
 fn step(

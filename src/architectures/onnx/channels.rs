@@ -27,85 +27,102 @@ const MAX_ALL_PICKING: usize = 1 << 26;
 impl Import<'_> {
     /// `Slice`, `Gather` and `Split` of a layer: of its channels, of neighbouring rows and columns, or of all of another dimension.
     pub(super) fn picked(&mut self, call: &Call<'_>) -> Result<Vec<Value>, GraphError> {
-        let layer = &call.layer()?.clone();
-        let lengths = self.dimensions(layer);
-        let all = self.shape_of(layer).c;
-        let of_channels = |along: usize, places: Vec<usize>| {
-            let whole = places.iter().copied().eq(0..lengths[along]);
-            match layer.axes[along] {
-                _ if whole => Ok(layer.clone()),
-                Axis::C if !places.is_empty() => Ok(with_channels(layer, all, &places)),
-                _ => {
-                    Err(call.unsupported("of other than channels or neighbouring rows and columns"))
-                }
-            }
-        };
+        let layer = call.layer()?.clone();
         let layers = match call.node.op_type.as_str() {
-            "Split" => {
-                let (along, sizes) = call.split(&lengths)?;
-                let mut start = 0;
-                let parts = sizes.into_iter().map(|size| {
-                    start += size;
-                    of_channels(along, (start - size..start).collect())
-                });
-                parts.collect::<Result<Vec<View>, _>>()?
-            }
-            "Gather" => {
-                let along = axis(call.node.int("axis").unwrap_or(0), lengths.len());
-                let along = along.ok_or_else(|| call.unusable("axis"))?;
-                let Some(indices) = call.ints("", 1) else {
-                    return Err(call.unsupported("at places that are not known"));
-                };
-                let places = indices.iter().map(|&index| axis(index, lengths[along]));
-                let places: Option<Vec<usize>> = places.collect();
-                let places = places.ok_or_else(|| call.unusable("indices"))?;
-                let mut picked = of_channels(along, places)?;
-                match call.constant(1) {
-                    Some(Constant::Ints(ints)) if ints.shape.is_empty() => {
-                        picked.axes.remove(along);
-                    }
-                    // The indices' own dimensions are in the place of the one that they are of.
-                    Some(Constant::Ints(ints)) if ints.shape.len() > 1 => {
-                        let shape = [&lengths[..along], &ints.shape, &lengths[along + 1..]];
-                        picked = self.reshape(call, &picked, &shape.concat())?;
-                    }
-                    _ => {}
-                }
-                vec![picked]
-            }
-            _ => {
-                let spans = spans(call, &lengths)?;
-                let mut sliced = layer.clone();
-                let mut cut = [[0; 2]; 2];
-                let mut picked = [None; 2];
-                for (along, span) in spans.into_iter().enumerate() {
-                    let length = lengths[along];
-                    let left = [span.start, length.saturating_sub(span.start + span.count)];
-                    let left = left.map(|n| -(n as i32));
-                    match layer.axes[along] {
-                        _ if span == Span::whole(length) => {}
-                        Axis::H if span.step == 1 && length <= MAX_SIDE => cut[0] = left,
-                        Axis::W if span.step == 1 && length <= MAX_SIDE => cut[1] = left,
-                        Axis::H => picked[0] = Some(span),
-                        Axis::W => picked[1] = Some(span),
-                        _ => {
-                            let channels = of_channels(along, span.places().collect())?;
-                            sliced.channels = channels.channels;
-                        }
-                    }
-                }
-                if cut != [[0; 2]; 2] {
-                    let settled = self.settled(call.node, sliced)?;
-                    sliced = self.pad_by(call.node, settled, cut, 0.0)?;
-                }
-                if picked != [None; 2] {
-                    let settled = self.settled(call.node, sliced)?;
-                    sliced = self.every(call, settled, picked)?;
-                }
-                vec![sliced]
-            }
+            "Split" => self.split_views(call, &layer)?,
+            "Gather" => vec![self.gathered_view(call, &layer)?],
+            _ => vec![self.sliced_view(call, &layer)?],
         };
         Ok(layers.into_iter().map(Value::Layer).collect())
+    }
+
+    /// `Split`.
+    fn split_views(&self, call: &Call<'_>, layer: &View) -> Result<Vec<View>, GraphError> {
+        let (along, sizes) = call.split(&self.dimensions(layer))?;
+        let mut start = 0;
+        let parts = sizes.into_iter().map(|size| {
+            start += size;
+            let places: Vec<usize> = (start - size..start).collect();
+            self.at_places(call, layer, along, &places)
+        });
+        parts.collect()
+    }
+
+    /// `Gather`.
+    fn gathered_view(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
+        let lengths = self.dimensions(layer);
+        let along = axis(call.node.int("axis").unwrap_or(0), lengths.len());
+        let along = along.ok_or_else(|| call.unusable("axis"))?;
+        let Some(indices) = call.ints("", 1) else {
+            return Err(call.unsupported("at places that are not known"));
+        };
+        let places = indices.iter().map(|&index| axis(index, lengths[along]));
+        let places: Option<Vec<usize>> = places.collect();
+        let places = places.ok_or_else(|| call.unusable("indices"))?;
+        let mut picked = self.at_places(call, layer, along, &places)?;
+        match call.constant(1) {
+            Some(Constant::Ints(ints)) if ints.shape.is_empty() => {
+                picked.axes.remove(along);
+            }
+            // The indices' own dimensions are in the place of the one that they are of.
+            Some(Constant::Ints(ints)) if ints.shape.len() > 1 => {
+                let shape = [&lengths[..along], &ints.shape, &lengths[along + 1..]];
+                picked = self.reshape(call, &picked, &shape.concat())?;
+            }
+            _ => {}
+        }
+        Ok(picked)
+    }
+
+    /// `Slice`.
+    fn sliced_view(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
+        let lengths = self.dimensions(layer);
+        let mut sliced = layer.clone();
+        let mut cut = [[0; 2]; 2];
+        let mut picked = [None; 2];
+        for (along, span) in spans(call, &lengths)?.into_iter().enumerate() {
+            let length = lengths[along];
+            let left = [span.start, length.saturating_sub(span.start + span.count)];
+            let left = left.map(|n| -(n as i32));
+            match layer.axes[along] {
+                _ if span == Span::whole(length) => {}
+                Axis::H if span.step == 1 && length <= MAX_SIDE => cut[0] = left,
+                Axis::W if span.step == 1 && length <= MAX_SIDE => cut[1] = left,
+                Axis::H => picked[0] = Some(span),
+                Axis::W => picked[1] = Some(span),
+                _ => {
+                    let places: Vec<usize> = span.places().collect();
+                    sliced.channels = self.at_places(call, layer, along, &places)?.channels;
+                }
+            }
+        }
+        if cut != [[0; 2]; 2] {
+            let settled = self.settled(call.node, sliced)?;
+            sliced = self.pad_by(call.node, settled, cut, 0.0)?;
+        }
+        if picked != [None; 2] {
+            let settled = self.settled(call.node, sliced)?;
+            sliced = self.every(call, settled, picked)?;
+        }
+        Ok(sliced)
+    }
+
+    /// A layer's values at some places along a dimension: channels, or all that there are.
+    fn at_places(
+        &self,
+        call: &Call<'_>,
+        layer: &View,
+        along: usize,
+        places: &[usize],
+    ) -> Result<View, GraphError> {
+        let whole = places.iter().copied().eq(0..self.dimensions(layer)[along]);
+        match layer.axes[along] {
+            _ if whole => Ok(layer.clone()),
+            Axis::C if !places.is_empty() => {
+                Ok(with_channels(layer, self.shape_of(layer).c, places))
+            }
+            _ => Err(call.unsupported("of other than channels or neighbouring rows and columns")),
+        }
     }
 
     /// Rows and columns with gaps between them, or backwards; all of them where there is no span.

@@ -1,6 +1,8 @@
 //! `Resize`, `Upsample`: maps in another size.
 
-use crate::network::{Coordinates, Interpolation, NearestMode, Op, Resample, Resize, ResizeTo};
+use crate::network::{
+    Coordinates, Interpolation, NearestMode, Op, Resample, Resize, ResizeTo, Shape,
+};
 use crate::weights::onnx::Constant;
 
 use super::attributes::axis;
@@ -22,16 +24,33 @@ impl Import<'_> {
     pub(super) fn resized(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let layer = call.layer()?.clone();
         call.open(&layer)?;
-        let lengths = self.dimensions(&layer);
-        let rank = lengths.len();
-        if call
-            .node
-            .text("keep_aspect_ratio_policy")
-            .unwrap_or("stretch")
-            != "stretch"
-        {
+        let policy = call.node.text("keep_aspect_ratio_policy");
+        if policy.unwrap_or("stretch") != "stretch" {
             return Err(call.unsupported("that keeps the ratio of the sides"));
         }
+        let shape = self.shape_of(&layer);
+        let Some(to) = self.resized_to(call, &layer)? else {
+            return Ok(layer);
+        };
+        let shrinks = match to {
+            ResizeTo::Size([h, w]) => h < shape.h || w < shape.w,
+            ResizeTo::Times(times) => times.iter().any(|&times| times < 1.0),
+        };
+        let resize = call.resize(to, shrinks)?;
+        let kept = matches!(to, ResizeTo::Size(size) if size == [shape.h, shape.w])
+            || matches!(to, ResizeTo::Times(times) if times == [1.0; 2]);
+        if kept && resize.places != Coordinates::HalfOutput {
+            return Ok(layer);
+        }
+        let op = Op::Resample(Resample::Resize(resize));
+        let node = self.push(call.node, None, op, layer.node)?;
+        Ok(View { node, ..layer })
+    }
+
+    /// What becomes of the rows and columns of `layer`; none where sizes of other dimensions alone are given.
+    fn resized_to(&self, call: &Call<'_>, layer: &View) -> Result<Option<ResizeTo>, GraphError> {
+        let lengths = self.dimensions(layer);
+        let rank = lengths.len();
         let along = match call.node.ints("axes") {
             Some(axes) => axes.iter().map(|&at| axis(at, rank)).collect(),
             None => Some((0..rank).collect::<Vec<usize>>()),
@@ -45,7 +64,9 @@ impl Import<'_> {
         if count != along.len() || count > MAX_RANK {
             return Err(call.unusable("scales or sizes"));
         }
-        let (mut size, mut times) = ([1; 2], [1.0; 2]);
+        let Shape { h, w, .. } = self.shape_of(layer);
+        // A dimension that is not listed stays as it is.
+        let (mut size, mut times) = ([h, w], [1.0; 2]);
         let mut sides = 0;
         for (i, &at) in along.iter().enumerate() {
             let side = match layer.axes[at] {
@@ -71,33 +92,11 @@ impl Import<'_> {
                 AskedSize::Times(asked) => times[side] = asked[i],
             }
         }
-        let shape = self.shape_of(&layer);
-        let to = match asked {
-            // A dimension that is not listed stays as it is.
-            AskedSize::Lengths(_) if sides == 2 => ResizeTo::Size(size),
-            AskedSize::Lengths(_) if sides == 0 => return Ok(layer),
-            AskedSize::Lengths(_) => {
-                let has = |wanted| along.iter().any(|&at| layer.axes[at] == wanted);
-                ResizeTo::Size([
-                    if has(Axis::H) { size[0] } else { shape.h },
-                    if has(Axis::W) { size[1] } else { shape.w },
-                ])
-            }
-            AskedSize::Times(_) => ResizeTo::Times(times),
-        };
-        let shrinks = match to {
-            ResizeTo::Size([h, w]) => h < shape.h || w < shape.w,
-            ResizeTo::Times(times) => times.iter().any(|&times| times < 1.0),
-        };
-        let resize = call.resize(to, shrinks)?;
-        let kept = matches!(to, ResizeTo::Size(size) if size == [shape.h, shape.w])
-            || matches!(to, ResizeTo::Times(times) if times == [1.0; 2]);
-        if kept && resize.places != Coordinates::HalfOutput {
-            return Ok(layer);
-        }
-        let op = Op::Resample(Resample::Resize(resize));
-        let node = self.push(call.node, None, op, layer.node)?;
-        Ok(View { node, ..layer })
+        Ok(match asked {
+            AskedSize::Lengths(_) if sides == 0 => None,
+            AskedSize::Lengths(_) => Some(ResizeTo::Size(size)),
+            AskedSize::Times(_) => Some(ResizeTo::Times(times)),
+        })
     }
 }
 

@@ -117,6 +117,32 @@ pub(super) fn size(directory: &Directory<'_>) -> Result<Size, Fault> {
     }
 }
 
+fn predictor(
+    directory: &Directory<'_>,
+    compression: Compression<'_>,
+    bits: u32,
+    number: Number,
+) -> Result<Predictor, Fault> {
+    // Beside other compressions the tag means nothing, as libtiff has it.
+    let is_read = matches!(
+        compression,
+        Compression::Lzw | Compression::Deflate | Compression::Zstd
+    );
+    match (directory.number(tag::PREDICTOR).unwrap_or(1), bits, number) {
+        (1, ..) => Ok(Predictor::None),
+        _ if !is_read => Ok(Predictor::None),
+        (2, 8 | 16 | 32 | 64, _) => Ok(Predictor::Horizontal),
+        (3, _, Number::Float) => Ok(Predictor::Float),
+        (n, ..) => Err(unsupported(format!("predictor {n} of {bits}-bit samples"))),
+    }
+}
+
+/// Whether tiles of `tile` columns, the last one beyond the picture, hold much more than it.
+fn is_mostly_padding((width, height): Size, tile: u64) -> bool {
+    let (width, height) = (u64::from(width), u64::from(height));
+    width.next_multiple_of(tile) * height > MAX_PADDED * width * height + MAX_PADDING
+}
+
 impl<'a> Layout<'a> {
     /// Of a picture of a size that was checked.
     pub(super) fn of(directory: &Directory<'a>, size: Size) -> Result<Self, Fault> {
@@ -142,18 +168,7 @@ impl<'a> Layout<'a> {
         if number == Number::Float && !matches!(bits, 16 | 32 | 64) {
             return Err(unsupported(format!("{bits}-bit floats")));
         }
-        // Only of these: beside other compressions the tag means nothing, as libtiff has it.
-        let is_predicted = matches!(
-            compression,
-            Compression::Lzw | Compression::Deflate | Compression::Zstd
-        );
-        let predictor = match (or(tag::PREDICTOR, 1), bits, number) {
-            (1, ..) => Predictor::None,
-            _ if !is_predicted => Predictor::None,
-            (2, 8 | 16 | 32 | 64, _) => Predictor::Horizontal,
-            (3, _, Number::Float) => Predictor::Float,
-            (n, ..) => return Err(unsupported(format!("predictor {n} of {bits}-bit samples"))),
-        };
+        let predictor = predictor(directory, compression, bits, number)?;
         let (chunk, offsets, lengths) = chunks(directory, size)?;
         let (together, kinds) = match planes {
             Planes::Together => (samples, 1),
@@ -162,9 +177,7 @@ impl<'a> Layout<'a> {
         if chunk.0 as u64 * together as u64 * u64::from(bits) / 8 > MAX_ROW {
             return Err(Fault::OverLimit);
         }
-        let (width, height) = (u64::from(size.0), u64::from(size.1));
-        let padded = width.next_multiple_of(chunk.0 as u64) * height;
-        if padded > MAX_PADDED * width * height + MAX_PADDING {
+        if is_mostly_padding(size, chunk.0 as u64) {
             return Err(Fault::OverLimit);
         }
         let layout = Self {

@@ -57,7 +57,7 @@ impl Takes for Builder<'_> {
 
 impl Convolution<'_> {
     /// The same layer the other way.
-    fn turned(&self) -> Self {
+    pub(super) fn turned(&self) -> Self {
         Self {
             direction: match self.direction {
                 Direction::Forward => Direction::Backward,

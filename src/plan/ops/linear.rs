@@ -143,81 +143,89 @@ impl Builder<'_> {
 
     /// Records the product with one part.
     pub(super) fn product(&mut self, it: &Product<'_>) {
-        let &Product {
-            label,
-            through_image,
-            dtype,
-            n,
-            rows,
-            columns,
-            m,
-            x,
-            y,
-            end,
-            ..
-        } = it;
-        let first = it.part.start;
-        let part_rows = blocks(it.part.len()) as u32;
-        let work = n as u64 * it.part.len() as u64 * columns as u64;
-        // From here on ten at once are faster, however many of the ten are idle.
-        let many = n as u32 > LINEAR_BATCH;
-        let buffers = vec![x, m, end.extra, y];
-        if it.along_rows {
-            let params = LinearRowsParams {
-                n: n as u32,
-                rows: part_rows,
-                columns: blocks(columns) as u32,
-                first_row: (first / 4) as u32,
-                y_columns: blocks(rows) as u32,
-                epilogue: end.epilogue as u32,
-                sharing: self.pass.sharing as u32,
-            };
-            let (kernel, batch) = match (through_image, dtype) {
-                (true, StoredDtype::F32) if many => (Kernel::LinearRowsMany, LINEAR_MANY),
-                (true, StoredDtype::F16) if many => (Kernel::LinearRowsManyHalf, LINEAR_MANY),
-                (true, StoredDtype::F32) => (Kernel::LinearRowsSubgroup, LINEAR_BATCH),
-                (true, StoredDtype::F16) => (Kernel::LinearRowsSubgroupHalf, LINEAR_BATCH),
-                (false, StoredDtype::F32) => (Kernel::LinearRows, LINEAR_BATCH),
-                (false, StoredDtype::F16) => (Kernel::LinearRowsHalf, LINEAR_BATCH),
-            };
-            let [gx, gy, _] = grid(part_rows, self.limits.workgroups);
-            let batches = params.n.div_ceil(batch);
-            let workgroups = [batches, gx, gy];
-            self.dispatch(kernel, label, &params, buffers, workgroups, work);
-        } else {
-            let last = it.part.end == rows;
-            let epilogue = if last { end.epilogue } else { Epilogue::None };
-            let params = LinearColumnsParams {
-                n: n as u32,
-                rows: part_rows,
-                columns: blocks(columns) as u32,
-                first_row: (first / 4) as u32,
-                x_columns: blocks(rows) as u32,
-                accumulate: u32::from(first > 0),
-                epilogue: epilogue as u32,
-                sharing: self.pass.sharing as u32,
-            };
-            let kernel = match (through_image, dtype) {
-                (true, StoredDtype::F32) if many => Kernel::LinearColumnsMany,
-                (true, StoredDtype::F16) if many => Kernel::LinearColumnsManyHalf,
-                (true, StoredDtype::F32) => Kernel::LinearColumnsSubgroup,
-                (true, StoredDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
-                (false, StoredDtype::F32) => Kernel::LinearColumns,
-                (false, StoredDtype::F16) => Kernel::LinearColumnsHalf,
-            };
-            let width = self.limits.subgroup();
-            let [columns_at_once, batch] = match through_image {
-                true if many => [LINEAR_COLUMNS_MANY * width, LINEAR_MANY],
-                true => {
-                    let [each, batch] = LINEAR_COLUMNS_SUBGROUP_TILE;
-                    [each * width, batch]
-                }
-                false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
-            };
-            let groups = params.columns.div_ceil(columns_at_once);
-            let batches = params.n.div_ceil(batch);
-            let workgroups = [batches, groups, 1];
-            self.dispatch(kernel, label, &params, buffers, workgroups, work);
+        match it.along_rows {
+            true => self.product_along_rows(it),
+            false => self.product_along_columns(it),
         }
+    }
+
+    fn product_along_rows(&mut self, it: &Product<'_>) {
+        let rows = blocks(it.part.len()) as u32;
+        let params = LinearRowsParams {
+            n: it.n as u32,
+            rows,
+            columns: blocks(it.columns) as u32,
+            first_row: (it.part.start / 4) as u32,
+            y_columns: blocks(it.rows) as u32,
+            epilogue: it.end.epilogue as u32,
+            sharing: self.pass.sharing as u32,
+        };
+        let (kernel, batch) = match (it.through_image, it.dtype) {
+            (true, StoredDtype::F32) if it.is_many() => (Kernel::LinearRowsMany, LINEAR_MANY),
+            (true, StoredDtype::F16) if it.is_many() => (Kernel::LinearRowsManyHalf, LINEAR_MANY),
+            (true, StoredDtype::F32) => (Kernel::LinearRowsSubgroup, LINEAR_BATCH),
+            (true, StoredDtype::F16) => (Kernel::LinearRowsSubgroupHalf, LINEAR_BATCH),
+            (false, StoredDtype::F32) => (Kernel::LinearRows, LINEAR_BATCH),
+            (false, StoredDtype::F16) => (Kernel::LinearRowsHalf, LINEAR_BATCH),
+        };
+        let [gx, gy, _] = grid(rows, self.limits.workgroups);
+        let workgroups = [params.n.div_ceil(batch), gx, gy];
+        let (buffers, work) = (it.buffers(), it.multiply_adds());
+        self.dispatch(kernel, it.label, &params, buffers, workgroups, work);
+    }
+
+    fn product_along_columns(&mut self, it: &Product<'_>) {
+        let is_last = it.part.end == it.rows;
+        let epilogue = if is_last {
+            it.end.epilogue
+        } else {
+            Epilogue::None
+        };
+        let params = LinearColumnsParams {
+            n: it.n as u32,
+            rows: blocks(it.part.len()) as u32,
+            columns: blocks(it.columns) as u32,
+            first_row: (it.part.start / 4) as u32,
+            x_columns: blocks(it.rows) as u32,
+            accumulate: u32::from(it.part.start > 0),
+            epilogue: epilogue as u32,
+            sharing: self.pass.sharing as u32,
+        };
+        let kernel = match (it.through_image, it.dtype) {
+            (true, StoredDtype::F32) if it.is_many() => Kernel::LinearColumnsMany,
+            (true, StoredDtype::F16) if it.is_many() => Kernel::LinearColumnsManyHalf,
+            (true, StoredDtype::F32) => Kernel::LinearColumnsSubgroup,
+            (true, StoredDtype::F16) => Kernel::LinearColumnsSubgroupHalf,
+            (false, StoredDtype::F32) => Kernel::LinearColumns,
+            (false, StoredDtype::F16) => Kernel::LinearColumnsHalf,
+        };
+        let width = self.limits.subgroup();
+        let [columns_at_once, batch] = match it.through_image {
+            true if it.is_many() => [LINEAR_COLUMNS_MANY * width, LINEAR_MANY],
+            true => {
+                let [each, batch] = LINEAR_COLUMNS_SUBGROUP_TILE;
+                [each * width, batch]
+            }
+            false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
+        };
+        let groups = params.columns.div_ceil(columns_at_once);
+        let workgroups = [params.n.div_ceil(batch), groups, 1];
+        let (buffers, work) = (it.buffers(), it.multiply_adds());
+        self.dispatch(kernel, it.label, &params, buffers, workgroups, work);
+    }
+}
+
+impl Product<'_> {
+    /// Whether the kernels for ten at once are faster, however many of the ten are idle.
+    fn is_many(&self) -> bool {
+        self.n as u32 > LINEAR_BATCH
+    }
+
+    fn buffers(&self) -> Vec<BufferId> {
+        vec![self.x, self.m, self.end.extra, self.y]
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.n as u64 * self.part.len() as u64 * self.columns as u64
     }
 }
