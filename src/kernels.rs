@@ -383,8 +383,8 @@ pub const LINEAR_COLUMNS_TILE: u32 = 16;
 /// Columns (vec4) for an invocation and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
 pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [4, 2];
 /// Images or classes that a workgroup of `linear_rows_subgroup.wgsl` or `linear_columns_subgroup.wgsl` makes where there are more
-/// than [`LINEAR_BATCH`]. VGG16's fc6 of 1, 4, 10 and 20 takes 27, 34, 55 and 107 ms along its rows, where 8 by four take 61, and
-/// 27, 35, 44 and 85 ms along its columns, where 8 by two take 74 (two cores, Zen 4, Mesa 22.3, the least of nine).
+/// than [`LINEAR_BATCH`]. Ten at once take less time than eight by four along rows, or by two along columns, however many of the ten
+/// are idle.
 pub const LINEAR_MANY: u32 = 10;
 /// Columns (vec4) for an invocation that a workgroup of `linear_columns_subgroup.wgsl` makes then.
 pub const LINEAR_COLUMNS_MANY: u32 = 2;

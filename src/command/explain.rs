@@ -158,8 +158,8 @@ fn place_boxes(
     }
 }
 
-/// Does `work` while threads beside it read all of the weights for their digest and their checksums. Half a gigabyte takes 0.35 s
-/// a digest: it is waited for only where it is told.
+/// Does `work` while threads beside it read all of the weights for their digest and their checksums. A digest of half a gigabyte
+/// takes a third of a second: it is waited for only where it is told.
 fn with_checks<T>(
     run: &Run<'_>,
     known_sha256: Option<String>,

@@ -13,8 +13,8 @@ use crate::plan::{Budget, ForwardRequest, Limits, TileLists, images_at_once, lis
 use crate::score::{Objective, Score};
 
 /// Device memory that the values of one rerun may take, bytes. wgpu does not tell how much there is; this much every adapter
-/// has, within whose limits a batch stays, and more gains nothing: Score-CAM of 64 channels on two cores (Zen 4, Mesa 22.3) takes
-/// 12.4 s with 64 MiB, 10.6 with 256 and 10.9 with 1 GiB, where [`SUBMISSION`](crate::plan::SUBMISSION) ends a batch.
+/// has, within whose limits a batch stays. A quarter of it makes Score-CAM slower on the software adapter, and more gains nothing:
+/// [`SUBMISSION`](crate::plan::SUBMISSION) ends a batch then.
 const VALUES: u64 = 256 << 20;
 
 /// What came of trying channels of a target layer, for each class.

@@ -214,7 +214,7 @@ fn to_halves(name: &str, values: &[f32], halves: &mut Vec<u16>) -> Result<(), Gp
 /// transformed is still in the caches when it is written; all at once where none make them.
 ///
 /// On this adapter the device is the host, and the thread that copies is not this one: a kernel that did this once all was
-/// uploaded took the built-in network's start from 0.60 to 0.74 s.
+/// uploaded made the start longer.
 fn send_transformed(
     tensor: &Tensor,
     name: &str,

@@ -16,8 +16,8 @@ use crate::plan::{BackwardRequest, BufferId, CopyToImage, ImageUse, Means, Store
 use crate::weights::Tensor;
 
 /// Readings of a dense layer's matrix on the way back that take as long as making its sums; more of them repay it. On the device
-/// the sums are one reading. On the host they are a part of the upload: VGG16's whole command took as long with them as without
-/// for one class, 1.07 and 1.05 s, and 1.09 s for twenty (two cores, Zen 4, Mesa 22.3).
+/// the sums are one reading. On the host they are a part of the upload: VGG16's whole command takes as long with them as without
+/// for one class, and less for several.
 const PREPARATION: usize = 1;
 
 /// A dense layer that a map comes to by pools alone.

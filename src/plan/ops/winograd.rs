@@ -34,18 +34,16 @@ pub(super) struct WinogradCall<'a> {
     product_tiles: usize,
 }
 
-/// Texels of transformed tiles and their products, together, that a layer has at once, where its filters are no more; more
-/// tiles than that go one part after the other, so that each stage finds what the one before it left in the caches that
-/// belong to a core, of 1 MB here. With parts of 16 MB, which stay in the shared one, the input transforms of the built-in
-/// network took 1.3 to 1.6 times as long, and a pass 1.1 times.
+/// Most texels of transformed tiles and their products that a layer has at once, unless its filters are more. More tiles go one
+/// part after the other, so that each stage finds what the one before it left in a core's own cache: parts for the cache that
+/// cores share were slower.
 const TEXELS: usize = (2 << 20) / 16;
 
-/// Images from which on the wide product is worth its compilation: 0.4 s where the driver has not kept it, for some 15 ms
-/// gained in a pass through VGG16.
+/// Images from which on the wide product repays its compilation, where the driver has not kept it.
 const WIDE_IMAGES: usize = 32;
 
-/// Of how many tiles one is listed, beside a base, as far as that decides about the algorithm. For Score-CAM it is one of two
-/// to five in VGG16's first ten layers.
+/// Beside a base one tile of so many is computed, as far as that decides about the algorithm: the least that was seen of
+/// Score-CAM in VGG16's first ten layers.
 pub(super) const LISTED: u64 = 2;
 
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
