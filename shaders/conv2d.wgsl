@@ -37,6 +37,8 @@ struct Params {
     group_outputs: u32,
     epilogue: u32,
     sharing: u32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -65,13 +67,18 @@ fn load(plane: u32, spread_row: i32, spread_col: i32) -> vec4<f32> {
     return x[plane + u32(row * p.in_w + col)];
 }
 
+// Where a mask by such activations lets the gradient pass.
+fn passes(act: vec4<f32>) -> vec4<bool> {
+    return (act > vec4<f32>(p.low)) & (act < vec4<f32>(p.high));
+}
+
 fn end(value: vec4<f32>, block: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, passes(extra[act])); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), passes(extra[act])); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }

@@ -35,6 +35,8 @@ struct Params {
     tap_step_w: i32,
     epilogue: u32,
     sharing: i32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -81,6 +83,11 @@ fn texel(column: i32, inside: bool, row: i32) -> i32 {
     return select(0, column + row * p.in_w, inside && row >= 0 && row < p.in_h);
 }
 
+// Where a mask by such activations lets the gradient pass.
+fn passes(act: vec4<f32>) -> vec4<bool> {
+    return (act > vec4<f32>(p.low)) & (act < vec4<f32>(p.high));
+}
+
 fn store(value: vec4<f32>, bias: vec4<f32>, row: i32, here: i32, act: i32) {
     if row >= p.out_h {
         return;
@@ -89,9 +96,9 @@ fn store(value: vec4<f32>, bias: vec4<f32>, row: i32, here: i32, act: i32) {
     var end = value + bias;
     switch p.epilogue {
         case EPILOGUE_BIAS_RELU, EPILOGUE_MASK_DECONV: { end = max(end, zero); }
-        case EPILOGUE_MASK: { end = select(zero, end, extra[act + row * p.out_w] > zero); }
+        case EPILOGUE_MASK: { end = select(zero, end, passes(extra[act + row * p.out_w])); }
         case EPILOGUE_MASK_GUIDED: {
-            end = select(zero, max(end, zero), extra[act + row * p.out_w] > zero);
+            end = select(zero, max(end, zero), passes(extra[act + row * p.out_w]));
         }
         default: {}
     }

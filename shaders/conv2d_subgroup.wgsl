@@ -47,7 +47,7 @@ struct Params {
     count: i32, // positions of all images: N * out_h * out_w, where SPREAD those of a phase, rounded up
     epilogue: u32,
     sharing: i32, // n of an image
-    low: f32, // bounds of EPILOGUE_BIAS_CLIP, or a and b of ACTIVATION_HARD_SIGMOID
+    low: f32, // bounds of EPILOGUE_BIAS_CLIP or between which a mask passes, or a and b of ACTIVATION_HARD_SIGMOID
     high: f32,
 }
 
@@ -265,7 +265,8 @@ fn store(q: i32, block: i32, value: vec4<f32>) {
         default: {}
     }
     if MASKED != 0u {
-        end = select(zero, end, extra[over(n, p.sharing) * image + at] > zero);
+        let act = extra[over(n, p.sharing) * image + at];
+        end = select(zero, end, (act > vec4<f32>(bounds.x)) & (act < vec4<f32>(bounds.y)));
     }
     y[here] = end;
 }

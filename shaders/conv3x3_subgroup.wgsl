@@ -23,6 +23,8 @@ struct Params {
     columns: i32, // 7; as a constant, the driver would unroll the end and take twice as long to compile
     epilogue: u32,
     sharing: i32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -316,10 +318,13 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let at = block * plane + row * p.w + left;
     let act = n / p.sharing * p.out_blocks * plane + at;
     let columns = select(0, min(p.columns, p.w - left), inside);
+    let low = vec4<f32>(p.low);
+    let high = vec4<f32>(p.high);
     for (var k = 0; k < columns; k++) {
         var value = tile[k] + bias;
         if masked {
-            value = select(vec4<f32>(), value, extra[act + k] > vec4<f32>());
+            let passes = (extra[act + k] > low) & (extra[act + k] < high);
+            value = select(vec4<f32>(), value, passes);
         }
         if rectified {
             value = max(value, vec4<f32>());

@@ -32,6 +32,8 @@ struct Params {
     step: i32,
     epilogue: u32,
     sharing: u32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -56,13 +58,18 @@ fn load(column: i32, spread_row: i32) -> vec4<f32> {
     return select(vec4<f32>(), value, inside);
 }
 
+// Where a mask by such activations lets the gradient pass.
+fn passes(act: vec4<f32>) -> vec4<bool> {
+    return (act > vec4<f32>(p.low)) & (act < vec4<f32>(p.high));
+}
+
 fn end(value: vec4<f32>, block: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, passes(extra[act])); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), passes(extra[act])); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }

@@ -23,7 +23,7 @@ struct Params {
     pad_w: i32,
     epilogue: u32,
     sharing: i32, // n of an image
-    low: f32, // bounds of EPILOGUE_BIAS_CLIP
+    low: f32, // bounds of EPILOGUE_BIAS_CLIP, or between which a mask passes
     high: f32,
 }
 
@@ -179,7 +179,7 @@ fn store(value: vec4<f32>, here: i32, act: i32, is_there: bool) {
     end = select(end, max(end, zero), is_above);
     end = select(end, clamp(end, vec4<f32>(bounds.x), vec4<f32>(bounds.y)), epilogue == EPILOGUE_BIAS_CLIP);
     if MASKED != 0u {
-        end = select(zero, end, extra[act] > zero);
+        end = select(zero, end, (extra[act] > vec4<f32>(bounds.x)) & (extra[act] < vec4<f32>(bounds.y)));
     }
     y[here] = end;
 }

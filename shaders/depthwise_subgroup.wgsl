@@ -36,7 +36,7 @@ struct Params {
     step: i32,
     epilogue: u32,
     sharing: i32, // n of an image
-    low: f32, // bounds of EPILOGUE_BIAS_CLIP
+    low: f32, // bounds of EPILOGUE_BIAS_CLIP, or between which a mask passes
     high: f32,
 }
 
@@ -120,7 +120,8 @@ fn store(value: vec4<f32>, bias: vec4<f32>, row: i32, here: i32, act: i32) {
         default: {}
     }
     if MASKED != 0u {
-        end = select(zero, end, extra[act + row * p.out_w] > zero);
+        let value_there = extra[act + row * p.out_w];
+        end = select(zero, end, (value_there > vec4<f32>(p.low)) & (value_there < vec4<f32>(p.high)));
     }
     y[here + row * p.out_w] = end;
 }

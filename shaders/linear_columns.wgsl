@@ -22,6 +22,8 @@ struct Params {
     accumulate: u32,
     epilogue: u32,
     sharing: u32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -42,13 +44,18 @@ override HALF: bool = false;
 // [slice][column] of each n; 16 KiB, the least that an adapter may offer.
 var<workgroup> partial: array<mat4x4<f32>, 256>;
 
+// Where a mask by such activations lets the gradient pass.
+fn passes(act: vec4<f32>) -> vec4<bool> {
+    return (act > vec4<f32>(p.low)) & (act < vec4<f32>(p.high));
+}
+
 fn end(value: vec4<f32>, at: u32, act: u32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[at]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, passes(extra[act])); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), passes(extra[act])); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }

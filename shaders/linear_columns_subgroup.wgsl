@@ -23,6 +23,8 @@ struct Params {
     accumulate: u32,
     epilogue: u32,
     sharing: u32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -52,13 +54,18 @@ fn x_at(i: i32) -> vec4<f32> {
     return textureLoad(x, vec2<i32>(i & 4095, 1 + (i >> 12u)));
 }
 
+// Where a mask by such activations lets the gradient pass.
+fn passes(act: vec4<f32>) -> vec4<bool> {
+    return (act > vec4<f32>(p.low)) & (act < vec4<f32>(p.high));
+}
+
 fn end(value: vec4<f32>, at: i32, act: i32) -> vec4<f32> {
     let zero = vec4<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[at]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[at], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, passes(extra[act])); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), passes(extra[act])); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }

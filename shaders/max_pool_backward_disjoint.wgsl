@@ -1,5 +1,5 @@
 // Max-pool backward where windows lie side by side: each gradient goes to the element that was its window's maximum, all
-// others are zero. With the mask of the ReLU before the pool, whose activation there is the maximum itself.
+// others are zero. With the mask of the ReLU or clip before the pool, whose activation there is the maximum itself.
 //
 //   dx[n, b, r, c] = end(dy[n, b, R, C]) where the argmax of (R, C) is (r, c), else 0, per channel; R = r / taps_h, C alike
 //   end by `epilogue`, with the pool's output in `extra`
@@ -21,6 +21,8 @@ struct Params {
     taps_w: u32,
     epilogue: u32,
     sharing: u32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_MASK: u32 = 3u;
@@ -57,7 +59,9 @@ fn main(
         winner = vec4<u32>(packed, packed >> 8u, packed >> 16u, packed >> 24u) & vec4<u32>(255u);
         gradient = dy[plane * out_plane + here];
         if p.epilogue == EPILOGUE_MASK || p.epilogue == EPILOGUE_MASK_GUIDED {
-            gradient = select(vec4<f32>(), gradient, extra[image_here] > vec4<f32>());
+            let act = extra[image_here];
+            let passes = (act > vec4<f32>(p.low)) & (act < vec4<f32>(p.high));
+            gradient = select(vec4<f32>(), gradient, passes);
         }
         if p.epilogue == EPILOGUE_MASK_GUIDED || p.epilogue == EPILOGUE_MASK_DECONV {
             gradient = max(gradient, vec4<f32>());

@@ -26,6 +26,8 @@ struct Params {
     epilogue: u32,
     sharing: i32,     // n of an image
     listed: u32,
+    low: f32,         // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -122,12 +124,15 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let height = select(0, min(p.rows, p.h - top), inside);
     let width = min(4, p.w - left);
     let act = n / p.sharing * p.blocks * plane;
+    let low = vec4<f32>(p.low);
+    let high = vec4<f32>(p.high);
     for (var r = 0; r < height; r++) {
         for (var c = 0; c < width; c++) {
             let to = block * plane + (top + r) * p.w + left + c;
             var value = columns[c][r] + bias;
             if masked {
-                value = select(vec4<f32>(), value, extra[act + to] > vec4<f32>());
+                let passes = (extra[act + to] > low) & (extra[act + to] < high);
+                value = select(vec4<f32>(), value, passes);
             }
             if rectified {
                 value = max(value, vec4<f32>());

@@ -23,6 +23,8 @@ struct Params {
     tiles: i32,       // how many
     epilogue: u32,
     sharing: i32, // n of an image
+    low: f32, // bounds between which a mask passes
+    high: f32,
 }
 
 const EPILOGUE_BIAS: u32 = 1u;
@@ -86,13 +88,18 @@ fn row(at: i32, r: i32) -> mat4x2<f32> {
     );
 }
 
+// Where a mask by such activations lets the gradient pass.
+fn passes(act: vec2<f32>) -> vec2<bool> {
+    return (act > vec2<f32>(p.low)) & (act < vec2<f32>(p.high));
+}
+
 fn end(value: vec2<f32>, block: i32, act: i32) -> vec2<f32> {
     let zero = vec2<f32>();
     switch p.epilogue {
         case EPILOGUE_BIAS: { return value + extra[block]; }
         case EPILOGUE_BIAS_RELU: { return max(value + extra[block], zero); }
-        case EPILOGUE_MASK: { return select(zero, value, extra[act] > zero); }
-        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), extra[act] > zero); }
+        case EPILOGUE_MASK: { return select(zero, value, passes(extra[act])); }
+        case EPILOGUE_MASK_GUIDED: { return select(zero, max(value, zero), passes(extra[act])); }
         case EPILOGUE_MASK_DECONV: { return max(value, zero); }
         default: { return value; }
     }

@@ -182,9 +182,9 @@ pub enum Epilogue {
     Bias = 1,
     /// Plus the bias, then max(., 0).
     BiasRelu = 2,
-    /// Kept where the activation is above zero: ReLU backward.
+    /// Kept where the activation is between two bounds: a ReLU backward, above zero, or a clip.
     Mask = 3,
-    /// Kept where the activation and the gradient are above zero: guided backpropagation.
+    /// Kept where that is so and the gradient is above zero: guided backpropagation.
     MaskGuided = 4,
     /// Kept where the gradient is above zero: deconvolution.
     MaskDeconv = 5,

@@ -20,19 +20,19 @@ uniforms! {
     Conv2dParams {
         in_blocks: u32, in_size: [i32; 2], out_blocks: u32, out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
         pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], span: u32, group_inputs: u32, group_outputs: u32,
-        epilogue: u32, sharing: u32,
+        epilogue: u32, sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `conv2d_tiled.wgsl`.
     Conv2dTiledParams {
         in_blocks: u32, in_size: [i32; 2], out_blocks: u32, out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
         pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], images: u32, steps: u32, part_steps: u32, epilogue: u32,
-        sharing: u32,
+        sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `split_sum.wgsl`.
     SplitSumParams {
-        count: u32, image: u32, positions: u32, parts: u32, epilogue: u32, sharing: u32,
+        count: u32, image: u32, positions: u32, parts: u32, epilogue: u32, sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `conv2d_subgroup.wgsl`.
@@ -44,12 +44,12 @@ uniforms! {
     /// Uniform of `conv2d_few.wgsl`.
     Conv2dFewParams {
         in_blocks: i32, in_size: [i32; 2], out_blocks: i32, out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
-        pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], tap_step: [i32; 2], epilogue: u32, sharing: i32,
+        pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], tap_step: [i32; 2], epilogue: u32, sharing: i32, bounds: [f32; 2],
     }
 
     /// Uniform of `conv3x3_subgroup.wgsl`.
     Conv3x3Params {
-        in_blocks: i32, out_blocks: i32, size: [i32; 2], columns: i32, epilogue: u32, sharing: i32,
+        in_blocks: i32, out_blocks: i32, size: [i32; 2], columns: i32, epilogue: u32, sharing: i32, bounds: [f32; 2],
     }
 
     /// Uniform of `winograd_input.wgsl`.
@@ -66,7 +66,7 @@ uniforms! {
     /// Uniform of `winograd_output.wgsl`.
     WinogradOutputParams {
         blocks: i32, size: [i32; 2], row_tiles: i32, image_tiles: i32, first: i32, end: i32, stride: i32,
-        m_blocks: i32, rows: i32, epilogue: u32, sharing: i32, listed: u32,
+        m_blocks: i32, rows: i32, epilogue: u32, sharing: i32, listed: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `winograd_output_pool.wgsl`.
@@ -98,7 +98,7 @@ uniforms! {
     /// Uniform of `winograd_output_tiled.wgsl`.
     WinogradOutputTiledParams {
         blocks: i32, size: [i32; 2], row_tiles: i32, image_tiles: i32, first: i32, tiles: i32, epilogue: u32,
-        sharing: i32,
+        sharing: i32, bounds: [f32; 2],
     }
 
     /// Uniform of `winograd_output_pool_tiled.wgsl`.
@@ -154,7 +154,7 @@ uniforms! {
     /// Uniform of `max_pool_backward_disjoint.wgsl`.
     MaxPoolBackwardDisjointParams {
         count: u32, blocks: u32, rows: u32, columns: u32, in_size: [u32; 2], out_size: [u32; 2], taps: [u32; 2],
-        epilogue: u32, sharing: u32,
+        epilogue: u32, sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `global_mean.wgsl`, `global_mean_subgroup.wgsl` and `global_mean_backward.wgsl`.
@@ -217,7 +217,7 @@ uniforms! {
     /// Uniform of `depthwise.wgsl`.
     DepthwiseParams {
         count: u32, blocks: u32, in_size: [i32; 2], out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
-        pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], step: i32, epilogue: u32, sharing: u32,
+        pad: [i32; 2], dilation: [i32; 2], up: [i32; 2], step: i32, epilogue: u32, sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `depthwise_subgroup.wgsl`.
@@ -266,13 +266,13 @@ uniforms! {
 
     /// Uniform of `linear_rows.wgsl` and `linear_rows_subgroup.wgsl`.
     LinearRowsParams {
-        n: u32, rows: u32, columns: u32, first_row: u32, y_columns: u32, epilogue: u32, sharing: u32,
+        n: u32, rows: u32, columns: u32, first_row: u32, y_columns: u32, epilogue: u32, sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `linear_columns.wgsl` and `linear_columns_subgroup.wgsl`.
     LinearColumnsParams {
         n: u32, rows: u32, columns: u32, first_row: u32, x_columns: u32, accumulate: u32, epilogue: u32,
-        sharing: u32,
+        sharing: u32, bounds: [f32; 2],
     }
 
     /// Uniform of `linear_means.wgsl`.

@@ -118,7 +118,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Records the dispatches that turn the gradient at node `id` into the gradient at its input number `at`. Where that is a
-    /// ReLU whose mask the kernel applies as it stores, the gradient reached is the one before the ReLU. `added` is what
+    /// ReLU or clip whose mask the kernel applies as it stores, the gradient reached is the one before it. `added` is what
     /// [`Builder::adds`] says. Returns the node reached and its gradient.
     pub(super) fn record_backward(
         &mut self,

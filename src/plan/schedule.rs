@@ -325,18 +325,23 @@ fn joined(mut steps: Vec<Step>, take: impl Fn(&mut Step) -> Option<NodeId>) -> V
     steps
 }
 
-/// On the backward pass, whether the kernel that makes the gradient at `input` applies the mask of the ReLU that `input` is, so
-/// that what it makes is the gradient before the ReLU: where nobody asks for the one after it, and what it makes is `whole`,
-/// with what comes back from other readers, or there are none.
-pub(super) fn takes_mask(
+/// On the backward pass, the bounds between which values of `input`, a ReLU or a clip, let gradients pass, if the kernel that makes
+/// the gradient there applies this mask, so that what it makes is the gradient before `input`: where nobody asks for the one after
+/// it, and what it makes is `whole`, with what comes back from other readers, or there are none.
+pub(super) fn mask_taken(
     network: &Network,
     input: NodeId,
     back: &BackwardRequest,
     whole: bool,
-) -> bool {
-    let is_relu = matches!(network.node(input).op, Op::Activate(Activation::Relu));
+) -> Option<[f32; 2]> {
+    let bounds = match network.node(input).op {
+        Op::Activate(Activation::Relu) => [0.0, f32::INFINITY],
+        Op::Activate(Activation::Clip { low, high }) => [low, high],
+        _ => return None,
+    };
     let is_asked = input == back.to || back.keep.contains(&input);
-    is_relu && !is_asked && (whole || network.only_reader(input).is_some())
+    let is_whole = whole || network.only_reader(input).is_some();
+    (is_whole && !is_asked).then_some(bounds)
 }
 
 #[cfg(test)]

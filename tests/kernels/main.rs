@@ -8,6 +8,7 @@ mod elementwise;
 mod ends;
 mod halves;
 mod linear;
+mod masks;
 mod means;
 mod measured;
 mod pools;

@@ -275,6 +275,7 @@ impl Builder<'_> {
             columns: CONV3X3_TILE[0] as i32,
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
+            bounds: call.end.bounds,
         };
         let [columns, rows] = CONV3X3_TILE;
         let workgroups = [
@@ -371,6 +372,7 @@ impl Builder<'_> {
             tap_step: call.tap_steps(),
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as i32,
+            bounds: call.end.bounds,
         };
         let [columns, rows] = call.column_groups(width);
         let workgroups = [columns, rows, (call.n * out_blocks) as u32];
@@ -407,6 +409,7 @@ impl Builder<'_> {
             group_outputs: reads.outputs as u32,
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: call.end.bounds,
         };
         let workgroups = [
             (call.out_shape.w as u32).div_ceil(CONV2D_TILE[0]),

@@ -178,6 +178,7 @@ impl Builder<'_> {
             step: step(call, 1),
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: call.end.bounds,
         };
         let buffers = vec![call.x, w, call.end.extra, call.y];
         let workgroups = self.workgroups(params.count);

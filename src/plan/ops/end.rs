@@ -1,4 +1,4 @@
-//! What layers do as they store: the bias and the activation after it on the way there, the mask of a ReLU on the way back.
+//! What layers do as they store: the bias and the activation after it on the way there, the mask of a ReLU or a clip on the way back.
 
 use crate::kernels::{ActivationKind, Epilogue};
 use crate::network::{Activation, NodeId, Op, ReluRule, Shape};
@@ -12,7 +12,7 @@ use crate::weights::Tensor;
 pub(super) struct End {
     pub(super) epilogue: Epilogue,
     pub(super) extra: BufferId,
-    /// Of [`Epilogue::BiasClip`], or the two numbers of a hard sigmoid.
+    /// Of [`Epilogue::BiasClip`], or between which a mask passes, or the two numbers of a hard sigmoid.
     pub(super) bounds: [f32; 2],
     /// What is applied after the bias where no epilogue says it.
     pub(super) activation: Option<ActivationKind>,
@@ -84,8 +84,8 @@ impl Builder<'_> {
         }
     }
 
-    /// The buffer for the gradient at `input`, or at what is before the ReLU that this is where the kernel that makes the gradient
-    /// takes the ReLU's mask with it. The mask is read of the value of `activation`; `added` is what came back from all other readers,
+    /// The buffer for the gradient at `input`, or at what is before the ReLU or clip that this is where the kernel that makes the
+    /// gradient takes its mask with it. The mask is read of the value of `activation`; `added` is what came back from all other readers,
     /// where the kernel adds it.
     pub(super) fn masked_gradient(
         &mut self,
@@ -99,8 +99,9 @@ impl Builder<'_> {
         let mut end = self.plain_end();
         end.added = added;
         let mut reached = input;
-        if schedule::takes_mask(self.network, input, request, whole) {
+        if let Some(bounds) = schedule::mask_taken(self.network, input, request, whole) {
             end.epilogue = mask(request.rule);
+            end.bounds = finite(bounds);
             end.extra = self.value(activation);
             reached = node.inputs[0];
         }

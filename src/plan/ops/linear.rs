@@ -159,6 +159,7 @@ impl Builder<'_> {
             y_columns: blocks(it.rows) as u32,
             epilogue: it.end.epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: it.end.bounds,
         };
         let (kernel, batch) = match (it.through_image, it.dtype) {
             (true, StoredDtype::F32) if it.is_many() => (Kernel::LinearRowsMany, LINEAR_MANY),
@@ -190,6 +191,7 @@ impl Builder<'_> {
             accumulate: u32::from(it.part.start > 0),
             epilogue: epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: it.end.bounds,
         };
         let kernel = match (it.through_image, it.dtype) {
             (true, StoredDtype::F32) if it.is_many() => Kernel::LinearColumnsMany,

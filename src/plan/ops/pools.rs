@@ -75,7 +75,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The gradient of a max-pool whose windows lie side by side; `end` is the mask of a ReLU before it.
+    /// The gradient of a max-pool whose windows lie side by side; `end` is the mask of a ReLU or clip before it.
     pub(super) fn max_pool_backward_disjoint(
         &mut self,
         id: NodeId,
@@ -97,6 +97,7 @@ impl Builder<'_> {
             taps: [taps_h as u32, taps_w as u32],
             epilogue: end.epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: end.bounds,
         };
         self.each(
             Kernel::MaxPoolBackwardDisjoint,

@@ -81,6 +81,7 @@ impl Builder<'_> {
             part_steps: tiling.part_steps as u32,
             epilogue: end.epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: end.bounds,
         };
         let kernel = match tiling.tile {
             TILED_LARGE => Kernel::Conv2dTiledLarge,
@@ -107,6 +108,7 @@ impl Builder<'_> {
             parts: parts as u32,
             epilogue: call.end.epilogue as u32,
             sharing: self.pass.sharing as u32,
+            bounds: call.end.bounds,
         };
         let buffers = vec![sums, call.end.extra, call.y];
         self.each(Kernel::SplitSum, call.label, params.count, &params, buffers);

@@ -437,6 +437,7 @@ impl Builder<'_> {
                 epilogue: call.end.epilogue as u32,
                 sharing: self.pass.sharing as i32,
                 listed,
+                bounds: call.end.bounds,
             };
             let buffers = vec![part.m, call.end.extra, part.list, call.y];
             let kernel = Kernel::WinogradOutput;

@@ -336,6 +336,7 @@ impl Builder<'_> {
                 tiles,
                 epilogue: call.end.epilogue as u32,
                 sharing: self.pass.sharing as i32,
+                bounds: call.end.bounds,
             };
             let buffers = vec![m, call.end.extra, call.y];
             self.dispatch(output, call.label, &params, buffers, workgroups, 0);
