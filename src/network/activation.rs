@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ReluRule;
 use crate::weights::Tensor;
 
 /// A function of each value alone. Names and settings are those of ONNX where the frameworks differ.
@@ -100,10 +101,24 @@ impl Activation {
     }
 
     /// Whether guided backpropagation and deconvolution have a rule of their own for it. Their papers (arXiv 1412.6806,
-    /// 1311.2901) speak of ReLUs, which pass a value or nothing; a clip does so too. Through all others the plain gradient
-    /// goes, as in Captum and pytorch-grad-cam, whose hooks are on ReLUs alone.
+    /// 1311.2901) speak of ReLUs, which pass a value or nothing; a clip does so too, but for one whose lower bound is above zero: it keeps a
+    /// divisor from zero and is no ReLU. Through all others the plain gradient goes, as in Captum and pytorch-grad-cam, whose hooks
+    /// are on ReLUs alone.
     pub const fn has_rule(&self) -> bool {
-        matches!(self, Self::Relu | Self::Clip { .. })
+        match self {
+            Self::Relu => true,
+            Self::Clip { low, .. } => *low <= 0.0,
+            _ => false,
+        }
+    }
+
+    /// By which rule gradients go through it where `asked` is what ReLUs have.
+    pub const fn rule(&self, asked: ReluRule) -> ReluRule {
+        if self.has_rule() {
+            asked
+        } else {
+            ReluRule::Plain
+        }
     }
 
     /// Its numbers, of which none may be infinite or NaN but a clip's bounds.

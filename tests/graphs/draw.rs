@@ -67,7 +67,8 @@ impl Draw {
         match self.below(8) {
             0..=2 => Activation::Relu,
             3 => Activation::Clip {
-                low: 0.0,
+                // The rules of ReLUs are for the first.
+                low: [0.0, 0.1][self.below(2)],
                 high: 0.8,
             },
             4 => Activation::Silu,

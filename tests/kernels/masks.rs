@@ -14,16 +14,17 @@ const RULES: [ReluRule; 3] = [ReluRule::Plain, ReluRule::Guided, ReluRule::Decon
 /// The gradient of `op` at its input, the value `x`, of which so many are.
 type Twin<'a> = &'a dyn Fn(&[f32], &[f32], usize) -> Vec<f32>;
 
-/// A clip that `op` reads, and a ReLU: nothing of its own is left of either on the way back.
+/// Clips that `op` reads, one of them above zero, and a ReLU: nothing of its own is left of either on the way back.
 #[track_caller]
 fn check(input: Shape, op: &Op, gradients: usize, twin: Twin<'_>, limits: &[Limits<'_>]) {
     for [low, high] in [
         [-0.25, 0.5],
         [0.0, f32::INFINITY],
+        [0.125, 0.5],
         [f32::NEG_INFINITY, 0.25],
     ] {
         let mut network = Network::new("masked", input);
-        let act = match low == 0.0 {
+        let act = match low == 0.0 && high.is_infinite() {
             true => Op::RELU,
             false => Op::clip(low, high),
         };

@@ -26,6 +26,7 @@ impl Builder<'_> {
             (Direction::Backward, SavedValue::Output) => Some(self.value(id)),
             (Direction::Backward, SavedValue::Input) => Some(self.value(input)),
         };
+        let rule = activation.rule(rule);
         match activation {
             Activation::Relu => self.relu(call, rule, kept),
             Activation::Clip { low, high } => self.clip(call, [*low, *high], rule, kept),

@@ -100,7 +100,11 @@ impl Builder<'_> {
         end.added = added;
         let mut reached = input;
         if let Some(bounds) = schedule::mask_taken(self.network, input, request, whole) {
-            end.epilogue = mask(request.rule);
+            let rule = match &node.op {
+                Op::Activate(activation) => activation.rule(request.rule),
+                _ => request.rule,
+            };
+            end.epilogue = mask(rule);
             end.bounds = finite(bounds);
             end.extra = self.value(activation);
             reached = node.inputs[0];

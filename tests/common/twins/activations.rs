@@ -33,6 +33,8 @@ pub(crate) fn clip_backward(
     rule: ReluRule,
 ) -> Vec<f32> {
     let pass = |g: f32, a: f32| match rule {
+        // One that begins above zero is no ReLU.
+        _ if low > 0.0 => low < a && a < high,
         ReluRule::Plain => low < a && a < high,
         ReluRule::Guided => low < a && a < high && g > 0.0,
         ReluRule::Deconv => g > 0.0,
