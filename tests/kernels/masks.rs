@@ -9,20 +9,21 @@ use crate::common::device::{assert_close, backward_within, each_convolution, ran
 use crate::common::drawn;
 use crate::common::twins::{self, Filters};
 
-const RULES: [ReluRule; 3] = [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv];
+/// Bounds of clips, one of them above zero, and of a ReLU, with rules: each of both, not each pair.
+const MASKS: [([f32; 2], &[ReluRule]); 4] = [
+    ([-0.25, 0.5], &[ReluRule::Plain, ReluRule::Guided]),
+    ([0.0, f32::INFINITY], &[ReluRule::Guided, ReluRule::Deconv]),
+    ([0.125, 0.5], &[ReluRule::Guided]),
+    ([f32::NEG_INFINITY, 0.25], &[ReluRule::Plain]),
+];
 
 /// The gradient of `op` at its input, the value `x`, of which so many are.
 type Twin<'a> = &'a dyn Fn(&[f32], &[f32], usize) -> Vec<f32>;
 
-/// Clips that `op` reads, one of them above zero, and a ReLU: nothing of its own is left of either on the way back.
+/// Of an activation that `op` reads nothing of its own is left on the way back.
 #[track_caller]
 fn check(input: Shape, op: &Op, gradients: usize, twin: Twin<'_>, limits: &[Limits<'_>]) {
-    for [low, high] in [
-        [-0.25, 0.5],
-        [0.0, f32::INFINITY],
-        [0.125, 0.5],
-        [f32::NEG_INFINITY, 0.25],
-    ] {
+    for ([low, high], rules) in MASKS {
         let mut network = Network::new("masked", input);
         let act = match low == 0.0 && high.is_infinite() {
             true => Op::RELU,
@@ -38,7 +39,7 @@ fn check(input: Shape, op: &Op, gradients: usize, twin: Twin<'_>, limits: &[Limi
         }
         let dy = random(71, gradients * out.len());
         let before_mask = twin(&dy, &after, gradients);
-        for rule in RULES {
+        for &rule in rules {
             let expected = twins::clip_backward(&before_mask, &after, [low, high], rule);
             for &limits in limits {
                 let request = Request::of(ForwardRequest {
