@@ -61,12 +61,16 @@ fn place(i: i32) -> vec2<i32> {
     return vec2<i32>(i & 4095, i >> 12u);
 }
 
-// `at` over `by`, rounded down, by way of floats: this adapter divides whole numbers one invocation after the other. Exact below 2^20.
+// `at` over `by`, rounded down, `by` above zero: this adapter divides whole numbers one invocation after the other. The quotient of the
+// floats is at most one off.
 fn over(at: i32, by: i32) -> i32 {
-    return i32(floor((f32(at) + 0.5) / f32(by)));
+    let quotient = i32(f32(at) / f32(by));
+    let rest = at - quotient * by;
+    return quotient + select(0, 1, rest >= by) - select(0, 1, rest < 0);
 }
 
 // The first tap that gives something to an output whose first tap lies at `at`: the place of its row or column, spread, is one of x.
+// Their number where none does.
 fn first_tap(at: i32, taps: i32, dilation: i32, up: i32) -> i32 {
     var tap = 0;
     for (; tap < taps; tap++) {

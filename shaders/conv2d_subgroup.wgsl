@@ -96,8 +96,8 @@ fn place(i: i32) -> vec2<i32> {
     return vec2<i32>(i & 4095, i >> 12u);
 }
 
-// `at` over `by`, rounded down, both above zero: this adapter divides whole numbers one invocation after the other. The quotient of
-// the floats is at most one off.
+// `at` over `by`, rounded down, `by` above zero: this adapter divides whole numbers one invocation after the other. The quotient of the
+// floats is at most one off.
 fn over(at: i32, by: i32) -> i32 {
     let quotient = i32(f32(at) / f32(by));
     let rest = at - quotient * by;
@@ -146,7 +146,8 @@ fn outputs_of(number: i32) -> Outputs {
     );
 }
 
-// The first tap that gives something to an output whose first tap lies at `at`, where x is spread, or their number.
+// The first tap that gives something to an output whose first tap lies at `at`: the place of its row or column, spread, is one of x.
+// Their number where none does.
 fn first_tap(at: i32, taps: i32, dilation: i32, up: i32) -> i32 {
     var tap = 0;
     for (; tap < taps; tap++) {

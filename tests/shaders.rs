@@ -360,18 +360,19 @@ fn the_kernel_page_has_a_row_for_every_kernel() {
     }
 }
 
-/// Helpers that shaders have copies of: each file is WGSL as it stands, and a mend of one copy is a mend of all. Those of
-/// convolutions by subgroups are written for their own loops.
+/// Helpers that shaders have copies of: each file is WGSL as it stands, and a mend of one copy is a mend of all.
 #[test]
 fn copies_of_a_helper_are_the_same_in_all_shaders() {
-    const HELPERS: [&str; 13] = [
+    const HELPERS: [&str; 15] = [
         "block",
         "end",
+        "first_tap",
         "half_blocks",
         "high",
         "low",
         "normal",
         "over",
+        "passes",
         "place",
         "present",
         "product",
@@ -386,7 +387,7 @@ fn copies_of_a_helper_are_the_same_in_all_shaders() {
         .collect();
     names.dedup();
     let mut copies = 0;
-    for (name, source) in names.iter().filter(|(name, _)| !name.starts_with("conv")) {
+    for (name, source) in &names {
         for start in source.match_indices("\nfn ").map(|(at, _)| at + 1) {
             let function = &source[start..];
             let function = &function[..function.find("\n}").unwrap()];
