@@ -68,23 +68,17 @@ impl Concats {
                 continue;
             };
             let before = inputs[..at].iter().map(|id| network.node(*id).shape.c);
-            let before: usize = before.sum();
-            let bytes = padded_bytes(
-                1,
-                Shape {
-                    c: before,
-                    ..of_made
-                },
-            );
-            // Nothing of the next operand may come into its last block, nor does it begin in that of the one before.
-            let in_blocks = before.is_multiple_of(4) && of_made.c.is_multiple_of(4);
-            let aligned = in_blocks && bytes.is_multiple_of(part);
+            let bytes = bytes_before(before.sum(), of_made, part);
             // A kernel may not read the buffer that it writes.
             let reads = step.reads(network);
             let reads_it = reads
                 .iter()
                 .any(|&input| self.lies_in(input) == Some(whole));
-            if places.next().is_none() && aligned && !reads_it && !self.whole.contains_key(&made) {
+            if let Some(bytes) = bytes
+                && places.next().is_none()
+                && !reads_it
+                && !self.whole.contains_key(&made)
+            {
                 self.homes.insert(made, (whole, bytes));
                 return;
             }
@@ -96,6 +90,14 @@ impl Concats {
         let home = self.homes.get(&id).map(|(whole, _)| *whole);
         home.or(self.whole.get(&id).copied())
     }
+}
+
+/// The bytes of float32 before an operand of `shape` that comes after `before` channels of one image, if it is a part that can be bound
+/// by itself, as one is that begins at a multiple of `part` bytes: nothing of its neighbours may lie in its first or last block.
+pub(super) fn bytes_before(before: usize, shape: Shape, part: u64) -> Option<u64> {
+    let bytes = padded_bytes(1, Shape { c: before, ..shape });
+    let in_blocks = before.is_multiple_of(4) && shape.c.is_multiple_of(4);
+    (in_blocks && bytes.is_multiple_of(part)).then_some(bytes)
 }
 
 #[cfg(test)]

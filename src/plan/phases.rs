@@ -139,7 +139,7 @@ impl Builder<'_> {
         self.find_repeats(request);
         let steps = schedule::steps(self.network, request, self);
         if self.pass.images == 1 {
-            self.pass.concats = Concats::new(self.network, &steps, self.part());
+            self.pass.concats = Concats::new(self.network, &steps, self.part_alignment());
         }
         let reads = steps.iter().flat_map(|step| step.reads(self.network));
         let mut readers: BTreeMap<NodeId, usize> = BTreeMap::new();
@@ -288,8 +288,8 @@ impl Builder<'_> {
         None
     }
 
-    /// At a multiple of how many bytes of float32 a part of a buffer may begin.
-    pub(super) fn part(&self) -> u64 {
+    /// Bytes of float32 at multiples of which a part of a buffer may begin.
+    pub(super) fn part_alignment(&self) -> u64 {
         PART * 4 / self.request.dtype.bytes()
     }
 

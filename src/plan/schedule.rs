@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BackwardRequest, ForwardRequest};
-use crate::network::{Activation, Network, NodeId, Op, SavedValue, Shape, Window};
+use crate::network::{Activation, Network, NodeId, Op, ReluRule, SavedValue, Shape, Window};
 
 /// Nodes that are computed together, each but the first the only reader of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,23 +325,26 @@ fn joined(mut steps: Vec<Step>, take: impl Fn(&mut Step) -> Option<NodeId>) -> V
     steps
 }
 
-/// On the backward pass, the bounds between which values of `input`, a ReLU or a clip, let gradients pass, if the kernel that makes
-/// the gradient there applies this mask, so that what it makes is the gradient before `input`: where nobody asks for the one after
+/// On the backward pass, the rule by which gradients pass through `input`, a ReLU or a clip, and the bounds between which its values
+/// let them, if the kernel that makes the gradient there applies this mask, so that what it makes is the gradient before `input`: where nobody asks for the one after
 /// it, and what it makes is `whole`, with what comes back from other readers, or there are none.
 pub(super) fn mask_taken(
     network: &Network,
     input: NodeId,
     back: &BackwardRequest,
     whole: bool,
-) -> Option<[f32; 2]> {
-    let bounds = match network.node(input).op {
-        Op::Activate(Activation::Relu) => [0.0, f32::INFINITY],
-        Op::Activate(Activation::Clip { low, high }) => [low, high],
+) -> Option<(ReluRule, [f32; 2])> {
+    let Op::Activate(activation) = &network.node(input).op else {
+        return None;
+    };
+    let bounds = match *activation {
+        Activation::Relu => [0.0, f32::INFINITY],
+        Activation::Clip { low, high } => [low, high],
         _ => return None,
     };
     let is_asked = input == back.to || back.keep.contains(&input);
     let is_whole = whole || network.only_reader(input).is_some();
-    (is_whole && !is_asked).then_some(bounds)
+    (is_whole && !is_asked).then_some((activation.rule(back.rule), bounds))
 }
 
 #[cfg(test)]

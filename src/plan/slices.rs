@@ -4,9 +4,10 @@
 
 use super::BufferId;
 use super::builder::Builder;
+use super::concats::bytes_before;
 use super::phases::OfNodes;
 use crate::layout::padded_bytes;
-use crate::network::{NodeId, Shape};
+use crate::network::NodeId;
 
 /// Where the gradient of a node lies in that of a concatenation.
 #[derive(Clone, Copy)]
@@ -80,19 +81,13 @@ impl Builder<'_> {
         };
         let network = self.network;
         let (node, concat) = (network.node(id), network.node(slice.concat));
-        let before = Shape {
-            c: slice.before,
-            ..node.shape
-        };
-        let offset = padded_bytes(1, before);
-        let in_blocks = before.c.is_multiple_of(4) && node.shape.c.is_multiple_of(4);
-        let cut = match n == 1 && in_blocks && offset.is_multiple_of(self.part()) {
-            true => {
+        let cut = match bytes_before(slice.before, node.shape, self.part_alignment()) {
+            Some(offset) if n == 1 => {
                 let name = format!("d_{}", node.name);
                 let bytes = padded_bytes(1, node.shape);
                 self.buffers.part(&name, slice.of, offset, bytes)
             }
-            false => self.channels_of_gradient(id, concat, slice.of, slice.before, n),
+            _ => self.channels_of_gradient(id, concat, slice.of, slice.before, n),
         };
         let sum = match gradients.get(&id) {
             None => cut,

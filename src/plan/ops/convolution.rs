@@ -57,6 +57,15 @@ pub(super) struct BaseValue {
     pub(super) base: BufferId,
 }
 
+/// Outputs along an axis whose places, modulo how far x is spread apart, are the same: they meet the same taps.
+#[derive(Clone, Copy)]
+struct Phases {
+    /// How many phases there are: one where x is not spread.
+    count: usize,
+    /// The most outputs of one.
+    places: usize,
+}
+
 impl Convolution<'_> {
     /// Multiply-adds: every weight once for each position of the layer's own output, whichever way it goes.
     pub(super) fn work(&self) -> u64 {
@@ -114,14 +123,22 @@ impl Convolution<'_> {
 
     /// Workgroups along columns and rows of those that take so many columns and 7 rows, as far apart as x is spread.
     pub(super) fn column_groups(&self, columns: usize) -> [u32; 2] {
+        let [rows, across] = self.phases();
+        let groups = |axis: Phases, tile| axis.count * axis.places.div_ceil(tile);
+        [groups(across, columns), groups(rows, COLUMNS_ROWS)].map(|groups| groups as u32)
+    }
+
+    /// Outputs along rows and along columns by phase.
+    fn phases(&self) -> [Phases; 2] {
         let [.., up] = self.window_steps();
-        let sides = [self.out_shape.w, self.out_shape.h];
-        let each = [up[1], up[0]].map(|up| up as usize);
-        let tile = [columns, COLUMNS_ROWS];
-        std::array::from_fn(|axis| {
-            let places = sides[axis].div_ceil(each[axis]);
-            (each[axis] * places.div_ceil(tile[axis])) as u32
-        })
+        let phases = |up: i32, side: usize| Phases {
+            count: up as usize,
+            places: side.div_ceil(up as usize),
+        };
+        [
+            phases(up[0], self.out_shape.h),
+            phases(up[1], self.out_shape.w),
+        ]
     }
 
     /// Taps from one to the next that reads a place of x for the same output, where x is spread apart.
@@ -308,11 +325,11 @@ impl Builder<'_> {
         let (image, copy) = self.through_image(call.x, texels);
         let (in_blocks, out_blocks) = (blocks(call.in_shape.c), blocks(call.out_shape.c));
         let [stride, pad, up] = call.window_steps();
-        // Where x is spread, each phase has its own workgroups.
-        let phases = up.map(|up| up as usize);
-        let rows = call.out_shape.h.div_ceil(phases[0]);
-        let count = call.n * rows * call.out_shape.w.div_ceil(phases[1]);
-        let of_positions = phases[0] * phases[1] * count.div_ceil(CONV2D_SUBGROUP_POSITIONS);
+        // Each phase has its own workgroups.
+        let [down, along] = call.phases();
+        let count = call.n * down.places * along.places;
+        let of_phase = count.div_ceil(CONV2D_SUBGROUP_POSITIONS);
+        let of_positions = down.count * along.count * of_phase;
         let each = blocks_each(out_blocks, of_positions, width);
         let params = Conv2dSubgroupParams {
             in_blocks: in_blocks as i32,

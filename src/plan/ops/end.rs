@@ -99,11 +99,7 @@ impl Builder<'_> {
         let mut end = self.plain_end();
         end.added = added;
         let mut reached = input;
-        if let Some(bounds) = schedule::mask_taken(self.network, input, request, whole) {
-            let rule = match &node.op {
-                Op::Activate(activation) => activation.rule(request.rule),
-                _ => request.rule,
-            };
+        if let Some((rule, bounds)) = schedule::mask_taken(self.network, input, request, whole) {
             end.epilogue = mask(rule);
             end.bounds = finite(bounds);
             end.extra = self.value(activation);
