@@ -16,9 +16,13 @@
 //   SQUARE        x x
 //   SQRT          sqrt(x), of x < 0: 0
 //   RECIPROCAL    1 / x, of 0: 0, so that what fills up a block of channels stays as it is
+//   ABS           |x|
+//   EXP           exp(x)
+//   LOG           log(x), of x <= 0 that of the smallest number, which is finite
+//   POWER         m^b, m = max(x, a); of m <= 0: 0, but m itself for a b of 1
 //
-// x, y: N x blocks x positions, four channels an element. No exponential is of a positive number, so that none is infinite; each
-// result is within 1e-6 of f, relative to the larger of 1 and |x|.
+// x, y: N x blocks x positions, four channels an element. No exponential but EXP's own is of a positive number, so that none is
+// infinite; each result is within 1e-6 of f, POWER's within 4e-6, relative to the larger of 1, |x| and |f|.
 // An invocation makes one element of y. CPU twin: activate in tests/common/twins.rs.
 
 struct Params {
@@ -44,6 +48,10 @@ const ACTIVATION_MISH: u32 = 10u;
 const ACTIVATION_SQUARE: u32 = 11u;
 const ACTIVATION_SQRT: u32 = 12u;
 const ACTIVATION_RECIPROCAL: u32 = 13u;
+const ACTIVATION_ABS: u32 = 14u;
+const ACTIVATION_EXP: u32 = 15u;
+const ACTIVATION_LOG: u32 = 16u;
+const ACTIVATION_POWER: u32 = 17u;
 // One of them: software adapters run all branches of a switch that is still there.
 override KIND: u32;
 
@@ -51,6 +59,16 @@ override KIND: u32;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> slopes: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+const SMALLEST: f32 = 1.17549435e-38;
+
+// exp(v) by the nearest power of two, so that the rounding of a large exponent is no part of it. Beyond 104 it is 0 or infinite.
+fn exp_of(v: vec4<f32>) -> vec4<f32> {
+    let u = clamp(v, vec4<f32>(-104.0), vec4<f32>(104.0));
+    let whole = round(u * 1.442695);
+    // Of the largest results the power of two alone may be too large.
+    return exp((u - whole * 0.693359375) + whole * 2.1219444e-4) * exp2(whole - 1.0) * 2.0;
+}
 
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {
     let e = exp(-abs(v));
@@ -153,6 +171,15 @@ fn main(
         case ACTIVATION_RECIPROCAL: {
             let is_zero = v == zero;
             y[at] = select(1.0 / select(v, one, is_zero), zero, is_zero);
+        }
+        case ACTIVATION_ABS: { y[at] = abs(v); }
+        case ACTIVATION_EXP: { y[at] = exp_of(v); }
+        case ACTIVATION_LOG: { y[at] = log(max(v, vec4<f32>(SMALLEST))); }
+        case ACTIVATION_POWER: {
+            let m = max(v, vec4<f32>(p.a));
+            let is_above = m > zero;
+            let power = select(zero, pow(select(one, m, is_above), vec4<f32>(p.b)), is_above);
+            y[at] = select(power, m, vec4<bool>(p.b == 1.0));
         }
         default: { y[at] = v; }
     }

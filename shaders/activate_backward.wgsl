@@ -16,6 +16,10 @@
 //   SQUARE        2 x
 //   SQRT          1 / (2 sqrt(x)), where x <= 0: 0
 //   RECIPROCAL    -1 / x^2, of 0: 0
+//   ABS           -1, 0 or 1, the sign of x
+//   EXP           exp(x)
+//   LOG           1 / x, of x <= 0: 0
+//   POWER         b m^(b - 1), m = max(x, a); where x <= a, or m <= 0 for a b other than 1: 0
 //
 // dy, dx: N x blocks x positions, four channels an element; kept: x, but y for SIGMOID and TANH, one image's (blocks x
 // positions) for `sharing` n. An invocation makes one element of dx. CPU twin: activate_backward in tests/common/twins.rs.
@@ -44,6 +48,10 @@ const ACTIVATION_MISH: u32 = 10u;
 const ACTIVATION_SQUARE: u32 = 11u;
 const ACTIVATION_SQRT: u32 = 12u;
 const ACTIVATION_RECIPROCAL: u32 = 13u;
+const ACTIVATION_ABS: u32 = 14u;
+const ACTIVATION_EXP: u32 = 15u;
+const ACTIVATION_LOG: u32 = 16u;
+const ACTIVATION_POWER: u32 = 17u;
 // One of them: software adapters run all branches of a switch that is still there.
 override KIND: u32;
 
@@ -52,6 +60,14 @@ override KIND: u32;
 @group(0) @binding(2) var<storage, read> kept: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> slopes: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> dx: array<vec4<f32>>;
+
+// exp(v) by the nearest power of two, so that the rounding of a large exponent is no part of it. Beyond 104 it is 0 or infinite.
+fn exp_of(v: vec4<f32>) -> vec4<f32> {
+    let u = clamp(v, vec4<f32>(-104.0), vec4<f32>(104.0));
+    let whole = round(u * 1.442695);
+    // Of the largest results the power of two alone may be too large.
+    return exp((u - whole * 0.693359375) + whole * 2.1219444e-4) * exp2(whole - 1.0) * 2.0;
+}
 
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {
     let e = exp(-abs(v));
@@ -160,6 +176,18 @@ fn main(
             let is_zero = v == zero;
             let inverse = 1.0 / select(v, one, is_zero);
             slope = select(-inverse * inverse, zero, is_zero);
+        }
+        case ACTIVATION_ABS: { slope = sign(v); }
+        case ACTIVATION_EXP: { slope = exp_of(v); }
+        case ACTIVATION_LOG: {
+            let is_above = v > zero;
+            slope = select(zero, 1.0 / select(one, v, is_above), is_above);
+        }
+        case ACTIVATION_POWER: {
+            let is_above = v > zero;
+            let power = p.b * pow(select(one, v, is_above), vec4<f32>(p.b - 1.0));
+            let of_power = select(zero, power, is_above);
+            slope = select(zero, select(of_power, one, vec4<bool>(p.b == 1.0)), v > vec4<f32>(p.a));
         }
         default: {}
     }

@@ -44,6 +44,9 @@
 //! | `depthwise`, `depthwise_subgroup`, `depthwise_square` | n p o k² | 4 (n o (q + p) + o k²), with a mask 4 o p more | bytes |
 //! | `pad`, and backward | 0 | 4 n o (q + p) | bytes |
 //! | `resample` of t taps a row and a column, and backward | n P t² | 4 n o (q + p) | bytes |
+//! | `transpose`, and backward | 0 | 8 n P | bytes |
+//! | `softmax` | 0 | 16 n P | bytes |
+//! | `softmax_backward` | 2 n P | 16 n P | bytes |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |
 //! | `lrn_backward` | 3 n P s | 8 n P + 8 P | bytes |
 //! | `clip`, and backward | 0 | 8 n P, backward 4 P more | bytes |
@@ -222,11 +225,15 @@ pub enum ActivationKind {
     Square = 11,
     Sqrt = 12,
     Reciprocal = 13,
+    Abs = 14,
+    Exp = 15,
+    Log = 16,
+    Power = 17,
 }
 
 impl ActivationKind {
     /// Every kind with the name of its constant in the shaders.
-    pub const NAMED: [(&'static str, Self); 14] = [
+    pub const NAMED: [(&'static str, Self); 18] = [
         ("ACTIVATION_LEAKY", Self::Leaky),
         ("ACTIVATION_ELU", Self::Elu),
         ("ACTIVATION_SIGMOID", Self::Sigmoid),
@@ -241,6 +248,10 @@ impl ActivationKind {
         ("ACTIVATION_SQUARE", Self::Square),
         ("ACTIVATION_SQRT", Self::Sqrt),
         ("ACTIVATION_RECIPROCAL", Self::Reciprocal),
+        ("ACTIVATION_ABS", Self::Abs),
+        ("ACTIVATION_EXP", Self::Exp),
+        ("ACTIVATION_LOG", Self::Log),
+        ("ACTIVATION_POWER", Self::Power),
     ];
 }
 

@@ -14,7 +14,9 @@ mod tests;
 
 pub(crate) use activation::SELU;
 pub use activation::{Activation, SavedValue};
-pub use op::{FilterLayout, FlattenOrder, Lrn, MatrixLayout, Op, Pad, ReluRule, Window};
+pub use op::{
+    FilterLayout, FlattenOrder, Lrn, MatrixLayout, Op, Pad, ReluRule, SoftmaxOver, Window,
+};
 pub use resample::{
     Coordinates, Interpolation, NearestMode, RepeatMode, Resample, Resize, ResizeTo, Taps,
 };
@@ -446,17 +448,49 @@ impl Network {
             |&id: &usize| matches!(self.nodes[id].op, Op::Add | Op::Mul | Op::Max | Op::Concat);
         let later = convolution + 1..self.nodes.len();
         let joined = later.rev().filter(joins).find(|&id| has_places(id));
-        let mut last = joined.unwrap_or(convolution);
+        let mut last = self.before_ways_around(joined.unwrap_or(convolution));
+        let is_joined = joins(&last);
         while let Some(NodeId(next)) = self.only_reader(NodeId(last))
             && match self.nodes[next].op {
                 Op::GroupNorm { .. } => true,
-                Op::Affine { .. } | Op::LayerNorm { .. } => joined.is_some(),
+                Op::Affine { .. } | Op::LayerNorm { .. } => is_joined,
                 _ => false,
             }
         {
             last = next;
         }
         Some(last)
+    }
+
+    /// `id`, or where values go around it the last convolution or meeting of branches before it that all go through and whose map
+    /// is as large: of a standard deviation not the distances from the mean, of weighed positions not the weights. Not where
+    /// convolutions with more than one tap come between the two: those are branches of their own.
+    fn before_ways_around(&self, id: usize) -> usize {
+        let mut last_reader = vec![0; self.nodes.len()];
+        for (reader, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                last_reader[input.0] = reader;
+            }
+        }
+        let size = |id: usize| [self.nodes[id].shape.h, self.nodes[id].shape.w];
+        let mut furthest = 0;
+        let mut found = id;
+        for (at, &reader) in last_reader.iter().enumerate().take(id + 1) {
+            let is_layer = match &self.nodes[at].op {
+                Op::Conv2d { window, .. } => {
+                    if window.size != [1; 2] {
+                        found = id;
+                    }
+                    true
+                }
+                op => matches!(op, Op::Add | Op::Mul | Op::Max | Op::Concat),
+            };
+            if furthest <= at && (at == id || is_layer && size(at) == size(id)) {
+                found = at;
+            }
+            furthest = furthest.max(reader);
+        }
+        found
     }
 
     /// The node that alone reads `id`.
@@ -527,6 +561,8 @@ impl Node {
             | Op::Concat
             | Op::Pad(_)
             | Op::Resample(_)
+            | Op::Transpose
+            | Op::Softmax(_)
             | Op::Lrn(_)
             | Op::MaxPool(_)
             | Op::AvgPool { .. }

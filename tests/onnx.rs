@@ -54,6 +54,7 @@ fn check(file: &str, expected: &str, off: f32) {
         score: Score::Logit,
         ..Wanted::default().and([
             attribution::Method::GuidedBprop,
+            attribution::Method::Deconvnet,
             attribution::Method::Gradient,
         ])
     };
@@ -89,7 +90,8 @@ fn check(file: &str, expected: &str, off: f32) {
     let at = explainer.map_shape();
     assert_eq!([at.h as f32, at.w as f32], rows[..], "{file}");
     assert_eq!(probabilities.len(), theirs.len());
-    let gradient = expected.get("gradient").map(numbers);
+    let at_picture = ["guided", "deconvolution", "gradient"];
+    let at_picture = at_picture.map(|key| (key, expected.get(key).map(numbers)));
     let expected = numbers(&expected["map"]);
     let most = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let apart: Vec<f32> = map.iter().zip(&expected).map(|(a, b)| a - b).collect();
@@ -99,14 +101,16 @@ fn check(file: &str, expected: &str, off: f32) {
     );
     assert!(furthest <= off, "{file}: probabilities off by {furthest}");
     assert_close(file, &map, &expected, Shape::new(1, at.h, at.w), 10.0 * off);
-    let [pixels, plain] = explanations[0].pixels()[..] else {
-        panic!("two methods at the pixels");
-    };
-    if let Some(gradient) = gradient {
-        let plain: Vec<f32> = plain.iter().map(|&v| v as f32).collect();
-        assert_close(file, &plain, &gradient, network.input_shape(), 10.0 * off);
+    let pixels = explanations[0].pixels();
+    assert_eq!(pixels.len(), at_picture.len());
+    for ((key, theirs), ours) in at_picture.into_iter().zip(pixels) {
+        assert!(ours.iter().all(|v| v.is_finite()) && ours.iter().any(|&v| v != 0.0));
+        if let Some(theirs) = theirs {
+            let ours: Vec<f32> = ours.iter().map(|&v| v as f32).collect();
+            let what = format!("{file}: {key}");
+            assert_close(&what, &ours, &theirs, network.input_shape(), 10.0 * off);
+        }
     }
-    assert!(pixels.iter().all(|v| v.is_finite()) && pixels.iter().any(|&v| v != 0.0));
 }
 
 #[test]

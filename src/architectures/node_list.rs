@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{
     Activation, FilterLayout, FlattenOrder, Lrn, MAX_SIDE, MatrixLayout, Network, NetworkError,
-    NodeId, Op, Pad, Resample, Shape, Window,
+    NodeId, Op, Pad, Resample, Shape, SoftmaxOver, Window,
 };
 use crate::weights::{Tensor, Weights};
 
@@ -113,6 +113,13 @@ enum Words {
     Square,
     Sqrt,
     Reciprocal,
+    Abs,
+    Exp,
+    Log,
+    Power {
+        low: f32,
+        power: f32,
+    },
     Add,
     Mul,
     Max,
@@ -124,6 +131,10 @@ enum Words {
     },
     Resample {
         rule: Resample,
+    },
+    Transpose,
+    Softmax {
+        over: SoftmaxOver,
     },
     Lrn {
         size: usize,
@@ -211,6 +222,8 @@ fn words(op: &Op) -> Option<Words> {
             value: pad.value,
         },
         Op::Resample(rule) => Words::Resample { rule: *rule },
+        Op::Transpose => Words::Transpose,
+        Op::Softmax(over) => Words::Softmax { over: *over },
         Op::Lrn(lrn) => Words::Lrn {
             size: lrn.size,
             alpha: lrn.alpha,
@@ -259,6 +272,13 @@ fn activation_words(activation: &Activation) -> Words {
         Activation::Square => Words::Square,
         Activation::Sqrt => Words::Sqrt,
         Activation::Reciprocal => Words::Reciprocal,
+        Activation::Abs => Words::Abs,
+        Activation::Exp => Words::Exp,
+        Activation::Log => Words::Log,
+        Activation::Power { low, power } => Words::Power {
+            low: *low,
+            power: *power,
+        },
     }
 }
 
@@ -359,6 +379,10 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::Square => Op::Activate(Activation::Square),
         Words::Sqrt => Op::Activate(Activation::Sqrt),
         Words::Reciprocal => Op::Activate(Activation::Reciprocal),
+        Words::Abs => Op::Activate(Activation::Abs),
+        Words::Exp => Op::Activate(Activation::Exp),
+        Words::Log => Op::Activate(Activation::Log),
+        Words::Power { low, power } => Op::Activate(Activation::Power { low, power }),
         Words::Add => Op::Add,
         Words::Mul => Op::Mul,
         Words::Max => Op::Max,
@@ -377,6 +401,8 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
             })
         }
         Words::Resample { rule } => Op::Resample(rule),
+        Words::Transpose => Op::Transpose,
+        Words::Softmax { over } => Op::Softmax(over),
         Words::Lrn {
             size,
             alpha,

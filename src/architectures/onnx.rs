@@ -23,10 +23,12 @@ mod modules;
 mod names;
 mod outputs;
 mod positions;
+mod powers;
 mod quantized;
 mod reductions;
 mod shapes;
 mod sizes;
+mod softmax;
 mod sums;
 mod views;
 mod windows;
@@ -417,6 +419,9 @@ impl<'a> Import<'a> {
         let shape = self.shape_of_value(&last);
         if shape.h * shape.w != 1 {
             return Err(wrong("a map"));
+        }
+        if self.is_of_probabilities(last.node) {
+            return Err(wrong("made of probabilities, after a softmax"));
         }
         self.network.output_kind = kind.unwrap_or(OutputKind::Softmax);
         self.network.nodes.truncate(last.node.0 + 1);

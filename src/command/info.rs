@@ -18,7 +18,8 @@ use crate::methods::Method;
 use crate::methods::attribution;
 use crate::methods::cam;
 use crate::network::{
-    Interpolation, Network, NetworkError, Op, Pad, RepeatMode, Resample, Resize, Shape, Window,
+    Interpolation, Network, NetworkError, Op, Pad, RepeatMode, Resample, Resize, Shape,
+    SoftmaxOver, Window,
 };
 use crate::options::DEFAULT_TOP_N;
 use crate::output::report::paths;
@@ -387,6 +388,11 @@ fn op(op: &Op) -> String {
             format!("pad {top},{left},{bottom},{right} by {by}")
         }
         Op::Resample(Resample::Pick { step: [h, w], .. }) => format!("every {h}x{w}"),
+        Op::Transpose => "rows as columns".into(),
+        Op::Softmax(SoftmaxOver::Positions) => "softmax over positions".into(),
+        Op::Softmax(SoftmaxOver::Channels { count, .. }) => {
+            format!("softmax over {count} channels")
+        }
         Op::Lrn(lrn) => format!("lrn over {}", lrn.size),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),

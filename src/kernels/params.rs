@@ -194,6 +194,21 @@ uniforms! {
         from_channel: u32, to: u32, channels: u32, keep: u32, sharing: u32,
     }
 
+    /// Uniform of `transpose.wgsl`.
+    TransposeParams {
+        count: u32, rows: u32, columns: u32,
+    }
+
+    /// Uniform of `softmax.wgsl`.
+    SoftmaxParams {
+        count: u32, rows: u32, blocks: u32, positions: u32, channels: u32, length: u32, apart: u32,
+    }
+
+    /// Uniform of `softmax_backward.wgsl`.
+    SoftmaxBackwardParams {
+        count: u32, rows: u32, blocks: u32, positions: u32, channels: u32, length: u32, apart: u32, sharing: u32,
+    }
+
     /// Uniform of `layer_norm.wgsl`.
     LayerNormParams {
         count: u32, blocks: u32, positions: u32, channels: u32, epsilon: f32,

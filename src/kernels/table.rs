@@ -65,6 +65,10 @@ const MISH_KIND: Constants = &kind(ActivationKind::Mish);
 const SQUARE_KIND: Constants = &kind(ActivationKind::Square);
 const SQRT_KIND: Constants = &kind(ActivationKind::Sqrt);
 const RECIPROCAL_KIND: Constants = &kind(ActivationKind::Reciprocal);
+const ABS_KIND: Constants = &kind(ActivationKind::Abs);
+const EXP_KIND: Constants = &kind(ActivationKind::Exp);
+const LOG_KIND: Constants = &kind(ActivationKind::Log);
+const POWER_KIND: Constants = &kind(ActivationKind::Power);
 const SQUARE_3_1: Constants = &square([NO_NUMBER, 0.0, 3.0, 1.0]);
 const SQUARE_3_1_MASKED: Constants = &square([NO_NUMBER, 1.0, 3.0, 1.0]);
 const SQUARE_3_1_SILU: Constants = &square([SILU_NUMBER, 0.0, 3.0, 1.0]);
@@ -333,6 +337,10 @@ kernels! {
     ActivateSquare: "activate", ActivateParams, [Read, Read, Write], SQUARE_KIND;
     ActivateSqrt: "activate", ActivateParams, [Read, Read, Write], SQRT_KIND;
     ActivateReciprocal: "activate", ActivateParams, [Read, Read, Write], RECIPROCAL_KIND;
+    ActivateAbs: "activate", ActivateParams, [Read, Read, Write], ABS_KIND;
+    ActivateExp: "activate", ActivateParams, [Read, Read, Write], EXP_KIND;
+    ActivateLog: "activate", ActivateParams, [Read, Read, Write], LOG_KIND;
+    ActivatePower: "activate", ActivateParams, [Read, Read, Write], POWER_KIND;
     ActivateLeakyBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], LEAKY_KIND;
     ActivateEluBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], ELU_KIND;
     ActivateSigmoidBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SIGMOID_KIND;
@@ -347,6 +355,10 @@ kernels! {
     ActivateSquareBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SQUARE_KIND;
     ActivateSqrtBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], SQRT_KIND;
     ActivateReciprocalBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], RECIPROCAL_KIND;
+    ActivateAbsBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], ABS_KIND;
+    ActivateExpBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], EXP_KIND;
+    ActivateLogBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], LOG_KIND;
+    ActivatePowerBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], POWER_KIND;
     Combine: "combine", CombineParams, [Read, Read, Write];
     ProductSum: "product_sum", ProductSumParams, [Read, Read, Write];
     CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
@@ -395,6 +407,9 @@ kernels! {
     Depthwise5x5StridedHardSwish: "depthwise_square", DepthwiseSquareParams, [Image, Image, Read, Write], SQUARE_5_2_HARD_SWISH, subgroup;
     Pad: "pad", PadParams, [Read, Write];
     Resample: "resample", ResampleParams, [Read, Read, Write];
+    Transpose: "transpose", TransposeParams, [Read, Write];
+    Softmax: "softmax", SoftmaxParams, [Read, WriteSingly];
+    SoftmaxBackward: "softmax_backward", SoftmaxBackwardParams, [Read, Read, WriteSingly];
     Lrn: "lrn", LrnParams, [Read, Write, Write];
     LrnBackward: "lrn_backward", LrnBackwardParams, [Read, Read, Read, Write];
     Relu: "relu", ReluParams, [Read, Read, Write];
@@ -456,6 +471,10 @@ impl ActivationKind {
                 Kernel::ActivateReciprocal,
                 Kernel::ActivateReciprocalBackward,
             ],
+            Self::Abs => [Kernel::ActivateAbs, Kernel::ActivateAbsBackward],
+            Self::Exp => [Kernel::ActivateExp, Kernel::ActivateExpBackward],
+            Self::Log => [Kernel::ActivateLog, Kernel::ActivateLogBackward],
+            Self::Power => [Kernel::ActivatePower, Kernel::ActivatePowerBackward],
         }
     }
 }

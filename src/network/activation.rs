@@ -63,6 +63,20 @@ pub enum Activation {
     Sqrt,
     /// 1 / x; of 0 it is 0, and no gradient passes.
     Reciprocal,
+    /// x without its sign; at 0 no gradient passes.
+    Abs,
+    /// e to the power of x.
+    Exp,
+    /// The natural logarithm; of what is not above zero that of the smallest number, where no gradient passes.
+    Log,
+    /// max(x, low)^power, as generalised-mean pools have it (arXiv 1711.02512). The bound keeps roots and quotients from zero and
+    /// is no ReLU. Of what is not above zero a power other than the first is 0, as at 0, where no gradient passes.
+    Power {
+        /// Not below zero.
+        low: f32,
+        /// Other than 0.
+        power: f32,
+    },
 }
 
 /// Scale and alpha of SELU.
@@ -96,7 +110,11 @@ impl Activation {
             | Self::Mish
             | Self::Square
             | Self::Sqrt
-            | Self::Reciprocal => SavedValue::Input,
+            | Self::Reciprocal
+            | Self::Abs
+            | Self::Exp
+            | Self::Log
+            | Self::Power { .. } => SavedValue::Input,
         }
     }
 
@@ -126,6 +144,7 @@ impl Activation {
         match *self {
             Self::LeakyRelu { alpha } | Self::Elu { alpha } => [alpha, 0.0],
             Self::HardSigmoid { alpha, beta } => [alpha, beta],
+            Self::Power { low, power } => [low, power],
             _ => [0.0, 0.0],
         }
     }
@@ -152,6 +171,12 @@ impl fmt::Display for Activation {
             Self::Square => write!(f, "square"),
             Self::Sqrt => write!(f, "square root"),
             Self::Reciprocal => write!(f, "reciprocal"),
+            Self::Abs => write!(f, "absolute value"),
+            Self::Exp => write!(f, "exponential"),
+            Self::Log => write!(f, "logarithm"),
+            Self::Power { low, power: 1.0 } => write!(f, "at least {low}"),
+            Self::Power { low: 0.0, power } => write!(f, "power of {power}"),
+            Self::Power { low, power } => write!(f, "at least {low}, power of {power}"),
         }
     }
 }

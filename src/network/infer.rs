@@ -1,7 +1,8 @@
 //! The shape that an op gives, and whether its weights fit what comes in.
 
 use super::{
-    Activation, FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Pad, Shape, Window,
+    Activation, FilterLayout, MAX_POOL, MatrixLayout, NetworkError, Op, Pad, Shape, SoftmaxOver,
+    Window,
 };
 use crate::weights::Tensor;
 
@@ -78,7 +79,12 @@ fn concatenated(name: &str, inputs: &[Shape]) -> Result<Shape, NetworkError> {
 fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
     let node = Node { name, input };
     match op {
-        Op::Input | Op::Add | Op::Mul | Op::Max | Op::Concat => Ok(input),
+        Op::Input
+        | Op::Add
+        | Op::Mul
+        | Op::Max
+        | Op::Concat
+        | Op::Softmax(SoftmaxOver::Positions) => Ok(input),
         Op::Activate(activation) => node.activated(activation),
         Op::Conv2d {
             weight,
@@ -118,6 +124,17 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
             let made = resample.output(input.h, input.w);
             let [h, w] = made.ok_or_else(|| node.setting(format!("{resample:?} of {input}")))?;
             Ok(Shape::new(input.c, h, w))
+        }
+        Op::Transpose => Ok(Shape::new(input.c, input.w, input.h)),
+        Op::Softmax(SoftmaxOver::Channels { count, apart }) => {
+            let set = count.checked_mul(*apart).filter(|&set| set > 0);
+            match set.is_some_and(|set| input.c.is_multiple_of(set)) {
+                true => Ok(input),
+                false => Err(node.setting(format!(
+                    "a softmax over sets of {count} of {} channels, {apart} apart",
+                    input.c
+                ))),
+            }
         }
         Op::Lrn(lrn) => {
             let numbers = [lrn.alpha, lrn.beta, lrn.bias];
@@ -168,6 +185,9 @@ impl Node<'_> {
         }
         let channels = self.input.c;
         match activation {
+            Activation::Power { low, power } if *power == 0.0 || *low < 0.0 => {
+                Err(self.setting(format!("{activation}")))
+            }
             Activation::PRelu { slope } if slope.shape() != [1] && slope.shape() != [channels] => {
                 Err(self.wrong_shape("slopes", slope, format!("[{channels}] or [1]")))
             }

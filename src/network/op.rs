@@ -147,6 +147,22 @@ impl Lrn {
     }
 }
 
+/// Over which values a softmax makes shares that add up to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoftmaxOver {
+    /// All positions, for each channel.
+    Positions,
+    /// So many channels, each `apart` further than the one before, at each position. What lies before the next such set is
+    /// `count * apart` channels.
+    Channels {
+        /// Channels of a set.
+        count: usize,
+        /// From one to the next.
+        apart: usize,
+    },
+}
+
 /// What a node computes from its inputs. A closed list: a new op makes the compiler name every place that must know it.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -208,6 +224,10 @@ pub enum Op {
     Pad(Pad),
     /// Rows and columns of a few of the input's each.
     Resample(Resample),
+    /// Rows as columns, and columns as rows.
+    Transpose,
+    /// Each value's share: the exponential of it over the sum of those of all.
+    Softmax(SoftmaxOver),
     /// Each value divided by a power of those around it in other channels.
     Lrn(Lrn),
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
@@ -265,6 +285,8 @@ impl Op {
             | Self::Concat
             | Self::Pad(_)
             | Self::Resample(_)
+            | Self::Transpose
+            | Self::Softmax(_)
             | Self::Lrn(_)
             | Self::MaxPool(_)
             | Self::AvgPool { .. }

@@ -1,6 +1,6 @@
 //! Networks that look at a picture position by position and end with a mean over all of them.
 
-use super::{Network, Op};
+use super::{Network, Op, SoftmaxOver};
 
 impl Network {
     /// Whether the logits are a linear function of one mean over all positions, of values that depend on what lies around each alone:
@@ -58,10 +58,13 @@ impl Op {
             | Self::Concat
             | Self::Lrn(_)
             | Self::MaxPool(_)
-            | Self::AvgPool { .. } => true,
+            | Self::AvgPool { .. }
+            | Self::Softmax(SoftmaxOver::Channels { .. }) => true,
             Self::Input
             | Self::Pad(_)
             | Self::Resample(_)
+            | Self::Transpose
+            | Self::Softmax(SoftmaxOver::Positions)
             | Self::AdaptiveAvgPool(_)
             | Self::GlobalMean
             | Self::GroupNorm { .. }

@@ -162,6 +162,72 @@ fn by_default_the_last_convolution_with_more_than_one_place_is_looked_at() {
     assert!(matches!(of_one_place, NetworkError::NoPositions { .. }));
 }
 
+/// Means and standard deviations of positions, as `x.std()` is written in a graph; positions that a sigmoid weighs.
+#[test]
+fn by_default_a_layer_is_looked_at_that_nothing_goes_around() {
+    let conv = |outputs: usize, inputs: usize| Op::Conv2d {
+        weight: Tensor::repeated(vec![outputs, inputs, 1, 1], 0.5),
+        bias: None,
+        layout: FilterLayout::Oihw,
+        window: Window::square(1, 1, 0),
+        groups: 1,
+    };
+    let body = || {
+        let mut network = Network::new("test", Shape::new(3, 6, 6));
+        network.chain("body", conv(4, 3)).unwrap();
+        let relu = network.chain("relu", Op::RELU).unwrap();
+        (network, relu)
+    };
+    let (mut spread, x) = body();
+    let mean = spread.push("mean", Op::GlobalMean, vec![x]).unwrap();
+    let centred = spread.push("centred", Op::Add, vec![x, mean]).unwrap();
+    let square = Op::Activate(Activation::Square);
+    spread.push("square", square, vec![centred]).unwrap();
+    let variance = spread.chain("variance", Op::GlobalMean).unwrap();
+    spread
+        .push("both", Op::Concat, vec![mean, variance])
+        .unwrap();
+    let (mut weighed, x) = body();
+    weighed.push("weigh", conv(4, 4), vec![x]).unwrap();
+    let weights = Op::Activate(Activation::Sigmoid);
+    let weights = weighed.chain("weights", weights).unwrap();
+    weighed.push("times", Op::Mul, vec![x, weights]).unwrap();
+    let above = weighed.chain("above", Op::GlobalMean).unwrap();
+    let below = weighed
+        .push("below", Op::GlobalMean, vec![weights])
+        .unwrap();
+    weighed
+        .push("quotient", Op::Mul, vec![above, below])
+        .unwrap();
+    for network in [&spread, &weighed] {
+        assert_eq!(network.target(None).unwrap(), x);
+    }
+    // Branches of their own are no way around.
+    let (mut apart, x) = body();
+    let mut branches = vec![];
+    for name in ["one", "two"] {
+        let mut wide = conv(4, 4);
+        if let Op::Conv2d { weight, window, .. } = &mut wide {
+            *weight = Tensor::repeated(vec![4, 4, 3, 3], 0.5);
+            *window = Window::square(3, 1, 1);
+        }
+        let branch = apart.push(name, wide, vec![x]).unwrap();
+        let mean = apart.push(format!("{name} mean"), Op::GlobalMean, vec![branch]);
+        branches.push((branch, mean.unwrap()));
+    }
+    let [(_, one), (last, two)] = branches[..] else {
+        panic!("two branches");
+    };
+    apart.push("both", Op::Concat, vec![one, two]).unwrap();
+    assert_eq!(apart.target(None).unwrap(), last);
+    // Where all goes through what is weighed, that is it.
+    let (mut gated, x) = body();
+    let weights = gated.push("weigh", conv(4, 4), vec![x]).unwrap();
+    let times = gated.push("times", Op::Mul, vec![x, weights]).unwrap();
+    gated.chain("mean", Op::GlobalMean).unwrap();
+    assert_eq!(gated.target(None).unwrap(), times);
+}
+
 #[test]
 fn a_head_that_is_linear_in_one_mean_is_known() {
     let network = |ops: Vec<Op>| {

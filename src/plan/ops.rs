@@ -15,7 +15,9 @@ mod means;
 mod pools;
 mod repeats;
 mod resample;
+mod softmax;
 mod tiled;
+mod transpose;
 mod winograd;
 mod winograd_tiled;
 
@@ -203,6 +205,8 @@ impl<'a> Builder<'a> {
             Op::Activate(activation) => self.activate(id, call, activation, rule),
             Op::Pad(pad) => self.pad(call, pad),
             Op::Resample(resample) => self.resample(id, call, resample),
+            Op::Transpose => self.transpose(call),
+            Op::Softmax(over) => self.softmax(id, call, *over),
             Op::Lrn(lrn) => self.lrn(id, call, lrn),
             Op::MaxPool(window) => self.max_pool(id, call, window),
             Op::AvgPool {

@@ -4,7 +4,7 @@
 
 use super::{BufferId, Dispatch};
 use crate::kernels::WINOGRAD_SIZE;
-use crate::network::{Network, NodeId, Op, Pad, Shape, Window};
+use crate::network::{Network, NodeId, Op, Pad, Shape, SoftmaxOver, Window};
 
 /// The base of a pass, and the layers that compute listed tiles beside it.
 #[derive(Clone, Debug)]
@@ -140,9 +140,11 @@ fn reached(
                 {
                     input.clone()
                 }
-                Op::Activate(_) | Op::Lrn(_) | Op::Affine { .. } | Op::LayerNorm { .. } => {
-                    input.clone()
-                }
+                Op::Activate(_)
+                | Op::Lrn(_)
+                | Op::Affine { .. }
+                | Op::LayerNorm { .. }
+                | Op::Softmax(SoftmaxOver::Channels { .. }) => input.clone(),
                 Op::Input
                 | Op::Add
                 | Op::Mul
@@ -151,6 +153,8 @@ fn reached(
                 | Op::GroupNorm { .. }
                 | Op::Linear { .. }
                 | Op::Resample(_)
+                | Op::Transpose
+                | Op::Softmax(SoftmaxOver::Positions)
                 | Op::AdaptiveAvgPool(_)
                 | Op::GlobalMean
                 | Op::Flatten(_) => Places::all(node.shape, true),

@@ -71,6 +71,8 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
             let [rows, columns] = taps(rule, input);
             twins::resample(x, input, &rows, &columns)
         }
+        Op::Transpose => twins::transpose(x, input),
+        Op::Softmax(over) => twins::softmax(x, input, *over),
         Op::Lrn(lrn) => twins::lrn(x, input, lrn),
         Op::MaxPool(window) => twins::max_pool(x, 1, input, *window).0,
         Op::AvgPool {
@@ -194,6 +196,8 @@ fn gradient(
             let [rows, columns] = taps(rule, input);
             twins::resample_backward(dy, input, &rows, &columns)
         }
+        Op::Transpose => twins::transpose(dy, node.shape),
+        Op::Softmax(over) => twins::softmax_backward(dy, x, input, *over),
         Op::Lrn(lrn) => twins::lrn_backward(dy, x, input, lrn),
         Op::MaxPool(window) => {
             let (_, argmax) = twins::max_pool(x, 1, input, *window);

@@ -2,7 +2,7 @@
 
 use gradcam::low_level::network::{
     Activation, Coordinates, FilterLayout, Interpolation, Lrn, MatrixLayout, NearestMode, Network,
-    NodeId, Op, Pad, RepeatMode, Resample, Resize, ResizeTo, Shape, Window,
+    NodeId, Op, Pad, RepeatMode, Resample, Resize, ResizeTo, Shape, SoftmaxOver, Window,
 };
 use gradcam::weights::Tensor;
 
@@ -15,6 +15,8 @@ pub(crate) struct Draw {
     /// Whether maps change their size by resampling, and pools take means: neighbours that come of the same places lie so near one
     /// another that rounding would choose between them.
     pub(crate) resamples: bool,
+    /// Whether some steps are softmaxes and transposes.
+    pub(crate) has_shares: bool,
     next: usize,
     seed: u32,
 }
@@ -24,6 +26,7 @@ impl Draw {
         Self {
             values: random(seed, 4096),
             resamples: false,
+            has_shares: false,
             next: 0,
             seed,
         }
@@ -183,6 +186,21 @@ impl Draw {
                 let op = Op::Affine {
                     scale: self.tensor(&[shape.c], 1.0),
                     shift: self.tensor(&[shape.c], 0.5),
+                };
+                (op, vec![from])
+            }
+            10 if self.has_shares => {
+                let op = match self.below(4) {
+                    0 => Op::Transpose,
+                    1 if shape.c.is_multiple_of(2) => Op::Softmax(SoftmaxOver::Channels {
+                        count: 2,
+                        apart: shape.c / 2,
+                    }),
+                    2 => Op::Softmax(SoftmaxOver::Positions),
+                    _ => Op::Softmax(SoftmaxOver::Channels {
+                        count: shape.c,
+                        apart: 1,
+                    }),
                 };
                 (op, vec![from])
             }

@@ -39,6 +39,17 @@ fn drawn_graphs_of_maps_in_other_sizes_give_the_values_and_gradients_of_their_tw
 }
 
 #[test]
+fn drawn_graphs_with_softmaxes_and_transposes_give_the_values_and_gradients_of_their_twins() {
+    for seed in 0..12 {
+        let mut draw = Draw::new(4000 + seed);
+        draw.has_shares = true;
+        let network = draw.network();
+        check(GPU.limits(), &network, seed);
+        check_reruns(GPU.limits(), &network, seed, false);
+    }
+}
+
+#[test]
 fn drawn_graphs_give_the_same_by_every_kernel_for_convolutions() {
     for seed in [3, 8] {
         let network = Draw::new(1000 + seed).network();

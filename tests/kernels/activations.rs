@@ -35,6 +35,25 @@ fn each(channels: usize) -> Vec<Activation> {
         Activation::Square,
         Activation::Sqrt,
         Activation::Reciprocal,
+        Activation::Abs,
+        Activation::Exp,
+        Activation::Log,
+        Activation::Power {
+            low: 1e-6,
+            power: 3.0,
+        },
+        Activation::Power {
+            low: 0.5,
+            power: 1.0 / 3.0,
+        },
+        Activation::Power {
+            low: 0.25,
+            power: 1.0,
+        },
+        Activation::Power {
+            low: 0.0,
+            power: 1.5,
+        },
     ]
 }
 
@@ -88,6 +107,13 @@ fn named(name: &str, settings: &Value) -> Activation {
         "square" => Activation::Square,
         "sqrt" => Activation::Sqrt,
         "reciprocal" => Activation::Reciprocal,
+        "abs" => Activation::Abs,
+        "exp" => Activation::Exp,
+        "log" => Activation::Log,
+        "cube_above" | "cube_root_above" | "above" | "root_of_cube" => Activation::Power {
+            low: number("low"),
+            power: number("power"),
+        },
         other => panic!("{other} is unknown"),
     }
 }
@@ -107,6 +133,11 @@ fn activations_and_their_slopes_agree_with_pytorch_near_zero_and_far_out() {
     let input = Shape::new(1, 1, x.len());
     for (name, of) in fixture["of"].as_object().unwrap() {
         let activation = named(name, &of["settings"]);
+        // The logarithm of a power is rounded, as that of no other.
+        let relative = match activation {
+            Activation::Power { .. } => 4e-6,
+            _ => 1e-6,
+        };
         let network = single(input, Op::Activate(activation));
         let ones = vec![1.0; x.len()];
         let (y, slope) = backward(&network, to_input(1, ReluRule::Plain), &x, &ones);
@@ -114,7 +145,7 @@ fn activations_and_their_slopes_agree_with_pytorch_near_zero_and_far_out() {
             for ((&x, &actual), &expected) in x.iter().zip(actual).zip(expected) {
                 let Some(expected) = expected else { continue };
                 let off = (f64::from(actual) - expected).abs();
-                let bound = 1e-6 * expected.abs().max(1.0);
+                let bound = relative * expected.abs().max(1.0);
                 assert!(
                     off <= bound,
                     "{name}, {what} at {x}: {actual}, not {expected}"
@@ -123,6 +154,22 @@ fn activations_and_their_slopes_agree_with_pytorch_near_zero_and_far_out() {
         };
         check("value", &y, &numbers(&of["y"]));
         check("slope", &slope, &numbers(&of["slope"]));
+    }
+}
+
+/// Where a power of two alone would be too large, and far beyond both ends.
+#[test]
+fn exponentials_reach_the_largest_numbers() {
+    let input = Shape::new(1, 1, 4);
+    let x = [88.7, 88.4, -1e12, 1e12];
+    let network = single(input, Op::Activate(Activation::Exp));
+    let (y, slope) = backward(&network, to_input(1, ReluRule::Plain), &x, &[1.0; 4]);
+    for actual in [y, slope] {
+        for (x, y) in x.into_iter().zip(&actual[..2]) {
+            let expected = f64::from(x).exp();
+            assert!((f64::from(*y) / expected - 1.0).abs() < 1e-6, "{x}: {y}");
+        }
+        assert_eq!(actual[2..], [0.0, f32::INFINITY]);
     }
 }
 
@@ -138,4 +185,8 @@ fn activations_with_settings_that_nothing_computes_with_are_refused() {
     let slope = Tensor::from_f32(vec![2], &[0.1, 0.2]);
     let error = refused(Activation::PRelu { slope });
     assert!(error.contains("expected [3] or [1]"), "{error}");
+    for (low, power) in [(0.0, 0.0), (-1.0, 3.0), (-1.0, 1.0), (0.0, f32::INFINITY)] {
+        let error = refused(Activation::Power { low, power });
+        assert!(error.contains("layer act"), "{error}");
+    }
 }

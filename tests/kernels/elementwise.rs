@@ -3,7 +3,7 @@
 use gradcam::low_level::network::ReluRule;
 use gradcam::low_level::network::{
     Coordinates, FlattenOrder, Interpolation, Lrn, NearestMode, Network, NodeId, Op, Pad,
-    RepeatMode, Resample, Resize, ResizeTo, Shape,
+    RepeatMode, Resample, Resize, ResizeTo, Shape, SoftmaxOver,
 };
 use gradcam::weights::Tensor;
 use serde_json::Value;
@@ -130,6 +130,56 @@ fn normalisation_over_groups_of_channels_and_its_gradient_are_the_twins() {
                 assert_close(&format!("{what} backward"), &dx, &expected, input, 1e-4);
             }
         }
+    }
+}
+
+/// Every channel alone, and sets of channels next to one another and apart, of three or more that lie across blocks of four.
+#[test]
+fn shares_that_add_up_to_one_and_their_gradient_are_the_twins() {
+    for input in SHAPES {
+        let channels = |count, apart| SoftmaxOver::Channels { count, apart };
+        let some = (2..input.c).find(|&count| input.c.is_multiple_of(count));
+        let sets = some.map(|count| [channels(count, 1), channels(count, input.c / count)]);
+        let all = [SoftmaxOver::Positions, channels(input.c, 1)];
+        for over in all.into_iter().chain(sets.into_iter().flatten()) {
+            let network = single(input, Op::Softmax(over));
+            // Exponentials of these are infinite.
+            let x: Vec<f32> = random(92, 2 * input.len())
+                .iter()
+                .map(|v| 200.0 + 4.0 * v)
+                .collect();
+            let what = format!("{over:?}");
+            let expected = twins::softmax(&x, input, over);
+            let actual = forward(&network, 2, &x);
+            assert_close(&what, &actual, &expected, input, TOLERANCE);
+            let dy = random(93, 3 * input.len());
+            let one = &x[..input.len()];
+            let (_, dx) = backward(&network, to_input(3, ReluRule::Plain), one, &dy);
+            let expected = twins::softmax_backward(&dy, one, input, over);
+            // Of one value the share is 1 whatever it is.
+            let is_one = match over {
+                SoftmaxOver::Positions => input.h * input.w == 1,
+                SoftmaxOver::Channels { count, .. } => count == 1,
+            };
+            if !is_one {
+                let what = format!("{what} backward");
+                assert_close(&what, &dx, &expected, input, TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_as_columns_and_back_are_the_twins() {
+    for input in SHAPES {
+        let network = single(input, Op::Transpose);
+        let turned = Shape::new(input.c, input.w, input.h);
+        let x = random(94, 2 * input.len());
+        assert_eq!(forward(&network, 2, &x), twins::transpose(&x, input));
+        let dy = random(95, 3 * input.len());
+        let one = &x[..input.len()];
+        let (_, dx) = backward(&network, to_input(3, ReluRule::Plain), one, &dy);
+        assert_eq!(dx, twins::transpose(&dy, turned));
     }
 }
 

@@ -7,8 +7,10 @@ use gradcam::low_level::network::Op;
 use gradcam::low_level::picture::preprocess::Normalization;
 
 use crate::common::handmade::open;
-use crate::common::onnx_writer::{Model, attribute_int, attribute_ints, floats, ints};
-use crate::small;
+use crate::common::onnx_writer::{
+    Model, attribute_float, attribute_int, attribute_ints, floats, ints,
+};
+use crate::{network, refused, small};
 
 /// The small model, whose `dense` is the logits, with these outputs.
 fn with_outputs(model: Model, outputs: &[&str]) -> Model {
@@ -292,4 +294,111 @@ fn the_scores_before_a_choice_are_taken_where_no_output_gives_them() {
     assert!(!said(&notes), "{notes:?}");
     let (_, notes) = taken(&both, Some("choice")).unwrap();
     assert!(said(&notes), "{notes:?}");
+}
+
+/// As scores they would be made probabilities once more. Another order of them is none.
+#[test]
+fn probabilities_that_something_is_done_to_are_refused() {
+    let soft = || small().node("Softmax", "p", &["dense"], &[]);
+    let picked = |places: &[i64]| {
+        let model = soft().constant(ints("of", places));
+        model.node("Gather", "late", &["p", "of"], &[attribute_int("axis", 1)])
+    };
+    let mean = soft()
+        .constant(floats("turns", &[1], &[-1.0]))
+        .node("Mul", "turned", &["dense", "turns"], &[])
+        .node("Softmax", "q", &["turned"], &[])
+        .node("Add", "late", &["p", "q"], &[]);
+    let changed = soft().node("Relu", "late", &["p"], &[]);
+    let both = || {
+        let two = soft().node("Exp", "e", &["dense"], &[]);
+        two.node("Softmax", "q", &["flat"], &[])
+    };
+    let side_by_side = both().node("Concat", "late", &["p", "q"], &[attribute_int("axis", 1)]);
+    let by = |model: Model, matrix: &[f32]| {
+        let model = model.constant(floats("by", &[2, 3], matrix));
+        model.node("MatMul", "late", &["p", "by"], &[])
+    };
+    let of_sets = by(soft(), &[1.0, 0.0, 0.0, 0.25, 0.5, 0.25]);
+    let written_out = both()
+        .node("ReduceSum", "sum", &["e"], &[attribute_ints("axes", &[1])])
+        .node("Div", "late", &["e", "sum"], &[]);
+    let log_sigmoid =
+        small()
+            .node("Sigmoid", "p", &["dense"], &[])
+            .node("Log", "late", &["p"], &[]);
+    for model in [
+        changed,
+        mean,
+        picked(&[1, 0, 1]),
+        side_by_side,
+        of_sets,
+        written_out,
+        log_sigmoid,
+    ] {
+        let error = refused(&model);
+        assert!(
+            error.contains("\"late\" is made of probabilities, after a softmax"),
+            "{error}"
+        );
+    }
+    assert_eq!(network(picked(&[1, 0]).bytes()).unwrap().classes(), 2);
+    // Learned scores may be made of shares.
+    let learned = by(soft(), &[1.0, -2.0, 0.5, 0.25, 0.5, 3.0]);
+    assert_eq!(network(learned.bytes()).unwrap().classes(), 3);
+    let log = small()
+        .node("LogSoftmax", "p", &["dense"], &[])
+        .node("Exp", "late", &["p"], &[]);
+    let error = refused(&log);
+    assert!(
+        error.contains("\"late\": Exp after a LogSoftmax"),
+        "{error}"
+    );
+}
+
+/// Guided backpropagation has a rule for a ReLU, and none for what keeps roots and quotients from zero.
+#[test]
+fn a_relu_is_there_before_a_bound_a_little_above_zero() {
+    let made = |op: &str, bounds: &[(&str, f32)]| {
+        let head = Model::new(&[1, 3, 8, 8])
+            .constant(floats("w", &[2, 3, 3, 3], &[0.25; 54]))
+            .constant(floats("little", &[], &[1e-6]))
+            .node("Conv", "conv", &["x", "w"], &[])
+            .node(
+                op,
+                "act",
+                &["conv"],
+                &bounds
+                    .iter()
+                    .map(|&(name, value)| attribute_float(name, value))
+                    .collect::<Vec<_>>(),
+            );
+        let held = head.node("Max", "held", &["act", "little"], &[]);
+        let model = held.node("GlobalAveragePool", "mean", &["held"], &[]);
+        let classifier = recognise(&open(model.bytes()).unwrap()).unwrap();
+        let nodes = classifier.network.nodes.iter();
+        let words = nodes.filter_map(|node| match &node.op {
+            Op::Activate(activation) => Some(activation.to_string()),
+            _ => None,
+        });
+        let says_relu = classifier
+            .notes
+            .iter()
+            .any(|note| note.contains("taken for a ReLU"));
+        (words.collect::<Vec<_>>(), says_relu)
+    };
+    let held = "at least 0.000001";
+    for (op, bounds, first, is_guessed) in [
+        ("Relu", &[][..], "relu", false),
+        ("Identity", &[], "relu", true),
+        ("Clip", &[("min", 0.0), ("max", 6.0)], "clip to 0..6", false),
+    ] {
+        assert_eq!(
+            made(op, bounds),
+            (vec![first.into(), held.to_string()], is_guessed),
+            "{op}"
+        );
+    }
+    let silu = made("Swish", &[]);
+    assert_eq!(silu, (vec!["silu".into(), held.into()], false));
 }

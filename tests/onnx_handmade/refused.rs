@@ -175,7 +175,7 @@ fn what_is_not_supported_is_named_with_its_node() {
         (
             "Softmax",
             vec![attribute_int("axis", 3)],
-            "over other than the classes",
+            "over other than channels or all positions",
         ),
     ];
     for (op, attributes, expected) in cases {
@@ -206,14 +206,20 @@ fn what_is_not_supported_is_named_with_its_node() {
     let power = small().node("Pow", "power", &["flat", "dense"], &[]);
     assert_eq!(
         refused(&power),
-        "node \"power\" is a Pow, which is not supported"
+        "node \"power\": Pow of other than a layer by a number is not supported"
     );
-    let after = small()
-        .node("Softmax", "p", &["dense"], &[])
-        .node("Relu", "late", &["p"], &[]);
-    assert_eq!(
-        refused(&after),
-        "node \"late\": Relu after a softmax is not supported"
+    let zeroth = small().constant(floats("none", &[1], &[0.0])).node(
+        "Pow",
+        "power",
+        &["dense", "none"],
+        &[],
+    );
+    assert!(refused(&zeroth).contains("node \"power\": Pow by 0"));
+    let product = small().node("MatMul", "product", &["relu", "conv"], &[]);
+    let error = refused(&product);
+    assert!(
+        error.contains("node \"product\": MatMul of two layers") && error.contains("attention"),
+        "{error}"
     );
     let map = Model::new(&[1, 3, 8, 8]).constant(floats("w", &[1], &[1.0]));
     assert!(refused(&map.node("Relu", "r", &["x"], &[])).contains("is a map"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{
     Activation, FilterLayout, FlattenOrder, Lrn, MatrixLayout, Network, Op, Pad, Resample, Shape,
-    Window,
+    SoftmaxOver, Window,
 };
 use gradcam::low_level::plan::{
     Broadcast, KernelFamily, Limits, Means, Plan, Request, StoredDtype, Subgroup, Winograd,
@@ -95,6 +95,8 @@ pub(super) fn odds_and_ends() -> Network {
                 bias: 1.0,
             }),
         ),
+        ("softmax", Op::Softmax(SoftmaxOver::Positions)),
+        ("transpose", Op::Transpose),
         ("max", Op::MaxPool(overlapping)),
         ("relu", Op::RELU),
         (
@@ -191,6 +193,13 @@ fn activated() -> Network {
         Activation::Square,
         Activation::Sqrt,
         Activation::Reciprocal,
+        Activation::Abs,
+        Activation::Exp,
+        Activation::Log,
+        Activation::Power {
+            low: 1e-6,
+            power: 3.0,
+        },
     ] {
         let name = activation.to_string();
         network.chain(name, Op::Activate(activation)).unwrap();

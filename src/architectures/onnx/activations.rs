@@ -14,8 +14,10 @@ use super::{GraphError, Import, Value, View};
 /// What has been announced of a layer and is not computed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pending {
-    /// Only the end may be one.
+    /// A layer once something computes with it.
     Softmax,
+    /// Only the end may be one.
+    LogSoftmax,
     /// A layer once something computes with it.
     Sigmoid,
     /// `factor` (erf(x / sqrt 2) + `shift`), or the same with the approximation by a tanh: a part of a `GELU`.
@@ -32,7 +34,7 @@ impl Pending {
     /// What it makes of logits, at the end.
     pub(super) fn output_kind(self) -> Option<OutputKind> {
         match self {
-            Self::Softmax => Some(OutputKind::Softmax),
+            Self::Softmax | Self::LogSoftmax => Some(OutputKind::Softmax),
             Self::Sigmoid => Some(OutputKind::Sigmoid),
             Self::Gate { .. } | Self::Polynomial(_) | Self::Squares(_) | Self::Above(_) => None,
         }
@@ -76,6 +78,9 @@ impl Import<'_> {
             "Mish" => Activation::Mish,
             "Sqrt" => Activation::Sqrt,
             "Reciprocal" => Activation::Reciprocal,
+            "Abs" => Activation::Abs,
+            "Exp" => Activation::Exp,
+            "Log" => Activation::Log,
             "Swish" if float("alpha", 1.0) == 1.0 => Activation::Silu,
             "Gelu" => match call.node.text("approximate").unwrap_or("none") {
                 "tanh" => Activation::GeluTanh,
@@ -104,40 +109,12 @@ impl Import<'_> {
                     ..layer
                 })
             }
-            Some(Pending::Softmax) => Err(reader.unsupported("after a softmax")),
+            Some(Pending::Softmax) => self.softmax_of_all(reader, layer),
+            Some(Pending::LogSoftmax) => Err(reader.unsupported("after a LogSoftmax")),
             Some(Pending::Gate { .. }) => {
                 Err(reader.unsupported("of an error function outside of a GELU"))
             }
-            Some(Pending::Polynomial([shift, linear, square, 0.0])) => {
-                let channels = self.shape_of(&layer).c;
-                let tensor = |value| Tensor::from_f32(vec![channels], &vec![value; channels]);
-                let affine = |scale, shift| Op::Affine {
-                    scale: tensor(scale),
-                    shift: tensor(shift),
-                };
-                let node = if square == 0.0 {
-                    self.push(reader, None, affine(linear, shift), layer.node)?
-                } else {
-                    let op = Op::Activate(Activation::Square);
-                    let mut node = self.push(reader, None, op, layer.node)?;
-                    if [shift, square] != [0.0, 1.0] {
-                        node = self.push(reader, None, affine(square, shift), node)?;
-                    }
-                    if linear != 0.0 {
-                        let rest = self.push(reader, None, affine(linear, 0.0), layer.node)?;
-                        node = self.push_of(reader, None, Op::Add, vec![node, rest])?;
-                    }
-                    node
-                };
-                Ok(View {
-                    node,
-                    pending: None,
-                    ..layer
-                })
-            }
-            Some(Pending::Polynomial(_)) => {
-                Err(reader.unsupported("of powers that are no part of a known activation"))
-            }
+            Some(Pending::Polynomial(powers)) => self.polynomial(reader, layer, powers),
             Some(Pending::Squares(_)) => {
                 Err(reader.unsupported("of squares outside of a local response normalisation"))
             }
@@ -289,7 +266,7 @@ impl Import<'_> {
         self.affine(call, &made, &vec![1.0 / alpha; channels], &zeros)
     }
 
-    /// The larger of a layer and a number, of a layer and a smaller multiple of it, or of two layers.
+    /// The larger, or the smaller, of a layer and a number, of a layer and a smaller multiple of it, or of two layers.
     pub(super) fn larger(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let maximum = call.node.op_type == "Max";
         let two = || call.unsupported("of other than a layer and a number");
@@ -306,7 +283,11 @@ impl Import<'_> {
                     false => self.clipped(call, &layer, f32::NEG_INFINITY, value),
                 }
             }
-            [Some(Value::Layer(a)), Some(Value::Layer(b))] if maximum => {
+            [Some(Value::Layer(a)), Some(Value::Layer(b))] if !maximum => {
+                let (a, b) = (a.clone(), b.clone());
+                self.smaller_of_two(call, &a, &b)
+            }
+            [Some(Value::Layer(a)), Some(Value::Layer(b))] => {
                 for (x, less) in [(a, b), (b, a)] {
                     let Some((of, alpha, 0.0)) = self.affine_of(less.node) else {
                         continue;
@@ -340,10 +321,18 @@ impl Import<'_> {
                 call.unsupported("to bounds that are not known, or with nothing between them")
             );
         }
+        // Up to the largest number is how the first opsets write "no bound".
+        if low > 0.0 && high >= f32::MAX {
+            let of = self.relu_before(call, layer.node, low)?;
+            let op = Op::Activate(Activation::Power { low, power: 1.0 });
+            let id = self.push(call.node, None, op, of)?;
+            return Ok(View::new(id, layer.axes.clone()));
+        }
         let node = self.network.node(layer.node);
         let (of, low, high) = match node.op {
-            Op::Activate(Activation::Relu) => (node.inputs[0], low.max(0.0), high),
-            Op::Activate(Activation::Clip { low: l, high: h }) => {
+            // What is above zero alone is no ReLU, and one before it stays.
+            Op::Activate(Activation::Relu) if low <= 0.0 => (node.inputs[0], 0.0, high),
+            Op::Activate(Activation::Clip { low: l, high: h }) if low <= 0.0 || l > 0.0 => {
                 (node.inputs[0], low.max(l), high.min(h))
             }
             _ => (layer.node, low, high),
@@ -351,7 +340,6 @@ impl Import<'_> {
         if low >= high {
             return Err(call.unsupported("to bounds with nothing between them"));
         }
-        // Up to the largest number is how the first opsets write "no bound".
         let op = match (low, high) {
             (0.0, f32::MAX..) => Op::RELU,
             (low, high) => Op::clip(low, high),

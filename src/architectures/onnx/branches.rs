@@ -49,12 +49,25 @@ impl Import<'_> {
         self.pair(call, Op::Max, a, b)
     }
 
+    /// At each place the smaller of two layers: the larger of both with their signs turned.
+    pub(super) fn smaller_of_two(
+        &mut self,
+        call: &Call<'_>,
+        a: &View,
+        b: &View,
+    ) -> Result<View, GraphError> {
+        let (a, b) = (self.negative(call, a)?, self.negative(call, b)?);
+        let larger = self.larger_of_two(call, &a, &b)?;
+        self.negative(call, &larger)
+    }
+
     fn negative(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
         let channels = self.shape_of(layer).c;
         self.affine(call, layer, &vec![-1.0; channels], &vec![0.0; channels])
     }
 
     fn pair(&mut self, call: &Call<'_>, op: Op, a: &View, b: &View) -> Result<View, GraphError> {
+        let (a, b) = &(self.upright(call, a)?, self.upright(call, b)?);
         let (lengths, others) = (self.dimensions(a), self.dimensions(b));
         // Dimensions stand over one another from the last on.
         let aligned = a.axes.iter().zip(&lengths).rev();
@@ -102,6 +115,13 @@ impl Import<'_> {
 
     /// The channels of layers, one after the other.
     pub(super) fn concatenated(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
+        let mut upright = call.clone();
+        for input in &mut upright.inputs {
+            if let Some(Value::Layer(layer)) = input {
+                *layer = self.upright(call, layer)?;
+            }
+        }
+        let call = &upright;
         let first = call.layer()?.clone();
         let along = axis(call.node.int("axis").unwrap_or(1), first.axes.len());
         let along = along.ok_or_else(|| call.unusable("axis"))?;

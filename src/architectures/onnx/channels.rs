@@ -4,12 +4,14 @@
 //! parts that come together in the old order were never apart. What reads them otherwise gets them by a convolution of
 //! one tap whose weights are zeros and ones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::network::{FilterLayout, MAX_SIDE, Op, Resample, Window};
 use crate::weights::Tensor;
 use crate::weights::onnx::{Constant, Node};
 
+use super::activations::Pending;
 use super::array::{Array, Span};
 use super::attributes::axis;
 use super::layers::Call;
@@ -37,13 +39,13 @@ impl Import<'_> {
     }
 
     /// `Split`.
-    fn split_views(&self, call: &Call<'_>, layer: &View) -> Result<Vec<View>, GraphError> {
+    fn split_views(&mut self, call: &Call<'_>, layer: &View) -> Result<Vec<View>, GraphError> {
         let (along, sizes) = call.split(&self.dimensions(layer))?;
         let mut start = 0;
         let parts = sizes.into_iter().map(|size| {
             start += size;
             let places: Vec<usize> = (start - size..start).collect();
-            self.at_places(call, layer, along, &places)
+            self.part(call, layer, along, &places)
         });
         parts.collect()
     }
@@ -59,7 +61,7 @@ impl Import<'_> {
         let places = indices.iter().map(|&index| axis(index, lengths[along]));
         let places: Option<Vec<usize>> = places.collect();
         let places = places.ok_or_else(|| call.unusable("indices"))?;
-        let mut picked = self.at_places(call, layer, along, &places)?;
+        let mut picked = self.part(call, layer, along, &places)?;
         match call.constant(1) {
             Some(Constant::Ints(ints)) if ints.shape.is_empty() => {
                 picked.axes.remove(along);
@@ -92,7 +94,7 @@ impl Import<'_> {
                 Axis::W => picked[1] = Some(span),
                 _ => {
                     let places: Vec<usize> = span.places().collect();
-                    sliced.channels = self.at_places(call, layer, along, &places)?.channels;
+                    sliced = self.part(call, &sliced, along, &places)?;
                 }
             }
         }
@@ -107,21 +109,64 @@ impl Import<'_> {
         Ok(sliced)
     }
 
-    /// A layer's values at some places along a dimension: channels, or all that there are.
-    fn at_places(
-        &self,
+    /// These places of a dimension: of channels, of groups of them or within each group, or neighbouring rows or columns.
+    fn part(
+        &mut self,
         call: &Call<'_>,
         layer: &View,
         along: usize,
         places: &[usize],
     ) -> Result<View, GraphError> {
-        let whole = places.iter().copied().eq(0..self.dimensions(layer)[along]);
-        match layer.axes[along] {
-            _ if whole => Ok(layer.clone()),
-            Axis::C if !places.is_empty() => {
-                Ok(with_channels(layer, self.shape_of(layer).c, places))
+        let length = self.dimensions(layer)[along];
+        let all = self.shape_of(layer).c;
+        if places.iter().copied().eq(0..length) {
+            return Ok(layer.clone());
+        }
+        let unsupported =
+            || call.unsupported("of other than channels or neighbouring rows and columns");
+        let &[first, ..] = places else {
+            return Err(unsupported());
+        };
+        // Shares of all channels are made before some of them are taken; in another order they may still be the end.
+        let distinct: BTreeSet<usize> = places.iter().copied().collect();
+        let is_order = layer.axes[along] == Axis::C
+            && places.len() == length
+            && distinct.into_iter().eq(0..length);
+        let layer = &match layer.pending {
+            Some(Pending::Softmax | Pending::LogSoftmax) if !is_order => {
+                self.settled(call.node, layer.clone())?
             }
-            _ => Err(call.unsupported("of other than channels or neighbouring rows and columns")),
+            _ => layer.clone(),
+        };
+        let own = layer.channels.as_ref().map_or(all, |own| own.len());
+        match layer.axes[along] {
+            Axis::C => Ok(with_channels(layer, all, places)),
+            Axis::Group(groups) => {
+                let within = own / groups;
+                let of_group = |&group: &usize| group * within..(group + 1) * within;
+                let channels: Vec<usize> = places.iter().flat_map(of_group).collect();
+                let mut part = with_channels(layer, all, &channels);
+                part.axes = grouped(&part.axes, [places.len(), within]);
+                Ok(part)
+            }
+            Axis::Within(within) => {
+                let groups = own / within;
+                let of_group = |group: usize| places.iter().map(move |at| group * within + at);
+                let channels: Vec<usize> = (0..groups).flat_map(of_group).collect();
+                let mut part = with_channels(layer, all, &channels);
+                part.axes = grouped(&part.axes, [groups, places.len()]);
+                Ok(part)
+            }
+            axis @ (Axis::H | Axis::W)
+                if length <= MAX_SIDE && places.iter().copied().eq(first..first + places.len()) =>
+            {
+                let after = length - first - places.len();
+                let mut cut = [[0; 2]; 2];
+                cut[usize::from(axis == Axis::W)] = [-(first as i32), -(after as i32)];
+                let settled = self.settled(call.node, layer.clone())?;
+                self.pad_by(call.node, settled, cut, 0.0)
+            }
+            _ => Err(unsupported()),
         }
     }
 
@@ -159,7 +204,9 @@ impl Import<'_> {
                 return Ok(None);
             };
             let alike = part.node == first.node && part.axes == first.axes;
-            if !alike || part.pad != first.pad || part.pending != first.pending {
+            // A softmax is over all channels, however often they are there.
+            let is_softmax = matches!(part.pending, Some(Pending::Softmax | Pending::LogSoftmax));
+            if !alike || part.pad != first.pad || part.pending != first.pending || is_softmax {
                 return Ok(None);
             }
             let own = self.shape_of(part).c;
@@ -287,6 +334,20 @@ impl Import<'_> {
         let turned = array.gathered(1, &Array::list(places));
         Ok(turned.map(|turned| Tensor::from_f32(turned.shape, &turned.values)))
     }
+}
+
+/// The dimensions with so many groups of so many channels; where there is one of either, the others are all channels.
+fn grouped(axes: &[Axis], [groups, within]: [usize; 2]) -> Vec<Axis> {
+    let axes = axes.iter().map(|&axis| match axis {
+        Axis::Group(_) if groups == 1 => Axis::One,
+        Axis::Group(_) if within == 1 => Axis::C,
+        Axis::Group(_) => Axis::Group(groups),
+        Axis::Within(_) if groups == 1 => Axis::C,
+        Axis::Within(_) if within == 1 => Axis::One,
+        Axis::Within(_) => Axis::Within(within),
+        axis => axis,
+    });
+    axes.collect()
 }
 
 /// The layer with these of its channels; its node has `all`.

@@ -1,5 +1,5 @@
 //! What weighs channels by one another: a value that is spread over channels or positions, a convolution along the channels of a
-//! vector, values that are stacked in a dimension of their own, and the shares of two that a softmax gives.
+//! vector, and values that are stacked in a dimension of their own.
 
 use crate::network::{
     Activation, Coordinates, Interpolation, MAX_SIDE, NodeId, Op, Resample, Resize, ResizeTo,
@@ -62,6 +62,9 @@ impl Import<'_> {
         if asked == old {
             return Ok(layer);
         }
+        if let Some(vector) = self.expanded_vector(call, &layer, &asked)? {
+            return Ok(vector);
+        }
         let unsupported = || call.unsupported("of other than channels, rows and columns");
         if asked.len() != old.len() || old.len() != 4 || asked[0] != old[0] {
             return Err(unsupported());
@@ -89,6 +92,48 @@ impl Import<'_> {
         }
         made.axes = axes.to_vec();
         Ok(made)
+    }
+
+    /// The layer, as many channels that are alike where it has one and the constant has a number for each of several.
+    pub(super) fn spread_over_constant(
+        &mut self,
+        call: &Call<'_>,
+        layer: &View,
+        constant: &Tensor,
+    ) -> Result<View, GraphError> {
+        let from_last = layer.axes.iter().rev().position(|&axis| axis == Axis::C);
+        let shape = constant.shape();
+        let channels = from_last.and_then(|at| shape.iter().rev().nth(at));
+        match channels {
+            Some(&channels)
+                if self.shape_of_value(layer).c == 1
+                    && (2..=MAX_PLACES).contains(&channels)
+                    && constant.len() == channels =>
+            {
+                call.open(layer)?;
+                self.spread_over_channels(call, layer, channels)
+            }
+            _ => Ok(layer.clone()),
+        }
+    }
+
+    /// A vector of one value as one of so many that are alike: a length that others are divided by.
+    fn expanded_vector(
+        &mut self,
+        call: &Call<'_>,
+        layer: &View,
+        asked: &[usize],
+    ) -> Result<Option<View>, GraphError> {
+        let &[batch, channels] = asked else {
+            return Ok(None);
+        };
+        let fits = self.shape_of(layer).len() == 1 && batch == self.batch;
+        if !fits || channels > MAX_PLACES {
+            return Ok(None);
+        }
+        let axes = vec![Axis::N, Axis::C];
+        let made = self.spread_over_channels(call, layer, channels)?;
+        Ok(Some(View { axes, ..made }))
     }
 
     /// `Tile`: channels that come several times, one after the other, and rows or columns of which there is one.
@@ -194,34 +239,6 @@ impl Import<'_> {
         axes[along + 1] = Axis::Within(within);
         let node = self.push_of(call.node, None, Op::Concat, nodes)?;
         Ok(View::new(node, axes))
-    }
-
-    /// `Softmax` over two groups of channels, or two channels of a map: the sigmoid of how much each is above the other.
-    pub(super) fn shares_of_two(
-        &mut self,
-        call: &Call<'_>,
-        layer: &View,
-        along: usize,
-    ) -> Result<Option<View>, GraphError> {
-        let channels = self.shape_of(layer).c;
-        let within = match layer.axes[along] {
-            Axis::Group(2) => channels / 2,
-            Axis::C if channels == 2 => 1,
-            _ => return Ok(None),
-        };
-        if call.node.op_type != "Softmax" {
-            return Ok(None);
-        }
-        self.pick(call.node, channels.saturating_mul(channels))?;
-        let mut weight = vec![0.0; channels * channels];
-        for i in 0..channels {
-            weight[i * channels + i] = 1.0;
-            weight[i * channels + (i + within) % channels] = -1.0;
-        }
-        let weight = Tensor::from_f32(vec![channels, channels, 1, 1], &weight);
-        let above = self.by_position(call, layer, weight)?;
-        self.made(call, &above, Op::Activate(Activation::Sigmoid))
-            .map(Some)
     }
 
     /// One layer divided by another, or a number by a layer: times its reciprocal.

@@ -14,6 +14,7 @@ use super::views::view;
 use super::{GraphError, Import, Value, View, names};
 
 /// A node and what it reads.
+#[derive(Clone)]
 pub(super) struct Call<'a> {
     pub(super) node: &'a Node,
     pub(super) opset: i64,
@@ -103,7 +104,10 @@ impl<'a> Import<'a> {
         }
         let mut layer = match call.node.op_type.as_str() {
             "Gemm" => self.gemm(call)?,
-            "MatMul" => self.mat_mul(call)?,
+            "MatMul" => match self.weighted_sum(call)? {
+                Some(sum) => sum,
+                None => self.mat_mul(call)?,
+            },
             "Clip" => self.clip(call)?,
             "Max" | "Min" => self.larger(call)?,
             "MaxPool" => self.max_pool(call)?,
@@ -122,6 +126,7 @@ impl<'a> Import<'a> {
             "DequantizeLinear" => self.of_quantized_input(call)?,
             "Neg" => self.negated(call)?,
             "Celu" => self.celu(call)?,
+            "Pow" => self.power(call)?,
             "Concat" => self.concatenated(call)?,
             "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean"
                 if !call.inputs.iter().flatten().any(Value::is_constant) =>
@@ -366,6 +371,7 @@ impl<'a> Import<'a> {
         let Constant::Floats(constant) = constant else {
             return Err(call.unsupported("with whole numbers"));
         };
+        let layer = &self.spread_over_constant(call, &layer.clone(), constant)?;
         let channels = self.shape_of(layer).c;
         let at = layer.axes.iter().position(|&axis| axis == Axis::C);
         // A channel alone may have no dimension.
@@ -420,7 +426,7 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// What turns logits into scores; only at the end.
+    /// What turns logits into scores at the end; a softmax over a part of the values is a layer.
     fn ending(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
         let mut layer = self.settled(call.node, call.layer()?.clone())?;
         call.open(&layer)?;
@@ -439,14 +445,15 @@ impl<'a> Import<'a> {
             false => lengths[along..].iter().product(),
         };
         if covered != self.shape_of(&layer).len() {
-            if let Some(shares) = self.shares_of_two(call, &layer, along)?
-                && covered == 2
-            {
-                return Ok(shares);
-            }
-            return Err(call.unsupported("over other than the classes"));
+            return match call.node.op_type == "Softmax" && covered == lengths[along] {
+                true => self.softmax(call, &layer, along),
+                false => Err(call.unsupported("over other than the classes")),
+            };
         }
-        layer.pending = Some(Pending::Softmax);
+        layer.pending = Some(match call.node.op_type.as_str() {
+            "LogSoftmax" => Pending::LogSoftmax,
+            _ => Pending::Softmax,
+        });
         Ok(layer)
     }
 }

@@ -161,6 +161,22 @@ impl Import<'_> {
         Ok(View::new(id, axes))
     }
 
+    /// The layer with its rows before its columns, where the graph has turned them around.
+    pub(super) fn upright(&mut self, call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
+        let at = |wanted| layer.axes.iter().position(|&axis| axis == wanted);
+        let (Some(rows), Some(columns)) = (at(Axis::H), at(Axis::W)) else {
+            return Ok(layer.clone());
+        };
+        let shape = self.shape_of(layer);
+        let plain = layer.pending.is_none() && layer.pad == [[0; 2]; 2];
+        if rows < columns || shape.h * shape.w == 1 || !plain {
+            return Ok(layer.clone());
+        }
+        let mut turned = self.made(call, layer, Op::Transpose)?;
+        turned.axes.swap(rows, columns);
+        Ok(turned)
+    }
+
     /// The dimensions in another order.
     pub(super) fn transpose(call: &Call<'_>, layer: &View) -> Result<View, GraphError> {
         let rank = layer.axes.len();
@@ -208,6 +224,13 @@ fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Op
                 Axis::H => [Axis::RowBlock(wanted), Axis::RowWithin(*within)],
                 _ => [Axis::ColumnBlock(wanted), Axis::ColumnWithin(*within)],
             });
+            (rest, left) = (after, others);
+            continue;
+        }
+        if let ([Axis::Places, after @ ..], [columns, others @ ..]) = (rest, left)
+            && [wanted, *columns] == [length(Axis::H), length(Axis::W)]
+        {
+            found.extend([Axis::H, Axis::W]);
             (rest, left) = (after, others);
             continue;
         }

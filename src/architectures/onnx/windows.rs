@@ -12,12 +12,12 @@ use super::{GraphError, Import, Value, View};
 
 impl Import<'_> {
     /// The first input, which must be a plain map of channels first.
-    fn map(&self, call: &Call<'_>) -> Result<View, GraphError> {
-        let layer = call.layer()?;
-        if !self.has_axes(layer, &Axis::PLANAR) {
+    fn map(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
+        let layer = self.upright(call, call.layer()?)?;
+        if !self.has_axes(&layer, &Axis::PLANAR) {
             return Err(call.unsupported("of something else than [batch, channels, rows, columns]"));
         }
-        Ok(layer.clone())
+        Ok(layer)
     }
 
     pub(super) fn conv(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
@@ -25,7 +25,8 @@ impl Import<'_> {
         if weight.shape().len() == 3 {
             return self.conv_over_channels(call, &weight);
         }
-        let mut layer = self.activated(call.node, self.map(call)?)?;
+        let map = self.map(call)?;
+        let mut layer = self.activated(call.node, map)?;
         if let Some(reordered) = self.reordered(call, &layer, &weight)? {
             weight = reordered;
             layer.channels = None;
@@ -206,7 +207,8 @@ impl Import<'_> {
             Some(Value::Layer(layer)) if layer.pads_lowest => layer.pad,
             _ => return Ok(None),
         };
-        let layer = self.activated(call.node, self.map(call)?)?;
+        let map = self.map(call)?;
+        let layer = self.activated(call.node, map)?;
         let layer = self.with_chosen_channels(call.node, layer)?;
         let mut window = Self::pool_window(call, self.shape_of_value(&layer))?;
         for (axis, [before, after]) in pad.into_iter().enumerate() {

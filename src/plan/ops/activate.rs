@@ -133,5 +133,9 @@ fn kind(activation: &Activation) -> (ActivationKind, [f32; 2]) {
         Activation::Square => (ActivationKind::Square, settings),
         Activation::Sqrt => (ActivationKind::Sqrt, settings),
         Activation::Reciprocal => (ActivationKind::Reciprocal, settings),
+        Activation::Abs => (ActivationKind::Abs, settings),
+        Activation::Exp => (ActivationKind::Exp, settings),
+        Activation::Log => (ActivationKind::Log, settings),
+        Activation::Power { .. } => (ActivationKind::Power, settings),
     }
 }

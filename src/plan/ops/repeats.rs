@@ -16,7 +16,7 @@
 use super::{signed, size};
 use crate::kernels::{AlikeParams, AlikeWindowParams, Kernel, RepeatsParams};
 use crate::layout::blocks;
-use crate::network::{Network, NodeId, Op, Shape, Window};
+use crate::network::{Network, NodeId, Op, Shape, SoftmaxOver, Window};
 use crate::plan::builder::Builder;
 use crate::plan::{BufferId, ForwardRequest};
 
@@ -67,15 +67,19 @@ fn receptive_field(op: &Op) -> ReceptiveField {
             pad: pad.before,
             dilation: [1; 2],
         }),
-        Op::Affine { .. } | Op::Activate(_) | Op::Lrn(_) | Op::LayerNorm { .. } => {
-            ReceptiveField::Position
-        }
+        Op::Affine { .. }
+        | Op::Activate(_)
+        | Op::Lrn(_)
+        | Op::LayerNorm { .. }
+        | Op::Softmax(SoftmaxOver::Channels { .. }) => ReceptiveField::Position,
         Op::Input
         | Op::Add
         | Op::Mul
         | Op::Max
         | Op::Concat
         | Op::Resample(_)
+        | Op::Transpose
+        | Op::Softmax(SoftmaxOver::Positions)
         | Op::AdaptiveAvgPool(_)
         | Op::GlobalMean
         | Op::GroupNorm { .. }

@@ -125,8 +125,22 @@ fn activation_at(activation: &Activation, x: f64, c: usize) -> [f64; 2] {
         Activation::Square => [x * x, 2.0 * x],
         Activation::Sqrt if x > 0.0 => [x.sqrt(), 0.5 / x.sqrt()],
         Activation::Sqrt => [0.0, 0.0],
-        Activation::Reciprocal if x == 0.0 => [0.0, 0.0],
+        Activation::Reciprocal | Activation::Abs if x == 0.0 => [0.0, 0.0],
         Activation::Reciprocal => [1.0 / x, -1.0 / (x * x)],
+        Activation::Abs => [x.abs(), x.signum()],
+        Activation::Exp => [x.exp(), x.exp()],
+        Activation::Log if x > 0.0 => [x.ln(), 1.0 / x],
+        Activation::Log => [f64::from(f32::MIN_POSITIVE).ln(), 0.0],
+        Activation::Power { low, power } => {
+            let (low, power) = (f64::from(*low), f64::from(*power));
+            let m = x.max(low);
+            let passes = f64::from(u8::from(x > low));
+            match m > 0.0 {
+                _ if power == 1.0 => [m, passes],
+                true => [m.powf(power), passes * power * m.powf(power - 1.0)],
+                false => [0.0, 0.0],
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Scales and shifts, and normalisations.
 
-use gradcam::low_level::network::{Lrn, Shape};
+use gradcam::low_level::network::{Lrn, Shape, SoftmaxOver};
 
 /// y = scale x + shift, a value a channel.
 pub(crate) fn affine(x: &[f32], shape: Shape, scale: &[f32], shift: &[f32]) -> Vec<f32> {
@@ -116,6 +116,68 @@ pub(crate) fn layer_norm_backward(
         dx
     };
     dy.chunks_exact(shape.len()).flat_map(of_image).collect()
+}
+
+/// The places of the values that a softmax makes shares of, of each row of one image.
+fn rows(shape: Shape, over: SoftmaxOver) -> Vec<Vec<usize>> {
+    let positions = shape.h * shape.w;
+    let row = |c: usize, position: usize| match over {
+        SoftmaxOver::Positions => [c, 0],
+        SoftmaxOver::Channels { count, apart } => {
+            [c / (count * apart) * apart + c % apart, position]
+        }
+    };
+    let mut rows = std::collections::BTreeMap::<[usize; 2], Vec<usize>>::new();
+    for at in 0..shape.len() {
+        let key = row(at / positions, at % positions);
+        rows.entry(key).or_default().push(at);
+    }
+    rows.into_values().collect()
+}
+
+/// Of each of the images.
+pub(crate) fn softmax(x: &[f32], shape: Shape, over: SoftmaxOver) -> Vec<f32> {
+    let mut y = vec![0.0; x.len()];
+    for (x, y) in x.chunks(shape.len()).zip(y.chunks_mut(shape.len())) {
+        for row in rows(shape, over) {
+            let largest = row.iter().map(|&at| x[at]).fold(f32::MIN, f32::max);
+            let power = |at: usize| (f64::from(x[at]) - f64::from(largest)).exp();
+            let sum: f64 = row.iter().map(|&at| power(at)).sum();
+            for &at in &row {
+                y[at] = (power(at) / sum) as f32;
+            }
+        }
+    }
+    y
+}
+
+/// `x` is one image's, `dy` as many as there are gradients: by the whole matrix of slopes.
+pub(crate) fn softmax_backward(dy: &[f32], x: &[f32], shape: Shape, over: SoftmaxOver) -> Vec<f32> {
+    let y = softmax(x, shape, over);
+    let mut dx = vec![0.0; dy.len()];
+    for (dy, dx) in dy.chunks(shape.len()).zip(dx.chunks_mut(shape.len())) {
+        for row in rows(shape, over) {
+            for &to in &row {
+                let slope = |from: usize| {
+                    let same = f64::from(u8::from(from == to));
+                    f64::from(y[from]) * (same - f64::from(y[to]))
+                };
+                let each = row.iter().map(|&from| f64::from(dy[from]) * slope(from));
+                dx[to] = each.sum::<f64>() as f32;
+            }
+        }
+    }
+    dx
+}
+
+/// Rows as columns, of each channel of all images.
+pub(crate) fn transpose(x: &[f32], shape: Shape) -> Vec<f32> {
+    let planes = x.chunks(shape.h * shape.w);
+    let turned = planes.flat_map(|plane| {
+        let places = (0..shape.w).flat_map(|j| (0..shape.h).map(move |i| i * shape.w + j));
+        places.map(|at| plane[at])
+    });
+    turned.collect()
 }
 
 /// A group's values of one image: their mean and 1 / sqrt(variance + epsilon). The values of a group lie next to each other.
