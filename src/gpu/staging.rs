@@ -9,11 +9,12 @@ use super::held::Held;
 use super::memory::Memory;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::{Fault, Gpu, GpuError};
-use crate::plan::STAGED;
 
 /// Writes on their way, all of them done after [`Staging::finish`].
 pub(super) struct Staging<'a> {
     gpu: &'a Gpu,
+    /// Bytes of a chunk.
+    chunk: usize,
     belt: StagingBelt,
     /// The belt's memory, which it keeps to itself, so that it counts.
     chunks: Vec<Held<wgpu::Buffer>>,
@@ -25,10 +26,12 @@ pub(super) struct Staging<'a> {
 }
 
 impl<'a> Staging<'a> {
-    pub(super) fn new(gpu: &'a Gpu) -> Self {
+    /// Through chunks of so many bytes, at least what lies in a row of an image that is written.
+    pub(super) fn new(gpu: &'a Gpu, chunk: u64) -> Self {
         Self {
             gpu,
-            belt: StagingBelt::new(gpu.device.clone(), STAGED as u64),
+            chunk: chunk as usize,
+            belt: StagingBelt::new(gpu.device.clone(), chunk),
             chunks: vec![],
             encoder: gpu.device.create_command_encoder(&Default::default()),
             filled: 0,
@@ -45,10 +48,10 @@ impl<'a> Staging<'a> {
         doing: impl Fn() -> String,
     ) -> Result<(), GpuError> {
         let most = match target {
-            Memory::Buffer(_) => STAGED,
+            Memory::Buffer(_) => self.chunk,
             Memory::Image(image) => {
                 let row = row_bytes(image);
-                STAGED / row.next_multiple_of(PITCH) * row
+                self.chunk / row.next_multiple_of(PITCH) * row
             }
             Memory::Gone => unreachable!("nothing is written to what was given back"),
         };
@@ -71,7 +74,7 @@ impl<'a> Staging<'a> {
             Memory::Buffer(_) | Memory::Gone => bytes.len(),
         };
         let (rows, pitch) = (bytes.len() / row, row.next_multiple_of(PITCH));
-        if self.filled > 0 && self.filled + rows * pitch > STAGED {
+        if self.filled > 0 && self.filled + rows * pitch > self.chunk {
             self.send(doing)?;
         }
         self.filled = (self.filled + rows * pitch).next_multiple_of(PITCH);
@@ -137,6 +140,7 @@ impl<'a> Staging<'a> {
 mod tests {
     use super::*;
     use crate::gpu::Selection;
+    use crate::plan::STAGED;
 
     fn doing() -> String {
         "testing".into()
@@ -157,7 +161,7 @@ mod tests {
             mapped_at_creation: false,
         });
         let target = Memory::Buffer(buffer.clone());
-        let mut staging = Staging::new(&gpu);
+        let mut staging = Staging::new(&gpu, STAGED as u64);
         let mut offset = 0;
         let sizes = [4, STAGED / 3 * 2 / 4 * 4, STAGED / 2, STAGED + 4, 16];
         for size in sizes
@@ -196,7 +200,7 @@ mod tests {
                 view_formats: &[],
             });
             let target = Memory::Image(image.clone());
-            let mut staging = Staging::new(&gpu);
+            let mut staging = Staging::new(&gpu, STAGED as u64);
             let (first, rest) = expected.split_at(row);
             staging.write(&target, row, rest, doing).unwrap();
             staging.write(&target, 0, first, doing).unwrap();

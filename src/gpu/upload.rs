@@ -31,7 +31,7 @@ const HALF_OVERFLOWS: f32 = 65520.0;
 pub(super) fn weights(gpu: &Gpu, plan: &Plan, memory: &[Memory]) -> Result<Duration, GpuError> {
     let started = Instant::now();
     let mut handing_over = Duration::ZERO;
-    let mut staging = Staging::new(gpu);
+    let mut staging = Staging::new(gpu, plan.staging_chunk());
     let mut hand_over = |at: usize, offset: usize, bytes: &[u8]| {
         let started = Instant::now();
         let doing = || format!("uploading {}", plan.buffers[at].name);

@@ -3,8 +3,8 @@
 use super::{BufferId, Contents, Dispatch, Plan};
 use crate::kernels::MATRIX_IMAGE;
 
-/// Bytes of a chunk of memory that weights are uploaded through, two in turn: an image of a matrix at once, as wgpu clears what
-/// is written in parts.
+/// The most bytes of a chunk of memory that weights are uploaded through, two in turn: an image of a matrix at once, as wgpu clears
+/// what is written in parts.
 pub(crate) const STAGED: usize = MATRIX_IMAGE;
 /// Tensors and rows of images begin at multiples of this in a chunk; a dispatch's uniforms do so at most.
 const ALIGNED: u64 = 256;
@@ -45,6 +45,19 @@ impl Plan {
 
     /// What weights are uploaded through.
     fn staged(&self) -> u64 {
+        match self.to_stage() {
+            bytes if bytes > STAGED as u64 => 2 * STAGED as u64,
+            _ => self.staging_chunk(),
+        }
+    }
+
+    /// Bytes of a chunk that weights are uploaded through. One holds all of a small network's: wgpu clears every chunk.
+    pub(crate) fn staging_chunk(&self) -> u64 {
+        self.to_stage().clamp(ALIGNED, STAGED as u64)
+    }
+
+    /// Bytes that are uploaded before the first phase, as they lie in a chunk.
+    fn to_stage(&self) -> u64 {
         let mut bytes = 0;
         for buffer in &self.buffers {
             if let Contents::Weights(_) | Contents::Source(_) | Contents::Sums(_) = buffer.contents
@@ -56,7 +69,7 @@ impl Plan {
                 bytes += buffer.bytes / row * row.next_multiple_of(ALIGNED);
             }
         }
-        bytes.div_ceil(STAGED as u64).min(2) * STAGED as u64
+        bytes
     }
 
     /// What is gone once the preparation is done.
