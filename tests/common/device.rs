@@ -4,6 +4,7 @@
     reason = "each test file is a program of its own and uses a part"
 )]
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
@@ -201,6 +202,37 @@ pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
     each
 }
 
+/// Of [`each_convolution`] those under which one of the requests, in float32 or in float16, is planned as under none before: what is
+/// planned alike runs alike, and is run once.
+pub(crate) fn each_plan(network: &Network, requests: &[Request]) -> Vec<Limits<'static>> {
+    let mut seen = HashSet::new();
+    let mut each = each_convolution();
+    let between = between(network);
+    let planned = |network: &Network, request: &Request, limits| {
+        let plan = Plan::new(network, request, limits).unwrap();
+        let buffers = plan.buffers.iter();
+        let buffers: Vec<_> = buffers.map(|it| (&it.name, it.bytes, it.half)).collect();
+        let Plan {
+            subgroup,
+            slots,
+            prepare,
+            passes,
+            ..
+        } = &plan;
+        format!("{subgroup} {slots:?} {prepare:?} {passes:?} {buffers:?}")
+    };
+    each.retain(|&limits| {
+        let plans = requests.iter().flat_map(|request| {
+            [
+                planned(network, request, limits),
+                planned(&between, &in_halves(request), limits),
+            ]
+        });
+        seen.insert(plans.collect::<String>())
+    });
+    each
+}
+
 /// The network's output for `n` pictures, from poisoned memory.
 pub(crate) fn forward(network: &Network, n: usize, x: &[f32]) -> Vec<f32> {
     forward_within(GPU.limits(), network, n, x)
@@ -213,11 +245,23 @@ pub(crate) fn forward_within(
     n: usize,
     x: &[f32],
 ) -> Vec<f32> {
-    let request = Request::of(ForwardRequest {
+    forward_asked(limits, network, &there(n), x)
+}
+
+/// The output for `n` pictures.
+pub(crate) fn there(n: usize) -> Request {
+    Request::of(ForwardRequest {
         images: n,
         ..ForwardRequest::default()
-    });
-    forward_asked(limits, network, &request, x)
+    })
+}
+
+/// The output for one picture, and what comes back from it.
+pub(crate) fn there_and_back(back: BackwardRequest) -> Request {
+    Request::of(ForwardRequest {
+        backs: vec![back],
+        ..ForwardRequest::default()
+    })
 }
 
 /// The network's output for `request.images` pictures, from poisoned memory; held, of what is stored in float16, against the same
@@ -274,11 +318,7 @@ pub(crate) fn backward_within(
     x: &[f32],
     dy: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
-    let request = Request::of(ForwardRequest {
-        backs: vec![request],
-        ..ForwardRequest::default()
-    });
-    backward_asked(limits, network, &request, x, dy)
+    backward_asked(limits, network, &there_and_back(request), x, dy)
 }
 
 /// The same of `request`'s first backward pass; where it ends at the picture, held against float16 as by [`forward_asked`].

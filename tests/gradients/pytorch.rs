@@ -5,16 +5,35 @@ use gradcam::low_level::network::{Network, OutputKind, ReluRule, Shape};
 use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request, StoredDtype};
 use gradcam::low_level::score::{Objective, Score};
 
-use crate::common::device::{GPU, assert_close, backward, each_convolution, random, to_input};
+use crate::common::device::{GPU, assert_close, backward, each_plan, random, there, to_input};
 use crate::dot;
 use crate::small::{fixture, numbers};
 
 /// Each picture of the fixture's batch, explained for its class under every rule and both scores, by every kernel for
 /// convolutions.
 fn check_against_pytorch(name: &str, tolerance: f32) {
-    for limits in each_convolution() {
+    for limits in each_convolution_of(name) {
         check_within(limits, name, StoredDtype::F32, tolerance);
     }
+}
+
+const RULES: [(&str, ReluRule); 3] = [
+    ("plain", ReluRule::Plain),
+    ("guided", ReluRule::Guided),
+    ("deconv", ReluRule::Deconv),
+];
+
+/// One session for all rules: of each there is time mostly for compiling kernels.
+fn pass_of_all_rules() -> ForwardRequest {
+    ForwardRequest {
+        backs: RULES.map(|(_, rule)| to_input(1, rule)).to_vec(),
+        ..ForwardRequest::default()
+    }
+}
+
+fn each_convolution_of(name: &str) -> Vec<Limits<'static>> {
+    let (network, _) = fixture(name);
+    each_plan(&network, &[there(2), Request::of(pass_of_all_rules())])
 }
 
 fn check_within(limits: Limits<'_>, name: &str, dtype: StoredDtype, tolerance: f32) {
@@ -30,19 +49,7 @@ fn check_within(limits: Limits<'_>, name: &str, dtype: StoredDtype, tolerance: f
         classes,
         tolerance,
     );
-    // One session for all of it: of each there is time mostly for compiling kernels.
-    let rules = [
-        ("plain", ReluRule::Plain),
-        ("guided", ReluRule::Guided),
-        ("deconv", ReluRule::Deconv),
-    ];
-    let request = stored(
-        dtype,
-        ForwardRequest {
-            backs: rules.map(|(_, rule)| to_input(1, rule)).to_vec(),
-            ..ForwardRequest::default()
-        },
-    );
+    let request = stored(dtype, pass_of_all_rules());
     let plan = Plan::new(&network, &request, limits).unwrap();
     let session = Session::new(&GPU, plan).unwrap();
     session.poison().unwrap();
@@ -52,7 +59,7 @@ fn check_within(limits: Limits<'_>, name: &str, dtype: StoredDtype, tolerance: f
         let logits = &logits[n * classes.c..(n + 1) * classes.c];
         for (score_name, score) in [("logit", Score::Logit), ("prob", Score::Prob)] {
             let seed = Objective::from(score).seed(OutputKind::Softmax, logits, class);
-            for (phase, (rule_name, _)) in rules.into_iter().enumerate() {
+            for (phase, (rule_name, _)) in RULES.into_iter().enumerate() {
                 let of_rule = &fixture["d_input"][score_name][rule_name];
                 if of_rule.is_null() {
                     // Of no ReLU, and so the plain gradient.
@@ -127,7 +134,7 @@ fn assert_mostly_close(what: &str, actual: &[f32], expected: &[f32], tolerance: 
 #[test]
 fn small_networks_stored_in_float16_agree_with_pytorch_within_hundredths_but_for_masks() {
     for name in ["plain", "head", "residual", "excited", "dense"] {
-        for limits in each_convolution() {
+        for limits in each_convolution_of(name) {
             check_within(limits, name, StoredDtype::F16, 1e-2);
         }
     }

@@ -8,8 +8,8 @@ use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward_within, each_convolution, forward, forward_within, random, tiled,
-    to_input,
+    GPU, assert_close, backward_within, each_plan, forward, forward_within, random, there,
+    there_and_back, tiled, to_input,
 };
 use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE, single};
@@ -50,12 +50,14 @@ fn check_grouped_convolution(
         groups,
     };
     let out = twins::output_shape(input, outputs, window);
-    let winograd = window == Window::square(3, 1, 1) && groups == 1;
-    for limits in each_convolution() {
-        let forced = [Winograd::Everywhere, Winograd::Everywhere2x2].contains(&limits.winograd);
-        if forced && !winograd {
-            continue;
-        }
+    let back = |n| to_input(n, ReluRule::Plain);
+    let asked = [
+        there(1),
+        there(3),
+        there_and_back(back(1)),
+        there_and_back(back(2)),
+    ];
+    for limits in each_plan(&network, &asked) {
         let what = format!(
             "{input} to {out}, window {:?}, {groups} groups, {:?}, Winograd {:?}",
             window.size, limits.family, limits.winograd
@@ -68,9 +70,8 @@ fn check_grouped_convolution(
         }
         for n in [1, 2] {
             let dy = random(4, n * out.len());
-            let request = to_input(n, ReluRule::Plain);
             let x = random(3, input.len());
-            let (_, dx) = backward_within(limits, &network, request, &x, &dy);
+            let (_, dx) = backward_within(limits, &network, back(n), &x, &dy);
             let expected = twins::conv2d_backward(&dy, n, input, &filters, window);
             assert_close(
                 &format!("{what}, backward"),
@@ -390,7 +391,8 @@ fn a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule() {
         for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
             let dz = twins::relu_backward(&d_activations, &activations, rule);
             let expected = twins::conv2d_backward(&dz, 1, input, &a, one);
-            for limits in each_convolution() {
+            let asked = there_and_back(to_input(1, rule));
+            for limits in each_plan(&network, &[asked]) {
                 let (_, dx) = backward_within(limits, &network, to_input(1, rule), &x, &dy);
                 let what = format!("{between}, {rule:?}, {:?}", limits.family);
                 assert_close(&what, &dx, &expected, input, TOLERANCE);
@@ -542,7 +544,8 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule() {
         let d_middle = twins::conv2d_backward(&dy, 2, middle, &b, window);
         let d_middle = twins::relu_backward(&d_middle, &activations, rule);
         let expected = twins::conv2d_backward(&d_middle, 2, input, &a, window);
-        for limits in each_convolution() {
+        let asked = there_and_back(to_input(2, rule));
+        for limits in each_plan(&network, &[asked]) {
             let (forward, dx) = backward_within(limits, &network, to_input(2, rule), &x, &dy);
             let what = format!(
                 "{rule:?}, {:?}, Winograd {:?}",

@@ -7,7 +7,8 @@ use gradcam::low_level::plan::{ForwardRequest, KernelFamily, Plan, Request};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward_within, each_convolution, forward_within, plain, random, to_input,
+    GPU, assert_close, backward_within, each_plan, forward_within, plain, random, there,
+    there_and_back, to_input,
 };
 use crate::common::drawn;
 use crate::common::twins::{self, Filters};
@@ -151,9 +152,9 @@ fn activations_end_convolutions_of_any_window_and_depth() {
                     assert!(is_there, "{:?}", kernels[kind]);
                 }
                 let out = twins::output_shape(input, outputs, window);
-                for limits in each_convolution() {
+                let n = 2;
+                for limits in each_plan(&network, &[there(n)]) {
                     let what = format!("{input}, {activation}, {groups}, {:?}", limits.family);
-                    let n = 2;
                     let x = random(7, n * input.len());
                     let y = convolved(&op, &x, n, input);
                     let each = y.chunks_exact(out.len());
@@ -207,9 +208,10 @@ fn gradients_through_activations_after_convolutions_find_what_they_read() {
                 groups,
             };
             let expected = twins::conv2d_backward(&dz, 1, input, &filters, window);
-            for limits in each_convolution() {
+            let back = to_input(1, ReluRule::Plain);
+            for limits in each_plan(&network, &[there_and_back(back.clone())]) {
                 let what = format!("{activation}, {groups}, {:?}", limits.family);
-                let back = to_input(1, ReluRule::Plain);
+                let back = back.clone();
                 let (_, dx) = backward_within(limits, &network, back, &x, &dy);
                 assert_close(&what, &dx, &expected, input, TOLERANCE);
             }
@@ -250,7 +252,7 @@ fn the_later_of_two_convolutions_adds_the_earlier_ones_value() {
         let expected: Vec<f32> = sums
             .map(|(a, b)| if relu { (a + b).max(0.0) } else { a + b })
             .collect();
-        for limits in each_convolution() {
+        for limits in each_plan(&network, &[there(n)]) {
             let actual = forward_within(limits, &network, n, &x);
             let what = format!("{input}, {:?}", limits.family);
             assert_close(&what, &actual, &expected, out, TOLERANCE);
@@ -268,7 +270,9 @@ fn the_last_reader_of_a_relu_adds_what_came_back_from_the_other_and_masks_the_su
     let each = SHAPES
         .into_iter()
         .flat_map(|input| [13, 61].map(|channels| (input, channels)));
-    for (input, channels) in each {
+    // Each shape and each rule, not each pair.
+    let rules = [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv];
+    for ((input, channels), rule) in each.zip(rules.into_iter().cycle()) {
         let [one, three] = [Window::square(1, 1, 0), Window::square(3, 1, 1)];
         let middle = Shape::new(channels, input.h, input.w);
         let first = convolution(31, input, channels, one, 1);
@@ -303,26 +307,21 @@ fn the_last_reader_of_a_relu_adds_what_came_back_from_the_other_and_masks_the_su
             .zip(back(&b, &dy, middle))
             .map(|(a, b)| a + b)
             .collect();
-        for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
-            let masked: Vec<f32> = sums
-                .chunks_exact(middle.len())
-                .flat_map(|sum| twins::relu_backward(sum, &after, rule))
-                .collect();
-            let expected = back(&first, &masked, input);
-            for limits in each_convolution() {
-                let request = Request::of(ForwardRequest {
-                    backs: vec![to_input(n, rule)],
-                    ..ForwardRequest::default()
-                });
-                let kernels = Plan::new(&network, &request, limits).unwrap().kernels();
-                if matches!(limits.family, KernelFamily::Subgroup(_)) && rule != ReluRule::Deconv {
-                    assert!(joined.iter().any(|kernel| kernels.contains(kernel)));
-                    assert!(!kernels.contains(&Kernel::Relu));
-                }
-                let (_, dx) = backward_within(limits, &network, to_input(n, rule), &x, &dy);
-                let what = format!("{input}, {channels}, {rule:?}, {:?}", limits.family);
-                assert_close(&what, &dx, &expected, input, TOLERANCE);
+        let masked: Vec<f32> = sums
+            .chunks_exact(middle.len())
+            .flat_map(|sum| twins::relu_backward(sum, &after, rule))
+            .collect();
+        let expected = back(&first, &masked, input);
+        let request = there_and_back(to_input(n, rule));
+        for limits in each_plan(&network, std::slice::from_ref(&request)) {
+            let kernels = Plan::new(&network, &request, limits).unwrap().kernels();
+            if matches!(limits.family, KernelFamily::Subgroup(_)) && rule != ReluRule::Deconv {
+                assert!(joined.iter().any(|kernel| kernels.contains(kernel)));
+                assert!(!kernels.contains(&Kernel::Relu));
             }
+            let (_, dx) = backward_within(limits, &network, to_input(n, rule), &x, &dy);
+            let what = format!("{input}, {channels}, {rule:?}, {:?}", limits.family);
+            assert_close(&what, &dx, &expected, input, TOLERANCE);
         }
     }
 }
@@ -393,7 +392,7 @@ fn a_convolution_of_one_tap_takes_the_scale_shift_and_relu_before_it() {
                 expected = twins::relu(&expected);
             }
             let out = twins::output_shape(input, outputs, window);
-            for limits in each_convolution() {
+            for limits in each_plan(&network, &[there(n)]) {
                 let actual = forward_within(limits, &network, n, &x);
                 let what = format!("{input} to {outputs}, {:?}", limits.family);
                 assert_close(&what, &actual, &expected, out, TOLERANCE);
@@ -497,7 +496,7 @@ fn a_convolution_of_one_tap_multiplies_what_it_reads_by_a_value_a_channel() {
             expected = twins::relu(&expected);
         }
         let out = Shape::new(outputs, input.h, input.w);
-        for limits in each_convolution() {
+        for limits in each_plan(&network, &[there(1), there(n)]) {
             for n in [1, n] {
                 let (x, expected) = (&x[..n * input.len()], &expected[..n * out.len()]);
                 let actual = forward_within(limits, &network, n, x);

@@ -2,10 +2,12 @@
 
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{MatrixLayout, Network, Op, ReluRule, Shape, Window};
-use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request};
+use gradcam::low_level::plan::Plan;
 
 use crate::TOLERANCE;
-use crate::common::device::{assert_close, backward_within, each_convolution, random, to_input};
+use crate::common::device::{
+    assert_close, backward_within, each_plan, random, there_and_back, to_input,
+};
 use crate::common::drawn;
 use crate::common::twins::{self, Filters};
 
@@ -22,7 +24,7 @@ type Twin<'a> = &'a dyn Fn(&[f32], &[f32], usize) -> Vec<f32>;
 
 /// Of an activation that `op` reads nothing of its own is left on the way back.
 #[track_caller]
-fn check(input: Shape, op: &Op, gradients: usize, twin: Twin<'_>, limits: &[Limits<'_>]) {
+fn check(input: Shape, op: &Op, gradients: usize, twin: Twin<'_>) {
     for ([low, high], rules) in MASKS {
         let mut network = Network::new("masked", input);
         let act = match low == 0.0 && high.is_infinite() {
@@ -41,11 +43,8 @@ fn check(input: Shape, op: &Op, gradients: usize, twin: Twin<'_>, limits: &[Limi
         let before_mask = twin(&dy, &after, gradients);
         for &rule in rules {
             let expected = twins::clip_backward(&before_mask, &after, [low, high], rule);
-            for &limits in limits {
-                let request = Request::of(ForwardRequest {
-                    backs: vec![to_input(gradients, rule)],
-                    ..ForwardRequest::default()
-                });
+            let request = there_and_back(to_input(gradients, rule));
+            for limits in each_plan(&network, std::slice::from_ref(&request)) {
                 let plan = Plan::new(&network, &request, limits).unwrap();
                 let back = &plan.picture().backs[0].dispatches;
                 let masks = [Kernel::Clip, Kernel::Relu];
@@ -74,7 +73,7 @@ fn check_convolution(input: Shape, outputs: usize, window: Window, groups: usize
         groups,
     };
     let twin = |dy: &[f32], _: &[f32], n| twins::conv2d_backward(dy, n, input, &filters, window);
-    check(input, &op, 2, &twin, &each_convolution());
+    check(input, &op, 2, &twin);
 }
 
 /// By Winograd's algorithms and directly, in parts and whole, of a block an invocation and of two, of few channels.
@@ -113,7 +112,7 @@ fn pools_whose_windows_lie_side_by_side_mask_their_gradients() {
         let (_, argmax) = twins::max_pool(x, 1, input, window);
         twins::max_pool_backward(dy, n, input, window, &argmax)
     };
-    check(input, &Op::MaxPool(window), 2, &twin, &each_convolution());
+    check(input, &Op::MaxPool(window), 2, &twin);
 }
 
 /// Of few gradients and of many, along rows and along columns.
@@ -135,9 +134,8 @@ fn dense_layers_mask_their_gradients() {
             true => twins::linear_columns(&values, inputs, dy),
             false => twins::linear_rows(&values, outputs, dy),
         };
-        let limits = &each_convolution()[..2];
         for gradients in [2, 12] {
-            check(Shape::vector(inputs), &op, gradients, &twin, limits);
+            check(Shape::vector(inputs), &op, gradients, &twin);
         }
     }
 }

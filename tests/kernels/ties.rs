@@ -7,7 +7,8 @@ use gradcam::low_level::network::{Network, NodeId, Op, Pad, ReluRule, Shape, Win
 use gradcam::low_level::plan::{ForwardRequest, Plan, Request, Winograd};
 
 use crate::common::device::{
-    GPU, assert_close, backward_within, each_convolution, random, to_input,
+    GPU, assert_close, backward_within, each_convolution, each_plan, random, there_and_back,
+    to_input,
 };
 use crate::common::drawn;
 use crate::common::twins::{self, Filters};
@@ -175,7 +176,8 @@ fn gradients_go_to_the_first_of_equal_values_by_every_kernel_for_convolutions() 
         let dy = random(62, classes * output.len());
         for rule in [ReluRule::Plain, ReluRule::Guided, ReluRule::Deconv] {
             let expected = expected(network, &x, &dy, classes, rule);
-            for limits in each_convolution() {
+            let asked = there_and_back(to_input(classes, rule));
+            for limits in each_plan(network, &[asked]) {
                 let (_, dx) = backward_within(limits, network, to_input(classes, rule), &x, &dy);
                 let what = format!(
                     "network {i}, {rule:?}, {:?}, Winograd {:?}",
