@@ -10,12 +10,14 @@ use super::scaling::Scaling;
 use super::texels::{PITCH, copy_rows, row_bytes};
 use super::timestamps::{DispatchTime, Timestamps};
 use super::{Gpu, GpuError, upload};
+use crate::kernels::IMAGE_ROW;
 use crate::layout::{from_blocks, padded_bytes, rounded_to_blocks, to_blocks};
 use crate::network::{NodeId, Shape};
 use crate::plan::{Buffer, BufferId, Contents, Dispatch, Plan, SUBMISSION, TileLists};
 
-/// Bytes that [`Session::poison`] copies at a time: whole rows of images.
-const POISON: usize = 1 << 20;
+/// Bytes that [`Session::poison`] copies at a time: a row of an image, so that they and their way to the device take less memory than a
+/// plan does by itself.
+const POISON: usize = IMAGE_ROW * 16;
 /// NaN, and so is each half of it in float16.
 const POISONED: u32 = 0x7fff_7fff;
 
@@ -141,7 +143,7 @@ impl Session {
 
     /// Fills everything that dispatches write with NaN. Tests show with it that nothing is read before it is written.
     pub fn poison(&self) -> Result<(), GpuError> {
-        // Copied from time and again, so that it takes little memory: less than the weights were uploaded through.
+        // Copied from time and again, so that it takes little memory.
         let values = vec![POISONED; POISON / 4];
         let from = self.gpu.buffer(&wgpu::BufferDescriptor {
             label: Some("poison"),
