@@ -5,8 +5,9 @@
 #![cfg(test)]
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -17,22 +18,29 @@ use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 #[allow(dead_code, reason = "the program uses more of it")]
 mod half;
 
-/// What each of the shaders' constants can be.
-fn values(constant: &str) -> &'static [f64] {
+/// What each of a shader's constants can be.
+fn values(constant: &str, source: &str) -> Vec<f64> {
     match constant {
-        "SUBGROUP" => &[4.0, 8.0, 16.0],
-        "STRIDE" => &[1.0, 2.0],
-        "TAPS" => &[3.0, 5.0],
-        "TILE" => &[32.0, 64.0],
-        "SIZE" => &[2.0, 4.0],
+        "SUBGROUP" => vec![4.0, 8.0, 16.0],
+        "STRIDE" => vec![1.0, 2.0],
+        "TAPS" => vec![3.0, 5.0],
+        "TILE" => vec![32.0, 64.0],
+        "SIZE" => vec![2.0, 4.0],
         // Sigmoid, SiLU, hard sigmoid, hard swish, none: src/kernels/table.rs.
-        "ACTIVATION" => &[2.0, 4.0, 5.0, 6.0, 99.0],
-        "KIND" => &[
-            0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0,
-        ],
-        "BLOCKS" => &[1.0, 2.0],
-        "ADDED" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SCALED" | "SHUFFLED" | "SPREAD" | "TURNED"
-        | "WIDE" => &[0.0, 1.0],
+        "ACTIVATION" => vec![2.0, 4.0, 5.0, 6.0, 99.0],
+        // All that the shader names.
+        "KIND" => {
+            let kinds = source.lines().filter_map(|line| {
+                let (_, value) = line.strip_prefix("const ACTIVATION_")?.split_once(" = ")?;
+                value.strip_suffix("u;")?.parse().ok()
+            });
+            let kinds: Vec<f64> = kinds.collect();
+            assert!(kinds.len() > 1, "the kinds' names have another form");
+            kinds
+        }
+        "BLOCKS" => vec![1.0, 2.0],
+        "ADDED" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SCALED" | "SHUFFLED" | "SPREAD"
+        | "TURNED" | "WIDE" => vec![0.0, 1.0],
         other => panic!("what can {other} be?"),
     }
 }
@@ -45,19 +53,30 @@ struct Kernel {
     info: ModuleInfo,
 }
 
-/// Calls `check` with every shader and every choice of its constants; returns how many that were.
-fn each_kernel(check: impl Fn(&Kernel)) -> usize {
+/// Calls `check` with every shader and every choice of its constants, on all cores; returns how many that were.
+fn each_kernel(check: impl Fn(&Kernel) + Sync) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let source = std::fs::read_to_string(&path).unwrap();
-        let file = path.file_stem().unwrap().to_string_lossy();
-        count += each_choice(&file, &source, &check);
-        let halved = in_halves(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
-        count += each_choice(&format!("{file} in float16"), &halved, &check);
-    }
-    count
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    count.fetch_add(each_form(path, &check), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    count.into_inner()
+}
+
+/// The same with one shader, as it stands and with float16.
+fn each_form(path: &Path, check: &impl Fn(&Kernel)) -> usize {
+    let source = std::fs::read_to_string(path).unwrap();
+    let file = path.file_stem().unwrap().to_string_lossy();
+    let halved = in_halves(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
+    each_choice(&file, &source, check) + each_choice(&format!("{file} in float16"), &halved, check)
 }
 
 /// Calls `check` with a shader and every choice of its constants; returns how many that were.
@@ -74,7 +93,7 @@ fn each_choice(file: &str, source: &str, check: &impl Fn(&Kernel)) -> usize {
     let named = module.overrides.iter().map(|(_, it)| it.name.as_deref());
     for name in named.flatten() {
         let each = choices.iter().flat_map(|choice| {
-            values(name).iter().map(move |&value| {
+            values(name, source).into_iter().map(move |value| {
                 let mut choice = choice.clone();
                 choice.insert(name.to_owned(), value);
                 choice
