@@ -298,10 +298,7 @@ impl<'a> Import<'a> {
             return self.branch(node, opset, inputs.first().and_then(Option::as_ref));
         }
         if !node.is_standard() {
-            return Err(GraphError::Operator {
-                node: names::label(node),
-                op: format!("{} of {}", node.op_type, node.domain),
-            });
+            return Err(node.unknown());
         }
         let call = layers::Call {
             node,
@@ -319,20 +316,16 @@ impl<'a> Import<'a> {
         opset: i64,
         condition: Option<&Value>,
     ) -> Result<(), GraphError> {
-        let unsupported = || GraphError::Operator {
-            node: names::label(node),
-            op: node.op_type.clone(),
-        };
         let taken = match condition {
             Some(Value::Constant(Constant::Ints(ints))) => ints.values.first(),
             _ => None,
         };
-        let name = match taken.ok_or_else(unsupported)? {
+        let name = match taken.ok_or_else(|| node.unknown())? {
             0 => "else_branch",
             _ => "then_branch",
         };
         let Some(Attribute::Graph(graph)) = node.attributes.get(name) else {
-            return Err(unsupported());
+            return Err(node.unknown());
         };
         for (name, constant) in &graph.constants {
             self.values.insert(name, Value::Constant(constant.clone()));

@@ -3,7 +3,7 @@
 use crate::weights::onnx::{Attribute, Constant, Node};
 
 use super::layers::Call;
-use super::{GraphError, Value, View, names};
+use super::{GraphError, Value, View, error, names};
 
 impl Node {
     /// The whole number of that name.
@@ -44,6 +44,21 @@ impl Node {
             node: names::label(self),
             op: self.op_type.clone(),
             what,
+        }
+    }
+
+    /// An error that names this node, whose operator is in no list.
+    pub(super) fn unknown(&self) -> GraphError {
+        let Self {
+            op_type, domain, ..
+        } = self;
+        GraphError::Operator {
+            node: names::label(self),
+            op: match self.is_standard() {
+                true => op_type.clone(),
+                false => format!("{op_type} of {domain}"),
+            },
+            instead: error::instead_of(op_type, domain),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::array::{Array, Span, broadcast};
 use super::attributes::axis;
 use super::layers::Call;
 use super::views::{order, spans, view};
-use super::{GraphError, Import, Value, names, quantized};
+use super::{GraphError, Import, Value, quantized};
 
 /// Elements that arithmetic may read and make in all, of a graph that holds so many numbers itself; shapes take dozens, weights that are
 /// put together some thousands, those that are normed in pieces ten times their own.
@@ -146,7 +146,7 @@ impl Import<'_> {
                 }
                 Some(all)
             }
-            _ => return Err(unknown(call)),
+            _ => return Err(call.node.unknown()),
         };
         made.ok_or_else(unusable)
     }
@@ -332,13 +332,6 @@ fn integers<'a>(call: &'a Call<'_>, i: usize) -> Result<&'a Integers, GraphError
     match call.constant(i) {
         Some(Constant::Ints(ints)) => Ok(ints),
         _ => Err(call.unusable("whole numbers")),
-    }
-}
-
-fn unknown(call: &Call<'_>) -> GraphError {
-    GraphError::Operator {
-        node: names::label(call.node),
-        op: call.node.op_type.clone(),
     }
 }
 

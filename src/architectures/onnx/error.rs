@@ -6,12 +6,14 @@ use crate::network::NetworkError;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GraphError {
     /// An operator outside of the list.
-    #[error("node {node} is a {op}, which is not supported")]
+    #[error("node {node}: {op} is not supported{instead}")]
     Operator {
         /// The node.
         node: String,
         /// Its operator.
         op: String,
+        /// What to do instead, where something is known to help.
+        instead: &'static str,
     },
     /// An operator used in a way outside of the list.
     #[error("node {node}: {op} {what} is not supported")]
@@ -109,4 +111,51 @@ pub enum GraphError {
     /// Layers whose shapes do not fit one another.
     #[error(transparent)]
     Network(#[from] NetworkError),
+}
+
+/// What helps who has a graph with an operator that is not supported.
+pub(super) fn instead_of(op: &str, domain: &str) -> &'static str {
+    if domain.starts_with("com.microsoft") {
+        return ": it is one of onnxruntime's own, which its optimisation makes; give the model as it was exported";
+    }
+    match op {
+        "If" | "Loop" | "Scan" => {
+            ": what is computed hangs on values in the graph; export it for pictures of one size, with torch.onnx.export(..., dynamo=True) \
+             or through onnxsim, so that nothing is left to decide"
+        }
+        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike"
+        | "Bernoulli" | "Multinomial" => {
+            ": it draws at random; export the network for evaluation (model.eval())"
+        }
+        "QLinearConv"
+        | "QLinearMatMul"
+        | "ConvInteger"
+        | "MatMulInteger"
+        | "DynamicQuantizeLinear" => {
+            ": it computes in whole numbers; give the network as it was before it was quantised"
+        }
+        "NonMaxSuppression" | "RoiAlign" | "MaxRoiPool" | "TopK" | "ArgMax" | "ArgMin" => {
+            ": a classifier ends with one score a class; export the network without what picks among its results"
+        }
+        "ConvTranspose" | "DepthToSpace" | "GridSample" | "MaxUnpool" => {
+            ": it makes maps larger, as networks for segmentation do; export the classifier alone"
+        }
+        "LSTM" | "GRU" | "RNN" => ": it goes from step to step; networks of convolutions are read",
+        "Einsum" => {
+            ": write it as a product with a matrix (torch.nn.Linear) or as a convolution, and export again"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instead_of;
+
+    #[test]
+    fn operators_of_onnxruntime_and_those_of_the_standard_have_their_own_advice() {
+        assert!(instead_of("FusedConv", "com.microsoft").contains("as it was exported"));
+        assert!(instead_of("Loop", "").contains("one size"));
+        assert_eq!(instead_of("Det", ""), "");
+    }
 }

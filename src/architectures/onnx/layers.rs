@@ -11,7 +11,7 @@ use super::activations::Pending;
 use super::attributes::axis;
 use super::shapes::Axis;
 use super::views::view;
-use super::{GraphError, Import, Value, View, names};
+use super::{GraphError, Import, Value, View};
 
 /// A node and what it reads.
 #[derive(Clone)]
@@ -134,12 +134,7 @@ impl<'a> Import<'a> {
                 self.combined(call)?
             }
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(call)?,
-            _ => {
-                return Err(GraphError::Operator {
-                    node: names::label(call.node),
-                    op: call.node.op_type.clone(),
-                });
-            }
+            _ => return Err(call.node.unknown()),
         };
         // One value for all channels has no order.
         let own = self.shape_of(&layer).c;
