@@ -376,11 +376,8 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
         winograd: Winograd::Never,
         ..own
     };
-    let halves = [
-        of_gpu(Winograd::Never),
-        of_gpu(Winograd::Everywhere),
-        of_gpu(Winograd::Everywhere2x2),
-    ];
+    // The other forms are held to their twins in float16 by tests/kernels.
+    let halves = [of_gpu(Winograd::Everywhere)];
     let in_full = [
         never,
         of_gpu(Winograd::Never),
