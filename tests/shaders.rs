@@ -363,9 +363,10 @@ fn the_kernel_page_has_a_row_for_every_kernel() {
 /// Helpers that shaders have copies of: each file is WGSL as it stands, and a mend of one copy is a mend of all.
 #[test]
 fn copies_of_a_helper_are_the_same_in_all_shaders() {
-    const HELPERS: [&str; 15] = [
+    const HELPERS: [&str; 17] = [
         "block",
         "end",
+        "exp_of",
         "first_tap",
         "half_blocks",
         "high",
@@ -378,6 +379,7 @@ fn copies_of_a_helper_are_the_same_in_all_shaders() {
         "product",
         "sigmoid",
         "sum_over_lanes",
+        "value",
         "x_at",
     ];
     let mut seen: BTreeMap<&str, (&str, &str)> = BTreeMap::new();

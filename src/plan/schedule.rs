@@ -326,8 +326,8 @@ fn joined(mut steps: Vec<Step>, take: impl Fn(&mut Step) -> Option<NodeId>) -> V
 }
 
 /// On the backward pass, the rule by which gradients pass through `input`, a ReLU or a clip, and the bounds between which its values
-/// let them, if the kernel that makes the gradient there applies this mask, so that what it makes is the gradient before `input`: where nobody asks for the one after
-/// it, and what it makes is `whole`, with what comes back from other readers, or there are none.
+/// let them, if the kernel that makes the gradient there applies this mask, so that what it makes is the gradient before `input`:
+/// where nobody asks for the one after it, and what it makes is `whole`, with what comes back from other readers, or there are none.
 pub(super) fn mask_taken(
     network: &Network,
     input: NodeId,

@@ -7,7 +7,7 @@ use gradcam::low_level::plan::{BackwardRequest, ForwardRequest, Limits, Means, P
 
 use crate::CLASSES;
 use crate::check::check;
-use crate::common::device::{GPU, assert_close, plain, random, tiled, to_input};
+use crate::common::device::{GPU, assert_close, plain, random, there_and_back, tiled, to_input};
 use crate::common::interpreter::{gradients, values};
 use crate::draw::Draw;
 
@@ -131,10 +131,7 @@ fn concatenations_of_concatenations_give_the_values_and_gradients_of_their_twins
         assert_eq!(copies.count(), if growth == 6 { 5 } else { 0 });
         // What comes back from a concatenation is added to what came from the longer ones in one sum, and cut up once. The
         // stem has another reader.
-        let way_back = Request::of(ForwardRequest {
-            backs: vec![to_input(1, ReluRule::Plain)],
-            ..ForwardRequest::default()
-        });
+        let way_back = there_and_back(to_input(1, ReluRule::Plain));
         let plan = Plan::new(&network, &way_back, GPU.limits()).unwrap();
         let back = || plan.picture().backs[0].dispatches.iter();
         let count = |kernel| back().filter(|call| call.kernel == kernel).count();

@@ -8,7 +8,7 @@ use gradcam::weights::Tensor;
 
 use crate::common::device::{
     GPU, assert_close, backward, backward_asked, backward_within, forward, forward_asked, plain,
-    random, to_input,
+    random, there_and_back, to_input,
 };
 use crate::common::twins;
 use crate::{TOLERANCE, single};
@@ -207,10 +207,7 @@ fn a_matrix_larger_than_a_binding_gives_the_same_in_parts() {
         network.chain("relu", Op::RELU).unwrap();
         let x = random(42, inputs);
         let whole = forward(&network, 1, &x);
-        let request = Request::of(ForwardRequest {
-            backs: vec![to_input(2, ReluRule::Plain)],
-            ..ForwardRequest::default()
-        });
+        let request = there_and_back(to_input(2, ReluRule::Plain));
         let dy = random(43, 2 * outputs);
         let (_, expected) = backward(&network, to_input(2, ReluRule::Plain), &x, &dy);
         for limits in small() {

@@ -366,7 +366,7 @@ impl<'a> Import<'a> {
         let Constant::Floats(constant) = constant else {
             return Err(call.unsupported("with whole numbers"));
         };
-        let layer = &self.spread_over_constant(call, &layer.clone(), constant)?;
+        let layer = &self.spread_over_constant(call, layer, constant)?;
         let channels = self.shape_of(layer).c;
         let at = layer.axes.iter().position(|&axis| axis == Axis::C);
         // A channel alone may have no dimension.

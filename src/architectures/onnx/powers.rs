@@ -6,7 +6,7 @@ use crate::weights::onnx::{Constant, Node};
 
 use super::activations::one;
 use super::layers::Call;
-use super::{GraphError, Import, Value, View, names};
+use super::{GraphError, Import, Value, View};
 
 impl Import<'_> {
     /// `Pow` of a layer by a number.
@@ -109,32 +109,6 @@ impl Import<'_> {
             pending: None,
             ..layer
         })
-    }
-
-    /// What a bound from below, a little above zero, is of. Exporters join it with a ReLU before it, as before a generalised-mean pool:
-    /// where it follows what no activation has ended, the ReLU is there again. It changes no value, but guided backpropagation and
-    /// deconvolution have a rule for it.
-    pub(super) fn relu_before(
-        &mut self,
-        call: &Call<'_>,
-        of: NodeId,
-        low: f32,
-    ) -> Result<NodeId, GraphError> {
-        const LITTLE: f32 = 1e-2;
-        let node = self.network.node(of);
-        let ends_open = matches!(
-            node.op,
-            Op::Conv2d { .. } | Op::Add | Op::Affine { .. } | Op::GroupNorm { .. }
-        );
-        if low > LITTLE || !ends_open || node.shape.h * node.shape.w == 1 {
-            return Ok(of);
-        }
-        self.notes.push(format!(
-            "{}, a bound of {low} from below, is taken for a ReLU and that bound, which exporters join: guided backpropagation and \
-             deconvolution go through it as through a ReLU",
-            names::label(call.node)
-        ));
-        self.push(call.node, None, Op::RELU, of)
     }
 }
 
