@@ -1,12 +1,12 @@
 //! `gradcam tune` and what later runs make of what it keeps: the file, where it is, what is wrong with one.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::harness::{Folder, Run};
+use crate::harness::{Folder, Run, fixture};
 
 /// A line with times in `file` of the folder.
 fn with_times(folder: &Folder, file: &str, line: &str) -> Run {
@@ -33,6 +33,13 @@ static MEASURED: LazyLock<(Value, Option<Vec<u8>>)> = LazyLock::new(|| {
     let file = has_choices(&told).then(|| folder.read("times.json"));
     (told, file)
 });
+
+/// A folder with another network beside, which is measured in a fraction of the time.
+fn with_other() -> Folder {
+    let folder = Folder::new();
+    folder.put("other.safetensors", &fixture("vgg/mean.safetensors"));
+    folder
+}
 
 /// Times of the device for `tiny.npy`, in `times.json`, and what the command said.
 fn measured(folder: &Folder) -> Value {
@@ -113,13 +120,17 @@ fn what_is_measured_is_kept_shown_and_taken() {
 
 #[test]
 fn a_second_run_adds_to_the_file_and_says_in_text_where_it_is() {
-    let folder = Folder::new();
+    let folder = with_other();
     if !has_choices(&measured(&folder)) {
         return;
     }
     let before = tuning(&folder, "times.json");
-    // The layers of another network are others.
-    let run = with_times(&folder, "times.json", "tune");
+    // Layers of another size are others.
+    let run = with_times(
+        &folder,
+        "times.json",
+        "tune other.safetensors --input-size 64",
+    );
     run.exits(0).notes_nothing();
     assert!(
         run.stdout.ends_with("kept in times.json\n"),
@@ -232,7 +243,7 @@ fn results_are_the_same_whatever_was_measured_but_for_rounding() {
 
 #[test]
 fn a_file_that_says_nothing_of_the_device_is_a_note_and_no_reason_to_stop() {
-    let folder = Folder::new();
+    let folder = with_other();
     let told = measured(&folder);
     if !has_choices(&told) {
         return;
@@ -289,14 +300,18 @@ fn a_file_that_says_nothing_of_the_device_is_a_note_and_no_reason_to_stop() {
     }
     // Measuring writes such a file anew.
     folder.put("cut.json", &good.as_bytes()[..good.len() / 2]);
-    let run = with_times(&folder, "cut.json", "tune tiny.npy");
+    let run = with_times(&folder, "cut.json", "tune other.safetensors");
     run.exits(0);
     assert!(
         run.stderr.contains("note: cut.json is no tuning file ("),
         "{}",
         run.stderr
     );
-    let benched = with_times(&folder, "cut.json", "bench tiny.npy --json --runs 1");
+    let benched = with_times(
+        &folder,
+        "cut.json",
+        "bench other.safetensors --json --runs 1",
+    );
     benched.exits(0).notes_nothing();
 }
 
@@ -335,9 +350,11 @@ fn a_place_that_takes_no_file_is_an_error_before_anything_is_measured() {
 #[cfg(target_os = "linux")]
 #[test]
 fn times_lie_in_the_folder_for_caches_a_file_for_each_adapter_and_driver() {
-    let folder = Folder::new();
-    let kept = std::env::var_os("XDG_CACHE_HOME").map(std::path::PathBuf::from);
-    let kept = kept.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")));
+    let folder = with_other();
+    let folder_of = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let kept = folder_of("MESA_SHADER_CACHE_DIR")
+        .or_else(|| folder_of("XDG_CACHE_HOME"))
+        .or_else(|| Some(folder_of("HOME")?.join(".cache")));
     let in_caches = |line: &str| {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let mut command: Command = folder.command(&arguments);
@@ -351,10 +368,10 @@ fn times_lie_in_the_folder_for_caches_a_file_for_each_adapter_and_driver() {
         Run::of(&mut command)
     };
     // Nothing is kept yet, and nothing said.
-    in_caches("bench tiny.npy --json --runs 1")
+    in_caches("bench other.safetensors --json --runs 1")
         .exits(0)
         .notes_nothing();
-    let told = in_caches("tune tiny.npy --json");
+    let told = in_caches("tune other.safetensors --json");
     told.exits(0).notes_nothing();
     let told = parsed(&told.stdout);
     if !has_choices(&told) {
@@ -373,7 +390,7 @@ fn times_lie_in_the_folder_for_caches_a_file_for_each_adapter_and_driver() {
         told["file"].as_str().unwrap().ends_with(name.as_str()),
         "{told}"
     );
-    let benched = in_caches("bench tiny.npy --json --runs 1");
+    let benched = in_caches("bench other.safetensors --json --runs 1");
     benched.exits(0).notes_nothing();
     assert_eq!(parsed(&benched.stdout)["tuning"]["file"], told["file"]);
 }

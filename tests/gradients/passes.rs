@@ -197,6 +197,13 @@ fn pictures_that_go_there_and_back_together_have_the_gradients_that_each_has_alo
             session.poison().unwrap();
             session.forward(0, &here, shape).unwrap();
             let walk = &session.plan().passes[1];
+            let of = |i: usize| classes * logits.c * i..classes * logits.c * (i + 1);
+            let alone = pictures.chunks_exact(shape.len()).enumerate();
+            let alone: Vec<_> = alone
+                .map(|(i, picture)| {
+                    backward_within(limits, &network, back.clone(), picture, &seeds[of(i)])
+                })
+                .collect();
             // Fewer than there is room for, then all.
             for count in [images - 1, images] {
                 let some = &pictures[..count * shape.len()];
@@ -206,17 +213,15 @@ fn pictures_that_go_there_and_back_together_have_the_gradients_that_each_has_alo
                 let gradient = walk.backs[0].gradient;
                 let gradients = session.read(gradient, images * classes, shape).unwrap();
                 let row = classes * shape.len();
-                for (i, picture) in some.chunks_exact(shape.len()).enumerate() {
-                    let seeds = &seeds[i * classes * logits.c..][..classes * logits.c];
-                    let (y, dx) = backward_within(limits, &network, back.clone(), picture, seeds);
+                for (i, (y, dx)) in alone.iter().take(count).enumerate() {
                     let what = format!("{:?}, {rule:?}, {i} of {count}", limits.family);
-                    assert_close(&what, &there[i * logits.c..][..logits.c], &y, logits, 1e-5);
+                    assert_close(&what, &there[i * logits.c..][..logits.c], y, logits, 1e-5);
                     let all = Shape::new(classes * shape.c, shape.h, shape.w);
-                    assert_close(&what, &gradients[i * row..][..row], &dx, all, 1e-5);
+                    assert_close(&what, &gradients[i * row..][..row], dx, all, 1e-5);
                 }
             }
             // The picture's own pass is still there.
-            let seeds = &seeds[..classes * logits.c];
+            let seeds = &seeds[of(0)];
             session.backward([0, 0], seeds, logits).unwrap();
             let own = session.plan().picture().backs[0].gradient;
             let own = session.read(own, classes, shape).unwrap();
