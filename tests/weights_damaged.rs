@@ -9,10 +9,12 @@ use gradcam::weights::{ContentsError, PickleError, SafetensorsError};
 
 #[allow(dead_code, reason = "every test program uses a part")]
 mod common {
+    pub(crate) mod cuts;
     pub(crate) mod handmade;
     pub(crate) mod memory;
     pub(crate) mod splitmix;
 }
+use common::cuts::cuts;
 use common::handmade::{fixture, npy, open, pickle_error, safetensors_of};
 use common::splitmix::Random;
 
@@ -50,13 +52,7 @@ fn a_file_cut_at_any_byte_is_an_error_that_says_so() {
         let whole = fs::read(&path).unwrap();
         // Shorter than what tells the format.
         let prefix = if whole.starts_with(b"\x80") { 24 } else { 6 };
-        // Of a cut archive only the end is looked at; the small ones are cut at every byte.
-        let step = if whole.starts_with(b"PK") {
-            whole.len().div_ceil(8000)
-        } else {
-            1
-        };
-        for length in (0..whole.len()).step_by(step) {
+        for length in cuts(whole.len()) {
             let error = open(whole[..length].to_vec()).expect_err("cut").to_string();
             let told = error.contains("cut off") || error.contains("empty") || length < prefix;
             assert!(told, "{name} cut at {length}: {error}");
