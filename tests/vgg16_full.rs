@@ -1,5 +1,5 @@
 //! VGG16 of full size with 1,000 classes, by the library: what dense layers of that size alone show. Tolerances as in
-//! `vgg16.rs`, which measures what memory its children take: a program that spawns counts towards that itself.
+//! `vgg16`, which measures what memory its children take: a program that spawns counts towards that itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
