@@ -14,7 +14,7 @@ mod common {
     pub(crate) mod memory;
     pub(crate) mod splitmix;
 }
-use common::cuts::cuts;
+use common::cuts::each_cut;
 use common::handmade::{fixture, npy, open, pickle_error, safetensors_of};
 use common::splitmix::Random;
 
@@ -52,11 +52,17 @@ fn a_file_cut_at_any_byte_is_an_error_that_says_so() {
         let whole = fs::read(&path).unwrap();
         // Shorter than what tells the format.
         let prefix = if whole.starts_with(b"\x80") { 24 } else { 6 };
-        for length in cuts(whole.len()) {
+        // Of a cut archive only the end is looked at; the small ones are cut at every byte.
+        let step = if whole.starts_with(b"PK") {
+            whole.len().div_ceil(8000)
+        } else {
+            1
+        };
+        each_cut(whole.len(), step, |length| {
             let error = open(whole[..length].to_vec()).expect_err("cut").to_string();
             let told = error.contains("cut off") || error.contains("empty") || length < prefix;
             assert!(told, "{name} cut at {length}: {error}");
-        }
+        });
     }
 }
 

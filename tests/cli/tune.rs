@@ -120,17 +120,13 @@ fn what_is_measured_is_kept_shown_and_taken() {
 
 #[test]
 fn a_second_run_adds_to_the_file_and_says_in_text_where_it_is() {
-    let folder = with_other();
+    let folder = Folder::new();
     if !has_choices(&measured(&folder)) {
         return;
     }
     let before = tuning(&folder, "times.json");
-    // Layers of another size are others.
-    let run = with_times(
-        &folder,
-        "times.json",
-        "tune other.safetensors --input-size 64",
-    );
+    // The built-in network's layers are others.
+    let run = with_times(&folder, "times.json", "tune --input-size 64");
     run.exits(0).notes_nothing();
     assert!(
         run.stdout.ends_with("kept in times.json\n"),

@@ -1,9 +1,17 @@
-//! Where to cut a file that shall be refused for it.
+//! Files that are cut off, at many lengths.
 
-/// Lengths below `len`: each near both ends, where headers and directories are, and some four thousand between. Each takes time by
-/// the file's size.
-pub(crate) fn cuts(len: usize) -> impl Iterator<Item = usize> {
-    const NEAR: usize = 1000;
-    let step = len.div_ceil(4000);
-    (0..len).filter(move |&at| at < NEAR || len - at <= NEAR || at.is_multiple_of(step))
+use std::thread;
+
+/// Calls `check` with every length below `len`, or those `step` apart, on all cores.
+pub(crate) fn each_cut(len: usize, step: usize, check: impl Fn(usize) + Sync) {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            let check = &check;
+            scope.spawn(move || {
+                let lengths = (first * step..len).step_by(threads * step);
+                lengths.for_each(check);
+            });
+        }
+    });
 }
