@@ -100,6 +100,7 @@
 mod augment;
 mod backward;
 mod explanation;
+mod flat;
 mod group;
 mod largest;
 mod maps;

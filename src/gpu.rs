@@ -312,6 +312,12 @@ impl Gpu {
         Self { costs, ..self }
     }
 
+    /// The same device, on which plans take the kernels of this family: tests run so what a device takes that is not at hand.
+    #[must_use]
+    pub fn with_family(self, family: KernelFamily) -> Self {
+        Self { family, ..self }
+    }
+
     /// What plans depend on.
     pub fn limits(&self) -> Limits<'_> {
         Limits {

@@ -1,6 +1,7 @@
 //! The pixel methods: gradients at the picture, and at others like it.
 
 use super::backward::{self, BackwardKind, Gradients};
+use super::flat::is_flat;
 use super::rerun::WorkCounter;
 use super::{ExplainError, Explainer, PIXELS, Prediction, Wanted};
 use crate::methods::attribution::{Inputs, Moments, Recipe};
@@ -63,13 +64,8 @@ impl Explainer {
         let shape = self.network.input_shape();
         let logits = Shape::vector(self.network.classes());
         let (settings, objective) = (&self.wanted.settings, self.objective());
+        let number = self.pass_of(rule, inputs, &prediction.input);
         let passes = &self.session.plan().passes;
-        let goes_back = |&pass: &usize| {
-            let backs = &passes[pass].backs;
-            backs.iter().any(|back| back.request.rule == rule)
-        };
-        let number = (1..passes.len()).find(goes_back);
-        let number = number.expect("every walk that methods need is planned");
         let (there, back) = (&passes[number], &passes[number].backs[0]);
         let (images, at_once) = (there.request.images, back.request.classes);
         let mut moments = vec![Moments::new(shape.len()); classes.len()];
@@ -115,6 +111,20 @@ impl Explainer {
         Ok(moments)
     }
 
+    /// The number of the pass that takes the inputs of a walk. Where there is one with the host and one without, the picture says which.
+    fn pass_of(&self, rule: ReluRule, inputs: Inputs, picture: &[f32]) -> usize {
+        let passes = &self.session.plan().passes;
+        let goes_back = |&pass: &usize| {
+            let backs = &passes[pass].backs;
+            backs.iter().any(|back| back.request.rule == rule)
+        };
+        let going: Vec<usize> = (1..passes.len()).filter(goes_back).collect();
+        let by_host = inputs == Inputs::Path && is_flat(picture, self.network.input_shape());
+        let is_fitting = |&&pass: &&usize| passes[pass].request.by_host.is_some() == by_host;
+        let fitting = going.iter().find(is_fitting).or(going.first());
+        *fitting.expect("every walk that methods need is planned")
+    }
+
     /// For each class the Grad-CAM map as drawn, of the picture's size; none where no method needs it.
     fn heats(&self, score_gradients: &[Gradients]) -> Result<Vec<Map>, ExplainError> {
         if !self.wanted.needs_heat() {
@@ -154,19 +164,14 @@ pub(super) fn requests(
     limits: Limits<'_>,
 ) -> Vec<ForwardRequest> {
     let mut requests: Vec<ForwardRequest> = vec![];
-    // A GPU takes many inputs in a small part of the time that the host takes.
-    let on_path = match limits.family {
-        KernelFamily::Subgroup(_) | KernelFamily::Plain => {
-            wanted.by_host(network, |inputs| inputs == Inputs::Path, SHARE)
-        }
-        KernelFamily::Tiled(_) => None,
-    };
+    let on_path = wanted.by_host(network, |inputs| inputs == Inputs::Path, SHARE);
+    // A GPU takes many inputs in a small part of the time that the host takes: it waits for the host for a flat picture alone.
+    let has_both = matches!(limits.family, KernelFamily::Tiled(_));
     for (rule, inputs) in wanted.walks() {
         if inputs == Inputs::Picture {
             continue;
         }
         let count = inputs.count(&wanted.settings);
-        let by_host = on_path.filter(|_| inputs == Inputs::Path);
         let kind = BackwardKind::to_pixels(rule);
         let back = backward::passes(network, &kind, wanted, 1, limits).swap_remove(0);
         let budget = Budget {
@@ -175,19 +180,29 @@ pub(super) fn requests(
         };
         let most = walks_at_once(network, back.classes, limits, budget);
         let images = count.clamp(1, most);
-        match requests.iter_mut().find(|request| request.backs[0] == back) {
-            Some(request) => {
-                request.images = request.images.max(images);
-                request.times = request.times.saturating_add(count.div_ceil(images));
-                request.by_host = request.by_host.or(by_host);
+        let times = count.div_ceil(images);
+        let mut ways = vec![on_path.filter(|_| inputs == Inputs::Path)];
+        if has_both && ways[0].is_some() {
+            ways.push(None);
+        }
+        for by_host in ways {
+            let is_alike = |request: &&mut ForwardRequest| {
+                request.backs[0] == back && (!has_both || request.by_host == by_host)
+            };
+            match requests.iter_mut().find(is_alike) {
+                Some(request) => {
+                    request.images = request.images.max(images);
+                    request.times = request.times.saturating_add(times);
+                    request.by_host = request.by_host.or(by_host);
+                }
+                None => requests.push(ForwardRequest {
+                    images,
+                    backs: vec![back.clone()],
+                    times,
+                    by_host,
+                    ..ForwardRequest::default()
+                }),
             }
-            None => requests.push(ForwardRequest {
-                images,
-                backs: vec![back],
-                times: count.div_ceil(images),
-                by_host,
-                ..ForwardRequest::default()
-            }),
         }
     }
     requests

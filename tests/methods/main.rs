@@ -3,6 +3,7 @@
 //! Tolerances, as the project promises them: maps 1e-3 of their largest value, pixel values 1e-2 (relative L2).
 
 mod cams;
+mod flat;
 mod pixels;
 mod properties;
 
