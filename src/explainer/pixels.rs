@@ -153,7 +153,7 @@ fn moments(gradients: &[Gradients]) -> Vec<Moments> {
     moments.collect()
 }
 
-/// Of the multiply-adds of a network, what the host takes for each input on a path, see [`crate::exact`]: of a VGG16 the layers up to
+/// Of the multiply-adds of a network, what the host takes for each input on a path, see [`crate::exact`]: of a VGG16 about the layers up to
 /// the third pool, where most of the choices are that rounding turns over. Means over noisy inputs are near enough without it.
 const SHARE: f64 = 2.0 / 3.0;
 

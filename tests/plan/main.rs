@@ -20,6 +20,7 @@ mod images;
 mod reached;
 mod replayed;
 mod tiled;
+mod walks;
 
 const MIB: u64 = 1 << 20;
 
