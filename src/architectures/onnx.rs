@@ -1,9 +1,9 @@
 //! An ONNX graph as a network.
 //!
-//! The nodes that the output needs are read in the file's order. A value is either known beforehand (weights, and the
-//! arithmetic on shapes that exporters leave in the graph) or a layer of the network, seen through the axes that the
-//! graph gives it at that point: a `Transpose` only renames axes, so that networks exported from TensorFlow, which turn
-//! the picture around and back again, come out like any other.
+//! The nodes that the output needs are read in the file's order, each behind those whose values it reads. A value is
+//! either known beforehand (weights, and the arithmetic on shapes that exporters leave in the graph) or a layer of the
+//! network, seen through the axes that the graph gives it at that point: a `Transpose` only renames axes, so that
+//! networks exported from TensorFlow, which turn the picture around and back again, come out like any other.
 
 mod activations;
 mod arithmetic;
@@ -21,6 +21,7 @@ mod inline;
 mod layers;
 mod modules;
 mod names;
+mod order;
 mod outputs;
 mod positions;
 mod powers;
@@ -89,7 +90,7 @@ pub(super) struct Imported {
 
 /// The network that `graph` computes: the output that is asked for, else the one that looks like class scores.
 pub(super) fn network(graph: &Graph, wanted: GraphRequest<'_>) -> Result<Imported, GraphError> {
-    let unfolded = written_out::joined(inline::unfolded(graph)?);
+    let unfolded = written_out::joined(order::sorted(inline::unfolded(graph)?));
     let graph = unfolded.as_ref();
     let mut candidates: Vec<Candidate> = graph
         .outputs

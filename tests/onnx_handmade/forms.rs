@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use gradcam::low_level::architectures::recognise_at;
-use gradcam::low_level::network::{Op, OutputKind, Shape};
+use gradcam::low_level::network::{Network, Op, OutputKind, Shape};
 use gradcam::weights;
 
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{
-    Model, attribute_float, attribute_int, bytes, floats, int, ints, tensor, varint,
+    Model, attribute_float, attribute_int, attribute_ints, bytes, floats, int, ints, tensor, varint,
 };
 use crate::{network, refused, small};
 
@@ -338,4 +338,69 @@ fn a_size_that_the_graph_leaves_open_is_called_a_guess_and_one_that_it_says_is_n
         assert_eq!(guess(&input, Some(64)), (64, 64, None));
     }
     assert_eq!(guess(&[-1, 3, 96, 64], None), (96, 64, None));
+}
+
+/// onnxruntime's own conversion to float16 appends the node that turns the picture into float16, which all others read, and
+/// onnxruntime sorts what it is given.
+#[test]
+fn nodes_may_stand_before_those_whose_values_they_read() {
+    let sorted = network(small().bytes()).unwrap();
+    let names =
+        |of: &Network| -> Vec<String> { of.nodes.iter().map(|node| node.name.clone()).collect() };
+    let mut backwards = small();
+    backwards.nodes.reverse();
+    assert_eq!(names(&network(backwards.bytes()).unwrap()), names(&sorted));
+    let mut appended = small();
+    appended.nodes.remove(0);
+    let appended = appended
+        .node(
+            "Conv",
+            "conv",
+            &["cast", "w"],
+            &[attribute_ints("pads", &[1; 4])],
+        )
+        .node("Cast", "cast", &["x"], &[attribute_int("to", 10)]);
+    let appended = Model {
+        output: "dense".into(),
+        ..appended
+    };
+    assert_eq!(names(&network(appended.bytes()).unwrap()), names(&sorted));
+}
+
+#[test]
+fn a_dropout_in_training_mode_is_told() {
+    let notes = |trains: i64| {
+        let model = small()
+            .constant(floats("ratio", &[], &[0.5]))
+            .constant(tensor("trains", 9, &[], &int(5, trains)))
+            .node("Dropout", "once", &["dense", "ratio", "trains"], &[])
+            .node("Dropout", "twice", &["once", "ratio", "trains"], &[]);
+        recognise_at(&open(model.bytes()).unwrap(), None)
+            .unwrap()
+            .notes
+    };
+    let told = |trains| {
+        let at_random = |note: &&String| note.contains("at random");
+        notes(trains).iter().filter(at_random).count()
+    };
+    assert_eq!([told(0), told(1)], [0, 1]);
+}
+
+/// Which place is the nearest hung on the side's direction then; one layer has one rule.
+#[test]
+fn sides_in_opposite_directions_before_opset_11_are_refused() {
+    let resized = |opset, times: [f32; 4]| {
+        let model = Model::new(&[1, 3, 8, 8])
+            .constant(floats("w", &[2, 3, 3, 3], &[0.25; 54]))
+            .constant(floats("times", &[4], &times))
+            .node("Conv", "conv", &["x", "w"], &[])
+            .node("Resize", "large", &["conv", "times"], &[])
+            .node("GlobalAveragePool", "mean", &["large"], &[])
+            .node("Flatten", "flat", &["mean"], &[]);
+        network(Model { opset, ..model }.bytes())
+    };
+    assert!(resized(10, [1.0, 1.0, 2.0, 2.0]).is_ok());
+    assert!(resized(10, [1.0, 1.0, 0.5, 1.0]).is_ok());
+    let error = resized(10, [1.0, 1.0, 0.5, 2.0]).unwrap_err();
+    assert!(error.contains("one side longer"), "{error}");
 }

@@ -196,7 +196,8 @@ impl<'a> Import<'a> {
             "Shape" | "Size" => return Ok(Some(vec![Value::Constant(self.shape(call)?)])),
             "Slice" | "Gather" | "Split" => return self.picked(call).map(Some),
             "Concat" => self.reunited(call)?,
-            "Identity" | "Dropout" | "Cast" | "CastLike" => Some(Self::same(call)?),
+            "Dropout" => Some(self.undropped(call)?),
+            "Identity" | "Cast" | "CastLike" => Some(Self::same(call)?),
             "Transpose" => Some(Self::transpose(call, call.layer()?)?),
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => {
                 let layer = call.layer()?.clone();
@@ -267,6 +268,21 @@ impl<'a> Import<'a> {
             return Err(call.unsupported("to whole numbers"));
         }
         call.layer().cloned()
+    }
+
+    /// A network is explained as it is used. A graph that was exported for training drops values at random, so that no two of its
+    /// answers are the same.
+    fn undropped(&mut self, call: &Call<'_>) -> Result<View, GraphError> {
+        const NOTE: &str =
+            "the graph drops values at random, as in training; here none are dropped";
+        let trains = match call.constant(2) {
+            Some(Constant::Ints(ints)) => ints.values.first() == Some(&1),
+            _ => false,
+        };
+        if trains && !self.notes.iter().any(|note| note == NOTE) {
+            self.notes.push(NOTE.into());
+        }
+        Self::same(call)
     }
 
     /// alpha A' B' + beta C, where A is the layer.

@@ -32,11 +32,14 @@ impl Import<'_> {
         let Some(to) = self.resized_to(call, &layer)? else {
             return Ok(layer);
         };
-        let shrinks = match to {
-            ResizeTo::Size([h, w]) => h < shape.h || w < shape.w,
-            ResizeTo::Times(times) => times.iter().any(|&times| times < 1.0),
+        let (shrinks, grows) = match to {
+            ResizeTo::Size([h, w]) => (h < shape.h || w < shape.w, h > shape.h || w > shape.w),
+            ResizeTo::Times(times) => (
+                times.iter().any(|&times| times < 1.0),
+                times.iter().any(|&times| times > 1.0),
+            ),
         };
-        let resize = call.resize(to, shrinks)?;
+        let resize = call.resize(to, shrinks, grows)?;
         let kept = matches!(to, ResizeTo::Size(size) if size == [shape.h, shape.w])
             || matches!(to, ResizeTo::Times(times) if times == [1.0; 2]);
         if kept && resize.places != Coordinates::HalfOutput {
@@ -128,13 +131,16 @@ impl Call<'_> {
         }
     }
 
-    fn resize(&self, to: ResizeTo, shrinks: bool) -> Result<Resize, GraphError> {
+    fn resize(&self, to: ResizeTo, shrinks: bool, grows: bool) -> Result<Resize, GraphError> {
         let text = |name: &str, usual| self.node.text(name).unwrap_or(usual).to_owned();
         let mode = text("mode", "nearest");
         let antialias = self.node.int("antialias").unwrap_or(0) != 0;
         if self.node.op_type == "Upsample" || self.opset < 11 {
-            // The standard did not say which place is the nearest; onnxruntime takes the next one where the map gets smaller.
+            // The standard did not say which place is the nearest; onnxruntime takes the next one along a side that gets shorter.
             let filter = match mode.as_str() {
+                "nearest" if shrinks && grows => {
+                    return Err(self.unsupported("that makes one side longer and one shorter"));
+                }
                 "nearest" if shrinks => Interpolation::Nearest(NearestMode::After),
                 "nearest" => Interpolation::Nearest(NearestMode::Before),
                 "linear" | "bilinear" => Interpolation::Linear,
