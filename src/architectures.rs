@@ -316,7 +316,15 @@ fn as_known(mut classifier: Classifier, weights: &Weights, stated: StatedMetadat
     if let Some(kind) = stated.output_kind.or(alone) {
         classifier.network.output_kind = kind;
     }
-    classifier.labels = classifier.labels.or(stated.labels);
+    // In a graph's metadata they may be those of something else.
+    let fits = |json: &String| {
+        let names = serde_json::from_str::<Vec<String>>(json);
+        weights.graph.is_none()
+            || names.is_ok_and(|names| names.len() == classifier.network.classes())
+    };
+    let labels = stated.labels.filter(fits);
+    classifier.labels = classifier.labels.or(labels);
+    classifier.notes.extend(stated.notes);
     classifier
 }
 

@@ -12,9 +12,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use content::Names;
+
 mod content;
 mod find;
 mod json;
+mod python;
 mod table;
 
 pub use content::ContentError;
@@ -307,6 +310,20 @@ impl Labels {
     pub fn get(&self, id: usize) -> Option<&Label> {
         self.classes.get(id)
     }
+}
+
+/// The names that JSON or Python's notation lists, or has by the ids 0 to the last; `None` where it holds something else.
+pub(crate) fn in_class_order(text: &str) -> Option<Vec<String>> {
+    let labels = match json::names(text).ok()?? {
+        Names::InOrder(labels) => labels,
+        Names::ById(by_id) => {
+            let count = by_id.len();
+            content::in_order(by_id, count).ok()?
+        }
+    };
+    let is_named = |label: &Label| !label.names.is_empty();
+    let are_named = !labels.is_empty() && labels.iter().all(is_named);
+    are_named.then(|| labels.iter().map(Label::to_string).collect())
 }
 
 fn is_synset(word: &str) -> bool {

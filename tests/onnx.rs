@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use gradcam::low_level::architectures::{self, graph_network};
 use gradcam::low_level::explainer::{Explainer, Wanted};
+use gradcam::low_level::labels::Labels;
 use gradcam::low_level::methods::attribution;
 use gradcam::low_level::network::{Network, Op, OutputKind, Shape};
+use gradcam::low_level::picture::preprocess::Normalization;
 use gradcam::low_level::score::{Score, softmax};
 use gradcam::weights;
 use serde_json::Value;
@@ -265,4 +267,91 @@ fn scaling_of_pictures_is_a_guess_unless_the_metadata_says() {
     assert_eq!(weights.format.to_string(), "onnx");
     assert_eq!(weights.metadata["producer"], "pytorch");
     assert_eq!(weights.metadata["opset"], "13");
+}
+
+/// The file with entries of `metadata_props` after its end, where protocol buffers take them as well.
+fn with_metadata(file: &str, entries: &[(&str, &str)]) -> weights::Weights {
+    let mut bytes = std::fs::read(path(file)).unwrap();
+    let field = |number: u8, text: &[u8]| {
+        let length = u8::try_from(text.len()).unwrap();
+        assert!(length < 128, "one byte of length");
+        [&[number << 3 | 2, length], text].concat()
+    };
+    for (key, value) in entries {
+        let entry = [field(1, key.as_bytes()), field(2, value.as_bytes())].concat();
+        bytes.extend(field(14, &entry));
+    }
+    weights::from_bytes(bytes).unwrap()
+}
+
+#[test]
+fn what_other_exporters_write_of_scaling_and_names_is_read() {
+    let file = "torch-vgg-legacy.onnx";
+    let classes = {
+        let weights = weights::open(&path(file)).unwrap();
+        architectures::recognise(&weights)
+            .unwrap()
+            .network
+            .classes()
+    };
+    let names: Vec<String> = (0..classes).map(|id| format!("{id}: 'c{id}'")).collect();
+    let ultralytics = with_metadata(
+        file,
+        &[
+            ("author", "Ultralytics"),
+            ("task", "classify"),
+            ("names", &format!("{{{}}}", names.join(", "))),
+        ],
+    );
+    let classifier = architectures::recognise(&ultralytics).unwrap();
+    assert_eq!(classifier.normalization, Normalization::UNIT);
+    assert_eq!(
+        classifier.normalization_evidence,
+        architectures::Evidence::Metadata
+    );
+    let labels = Labels::from_json(&classifier.labels.unwrap(), classes, &path(file)).unwrap();
+    assert_eq!(
+        labels.get(classes - 1).unwrap().name(),
+        format!("c{}", classes - 1)
+    );
+
+    let custom_vision = with_metadata(
+        file,
+        &[
+            ("Image.BitmapPixelFormat", "Bgr8"),
+            ("Image.NominalPixelRange", "NominalRange_0_255"),
+        ],
+    );
+    let classifier = architectures::recognise(&custom_vision).unwrap();
+    let expected = Normalization {
+        bgr: true,
+        ..Normalization::NONE
+    };
+    assert_eq!(classifier.normalization, expected);
+}
+
+#[test]
+fn words_that_stand_for_something_else_in_a_graph_s_metadata_stop_nothing() {
+    let weights = with_metadata(
+        "torch-vgg-legacy.onnx",
+        &[
+            ("preprocessing", "resize, crop"),
+            ("output", "scores"),
+            ("input_size", "3x224x224"),
+            ("labels", "['one', 'too few']"),
+        ],
+    );
+    let classifier = architectures::recognise(&weights).unwrap();
+    assert!(matches!(
+        classifier.normalization_evidence,
+        architectures::Evidence::Guess(_)
+    ));
+    assert_eq!(classifier.labels, None);
+    for key in ["preprocessing", "output", "input_size"] {
+        let told = format!("the metadata's {key} is ");
+        assert!(
+            classifier.notes.iter().any(|note| note.starts_with(&told)),
+            "{key}"
+        );
+    }
 }

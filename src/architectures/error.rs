@@ -153,12 +153,12 @@ pub enum ArchitectureError {
     },
     /// A network of attention over tokens.
     #[error(
-        "a vision transformer ({kind}): attention over tokens is not supported; networks of convolutions are, such as a ResNet, \
+        "{kind}: attention over tokens is not supported; networks of convolutions are, such as a ResNet, \
          an EfficientNet or a ConvNeXt"
     )]
     Transformer {
-        /// Which.
-        kind: &'static str,
+        /// What it is, in words.
+        kind: String,
     },
     /// An architecture that the tensors' names do not allow.
     #[error("this is no {asked}: its tensors are named as those of {allowed} are")]

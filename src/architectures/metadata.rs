@@ -1,5 +1,7 @@
 //! What a file says of itself, beside its tensors: a text for each of a few keys, all of them optional.
 
+mod conventions;
+
 use serde::{Deserialize, Serialize};
 
 use super::ArchitectureError;
@@ -35,49 +37,88 @@ pub(super) struct StatedMetadata {
     pub(super) output_kind: Option<OutputKind>,
     pub(super) labels: Option<String>,
     pub(super) graph: Option<NodeList>,
+    /// What was left out.
+    pub(super) notes: Vec<String>,
 }
 
 /// Longest name of an architecture that is shown.
 const MAX_ARCHITECTURE: usize = 64;
 
 pub(super) fn read(weights: &Weights) -> Result<StatedMetadata, ArchitectureError> {
-    let get = |key| weights.metadata.get(key);
-    let error = |key, value: &str, expected| ArchitectureError::Metadata {
-        key,
-        value: value.into(),
-        expected,
+    let said = match weights.graph {
+        Some(_) => conventions::read(&weights.metadata),
+        None => conventions::Said::default(),
+    };
+    let mut reader = Reader {
+        weights,
+        notes: vec![],
     };
     let shown = |name: &&String| {
         name.len() <= MAX_ARCHITECTURE && !name.is_empty() && !name.contains(char::is_control)
     };
+    let scaling = "caffe, torch, tf, unit or none, perhaps a colon and a remark";
+    let normalization = reader.stated(keys::PREPROCESSING, scaling, preprocessing)?;
+    let pixels = "a number of pixels up to 4096";
+    let input_size = reader.stated(keys::INPUT_SIZE, pixels, input_size)?;
+    let output_kind = reader.stated(keys::OUTPUT, "softmax or sigmoid", output_kind)?;
+    let get = |key| weights.metadata.get(key);
     Ok(StatedMetadata {
         architecture: get(keys::ARCHITECTURE).filter(shown).cloned(),
-        normalization: match get(keys::PREPROCESSING) {
-            None => None,
-            Some(value) => Some(preprocessing(value).ok_or_else(|| {
-                let expected = "caffe, torch, tf, unit or none, perhaps a colon and a remark";
-                error(keys::PREPROCESSING, value, expected)
-            })?),
+        normalization: normalization.or(said.normalization),
+        input_size: input_size.or(said.input_size),
+        output_kind,
+        labels: match weights.graph {
+            Some(_) => said.labels,
+            None => get(keys::LABELS).cloned(),
         },
-        input_size: match get(keys::INPUT_SIZE) {
-            None => None,
-            Some(value) => Some(input_size(value).ok_or_else(|| {
-                let expected = "a number of pixels up to 4096";
-                error(keys::INPUT_SIZE, value, expected)
-            })?),
-        },
-        output_kind: match get(keys::OUTPUT).map(String::as_str) {
-            None => None,
-            Some("softmax") => Some(OutputKind::Softmax),
-            Some("sigmoid") => Some(OutputKind::Sigmoid),
-            Some(value) => return Err(error(keys::OUTPUT, value, "softmax or sigmoid")),
-        },
-        labels: get(keys::LABELS).cloned(),
         graph: match get(keys::GRAPH) {
             None => None,
             Some(json) => Some(NodeList::parse(json)?),
         },
+        notes: reader.notes,
     })
+}
+
+struct Reader<'a> {
+    weights: &'a Weights,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// The value of a key. In a file whose graph says what it computes such a word may stand for anything: what is not `expected`
+    /// is left out there.
+    fn stated<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ArchitectureError> {
+        let Some(value) = self.weights.metadata.get(key) else {
+            return Ok(None);
+        };
+        let parsed = parse(value);
+        if parsed.is_none() && self.weights.graph.is_none() {
+            return Err(ArchitectureError::Metadata {
+                key,
+                value: value.clone(),
+                expected,
+            });
+        }
+        if parsed.is_none() {
+            self.notes.push(format!(
+                "the metadata's {key} is {value:?}, not {expected}: it was left out"
+            ));
+        }
+        Ok(parsed)
+    }
+}
+
+fn output_kind(text: &str) -> Option<OutputKind> {
+    match text {
+        "softmax" => Some(OutputKind::Softmax),
+        "sigmoid" => Some(OutputKind::Sigmoid),
+        _ => None,
+    }
 }
 
 fn input_size(text: &str) -> Option<usize> {

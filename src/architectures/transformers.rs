@@ -43,14 +43,27 @@ const KINDS: [(&str, &str); 15] = [
     ("class_token", "ViT"),
 ];
 
-/// What kind of a transformer has tensors of these names, if one has.
-fn kind<'a>(names: &(impl Iterator<Item = &'a String> + Clone)) -> Option<&'static str> {
+/// Of the names in Ultralytics' networks, which are convolutions with one block of attention.
+const C2PSA: &str = ".m.0.attn.qkv.conv";
+
+/// What has tensors of these names, in words, if that is attention.
+fn kind<'a>(names: &(impl Iterator<Item = &'a String> + Clone)) -> Option<String> {
     let has = |part: &str| names.clone().any(|name| name.contains(part));
+    if has(C2PSA) {
+        let yolo = "a YOLO with a block of attention, C2PSA (YOLO11 and newer; classifiers of YOLOv8 have none)";
+        return Some(yolo.to_owned());
+    }
     ATTENTION.iter().any(|part| has(part)).then(|| {
         let mut kinds = KINDS.into_iter();
         let found = kinds.find(|(part, _)| has(part));
-        found.map_or("ViT or a relative of it", |(_, kind)| kind)
+        transformer(found.map_or(UNKNOWN, |(_, kind)| kind))
     })
+}
+
+const UNKNOWN: &str = "ViT or a relative of it";
+
+fn transformer(kind: &str) -> String {
+    format!("a vision transformer ({kind})")
 }
 
 /// Refuses weights whose names speak for a transformer.
@@ -61,9 +74,9 @@ pub(super) fn refuse(weights: &Weights) -> Result<(), ArchitectureError> {
     }
 }
 
-/// The kind of transformer that a graph which cannot be read is, where it has attention: a softmax whose value is multiplied by a
+/// What a graph which cannot be read is, in words, where it has attention: a softmax whose value is multiplied by a
 /// matrix, or names that speak of it.
-pub(super) fn of_graph(graph: &Graph) -> Option<&'static str> {
+pub(super) fn of_graph(graph: &Graph) -> Option<String> {
     let nodes = || {
         graph
             .nodes
@@ -94,9 +107,5 @@ pub(super) fn of_graph(graph: &Graph) -> Option<&'static str> {
     let modules = nodes().map(|node| node.name.replace('/', "."));
     let names: Vec<String> = modules.chain(graph.constants.keys().cloned()).collect();
     let told = kind(&names.iter());
-    told.or_else(|| {
-        nodes()
-            .any(is_attention)
-            .then_some("ViT or a relative of it")
-    })
+    told.or_else(|| nodes().any(is_attention).then(|| transformer(UNKNOWN)))
 }

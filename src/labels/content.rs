@@ -23,8 +23,10 @@ pub enum ContentError {
     /// JSON with an error.
     #[error("the JSON has an error: {0}")]
     Json(serde_json::Error),
-    /// Python's own notation.
-    #[error("it seems to be a Python dictionary; json.dump writes it as JSON, which can be read")]
+    /// Python's own notation, with more in it than names.
+    #[error(
+        "it seems to be a list or dictionary of Python with more in it than names; json.dump writes it as JSON, which can be read"
+    )]
     Python,
     /// JSON of another form.
     #[error(
@@ -143,7 +145,10 @@ fn counted(labels: Vec<Label>, expected: usize) -> Result<Vec<Label>, ContentErr
 }
 
 /// The labels by their ids, which are those of the classes, each once.
-fn in_order(mut labels: Vec<(u64, Label)>, count: usize) -> Result<Vec<Label>, ContentError> {
+pub(super) fn in_order(
+    mut labels: Vec<(u64, Label)>,
+    count: usize,
+) -> Result<Vec<Label>, ContentError> {
     labels.sort_by_key(|&(id, _)| id);
     for pair in labels.windows(2) {
         if let [(id, first), (other, second)] = pair
@@ -383,12 +388,19 @@ mod tests {
         refuses("{}", 1, "an empty object");
         refuses("[\"cat\",\n\"dog\"", 2, "the JSON has an error");
         refuses(r#"{"0": "cat", }"#, 1, "the JSON has an error");
-        refuses(
-            "{0: 'tench, Tinca tinca',\n 1: 'goldfish'}",
-            2,
-            "Python dictionary",
-        );
+        refuses("{0: 'tench', 1: range(3)}", 2, "dictionary of Python");
+        refuses("['tench', 'gold", 2, "dictionary of Python");
         refuses(r#"{"0": 1, "1": 0}"#, 2, "numbers on both sides, \"0\": 1");
+    }
+
+    #[test]
+    fn pythons_own_notation_is_read_as_json_is() {
+        reads(
+            "{0: 'tench, Tinca tinca',\n 1: \"cock's comb\"}",
+            &["tench, Tinca tinca", "cock's comb"],
+        );
+        reads("['cat', 'dog',]", &["cat", "dog"]);
+        reads("{'dog': 1, 'cat': 0}", &["cat", "dog"]);
     }
 
     #[test]

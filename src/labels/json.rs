@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Label;
 use super::content::{ContentError, Names};
+use super::python;
 use super::table::{IDS, NAMES, SYNSETS, heading};
 
 /// A value of JSON, its keys in order and as often as they come.
@@ -28,7 +29,14 @@ pub(super) fn names(text: &str) -> Result<Option<Names>, ContentError> {
     if !text.starts_with(['[', '{']) {
         return Ok(None);
     }
-    match serde_json::from_str(text) {
+    let read = match serde_json::from_str(text) {
+        Err(_) if is_python(text) => {
+            let json = python::as_json(text).ok_or(ContentError::Python)?;
+            serde_json::from_str(&json)
+        }
+        read => read,
+    };
+    match read {
         Ok(Json::List(list)) => list_names(list).map(Some),
         Ok(Json::Object(entries)) => object_names(entries).map(Some),
         Ok(other) => Err(form(other.in_words())),
@@ -48,11 +56,12 @@ fn is_plain(text: &str) -> bool {
     inner.is_some_and(|inner| !inner.contains(['"', '[', '{']))
 }
 
-/// `{0: 'tench, ...`
+/// `{0: 'tench', ...` or `['tench', ...`
 fn is_python(text: &str) -> bool {
-    let key = text.strip_prefix('{').unwrap_or_default().trim_start();
-    let after = key.trim_start_matches(|c: char| c.is_ascii_digit());
-    key.len() > after.len() && after.trim_start().starts_with(':') || key.starts_with('\'')
+    let first = text[1..].trim_start();
+    let after = first.trim_start_matches(|c: char| c.is_ascii_digit());
+    let has_number = first.len() > after.len() && after.trim_start().starts_with(':');
+    has_number && text.starts_with('{') || first.starts_with(['\'', '('])
 }
 
 fn form(found: impl Into<String>) -> ContentError {

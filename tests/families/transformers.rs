@@ -103,6 +103,23 @@ fn transformers_are_refused_by_name() {
 }
 
 #[test]
+fn a_yolo_with_attention_is_called_one() {
+    let zeros = [0; 16];
+    let view = |name: &str| {
+        let view = TensorView::new(safetensors::Dtype::F32, vec![2, 2], &zeros).unwrap();
+        (name.to_owned(), view)
+    };
+    let names = ["model.0.conv.weight", "model.9.m.0.attn.qkv.conv.weight"];
+    let bytes = safetensors::serialize(names.map(view), None).unwrap();
+    let weights = weights::from_bytes(bytes).unwrap();
+    let error = recognise(&weights).unwrap_err().to_string();
+    assert!(
+        error.starts_with("a YOLO with a block of attention"),
+        "{error}"
+    );
+}
+
+#[test]
 fn transformers_as_graphs_are_refused_by_name_too() {
     for file in [
         "vit-legacy.onnx",
