@@ -317,6 +317,44 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_count_the_lines_are_ids_wherever_they_stand() {
+        for text in [
+            "1 - dog\n0 - cat",
+            "1. dog\n0. cat",
+            "1) dog\n0) cat",
+            "1=dog\n0=cat",
+            "1 -> dog\n0 -> cat",
+            "dog 1\ncat 0",
+            "dog\t 1\ncat\t 0",
+            "dog: 1\ncat: 0",
+            "dog = 1\ncat = 0",
+            "dog - 1\ncat - 0",
+        ] {
+            reads(text, &["cat", "dog"]);
+        }
+        reads("/a/airfield 0\n/a/alley 1", &["/a/airfield", "/a/alley"]);
+        reads(
+            "n01443537 1 goldfish\nn01440764 0 tench",
+            &["n01440764 tench", "n01443537 goldfish"],
+        );
+        // That of the ILSVRC's development kit, in an order that few networks have.
+        refuses(
+            "n02119789 1 kit_fox\nn02100735 2 English_setter",
+            2,
+            "the ids are 1 to 2",
+        );
+        refuses("dog 1\ncat 2", 2, "the ids are 1 to 2");
+        // Parts of the names.
+        reads("class 1\nclass 0", &["class 1", "class 0"]);
+        reads("type 0\ntype 1\nother 2", &["type 0", "type 1", "other 2"]);
+        reads("1.5 mm\n0.5 mm", &["1.5 mm", "0.5 mm"]);
+        reads("mp1\nmpeg0", &["mp1", "mpeg0"]);
+        reads("cat-1\ndog-0", &["cat-1", "dog-0"]);
+        reads("0 -5 degrees\n1 -1 degrees", &["-5 degrees", "-1 degrees"]);
+        reads("boeing 737\nairbus 320", &["boeing 737", "airbus 320"]);
+    }
+
+    #[test]
     fn names_line_by_line_stay_what_they_were() {
         reads(
             "cat\ntraffic light, stoplight",

@@ -1,5 +1,7 @@
 //! Class names in a table with ids: CSV with commas or semicolons, TSV, or `0: cat`.
 
+use std::collections::BTreeSet;
+
 use super::content::{ContentError, Names};
 use super::{Label, is_synset};
 
@@ -45,20 +47,67 @@ pub(super) fn names(text: &str) -> Result<Option<Names>, ContentError> {
     Ok(numbered_lines(text).map(Names::ById))
 }
 
-/// `0: cat` or `0 cat` line by line, where the numbers count the lines, from 0 or from 1: names may begin with a number.
+/// What stands between a number and a name beside it.
+const BETWEEN: [char; 6] = [' ', '\t', ':', '=', '-', '>'];
+
+/// `0: cat`, `0 cat`, `0. cat`, `n02123045 0 cat` or `cat 0` line by line, where the numbers count the lines, from 0 or from 1: names
+/// may begin or end with a number.
 fn numbered_lines(text: &str) -> Option<Vec<(u64, Label)>> {
-    let line = |line: &str| {
-        let line = line.trim();
-        let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
-        let id = line[..line.len() - rest.len()].parse().ok()?;
-        let name = rest.strip_prefix([':', ' ', '\t'])?;
-        Some((id, Label::parse(name)))
+    let counted = |parts: fn(&str) -> Option<(u64, String)>| {
+        let lines = text.lines().map(|line| parts(line.trim()));
+        let lines: Vec<(u64, String)> = lines.collect::<Option<_>>()?;
+        let ids: Vec<u64> = lines.iter().map(|&(id, _)| id).collect();
+        let from_one: Option<Vec<u64>> = ids.iter().map(|id| id.checked_sub(1)).collect();
+        let is_counted = from_one.is_some_and(is_every_class) || is_every_class(ids);
+        is_counted.then_some(lines)
     };
-    let labels: Vec<(u64, Label)> = text.lines().map(line).collect::<Option<_>>()?;
-    let ids: Vec<u64> = labels.iter().map(|&(id, _)| id).collect();
-    let from_one: Option<Vec<u64>> = ids.iter().map(|id| id.checked_sub(1)).collect();
-    let is_counted = from_one.is_some_and(is_every_class) || is_every_class(ids);
-    is_counted.then_some(labels)
+    // `class 0`, `class 1`: a number that the names need is a part of them.
+    let are_apart = |lines: &Vec<(u64, String)>| {
+        let names: BTreeSet<&str> = lines.iter().map(|(_, name)| name.as_str()).collect();
+        names.len() == lines.len()
+    };
+    let lines = counted(number_first)
+        .or_else(|| counted(number_behind_synset))
+        .or_else(|| counted(number_last).filter(are_apart))?;
+    let labels = lines.iter().map(|(id, name)| (*id, Label::parse(name)));
+    Some(labels.collect())
+}
+
+fn number_first(line: &str) -> Option<(u64, String)> {
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let id = line[..line.len() - rest.len()].parse().ok()?;
+    // A point with a digit behind it is within the number.
+    let rest = match rest.strip_prefix(". ") {
+        Some(rest) => rest,
+        None => rest.strip_prefix([')', ':', '=', ' ', '\t'])?,
+    };
+    let name = rest.trim_start();
+    let signs = name.trim_start_matches([':', '=', '-', '>']);
+    // Signs of the name's own, as in `-5 degrees`, have no blank behind them.
+    let name = if signs.starts_with([' ', '\t']) {
+        signs
+    } else {
+        name
+    };
+    Some((id, name.trim().to_owned()))
+}
+
+fn number_behind_synset(line: &str) -> Option<(u64, String)> {
+    let (synset, rest) = line.split_once([' ', '\t'])?;
+    let rest = rest.trim_start();
+    let (id, name) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+    let id = id.parse().ok().filter(|_| is_synset(synset))?;
+    Some((id, format!("{synset} {}", name.trim())))
+}
+
+fn number_last(line: &str) -> Option<(u64, String)> {
+    let rest = line.trim_end_matches(|c: char| c.is_ascii_digit());
+    let id = line[rest.len()..].parse().ok()?;
+    let name = rest.trim_end_matches(BETWEEN);
+    // The number of a word, as in `mp3`, has nothing before it; that of `covid-19` is after a dash alone.
+    let between = &rest[name.len()..];
+    let is_apart = !name.is_empty() && !between.is_empty() && between != "-";
+    is_apart.then(|| (id, name.to_owned()))
 }
 
 /// Whether these are 0, 1 and so on, each once, in any order.
