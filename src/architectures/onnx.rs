@@ -417,6 +417,9 @@ impl<'a> Import<'a> {
         if self.is_of_probabilities(last.node) {
             return Err(wrong("made of probabilities, after a softmax"));
         }
+        if kind.is_none() && shape.c > 1 && self.is_of_sigmoids(last.node) {
+            return Err(wrong("made of probabilities, after a sigmoid"));
+        }
         self.network.output_kind = kind.unwrap_or(OutputKind::Softmax);
         self.network.nodes.truncate(last.node.0 + 1);
         if self.rounded > 0 {

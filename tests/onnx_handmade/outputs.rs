@@ -356,6 +356,42 @@ fn probabilities_that_something_is_done_to_are_refused() {
     );
 }
 
+/// A softmax over them would be one over probabilities. What is computed with them further is a score again.
+#[test]
+fn sigmoids_that_are_scaled_averaged_or_side_by_side_are_refused() {
+    let sigmoid = || small().node("Sigmoid", "p", &["dense"], &[]);
+    let one = || sigmoid().constant(floats("one", &[], &[1.0]));
+    let rest = || one().node("Sub", "late", &["one", "p"], &[]);
+    let both = one().node("Sub", "rest", &["one", "p"], &[]).node(
+        "Concat",
+        "late",
+        &["rest", "p"],
+        &[attribute_int("axis", 1)],
+    );
+    let mean = sigmoid()
+        .constant(floats("n", &[2, 2], &[4.0, -3.0, 2.0, 1.0]))
+        .constant(floats("half", &[], &[0.5]))
+        .node("MatMul", "second", &["flat", "n"], &[])
+        .node("Sigmoid", "q", &["second"], &[])
+        .node("Add", "sum", &["p", "q"], &[])
+        .node("Mul", "late", &["sum", "half"], &[]);
+    for model in [rest(), both, mean] {
+        let error = refused(&model);
+        assert!(
+            error.contains("\"late\" is made of probabilities, after a sigmoid"),
+            "{error}"
+        );
+    }
+    for model in [
+        rest().node("MatMul", "score", &["late", "m"], &[]),
+        rest().node("Add", "score", &["late", "dense"], &[]),
+        rest().node("Mul", "score", &["late", "dense"], &[]),
+        rest().node("Softmax", "score", &["late"], &[]),
+    ] {
+        assert_eq!(network(model.bytes()).unwrap().classes(), 2);
+    }
+}
+
 /// Guided backpropagation has a rule for a ReLU, and none for what keeps roots and quotients from zero.
 #[test]
 fn a_relu_is_there_before_a_bound_a_little_above_zero() {

@@ -65,6 +65,31 @@ impl Import<'_> {
         false
     }
 
+    /// Whether values are those of sigmoids, scaled, picked, averaged or side by side, as `1 - p` beside `p` of two classes are: a
+    /// softmax would be taken over probabilities.
+    pub(super) fn is_of_sigmoids(&self, last: NodeId) -> bool {
+        let mut left = vec![last];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = left.pop() {
+            let node = self.network.node(id);
+            let is_pick = || self.picked.values().any(|&picked| picked == id);
+            match &node.op {
+                _ if !seen.insert(id) => {}
+                Op::Activate(Activation::Sigmoid) => {}
+                Op::Affine { .. } | Op::Add | Op::Max | Op::Concat | Op::Flatten(_) => {
+                    left.extend(&node.inputs);
+                }
+                Op::Conv2d { weight, .. } | Op::Linear { weight, .. }
+                    if is_pick() || is_of_shares(weight) =>
+                {
+                    left.extend(&node.inputs);
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// The layer for a softmax over all its values, which was thought to be the end before something read it.
     pub(super) fn softmax_of_all(
         &mut self,
