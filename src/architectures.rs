@@ -22,6 +22,7 @@ mod torch;
 mod transformers;
 mod vgg;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::labels::Labels;
@@ -161,6 +162,23 @@ fn of_graph(
     Ok(with_own_scaling(imported))
 }
 
+/// A network of keras.applications that became a graph: its nodes are still called after its layers.
+fn scaled_as_in_keras(mut classifier: Classifier, graph: &Graph) -> Classifier {
+    if let Evidence::Guess(_) = classifier.normalization_evidence {
+        let nodes = graph.nodes.iter();
+        let names = nodes.flat_map(|node| node.outputs.iter().chain([&node.name]));
+        let names = names.chain(graph.constants.keys());
+        let parts: BTreeSet<&str> = names.flat_map(|name| name.split('/')).collect();
+        if let Some((normalization, evidence)) =
+            keras::applications::scaling(|is| parts.contains(is))
+        {
+            classifier.scale_by(normalization);
+            classifier.normalization_evidence = evidence;
+        }
+    }
+    classifier
+}
+
 /// What a graph does to its pixels itself, channel by channel, becomes a part of the preprocessing.
 fn with_own_scaling(imported: onnx::Imported) -> Classifier {
     let onnx::Imported {
@@ -248,7 +266,11 @@ pub fn recognise_as(
                 input_size: size,
                 ..*asked
             };
-            of_graph(graph, &asked, stated.labels.as_deref())?
+            let classifier = of_graph(graph, &asked, stated.labels.as_deref())?;
+            match weights.metadata.get(keys::PRODUCER).map(String::as_str) {
+                Some("pytorch") => classifier,
+                _ => scaled_as_in_keras(classifier, graph),
+            }
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => by_names(weights, size, asked.architecture)?,

@@ -4,6 +4,7 @@
 //! turns into a network.
 
 mod activations;
+pub(super) mod applications;
 mod arithmetic;
 mod arrange;
 mod bare;

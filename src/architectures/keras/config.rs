@@ -321,7 +321,11 @@ fn first_shape(model: &Value, depth: usize) -> Option<Value> {
 
 /// The class of a layer; empty where it has none.
 fn class(layer: &Value) -> &str {
-    layer["class_name"].as_str().unwrap_or_default()
+    match layer["class_name"].as_str().unwrap_or_default() {
+        // Keras 2.13 to 2.15 register the one layer of keras.applications that is not Keras' own as users do theirs.
+        "Custom>CustomScaleLayer" => "CustomScaleLayer",
+        class => class,
+    }
 }
 
 fn is_model(class: &str) -> bool {
@@ -333,6 +337,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn of_registered_layers_the_one_of_keras_itself_is_known() {
+        let class_of = |name: &str| class(&json!({ "class_name": name })).to_owned();
+        assert_eq!(class_of("Custom>CustomScaleLayer"), "CustomScaleLayer");
+        assert_eq!(class_of("Custom>Mine"), "Custom>Mine");
+    }
 
     fn unfolded(model: &Value) -> Result<Model, KerasModelError> {
         super::model(model, &crate::weights::builtin())

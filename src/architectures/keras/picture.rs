@@ -1,20 +1,21 @@
 //! How a model of Keras wants its pixels: by its own first layers, else as a guess.
 
 use super::steps::numbers;
-use super::{KerasLayer, KerasModelError};
+use super::{KerasLayer, KerasModelError, applications};
 use crate::architectures::Evidence;
 use crate::picture::preprocess::Normalization;
 use crate::weights::Tensor;
 
-/// How pixels are scaled for a model that does nothing to them itself. Names of layers are a guess, since whoever trained a network
-/// may have used anything.
+/// How pixels are scaled for a model that does nothing to them itself.
 pub(super) fn usual(layers: &[KerasLayer]) -> (Normalization, Evidence) {
-    if !layers.iter().any(|layer| layer.name == "block1_conv1") {
+    let is = |name: &str| {
+        let mut names = layers.iter().map(|layer| &layer.name[..]);
+        names.any(|of| of.rsplit('/').next() == Some(name) || of == name)
+    };
+    applications::scaling(is).unwrap_or_else(|| {
         let reason = "pixels in 0..1 are the most common in Keras";
-        return (Normalization::UNIT, Evidence::Guess(reason));
-    }
-    let reason = "keras.applications' VGG takes them so";
-    (Normalization::CAFFE, Evidence::Guess(reason))
+        (Normalization::UNIT, Evidence::Guess(reason))
+    })
 }
 
 /// Factors and summands of `Rescaling` (v scale + offset) or `Normalization` ((v - mean) / sqrt(variance), or its inverse), each
