@@ -404,3 +404,29 @@ fn sides_in_opposite_directions_before_opset_11_are_refused() {
     let error = resized(10, [1.0, 1.0, 0.5, 2.0]).unwrap_err();
     assert!(error.contains("one side longer"), "{error}");
 }
+
+/// In a graph that was converted to float16 the root of two is 1.4140625.
+#[test]
+fn a_gelu_is_known_by_numbers_of_float16() {
+    let written_out = |root: f32| {
+        let model = Model::new(&[1, 3, 8, 8])
+            .constant(floats("w", &[2, 3, 3, 3], &[0.25; 54]))
+            .constant(floats("root", &[], &[root]))
+            .constant(floats("one", &[], &[1.0]))
+            .constant(floats("half", &[], &[0.5]))
+            .node("Conv", "conv", &["x", "w"], &[])
+            .node("Div", "inner", &["conv", "root"], &[])
+            .node("Erf", "erf", &["inner"], &[])
+            .node("Add", "shifted", &["erf", "one"], &[])
+            .node("Mul", "gated", &["conv", "shifted"], &[])
+            .node("Mul", "gelu", &["gated", "half"], &[])
+            .node("GlobalAveragePool", "mean", &["gelu"], &[])
+            .node("Flatten", "flat", &["mean"], &[]);
+        network(model.bytes())
+    };
+    for root in [std::f32::consts::SQRT_2, 1.414_062_5] {
+        assert_eq!(written_out(root).unwrap().classes(), 2, "{root}");
+    }
+    let error = written_out(1.4).unwrap_err();
+    assert!(error.contains("outside of a GELU"), "{error}");
+}
