@@ -127,6 +127,8 @@ fn of_graph(
     asked: &Overrides<'_>,
     labels: Option<&str>,
 ) -> Result<Classifier, ArchitectureError> {
+    let own = onnx::class_names(graph).map(|names| serde_json::Value::from(names).to_string());
+    let labels = own.as_deref().or(labels);
     let named = |count: usize| match (asked.labels, labels) {
         (Some(path), _) => Labels::read(path, count).is_ok(),
         (None, Some(json)) => Labels::from_json(json, count, Path::new("")).is_ok(),
@@ -146,11 +148,11 @@ fn of_graph(
             None => Box::new(error).into(),
         })
     };
-    let own = || read(onnx::Size::Open(INPUT_SIZE));
+    let usual = || read(onnx::Size::Open(INPUT_SIZE));
     let imported = match asked.input_size {
-        None => own()?,
+        None => usual()?,
         Some(size) => read(onnx::Size::Asked(size)).map_err(|error| {
-            match own().map(|imported| imported.network.input_shape()) {
+            match usual().map(|imported| imported.network.input_shape()) {
                 Ok(Shape { h, w, .. }) if [h, w] != [size; 2] => ArchitectureError::InputSize {
                     asked: size,
                     allowed: format!("{w} x {h}"),
@@ -159,7 +161,9 @@ fn of_graph(
             }
         })?,
     };
-    Ok(with_own_scaling(imported))
+    let mut classifier = with_own_scaling(imported);
+    classifier.labels = own;
+    Ok(classifier)
 }
 
 /// A network of keras.applications that became a graph: its nodes are still called after its layers.
@@ -344,8 +348,8 @@ fn as_known(mut classifier: Classifier, weights: &Weights, stated: StatedMetadat
         weights.graph.is_none()
             || names.is_ok_and(|names| names.len() == classifier.network.classes())
     };
-    let labels = stated.labels.filter(fits);
-    classifier.labels = classifier.labels.or(labels);
+    let own = classifier.labels.take();
+    classifier.labels = own.into_iter().chain(stated.labels).find(fits);
     classifier.notes.extend(stated.notes);
     classifier
 }

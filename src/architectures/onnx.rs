@@ -47,6 +47,7 @@ pub use error::GraphError;
 use modules::Modules;
 use outputs::Candidate;
 pub use outputs::GraphOutput;
+pub(super) use outputs::class_names;
 use shapes::Axis;
 use sums::Sums;
 
@@ -146,7 +147,7 @@ fn read_before_choices(graph: &Graph, wanted: GraphRequest<'_>, candidates: &mut
         {
             candidate.read = Import::run(graph, scores, wanted.size).map(|mut imported| {
                 imported.notes.push(format!(
-                    "output {:?} only says which of {scores:?} are the largest: those are the scores that are explained",
+                    "output {:?} gives no scores itself, it is made of {scores:?}: those are the scores that are explained",
                     candidate.name
                 ));
                 imported

@@ -8,7 +8,7 @@ use gradcam::low_level::picture::preprocess::Normalization;
 
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{
-    Model, attribute_float, attribute_int, attribute_ints, floats, ints,
+    Model, attribute_float, attribute_int, attribute_ints, bytes, floats, int, ints, node,
 };
 use crate::{network, refused, small};
 
@@ -284,7 +284,11 @@ fn the_scores_before_a_choice_are_taken_where_no_output_gives_them() {
             .node("ArgMax", "choice", &["dense"], &[attribute_int("axis", 1)])
             .node("Identity", "scores", &["dense"], &[])
     };
-    let said = |notes: &[String]| notes.iter().any(|note| note.contains("only says which"));
+    let said = |notes: &[String]| {
+        notes
+            .iter()
+            .any(|note| note.contains("gives no scores itself"))
+    };
     let (name, notes) = taken(&with_outputs(chosen(), &["choice"]), None).unwrap();
     assert_eq!(name, "choice");
     assert!(said(&notes), "{notes:?}");
@@ -294,6 +298,41 @@ fn the_scores_before_a_choice_are_taken_where_no_output_gives_them() {
     assert!(!said(&notes), "{notes:?}");
     let (_, notes) = taken(&both, Some("choice")).unwrap();
     assert!(said(&notes), "{notes:?}");
+}
+
+/// As tools around Windows ML write classifiers, Azure Custom Vision's for one.
+#[test]
+fn scores_under_names_of_classes_are_taken_with_the_names() {
+    let named = |names: &[&str]| {
+        let names: Vec<u8> = names
+            .iter()
+            .flat_map(|name| bytes(9, name.as_bytes()))
+            .collect();
+        let labels = [bytes(1, b"classlabels_strings"), names, int(20, 8)].concat();
+        let of_classical_learning = bytes(7, b"ai.onnx.ml");
+        let mut model = small().node("ArgMax", "number", &["dense"], &[attribute_int("axis", 1)]);
+        let picked = node("ArrayFeatureExtractor", "name", &["names", "number"], &[]);
+        let mapped = node("ZipMap", "map", &["dense"], &[labels]);
+        model
+            .nodes
+            .push([picked, of_classical_learning.clone()].concat());
+        model.nodes.push([mapped, of_classical_learning].concat());
+        with_outputs(model, &["name", "map"])
+    };
+    let named_all = classifier(&named(&["cat", "traffic light"]));
+    assert_eq!(named_all.network.classes(), 2);
+    assert_eq!(
+        named_all.labels.as_deref(),
+        Some(r#"["cat","traffic light"]"#)
+    );
+    assert_eq!(classifier(&named(&["cat"])).labels, None);
+    let (_, notes) = taken(&named(&["cat", "dog"]), Some("map")).unwrap();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("gives no scores itself")),
+        "{notes:?}"
+    );
 }
 
 /// As scores they would be made probabilities once more. Another order of them is none.

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::network::{Network, NodeId, Op};
-use crate::weights::onnx::{Graph, Node};
+use crate::weights::onnx::{Attribute, Graph, Node};
 
 use super::{GraphError, Imported};
 
@@ -230,7 +230,11 @@ fn depth(network: &Network) -> usize {
     (0..network.nodes.len()).map(NodeId).filter(weighs).count()
 }
 
-/// The scores whose largest an output only names or lists, by `ArgMax` or `TopK`, whatever shape that is brought into then.
+/// Whose operators classical learning has, and those that name classes.
+const CLASSICAL: &str = "ai.onnx.ml";
+
+/// The scores whose largest an output only names or lists, by `ArgMax` or `TopK`, whatever shape that is brought into then; or that it
+/// has under the names of their classes, by `ZipMap`.
 pub(super) fn before_choice<'a>(graph: &'a Graph, output: &'a str) -> Option<&'a str> {
     const MOST: usize = 8;
     const AS_IT_IS: [&str; 6] = [
@@ -246,13 +250,29 @@ pub(super) fn before_choice<'a>(graph: &'a Graph, output: &'a str) -> Option<&'a
         let made = |node: &&Node| node.outputs.iter().any(|name| name == value);
         let node = graph.nodes.iter().find(made)?;
         let before = node.inputs.first()?;
+        let is_classical = node.domain == CLASSICAL;
         match node.op_type.as_str() {
             "ArgMax" | "TopK" if node.is_standard() => return Some(before),
+            "ZipMap" if is_classical => return Some(before),
+            "LabelEncoder" if is_classical => value = before,
+            // Of names the one whose number is given.
+            "ArrayFeatureExtractor" if is_classical => value = node.inputs.get(1)?,
             op if AS_IT_IS.contains(&op) => value = before,
             _ => return None,
         }
     }
     None
+}
+
+/// The classes' names, in order, where a `ZipMap` has them.
+pub(in crate::architectures) fn class_names(graph: &Graph) -> Option<&[String]> {
+    let mut nodes = graph.nodes.iter();
+    nodes.find_map(|node| match node.attributes.get("classlabels_strings") {
+        Some(Attribute::Strings(names)) if node.domain == CLASSICAL && node.op_type == "ZipMap" => {
+            Some(&names[..])
+        }
+        _ => None,
+    })
 }
 
 /// Names of the values that are made on the way to an output.

@@ -20,6 +20,7 @@ struct AttributeFields {
     reference: Option<String>,
     floats: Vec<f32>,
     ints: Vec<i64>,
+    strings: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -58,6 +59,7 @@ impl Reader<'_> {
                     let values = tensor::varints(&file[range]);
                     fields.ints.extend(values.map(|value| value as i64));
                 }
+                (9, Field::Bytes(range)) => fields.strings.push(self.string(range)?),
                 (20, field) => fields.kind = field.int(),
                 _ => {}
             }
@@ -88,6 +90,7 @@ impl Reader<'_> {
             graph,
             floats,
             ints,
+            strings,
             ..
         } = fields;
         Ok(match kind.unwrap_or(told) {
@@ -114,6 +117,7 @@ impl Reader<'_> {
             },
             6 => Attribute::Floats(floats),
             7 => Attribute::Ints(ints),
+            8 => Attribute::Strings(strings),
             _ => Attribute::Other,
         })
     }

@@ -82,6 +82,8 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// Numbers.
     Floats(Vec<f32>),
+    /// Strings.
+    Strings(Vec<String>),
     /// A tensor.
     Tensor(Constant),
     /// A graph, as of a branch.
@@ -165,6 +167,7 @@ impl Node {
                 Constant::Floats(Tensor::from_f32(vec![values.len()], values))
             }
             Attribute::String(_)
+            | Attribute::Strings(_)
             | Attribute::Graph(_)
             | Attribute::Reference(_)
             | Attribute::Other => return None,
