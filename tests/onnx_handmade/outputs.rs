@@ -300,6 +300,33 @@ fn the_scores_before_a_choice_are_taken_where_no_output_gives_them() {
     assert!(said(&notes), "{notes:?}");
 }
 
+/// Nodes that tf2onnx makes are called after the layers of Keras.
+#[test]
+fn a_network_of_keras_applications_has_its_pixels_scaled_so_as_a_graph_too() {
+    let named = |first: &str, second: &str| {
+        let model = Model::new(&[1, 3, 8, 8])
+            .constant(floats("w", &[3, 3, 1, 1], &[0.25; 9]))
+            .node("Conv", first, &["x", "w"], &[])
+            .node("Conv", second, &[first, "w"], &[])
+            .node("GlobalAveragePool", "mean", &[second], &[])
+            .node("Flatten", "flat", &["mean"], &[]);
+        let classifier = classifier(&model);
+        let evidence = classifier.normalization_evidence;
+        assert!(matches!(evidence, Evidence::Guess(_)), "{evidence}");
+        classifier.normalization
+    };
+    let mobile = [
+        "model/expanded_conv_depthwise/depthwise",
+        "model/block_1_expand/Conv2D",
+    ];
+    assert_eq!(named(mobile[0], mobile[1]), Normalization::TF);
+    assert_eq!(
+        named("model/block1_conv1/Conv2D", "other"),
+        Normalization::CAFFE
+    );
+    assert_eq!(named("first", "second"), Normalization::TORCH);
+}
+
 /// As tools around Windows ML write classifiers, Azure Custom Vision's for one.
 #[test]
 fn scores_under_names_of_classes_are_taken_with_the_names() {
