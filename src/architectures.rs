@@ -22,7 +22,6 @@ mod torch;
 mod transformers;
 mod vgg;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::labels::Labels;
@@ -166,23 +165,6 @@ fn of_graph(
     Ok(classifier)
 }
 
-/// A network of keras.applications that became a graph: its nodes are still called after its layers.
-fn scaled_as_in_keras(mut classifier: Classifier, graph: &Graph) -> Classifier {
-    if let Evidence::Guess(_) = classifier.normalization_evidence {
-        let nodes = graph.nodes.iter();
-        let names = nodes.flat_map(|node| node.outputs.iter().chain([&node.name]));
-        let names = names.chain(graph.constants.keys());
-        let parts: BTreeSet<&str> = names.flat_map(|name| name.split('/')).collect();
-        if let Some((normalization, evidence)) =
-            keras::applications::scaling(|is| parts.contains(is))
-        {
-            classifier.scale_by(normalization);
-            classifier.normalization_evidence = evidence;
-        }
-    }
-    classifier
-}
-
 /// What a graph does to its pixels itself, channel by channel, becomes a part of the preprocessing.
 fn with_own_scaling(imported: onnx::Imported) -> Classifier {
     let onnx::Imported {
@@ -270,11 +252,7 @@ pub fn recognise_as(
                 input_size: size,
                 ..*asked
             };
-            let classifier = of_graph(graph, &asked, stated.labels.as_deref())?;
-            match weights.metadata.get(keys::PRODUCER).map(String::as_str) {
-                Some("pytorch") => classifier,
-                _ => scaled_as_in_keras(classifier, graph),
-            }
+            of_graph(graph, &asked, stated.labels.as_deref())?
         }
         None if keras::wrote(weights) => keras::classifier(weights, size, asked.output)?,
         None => by_names(weights, size, asked.architecture)?,
@@ -322,6 +300,7 @@ fn by_names(
 
 /// The classifier with what is known of its weights, and then with what the file states of its use.
 fn as_known(mut classifier: Classifier, weights: &Weights, stated: StatedMetadata) -> Classifier {
+    keras::applications::look(&mut classifier, weights);
     known::look(&mut classifier, weights);
     let channels = classifier.network.input_shape().c;
     if channels == 1 && matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
@@ -343,10 +322,9 @@ fn as_known(mut classifier: Classifier, weights: &Weights, stated: StatedMetadat
         classifier.network.output_kind = kind;
     }
     // In a graph's metadata they may be those of something else.
+    let classes = classifier.network.classes();
     let fits = |json: &String| {
-        let names = serde_json::from_str::<Vec<String>>(json);
-        weights.graph.is_none()
-            || names.is_ok_and(|names| names.len() == classifier.network.classes())
+        weights.graph.is_none() || Labels::from_json(json, classes, Path::new("")).is_ok()
     };
     let own = classifier.labels.take();
     classifier.labels = own.into_iter().chain(stated.labels).find(fits);

@@ -181,10 +181,10 @@ pub(super) fn requests(
         let most = walks_at_once(network, back.classes, limits, budget);
         let images = count.clamp(1, most);
         let times = count.div_ceil(images);
-        let mut ways = vec![on_path.filter(|_| inputs == Inputs::Path)];
-        if has_both && ways[0].is_some() {
-            ways.push(None);
-        }
+        let ways = match on_path.filter(|_| inputs == Inputs::Path) {
+            Some(last) if has_both => vec![Some(last), None],
+            by_host => vec![by_host],
+        };
         for by_host in ways {
             let is_alike = |request: &&mut ForwardRequest| {
                 request.backs[0] == back && (!has_both || request.by_host == by_host)

@@ -6,6 +6,16 @@ use safetensors::tensor::TensorView;
 
 use crate::open;
 
+/// Tensors of these names.
+fn named(names: &[&str]) -> weights::Weights {
+    let view = |name: &&str| {
+        let view = TensorView::new(safetensors::Dtype::F32, vec![2, 2], &[0; 16]).unwrap();
+        ((*name).to_owned(), view)
+    };
+    let bytes = safetensors::serialize(names.iter().map(view), None).unwrap();
+    weights::from_bytes(bytes).unwrap()
+}
+
 #[test]
 fn transformers_are_refused_by_name() {
     for (names, kind) in [
@@ -88,13 +98,7 @@ fn transformers_are_refused_by_name() {
             "ViT or a relative of it",
         ),
     ] {
-        let zeros = [0; 16];
-        let view = |name: &&str| {
-            let view = TensorView::new(safetensors::Dtype::F32, vec![2, 2], &zeros).unwrap();
-            ((*name).to_owned(), view)
-        };
-        let bytes = safetensors::serialize(names.iter().map(view), None).unwrap();
-        let weights = weights::from_bytes(bytes).unwrap();
+        let weights = named(names);
         let error = recognise(&weights).unwrap_err().to_string();
         let said = format!("a vision transformer ({kind}): attention over tokens is not supported");
         assert!(error.contains(&said), "{names:?}: {error}");
@@ -104,14 +108,7 @@ fn transformers_are_refused_by_name() {
 
 #[test]
 fn a_yolo_with_attention_is_called_one() {
-    let zeros = [0; 16];
-    let view = |name: &str| {
-        let view = TensorView::new(safetensors::Dtype::F32, vec![2, 2], &zeros).unwrap();
-        (name.to_owned(), view)
-    };
-    let names = ["model.0.conv.weight", "model.9.m.0.attn.qkv.conv.weight"];
-    let bytes = safetensors::serialize(names.map(view), None).unwrap();
-    let weights = weights::from_bytes(bytes).unwrap();
+    let weights = named(&["model.0.conv.weight", "model.9.m.0.attn.qkv.conv.weight"]);
     let error = recognise(&weights).unwrap_err().to_string();
     assert!(
         error.starts_with("a YOLO with a block of attention"),

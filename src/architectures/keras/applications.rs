@@ -1,8 +1,11 @@
 //! How the networks of keras.applications want their pixels, told by names of their layers. Whoever trained one may have used anything,
 //! so this is a guess; `preprocess_input` of each family's module is where it comes from.
 
-use crate::architectures::Evidence;
+use std::collections::BTreeSet;
+
+use crate::architectures::{Classifier, Evidence, keys};
 use crate::picture::preprocess::Normalization;
+use crate::weights::Weights;
 
 /// A family by names that it alone has: the first row of which all are there is the one.
 struct Row {
@@ -83,13 +86,34 @@ const ROWS: &[Row] = &[
 ];
 
 /// What speaks for a family, where there `is` a layer of each of its names.
-pub(in crate::architectures) fn scaling(
-    is: impl Fn(&str) -> bool,
-) -> Option<(Normalization, Evidence)> {
+pub(super) fn scaling(is: impl Fn(&str) -> bool) -> Option<(Normalization, Evidence)> {
     let found = ROWS
         .iter()
         .find(|row| row.names.iter().all(|name| is(name)))?;
     Some((found.normalization, Evidence::Guess(found.evidence)))
+}
+
+/// Looks at the nodes of a graph of which it is guessed so far how pictures are scaled for it: tf2onnx calls them after the layers.
+/// What PyTorch wrote was none of Keras'.
+pub(in crate::architectures) fn look(classifier: &mut Classifier, weights: &Weights) {
+    let Some(graph) = &weights.graph else {
+        return;
+    };
+    let of_torch = weights
+        .metadata
+        .get(keys::PRODUCER)
+        .is_some_and(|name| name == "pytorch");
+    if of_torch || !matches!(classifier.normalization_evidence, Evidence::Guess(_)) {
+        return;
+    }
+    let nodes = graph.nodes.iter();
+    let names = nodes.flat_map(|node| node.outputs.iter().chain([&node.name]));
+    let names = names.chain(graph.constants.keys());
+    let parts: BTreeSet<&str> = names.flat_map(|name| name.split('/')).collect();
+    if let Some((normalization, evidence)) = scaling(|is| parts.contains(is)) {
+        classifier.scale_by(normalization);
+        classifier.normalization_evidence = evidence;
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use crate::weights::Tensor;
 /// How pixels are scaled for a model that does nothing to them itself.
 pub(super) fn usual(layers: &[KerasLayer]) -> (Normalization, Evidence) {
     let is = |name: &str| {
-        let mut names = layers.iter().map(|layer| &layer.name[..]);
-        names.any(|of| of.rsplit('/').next() == Some(name) || of == name)
+        // Of a model within another the last part.
+        let mut names = layers.iter().map(|layer| layer.name.rsplit('/').next());
+        names.any(|last| last == Some(name))
     };
     applications::scaling(is).unwrap_or_else(|| {
         let reason = "pixels in 0..1 are the most common in Keras";

@@ -22,22 +22,18 @@ const NAMES: [&str; 5] = ["names", "labels", "class_names", "classes", "id2label
 
 pub(super) fn read(metadata: &BTreeMap<String, String>) -> Said {
     let get = |key: &str| metadata.get(key).map(String::as_str);
-    let labels = NAMES.into_iter().find_map(|key| names(get(key)?));
-    match (get("author"), get("task")) {
-        (Some("Ultralytics"), Some("classify")) => Said {
-            // Whatever the weights: its classifiers are trained and run on pixels of 0..1.
-            normalization: Some(Normalization::UNIT),
-            input_size: get("imgsz").and_then(side),
-            labels,
-        },
-        _ => Said {
-            normalization: of_onnx(
+    let is_ultralytics = [get("author"), get("task")] == [Some("Ultralytics"), Some("classify")];
+    Said {
+        // Whatever the weights: its classifiers are trained and run on pixels of 0..1.
+        normalization: match is_ultralytics {
+            true => Some(Normalization::UNIT),
+            false => of_onnx(
                 get("Image.BitmapPixelFormat"),
                 get("Image.NominalPixelRange"),
             ),
-            input_size: None,
-            labels,
         },
+        input_size: get("imgsz").filter(|_| is_ultralytics).and_then(side),
+        labels: NAMES.into_iter().find_map(|key| names(get(key)?)),
     }
 }
 
