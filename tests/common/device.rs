@@ -5,7 +5,8 @@
 )]
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::ops::Deref;
+use std::sync::Mutex;
 
 use gradcam::low_level::gpu::{Gpu, Selection, Session};
 use gradcam::low_level::network::{Network, NodeId, Op, Pad, Shape};
@@ -14,11 +15,41 @@ use gradcam::low_level::plan::{
     Request, StoredDtype, Subgroup, Winograd,
 };
 
-/// The device under test, opened once a program. No adapter is a failure: nothing here is skipped in silence.
-pub(crate) static GPU: LazyLock<Gpu> = LazyLock::new(|| {
-    Gpu::open(&Selection::default())
-        .unwrap_or_else(|error| panic!("the tests need an adapter: {error}"))
-});
+/// The device under test. No adapter is a failure: nothing here is skipped in silence.
+pub(crate) static GPU: UnderTest = UnderTest;
+
+/// A device for each test that runs: Mesa's software adapter compiles the kernels of one device one after the other.
+pub(crate) struct UnderTest;
+
+/// Devices that no thread has.
+static IDLE: Mutex<Vec<&Gpu>> = Mutex::new(vec![]);
+
+/// A thread's device, which is another's when the thread has ended.
+struct Lent(&'static Gpu);
+
+thread_local! {
+    static LENT: Lent = Lent({
+        let idle = IDLE.lock().unwrap().pop();
+        idle.unwrap_or_else(|| {
+            let gpu = Gpu::open(&Selection::default());
+            Box::leak(Box::new(gpu.unwrap_or_else(|error| panic!("the tests need an adapter: {error}"))))
+        })
+    });
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        IDLE.lock().unwrap().push(self.0);
+    }
+}
+
+impl Deref for UnderTest {
+    type Target = Gpu;
+
+    fn deref(&self) -> &Gpu {
+        LENT.with(|lent| lent.0)
+    }
+}
 
 /// `len` values in -1..1, the same for the same seed.
 pub(crate) fn random(seed: u32, len: usize) -> Vec<f32> {
@@ -81,6 +112,15 @@ pub(crate) fn plain() -> Limits<'static> {
     Limits {
         family: KernelFamily::Plain,
         ..GPU.limits()
+    }
+}
+
+/// What the adapter takes, and the plain kernels.
+pub(crate) fn own_and_plain() -> Vec<Limits<'static>> {
+    let own = GPU.limits();
+    match subgroups_alone() {
+        true => vec![own],
+        false => vec![own, plain()],
     }
 }
 
@@ -165,11 +205,19 @@ fn between(network: &Network) -> Network {
     made
 }
 
+/// The variable that leaves the kernels for subgroups alone, in float32: for a width at which only they differ from what was run
+/// before.
+pub(crate) const SUBGROUPS_ALONE: &str = "GRADCAM_TEST_SUBGROUPS_ALONE";
+
+fn subgroups_alone() -> bool {
+    std::env::var_os(SUBGROUPS_ALONE).is_some()
+}
+
 /// The adapter's limits with each kernel for convolutions that it can run: its own choice, those for other adapters, both
 /// tiles of the tiled ones, and Winograd's algorithm nowhere and everywhere in each of the family's forms.
 pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
     let own = GPU.limits();
-    let mut each = vec![own, plain()];
+    let mut each = vec![own];
     let mut add = |family, forms: &[Winograd]| {
         each.extend(forms.iter().map(|&winograd| Limits {
             family,
@@ -182,8 +230,11 @@ pub(crate) fn each_convolution() -> Vec<Limits<'static>> {
         Winograd::Everywhere,
         Winograd::Everywhere2x2,
     ];
-    add(tiled(0), &forms);
-    add(tiled(u32::MAX), &forms);
+    if !subgroups_alone() {
+        add(KernelFamily::Plain, &[own.winograd]);
+        add(tiled(0), &forms);
+        add(tiled(u32::MAX), &forms);
+    }
     if let KernelFamily::Subgroup(subgroup) = own.family {
         add(own.family, &forms[..2]);
         let broadcasts = [Broadcast::Shuffles, Broadcast::Loads, Broadcast::Quads];
@@ -275,7 +326,7 @@ pub(crate) fn forward_asked(
     let halves = in_halves(request);
     let between = between(network);
     let x_halves = to_halves(x);
-    if are_finite(&x_halves) {
+    if are_finite(&x_halves) && !subgroups_alone() {
         let expected = forward_once(limits, network, request, &x_halves);
         let actual = forward_once(limits, &between, &halves, &x_halves);
         let shape = network.node(network.output()).shape;
@@ -331,7 +382,7 @@ pub(crate) fn backward_asked(
 ) -> (Vec<f32>, Vec<f32>) {
     let back = &request.passes[0].backs[0];
     let (x_halves, dy_halves) = (to_halves(x), to_halves(dy));
-    if back.to == NodeId(0) && are_finite(&x_halves) {
+    if back.to == NodeId(0) && are_finite(&x_halves) && !subgroups_alone() {
         let (halves, between) = (in_halves(request), between(network));
         let (x, dy) = (x_halves, dy_halves);
         let (_, expected) = backward_once(limits, network, request, &x, &dy);

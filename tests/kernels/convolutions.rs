@@ -8,8 +8,8 @@ use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request, Winograd};
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward_within, each_plan, forward, forward_within, random, there,
-    there_and_back, tiled, to_input,
+    GPU, SUBGROUPS_ALONE, assert_close, backward_within, each_plan, forward, forward_within,
+    random, there, there_and_back, tiled, to_input,
 };
 use crate::common::twins::{self, Filters};
 use crate::{SHAPES, TOLERANCE, single};
@@ -293,6 +293,7 @@ fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
             .arg("--exact")
             .args(TESTS)
             .env("LP_NATIVE_VECTOR_WIDTH", bits)
+            .env(SUBGROUPS_ALONE, "1")
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stdout).into_owned();

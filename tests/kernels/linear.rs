@@ -7,8 +7,8 @@ use gradcam::low_level::plan::{
 use gradcam::weights::Tensor;
 
 use crate::common::device::{
-    GPU, assert_close, backward, backward_asked, backward_within, forward, forward_asked, plain,
-    random, there_and_back, to_input,
+    GPU, assert_close, backward, backward_asked, backward_within, forward, forward_asked,
+    own_and_plain, plain, random, there_and_back, to_input,
 };
 use crate::common::twins;
 use crate::{TOLERANCE, single};
@@ -41,7 +41,7 @@ fn check_linear(inputs: usize, outputs: usize, layout: MatrixLayout, matrices: S
         MatrixLayout::InOut => (columns_twin, rows_twin),
     };
     // Through images, where this adapter runs that, and as every adapter does.
-    for limits in [GPU.limits(), plain()] {
+    for limits in own_and_plain() {
         let family = limits.family;
         let what = format!("{inputs} to {outputs}, {layout:?}, {matrices:?}, {family:?}");
         for n in [1, 2, 4, 5, 11] {
@@ -177,7 +177,7 @@ fn a_relu_fused_into_a_layer_follows_the_same_rule_in_parts_and_whole() {
                 let d_between = backward(51, between, outputs, &dy);
                 let d_between = twins::relu_backward(&d_between, &activations, rule);
                 let expected = backward(50, inputs, between, &d_between);
-                for limits in [vec![GPU.limits(), plain()], small()].concat() {
+                for limits in [own_and_plain(), small()].concat() {
                     let asked = to_input(n, rule);
                     let (logits, dx) = backward_within(limits, &network, asked, &x, &dy);
                     let what = format!("{layout:?}, {n}, {rule:?}, {:?}", limits.family);
