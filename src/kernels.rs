@@ -1,6 +1,6 @@
 //! The table of kernels: for each shader its source, its bindings and its uniform. No GPU is touched here.
 //!
-//! `tests/shaders.rs` holds the table against the shaders, and this page against the table; a struct below and its twin in
+//! `tests/shaders` holds the table against the shaders, and this page against the table; a struct below and its twin in
 //! WGSL cannot drift apart.
 //!
 //! # Arithmetic, bytes, bounds

@@ -17,11 +17,11 @@ pub(crate) enum Checks {
 
 /// The words of a kernel.
 pub(crate) fn words(kernel: &KernelInfo, checks: Checks) -> Vec<u32> {
-    let module = naga::front::wgsl::parse_str(kernel.source).expect("tests/shaders.rs parses it");
+    let module = naga::front::wgsl::parse_str(kernel.source).expect("tests/shaders parses it");
     let capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
-        .expect("tests/shaders.rs validates it");
+        .expect("tests/shaders validates it");
     let constants: PipelineConstants = kernel
         .constants
         .iter()

@@ -96,7 +96,7 @@ fn source(gpu: &Gpu, (kernel, halves): Form) -> Cow<'static, str> {
         info.source.into()
     } else {
         let made = half::halved(info.source, halves, info.bindings.len() as u32 + 1);
-        made.unwrap_or_else(|error| panic!("tests/shaders.rs checks {}: {error}", info.name))
+        made.unwrap_or_else(|error| panic!("tests/shaders checks {}: {error}", info.name))
             .into()
     };
     match gpu.samples() {

@@ -9,7 +9,7 @@
 //! towards zero. A value beyond the largest float16 is told in a word that is bound behind all others, where it can be found: what
 //! is stored of it means nothing.
 //!
-//! Nothing can be missed: a load or store that is left as it was has the wrong type, and `tests/shaders.rs` has naga check every
+//! Nothing can be missed: a load or store that is left as it was has the wrong type, and `tests/shaders` has naga check every
 //! kernel's forms.
 
 use std::fmt::Write as _;
