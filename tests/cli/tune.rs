@@ -120,13 +120,14 @@ fn what_is_measured_is_kept_shown_and_taken() {
 
 #[test]
 fn a_second_run_adds_to_the_file_and_says_in_text_where_it_is() {
-    let folder = Folder::new();
+    let folder = with_other();
     if !has_choices(&measured(&folder)) {
         return;
     }
     let before = tuning(&folder, "times.json");
-    // The built-in network's layers are others.
-    let run = with_times(&folder, "times.json", "tune --input-size 64");
+    // At another size, so that its layers are others.
+    let line = "tune other.safetensors --input-size 96";
+    let run = with_times(&folder, "times.json", line);
     run.exits(0).notes_nothing();
     assert!(
         run.stdout.ends_with("kept in times.json\n"),

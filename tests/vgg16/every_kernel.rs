@@ -84,7 +84,6 @@ fn the_built_in_network_agrees_with_pytorch_by_every_kernel_for_convolutions() {
     for limits in [
         never,
         of_gpu(Winograd::Never),
-        of_gpu(Winograd::WhereFaster),
         of_gpu(Winograd::Everywhere),
         of_gpu(Winograd::Everywhere2x2),
         plain(),
