@@ -41,7 +41,10 @@ impl Report {
                 text,
                 "checked: repeatable; along its gradient the logit moves {ratio:.4} of what it says"
             ),
-            None => writeln!(text, "checked: repeatable; the gradient is zero"),
+            None => writeln!(
+                text,
+                "checked: repeatable; the gradient is zero, or too small to be checked"
+            ),
         }
     }
 
