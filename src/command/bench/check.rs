@@ -14,6 +14,8 @@ const HALF_TOLERANCE: f64 = 0.2;
 /// Share of the input's length beyond which a step tells nothing against a gradient: the network is another there. Where weights are
 /// as they were drawn, a gradient may be so small that the least step goes further.
 const NEAR: f64 = 0.1;
+/// Share of the largest logit by which it may move along such a gradient, within that length: what moves it further is larger.
+const SEEN: f64 = 1e-3;
 
 /// What was seen in the check.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,36 +122,44 @@ fn check_passes(
         let gradient_ratio = None;
         return Ok(Check { gradient_ratio });
     }
-    let largest = first.iter().fold(0.0_f32, |most, z| most.max(z.abs()));
-    let (mut ratio, mut is_far) = (f64::NAN, false);
-    for step in steps {
-        let length = f64::from(largest) * step / squares;
+    let score = |input: &[f32]| -> Result<f64, CheckError> {
+        let logits = forward(input)?;
+        let seeded = logits.iter().zip(seed);
+        Ok(seeded.map(|(&z, &s)| f64::from(z) * f64::from(s)).sum())
+    };
+    // How far the logit moves from behind the input to ahead of it, and how far the gradient says.
+    let moved_by = |length: f64| -> Result<(f64, f64), CheckError> {
         let along = |length: f64| -> Vec<f32> {
             let step = |(&x, &g): (&f32, &f32)| (f64::from(x) + length * f64::from(g)) as f32;
             input.iter().zip(&gradient).map(step).collect()
         };
         let (ahead, behind) = (along(length), along(-length));
-        let score = |input: &[f32]| -> Result<f64, CheckError> {
-            let logits = forward(input)?;
-            let seeded = logits.iter().zip(seed);
-            Ok(seeded.map(|(&z, &s)| f64::from(z) * f64::from(s)).sum())
-        };
         let moved = score(&ahead)? - score(&behind)?;
         // Of the steps that were taken: float32 rounds the small ones away.
         let taken = ahead.iter().zip(&behind).zip(&gradient);
-        let foretold: f64 = taken
+        let foretold = taken
             .map(|((&ahead, &behind), &g)| (f64::from(ahead) - f64::from(behind)) * f64::from(g))
             .sum();
+        Ok((moved, foretold))
+    };
+    let largest = f64::from(first.iter().fold(0.0_f32, |most, z| most.max(z.abs())));
+    let mut ratio = f64::NAN;
+    for step in steps {
+        let (moved, foretold) = moved_by(largest * step / squares)?;
         ratio = moved / foretold;
         if (ratio - 1.0).abs() <= tolerance {
             let gradient_ratio = Some(ratio);
             return Ok(Check { gradient_ratio });
         }
-        is_far = length * squares.sqrt() > NEAR * squares_of(input).sqrt();
     }
-    if is_far {
-        let gradient_ratio = None;
-        return Ok(Check { gradient_ratio });
+    let near = NEAR * (squares_of(input) / squares).sqrt();
+    if largest * steps[2] / squares > near {
+        let (moved, foretold) = moved_by(near)?;
+        if moved.abs() <= 2.0 * foretold.abs().max(SEEN * largest) {
+            let gradient_ratio = None;
+            return Ok(Check { gradient_ratio });
+        }
+        ratio = moved / foretold;
     }
     Err(WrongResults::Gradient(ratio).into())
 }
@@ -200,7 +210,10 @@ mod tests {
     fn a_gradient_too_small_to_be_seen_near_the_input_is_no_fault_and_no_ratio() {
         let along = |x: &[f32]| x.iter().zip(&WEIGHTS[1]).map(|(x, w)| x * w).sum::<f32>();
         let flat = |x: &[f32]| vec![0.0, 1.0 + 1e-6 * (along(x) - along(&INPUT)).sin()];
-        assert_eq!(checked(flat, WEIGHTS[1].map(|w| w * 1e-6)), Ok(None));
+        let small = WEIGHTS[1].map(|w| w * 1e-6);
+        assert_eq!(checked(flat, small), Ok(None));
+        // Of a logit that moves, such a one is wrong.
+        assert!(checked(logits, small).is_err());
     }
 
     #[test]
