@@ -11,7 +11,7 @@ use naga::back::pipeline_constants::process_overrides;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
-// naga's writer is there where amd_static needs it.
+// Elsewhere naga writes no SPIR-V: Cargo.toml.
 #[cfg(target_os = "linux")]
 mod spirv;
 

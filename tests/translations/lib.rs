@@ -128,15 +128,6 @@ fn in_halves(source: &str) -> Result<String, half::HalfError> {
     half::halved(source, half::Halves::of(halves), 16)
 }
 
-fn everywhere(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {
-    BoundsCheckPolicies {
-        index: BoundsCheckPolicy::Restrict,
-        buffer: policy,
-        image_load: policy,
-        binding_array: BoundsCheckPolicy::Unchecked,
-    }
-}
-
 /// Buffers, uniforms among them, and images of a shader, with whether it writes to them.
 struct Resource {
     binding: naga::ResourceBinding,
@@ -192,7 +183,12 @@ fn every_kernel_is_written_in_msl() {
             lang_version: (2, 4),
             fake_missing_bindings: false,
             per_entry_point_map: [("main".to_owned(), resources_of)].into(),
-            bounds_check_policies: everywhere(BoundsCheckPolicy::Restrict),
+            bounds_check_policies: BoundsCheckPolicies {
+                index: BoundsCheckPolicy::Restrict,
+                buffer: BoundsCheckPolicy::Restrict,
+                image_load: BoundsCheckPolicy::Restrict,
+                binding_array: BoundsCheckPolicy::Unchecked,
+            },
             zero_initialize_workgroup_memory: false,
             ..msl::Options::default()
         };

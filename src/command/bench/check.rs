@@ -113,14 +113,12 @@ fn check_passes(
         .into());
     }
     let gradient = backward()?;
-    let squares_of = |values: &[f32]| -> f64 {
-        let each = values.iter().map(|&v| f64::from(v) * f64::from(v));
-        each.sum()
+    let unseen = Check {
+        gradient_ratio: None,
     };
     let squares = squares_of(&gradient);
     if squares == 0.0 {
-        let gradient_ratio = None;
-        return Ok(Check { gradient_ratio });
+        return Ok(unseen);
     }
     let score = |input: &[f32]| -> Result<f64, CheckError> {
         let logits = forward(input)?;
@@ -143,9 +141,10 @@ fn check_passes(
         Ok((moved, foretold))
     };
     let largest = f64::from(first.iter().fold(0.0_f32, |most, z| most.max(z.abs())));
-    let mut ratio = f64::NAN;
+    let (mut ratio, mut length) = (f64::NAN, 0.0);
     for step in steps {
-        let (moved, foretold) = moved_by(largest * step / squares)?;
+        length = largest * step / squares;
+        let (moved, foretold) = moved_by(length)?;
         ratio = moved / foretold;
         if (ratio - 1.0).abs() <= tolerance {
             let gradient_ratio = Some(ratio);
@@ -153,15 +152,19 @@ fn check_passes(
         }
     }
     let near = NEAR * (squares_of(input) / squares).sqrt();
-    if largest * steps[2] / squares > near {
+    if length > near {
         let (moved, foretold) = moved_by(near)?;
         if moved.abs() <= 2.0 * foretold.abs().max(SEEN * largest) {
-            let gradient_ratio = None;
-            return Ok(Check { gradient_ratio });
+            return Ok(unseen);
         }
         ratio = moved / foretold;
     }
     Err(WrongResults::Gradient(ratio).into())
+}
+
+fn squares_of(values: &[f32]) -> f64 {
+    let each = values.iter().map(|&v| f64::from(v) * f64::from(v));
+    each.sum()
 }
 
 #[cfg(test)]
