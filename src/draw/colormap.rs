@@ -148,7 +148,7 @@ const fn hex(digits: &str) -> [[u8; 3]; 256] {
 mod tests {
     use super::*;
 
-    // Every entry is held against matplotlib's in tests/pictures.rs.
+    // Every entry is held against matplotlib's in tests/pictures/files.rs.
 
     #[test]
     fn jet_runs_from_half_blue_over_full_blue_and_red_to_half_red() {

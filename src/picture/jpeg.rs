@@ -2,7 +2,7 @@
 //!
 //! The program has a decoder of its own because those to be had give wrong pixels for files that others write and read (chroma
 //! finer than luma, luma in a later scan, factors of three sizes, components named R, G and B), and none tells whether all pixels
-//! of a file without its end marker are there. tests/jpeg.rs has the files. This one does what libjpeg does, to the bit, in the order of
+//! of a file without its end marker are there. tests/pictures/jpeg.rs has the files. This one does what libjpeg does, to the bit, in the order of
 //! the standard, ITU-R T.81:
 //!
 //! ```text

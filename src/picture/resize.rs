@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use image::Rgb;
 
-    // Held against Pillow's own results in tests/preprocess.rs.
+    // Held against Pillow's own results in tests/pictures/preprocess.rs.
 
     fn row(values: &[u8]) -> RgbImage {
         let pixels = values.iter().flat_map(|&v| [v, v, v]).collect();

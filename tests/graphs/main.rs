@@ -1,14 +1,17 @@
-//! Networks with branches, drawn at random: every value, gradient and rerun against an interpreter of CPU twins.
+//! Networks with branches, drawn at random: every value, gradient and rerun against an interpreter of CPU twins; and
+//! the built-in network's reruns.
 
 #[path = "../common"]
 mod common {
     pub(crate) mod device;
+    pub(crate) mod drawn;
     pub(crate) mod interpreter;
     pub(crate) mod twins;
 }
 
 mod check;
 mod draw;
+mod reruns;
 mod schedule;
 
 use common::device::{GPU, each_convolution, plain, random, tiled};

@@ -16,13 +16,8 @@ use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Weights};
 use serde_json::Value;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod vgg;
-}
-use common::device::GPU;
-use common::vgg::{fixture, renamed};
+use crate::common::device::GPU;
+use crate::common::vgg::{fixture, renamed};
 
 fn numbers(name: &str) -> Value {
     let text = std::fs::read_to_string(fixture("names/names.json")).unwrap();

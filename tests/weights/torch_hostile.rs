@@ -6,17 +6,10 @@ use gradcam::weights::{
     ZipError,
 };
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod handmade;
-    pub(crate) mod memory;
-    pub(crate) mod torch_writer;
-    pub(crate) mod zip_writer;
-}
-use common::handmade::{doubling_lists, open};
-use common::memory;
-use common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
-use common::zip_writer::{Member, zip};
+use crate::common::handmade::{doubling_lists, open};
+use crate::common::memory;
+use crate::common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
+use crate::common::zip_writer::{Member, zip};
 
 fn torch_error(bytes: Vec<u8>) -> TorchError {
     match open(bytes) {

@@ -3,15 +3,9 @@
 
 use gradcam::weights::{self, ContentsError, NpzError, ZipError};
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod handmade;
-    pub(crate) mod memory;
-    pub(crate) mod zip_writer;
-}
-use common::handmade::{ARRAY, dtype, open};
-use common::memory;
-use common::zip_writer::{End, Member, npy, zip, zip_with};
+use crate::common::handmade::{ARRAY, dtype, open};
+use crate::common::memory;
+use crate::common::zip_writer::{End, Member, npy, zip, zip_with};
 
 fn zip_error(bytes: Vec<u8>) -> ZipError {
     match open(bytes) {

@@ -9,12 +9,7 @@ use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Format};
 use serde_json::Value;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod vgg;
-}
-use common::vgg::{explained, fixture};
+use crate::common::vgg::{explained, fixture};
 
 const FILES: [(&str, Format); 14] = [
     ("npy/tiny-p4.npy", Format::Npy),

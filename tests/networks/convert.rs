@@ -10,12 +10,7 @@ use gradcam::low_level::score::Score;
 use gradcam::weights::{self, DType};
 use tempfile::TempDir;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod vgg;
-}
-use common::vgg::{Renamed, as_it_is, explained, fixture, picture, renamed, rewritten};
+use crate::common::vgg::{Renamed, as_it_is, explained, fixture, picture, renamed, rewritten};
 
 fn gradcam(arguments: &[&str], folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gradcam"))

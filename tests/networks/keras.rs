@@ -1,12 +1,8 @@
 //! Small networks as Keras 2 and 3 save them, against Keras' own numbers.
 
-mod common {
-    pub(crate) mod device;
-}
-
 use std::path::PathBuf;
 
-use common::device::{GPU, assert_close};
+use crate::common::device::{GPU, assert_close};
 use gradcam::low_level::architectures::{Classifier, Evidence, recognise};
 use gradcam::low_level::explainer::{Explainer, Wanted};
 use gradcam::low_level::network::{OutputKind, Shape};

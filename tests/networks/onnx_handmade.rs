@@ -6,18 +6,9 @@ mod forms;
 mod outputs;
 mod refused;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-#[path = "../common"]
-mod common {
-    pub(crate) mod handmade;
-    pub(crate) mod memory;
-    pub(crate) mod onnx_writer;
-    pub(crate) mod splitmix;
-}
-
-use common::handmade::open;
-use common::memory;
-use common::onnx_writer::{Model, attribute_ints, floats};
+use crate::common::handmade::open;
+use crate::common::memory;
+use crate::common::onnx_writer::{Model, attribute_ints, floats};
 use gradcam::low_level::architectures::graph_network;
 use gradcam::low_level::network::Network;
 

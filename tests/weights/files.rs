@@ -9,13 +9,8 @@ use gradcam::weights::{self, ContentsError, DType, Format, NpyError, Weights, We
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod npy_writer;
-    pub(crate) mod seeded;
-}
-use common::npy_writer::{self, Python};
-use common::seeded::{self, Seeded, TINY};
+use crate::common::npy_writer::{self, Python};
+use crate::common::seeded::{self, Seeded, TINY};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

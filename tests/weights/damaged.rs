@@ -7,16 +7,9 @@ use std::path::{Path, PathBuf};
 
 use gradcam::weights::{ContentsError, PickleError, SafetensorsError};
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod cuts;
-    pub(crate) mod handmade;
-    pub(crate) mod memory;
-    pub(crate) mod splitmix;
-}
-use common::cuts::each_cut;
-use common::handmade::{fixture, npy, open, pickle_error, safetensors_of};
-use common::splitmix::Random;
+use crate::common::cuts::each_cut;
+use crate::common::handmade::{fixture, npy, open, pickle_error, safetensors_of};
+use crate::common::splitmix::Random;
 
 fn fixtures() -> Vec<PathBuf> {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");

@@ -8,14 +8,8 @@ use gradcam::low_level::score::Score;
 use gradcam::weights::{self, Weights};
 use serde_json::Value;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod seeded;
-    pub(crate) mod vgg;
-}
-use common::seeded::{self, TINY};
-use common::vgg::{Renamed, as_it_is, explained, fixture, renamed};
+use crate::common::seeded::{self, TINY};
+use crate::common::vgg::{Renamed, as_it_is, explained, fixture, renamed};
 
 fn numbers(name: &str) -> Value {
     let text = std::fs::read_to_string(fixture("vgg/vgg.json")).unwrap();

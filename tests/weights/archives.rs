@@ -7,17 +7,10 @@ use gradcam::low_level::architectures::{self, Evidence};
 use gradcam::weights::{self, ContentsError, DType, Format, TorchError, Weights};
 use half::{bf16, f16};
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod memory;
-    pub(crate) mod seeded;
-    pub(crate) mod torch_writer;
-    pub(crate) mod zip_writer;
-}
-use common::memory;
-use common::seeded::{self, Seeded, TINY};
-use common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
-use common::zip_writer::{Member, npy, zip, zip_with};
+use crate::common::memory;
+use crate::common::seeded::{self, Seeded, TINY};
+use crate::common::torch_writer::{PAIR, View, archive, dict, legacy, members, text};
+use crate::common::zip_writer::{Member, npy, zip, zip_with};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -7,11 +7,11 @@ use gradcam::low_level::architectures::recognise_at;
 use gradcam::low_level::network::{Network, Op, OutputKind, Shape};
 use gradcam::weights;
 
+use super::{network, refused, small};
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{
     Model, attribute_float, attribute_int, attribute_ints, bytes, floats, int, ints, tensor, varint,
 };
-use crate::{network, refused, small};
 
 #[test]
 fn gemm_takes_its_scalars_and_its_matrix_either_way() {

@@ -1,14 +1,9 @@
 //! Parts of a network for many values at once, beside the same one at a time.
 
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod drawn;
-}
-
-use common::device::{
+use crate::common::device::{
     GPU, assert_close, backward_within, each_convolution, forward_within, random, to_input,
 };
-use common::drawn;
+use crate::common::drawn;
 use gradcam::low_level::architectures;
 use gradcam::low_level::gpu::Session;
 use gradcam::low_level::network::{

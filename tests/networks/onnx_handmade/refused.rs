@@ -1,9 +1,9 @@
 //! Graphs that are whole but cannot be run, refused with the node that is the reason.
 
+use super::{network, refused, small};
 use crate::common::onnx_writer::{
     Model, attribute_float, attribute_int, attribute_ints, bytes, floats, int, ints,
 };
-use crate::{network, refused, small};
 
 /// Graphs within attributes are not read, so no depth of them matters.
 #[test]

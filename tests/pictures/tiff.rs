@@ -1,4 +1,4 @@
-//! TIFFs of measurements: what is said of how they were read, and what is refused. Their pixels: tests/pictures.rs.
+//! TIFFs of measurements: what is said of how they were read, and what is refused. Their pixels: tests/pictures/files.rs.
 
 use std::path::{Path, PathBuf};
 

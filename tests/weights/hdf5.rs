@@ -7,18 +7,10 @@ use std::path::Path;
 
 use gradcam::weights::{ContentsError, DType, Hdf5Error, KerasError};
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod cuts;
-    pub(crate) mod handmade;
-    pub(crate) mod memory;
-    pub(crate) mod splitmix;
-    pub(crate) mod zip_writer;
-}
-use common::cuts::each_cut;
-use common::handmade::open;
-use common::splitmix::Random;
-use common::zip_writer::{Member, zip};
+use crate::common::cuts::each_cut;
+use crate::common::handmade::open;
+use crate::common::splitmix::Random;
+use crate::common::zip_writer::{Member, zip};
 
 const HDF5: [&str; 6] = [
     "kinds.h5",

@@ -15,10 +15,7 @@ use gradcam::low_level::score::{Score, softmax};
 use gradcam::weights;
 use serde_json::Value;
 
-mod common {
-    pub(crate) mod device;
-}
-use common::device::{GPU, assert_close, random};
+use crate::common::device::{GPU, assert_close, random};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -5,12 +5,7 @@ use gradcam::weights::{
     ContentsError, NpyError, NumpyError, PickleError, SafetensorsError, TensorError,
 };
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod handmade;
-    pub(crate) mod memory;
-}
-use common::handmade::{
+use crate::common::handmade::{
     ARRAY, array, doubling_lists, dtype, fixture, npy, npy_of, open, pickle_error, safetensors_of,
 };
 

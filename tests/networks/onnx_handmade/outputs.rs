@@ -6,11 +6,11 @@ use gradcam::low_level::architectures::{Classifier, Evidence, Overrides, recogni
 use gradcam::low_level::network::Op;
 use gradcam::low_level::picture::preprocess::Normalization;
 
+use super::{network, refused, small};
 use crate::common::handmade::open;
 use crate::common::onnx_writer::{
     Model, attribute_float, attribute_int, attribute_ints, bytes, floats, int, ints, node,
 };
-use crate::{network, refused, small};
 
 /// The small model, whose `dense` is the logits, with these outputs.
 fn with_outputs(model: Model, outputs: &[&str]) -> Model {

@@ -4,7 +4,7 @@ use gradcam::low_level::architectures::{recognise, recognise_at};
 use gradcam::weights;
 use safetensors::tensor::TensorView;
 
-use crate::open;
+use super::open;
 
 /// Tensors of these names.
 fn named(names: &[&str]) -> weights::Weights {

@@ -4,11 +4,11 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
+use super::{network, refused, small};
 use crate::common::onnx_writer::{
     Model, attribute_int, attribute_ints, bytes, floats, int, varint,
 };
 use crate::common::splitmix::Random;
-use crate::{network, refused, small};
 
 fn files() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx");

@@ -9,8 +9,7 @@ use gradcam::low_level::picture;
 
 use ::image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
 
-#[path = "common/memory.rs"]
-mod memory;
+use crate::common::memory;
 
 const SIDE: u32 = 1500;
 

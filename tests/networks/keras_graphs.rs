@@ -1,13 +1,9 @@
 //! Models of Keras 2 and 3 as people build them, against Keras' own numbers: preprocessing inside, augmentation, depthwise and
 //! separable convolutions, all kinds of activations, both orders of axes, models inside models, several outputs.
 
-mod common {
-    pub(crate) mod device;
-}
-
 use std::path::{Path, PathBuf};
 
-use common::device::GPU;
+use crate::common::device::GPU;
 use gradcam::low_level::architectures::{
     Classifier, Evidence, Overrides, recognise_as, recognise_at,
 };

@@ -18,14 +18,8 @@ use serde_json::{Map, Value};
 
 mod transformers;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-#[path = "../common"]
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod vgg;
-}
-use common::device::GPU;
-use common::vgg::fixture;
+use crate::common::device::GPU;
+use crate::common::vgg::fixture;
 
 /// What torch says, by file.
 fn numbers() -> Map<String, Value> {
