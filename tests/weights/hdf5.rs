@@ -103,7 +103,8 @@ fn an_hdf5_file_cut_at_any_byte_is_an_error_that_says_so() {
 fn a_keras_archive_cut_at_any_byte_is_an_error() {
     for name in ["nested.keras", "odd.keras"] {
         let whole = fixture(name);
-        each_cut(whole.len(), 1, |length| {
+        // Of a cut archive only the end is looked at.
+        each_cut(whole.len(), whole.len().div_ceil(2000), |length| {
             open(whole[..length].to_vec()).expect_err("cut");
         });
     }
