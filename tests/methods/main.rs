@@ -1,8 +1,10 @@
-//! Every method on the built-in network against pytorch-grad-cam and captum, and what must hold of each by its formula.
+//! Every method on the built-in network against pytorch-grad-cam and captum, and what must hold of each by its formula. CAM methods
+//! on more pictures and on drawn weights too.
 //!
 //! Tolerances, as the project promises them: maps 1e-3 of their largest value, pixel values 1e-2 (relative L2).
 
 mod cams;
+mod every_cam;
 mod flat;
 mod pixels;
 mod properties;
@@ -12,6 +14,8 @@ mod properties;
 mod common {
     pub(crate) mod device;
     pub(crate) mod drawn;
+    pub(crate) mod npy_writer;
+    pub(crate) mod seeded;
     pub(crate) mod tiny;
 }
 

@@ -5,7 +5,6 @@
 //! `tests/fixtures/cams.py` made the numbers and says how they are stored. Two exceptions, made alike on both sides: the sign
 //! of a principal component is arbitrary in the package, and random weights are those of `gradcam::low_level::methods::noise`.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -24,21 +23,10 @@ use image::RgbImage;
 use ndarray::{Array5, s};
 use serde_json::Value;
 
-#[allow(dead_code, reason = "every test program uses a part")]
-mod common {
-    pub(crate) mod device;
-    pub(crate) mod npy_writer;
-    pub(crate) mod seeded;
-}
-use common::device::{GPU, assert_close};
-use common::npy_writer::{self, Python};
-use common::seeded::{self, VGG16, Widths};
-
-fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
-}
+use crate::common::device::{GPU, assert_close};
+use crate::common::npy_writer::{self, Python};
+use crate::common::seeded::{self, VGG16, Widths};
+use crate::{BUILTIN, fixture};
 
 static CAMS: LazyLock<Value> = LazyLock::new(|| {
     let text = std::fs::read_to_string(fixture("cams/cams.json")).unwrap();
@@ -63,9 +51,6 @@ fn list<T: FromStr>(value: &Value) -> Vec<T> {
         .map(|value| text(value).parse().ok().expect("as the script writes it"))
         .collect()
 }
-
-static BUILTIN: LazyLock<Classifier> =
-    LazyLock::new(|| architectures::recognise(&weights::builtin()).unwrap());
 
 /// The full convolutions of VGG16 with a narrow head, of drawn weights.
 static SEEDED: LazyLock<Classifier> = LazyLock::new(|| {
