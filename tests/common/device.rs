@@ -151,8 +151,8 @@ thread_local! {
     static HELD: RefCell<HashMap<(BTreeSet<Kernel>, usize), usize>> = RefCell::default();
 }
 
-/// Whether a plan in float16 is one of the first two that a test makes of these kernels. What its others differ in, windows and
-/// sizes, is held in float32: a kernel compiles for each of them.
+/// Whether a plan in float16 is one of the first two that a test makes of these kernels. What the others differ in, windows and
+/// sizes, is held in float32.
 fn is_to_be_held(plan: &Plan) -> bool {
     let dispatches = plan.phases().map(<[_]>::len).sum();
     HELD.with_borrow_mut(|held| {
