@@ -7,7 +7,7 @@ Networks are torchvision's, of 1,000 classes, with drawn weights whose batch nor
 pictures, three rounds). Photographs are parts of the repository's own, of several sizes, unless a folder of them is named.
 
 All find the top class and write the overlay as JPEG. Each round runs, in turns and each in a process of its own: the folder in one run,
-one by one and in groups of eight; one run a picture, for a few of them; pytorch-grad-cam in batches of 8; forward passes of PyTorch; and
+in groups as gradcam chooses, and one by one; one run a picture, for a few of them; pytorch-grad-cam in batches of 8; forward passes of PyTorch; and
 each stage alone. The device's is a run over pictures of 8 x 8 pixels of which nothing is written, and forward passes are one
 that asks for random maps, which need no gradient.
 
@@ -172,7 +172,7 @@ def one_round(gradcam, name, weights, home, pictures):
     *_, said = timed([sys.executable, __file__, "--peer", "forward", name, weights, folder, "-"])
     own, own_processor = (float(word) / count for word in said.split())
     seconds["forward passes of PyTorch, batches of 8"] = [None, own, None, own_processor]
-    seconds["folder, --batch 8"] = each(gradcam, folder, part, [*ask, "--batch", "8"])
+    seconds["folder, --batch 1"] = each(gradcam, folder, part, [*ask, "--batch", "1"])
     # One picture has nobody beside it; of many, each of the cores takes one.
     stages = [told[0] for *_, told in alone]
     for stage, words in [("decode", "decode and resize"), ("draw_and_write", "draw and write")]:

@@ -33,7 +33,7 @@ pub struct Many {
     #[arg(long, help_heading = "Many pictures")]
     pub null: bool,
 
-    /// Pictures that go through the network at once [default: as tuned, else 8, on a software adapter 1]
+    /// Pictures that go through the network at once [default: as tuned, else 8, on a software adapter 4]
     ///
     /// Pictures that go through the network at once, where CAM methods that need no further passes are all that is asked for and
     /// written, as with --outputs gradcam: weights are read once for all of them. `gradcam tune WEIGHTS` measures which number

@@ -26,6 +26,8 @@ use crate::picture::preprocess::Tiles;
 
 /// Pictures that go through a GPU at once unless the command or a measurement says how many.
 const GROUP: usize = 8;
+/// The same of a software adapter, where more save no time and take memory.
+const GROUP_OF_SOFTWARE: usize = 4;
 
 /// A picture with what the network says of it.
 pub(super) struct Explained {
@@ -164,15 +166,18 @@ impl Run<'_> {
         can.then(|| network.at_input(input).ok()).flatten()
     }
 
-    /// How many pictures go through a device at once: as the command says, or what `gradcam tune` found to take least time.
-    /// Where neither is there, on a software adapter one: what a group saves there is less than what it takes in memory.
+    /// How many pictures go through a device at once: as the command says, or what `gradcam tune` found to take least time, or
+    /// a number that a resumed run finds again, since it measures nothing.
     fn at_once(&self) -> usize {
         // Squares are many enough.
         if self.options.fit == cli::Fit::Tiles {
             return 1;
         }
         let is_software = self.devices.gpus.iter().any(|gpu| gpu.info().kind == "cpu");
-        let usual = if is_software { 1 } else { GROUP };
+        let usual = match is_software {
+            true => GROUP_OF_SOFTWARE,
+            false => GROUP,
+        };
         let network = &self.model.classifier.network;
         let usual = self.devices.measured_at_once(network).unwrap_or(usual);
         let asked = self.options.many.batch.map_or(usual, NonZeroUsize::get);
