@@ -10,7 +10,7 @@
 // Tiles make 4 x 4 outputs each and overlap by two; d is zero outside x. The points: src/layout/winograd.rs.
 // x: an image of 4096 texels a row, a row of zeros, then N x blocks x h x w texels of four channels.
 // tiles: where `listed`, how many there are, and the tiles made, counted through all images.
-// v: as x without zeros, [position][blocks][stride]: tiles from `first` on, row by row, filled up to `stride`.
+// v: [position][blocks][stride], each element four channels: tiles from `first` on, row by row, filled up to `stride`.
 // An invocation makes the 36 positions of one tile and block. CPU twin: conv2d in tests/common/twins.rs, which the stages
 // together must equal.
 
@@ -38,7 +38,7 @@ override SUBGROUP: u32;
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> tiles: array<i32>;
-@group(0) @binding(3) var v: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(3) var<storage, read_write> v: array<vec4<f32>>;
 
 struct Six {
     v0: vec4<f32>,
@@ -93,12 +93,12 @@ fn element(d: Six, k: vec4<f32>, l: vec4<f32>) -> vec4<f32> {
 }
 
 fn store(at: i32, step: i32, column: Six) {
-    textureStore(v, place(at), column.v0);
-    textureStore(v, place(at + step), column.v1);
-    textureStore(v, place(at + 2 * step), column.v2);
-    textureStore(v, place(at + 3 * step), column.v3);
-    textureStore(v, place(at + 4 * step), column.v4);
-    textureStore(v, place(at + 5 * step), column.v5);
+    v[at] = column.v0;
+    v[at + step] = column.v1;
+    v[at + 2 * step] = column.v2;
+    v[at + 3 * step] = column.v3;
+    v[at + 4 * step] = column.v4;
+    v[at + 5 * step] = column.v5;
 }
 
 @compute @workgroup_size(SUBGROUP)

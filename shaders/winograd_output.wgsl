@@ -5,7 +5,7 @@
 //                                       | 0    a^2    a^2    b^2   b^2  0 |
 //                                       | 0    a^3   -a^3   -b^3   b^3  1 |
 //
-// m: an image of 4096 texels a row, [position][m_blocks][stride] texels of four channels, from
+// m: [position][m_blocks][stride], each element four channels, from
 // winograd_product_subgroup.wgsl. y: N x blocks x h x w, each element four channels (NC4HW4); outputs past its edges are
 // not written. extra: by `epilogue`, the bias (blocks) or activations in y's shape, one image's for `sharing` n.
 // tiles: where `listed`, how many there are, and the tiles made, counted through all images.
@@ -43,15 +43,10 @@ const B: f32 = 1.41421356;
 override SUBGROUP: u32;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var m: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> tiles: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
-
-// Where texel `i` lies in an image.
-fn place(i: i32) -> vec2<i32> {
-    return vec2<i32>(i & 4095, i >> 12u);
-}
 
 fn transform(
     m0: vec4<f32>,
@@ -76,12 +71,12 @@ fn transform(
 // Six products of a row of the tile, transformed.
 fn row(at: i32, step: i32) -> mat4x4<f32> {
     return transform(
-        textureLoad(m, place(at)),
-        textureLoad(m, place(at + step)),
-        textureLoad(m, place(at + 2 * step)),
-        textureLoad(m, place(at + 3 * step)),
-        textureLoad(m, place(at + 4 * step)),
-        textureLoad(m, place(at + 5 * step)),
+        m[at],
+        m[at + step],
+        m[at + 2 * step],
+        m[at + 3 * step],
+        m[at + 4 * step],
+        m[at + 5 * step],
     );
 }
 
@@ -131,8 +126,8 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             let to = block * plane + (top + r) * p.w + left + c;
             var value = columns[c][r] + bias;
             if masked {
-                let passes = (extra[act + to] > low) & (extra[act + to] < high);
-                value = select(vec4<f32>(), value, passes);
+                let here = extra[act + to];
+                value = select(vec4<f32>(), value, (here > low) & (here < high));
             }
             if rectified {
                 value = max(value, vec4<f32>());

@@ -6,7 +6,7 @@
 //   Of values that are equal but for rounding, which differs from place to place in a tile, repeats.wgsl tells: a tap whose bit
 //   is set holds what an earlier one holds, and never wins.
 //
-// m: an image of 4096 texels a row, [position][m_blocks][stride] texels of four channels, from
+// m: [position][m_blocks][stride], each element four channels, from
 // winograd_product_subgroup.wgsl. bias: blocks. y: N x blocks x h x w, each element four channels (NC4HW4), h and w of the
 // pool; windows past them are not written. argmax: as y, one u32 each; where `known`, with the bits of repeats.wgsl before.
 // tiles: where `listed`, how many there are, and the tiles made, counted through all images.
@@ -33,16 +33,11 @@ const B: f32 = 1.41421356;
 override SUBGROUP: u32;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var m: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> tiles: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> argmax: array<u32>;
-
-// Where texel `i` lies in an image.
-fn place(i: i32) -> vec2<i32> {
-    return vec2<i32>(i & 4095, i >> 12u);
-}
 
 fn transform(
     m0: vec4<f32>,
@@ -67,12 +62,12 @@ fn transform(
 // Six products of a row of the tile, transformed.
 fn row(at: i32, step: i32) -> mat4x4<f32> {
     return transform(
-        textureLoad(m, place(at)),
-        textureLoad(m, place(at + step)),
-        textureLoad(m, place(at + 2 * step)),
-        textureLoad(m, place(at + 3 * step)),
-        textureLoad(m, place(at + 4 * step)),
-        textureLoad(m, place(at + 5 * step)),
+        m[at],
+        m[at + step],
+        m[at + 2 * step],
+        m[at + 3 * step],
+        m[at + 4 * step],
+        m[at + 5 * step],
     );
 }
 

@@ -4,7 +4,7 @@
 //   m[p, o, t] = sum over i of u[p, o, i] * v[p, i, t]            forward
 //   m[p, i, t] = sum over o of u[35 - p, o, i] * v[p, o, t]       TURNED: the input gradient
 //
-// The images and the uniform are those of winograd_product_subgroup.wgsl, and so are the tiles of a workgroup: 17.
+// The images, the sums and the uniform are those of winograd_product_subgroup.wgsl, and so are the tiles of a workgroup: 17.
 // Invocation l makes a block of four channels. Of four tiles it loads tile l; in step d it multiplies what invocation l ^ d has
 // loaded, so that its sum number d is that of tile l ^ d. Nothing is broadcast: a swap is one instruction.
 // Filters, tiles and sums are arrays with an index that is not constant somewhere, which keeps a compiler from making values of
@@ -26,10 +26,12 @@ const TILES: i32 = 17;
 override SUBGROUP: u32;
 override TURNED: bool;
 
+const IMAGE_ROW: i32 = 4096;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var u: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var v: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(3) var m: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(3) var<storage, read_write> m: array<vec4<f32>>;
 
 // Where texel `i` lies in an image.
 fn place(i: i32) -> vec2<i32> {
@@ -62,7 +64,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let position = i32(group.z);
     let u_position = select(position, 35 - position, TURNED);
     var u_at = u_position * p.u_plane + block * p.u_lane;
-    var v_at = position * p.depth * p.stride + tile;
+    var v_at = IMAGE_ROW + position * p.depth * p.stride + tile;
     var s: array<vec4<f32>, 17>;
     var w: array<vec4<f32>, 4>;
     var x: array<vec4<f32>, 5>;
@@ -101,6 +103,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let at = (position * p.m_blocks + block) * p.stride + tile;
     for (var t = 0; t < TILES; t++) {
         let made = select(t ^ lane, t, t == TILES - 1);
-        textureStore(m, place(at + made), s[t]);
+        m[at + made] = s[t];
     }
 }

@@ -6,8 +6,8 @@
 // p is the position in a transformed tile, t the tile, counted through all images. Turning a 3x3 filter by 180 degrees
 // only reverses the positions of its transform (src/layout/winograd.rs), so that both directions read the same u.
 //
-// All three are images of 4096 texels a row. u: [p][o / 4][i / 4][o % 4] texels of four i. v: [p][depth][stride] texels of
-// four channels, from winograd_input.wgsl. m: [p][blocks][stride], for winograd_output.wgsl; blocks rounded up to SUBGROUP and
+// u and v are images of 4096 texels a row. u: [p][o / 4][i / 4][o % 4] texels of four i. v: a row of zeros, then what
+// winograd_input.wgsl has made, [p][depth][stride] texels of four channels. m: [p][blocks][stride], for winograd_output.wgsl; blocks rounded up to SUBGROUP and
 // stride to 17 (WIDE: 49), so that everything computed has a place.
 //
 // A workgroup is one subgroup and makes a block of four channels an invocation of 17 tiles for one position. An
@@ -33,10 +33,12 @@ override WIDE: bool;
 // shuffle one by one do faster.
 override SHUFFLED: bool;
 
+const IMAGE_ROW: i32 = 4096;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var u: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var v: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(3) var m: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(3) var<storage, read_write> m: array<vec4<f32>>;
 
 // Where texel `i` lies in an image.
 fn place(i: i32) -> vec2<i32> {
@@ -67,7 +69,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let position = i32(group.z);
     let u_position = select(position, 35 - position, TURNED);
     var u_at = u_position * p.u_plane + block * p.u_lane;
-    var v_at = position * p.depth * p.stride + tile;
+    var v_at = IMAGE_ROW + position * p.depth * p.stride + tile;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -211,55 +213,55 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
         v_at += p.stride;
     }
     let at = (position * p.m_blocks + block) * p.stride + tile;
-    textureStore(m, place(at + 0), s0);
-    textureStore(m, place(at + 1), s1);
-    textureStore(m, place(at + 2), s2);
-    textureStore(m, place(at + 3), s3);
-    textureStore(m, place(at + 4), s4);
-    textureStore(m, place(at + 5), s5);
-    textureStore(m, place(at + 6), s6);
-    textureStore(m, place(at + 7), s7);
-    textureStore(m, place(at + 8), s8);
-    textureStore(m, place(at + 9), s9);
-    textureStore(m, place(at + 10), s10);
-    textureStore(m, place(at + 11), s11);
-    textureStore(m, place(at + 12), s12);
-    textureStore(m, place(at + 13), s13);
-    textureStore(m, place(at + 14), s14);
-    textureStore(m, place(at + 15), s15);
-    textureStore(m, place(at + 16), s16);
+    m[at + 0] = s0;
+    m[at + 1] = s1;
+    m[at + 2] = s2;
+    m[at + 3] = s3;
+    m[at + 4] = s4;
+    m[at + 5] = s5;
+    m[at + 6] = s6;
+    m[at + 7] = s7;
+    m[at + 8] = s8;
+    m[at + 9] = s9;
+    m[at + 10] = s10;
+    m[at + 11] = s11;
+    m[at + 12] = s12;
+    m[at + 13] = s13;
+    m[at + 14] = s14;
+    m[at + 15] = s15;
+    m[at + 16] = s16;
     if WIDE {
-        textureStore(m, place(at + 17), s17);
-        textureStore(m, place(at + 18), s18);
-        textureStore(m, place(at + 19), s19);
-        textureStore(m, place(at + 20), s20);
-        textureStore(m, place(at + 21), s21);
-        textureStore(m, place(at + 22), s22);
-        textureStore(m, place(at + 23), s23);
-        textureStore(m, place(at + 24), s24);
-        textureStore(m, place(at + 25), s25);
-        textureStore(m, place(at + 26), s26);
-        textureStore(m, place(at + 27), s27);
-        textureStore(m, place(at + 28), s28);
-        textureStore(m, place(at + 29), s29);
-        textureStore(m, place(at + 30), s30);
-        textureStore(m, place(at + 31), s31);
-        textureStore(m, place(at + 32), s32);
-        textureStore(m, place(at + 33), s33);
-        textureStore(m, place(at + 34), s34);
-        textureStore(m, place(at + 35), s35);
-        textureStore(m, place(at + 36), s36);
-        textureStore(m, place(at + 37), s37);
-        textureStore(m, place(at + 38), s38);
-        textureStore(m, place(at + 39), s39);
-        textureStore(m, place(at + 40), s40);
-        textureStore(m, place(at + 41), s41);
-        textureStore(m, place(at + 42), s42);
-        textureStore(m, place(at + 43), s43);
-        textureStore(m, place(at + 44), s44);
-        textureStore(m, place(at + 45), s45);
-        textureStore(m, place(at + 46), s46);
-        textureStore(m, place(at + 47), s47);
-        textureStore(m, place(at + 48), s48);
+        m[at + 17] = s17;
+        m[at + 18] = s18;
+        m[at + 19] = s19;
+        m[at + 20] = s20;
+        m[at + 21] = s21;
+        m[at + 22] = s22;
+        m[at + 23] = s23;
+        m[at + 24] = s24;
+        m[at + 25] = s25;
+        m[at + 26] = s26;
+        m[at + 27] = s27;
+        m[at + 28] = s28;
+        m[at + 29] = s29;
+        m[at + 30] = s30;
+        m[at + 31] = s31;
+        m[at + 32] = s32;
+        m[at + 33] = s33;
+        m[at + 34] = s34;
+        m[at + 35] = s35;
+        m[at + 36] = s36;
+        m[at + 37] = s37;
+        m[at + 38] = s38;
+        m[at + 39] = s39;
+        m[at + 40] = s40;
+        m[at + 41] = s41;
+        m[at + 42] = s42;
+        m[at + 43] = s43;
+        m[at + 44] = s44;
+        m[at + 45] = s45;
+        m[at + 46] = s46;
+        m[at + 47] = s47;
+        m[at + 48] = s48;
     }
 }

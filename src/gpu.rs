@@ -27,7 +27,7 @@ use held::Tally;
 pub use run::{Phase, Session, StartUp};
 pub use timestamps::DispatchTime;
 
-use crate::kernels::{IMAGE_ROW, SUBGROUPS};
+use crate::kernels::{IMAGE_ROW, SUBGROUP_BUFFERS, SUBGROUPS};
 use crate::named::named;
 use crate::plan::{Broadcast, Costs, Hardware, KernelFamily, Limits, Subgroup, Winograd};
 
@@ -173,7 +173,8 @@ fn subgroup_width(device: &wgpu::Device) -> Option<u32> {
     let is_known = device.features().contains(wgpu::Features::SUBGROUP)
         && info.subgroup_max_size == width
         && SUBGROUPS.contains(&width)
-        && device.limits().max_texture_dimension_2d as usize >= IMAGE_ROW;
+        && device.limits().max_texture_dimension_2d as usize >= IMAGE_ROW
+        && device.limits().max_storage_buffers_per_shader_stage >= SUBGROUP_BUFFERS;
     is_known.then_some(width)
 }
 

@@ -150,24 +150,25 @@
 //!
 //! Nanoseconds of a core for a vec4 in each of a subgroup's 8 invocations, out of the caches nearest to it: medians of three
 //! runs of `cargo bench --bench load_paths` on a shared AMD EPYC (Zen 4), Mesa 22.3.6, 2026-11-28. In a noisier hour
-//! loads from storage images and shuffles took as long, the rest two to three times.
+//! loads from storage images and shuffles took as long, the rest two to three times. And one run on two cores of an Intel Xeon
+//! (Sapphire Rapids or later by its flags), vectors of 256 bits, 2026-12-01:
 //!
-//! | from | an address an invocation | one address |
-//! | --- | --- | --- |
-//! | storage image, `textureLoad` | 4.2 | |
-//! | uniform buffer, 64 KiB at most | 8.8 | 8.7 |
-//! | immediates, 128 bytes | 9.6 | 9.5 |
-//! | workgroup memory | 10.3 | |
-//! | texture, `textureLoad` | 13.1 | |
-//! | storage buffer | 18.5 | 16.1 |
-//! | another invocation, `subgroupShuffle` from a literal lane | 1.3 | |
-//! | to a storage buffer | 23 | |
-//! | to a storage image | 98 | |
+//! | from | an address an invocation | one address | Intel: an address an invocation | one address |
+//! | --- | --- | --- | --- | --- |
+//! | storage image, `textureLoad` | 4.2 | | 8.7 | |
+//! | uniform buffer, 64 KiB at most | 8.8 | 8.7 | 16.5 | 18.0 |
+//! | immediates, 128 bytes | 9.6 | 9.5 | 16.9 | 20.9 |
+//! | workgroup memory | 10.3 | | 18.8 | |
+//! | texture, `textureLoad` | 13.1 | | 26.4 | |
+//! | storage buffer | 18.5 | 16.1 | 28.4 | 22.8 |
+//! | another invocation, `subgroupShuffle` from a literal lane | 1.3 | | 1.0 | |
+//! | to a storage buffer | 23 | | 23.2 | |
+//! | to a storage image | 98 | | 220.9 | |
 //!
 //! So that adapter's kernels read what they read often through storage images, hand it round by shuffles, and write what is
 //! read once into buffers. Immediates are no faster than a uniform buffer and hold less than an invocation's weights. The driver
-//! stores an image's texels word by word; Winograd's transforms write images all the same, because a product reads each many
-//! times. Stored to buffers that the device then copies into the images, a pass through VGG16 took as long: one thread copies.
+//! stores an image's texels word by word, so no kernel writes one: what is read through an image, Winograd's transformed tiles among
+//! it, is stored to a buffer, and the device copies it. Winograd's products are read once, and from their buffer.
 
 pub mod half;
 mod params;
@@ -283,8 +284,6 @@ pub enum Access {
     Image,
     /// Only read, through an image of texels of four words each (rgba32uint).
     Words,
-    /// Only written, through an image of float32 texels.
-    WriteImage,
 }
 
 /// What the host must know of a shader.
@@ -366,6 +365,8 @@ pub const TILED_SMALL: usize = 32;
 /// Invocations of a subgroup that the kernels `*_subgroup.wgsl` are written for. A workgroup of theirs, of `winograd_input.wgsl`,
 /// `winograd_output.wgsl`, `winograd_output_pool.wgsl` and `copy_tiles.wgsl` is a subgroup.
 pub const SUBGROUPS: [u32; 3] = [4, 8, 16];
+/// Storage buffers that one of those kernels binds at most; the others bind as many as every device allows.
+pub const SUBGROUP_BUFFERS: u32 = 5;
 /// Positions of y that a workgroup of `conv2d_subgroup.wgsl` makes, for one or two blocks of four outputs an invocation.
 pub const CONV2D_SUBGROUP_POSITIONS: usize = 28;
 /// Columns and rows of y that a workgroup of `conv3x3_subgroup.wgsl` makes, for an output an invocation.

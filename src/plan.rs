@@ -102,8 +102,6 @@ pub enum ImageUse {
     Kept,
     /// Winograd's transformed tiles.
     Tiles,
-    /// Their products with the transformed filters.
-    Products,
 }
 
 /// Where a weight buffer's bytes come from.
@@ -228,7 +226,7 @@ pub struct Dispatch {
     pub listed: Option<TileListPart>,
     /// What is copied before it runs, from buffers to images. It may read of an image too what was copied for one before it.
     pub copies: Vec<CopyToImage>,
-    /// Texels of [`Contents::Image`] that it reads and writes, one of float16 half of one: those images are as large as the largest
+    /// Texels of [`Contents::Image`] that it reads, one of float16 half of one: those images are as large as the largest
     /// layer needs.
     pub image_texels: usize,
     /// Its buffers, in the order of [`crate::kernels::KernelInfo::bindings`].

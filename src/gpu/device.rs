@@ -9,8 +9,8 @@ use crate::plan::Winograd;
 /// The least that a device must allow: what wgpu asks of any adapter that computes, and 16 KiB of workgroup memory.
 ///
 /// More is better: tensors are cut by the largest binding there is, and one that cannot be cut and does not fit is refused
-/// as a whole network is planned. No feature is needed; with [`wgpu::Features::SUBGROUP`] software adapters are faster, and
-/// with [`wgpu::Features::TIMESTAMP_QUERY`] kernels can be timed.
+/// as a whole network is planned. No feature is needed; with [`wgpu::Features::SUBGROUP`], and with five storage buffers a
+/// shader ([`SUBGROUP_BUFFERS`](crate::kernels::SUBGROUP_BUFFERS)), software adapters are faster, and with [`wgpu::Features::TIMESTAMP_QUERY`] kernels can be timed.
 pub fn required_limits() -> wgpu::Limits {
     wgpu::Limits {
         max_compute_workgroup_storage_size: 16 << 10,

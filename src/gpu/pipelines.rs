@@ -185,11 +185,8 @@ fn binding_type(access: Access, samples: bool, is_half: bool) -> wgpu::BindingTy
             view_dimension,
             multisampled: false,
         },
-        Access::Image | Access::Words | Access::WriteImage => wgpu::BindingType::StorageTexture {
-            access: match access {
-                Access::WriteImage => wgpu::StorageTextureAccess::WriteOnly,
-                _ => wgpu::StorageTextureAccess::ReadOnly,
-            },
+        Access::Image | Access::Words => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::ReadOnly,
             format: match access {
                 Access::Words => WORDS,
                 _ if is_half => HALF_TEXEL,

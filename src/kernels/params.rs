@@ -147,14 +147,14 @@ uniforms! {
 
     /// Uniform of `max_pool_backward.wgsl`.
     MaxPoolBackwardParams {
-        count: u32, blocks: u32, in_size: [u32; 2], out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
-        pad: [i32; 2], sharing: u32,
+        count: i32, blocks: i32, in_size: [i32; 2], out_size: [i32; 2], taps: [i32; 2], stride: [i32; 2],
+        pad: [i32; 2], sharing: i32,
     }
 
     /// Uniform of `max_pool_backward_disjoint.wgsl`.
     MaxPoolBackwardDisjointParams {
-        count: u32, blocks: u32, rows: u32, columns: u32, in_size: [u32; 2], out_size: [u32; 2], taps: [u32; 2],
-        epilogue: u32, sharing: u32, bounds: [f32; 2],
+        count: i32, blocks: i32, rows: i32, columns: i32, in_size: [i32; 2], out_size: [i32; 2], taps: [i32; 2],
+        epilogue: u32, sharing: i32, bounds: [f32; 2],
     }
 
     /// Uniform of `global_mean.wgsl`, `global_mean_subgroup.wgsl` and `global_mean_backward.wgsl`.

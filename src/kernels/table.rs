@@ -4,7 +4,7 @@ use super::{
     Access, ActivationKind, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE,
     WINOGRAD_SMALL_SIZE, params,
 };
-use Access::{Image, Read, Words, Write, WriteImage, WriteSingly};
+use Access::{Image, Read, Words, Write, WriteSingly};
 
 type Constants = &'static [(&'static str, f64)];
 
@@ -249,33 +249,33 @@ kernels! {
         [Image, Image, Image, Read, Read, Image, Write], SCALED_ADDED_WIDE, subgroup;
     Conv2dFew: "conv2d_few", Conv2dFewParams, [Image, Image, Read, Write], NONE, subgroup;
     Conv3x3Subgroup: "conv3x3_subgroup", Conv3x3Params, [Image, Image, Read, Write], NONE, subgroup;
-    WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, WriteImage], NONE, subgroup;
+    WinogradInput: "winograd_input", WinogradInputParams, [Image, Read, Write], NONE, subgroup;
     WinogradProduct: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], NARROW, subgroup;
+        [Image, Image, Write], NARROW, subgroup;
     /// For the input gradient.
     WinogradProductTurned: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], NARROW_TURNED, subgroup;
+        [Image, Image, Write], NARROW_TURNED, subgroup;
     /// Where shuffles are slow.
     WinogradProductLoaded: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], LOADED, subgroup;
+        [Image, Image, Write], LOADED, subgroup;
     /// Where shuffles are slow, for the input gradient.
     WinogradProductLoadedTurned: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], LOADED_TURNED, subgroup;
+        [Image, Image, Write], LOADED_TURNED, subgroup;
     /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE).
     WinogradProductWide: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], WIDE, subgroup;
+        [Image, Image, Write], WIDE, subgroup;
     /// [`WINOGRAD_PRODUCT_WIDE`](super::WINOGRAD_PRODUCT_WIDE), for the input gradient.
     WinogradProductWideTurned: "winograd_product_subgroup", WinogradProductParams,
-        [Image, Image, WriteImage], WIDE_TURNED, subgroup;
+        [Image, Image, Write], WIDE_TURNED, subgroup;
     /// By swaps in quads.
     WinogradProductQuads: "winograd_product_quads", WinogradProductParams,
-        [Image, Image, WriteImage], AS_IT_IS, subgroup;
+        [Image, Image, Write], AS_IT_IS, subgroup;
     /// By swaps in quads, for the input gradient.
     WinogradProductQuadsTurned: "winograd_product_quads", WinogradProductParams,
-        [Image, Image, WriteImage], TURNED, subgroup;
-    WinogradOutput: "winograd_output", WinogradOutputParams, [Image, Read, Read, Write], NONE, subgroup;
+        [Image, Image, Write], TURNED, subgroup;
+    WinogradOutput: "winograd_output", WinogradOutputParams, [Read, Read, Read, Write], NONE, subgroup;
     WinogradOutputPool: "winograd_output_pool", WinogradOutputPoolParams,
-        [Image, Read, Read, Write, Write], NONE, subgroup;
+        [Read, Read, Read, Write, Write], NONE, subgroup;
     CopyTiles: "copy_tiles", CopyTilesParams, [Read, Read, Write], NONE, subgroup;
     /// [`WINOGRAD_SIZE`].
     WinogradFiltersTiled: "winograd_filters_tiled", WinogradFiltersTiledParams,

@@ -163,7 +163,6 @@ impl Buffers {
                 ImageUse::Input => "image",
                 ImageUse::Kept => "image kept",
                 ImageUse::Tiles => "tiles",
-                ImageUse::Products => "products",
             };
             let id = self.add(name.into(), 0, Contents::Image);
             self.images.insert(image_use, id);

@@ -164,6 +164,16 @@ impl<'a> Builder<'a> {
         self.in_image(image_use, from, texels)
     }
 
+    /// The image through which products read transformed tiles, and their copy to it.
+    pub(super) fn tiles_through_image(
+        &mut self,
+        from: BufferId,
+        texels: usize,
+    ) -> (BufferId, CopyToImage) {
+        let to = self.buffers.image(ImageUse::Tiles, texels);
+        (to, CopyToImage { from, to, texels })
+    }
+
     /// The image that is kept where it holds a buffer's values already, else that for `image_use` and their copy to it.
     fn in_image(
         &mut self,
@@ -179,12 +189,6 @@ impl<'a> Builder<'a> {
             self.pass.kept = Some(from);
         }
         (to, Some(CopyToImage { from, to, texels }))
-    }
-
-    /// Counts texels that the dispatch recorded last reads or writes in images that layers share.
-    pub(super) fn count_image_texels(&mut self, texels: usize) {
-        let (_, dispatch) = self.dispatches.nth_last(1);
-        dispatch.image_texels += texels;
     }
 
     /// Gives the dispatch recorded last the part of a list that it takes.

@@ -18,7 +18,8 @@ pub struct Model {
 impl Model {
     /// Those of subgroups of `width` on Mesa's software adapter (Mesa 22.3). The rows of 8 and 16 fit what `gradcam tune` measured of
     /// the layers of VGG16 and ResNet-50 on Zen 5; that of 4 is what an older one of 8, measured on Zen 4, is by whole passes through
-    /// VGG16, directly and by Winograd's algorithm, and by the product alone.
+    /// VGG16, directly and by Winograd's algorithm, and by the product alone. Winograd's stages have become faster since, by storing to
+    /// buffers: its figures are too high, and what the model chose was still the fastest where layers were measured again.
     pub const fn of(width: u32) -> Self {
         match width {
             ..=4 => Self {

@@ -54,20 +54,20 @@ impl Builder<'_> {
             Direction::Backward => {
                 let argmax = self.saved(id);
                 let params = MaxPoolBackwardParams {
-                    count: call.count(),
-                    blocks: blocks(call.in_shape.c) as u32,
-                    in_size: [call.in_shape.h as u32, call.in_shape.w as u32],
+                    count: call.count() as i32,
+                    blocks: blocks(call.in_shape.c) as i32,
+                    in_size: size(call.in_shape),
                     out_size: size(call.out_shape),
                     taps,
                     stride,
                     pad,
-                    sharing: self.pass.sharing as u32,
+                    sharing: self.pass.sharing as i32,
                 };
                 let buffers = vec![call.x, argmax, call.y];
                 self.each(
                     Kernel::MaxPoolBackward,
                     call.label,
-                    params.count,
+                    call.count(),
                     &params,
                     buffers,
                 );
@@ -88,21 +88,21 @@ impl Builder<'_> {
         let (inside, made) = (call.out_shape, call.in_shape);
         let (rows, columns) = (made.h.div_ceil(taps_h), made.w.div_ceil(taps_w));
         let params = MaxPoolBackwardDisjointParams {
-            count: (call.n * blocks(made.c) * rows * columns) as u32,
-            blocks: blocks(made.c) as u32,
-            rows: rows as u32,
-            columns: columns as u32,
-            in_size: [made.h as u32, made.w as u32],
-            out_size: [inside.h as u32, inside.w as u32],
-            taps: [taps_h as u32, taps_w as u32],
+            count: (call.n * blocks(made.c) * rows * columns) as i32,
+            blocks: blocks(made.c) as i32,
+            rows: rows as i32,
+            columns: columns as i32,
+            in_size: size(made),
+            out_size: size(inside),
+            taps: [taps_h as i32, taps_w as i32],
             epilogue: end.epilogue as u32,
-            sharing: self.pass.sharing as u32,
+            sharing: self.pass.sharing as i32,
             bounds: end.bounds,
         };
         self.each(
             Kernel::MaxPoolBackwardDisjoint,
             call.label,
-            params.count,
+            params.count as u32,
             &params,
             vec![call.x, argmax, end.extra, call.y],
         );

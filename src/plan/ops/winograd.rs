@@ -12,8 +12,7 @@ use crate::kernels::{
 use crate::layout::{Direction, blocks, winograd_block, winograd_blocks};
 use crate::plan::builder::Builder;
 use crate::plan::{
-    Broadcast, BufferId, ImageUse, Model, Packing, Subgroup, TileLayer, TileList, TileListPart,
-    Variant,
+    Broadcast, BufferId, Model, Packing, Subgroup, TileLayer, TileList, TileListPart, Variant,
 };
 
 /// A convolution with its sizes in tiles and texels.
@@ -38,6 +37,9 @@ pub(super) struct WinogradCall<'a> {
 /// part after the other, so that each stage finds what the one before it left in a core's own cache: parts for the cache that
 /// cores share were slower.
 const TEXELS: usize = (2 << 20) / 16;
+
+/// The same where its filters are more: half of what every adapter binds at once.
+const MOST_TEXELS: usize = (64 << 20) / 16;
 
 /// Images from which on the wide product repays its compilation, where the driver has not kept it.
 const WIDE_IMAGES: usize = 32;
@@ -138,7 +140,8 @@ impl<'a> WinogradCall<'a> {
     /// filters, which each part reads once.
     fn part_tiles(&self) -> usize {
         let each = WINOGRAD_POSITIONS * (self.in_blocks + self.made_blocks);
-        let most = (TEXELS.max(self.filter_texels()) / each).max(self.product_tiles);
+        let texels = self.filter_texels().clamp(TEXELS, MOST_TEXELS);
+        let most = (texels / each).max(self.product_tiles);
         let parts = self.tiles().div_ceil(most);
         self.stride(self.tiles().div_ceil(parts))
     }
@@ -223,7 +226,7 @@ struct Part {
     tiles: Range<usize>,
     /// `tiles` in whole workgroups of the product.
     stride: usize,
-    /// The images of the transformed tiles and of their products.
+    /// The transformed tiles and their products.
     v: BufferId,
     m: BufferId,
     /// Which layer beside a base this is, if it is one, and the list of the tiles that it computes.
@@ -252,9 +255,17 @@ impl Builder<'_> {
         let (x, copy) = self.through_image(it.call.x, texels);
         let (tiles, at_once) = (it.tiles(), it.part_tiles());
         let layer = it.call.beside.map(|beside| self.tile_layer(it, beside));
+        let stride = it.stride(tiles.min(at_once));
+        let mut scratch = |what, blocks: usize| {
+            let bytes = (WINOGRAD_POSITIONS * blocks * stride) as u64 * 16;
+            self.buffers
+                .scratch(format!("{} {what}", it.call.label), bytes)
+        };
+        let v = scratch("tiles", it.in_blocks);
+        let m = scratch("products", it.made_blocks);
         for first in (0..tiles).step_by(at_once) {
             let part = first..tiles.min(first + at_once);
-            self.winograd_stages(it, [x, u], part, layer);
+            self.winograd_stages(it, [x, u, v, m], part, layer);
             if first == 0 {
                 // The parts after the first find the image as it left it.
                 self.copy_before(3, copy);
@@ -323,17 +334,16 @@ impl Builder<'_> {
     fn winograd_stages(
         &mut self,
         it: &WinogradCall<'_>,
-        [x, u]: [BufferId; 2],
+        [x, u, v, m]: [BufferId; 4],
         tiles: Range<usize>,
         layer: Option<usize>,
     ) {
         let stride = it.stride(tiles.len());
         let v_texels = WINOGRAD_POSITIONS * it.in_blocks * stride;
-        let m_texels = WINOGRAD_POSITIONS * it.made_blocks * stride;
         let beside = self.pass.beside.as_ref().zip(layer);
         let part = Part {
-            v: self.buffers.image(ImageUse::Tiles, v_texels),
-            m: self.buffers.image(ImageUse::Products, m_texels),
+            v,
+            m,
             tiles,
             stride,
             layer,
@@ -343,13 +353,12 @@ impl Builder<'_> {
         };
         self.winograd_input(it, x, &part);
         self.list_last(part.listed(it.width));
-        self.count_image_texels(v_texels);
-        self.winograd_product(it, u, &part);
+        let (image, copy) = self.tiles_through_image(part.v, v_texels);
+        self.winograd_product(it, u, image, &part);
         self.list_last(part.listed(it.product_tiles));
-        self.count_image_texels(v_texels + m_texels);
+        self.copy_before_last(Some(copy));
         self.winograd_output(it, &part);
         self.list_last(part.listed(it.width));
-        self.count_image_texels(m_texels);
     }
 
     fn winograd_input(&mut self, it: &WinogradCall<'_>, x: BufferId, part: &Part) {
@@ -370,7 +379,7 @@ impl Builder<'_> {
         self.dispatch(kernel, it.call.label, &params, buffers, workgroups, 0);
     }
 
-    fn winograd_product(&mut self, it: &WinogradCall<'_>, u: BufferId, part: &Part) {
+    fn winograd_product(&mut self, it: &WinogradCall<'_>, u: BufferId, v: BufferId, part: &Part) {
         let call = it.call;
         let [_, layer_inputs] = it.layer_blocks();
         let row = layer_inputs as i32 * 4;
@@ -393,7 +402,7 @@ impl Builder<'_> {
         ];
         // Counted as what they stand for, so that their speed compares with the direct kernel's.
         let work = call.work() / it.tiles() as u64 * part.tiles.len() as u64;
-        let buffers = vec![u, part.v, part.m];
+        let buffers = vec![u, v, part.m];
         let kernel = it.product_kernel();
         self.dispatch(kernel, call.label, &params, buffers, workgroups, work);
     }
