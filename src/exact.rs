@@ -24,7 +24,7 @@ pub fn last(network: &Network, share: f64) -> Option<NodeId> {
     let most = share * network.multiply_adds() as f64;
     let mut so_far = 0;
     let is_within = |&id: &NodeId| {
-        so_far += network.node(id).multiply_adds();
+        so_far += network.multiply_adds_of(id);
         so_far as f64 <= most && is_known(network, id)
     };
     let nodes = (1..network.output().0).map(NodeId);

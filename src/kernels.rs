@@ -47,6 +47,7 @@
 //! | `transpose`, and backward | 0 | 8 n P | bytes |
 //! | `softmax` | 0 | 16 n P | bytes |
 //! | `softmax_backward` | 2 n P | 16 n P | bytes |
+//! | `attention_scores`, `attention_sum`, `attention_sum_transposed` of h heads, k keys and d channels a head | n h k p d | 4 n h (k p + d (k + p)) | arithmetic |
 //! | `lrn` of s channels | n P s | 12 n P | bytes |
 //! | `lrn_backward` | 3 n P s | 8 n P + 8 P | bytes |
 //! | `clip`, and backward | 0 | 8 n P, backward 4 P more | bytes |

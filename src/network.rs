@@ -312,7 +312,7 @@ impl Network {
                 shape,
             });
         }
-        let multiply_adds = node.multiply_adds();
+        let multiply_adds = node.multiply_adds(&shapes);
         if shape.len() > MAX_ELEMENTS || multiply_adds > MAX_WORK {
             return Err(NetworkError::TooLarge {
                 node: node.name,
@@ -537,19 +537,31 @@ impl Network {
 
     /// Multiply-adds of a forward pass for one image.
     pub fn multiply_adds(&self) -> u64 {
-        self.nodes.iter().map(Node::multiply_adds).sum()
+        let nodes = (0..self.nodes.len()).map(NodeId);
+        nodes.map(|id| self.multiply_adds_of(id)).sum()
+    }
+
+    /// Multiply-adds of a node for one image.
+    pub fn multiply_adds_of(&self, id: NodeId) -> u64 {
+        let node = self.node(id);
+        let inputs = node.inputs.iter().map(|&input| self.node(input).shape);
+        node.multiply_adds(&inputs.collect::<Vec<_>>())
     }
 }
 
 impl Node {
-    /// Multiply-adds for one image: every weight once for each position of the output. Saturates.
-    pub fn multiply_adds(&self) -> u64 {
+    /// Multiply-adds for one image and inputs of these shapes: every weight once for each position of the output; of attention
+    /// every channel of a head once for each query and key. Saturates.
+    fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
+        let each = |terms: usize| (self.shape.len() as u64).saturating_mul(terms as u64);
         match &self.op {
             Op::Conv2d { weight, .. } => {
                 let positions = self.shape.h as u64 * self.shape.w as u64;
                 (weight.len() as u64).saturating_mul(positions)
             }
             Op::Linear { weight, .. } => weight.len() as u64,
+            Op::AttentionScores { heads, .. } => each(inputs[0].c / heads),
+            Op::AttentionSum { .. } => each(inputs[1].h * inputs[1].w),
             Op::Input
             | Op::Affine { .. }
             | Op::Activate(_)

@@ -136,6 +136,13 @@ enum Words {
     Softmax {
         over: SoftmaxOver,
     },
+    AttentionScores {
+        heads: usize,
+        scale: f32,
+    },
+    AttentionSum {
+        heads: usize,
+    },
     Lrn {
         size: usize,
         alpha: f32,
@@ -224,6 +231,11 @@ fn words(op: &Op) -> Option<Words> {
         Op::Resample(rule) => Words::Resample { rule: *rule },
         Op::Transpose => Words::Transpose,
         Op::Softmax(over) => Words::Softmax { over: *over },
+        Op::AttentionScores { heads, scale } => Words::AttentionScores {
+            heads: *heads,
+            scale: *scale,
+        },
+        Op::AttentionSum { heads } => Words::AttentionSum { heads: *heads },
         Op::Lrn(lrn) => Words::Lrn {
             size: lrn.size,
             alpha: lrn.alpha,
@@ -403,6 +415,8 @@ fn op(node: &Node, weights: &Weights) -> Result<Op, NodeListError> {
         Words::Resample { rule } => Op::Resample(rule),
         Words::Transpose => Op::Transpose,
         Words::Softmax { over } => Op::Softmax(over),
+        Words::AttentionScores { heads, scale } => Op::AttentionScores { heads, scale },
+        Words::AttentionSum { heads } => Op::AttentionSum { heads },
         Words::Lrn {
             size,
             alpha,

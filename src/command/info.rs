@@ -340,6 +340,14 @@ fn describe(classifier: &Classifier, labels: &Labels) -> NetworkInfo {
     }
 }
 
+/// Of attention with more than one.
+fn of_heads(heads: usize) -> String {
+    match heads {
+        1 => String::new(),
+        heads => format!(" of {heads} heads"),
+    }
+}
+
 /// An op in a word or two.
 fn op(op: &Op) -> String {
     let sizes = |[h, w]: [usize; 2]| format!("{h}x{w}");
@@ -393,6 +401,8 @@ fn op(op: &Op) -> String {
         Op::Softmax(SoftmaxOver::Channels { count, .. }) => {
             format!("softmax over {count} channels")
         }
+        Op::AttentionScores { heads, .. } => format!("attention scores{}", of_heads(*heads)),
+        Op::AttentionSum { heads } => format!("attention-weighted sum{}", of_heads(*heads)),
         Op::Lrn(lrn) => format!("lrn over {}", lrn.size),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),

@@ -8,7 +8,7 @@ use crate::methods::attribution::Inputs;
 use crate::methods::cam::{self, Features, Reads};
 use crate::methods::map::RawMap;
 use crate::methods::perturbation::under;
-use crate::network::{Network, Node, NodeId, Shape};
+use crate::network::{Network, NodeId, Shape};
 use crate::plan::{Budget, ForwardRequest, Limits, TileLists, images_at_once, lists};
 use crate::score::{Objective, Score};
 
@@ -108,9 +108,8 @@ pub(super) fn network_work(network: &Network) -> u64 {
 /// Multiply-adds of the layers that read of `from`; at least 1, so that nothing counts as nothing.
 fn work_after(network: &Network, from: NodeId) -> u64 {
     let reached = network.descendants(from);
-    let nodes = network.nodes.iter().zip(reached).skip(from.0 + 1);
-    let later = nodes.filter(|(_, reached)| *reached);
-    let work = later.map(|(node, _)| Node::multiply_adds(node));
+    let later = (from.0 + 1..reached.len()).filter(|&id| reached[id]);
+    let work = later.map(|id| network.multiply_adds_of(NodeId(id)));
     work.sum::<u64>().max(1)
 }
 

@@ -209,6 +209,18 @@ uniforms! {
         count: u32, rows: u32, blocks: u32, positions: u32, channels: u32, length: u32, apart: u32, sharing: u32,
     }
 
+    /// Uniform of `attention_scores.wgsl`.
+    AttentionScoresParams {
+        count: u32, blocks: u32, positions: u32, keys: u32, heads: u32, depth: u32, in_blocks: u32, q_sharing: u32,
+        k_sharing: u32, scale: f32,
+    }
+
+    /// Uniform of `attention_sum.wgsl` and `attention_sum_transposed.wgsl`.
+    AttentionSumParams {
+        count: u32, blocks: u32, positions: u32, keys: u32, heads: u32, depth: u32, w_blocks: u32, w_sharing: u32,
+        x_sharing: u32, scale: f32,
+    }
+
     /// Uniform of `layer_norm.wgsl`.
     LayerNormParams {
         count: u32, blocks: u32, positions: u32, channels: u32, epsilon: f32,

@@ -410,6 +410,9 @@ kernels! {
     Transpose: "transpose", TransposeParams, [Read, Write];
     Softmax: "softmax", SoftmaxParams, [Read, WriteSingly];
     SoftmaxBackward: "softmax_backward", SoftmaxBackwardParams, [Read, Read, WriteSingly];
+    AttentionScores: "attention_scores", AttentionScoresParams, [Read, Read, Write];
+    AttentionSum: "attention_sum", AttentionSumParams, [Read, Read, Write];
+    AttentionSumTransposed: "attention_sum_transposed", AttentionSumParams, [Read, Read, Write];
     Lrn: "lrn", LrnParams, [Read, Write, Write];
     LrnBackward: "lrn_backward", LrnBackwardParams, [Read, Read, Read, Write];
     Relu: "relu", ReluParams, [Read, Read, Write];

@@ -34,6 +34,7 @@ pub(super) fn infer_shape(name: &str, op: &Op, inputs: &[Shape]) -> Result<Shape
             }),
         },
         Op::Concat => concatenated(name, inputs),
+        Op::AttentionScores { .. } | Op::AttentionSum { .. } => attention(name, op, inputs),
         _ => match *inputs {
             [input] => of_one(name, op, input),
             _ => Err(NetworkError::Inputs(name.into())),
@@ -75,6 +76,44 @@ fn concatenated(name: &str, inputs: &[Shape]) -> Result<Shape, NetworkError> {
     Ok(all)
 }
 
+/// Of either op of attention between positions.
+fn attention(name: &str, op: &Op, inputs: &[Shape]) -> Result<Shape, NetworkError> {
+    let &[one, other] = inputs else {
+        return Err(NetworkError::InputCount {
+            node: name.into(),
+            expected: "two layers",
+            found: inputs.len(),
+        });
+    };
+    let wrong = |what: String| NetworkError::Setting {
+        node: name.into(),
+        what,
+    };
+    let keys = other.h.saturating_mul(other.w);
+    let is_in_heads = |heads: usize| heads > 0 && other.c.is_multiple_of(heads);
+    match *op {
+        Op::AttentionScores { scale, .. } if !scale.is_finite() => {
+            Err(wrong(format!("attention with a scale of {scale}")))
+        }
+        Op::AttentionScores { heads, .. } => match is_in_heads(heads) && one.c == other.c {
+            true => Ok(Shape::new(heads.saturating_mul(keys), one.h, one.w)),
+            false => Err(wrong(format!(
+                "attention of {heads} heads between queries of {one} and keys of {other}"
+            ))),
+        },
+        Op::AttentionSum { heads } => {
+            let fits = is_in_heads(heads) && heads.checked_mul(keys) == Some(one.c);
+            match fits {
+                true => Ok(Shape::new(other.c, one.h, one.w)),
+                false => Err(wrong(format!(
+                    "attention of {heads} heads whose weights are {one} and values {other}"
+                ))),
+            }
+        }
+        _ => Err(NetworkError::Inputs(name.into())),
+    }
+}
+
 /// Of an op with one input.
 fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
     let node = Node { name, input };
@@ -84,6 +123,8 @@ fn of_one(name: &str, op: &Op, input: Shape) -> Result<Shape, NetworkError> {
         | Op::Mul
         | Op::Max
         | Op::Concat
+        | Op::AttentionScores { .. }
+        | Op::AttentionSum { .. }
         | Op::Softmax(SoftmaxOver::Positions) => Ok(input),
         Op::Activate(activation) => node.activated(activation),
         Op::Conv2d {

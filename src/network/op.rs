@@ -228,6 +228,22 @@ pub enum Op {
     Transpose,
     /// Each value's share: the exponential of it over the sum of those of all.
     Softmax(SoftmaxOver),
+    /// Scores of attention between positions, of queries q and keys k:
+    /// `y[h * keys + j, i] = scale * sum over d of q[h, d, i] k[h, d, j]`, i over the positions of q and j over those of k, which are
+    /// `keys`. q and k have as many channels, in `heads` equal parts h; y has `heads * keys` channels and the positions of q.
+    AttentionScores {
+        /// A divisor of the number of channels.
+        heads: usize,
+        /// Of all scores; 1 / sqrt of a head's channels, mostly.
+        scale: f32,
+    },
+    /// Values v weighed by shares p, as a softmax over the keys makes them of such scores:
+    /// `y[h, c, i] = sum over j of p[h * keys + j, i] v[h, c, j]`, j over the positions of v, which are `keys`. v has `heads` equal
+    /// parts h of channels; y has the channels of v and the positions of p.
+    AttentionSum {
+        /// A divisor of the number of channels of v.
+        heads: usize,
+    },
     /// Each value divided by a power of those around it in other channels.
     Lrn(Lrn),
     /// The largest of each window; the first in row order where several are equal, as `PyTorch` does.
@@ -287,6 +303,8 @@ impl Op {
             | Self::Resample(_)
             | Self::Transpose
             | Self::Softmax(_)
+            | Self::AttentionScores { .. }
+            | Self::AttentionSum { .. }
             | Self::Lrn(_)
             | Self::MaxPool(_)
             | Self::AvgPool { .. }

@@ -65,6 +65,8 @@ impl Op {
             | Self::Resample(_)
             | Self::Transpose
             | Self::Softmax(SoftmaxOver::Positions)
+            | Self::AttentionScores { .. }
+            | Self::AttentionSum { .. }
             | Self::AdaptiveAvgPool(_)
             | Self::GlobalMean
             | Self::GroupNorm { .. }

@@ -62,6 +62,43 @@ fn what_the_kernels_cannot_compute_is_refused_whatever_file_it_comes_from() {
 }
 
 #[test]
+fn attention_has_a_score_for_each_key_at_each_query_and_the_channels_of_its_values() {
+    let mut network = Network::new("attention", Shape::new(6, 5, 4));
+    let picture = NodeId(0);
+    let pool = Op::MaxPool(Window::square(2, 2, 0));
+    let keys = network.push("keys", pool, vec![picture]).unwrap();
+    let scores = |heads, scale| Op::AttentionScores { heads, scale };
+    let found = network.push("scores", scores(3, 0.5), vec![picture, keys]);
+    let found = found.unwrap();
+    assert_eq!(network.node(found).shape, Shape::new(3 * 4, 5, 4));
+    // Two channels of each head for four keys at twenty positions.
+    assert_eq!(network.multiply_adds_of(found), 2 * 3 * 4 * 20);
+    let sum = |heads| Op::AttentionSum { heads };
+    let summed = network.push("sum", sum(3), vec![found, keys]).unwrap();
+    assert_eq!(network.node(summed).shape, Shape::new(6, 5, 4));
+    assert_eq!(network.multiply_adds_of(summed), 6 * 4 * 20);
+    let refused = |op, inputs: [NodeId; 2], said: &str| {
+        let error = network.clone().push("layer", op, inputs.to_vec());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(said), "{error:?} lacks {said:?}");
+    };
+    refused(scores(4, 0.5), [picture, keys], "of 4 heads between");
+    refused(
+        scores(2, 0.5),
+        [picture, found],
+        "of 2 heads between queries of 6x5x4 and keys of 12x5x4",
+    );
+    refused(scores(2, f32::NAN), [picture, keys], "a scale of NaN");
+    // Shares of more or fewer keys than there are values.
+    refused(
+        sum(3),
+        [found, picture],
+        "weights are 12x5x4 and values 6x5x4",
+    );
+    refused(sum(2), [found, keys], "of 2 heads whose weights");
+}
+
+#[test]
 fn a_layer_reads_one_layer_before_it() {
     for inputs in [&[][..], &[0, 0], &[1]] {
         assert!(refused(Op::RELU, inputs).contains("one earlier layer"));

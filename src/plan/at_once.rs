@@ -88,7 +88,9 @@ fn at_once(
         .iter()
         .map(|&id| budget.bytes_of(network.node(id), true));
     let kept: u64 = kept.sum();
-    let longest = nodes().map(Node::multiply_adds).max().unwrap_or(0).max(1);
+    let ids = (first.0..network.nodes.len()).map(NodeId);
+    let work = ids.map(|id| network.multiply_adds_of(id));
+    let longest = work.max().unwrap_or(0).max(1);
     // Convolutions lay images and blocks of channels along one dimension.
     let maps = nodes().filter(|node| node.shape.h * node.shape.w > 1);
     let most_blocks = maps

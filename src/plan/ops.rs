@@ -1,6 +1,7 @@
 //! What each op becomes, forward and backward side by side; the files below know which kernels make a layer.
 
 mod activate;
+mod attention;
 mod branches;
 mod choice;
 mod convolution;
@@ -69,6 +70,10 @@ impl<'a> Builder<'a> {
             Op::Mul => return self.combined(step, CombineKind::Mul),
             Op::Max => return self.combined(step, CombineKind::Max),
             Op::Concat => return self.concatenated(id),
+            Op::AttentionScores { heads, scale } => {
+                return self.attention_scores(step, *heads, *scale);
+            }
+            Op::AttentionSum { heads } => return self.attention_sum(step, *heads),
             _ => {}
         }
         let input = step.reads(network)[0];
@@ -151,6 +156,13 @@ impl<'a> Builder<'a> {
             Op::Mul => (input, self.product_backward(id, at, dy, n)),
             Op::Max => (input, self.larger_backward(id, at, dy, n)),
             Op::Concat => unreachable!("its gradient goes on as slices"),
+            Op::AttentionScores { heads, scale } => (
+                input,
+                self.attention_scores_backward(id, at, dy, n, (*heads, *scale)),
+            ),
+            Op::AttentionSum { heads } => {
+                (input, self.attention_sum_backward(id, at, dy, n, *heads))
+            }
             Op::Conv2d { .. } => {
                 let (reached, dx, end) = self.masked_gradient(input, input, added, request);
                 let there = self.forward_convolution(id, dy).expect("it is one");
@@ -199,7 +211,14 @@ impl<'a> Builder<'a> {
         let network = self.network;
         match &network.node(id).op {
             Op::Input => unreachable!("the picture is given, and no gradient goes past it"),
-            Op::Add | Op::Mul | Op::Max | Op::Concat | Op::Conv2d { .. } | Op::Linear { .. } => {
+            Op::Add
+            | Op::Mul
+            | Op::Max
+            | Op::Concat
+            | Op::AttentionScores { .. }
+            | Op::AttentionSum { .. }
+            | Op::Conv2d { .. }
+            | Op::Linear { .. } => {
                 unreachable!("recorded by the direction that it is for")
             }
             Op::Activate(activation) => self.activate(id, call, activation, rule),

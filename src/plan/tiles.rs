@@ -155,6 +155,8 @@ fn reached(
                 | Op::Resample(_)
                 | Op::Transpose
                 | Op::Softmax(SoftmaxOver::Positions)
+                | Op::AttentionScores { .. }
+                | Op::AttentionSum { .. }
                 | Op::AdaptiveAvgPool(_)
                 | Op::GlobalMean
                 | Op::Flatten(_) => Places::all(node.shape, true),

@@ -50,7 +50,7 @@ pub fn network_key(network: &Network) -> String {
             "{:?} {:?} {} {layer:?}\n",
             node.shape,
             node.inputs,
-            node.multiply_adds()
+            network.multiply_adds_of(NodeId(id))
         );
         digest.update(words);
     }

@@ -73,6 +73,12 @@ fn value(network: &Network, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
         }
         Op::Transpose => twins::transpose(x, input),
         Op::Softmax(over) => twins::softmax(x, input, *over),
+        Op::AttentionScores { heads, scale } => {
+            twins::attention_scores(1, (x, input), (of(1), shape(1)), *heads, *scale)
+        }
+        Op::AttentionSum { heads } => {
+            twins::attention_sum(1, (x, input), (of(1), shape(1)), *heads, 1.0)
+        }
         Op::Lrn(lrn) => twins::lrn(x, input, lrn),
         Op::MaxPool(window) => twins::max_pool(x, 1, input, *window).0,
         Op::AvgPool {
@@ -198,6 +204,20 @@ fn gradient(
         }
         Op::Transpose => twins::transpose(dy, node.shape),
         Op::Softmax(over) => twins::softmax_backward(dy, x, input, *over),
+        Op::AttentionScores { heads, scale } => {
+            let (dy, other) = ((dy, node.shape), (of(1 - at), shape(1 - at)));
+            match at {
+                0 => twins::attention_sum(1, dy, other, *heads, *scale),
+                _ => twins::attention_sum_transposed(1, dy, other, *heads, *scale),
+            }
+        }
+        Op::AttentionSum { heads } => {
+            let (dy, other) = ((dy, node.shape), (of(1 - at), shape(1 - at)));
+            match at {
+                0 => twins::attention_scores(1, dy, other, *heads, 1.0),
+                _ => twins::attention_sum_transposed(1, other, dy, *heads, 1.0),
+            }
+        }
         Op::Lrn(lrn) => twins::lrn_backward(dy, x, input, lrn),
         Op::MaxPool(window) => {
             let (_, argmax) = twins::max_pool(x, 1, input, *window);

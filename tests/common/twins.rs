@@ -8,6 +8,7 @@
 )]
 
 mod activations;
+mod attention;
 mod dense;
 mod joins;
 mod norms;
@@ -16,6 +17,7 @@ mod windows;
 use gradcam::low_level::network::Shape;
 
 pub(crate) use activations::*;
+pub(crate) use attention::*;
 pub(crate) use dense::*;
 pub(crate) use joins::*;
 pub(crate) use norms::*;

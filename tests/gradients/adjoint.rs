@@ -1,12 +1,13 @@
 //! An op and its gradient are each other's transpose: `<f(x), g> = <x, f_backward(g)>` for every x and g.
 
 use gradcam::low_level::network::{
-    Coordinates, FilterLayout, Interpolation, NearestMode, Network, Op, Pad, ReluRule, RepeatMode,
-    Resample, Resize, ResizeTo, Shape, Window,
+    Coordinates, FilterLayout, Interpolation, NearestMode, Network, NodeId, Op, Pad, ReluRule,
+    RepeatMode, Resample, Resize, ResizeTo, Shape, Window,
 };
+use gradcam::low_level::plan::BackwardRequest;
 use gradcam::weights::Tensor;
 
-use crate::common::device::{backward, random, to_input};
+use crate::common::device::{backward, forward, random, to_input};
 use crate::dot;
 
 fn convolution(seed: u32, o: usize, i: usize, window: Window) -> Op {
@@ -105,5 +106,48 @@ fn depthwise_convolutions_and_pads_and_their_input_gradients_are_adjoint() {
     ];
     for op in ops {
         assert_adjoint(input, op);
+    }
+}
+
+/// Attention's ops are linear in either input alone: `<f(a, b), g> = <a, gradient at a> = <b, gradient at b>`.
+#[test]
+fn attention_is_adjoint_to_its_gradient_in_each_input() {
+    let input = Shape::new(6, 5, 7);
+    for heads in [1, 2, 3] {
+        let mut network = Network::new("adjoint", input);
+        let window = Window::square(3, 1, 1);
+        let map = |seed| convolution(seed, 6, 6, window);
+        let ways = [60, 61, 62].map(|seed| {
+            let way = network.push(format!("way{seed}"), map(seed), vec![NodeId(0)]);
+            way.unwrap()
+        });
+        let op = Op::AttentionScores { heads, scale: 0.01 };
+        let scores = network.push("scores", op, vec![ways[0], ways[1]]).unwrap();
+        let op = Op::AttentionSum { heads };
+        let sum = network.push("sum", op, vec![scores, ways[2]]).unwrap();
+        let x = random(63, input.len());
+        for (output, inputs) in [(scores, [ways[0], ways[1]]), (sum, [scores, ways[2]])] {
+            let mut upto = network.clone();
+            upto.nodes.truncate(output.0 + 1);
+            let y = forward(&upto, 1, &x);
+            let g = random(64, y.len());
+            let left = dot(&y, &g);
+            for at in inputs {
+                let mut before = network.clone();
+                before.nodes.truncate(at.0 + 1);
+                let value = forward(&before, 1, &x);
+                let back = BackwardRequest {
+                    to: at,
+                    ..to_input(1, ReluRule::Plain)
+                };
+                let (_, gradient) = backward(&upto, back, &x, &g);
+                let right = dot(&value, &gradient);
+                let size = dot(&y, &y).sqrt() * dot(&g, &g).sqrt();
+                assert!(
+                    (left - right).abs() < 1e-6 * size,
+                    "{heads} heads, {output:?} at {at:?}: {left}, {right}"
+                );
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Draw {
     /// Whether maps change their size by resampling, and pools take means: neighbours that come of the same places lie so near one
     /// another that rounding would choose between them.
     pub(crate) resamples: bool,
-    /// Whether some steps are softmaxes and transposes.
+    /// Whether some steps are softmaxes, transposes and attention between positions.
     pub(crate) has_shares: bool,
     next: usize,
     seed: u32,
@@ -244,6 +244,9 @@ impl Draw {
             if self.below(4) == 0 {
                 self.gate(&mut network, i);
             }
+            if self.has_shares && self.below(4) == 0 {
+                self.attend(&mut network, i);
+            }
         }
         let channels = network.node(network.output()).shape.c;
         network.chain("mean", Op::GlobalMean).unwrap();
@@ -254,6 +257,31 @@ impl Draw {
         };
         network.chain("head", head).unwrap();
         network
+    }
+
+    /// Attention between positions: queries of the last node, keys and values of nodes of its shape, or all the same.
+    fn attend(&mut self, network: &mut Network, i: usize) {
+        let queries = network.output();
+        let shape = network.node(queries).shape;
+        let nodes = (0..network.nodes.len()).map(NodeId);
+        let alike: Vec<NodeId> = nodes
+            .filter(|&id| network.node(id).shape == shape)
+            .collect();
+        let keys = alike[self.below(alike.len())];
+        let values = alike[self.below(alike.len())];
+        let heads = (1..=3).filter(|&heads| shape.c.is_multiple_of(heads));
+        let heads = heads.max().unwrap_or(1);
+        let scale = 0.5 / (shape.c as f32).sqrt();
+        let op = Op::AttentionScores { heads, scale };
+        let scores = network.push(format!("scores{i}"), op, vec![queries, keys]);
+        let op = Op::Softmax(SoftmaxOver::Channels {
+            count: shape.h * shape.w,
+            apart: 1,
+        });
+        let shares = network.push(format!("shares{i}"), op, vec![scores.unwrap()]);
+        let op = Op::AttentionSum { heads };
+        let inputs = vec![shares.unwrap(), values];
+        network.push(format!("attended{i}"), op, inputs).unwrap();
     }
 
     /// Squeeze and excite: the last node times a gate of its own means, which may be the first operand.

@@ -42,7 +42,8 @@ fn drawn_graphs_of_maps_in_other_sizes_give_the_values_and_gradients_of_their_tw
 }
 
 #[test]
-fn drawn_graphs_with_softmaxes_and_transposes_give_the_values_and_gradients_of_their_twins() {
+fn drawn_graphs_with_softmaxes_transposes_and_attention_give_the_values_and_gradients_of_their_twins()
+ {
     for seed in 0..12 {
         let mut draw = Draw::new(4000 + seed);
         draw.has_shares = true;

@@ -3,6 +3,7 @@
 //! Tolerance 1e-5 of the largest value: float32 sums of up to a few thousand products, in another order than the twin's.
 
 mod activations;
+mod attention;
 mod convolutions;
 mod elementwise;
 mod ends;

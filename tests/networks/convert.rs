@@ -392,6 +392,11 @@ fn hostile_graphs_are_refused_in_words() {
         format!(r#"{{"input":[3,64,64],"nodes":[{nodes}]}}"#)
     };
     let pooled = |size: &str, dilation: &str| nodes(&[pool("a", 0, size, 0, dilation)]);
+    let attention = |side: usize, inputs: &str, op: &str| {
+        format!(
+            r#"{{"input":[3,{side},{side}],"nodes":[{{"name":"a","inputs":{inputs},"op":{op}}}]}}"#
+        )
+    };
     // Each layer adds 8192 rows and columns to the one before it.
     let grown = |layers: usize| {
         let layer = |i| pool(&format!("grown{i}"), i, "[1,1]", 4096, "[1,1]");
@@ -454,6 +459,38 @@ fn hostile_graphs_are_refused_in_words() {
             "its weights have shape [4, 3, 3, 3]",
         ),
         (window("[3,3]", "[1,1]", "[1,1]"), "not one value a class"),
+        (
+            attention(64, "[0,0]", r#""attention_scores","heads":0,"scale":1.0"#),
+            "attention of 0 heads between queries of 3x64x64",
+        ),
+        (
+            attention(64, "[0,0]", r#""attention_scores","heads":2,"scale":1.0"#),
+            "attention of 2 heads between queries of 3x64x64",
+        ),
+        (
+            attention(64, "[0,0]", r#""attention_scores","heads":1,"scale":1e999"#),
+            "out of range",
+        ),
+        (
+            attention(64, "[0]", r#""attention_scores","heads":1,"scale":1.0"#),
+            "reads 1, expected two layers",
+        ),
+        (
+            attention(4096, "[0,0]", r#""attention_scores","heads":3,"scale":1.0"#),
+            "more than any adapter takes",
+        ),
+        (
+            attention(
+                64,
+                "[0,0]",
+                r#""attention_sum","heads":18446744073709551615"#,
+            ),
+            "heads whose weights are 3x64x64 and values 3x64x64",
+        ),
+        (
+            attention(64, "[0,0,0]", r#""attention_sum","heads":1"#),
+            "reads 3, expected two layers",
+        ),
     ] {
         let weights = renamed("plain", &[("gradcam_graph", &graph)], |name, shape| {
             (name == "features.0.weight").then(|| ("a.weight".into(), shape.to_vec()))

@@ -182,6 +182,22 @@ fn a_tensor_that_cannot_fit_says_what_it_needs_and_what_there_is() {
     );
 }
 
+/// Scores of a map's positions between one another grow with the square of their number.
+#[test]
+fn attention_that_cannot_fit_says_so_too() {
+    let mut network = Network::new("attention", Shape::new(3, 64, 64));
+    let picture = NodeId(0);
+    let op = Op::AttentionScores {
+        heads: 1,
+        scale: 1.0,
+    };
+    network.push("scores", op, vec![picture, picture]).unwrap();
+    network.chain("mean", Op::GlobalMean).unwrap();
+    let error = Plan::new(&network, &Request::default(), adapter(8 * MIB)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("scores needs 64.0 MiB"), "{text}");
+}
+
 #[test]
 fn too_many_workgroups_are_refused_before_the_device_refuses_them() {
     let network = vgg16(MatrixLayout::OutIn);

@@ -122,6 +122,21 @@ pub(super) fn odds_and_ends() -> Network {
     network
 }
 
+/// Attention between positions.
+fn attended() -> Network {
+    let mut network = Network::new("attended", Shape::new(3, 16, 16));
+    let queries = network.chain("conv", convolution(8, 3)).unwrap();
+    let op = Op::AttentionScores {
+        heads: 2,
+        scale: 0.5,
+    };
+    let scores = network.push("scores", op, vec![queries, queries]).unwrap();
+    let op = Op::AttentionSum { heads: 2 };
+    network.push("sum", op, vec![scores, queries]).unwrap();
+    network.chain("vector", Op::GlobalMean).unwrap();
+    network
+}
+
 /// Branches that meet in each way.
 pub(super) fn branched() -> Network {
     let mut network = Network::new("branched", Shape::new(3, 16, 16));
@@ -346,6 +361,7 @@ fn every_kernel_of_a_layer_is_reached_by_some_plan() {
         vgg16(MatrixLayout::InOut),
         odds_and_ends(),
         branched(),
+        attended(),
         pooled(),
         mobile(16),
         mobile(64),

@@ -337,6 +337,7 @@ fn epilogues_and_activations_have_the_numbers_that_the_host_gives_them() {
 fn each_shader_tells_its_formula_and_its_twin() {
     let twins = concat!(
         include_str!("../common/twins/activations.rs"),
+        include_str!("../common/twins/attention.rs"),
         include_str!("../common/twins/dense.rs"),
         include_str!("../common/twins/joins.rs"),
         include_str!("../common/twins/norms.rs"),

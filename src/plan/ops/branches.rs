@@ -12,15 +12,15 @@ use crate::plan::schedule::Step;
 
 /// A value that a kernel reads: one for all images of the pass, one for each, or one for so many of what the pass carries.
 #[derive(Clone, Copy)]
-struct Operand {
-    buffer: BufferId,
-    shape: Shape,
-    sharing: usize,
+pub(super) struct Operand {
+    pub(super) buffer: BufferId,
+    pub(super) shape: Shape,
+    pub(super) sharing: usize,
 }
 
 impl Operand {
     /// A value for each of what the pass carries.
-    fn each(buffer: BufferId, shape: Shape) -> Self {
+    pub(super) fn each(buffer: BufferId, shape: Shape) -> Self {
         Self {
             buffer,
             shape,
@@ -120,7 +120,7 @@ impl Builder<'_> {
     }
 
     /// A value of the forward pass beside gradients, as many of which go back through each image as the pass says.
-    fn backward_operand(&self, id: NodeId) -> Operand {
+    pub(super) fn backward_operand(&self, id: NodeId) -> Operand {
         Operand {
             sharing: self.pass.sharing,
             ..self.operand(id)
@@ -143,7 +143,7 @@ impl Builder<'_> {
     }
 
     /// The value of a node as an operand of this pass.
-    fn operand(&self, id: NodeId) -> Operand {
+    pub(super) fn operand(&self, id: NodeId) -> Operand {
         let (buffer, sharing) = self.value_for(id);
         Operand {
             buffer,

@@ -80,6 +80,8 @@ fn receptive_field(op: &Op) -> ReceptiveField {
         | Op::Resample(_)
         | Op::Transpose
         | Op::Softmax(SoftmaxOver::Positions)
+        | Op::AttentionScores { .. }
+        | Op::AttentionSum { .. }
         | Op::AdaptiveAvgPool(_)
         | Op::GlobalMean
         | Op::GroupNorm { .. }
