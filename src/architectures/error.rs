@@ -160,6 +160,12 @@ pub enum ArchitectureError {
         /// What it is, in words.
         kind: String,
     },
+    /// A network of Ultralytics' with attention, by names alone.
+    #[error(
+        "a YOLO with attention between positions (YOLO11 and newer), whose tensors' names do not tell how they go \
+         together{ADVICE}: yolo export model=FILE.pt format=onnx"
+    )]
+    Yolo,
     /// An architecture that the tensors' names do not allow.
     #[error("this is no {asked}: its tensors are named as those of {allowed} are")]
     Architecture {

@@ -8,6 +8,7 @@
 mod activations;
 mod arithmetic;
 mod array;
+mod attention;
 mod attributes;
 mod batch_norm;
 mod blocks;

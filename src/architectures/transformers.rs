@@ -1,4 +1,5 @@
-//! Vision transformers, which are refused by name: attention over tokens is no layer that is run here.
+//! Vision transformers, which are refused by name: class tokens and sequences are no layers that are run here. Attention between the
+//! positions of a map is one, where a graph says how it goes.
 
 use super::ArchitectureError;
 use crate::weights::Weights;
@@ -43,16 +44,12 @@ const KINDS: [(&str, &str); 15] = [
     ("class_token", "ViT"),
 ];
 
-/// Of the names in Ultralytics' networks, which are convolutions with one block of attention.
-const C2PSA: &str = ".m.0.attn.qkv.conv";
+/// Of the names in Ultralytics' networks, which are convolutions with a few blocks of attention.
+const YOLO: &str = ".attn.qkv.conv";
 
 /// What has tensors of these names, in words, if that is attention.
 fn kind<'a>(names: &(impl Iterator<Item = &'a String> + Clone)) -> Option<String> {
     let has = |part: &str| names.clone().any(|name| name.contains(part));
-    if has(C2PSA) {
-        let yolo = "a YOLO with a block of attention, C2PSA (YOLO11 and newer; classifiers of YOLOv8 have none)";
-        return Some(yolo.to_owned());
-    }
     ATTENTION.iter().any(|part| has(part)).then(|| {
         let mut kinds = KINDS.into_iter();
         let found = kinds.find(|(part, _)| has(part));
@@ -66,8 +63,11 @@ fn transformer(kind: &str) -> String {
     format!("a vision transformer ({kind})")
 }
 
-/// Refuses weights whose names speak for a transformer.
+/// Refuses weights whose names speak for a transformer, or for a YOLO with attention, whose graph alone is read.
 pub(super) fn refuse(weights: &Weights) -> Result<(), ArchitectureError> {
+    if weights.tensors.keys().any(|name| name.contains(YOLO)) {
+        return Err(ArchitectureError::Yolo);
+    }
     match kind(&weights.tensors.keys()) {
         Some(kind) => Err(ArchitectureError::Transformer { kind }),
         None => Ok(()),
@@ -75,7 +75,7 @@ pub(super) fn refuse(weights: &Weights) -> Result<(), ArchitectureError> {
 }
 
 /// What a graph which cannot be read is, in words, where it has attention: a softmax whose value is multiplied by a
-/// matrix, or names that speak of it.
+/// matrix, or names that speak of it. None of a YOLO, whose attention is not what cannot be read.
 pub(super) fn of_graph(graph: &Graph) -> Option<String> {
     let nodes = || {
         graph
@@ -106,6 +106,9 @@ pub(super) fn of_graph(graph: &Graph) -> Option<String> {
     // A node is called after the modules that it is in.
     let modules = nodes().map(|node| node.name.replace('/', "."));
     let names: Vec<String> = modules.chain(graph.constants.keys().cloned()).collect();
+    if names.iter().any(|name| name.contains(YOLO)) {
+        return None;
+    }
     let told = kind(&names.iter());
     told.or_else(|| nodes().any(is_attention).then(|| transformer(UNKNOWN)))
 }

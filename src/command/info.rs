@@ -340,11 +340,11 @@ fn describe(classifier: &Classifier, labels: &Labels) -> NetworkInfo {
     }
 }
 
-/// Of attention with more than one.
-fn of_heads(heads: usize) -> String {
+/// Scores of attention, or values weighed by them.
+fn in_heads(what: &str, heads: usize) -> String {
     match heads {
-        1 => String::new(),
-        heads => format!(" of {heads} heads"),
+        1 => format!("{what}, 1 head"),
+        heads => format!("{what}, {heads} heads"),
     }
 }
 
@@ -401,8 +401,8 @@ fn op(op: &Op) -> String {
         Op::Softmax(SoftmaxOver::Channels { count, .. }) => {
             format!("softmax over {count} channels")
         }
-        Op::AttentionScores { heads, .. } => format!("attention scores{}", of_heads(*heads)),
-        Op::AttentionSum { heads } => format!("attention-weighted sum{}", of_heads(*heads)),
+        Op::AttentionScores { heads, .. } => in_heads("attention", *heads),
+        Op::AttentionSum { heads } => in_heads("weighted", *heads),
         Op::Lrn(lrn) => format!("lrn over {}", lrn.size),
         Op::MaxPool(window) => sliding("max pool", window, window.size),
         Op::AvgPool { window, .. } => sliding("mean pool", window, window.size),

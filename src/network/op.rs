@@ -89,7 +89,8 @@ pub enum FlattenOrder {
     Hwc,
 }
 
-/// What a ReLU, or a clip, lets through on the backward pass; for other activations see [`Activation::has_rule`].
+/// What a ReLU, or a clip, lets through on the backward pass; for other activations see [`Activation::has_rule`]. Products, softmaxes,
+/// attention and every other op have their plain gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReluRule {
     /// The gradient where the activation was above zero.

@@ -1,6 +1,7 @@
 //! ONNX files put together by hand, in forms that no exporter of the fixtures writes: the right numbers, or an error in
 //! words that names the node; never a panic, never more memory than the file and 64 MiB beside it.
 
+mod attention;
 mod damaged;
 mod forms;
 mod outputs;

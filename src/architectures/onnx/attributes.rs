@@ -93,7 +93,12 @@ impl Call<'_> {
 
     /// The first input, which is a layer that may still be computed with.
     pub(super) fn layer(&self) -> Result<&View, GraphError> {
-        match self.input(0) {
+        self.layer_at(0)
+    }
+
+    /// The layer that is input number `i`.
+    pub(super) fn layer_at(&self, i: usize) -> Result<&View, GraphError> {
+        match self.input(i) {
             Some(Value::Layer(layer)) => Ok(layer),
             _ => Err(self.unsupported("of something else than one layer")),
         }

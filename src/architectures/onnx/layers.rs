@@ -104,10 +104,11 @@ impl<'a> Import<'a> {
         }
         let mut layer = match call.node.op_type.as_str() {
             "Gemm" => self.gemm(call)?,
-            "MatMul" => match self.weighted_sum(call)? {
-                Some(sum) => sum,
-                None => self.mat_mul(call)?,
+            "MatMul" => match &call.inputs[..] {
+                [Some(Value::Layer(_)), Some(Value::Layer(_))] => self.product_of_layers(call)?,
+                _ => self.mat_mul(call)?,
             },
+            "Attention" => self.attention_operator(call)?,
             "Clip" => self.clip(call)?,
             "Max" | "Min" => self.larger(call)?,
             "MaxPool" => self.max_pool(call)?,
@@ -384,10 +385,22 @@ impl<'a> Import<'a> {
         };
         let layer = &self.spread_over_constant(call, layer, constant)?;
         let channels = self.shape_of(layer).c;
+        // One number is the same for all, whatever the dimensions are.
+        let is_number = constant.len() == 1 && constant.shape().len() <= layer.axes.len();
+        let number = is_number.then(|| constant.to_vec()[0]);
+        let factor = match (call.node.op_type.as_str(), number, constant_first) {
+            ("Mul", number, _) => number,
+            ("Div", Some(number), false) => Some(1.0 / number),
+            _ => None,
+        };
+        if let Some(scaled) = self.scores_scaled(call, layer, factor)? {
+            return Ok(scaled);
+        }
         let at = layer.axes.iter().position(|&axis| axis == Axis::C);
         // A channel alone may have no dimension.
         let at = at.or((channels == 1).then_some(layer.axes.len()));
-        let values = at.and_then(|at| per_channel(constant, &self.dimensions(layer), at));
+        let each = at.and_then(|at| per_channel(constant, &self.dimensions(layer), at));
+        let values = number.map(|number| vec![number]).or(each);
         let values =
             values.ok_or_else(|| call.unsupported("with values that differ between positions"))?;
         let (mut scale, mut shift) = (vec![1.0; channels], vec![0.0; channels]);

@@ -18,12 +18,18 @@ impl Import<'_> {
         layer: &View,
         along: usize,
     ) -> Result<View, GraphError> {
+        if layer.axes[along] == Axis::Places
+            && let Some(turned) = self.scores_turned(call, layer)?
+        {
+            return self.softmax(call, &turned, along);
+        }
         let shape = self.shape_of(layer);
         let channels = |count, apart| SoftmaxOver::Channels { count, apart };
         let over = match layer.axes[along] {
             Axis::C => channels(shape.c, 1),
             Axis::Group(count) => channels(count, shape.c / count),
             Axis::Within(count) => channels(count, 1),
+            Axis::One => channels(1, 1),
             Axis::Places => SoftmaxOver::Positions,
             Axis::H if shape.w == 1 => SoftmaxOver::Positions,
             Axis::W if shape.h == 1 => SoftmaxOver::Positions,
@@ -110,22 +116,17 @@ impl Import<'_> {
         })
     }
 
-    /// `MatMul` of values by one weight a position, either way around: their sum over positions. `None` where one of the two is no
-    /// layer.
+    /// `MatMul` of values by one weight a position, either way around: their sum over positions. `None` where it is something
+    /// else.
     pub(super) fn weighted_sum(&mut self, call: &Call<'_>) -> Result<Option<View>, GraphError> {
         let [Some(Value::Layer(a)), Some(Value::Layer(b))] = &call.inputs[..] else {
             return Ok(None);
-        };
-        let unsupported = || {
-            call.unsupported(
-                "of two layers, but for values by one weight a position (attention between positions)",
-            )
         };
         call.open(a)?;
         call.open(b)?;
         let rank = a.axes.len();
         if rank < 2 || b.axes.len() != rank {
-            return Err(unsupported());
+            return Ok(None);
         }
         // The dimension of the positions is the last of the first and the last but one of the second.
         let (row, column) = (rank - 2, rank - 1);
@@ -144,7 +145,7 @@ impl Import<'_> {
             && self.dimensions(weights)[at[0]] == 1
             && values.axes[..row].iter().all(is_leading);
         if !fits {
-            return Err(unsupported());
+            return Ok(None);
         }
         let mut axes = values.axes.clone();
         axes[at[0]] = Axis::One;

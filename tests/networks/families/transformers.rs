@@ -107,13 +107,17 @@ fn transformers_are_refused_by_name() {
 }
 
 #[test]
-fn a_yolo_with_attention_is_called_one() {
-    let weights = named(&["model.0.conv.weight", "model.9.m.0.attn.qkv.conv.weight"]);
-    let error = recognise(&weights).unwrap_err().to_string();
-    assert!(
-        error.starts_with("a YOLO with a block of attention"),
-        "{error}"
-    );
+fn a_yolo_with_attention_is_called_one_and_asked_for_its_graph() {
+    for block in ["model.9.m.0", "model.6.m.0.1"] {
+        let block = format!("{block}.attn.qkv.conv.weight");
+        let weights = named(&["model.0.conv.weight", &block]);
+        let error = recognise(&weights).unwrap_err().to_string();
+        assert!(
+            error.starts_with("a YOLO with attention between positions"),
+            "{error}"
+        );
+        assert!(error.contains("yolo export model=FILE.pt format=onnx"));
+    }
 }
 
 #[test]
