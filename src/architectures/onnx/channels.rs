@@ -141,6 +141,18 @@ impl Import<'_> {
         let own = layer.channels.as_ref().map_or(all, |own| own.len());
         match layer.axes[along] {
             Axis::C => Ok(with_channels(layer, all, places)),
+            Axis::Part(parts) => {
+                let each = own / parts;
+                let of_part = |&part: &usize| part * each..(part + 1) * each;
+                let channels: Vec<usize> = places.iter().flat_map(of_part).collect();
+                let mut part = with_channels(layer, all, &channels);
+                part.axes[along] = match places.len() {
+                    1 => Axis::One,
+                    parts => Axis::Part(parts),
+                };
+                Ok(part)
+            }
+            Axis::Group(_) | Axis::Within(_) if Self::is_in_parts(layer) => Err(unsupported()),
             Axis::Group(groups) => {
                 let within = own / groups;
                 let of_group = |&group: &usize| group * within..(group + 1) * within;

@@ -9,7 +9,7 @@ use crate::weights::onnx::{Constant, INT64, Integers, Node};
 
 use super::activations::Pending;
 use super::attributes::axis;
-use super::shapes::Axis;
+use super::shapes::{Axis, IN_PARTS};
 use super::views::view;
 use super::{GraphError, Import, Value, View};
 
@@ -78,6 +78,10 @@ impl<'a> Import<'a> {
         }
         if let Some(made) = self.untouched(&call)? {
             return Ok(made);
+        }
+        let mut inputs = call.inputs.iter().flatten();
+        if inputs.any(|input| matches!(input, Value::Layer(layer) if Self::is_in_parts(layer))) {
+            return Err(call.unsupported(IN_PARTS));
         }
         let reader = call.node;
         let order = self.order_kept(&mut call);

@@ -24,6 +24,8 @@ pub(super) enum Axis {
     Group(usize),
     /// Which of the channels of a group of so many.
     Within(usize),
+    /// Which of so many equal parts of the channels, each of which is groups: a part may be taken, and nothing else be done.
+    Part(usize),
     /// Which of so many blocks of rows.
     RowBlock(usize),
     /// Which row of a block of so many.
@@ -35,6 +37,9 @@ pub(super) enum Axis {
     /// A length of 1 that a reshape has put there.
     One,
 }
+
+/// What cannot be done with channels that are three dimensions.
+pub(super) const IN_PARTS: &str = "of channels as parts of groups, before one part is taken";
 
 impl Axis {
     /// Channels first, as ONNX has its convolutions.
@@ -51,6 +56,7 @@ impl Import<'_> {
             Axis::Places => shape.h * shape.w,
             Axis::Group(length)
             | Axis::Within(length)
+            | Axis::Part(length)
             | Axis::RowBlock(length)
             | Axis::RowWithin(length)
             | Axis::ColumnBlock(length)
@@ -68,6 +74,11 @@ impl Import<'_> {
             h: shape.h + rows,
             w: shape.w + columns,
         }
+    }
+
+    /// Whether channels are three dimensions of the layer.
+    pub(super) fn is_in_parts(layer: &View) -> bool {
+        layer.axes.iter().any(|axis| matches!(axis, Axis::Part(_)))
     }
 
     /// Length of each dimension as the graph sees the layer.
@@ -206,6 +217,8 @@ fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Op
     let mut found = vec![];
     let mut shuffled = None;
     let mut left = wanted;
+    // Groups of a part are not all channels.
+    let is_whole = !old.iter().any(|axis| matches!(axis, Axis::Part(_)));
     while let [wanted, others @ ..] = left {
         left = others;
         let wanted = *wanted;
@@ -214,6 +227,20 @@ fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Op
             && wanted > 1
         {
             found.extend([Axis::Group(wanted), Axis::Within(*within)]);
+            (rest, left) = (after, others);
+            continue;
+        }
+        if let ([Axis::C, after @ ..], [groups, within, others @ ..]) = (rest, left)
+            && wanted
+                .checked_mul(*groups)
+                .and_then(|n| n.checked_mul(*within))
+                == Some(length(Axis::C))
+        {
+            found.extend([
+                Axis::Part(wanted),
+                Axis::Group(*groups),
+                Axis::Within(*within),
+            ]);
             (rest, left) = (after, others);
             continue;
         }
@@ -243,11 +270,11 @@ fn renamed(old: &[Axis], wanted: &[usize], length: impl Fn(Axis) -> usize) -> Op
                 rest = others;
                 Axis::W
             }
-            [Axis::Group(a), Axis::Within(b), others @ ..] if a * b == wanted => {
+            [Axis::Group(a), Axis::Within(b), others @ ..] if a * b == wanted && is_whole => {
                 rest = others;
                 Axis::C
             }
-            [Axis::Within(b), Axis::Group(a), others @ ..] if a * b == wanted => {
+            [Axis::Within(b), Axis::Group(a), others @ ..] if a * b == wanted && is_whole => {
                 rest = others;
                 shuffled = Some([*a, *b]);
                 Axis::C

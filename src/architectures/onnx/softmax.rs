@@ -7,7 +7,7 @@ use crate::weights::Tensor;
 use crate::weights::onnx::Node;
 
 use super::layers::Call;
-use super::shapes::Axis;
+use super::shapes::{Axis, IN_PARTS};
 use super::{GraphError, Import, Value, View};
 
 impl Import<'_> {
@@ -18,6 +18,9 @@ impl Import<'_> {
         layer: &View,
         along: usize,
     ) -> Result<View, GraphError> {
+        if Self::is_in_parts(layer) {
+            return Err(call.unsupported(IN_PARTS));
+        }
         if layer.axes[along] == Axis::Places
             && let Some(turned) = self.scores_turned(call, layer)?
         {

@@ -4,7 +4,7 @@ use gradcam::low_level::network::{Network, Op, Shape, SoftmaxOver};
 
 use super::{network, refused};
 use crate::common::onnx_writer::{
-    Model, attribute_float, attribute_int, attribute_ints, floats, ints,
+    Model, attribute_float, attribute_int, attribute_ints, bytes, floats, ints, tensor, varint,
 };
 
 /// Eight channels of 8 x 8 positions as two heads: `k` channels by positions, and `q` positions by channels.
@@ -163,6 +163,81 @@ fn attention_of_one_position_and_of_heads_of_one_channel_is_read() {
         single.contains(&("sum 8 of [3, 1]".into(), Shape::new(8, 8, 8))),
         "{single:?}"
     );
+}
+
+/// Queries, keys and values as parts of one layer's channels, each in heads: three dimensions of channels until one is taken.
+#[test]
+fn parts_of_the_channels_that_are_heads_each_are_taken_one_by_one() {
+    let model = Model::new(&[1, 3, 8, 8])
+        .constant(floats("w", &[24, 3, 1, 1], &[0.25; 72]))
+        .constant(ints("parts", &[1, 3, 2, 4, 64]))
+        .constant(ints("map", &[1, 8, 8, 8]))
+        .constant(floats("m", &[8, 2], &[0.5; 16]))
+        .node("Conv", "conv", &["x", "w"], &[])
+        .node("Reshape", "all", &["conv", "parts"], &[]);
+    let taken = (0..3).fold(model.clone(), |model, i| {
+        let at = format!("at{i}");
+        let index = tensor(&at, 7, &[], &bytes(7, &varint(i)));
+        let name = ["q", "k", "v"][i as usize];
+        model
+            .constant(index)
+            .node("Gather", name, &["all", &at], &[attribute_int("axis", 1)])
+    });
+    let attended = taken
+        .node("Transpose", "turned", &["q"], &[turned()])
+        .node("MatMul", "product", &["turned", "k"], &[])
+        .node(
+            "Softmax",
+            "shares",
+            &["product"],
+            &[attribute_int("axis", -1)],
+        )
+        .node("Transpose", "other", &["shares"], &[turned()])
+        .node("MatMul", "last", &["v", "other"], &[]);
+    let network = network(ended(attended, "last").bytes()).unwrap();
+    let picks = network
+        .nodes
+        .iter()
+        .filter(|node| node.inputs.first().is_some_and(|input| input.0 == 1));
+    let first_of_each: Vec<usize> = picks
+        .map(|node| {
+            let Op::Conv2d { weight, .. } = &node.op else {
+                panic!("a convolution of zeros and ones");
+            };
+            assert_eq!(weight.shape(), [8, 24, 1, 1]);
+            let values = weight.to_vec();
+            // Each row is one channel, the next of them in the next row.
+            let place = values.iter().position(|&value| value == 1.0).unwrap();
+            assert!((0..8).all(|row| values[row * 24 + place + row] == 1.0));
+            place
+        })
+        .collect();
+    assert_eq!(first_of_each, [0, 8, 16]);
+    let lines = ops(&network);
+    let has = |op: &str| lines.iter().any(|(line, _)| line.starts_with(op));
+    assert!(
+        has("scores 2 1") && has("softmax 64") && has("sum 2"),
+        "{lines:?}"
+    );
+    // What would take heads for all channels' is refused.
+    let ints_of = |name: &str, lengths: &[i64]| model.clone().constant(ints(name, lengths));
+    for wrong in [
+        model.clone().node("Relu", "wrong", &["all"], &[]),
+        model
+            .clone()
+            .node("Softmax", "wrong", &["all"], &[attribute_int("axis", 2)]),
+        ints_of("lengths", &[1, 3, 8, 64]).node("Reshape", "wrong", &["all", "lengths"], &[]),
+        ints_of("lengths", &[1, 24, 64]).node("Reshape", "wrong", &["all", "lengths"], &[]),
+        ints_of("zero", &[0]).node(
+            "Gather",
+            "wrong",
+            &["all", "zero"],
+            &[attribute_int("axis", 2)],
+        ),
+    ] {
+        let error = refused(&wrong);
+        assert!(error.starts_with("node \"wrong\": "), "{error}");
+    }
 }
 
 #[test]
