@@ -103,6 +103,8 @@ pub struct Gpu {
     info: AdapterInfo,
     limits: wgpu::Limits,
     family: KernelFamily,
+    /// Whether its shaders may have WGSL's functions for float16 in words.
+    converts_halves: bool,
     winograd: Winograd,
     costs: Arc<Costs>,
     compiled: Arc<Mutex<pipelines::Compiled>>,

@@ -172,6 +172,7 @@
 //! it, is stored to a buffer, and the device copies it. Winograd's products are read once, and from their buffer.
 
 pub mod half;
+pub mod half_words;
 mod params;
 mod table;
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::held::Tally;
+use super::pipelines::converts_halves;
 use super::{AdapterInfo, Fault, Gpu, GpuError, kernel_family};
 use crate::plan::Winograd;
 
@@ -61,12 +62,14 @@ impl Gpu {
         let fault = Arc::new(Mutex::new(None));
         report_to(&fault, &device);
         let family = kernel_family(&device, &queue);
+        let converts_halves = converts_halves(&device);
         Ok(Self {
             device,
             queue,
             info,
             limits,
             family,
+            converts_halves,
             winograd: Winograd::WhereFaster,
             costs: Arc::default(),
             compiled: Arc::default(),

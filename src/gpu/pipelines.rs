@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::texels::{HALF_TEXEL, TEXEL, WORDS};
 use super::{Gpu, GpuError};
 use crate::kernels::half::{self, Halves};
-use crate::kernels::{Access, Kernel, sampled};
+use crate::kernels::{Access, Kernel, half_words, sampled};
 use crate::plan::Plan;
 
 /// A compiled kernel. Cheap to clone: handles.
@@ -99,10 +99,30 @@ fn source(gpu: &Gpu, (kernel, halves): Form) -> Cow<'static, str> {
         made.unwrap_or_else(|error| panic!("tests/shaders checks {}: {error}", info.name))
             .into()
     };
-    match gpu.samples() {
+    let source: Cow<'static, str> = match gpu.samples() {
         true => sampled(&source).into(),
         false => source,
+    };
+    match gpu.converts_halves {
+        true => source,
+        false => half_words::without_builtins(&source).into_owned().into(),
     }
+}
+
+/// Whether wgpu takes shaders with WGSL's functions for float16 in words: it tells so of adapters, not of devices.
+pub(super) fn converts_halves(device: &wgpu::Device) -> bool {
+    const SOURCE: &str = "
+@group(0) @binding(0) var<storage, read_write> x: u32;
+@compute @workgroup_size(1)
+fn main() {
+    x = pack2x16float(unpack2x16float(x));
+}";
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let _trial = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("a trial of float16 in words"),
+        source: wgpu::ShaderSource::Wgsl(SOURCE.into()),
+    });
+    pollster::block_on(scope.pop()).is_none()
 }
 
 fn pipeline(gpu: &Gpu, form: Form, subgroup: u32) -> Pipeline {

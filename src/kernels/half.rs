@@ -2,8 +2,8 @@
 //!
 //! Each load of such a buffer becomes a call of a function that unpacks what it loads, each store a call of one that packs; all
 //! arithmetic stays float32. Two float16 lie in a word of 32 bits, so that every adapter can: `unpack2x16float` is the one
-//! instruction that a type of its own would come to as well, and the bytes are the same. An image changes its format, and its
-//! loads unpack by themselves.
+//! instruction that a type of its own would come to as well, and the bytes are the same; [`half_words`](super::half_words) stands in
+//! where a device lacks it. An image changes its format, and its loads unpack by themselves.
 //!
 //! Values are rounded to the nearest float16, ties to even, in integers before they are packed: drivers' conversions may round
 //! towards zero. A value beyond the largest float16 is told in a word that is bound behind all others, where it can be found: what

@@ -1,7 +1,5 @@
 //! Convolutions in every kernel that the adapter runs, alone and with a ReLU before them.
 
-use std::process::Command;
-
 use gradcam::low_level::kernels::Kernel;
 use gradcam::low_level::network::{FilterLayout, Network, Op, ReluRule, Shape, Window};
 use gradcam::low_level::plan::{ForwardRequest, Limits, Plan, Request, Winograd};
@@ -12,7 +10,7 @@ use crate::common::device::{
     random, there, there_and_back, tiled, to_input,
 };
 use crate::common::twins::{self, Filters};
-use crate::{SHAPES, TOLERANCE, single};
+use crate::{SHAPES, TOLERANCE, again_with, single};
 
 #[track_caller]
 fn check_convolution(input: Shape, outputs: usize, window: Window, bias: bool) {
@@ -272,16 +270,6 @@ fn the_software_adapter_runs_the_subgroup_convolution() {
 /// its own.
 #[test]
 fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
-    const TESTS: [&str; 8] = [
-        "convolutions::convolutions_3x3_of_odd_shapes_are_the_twins",
-        "convolutions::convolutions_with_many_outputs_and_without_a_bias_are_the_twins",
-        "convolutions::convolutions_with_any_window_are_the_twins",
-        "convolutions::convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins",
-        "convolutions::gradients_of_any_stride_are_the_twins",
-        "convolutions::a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule",
-        "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
-        "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types_are_the_twins",
-    ];
     if !GPU.info().driver.contains("llvmpipe") {
         return;
     }
@@ -289,17 +277,18 @@ fn convolutions_and_linear_layers_agree_at_every_width_of_a_vector() {
         if GPU.info().name.contains(&format!("{bits} bits")) {
             continue;
         }
-        let output = Command::new(std::env::current_exe().unwrap())
-            .arg("--exact")
-            .args(TESTS)
-            .env("LP_NATIVE_VECTOR_WIDTH", bits)
-            .env(SUBGROUPS_ALONE, "1")
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{bits} bits: {told}");
-        let passed = format!("{} passed", TESTS.len());
-        assert!(told.contains(&passed), "{bits} bits: {told}");
+        let tests = [
+            "convolutions::convolutions_3x3_of_odd_shapes_are_the_twins",
+            "convolutions::convolutions_with_many_outputs_and_without_a_bias_are_the_twins",
+            "convolutions::convolutions_with_any_window_are_the_twins",
+            "convolutions::convolutions_with_any_window_and_two_blocks_an_invocation_are_the_twins",
+            "convolutions::gradients_of_any_stride_are_the_twins",
+            "convolutions::a_relu_fused_into_the_gradient_of_strides_follows_the_same_rule",
+            "convolutions::images_that_winograd_takes_in_parts_give_what_each_gives_alone",
+            "linear::linear_layers_of_odd_sizes_in_both_file_orders_and_both_types_are_the_twins",
+        ];
+        let set = [("LP_NATIVE_VECTOR_WIDTH", bits), (SUBGROUPS_ALONE, "1")];
+        again_with(&set, &tests);
     }
 }
 

@@ -45,6 +45,22 @@ pub(crate) const SHAPES: [Shape; 7] = [
     Shape::new(64, 14, 14),
 ];
 
+/// Runs tests of this program once more, in a process of their own with these variables, and has all of them pass.
+pub(crate) fn again_with(set: &[(&str, &str)], tests: &[&str]) {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--exact")
+        .args(tests)
+        .envs(set.iter().copied())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let passed = format!("{} passed", tests.len());
+    assert!(
+        output.status.success() && told.contains(&passed),
+        "{set:?}: {told}"
+    );
+}
+
 /// The loop that measures a device's arithmetic; a driver that saw through it would make a ceiling out of nothing.
 #[test]
 fn multiply_adds_of_the_ceiling_are_all_done() {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gradcam::low_level::kernels::half::{self, HalfError, Halves};
+use gradcam::low_level::kernels::half_words::without_builtins;
 use gradcam::low_level::kernels::{
     Access, ActivationKind, CombineKind, Epilogue, Kernel, KernelInfo, SUBGROUP_BUFFERS, SUBGROUPS,
     sampled,
@@ -16,7 +17,7 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 #[cfg(target_os = "linux")]
 mod spirv;
 
-/// Subgroups where an adapter has them; float16 out of words, which all of Vulkan, Metal and DX12 have.
+/// Subgroups where an adapter has them; float16 out of words, for which there is another form where a device has none.
 const CAPABILITIES: Capabilities =
     Capabilities::SUBGROUP.union(Capabilities::SHADER_FLOAT16_IN_FLOAT32);
 
@@ -248,6 +249,26 @@ fn every_kernel_has_a_form_for_buffers_of_float16() {
             assert_eq!(has_overflow, halves.iter().any(writes), "{name}");
         }
     }
+}
+
+/// As it stands and with float16 in every buffer that may hold it.
+#[test]
+fn every_kernel_has_a_form_for_devices_without_float16_in_words() {
+    let mut replaced = 0;
+    for &kernel in Kernel::ALL {
+        let info = kernel.info();
+        let halves = Halves::of(can_be_half(&parse(kernel), kernel));
+        let halved = half::halved(info.source, halves, info.bindings.len() as u32 + 1).unwrap();
+        for source in [info.source, &halved] {
+            let made = without_builtins(source);
+            let module = parse_text(info.name, &made);
+            Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+                .validate(&module)
+                .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(&made)));
+            replaced += usize::from(made != source);
+        }
+    }
+    assert!(replaced > Kernel::ALL.len() / 2, "{replaced} replaced");
 }
 
 #[test]
