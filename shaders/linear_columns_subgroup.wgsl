@@ -8,9 +8,11 @@
 // image of 4096 texels a row: a row of zeros, then N x x_columns in vec4. y: N x columns, in vec4. extra: by `epilogue`,
 // the bias (columns) or activations in y's shape, one image's for `sharing` n.
 //
-// A workgroup is one subgroup and makes four columns (vec4) an invocation of up to 2 n, MANY: two of up to 10, a row after the
-// other; an invocation keeps the sums of texels that lie a subgroup apart. The same columns of other n come next on the same core, and
-// find them in its cache. Columns past the last read the last and are not written.
+// A workgroup is one subgroup and makes SEGMENT columns (vec4) of one n, 32 rows at a time: it walks along them, so that it reads
+// much of a row's page of memory before it needs another page, and keeps its sums in workgroup memory. Of rows that lie pages apart,
+// a few texels of each at a time, the loads would wait for memory. The same columns of other n come next on the same core, and find
+// them in its cache. MANY: two columns an invocation of up to 10 n, a row after the other. Columns past the last read the last and
+// are not written.
 // Rows whose x is zero are read all the same: Mesa 22.3 goes through what is behind a condition with all lanes masked.
 // CPU twin: linear_columns in tests/common/twins.rs.
 
@@ -42,6 +44,9 @@ override SUBGROUP: u32;
 override HALF: bool = false;
 // Whether a workgroup makes fewer columns of more n.
 override MANY: bool = false;
+
+// Columns (vec4) of a workgroup that makes one n.
+const SEGMENT: i32 = 128;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
@@ -114,51 +119,68 @@ fn store(sum: vec4<f32>, n: i32, c: i32) {
     y[at] = end(value, c, n / i32(p.sharing) * i32(p.columns) + c);
 }
 
-// Four columns an invocation of up to 2 n.
+// What a row (vec4) of x adds to the columns of texel `t`, row `row` (vec4) of this part: one vec4, or two if HALF.
+fn rows_of(t: i32, row: i32, x: vec4<f32>) -> array<vec4<f32>, 2> {
+    let top = min(row, i32(p.rows) - 1) * 4;
+    if HALF {
+        let two = half_blocks(t, top);
+        return array<vec4<f32>, 2>(two[0] * x, two[1] * x);
+    }
+    return array<vec4<f32>, 2>(block(t, top) * x, vec4<f32>());
+}
+
+// Row `row` of x for this part, zeros past the last.
+fn x_of(x0: i32, row: i32) -> vec4<f32> {
+    return select(vec4<f32>(), x_at(x0 + min(row, i32(p.rows) - 1)), row < i32(p.rows));
+}
+
+// The sums of a workgroup's columns.
+var<workgroup> sums: array<vec4<f32>, SEGMENT>;
+
+// SEGMENT columns of one n.
 fn few(group: vec3<u32>, lane: i32) {
     let lanes = i32(SUBGROUP);
-    let first = i32(group.y) * 4 * lanes;
-    // The texels that this invocation reads, and the columns in them.
-    let t = select(first + lane, first / 2 + lane, HALF);
-    let last = select(i32(p.columns), (i32(p.columns) + 1) / 2, HALF) - 1;
-    let t0 = min(t, last);
-    let t1 = min(t + lanes, last);
-    let t2 = min(t + 2 * lanes, last);
-    let t3 = min(t + 3 * lanes, last);
-    let c = select(t + lanes * vec4<i32>(0, 1, 2, 3), t * 2 + vec4<i32>(0, 1, 2 * lanes, 2 * lanes + 1), HALF);
-    let n = i32(group.x) * 2;
-    let two = n + 1 < i32(p.n);
+    let each = select(1, 2, HALF);
+    let first = i32(group.y) * SEGMENT;
+    let last = (i32(p.columns) + each - 1) / each - 1;
+    let steps = (min(SEGMENT, i32(p.columns) - first) + lanes * each - 1) / (lanes * each);
+    let n = i32(group.x);
     let x0 = n * i32(p.x_columns) + i32(p.first_row);
-    // s<n><column>
-    var s00 = vec4<f32>(); var s01 = vec4<f32>(); var s02 = vec4<f32>(); var s03 = vec4<f32>();
-    var s10 = vec4<f32>(); var s11 = vec4<f32>(); var s12 = vec4<f32>(); var s13 = vec4<f32>();
-    for (var r = 0; r < i32(p.rows); r++) {
-        var b0: mat4x4<f32>; var b1: mat4x4<f32>; var b2: mat4x4<f32>; var b3: mat4x4<f32>;
-        if HALF {
-            let two0 = half_blocks(t0, r * 4);
-            let two1 = half_blocks(t1, r * 4);
-            b0 = two0[0]; b1 = two0[1]; b2 = two1[0]; b3 = two1[1];
-        } else {
-            b0 = block(t0, r * 4);
-            b1 = block(t1, r * 4);
-            b2 = block(t2, r * 4);
-            b3 = block(t3, r * 4);
-        }
-        let x = x_at(x0 + r);
-        s00 += b0 * x; s01 += b1 * x; s02 += b2 * x; s03 += b3 * x;
-        if two {
-            let x = x_at(x0 + i32(p.x_columns) + r);
-            s10 += b0 * x; s11 += b1 * x; s12 += b2 * x; s13 += b3 * x;
+    for (var top = 0; top < i32(p.rows); top += 8) {
+        let r0 = x_of(x0, top);
+        let r1 = x_of(x0, top + 1);
+        let r2 = x_of(x0, top + 2);
+        let r3 = x_of(x0, top + 3);
+        let r4 = x_of(x0, top + 4);
+        let r5 = x_of(x0, top + 5);
+        let r6 = x_of(x0, top + 6);
+        let r7 = x_of(x0, top + 7);
+        for (var step = 0; step < steps; step++) {
+            let here = step * lanes + lane;
+            let t = min(first / each + here, last);
+            let m0 = rows_of(t, top, r0);
+            let m1 = rows_of(t, top + 1, r1);
+            let m2 = rows_of(t, top + 2, r2);
+            let m3 = rows_of(t, top + 3, r3);
+            let m4 = rows_of(t, top + 4, r4);
+            let m5 = rows_of(t, top + 5, r5);
+            let m6 = rows_of(t, top + 6, r6);
+            let m7 = rows_of(t, top + 7, r7);
+            let sum = m0[0] + m1[0] + m2[0] + m3[0] + m4[0] + m5[0] + m6[0] + m7[0];
+            sums[here * each] = sum + select(vec4<f32>(), sums[here * each], top > 0);
+            if HALF {
+                let sum = m0[1] + m1[1] + m2[1] + m3[1] + m4[1] + m5[1] + m6[1] + m7[1];
+                sums[here * 2 + 1] = sum + select(vec4<f32>(), sums[here * 2 + 1], top > 0);
+            }
         }
     }
-    store(s00, n, c.x);
-    store(s01, n, c.y);
-    store(s02, n, c.z);
-    store(s03, n, c.w);
-    store(s10, n + 1, c.x);
-    store(s11, n + 1, c.y);
-    store(s12, n + 1, c.z);
-    store(s13, n + 1, c.w);
+    for (var step = 0; step < steps; step++) {
+        let here = (step * lanes + lane) * each;
+        store(sums[here], n, first + here);
+        if HALF {
+            store(sums[here + 1], n, first + here + 1);
+        }
+    }
 }
 
 // Adds what the parts before left, if any, to the sums of column `c`, and stores them.

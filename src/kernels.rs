@@ -394,8 +394,8 @@ pub const MATRIX_IMAGE: usize = 32 << 20;
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.
 pub const LINEAR_COLUMNS_TILE: u32 = 16;
-/// Columns (vec4) for an invocation and images or classes that a workgroup of `linear_columns_subgroup.wgsl` makes.
-pub const LINEAR_COLUMNS_SUBGROUP_TILE: [u32; 2] = [4, 2];
+/// Columns (vec4) that a workgroup of `linear_columns_subgroup.wgsl` makes, of one image or class.
+pub const LINEAR_COLUMNS_SEGMENT: u32 = 128;
 /// Images or classes that a workgroup of `linear_rows_subgroup.wgsl` or `linear_columns_subgroup.wgsl` makes where there are more
 /// than [`LINEAR_BATCH`]. Ten at once take less time than eight by four along rows, or by two along columns, however many of the ten
 /// are idle.

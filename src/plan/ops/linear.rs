@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::end::End;
 use super::grid;
 use crate::kernels::{
-    Epilogue, Kernel, LINEAR_BATCH, LINEAR_COLUMNS_MANY, LINEAR_COLUMNS_SUBGROUP_TILE,
+    Epilogue, Kernel, LINEAR_BATCH, LINEAR_COLUMNS_MANY, LINEAR_COLUMNS_SEGMENT,
     LINEAR_COLUMNS_TILE, LINEAR_MANY, LinearColumnsParams, LinearRowsParams, MATRIX_IMAGE,
 };
 use crate::layout::{Direction, blocks};
@@ -204,10 +204,7 @@ impl Builder<'_> {
         let width = self.limits.subgroup();
         let [columns_at_once, batch] = match it.through_image {
             true if it.is_many() => [LINEAR_COLUMNS_MANY * width, LINEAR_MANY],
-            true => {
-                let [each, batch] = LINEAR_COLUMNS_SUBGROUP_TILE;
-                [each * width, batch]
-            }
+            true => [LINEAR_COLUMNS_SEGMENT, 1],
             false => [LINEAR_COLUMNS_TILE, LINEAR_BATCH],
         };
         let groups = params.columns.div_ceil(columns_at_once);
