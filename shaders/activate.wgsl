@@ -23,11 +23,10 @@
 //
 // x, y: N x blocks x positions, four channels an element. No exponential but EXP's own is of a positive number, so that none is
 // infinite; each result is within 1e-6 of f, POWER's within 4e-6, relative to the larger of 1, |x| and |f|.
-// An invocation makes one element of y. CPU twin: activate in tests/common/twins.rs.
+// An invocation makes one element of y, a layer of workgroups those of one n. CPU twin: activate in tests/common/twins.rs.
 
 struct Params {
-    count: u32, // elements of y: N * blocks * positions
-    blocks: u32,
+    image: u32, // elements of an image: blocks * positions
     positions: u32,
     slopes: u32, // slopes that there are: 0, 1 or one a channel
     a: f32,
@@ -118,14 +117,16 @@ fn mish_gate(v: vec4<f32>) -> vec4<f32> {
     return select(below, above, v > vec4<f32>());
 }
 
-// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
-// of floats is off by a little, that of what it leaves by one at most.
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other, and have no
+// instruction that makes floats of numbers without a sign. A quotient of floats is off by a little, that of what it leaves by one at
+// most.
 fn over(at: u32, by: u32) -> u32 {
-    let first = u32(f32(at) / f32(by));
-    let rest = i32(at - first * by);
-    let more = i32(f32(rest) / f32(by));
-    let left = rest - more * i32(by);
-    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+    let whole = i32(by);
+    let first = i32(f32(i32(at)) / f32(whole));
+    let rest = i32(at) - first * whole;
+    let more = i32(f32(rest) / f32(whole));
+    let left = rest - more * whole;
+    return u32(first + more + select(0, 1, left >= whole) - select(0, 1, left < 0));
 }
 
 @compute @workgroup_size(64)
@@ -134,21 +135,22 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.y * groups.x + group.x) * 64u + lane;
-    if at >= p.count {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if i >= p.image {
         return;
     }
+    let n = group.z;
+    let at = n * p.image + i;
     let zero = vec4<f32>();
     let one = vec4<f32>(1.0);
     let v = x[at];
     switch KIND {
         case ACTIVATION_LEAKY: {
-            let plane = over(at, p.positions);
             var slope = vec4<f32>(p.a);
             if p.slopes == 1u {
                 slope = vec4<f32>(slopes[0].x);
             } else if p.slopes > 1u {
-                slope = slopes[plane - over(plane, p.blocks) * p.blocks];
+                slope = slopes[over(i, p.positions)];
             }
             y[at] = select(slope * v, v, v > zero);
         }

@@ -22,11 +22,10 @@
 //   POWER         b m^(b - 1), m = max(x, a); where x <= a, or m <= 0 for a b other than 1: 0
 //
 // dy, dx: N x blocks x positions, four channels an element; kept: x, but y for SIGMOID and TANH, one image's (blocks x
-// positions) for `sharing` n. An invocation makes one element of dx. CPU twin: activate_backward in tests/common/twins.rs.
+// positions) for `sharing` n. An invocation makes one element of dx, a layer of workgroups those of one n. CPU twin: activate_backward in tests/common/twins.rs.
 
 struct Params {
-    count: u32, // elements of dx: N * blocks * positions
-    blocks: u32,
+    image: u32, // elements of an image: blocks * positions
     positions: u32,
     slopes: u32, // slopes that there are: 0, 1 or one a channel
     a: f32,
@@ -106,14 +105,21 @@ fn mish_slope(v: vec4<f32>) -> vec4<f32> {
     return t + v * short * sigmoid(v);
 }
 
-// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
-// of floats is off by a little, that of what it leaves by one at most.
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other, and have no
+// instruction that makes floats of numbers without a sign. A quotient of floats is off by a little, that of what it leaves by one at
+// most.
 fn over(at: u32, by: u32) -> u32 {
-    let first = u32(f32(at) / f32(by));
-    let rest = i32(at - first * by);
-    let more = i32(f32(rest) / f32(by));
-    let left = rest - more * i32(by);
-    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+    let whole = i32(by);
+    let first = i32(f32(i32(at)) / f32(whole));
+    let rest = i32(at) - first * whole;
+    let more = i32(f32(rest) / f32(whole));
+    let left = rest - more * whole;
+    return u32(first + more + select(0, 1, left >= whole) - select(0, 1, left < 0));
+}
+
+// The image that n belongs to, which is below 2^16.
+fn image_of(n: u32, sharing: u32) -> u32 {
+    return u32(i32((f32(i32(n)) + 0.5) / f32(i32(sharing))));
 }
 
 @compute @workgroup_size(64)
@@ -122,24 +128,23 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.y * groups.x + group.x) * 64u + lane;
-    if at >= p.count {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if i >= p.image {
         return;
     }
+    let n = group.z;
+    let at = n * p.image + i;
     let zero = vec4<f32>();
     let one = vec4<f32>(1.0);
-    let image = p.blocks * p.positions;
-    let n = over(at, image);
-    let v = kept[(over(n, p.sharing) - n) * image + at];
+    let v = kept[image_of(n, p.sharing) * p.image + i];
     var slope = one;
     switch KIND {
         case ACTIVATION_LEAKY: {
-            let plane = over(at, p.positions);
             var below = vec4<f32>(p.a);
             if p.slopes == 1u {
                 below = vec4<f32>(slopes[0].x);
             } else if p.slopes > 1u {
-                below = slopes[plane - over(plane, p.blocks) * p.blocks];
+                below = slopes[over(i, p.positions)];
             }
             slope = select(below, one, v > zero);
         }

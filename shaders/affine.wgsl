@@ -1,19 +1,19 @@
 // A scale and a shift a channel; with the scale alone its own input gradient.
 //
-//   y[n, b, i] = end(scale[b] * x[n, b, i] + (shifted: shift[b], else 0)), per channel
+//   y[n, b, i] = end(scale[b] * x[n, b, i] + (SHIFTED: shift[b], else 0)), per channel
 //
 // x, y: N x blocks x positions, four channels an element; scale, shift: blocks. end: the ReLU after it where epilogue is BIAS_RELU.
-// An invocation makes one element of y. CPU twin: affine in tests/common/twins.rs.
+// An invocation makes one element of y, a layer of workgroups those of one n. CPU twin: affine in tests/common/twins.rs.
 
 struct Params {
-    count: u32, // elements of y: N * blocks * positions
-    blocks: u32,
+    image: u32, // elements of an image: blocks * positions
     positions: u32,
-    shifted: u32,
     epilogue: u32,
 }
 
 const EPILOGUE_BIAS_RELU: u32 = 2u;
+
+override SHIFTED: bool;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -21,14 +21,16 @@ const EPILOGUE_BIAS_RELU: u32 = 2u;
 @group(0) @binding(3) var<storage, read> shift: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
-// of floats is off by a little, that of what it leaves by one at most.
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other, and have no
+// instruction that makes floats of numbers without a sign. A quotient of floats is off by a little, that of what it leaves by one at
+// most.
 fn over(at: u32, by: u32) -> u32 {
-    let first = u32(f32(at) / f32(by));
-    let rest = i32(at - first * by);
-    let more = i32(f32(rest) / f32(by));
-    let left = rest - more * i32(by);
-    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+    let whole = i32(by);
+    let first = i32(f32(i32(at)) / f32(whole));
+    let rest = i32(at) - first * whole;
+    let more = i32(f32(rest) / f32(whole));
+    let left = rest - more * whole;
+    return u32(first + more + select(0, 1, left >= whole) - select(0, 1, left < 0));
 }
 
 @compute @workgroup_size(64)
@@ -37,14 +39,15 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.y * groups.x + group.x) * 64u + lane;
-    if at >= p.count {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if i >= p.image {
         return;
     }
-    let plane = over(at, p.positions);
-    let block = plane - over(plane, p.blocks) * p.blocks;
+    let n = group.z;
+    let at = n * p.image + i;
+    let block = over(i, p.positions);
     var value = scale[block] * x[at];
-    if p.shifted != 0u {
+    if SHIFTED {
         value += shift[block];
     }
     if p.epilogue == EPILOGUE_BIAS_RELU {

@@ -5,12 +5,11 @@
 //   epilogue MASK_GUIDED:  y = x where low < act < high and x > 0  (guided backpropagation, arXiv 1412.6806)
 //   epilogue MASK_DECONV:  y = x where x > 0                       (deconvolution, arXiv 1311.2901)
 //
-// x, y: N x elements, four channels each; act: clipped values, one image's (elements) for `sharing` n.
-// An invocation makes one element of y. CPU twin: clip in tests/common/twins.rs.
+// x, y: N x elements of an image, four channels each; act: clipped values, one image's for `sharing` n.
+// An invocation makes one element of y, a layer of workgroups those of one n. CPU twin: clip in tests/common/twins.rs.
 
 struct Params {
-    count: u32, // elements of y: N * elements
-    elements: u32,
+    image: u32, // elements of an image
     low: f32,
     high: f32,
     epilogue: u32,
@@ -26,14 +25,9 @@ const EPILOGUE_MASK_DECONV: u32 = 5u;
 @group(0) @binding(2) var<storage, read> act: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
-// of floats is off by a little, that of what it leaves by one at most.
-fn over(at: u32, by: u32) -> u32 {
-    let first = u32(f32(at) / f32(by));
-    let rest = i32(at - first * by);
-    let more = i32(f32(rest) / f32(by));
-    let left = rest - more * i32(by);
-    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+// The image that n belongs to, which is below 2^16.
+fn image_of(n: u32, sharing: u32) -> u32 {
+    return u32(i32((f32(i32(n)) + 0.5) / f32(i32(sharing))));
 }
 
 @compute @workgroup_size(64)
@@ -42,20 +36,25 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.y * groups.x + group.x) * 64u + lane;
-    if at >= p.count {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if i >= p.image {
         return;
     }
+    let n = group.z;
+    let at = n * p.image + i;
     let zero = vec4<f32>();
     let low = vec4<f32>(p.low);
     let high = vec4<f32>(p.high);
     let value = x[at];
-    let n = over(at, p.elements);
-    let i = (over(n, p.sharing) - n) * p.elements + at;
+    let kept = act[image_of(n, p.sharing) * p.image + i];
+    let above = max(value, zero);
+    // One store: this adapter goes through all branches.
+    var end = min(max(value, low), high);
     switch p.epilogue {
-        case EPILOGUE_MASK: { y[at] = select(zero, value, (act[i] > low) & (act[i] < high)); }
-        case EPILOGUE_MASK_GUIDED: { y[at] = select(zero, max(value, zero), (act[i] > low) & (act[i] < high)); }
-        case EPILOGUE_MASK_DECONV: { y[at] = max(value, zero); }
-        default: { y[at] = min(max(value, low), high); }
+        case EPILOGUE_MASK: { end = select(zero, value, (kept > low) & (kept < high)); }
+        case EPILOGUE_MASK_GUIDED: { end = select(zero, above, (kept > low) & (kept < high)); }
+        case EPILOGUE_MASK_DECONV: { end = above; }
+        default: {}
     }
+    y[at] = end;
 }

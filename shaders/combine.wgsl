@@ -9,11 +9,10 @@
 // one, y: N x blocks x positions, four channels an element; other the same, or with one position for all of them where `spread` is
 // set (squeeze and excite). Either may be there once for `sharing` n: activations for all gradients of an image, or what a rerun
 // leaves as it is for all its images. end: the ReLU after it where epilogue is BIAS_RELU (there is no bias here).
-// An invocation makes one element of y. CPU twin: combine in tests/common/twins.rs.
+// An invocation makes one element of y, a layer of workgroups those of one n. CPU twin: combine in tests/common/twins.rs.
 
 struct Params {
-    count: u32, // elements of y: N * image
-    image: u32, // blocks * positions
+    image: u32, // elements of an image: blocks * positions
     positions: u32,
     kind: u32,
     one_sharing: u32, // n of an image of `one`
@@ -28,19 +27,29 @@ const COMBINE_AT_LEAST: u32 = 3u;
 const COMBINE_ABOVE: u32 = 4u;
 const EPILOGUE_BIAS_RELU: u32 = 2u;
 
+// Whether one and other have a value for each n and position.
+override EACH: bool;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> one: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
-// of floats is off by a little, that of what it leaves by one at most.
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other, and have no
+// instruction that makes floats of numbers without a sign. A quotient of floats is off by a little, that of what it leaves by one at
+// most.
 fn over(at: u32, by: u32) -> u32 {
-    let first = u32(f32(at) / f32(by));
-    let rest = i32(at - first * by);
-    let more = i32(f32(rest) / f32(by));
-    let left = rest - more * i32(by);
-    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+    let whole = i32(by);
+    let first = i32(f32(i32(at)) / f32(whole));
+    let rest = i32(at) - first * whole;
+    let more = i32(f32(rest) / f32(whole));
+    let left = rest - more * whole;
+    return u32(first + more + select(0, 1, left >= whole) - select(0, 1, left < 0));
+}
+
+// The image that n belongs to, which is below 2^16.
+fn image_of(n: u32, sharing: u32) -> u32 {
+    return u32(i32((f32(i32(n)) + 0.5) / f32(i32(sharing))));
 }
 
 @compute @workgroup_size(64)
@@ -49,15 +58,21 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.y * groups.x + group.x) * 64u + lane;
-    if at >= p.count {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if i >= p.image {
         return;
     }
-    let n = over(at, p.image);
-    let i = at - n * p.image;
-    let a = one[over(n, p.one_sharing) * p.image + i];
-    let other_at = over(n, p.other_sharing) * p.image + i;
-    let b = other[select(other_at, over(other_at, p.positions), p.spread != 0u)];
+    let n = group.z;
+    let at = n * p.image + i;
+    var one_at = at;
+    var other_at = at;
+    if !EACH {
+        one_at = image_of(n, p.one_sharing) * p.image + i;
+        other_at = image_of(n, p.other_sharing) * p.image + i;
+        other_at = select(other_at, over(other_at, p.positions), p.spread != 0u);
+    }
+    let a = one[one_at];
+    let b = other[other_at];
     let zero = vec4<f32>();
     let one_each = zero + 1.0;
     var value = select(a + b, a * b, p.kind == COMBINE_MUL);

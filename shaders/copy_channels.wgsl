@@ -4,16 +4,15 @@
 //   after them 0
 //
 // x: N x in_blocks x positions, y: N x blocks x positions, four channels an element; x may be there once for `sharing` n. Of y
-// the blocks from `first_block` on are written, `made_blocks` of them. A block may hold channels of two inputs: they come in
+// the blocks from `first_block` on are written. A block may hold channels of two inputs: they come in
 // their order, and each keeps what the one before it wrote.
-// An invocation makes one element of y. CPU twin: copy_channels in tests/common/twins.rs.
+// An invocation makes one element of y, a layer of workgroups those of one n. CPU twin: copy_channels in tests/common/twins.rs.
 
 struct Params {
-    count: u32, // elements made: N * made_blocks * positions
+    image: u32, // elements made of an image: made_blocks * positions
     in_blocks: u32,
     blocks: u32,
     first_block: u32,
-    made_blocks: u32,
     positions: u32,
     from_channel: u32,
     to: u32,
@@ -26,6 +25,23 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other, and have no
+// instruction that makes floats of numbers without a sign. A quotient of floats is off by a little, that of what it leaves by one at
+// most.
+fn over(at: u32, by: u32) -> u32 {
+    let whole = i32(by);
+    let first = i32(f32(i32(at)) / f32(whole));
+    let rest = i32(at) - first * whole;
+    let more = i32(f32(rest) / f32(whole));
+    let left = rest - more * whole;
+    return u32(first + more + select(0, 1, left >= whole) - select(0, 1, left < 0));
+}
+
+// The image that n belongs to, which is below 2^16.
+fn image_of(n: u32, sharing: u32) -> u32 {
+    return u32(i32((f32(i32(n)) + 0.5) / f32(i32(sharing))));
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -33,14 +49,15 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let made = (group.y * groups.x + group.x) * 64u + lane;
-    if made >= p.count {
+    if made >= p.image {
         return;
     }
-    let position = made % p.positions;
-    let block = p.first_block + made / p.positions % p.made_blocks;
-    let n = made / p.positions / p.made_blocks;
+    let plane = over(made, p.positions);
+    let position = made - plane * p.positions;
+    let block = p.first_block + plane;
+    let n = group.z;
     let at = (n * p.blocks + block) * p.positions + position;
-    let base = n / p.sharing * p.in_blocks * p.positions + position;
+    let base = image_of(n, p.sharing) * p.in_blocks * p.positions + position;
     let c = block * 4u;
     let aligned = p.to % 4u == p.from_channel % 4u;
     if aligned && c >= p.to && c + 4u <= p.to + p.channels {

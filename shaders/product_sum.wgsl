@@ -18,14 +18,16 @@ struct Params {
 @group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other. A quotient
-// of floats is off by a little, that of what it leaves by one at most.
+// `at` over `by`, rounded down, both below 2^31: software adapters divide whole numbers one invocation after the other, and have no
+// instruction that makes floats of numbers without a sign. A quotient of floats is off by a little, that of what it leaves by one at
+// most.
 fn over(at: u32, by: u32) -> u32 {
-    let first = u32(f32(at) / f32(by));
-    let rest = i32(at - first * by);
-    let more = i32(f32(rest) / f32(by));
-    let left = rest - more * i32(by);
-    return first + u32(more + select(0, 1, left >= i32(by)) - select(0, 1, left < 0));
+    let whole = i32(by);
+    let first = i32(f32(i32(at)) / f32(whole));
+    let rest = i32(at) - first * whole;
+    let more = i32(f32(rest) / f32(whole));
+    let left = rest - more * whole;
+    return u32(first + more + select(0, 1, left >= whole) - select(0, 1, left < 0));
 }
 
 @compute @workgroup_size(64)

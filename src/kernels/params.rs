@@ -108,7 +108,7 @@ uniforms! {
 
     /// Uniform of `affine.wgsl`.
     AffineParams {
-        count: u32, blocks: u32, positions: u32, shifted: u32, epilogue: u32,
+        image: u32, positions: u32, epilogue: u32,
     }
 
     /// Uniform of `avg_pool.wgsl` and `avg_pool_backward.wgsl`.
@@ -169,17 +169,17 @@ uniforms! {
 
     /// Uniform of `activate.wgsl`.
     ActivateParams {
-        count: u32, blocks: u32, positions: u32, slopes: u32, a: f32, b: f32,
+        image: u32, positions: u32, slopes: u32, a: f32, b: f32,
     }
 
     /// Uniform of `activate_backward.wgsl`.
     ActivateBackwardParams {
-        count: u32, blocks: u32, positions: u32, slopes: u32, a: f32, b: f32, sharing: u32,
+        image: u32, positions: u32, slopes: u32, a: f32, b: f32, sharing: u32,
     }
 
     /// Uniform of `combine.wgsl`.
     CombineParams {
-        count: u32, image: u32, positions: u32, kind: u32, one_sharing: u32, other_sharing: u32, spread: u32,
+        image: u32, positions: u32, kind: u32, one_sharing: u32, other_sharing: u32, spread: u32,
         epilogue: u32,
     }
 
@@ -190,7 +190,7 @@ uniforms! {
 
     /// Uniform of `copy_channels.wgsl`.
     CopyChannelsParams {
-        count: u32, in_blocks: u32, blocks: u32, first_block: u32, made_blocks: u32, positions: u32,
+        image: u32, in_blocks: u32, blocks: u32, first_block: u32, positions: u32,
         from_channel: u32, to: u32, channels: u32, keep: u32, sharing: u32,
     }
 
@@ -283,12 +283,12 @@ uniforms! {
 
     /// Uniform of `relu.wgsl`.
     ReluParams {
-        count: u32, elements: u32, epilogue: u32, sharing: u32,
+        image: u32, epilogue: u32, sharing: u32,
     }
 
     /// Uniform of `clip.wgsl`.
     ClipParams {
-        count: u32, elements: u32, low: f32, high: f32, epilogue: u32, sharing: u32,
+        image: u32, low: f32, high: f32, epilogue: u32, sharing: u32,
     }
 
     /// Uniform of `linear_rows.wgsl` and `linear_rows_subgroup.wgsl`.

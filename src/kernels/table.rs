@@ -11,6 +11,10 @@ type Constants = &'static [(&'static str, f64)];
 const NONE: Constants = &[];
 const FULL: Constants = &[("HALF", 0.0)];
 const HALF: Constants = &[("HALF", 1.0)];
+const SHIFTED: Constants = &[("SHIFTED", 1.0)];
+const NOT_SHIFTED: Constants = &[("SHIFTED", 0.0)];
+const EACH: Constants = &[("EACH", 1.0)];
+const NOT_EACH: Constants = &[("EACH", 0.0)];
 const FEW: Constants = &[("HALF", 0.0), ("MANY", 0.0)];
 const FEW_HALF: Constants = &[("HALF", 1.0), ("MANY", 0.0)];
 const MANY: Constants = &[("HALF", 0.0), ("MANY", 1.0)];
@@ -305,7 +309,9 @@ kernels! {
     /// [`WINOGRAD_SMALL_SIZE`].
     WinogradOutputPoolTiled2x2: "winograd_output_pool_tiled", WinogradOutputPoolTiledParams,
         [Read, Read, Write, Write], F_2X2;
-    Affine: "affine", AffineParams, [Read, Read, Read, Write];
+    Affine: "affine", AffineParams, [Read, Read, Read, Write], SHIFTED;
+    /// The input gradient.
+    AffineBackward: "affine", AffineParams, [Read, Read, Read, Write], NOT_SHIFTED;
     AvgPool: "avg_pool", AvgPoolParams, [Read, Write];
     AvgPoolBackward: "avg_pool_backward", AvgPoolParams, [Read, Write];
     AdaptiveAvgPool: "adaptive_avg_pool", AdaptiveAvgPoolParams, [Read, Write];
@@ -359,7 +365,9 @@ kernels! {
     ActivateExpBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], EXP_KIND;
     ActivateLogBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], LOG_KIND;
     ActivatePowerBackward: "activate_backward", ActivateBackwardParams, [Read, Read, Read, Write], POWER_KIND;
-    Combine: "combine", CombineParams, [Read, Read, Write];
+    Combine: "combine", CombineParams, [Read, Read, Write], NOT_EACH;
+    /// Of two values for each n and position.
+    CombineEach: "combine", CombineParams, [Read, Read, Write], EACH;
     ProductSum: "product_sum", ProductSumParams, [Read, Read, Write];
     CopyChannels: "copy_channels", CopyChannelsParams, [Read, Write];
     LayerNorm: "layer_norm", LayerNormParams, [Read, Read, Read, Write];

@@ -55,7 +55,12 @@ impl Call<'_> {
 
     /// Elements of y, of four channels each.
     fn count(&self) -> u32 {
-        (padded_len(self.n, self.made()) / 4) as u32
+        (self.n * self.image()) as u32
+    }
+
+    /// Those of one n.
+    fn image(&self) -> usize {
+        padded_len(1, self.made()) / 4
     }
 }
 
@@ -321,6 +326,20 @@ impl<'a> Builder<'a> {
         buffers: Vec<BufferId>,
     ) {
         let workgroups = self.workgroups(count);
+        self.dispatch(kernel, label, params, buffers, workgroups, 0);
+    }
+
+    /// The same, `image` elements of each n in a layer of workgroups of their own.
+    fn each_image<P: bytemuck::Pod>(
+        &mut self,
+        kernel: Kernel,
+        label: &str,
+        [n, image]: [usize; 2],
+        params: &P,
+        buffers: Vec<BufferId>,
+    ) {
+        let [columns, rows, _] = self.workgroups(image as u32);
+        let workgroups = [columns, rows, n as u32];
         self.dispatch(kernel, label, params, buffers, workgroups, 0);
     }
 

@@ -135,7 +135,7 @@ fn concatenations_of_concatenations_give_the_values_and_gradients_of_their_twins
         let plan = Plan::new(&network, &way_back, GPU.limits()).unwrap();
         let back = || plan.picture().backs[0].dispatches.iter();
         let count = |kernel| back().filter(|call| call.kernel == kernel).count();
-        let [sums, copies] = [Kernel::Combine, Kernel::CopyChannels].map(count);
+        let [sums, copies] = [Kernel::CombineEach, Kernel::CopyChannels].map(count);
         if growth != 6 {
             assert_eq!([sums, copies], [3, 0], "nested: {nested}");
         }

@@ -243,7 +243,7 @@ fn the_later_of_two_convolutions_adds_the_earlier_ones_value() {
         let out = Shape::new(outputs, input.h, input.w);
         if on_subgroups() {
             assert!(added.iter().any(|&kernel| has(&network, kernel)));
-            assert!(!has(&network, Kernel::Combine));
+            assert!(!has(&network, Kernel::CombineEach));
         }
         let n = 3;
         let x = random(17, n * input.len());
@@ -481,7 +481,7 @@ fn a_convolution_of_one_tap_multiplies_what_it_reads_by_a_value_a_channel() {
         // A map of one position has no gate apart from itself.
         if on_subgroups() && positions > 1 {
             assert!(taken.iter().any(|&kernel| has(&network, kernel)), "{input}");
-            assert!(!has(&network, Kernel::Combine));
+            assert!(!has(&network, Kernel::CombineEach));
         }
         let x = random(45, n * input.len());
         let gates = twins::global_mean(&x, input);

@@ -37,8 +37,8 @@ fn values(constant: &str, source: &str) -> Vec<f64> {
             kinds
         }
         "BLOCKS" => vec![1.0, 2.0],
-        "ADDED" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SCALED" | "SHUFFLED" | "SPREAD"
-        | "TURNED" | "WIDE" => vec![0.0, 1.0],
+        "ADDED" | "EACH" | "HALF" | "MANY" | "MASKED" | "NORMED" | "SCALED" | "SHIFTED"
+        | "SHUFFLED" | "SPREAD" | "TURNED" | "WIDE" => vec![0.0, 1.0],
         other => panic!("what can {other} be?"),
     }
 }

@@ -6,7 +6,7 @@ use crate::kernels::{
     ActivateBackwardParams, ActivateParams, ActivationKind, ClipParams, Epilogue, Kernel,
     ReluParams,
 };
-use crate::layout::{Direction, blocks, padded_len};
+use crate::layout::Direction;
 use crate::network::{Activation, NodeId, ReluRule, SELU, SavedValue};
 use crate::plan::BufferId;
 use crate::plan::builder::Builder;
@@ -38,13 +38,18 @@ impl Builder<'_> {
     fn relu(&mut self, call: &Call<'_>, rule: ReluRule, kept: Option<BufferId>) {
         let epilogue = kept.map_or(Epilogue::BiasRelu, |_| mask(rule));
         let params = ReluParams {
-            count: call.count(),
-            elements: (padded_len(1, call.made()) / 4) as u32,
+            image: call.image() as u32,
             epilogue: epilogue as u32,
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept.unwrap_or(self.nothing), call.y];
-        self.each(Kernel::Relu, call.label, params.count, &params, buffers);
+        self.each_image(
+            Kernel::Relu,
+            call.label,
+            [call.n, call.image()],
+            &params,
+            buffers,
+        );
     }
 
     /// The same between bounds.
@@ -52,15 +57,20 @@ impl Builder<'_> {
         let epilogue = kept.map_or(Epilogue::None, |_| mask(rule));
         let [low, high] = finite(bounds);
         let params = ClipParams {
-            count: call.count(),
-            elements: (padded_len(1, call.made()) / 4) as u32,
+            image: call.image() as u32,
             low,
             high,
             epilogue: epilogue as u32,
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept.unwrap_or(self.nothing), call.y];
-        self.each(Kernel::Clip, call.label, params.count, &params, buffers);
+        self.each_image(
+            Kernel::Clip,
+            call.label,
+            [call.n, call.image()],
+            &params,
+            buffers,
+        );
     }
 
     /// The others, which no rule but the plain one is for.
@@ -77,24 +87,23 @@ impl Builder<'_> {
             Activation::PRelu { slope } => (self.vector(id, "slopes", slope), slope.len() as u32),
             _ => (self.nothing, 0),
         };
-        let (count, blocks) = (call.count(), blocks(shape.c) as u32);
+        let image = call.image() as u32;
+        let count = [call.n, call.image()];
         let positions = (shape.h * shape.w) as u32;
         let [there, back] = kind.kernels();
         let Some(kept) = kept else {
             let params = ActivateParams {
-                count,
-                blocks,
+                image,
                 positions,
                 slopes: slope_count,
                 a,
                 b,
             };
             let buffers = vec![call.x, slopes, call.y];
-            return self.each(there, call.label, count, &params, buffers);
+            return self.each_image(there, call.label, count, &params, buffers);
         };
         let params = ActivateBackwardParams {
-            count,
-            blocks,
+            image,
             positions,
             slopes: slope_count,
             a,
@@ -102,7 +111,7 @@ impl Builder<'_> {
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept, slopes, call.y];
-        self.each(back, call.label, count, &params, buffers);
+        self.each_image(back, call.label, count, &params, buffers);
     }
 }
 

@@ -167,10 +167,8 @@ impl Builder<'_> {
             true => [other, one],
             false => [one, other],
         };
-        let image = padded_len(1, one.shape) / 4;
         let params = CombineParams {
-            count: (n * image) as u32,
-            image: image as u32,
+            image: (padded_len(1, one.shape) / 4) as u32,
             positions: positions(one.shape) as u32,
             kind: kind as u32,
             one_sharing: one.sharing as u32,
@@ -179,7 +177,12 @@ impl Builder<'_> {
             epilogue: epilogue as u32,
         };
         let buffers = vec![one.buffer, other.buffer, y];
-        self.each(Kernel::Combine, label, params.count, &params, buffers);
+        let is_each = [one, other].iter().all(|it| it.sharing == 1) && params.spread == 0;
+        let kernel = match is_each {
+            true => Kernel::CombineEach,
+            false => Kernel::Combine,
+        };
+        self.each_image(kernel, label, [n, params.image as usize], &params, buffers);
     }
 
     /// The gradient at an input of one position: the sum over positions of `dy`, times `other` where it is given.
@@ -280,11 +283,10 @@ impl Builder<'_> {
         let first = it.to / 4;
         let made = blocks(it.to + it.channels) - first;
         let params = CopyChannelsParams {
-            count: (it.n * made * positions) as u32,
+            image: (made * positions) as u32,
             in_blocks: blocks(it.x.shape.c) as u32,
             blocks: blocks(it.y_shape.c) as u32,
             first_block: first as u32,
-            made_blocks: made as u32,
             positions: positions as u32,
             from_channel: it.from as u32,
             to: it.to as u32,
@@ -293,12 +295,7 @@ impl Builder<'_> {
             sharing: it.x.sharing as u32,
         };
         let buffers = vec![it.x.buffer, it.y];
-        self.each(
-            Kernel::CopyChannels,
-            it.label,
-            params.count,
-            &params,
-            buffers,
-        );
+        let count = [it.n, made * positions];
+        self.each_image(Kernel::CopyChannels, it.label, count, &params, buffers);
     }
 }

@@ -22,14 +22,16 @@ impl Builder<'_> {
         let shifted = call.direction == Direction::Forward;
         let shifts = shifted.then(|| self.vector(id, "shifts", shift));
         let params = AffineParams {
-            count: call.count(),
-            blocks: blocks(shape.c) as u32,
+            image: call.image() as u32,
             positions: (shape.h * shape.w) as u32,
-            shifted: u32::from(shifted),
             epilogue: epilogue as u32,
         };
         let buffers = vec![call.x, scale, shifts.unwrap_or(self.nothing), call.y];
-        self.each(Kernel::Affine, call.label, params.count, &params, buffers);
+        let kernel = match shifted {
+            true => Kernel::Affine,
+            false => Kernel::AffineBackward,
+        };
+        self.each_image(kernel, call.label, [call.n, call.image()], &params, buffers);
     }
 
     /// The scales and shifts of node `id` as a convolution reads them.
