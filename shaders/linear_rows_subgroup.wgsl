@@ -42,7 +42,7 @@ override MANY: bool = false;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var m: texture_storage_2d<rgba32uint, read>;
+@group(0) @binding(2) var m: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var<storage, read> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -80,19 +80,19 @@ fn high(v: vec4<u32>) -> vec4<f32> {
 // Four rows of a texel, which is one column (vec4): a row in each column of the matrix.
 fn block(t: i32, top: i32) -> mat4x4<f32> {
     return mat4x4<f32>(
-        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top))),
-        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 1))),
-        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 2))),
-        bitcast<vec4<f32>>(textureLoad(m, vec2<i32>(t, top + 3))),
+        textureLoad(m, vec2<i32>(t, top)),
+        textureLoad(m, vec2<i32>(t, top + 1)),
+        textureLoad(m, vec2<i32>(t, top + 2)),
+        textureLoad(m, vec2<i32>(t, top + 3)),
     );
 }
 
 // The same of a texel of two columns (vec4) in float16.
 fn half_blocks(t: i32, top: i32) -> array<mat4x4<f32>, 2> {
-    let m0 = textureLoad(m, vec2<i32>(t, top));
-    let m1 = textureLoad(m, vec2<i32>(t, top + 1));
-    let m2 = textureLoad(m, vec2<i32>(t, top + 2));
-    let m3 = textureLoad(m, vec2<i32>(t, top + 3));
+    let m0 = bitcast<vec4<u32>>(textureLoad(m, vec2<i32>(t, top)));
+    let m1 = bitcast<vec4<u32>>(textureLoad(m, vec2<i32>(t, top + 1)));
+    let m2 = bitcast<vec4<u32>>(textureLoad(m, vec2<i32>(t, top + 2)));
+    let m3 = bitcast<vec4<u32>>(textureLoad(m, vec2<i32>(t, top + 3)));
     return array<mat4x4<f32>, 2>(
         mat4x4<f32>(low(m0), low(m1), low(m2), low(m3)),
         mat4x4<f32>(high(m0), high(m1), high(m2), high(m3)),

@@ -1,7 +1,7 @@
 //! Memory of the device for the buffers of a plan.
 
 use super::held::Held;
-use super::texels::{HALF_TEXEL, TEXEL, WORDS, extent, texel_bytes};
+use super::texels::{HALF_TEXEL, TEXEL, extent, texel_bytes};
 use super::{Gpu, GpuError};
 use crate::plan::{Contents, Plan};
 
@@ -80,8 +80,7 @@ pub(super) fn allocate(gpu: &Gpu, plan: &Plan) -> Result<Vec<Memory>, GpuError> 
             (Contents::Scratch { slot }, _) => slots[*slot].clone(),
             (Contents::Part { of, .. }, _) => memory[of.0].clone(),
             (_, Some(columns)) => {
-                let format = match planned.half {
-                    _ if planned.is_matrix() => WORDS,
+                let format = match planned.half && !planned.is_matrix() {
                     true => HALF_TEXEL,
                     false => TEXEL,
                 };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::texels::{HALF_TEXEL, TEXEL, WORDS};
+use super::texels::{HALF_TEXEL, TEXEL};
 use super::{Gpu, GpuError};
 use crate::kernels::half::{self, Halves};
 use crate::kernels::{Access, Kernel, half_words, sampled};
@@ -197,20 +197,16 @@ fn binding_type(access: Access, samples: bool, is_half: bool) -> wgpu::BindingTy
             let read_only = access == Access::Read;
             buffer(wgpu::BufferBindingType::Storage { read_only }, 0)
         }
-        Access::Image | Access::Words if samples => wgpu::BindingType::Texture {
-            sample_type: match access {
-                Access::Words => wgpu::TextureSampleType::Uint,
-                _ => wgpu::TextureSampleType::Float { filterable: false },
-            },
+        Access::Image | Access::Matrix if samples => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
             view_dimension,
             multisampled: false,
         },
-        Access::Image | Access::Words => wgpu::BindingType::StorageTexture {
+        Access::Image | Access::Matrix => wgpu::BindingType::StorageTexture {
             access: wgpu::StorageTextureAccess::ReadOnly,
-            format: match access {
-                Access::Words => WORDS,
-                _ if is_half => HALF_TEXEL,
-                _ => TEXEL,
+            format: match is_half {
+                true => HALF_TEXEL,
+                false => TEXEL,
             },
             view_dimension,
         },

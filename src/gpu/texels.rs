@@ -1,14 +1,12 @@
 //! Images that kernels of the software adapter read through: of float32 or float16 texels in whole rows, the first one zero; and of
-//! matrices, a row of words for each of theirs.
+//! matrices, a row of texels for each of theirs.
 
 use crate::kernels::IMAGE_ROW;
 
-/// What an image holds: four float32.
+/// What an image holds: four float32, or eight float16 of a matrix as the bits of four.
 pub(super) const TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
 /// The same in float16.
 pub(super) const HALF_TEXEL: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
-/// What an image of a matrix holds: four float32 or eight float16, as words.
-pub(super) const WORDS: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Uint;
 /// Rows to be copied to an image begin at multiples of this in their buffer.
 pub(super) const PITCH: usize = wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize;
 

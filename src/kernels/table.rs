@@ -4,7 +4,7 @@ use super::{
     Access, ActivationKind, KernelInfo, TILED_LARGE, TILED_SMALL, WINOGRAD_SIZE,
     WINOGRAD_SMALL_SIZE, params,
 };
-use Access::{Image, Read, Words, Write, WriteSingly};
+use Access::{Image, Matrix, Read, Write, WriteSingly};
 
 type Constants = &'static [(&'static str, f64)];
 
@@ -431,26 +431,26 @@ kernels! {
     LinearColumns: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], FULL;
     /// The matrix in float16.
     LinearColumnsHalf: "linear_columns", LinearColumnsParams, [Read, Read, Read, Write], HALF;
-    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], FEW, subgroup;
+    LinearRowsSubgroup: "linear_rows_subgroup", LinearRowsParams, [Image, Matrix, Read, Write], FEW, subgroup;
     /// The matrix in float16.
     LinearRowsSubgroupHalf: "linear_rows_subgroup", LinearRowsParams,
-        [Image, Words, Read, Write], FEW_HALF, subgroup;
+        [Image, Matrix, Read, Write], FEW_HALF, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY).
-    LinearRowsMany: "linear_rows_subgroup", LinearRowsParams, [Image, Words, Read, Write], MANY, subgroup;
+    LinearRowsMany: "linear_rows_subgroup", LinearRowsParams, [Image, Matrix, Read, Write], MANY, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY), the matrix in float16.
     LinearRowsManyHalf: "linear_rows_subgroup", LinearRowsParams,
-        [Image, Words, Read, Write], MANY_HALF, subgroup;
+        [Image, Matrix, Read, Write], MANY_HALF, subgroup;
     LinearColumnsSubgroup: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], FEW, subgroup;
+        [Image, Matrix, Read, Write], FEW, subgroup;
     /// The matrix in float16.
     LinearColumnsSubgroupHalf: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], FEW_HALF, subgroup;
+        [Image, Matrix, Read, Write], FEW_HALF, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY).
     LinearColumnsMany: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], MANY, subgroup;
+        [Image, Matrix, Read, Write], MANY, subgroup;
     /// [`LINEAR_MANY`](super::LINEAR_MANY), the matrix in float16.
     LinearColumnsManyHalf: "linear_columns_subgroup", LinearColumnsParams,
-        [Image, Words, Read, Write], MANY_HALF, subgroup;
+        [Image, Matrix, Read, Write], MANY_HALF, subgroup;
     LinearMeans: "linear_means", LinearMeansParams, [Read, Write], FULL;
     /// The matrix in float16.
     LinearMeansHalf: "linear_means", LinearMeansParams, [Read, Write], HALF;

@@ -80,7 +80,7 @@ fn bindings_are_those_of_the_table() {
                 Access::Write | Access::WriteSingly => {
                     storage(StorageAccess::LOAD | StorageAccess::STORE)
                 }
-                Access::Image | Access::Words => AddressSpace::Handle,
+                Access::Image | Access::Matrix => AddressSpace::Handle,
             };
             expected.push((i as u32 + 1, space));
         }
@@ -97,7 +97,7 @@ fn read_through_sampled_textures_a_shader_has_the_same_bindings_and_no_storage_i
             .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(&sampled)));
         validate(&module, kernel);
         let images = info.bindings.iter();
-        let images = images.filter(|access| matches!(access, Access::Image | Access::Words));
+        let images = images.filter(|access| matches!(access, Access::Image | Access::Matrix));
         let textures = module.global_variables.iter().filter(|(_, variable)| {
             matches!(
                 module.types[variable.ty].inner,
