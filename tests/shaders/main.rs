@@ -88,6 +88,27 @@ fn bindings_are_those_of_the_table() {
     }
 }
 
+/// Mesa 25.0.7 loads zeros from images of words on some processors.
+#[test]
+fn images_are_of_floats() {
+    for &kernel in Kernel::ALL {
+        let module = parse(kernel);
+        for (_, ty) in module.types.iter() {
+            let TypeInner::Image { class, .. } = ty.inner else {
+                continue;
+            };
+            let is_of_floats = match class {
+                naga::ImageClass::Storage { format, .. } => {
+                    naga::Scalar::from(format).kind == naga::ScalarKind::Float
+                }
+                naga::ImageClass::Sampled { kind, .. } => kind == naga::ScalarKind::Float,
+                _ => false,
+            };
+            assert!(is_of_floats, "{}: {class:?}", kernel.info().name);
+        }
+    }
+}
+
 #[test]
 fn read_through_sampled_textures_a_shader_has_the_same_bindings_and_no_storage_image_to_read() {
     for &kernel in Kernel::ALL {
