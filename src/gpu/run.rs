@@ -77,7 +77,12 @@ impl Session {
             upload,
             preparation,
         } = &mut start_up;
-        let (compiled, memory) = std::thread::scope(|scope| {
+        // Before any kernel is compiled, which takes memory and threads of the process: where there is too little for the plan, that is
+        // the error.
+        let started = Instant::now();
+        let mut memory = allocate(gpu, &plan)?;
+        let allocating_took = started.elapsed();
+        let (compiled, uploaded) = std::thread::scope(|scope| {
             let compiling = scope.spawn(|| {
                 let started = Instant::now();
                 let compiled = compile(gpu, &plan);
@@ -85,19 +90,18 @@ impl Session {
                 compiled
             });
             let started = Instant::now();
-            let memory = allocate(gpu, &plan).and_then(|memory| {
-                *packing = upload::weights(gpu, &plan, &memory)?;
-                *upload = started.elapsed().saturating_sub(*packing);
-                Ok(memory)
+            let uploaded = upload::weights(gpu, &plan, &memory).map(|packing_took| {
+                *packing = packing_took;
+                *upload = allocating_took + started.elapsed().saturating_sub(packing_took);
             });
             (
                 compiling
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                memory,
+                uploaded,
             )
         });
-        let mut memory = memory?;
+        uploaded?;
         gpu.check(|| "compiling the kernels".into())?;
         pipelines::keep(gpu, &plan, &compiled);
         let started = Instant::now();
