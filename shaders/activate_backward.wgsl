@@ -22,7 +22,8 @@
 //   POWER         b m^(b - 1), m = max(x, a); where x <= a, or m <= 0 for a b other than 1: 0
 //
 // dy, dx: N x blocks x positions, four channels an element; kept: x, but y for SIGMOID and TANH, one image's (blocks x
-// positions) for `sharing` n. An invocation makes one element of dx, a layer of workgroups those of one n. CPU twin: activate_backward in tests/common/twins.rs.
+// positions) for `sharing` n. An invocation makes one element of dx, a layer of workgroups those of one n.
+// CPU twin: activate_backward in tests/common/twins.rs.
 
 struct Params {
     image: u32, // elements of an image: blocks * positions

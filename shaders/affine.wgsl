@@ -13,6 +13,7 @@ struct Params {
 
 const EPILOGUE_BIAS_RELU: u32 = 2u;
 
+// Whether there is a shift: in a kernel without, none is read.
 override SHIFTED: bool;
 
 @group(0) @binding(0) var<uniform> p: Params;

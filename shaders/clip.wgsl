@@ -48,7 +48,7 @@ fn main(
     let value = x[at];
     let kept = act[image_of(n, p.sharing) * p.image + i];
     let above = max(value, zero);
-    // One store: this adapter goes through all branches.
+    // One store: software adapters go through all branches.
     var end = min(max(value, low), high);
     switch p.epilogue {
         case EPILOGUE_MASK: { end = select(zero, value, (kept > low) & (kept < high)); }

@@ -139,7 +139,7 @@ fn x_of(x0: i32, row: i32) -> vec4<f32> {
 var<workgroup> sums: array<vec4<f32>, SEGMENT>;
 
 // SEGMENT columns of one n.
-fn few(group: vec3<u32>, lane: i32) {
+fn segment(group: vec3<u32>, lane: i32) {
     let lanes = i32(SUBGROUP);
     let each = select(1, 2, HALF);
     let first = i32(group.y) * SEGMENT;
@@ -266,6 +266,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if MANY {
         many(group, i32(local.x));
     } else {
-        few(group, i32(local.x));
+        segment(group, i32(local.x));
     }
 }

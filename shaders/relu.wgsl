@@ -45,7 +45,7 @@ fn main(
     let value = x[at];
     let kept = act[image_of(n, p.sharing) * p.image + i];
     let above = max(value, zero);
-    // One store: this adapter goes through all branches.
+    // One store: software adapters go through all branches.
     var end = select(value, above, p.epilogue == EPILOGUE_BIAS_RELU || p.epilogue == EPILOGUE_MASK_DECONV);
     if p.epilogue == EPILOGUE_MASK || p.epilogue == EPILOGUE_MASK_GUIDED {
         end = select(zero, select(value, above, p.epilogue == EPILOGUE_MASK_GUIDED), kept > zero);

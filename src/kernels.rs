@@ -390,15 +390,15 @@ pub const WINOGRAD_POSITIONS: usize = 36;
 pub const IMAGE_ROW: usize = 4096;
 /// Most bytes of a matrix in one image: the image is written at once, so that nothing clears it first.
 pub const MATRIX_IMAGE: usize = 32 << 20;
-/// Images or classes that a workgroup of the linear kernels makes.
+/// Images or classes that a workgroup of `linear_rows.wgsl`, `linear_columns.wgsl` and `linear_rows_subgroup.wgsl` makes.
 pub const LINEAR_BATCH: u32 = 4;
 /// Columns (vec4) that a workgroup of `linear_columns.wgsl` makes.
 pub const LINEAR_COLUMNS_TILE: u32 = 16;
 /// Columns (vec4) that a workgroup of `linear_columns_subgroup.wgsl` makes, of one image or class.
 pub const LINEAR_COLUMNS_SEGMENT: u32 = 128;
 /// Images or classes that a workgroup of `linear_rows_subgroup.wgsl` or `linear_columns_subgroup.wgsl` makes where there are more
-/// than [`LINEAR_BATCH`]. Ten at once take less time than eight by four along rows, or by two along columns, however many of the ten
-/// are idle.
+/// than [`LINEAR_BATCH`]. Ten at once take less time than eight by four along rows, or one by one along columns, however many of the
+/// ten are idle.
 pub const LINEAR_MANY: u32 = 10;
 /// Columns (vec4) for an invocation that a workgroup of `linear_columns_subgroup.wgsl` makes then.
 pub const LINEAR_COLUMNS_MANY: u32 = 2;

@@ -101,8 +101,8 @@
 //! (`src/gpu/overflow.rs`); gradients start from powers of two, so that they are neither too small nor too large
 //! (`src/gpu/scaling.rs`). Tensors are N x C x H x W, where N carries pictures forward and the classes of each backward, so
 //! that all classes share their dispatches. A workgroup of a dense layer reads its part of the matrix once for up to four of
-//! them ([`kernels::LINEAR_BATCH`]), on the software adapter for up to ten ([`kernels::LINEAR_MANY`]), and its neighbours read
-//! the same for the others while a cache has it. Tensors lie in blocks of four channels ([`layout`]). The softmax and its
+//! them ([`kernels::LINEAR_BATCH`]), on the software adapter for up to ten ([`kernels::LINEAR_MANY`]) or, down the columns of a matrix,
+//! for one, and its neighbours read the same for the others while a cache has it. Tensors lie in blocks of four channels ([`layout`]). The softmax and its
 //! gradient, and all sums over maps, are float64 on the host, so that a nearly certain class keeps a gradient ([`score`]).
 //!
 //! # As a library

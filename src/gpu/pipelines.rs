@@ -105,7 +105,7 @@ fn source(gpu: &Gpu, (kernel, halves): Form) -> Cow<'static, str> {
     };
     match gpu.converts_halves {
         true => source,
-        false => half_words::without_builtins(&source).into_owned().into(),
+        false => half_words::without_builtins(&source).into(),
     }
 }
 

@@ -4,8 +4,6 @@
 //! processor. Where that is missing, on ARM with Mesa 22.3, and on x86 without F16C, as many virtual machines are, wgpu refuses a
 //! shader that has one of the two, used or not.
 
-use std::borrow::Cow;
-
 /// The two functions, and what stands for each.
 const BUILTINS: [(&str, &str); 2] = [
     ("unpack2x16float(", "float16_from_word("),
@@ -39,14 +37,13 @@ fn float16_to_word(value: vec2<f32>) -> u32 {
 ";
 
 /// The shader `source` with functions of its own in place of both; as it stands where it has neither.
-pub fn without_builtins(source: &str) -> Cow<'_, str> {
-    if !BUILTINS.iter().any(|(builtin, _)| source.contains(builtin)) {
-        return source.into();
+pub fn without_builtins(source: &str) -> String {
+    let mut made = source.to_owned();
+    for (builtin, own) in BUILTINS {
+        made = made.replace(builtin, own);
     }
-    let replaced = BUILTINS
-        .iter()
-        .fold(source.to_owned(), |source, (builtin, own)| {
-            source.replace(builtin, own)
-        });
-    (replaced + FUNCTIONS).into()
+    if made != source {
+        made += FUNCTIONS;
+    }
+    made
 }

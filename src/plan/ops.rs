@@ -53,14 +53,14 @@ impl Call<'_> {
         }
     }
 
-    /// Elements of y, of four channels each.
-    fn count(&self) -> u32 {
-        (self.n * self.image()) as u32
+    /// n, and elements of y for each, of four channels each.
+    fn images(&self) -> [usize; 2] {
+        [self.n, padded_len(1, self.made()) / 4]
     }
 
-    /// Those of one n.
-    fn image(&self) -> usize {
-        padded_len(1, self.made()) / 4
+    /// Elements of y, of four channels each.
+    fn count(&self) -> u32 {
+        self.images().into_iter().product::<usize>() as u32
     }
 }
 

@@ -186,7 +186,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     assert!(!made.contains("pack2x16float"), "{made}");
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: None,
-        source: wgpu::ShaderSource::Wgsl(made),
+        source: wgpu::ShaderSource::Wgsl(made.into()),
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: None,

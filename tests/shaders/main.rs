@@ -39,7 +39,16 @@ fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
 }
 
 fn validate_text(module: &Module, name: &str, source: &str) -> ModuleInfo {
-    Validator::new(ValidationFlags::all(), CAPABILITIES)
+    validate_with(CAPABILITIES, module, name, source)
+}
+
+fn validate_with(
+    capabilities: Capabilities,
+    module: &Module,
+    name: &str,
+    source: &str,
+) -> ModuleInfo {
+    Validator::new(ValidationFlags::all(), capabilities)
         .validate(module)
         .unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(source)))
 }
@@ -283,9 +292,7 @@ fn every_kernel_has_a_form_for_devices_without_float16_in_words() {
         for source in [info.source, &halved] {
             let made = without_builtins(source);
             let module = parse_text(info.name, &made);
-            Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
-                .validate(&module)
-                .unwrap_or_else(|error| panic!("{}: {}", info.name, error.emit_to_string(&made)));
+            validate_with(Capabilities::SUBGROUP, &module, info.name, &made);
             replaced += usize::from(made != source);
         }
     }

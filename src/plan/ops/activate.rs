@@ -37,40 +37,30 @@ impl Builder<'_> {
     /// A ReLU, or its mask by the values kept.
     fn relu(&mut self, call: &Call<'_>, rule: ReluRule, kept: Option<BufferId>) {
         let epilogue = kept.map_or(Epilogue::BiasRelu, |_| mask(rule));
+        let images = call.images();
         let params = ReluParams {
-            image: call.image() as u32,
+            image: images[1] as u32,
             epilogue: epilogue as u32,
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept.unwrap_or(self.nothing), call.y];
-        self.each_image(
-            Kernel::Relu,
-            call.label,
-            [call.n, call.image()],
-            &params,
-            buffers,
-        );
+        self.each_image(Kernel::Relu, call.label, images, &params, buffers);
     }
 
     /// The same between bounds.
     fn clip(&mut self, call: &Call<'_>, bounds: [f32; 2], rule: ReluRule, kept: Option<BufferId>) {
         let epilogue = kept.map_or(Epilogue::None, |_| mask(rule));
         let [low, high] = finite(bounds);
+        let images = call.images();
         let params = ClipParams {
-            image: call.image() as u32,
+            image: images[1] as u32,
             low,
             high,
             epilogue: epilogue as u32,
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept.unwrap_or(self.nothing), call.y];
-        self.each_image(
-            Kernel::Clip,
-            call.label,
-            [call.n, call.image()],
-            &params,
-            buffers,
-        );
+        self.each_image(Kernel::Clip, call.label, images, &params, buffers);
     }
 
     /// The others, which no rule but the plain one is for.
@@ -87,8 +77,8 @@ impl Builder<'_> {
             Activation::PRelu { slope } => (self.vector(id, "slopes", slope), slope.len() as u32),
             _ => (self.nothing, 0),
         };
-        let image = call.image() as u32;
-        let count = [call.n, call.image()];
+        let images = call.images();
+        let image = images[1] as u32;
         let positions = (shape.h * shape.w) as u32;
         let [there, back] = kind.kernels();
         let Some(kept) = kept else {
@@ -100,7 +90,7 @@ impl Builder<'_> {
                 b,
             };
             let buffers = vec![call.x, slopes, call.y];
-            return self.each_image(there, call.label, count, &params, buffers);
+            return self.each_image(there, call.label, images, &params, buffers);
         };
         let params = ActivateBackwardParams {
             image,
@@ -111,7 +101,7 @@ impl Builder<'_> {
             sharing: self.pass.sharing as u32,
         };
         let buffers = vec![call.x, kept, slopes, call.y];
-        self.each_image(back, call.label, count, &params, buffers);
+        self.each_image(back, call.label, images, &params, buffers);
     }
 }
 

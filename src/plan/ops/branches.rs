@@ -295,7 +295,7 @@ impl Builder<'_> {
             sharing: it.x.sharing as u32,
         };
         let buffers = vec![it.x.buffer, it.y];
-        let count = [it.n, made * positions];
-        self.each_image(Kernel::CopyChannels, it.label, count, &params, buffers);
+        let images = [it.n, made * positions];
+        self.each_image(Kernel::CopyChannels, it.label, images, &params, buffers);
     }
 }

@@ -21,8 +21,9 @@ impl Builder<'_> {
         let scale = self.vector(id, "scales", scale);
         let shifted = call.direction == Direction::Forward;
         let shifts = shifted.then(|| self.vector(id, "shifts", shift));
+        let images = call.images();
         let params = AffineParams {
-            image: call.image() as u32,
+            image: images[1] as u32,
             positions: (shape.h * shape.w) as u32,
             epilogue: epilogue as u32,
         };
@@ -31,7 +32,7 @@ impl Builder<'_> {
             true => Kernel::Affine,
             false => Kernel::AffineBackward,
         };
-        self.each_image(kernel, call.label, [call.n, call.image()], &params, buffers);
+        self.each_image(kernel, call.label, images, &params, buffers);
     }
 
     /// The scales and shifts of node `id` as a convolution reads them.
